@@ -1,0 +1,82 @@
+/** What a client may be told: text, or one text a field. */
+export type ErrorDetail = string | Readonly<Record<string, string>>
+
+interface Row {
+  readonly status: number
+  readonly detail: string
+}
+
+/**
+ * Every failure that a caller can cause: its HTTP status and the text the client sees unless the thrower gives a better one.
+ * The 401 rows share one text on purpose: which check refused a token is for the log, not for the stranger who sent it.
+ */
+const CATALOGUE = {
+  TOKEN_MISSING: { status: 401, detail: 'Unauthorized' },
+  TOKEN_TOO_LONG: { status: 401, detail: 'Unauthorized' },
+  TOKEN_MALFORMED: { status: 401, detail: 'Unauthorized' },
+  TOKEN_ENCRYPTED: { status: 401, detail: 'Unauthorized' },
+  TOKEN_TYPE_REFUSED: { status: 401, detail: 'Unauthorized' },
+  HEADER_PARAMETER_REFUSED: { status: 401, detail: 'Unauthorized' },
+  ALGORITHM_REFUSED: { status: 401, detail: 'Unauthorized' },
+  KEY_UNKNOWN: { status: 401, detail: 'Unauthorized' },
+  SIGNATURE_INVALID: { status: 401, detail: 'Unauthorized' },
+  CLAIM_MISSING: { status: 401, detail: 'Unauthorized' },
+  CLAIM_INVALID: { status: 401, detail: 'Unauthorized' },
+  TOKEN_EXPIRED: { status: 401, detail: 'Unauthorized' },
+  TOKEN_NOT_YET_VALID: { status: 401, detail: 'Unauthorized' },
+  TOKEN_ISSUED_IN_FUTURE: { status: 401, detail: 'Unauthorized' },
+  TOKEN_LIFETIME_TOO_LONG: { status: 401, detail: 'Unauthorized' },
+  ISSUER_REFUSED: { status: 401, detail: 'Unauthorized' },
+  AUDIENCE_REFUSED: { status: 401, detail: 'Unauthorized' },
+  AUTHORIZATION_MALFORMED: { status: 400, detail: 'The Authorization header must be one scheme, a space and one token' },
+  COOKIE_AMBIGUOUS: { status: 400, detail: 'The token cookie was sent more than once' },
+  PERMISSION_MISSING: { status: 403, detail: 'Insufficient permissions' },
+  CROSS_SITE_REFUSED: { status: 403, detail: 'A token cookie is not accepted from another site' },
+  BODY_INVALID: { status: 400, detail: 'The body is not what this route takes' },
+  BODY_TOO_LARGE: { status: 413, detail: 'The body is larger than this server takes' },
+  NOT_FOUND: { status: 404, detail: 'Not Found' },
+  METHOD_NOT_ALLOWED: { status: 405, detail: 'Method Not Allowed' },
+  MODEL_UNKNOWN: { status: 404, detail: 'Request for unknown model' },
+  MODEL_UNAVAILABLE: { status: 503, detail: 'The model is not ready' },
+  INPUT_INVALID: { status: 400, detail: 'The input is not what the model takes' },
+  INFERENCE_FAILED: { status: 400, detail: 'The model could not compute this input' },
+  UNSUPPORTED: { status: 501, detail: 'Not supported by this server' },
+  QUEUE_FULL: { status: 503, detail: 'Exceeds maximum queue size' },
+  WORKER_LOST: { status: 503, detail: 'The worker that computed this request stopped; send it again' },
+  SERVER_STOPPING: { status: 503, detail: 'Server is stopping' },
+  INTERNAL: { status: 500, detail: 'Internal Server Error' },
+} as const satisfies Record<string, Row>
+
+export type ErrorCode = keyof typeof CATALOGUE
+
+/** The catalogue as data, for the documentation and the test that compares the two. */
+export const ERROR_CATALOGUE: Readonly<Record<ErrorCode, Row>> = CATALOGUE
+
+export interface VestalErrorOptions {
+  /** What the client is told in place of the catalogue's text. Never holds a token, a key or a path. */
+  readonly detail?: ErrorDetail
+  /** For the log only: which check refused, and why. Never holds a token or a key. */
+  readonly reason?: string
+  /** Response headers, such as `Retry-After`. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly cause?: unknown
+}
+
+/** A failure that a caller caused: a stable code, an HTTP status and a text that is safe to send. */
+export class VestalError extends Error {
+  override readonly name = 'VestalError'
+  readonly code: ErrorCode
+  readonly status: number
+  readonly detail: ErrorDetail
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(code: ErrorCode, options: VestalErrorOptions = {}) {
+    const row = CATALOGUE[code]
+    const detail = options.detail ?? row.detail
+    super(options.reason ?? (typeof detail === 'string' ? detail : JSON.stringify(detail)), { cause: options.cause })
+    this.code = code
+    this.status = row.status
+    this.detail = detail
+    this.headers = options.headers ?? {}
+  }
+}

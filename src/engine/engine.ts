@@ -1,0 +1,52 @@
+import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+
+/** Where a model version stands; only `ready` ones answer. */
+export type ModelState = 'ready' | 'unavailable'
+
+/** What is known of one version of a model. */
+export interface ModelVersion {
+  readonly version: string
+  readonly state: ModelState
+  /** Why it is unavailable, in words that are safe to show; absent when ready. */
+  readonly reason?: string
+  /** Empty while unavailable. */
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+}
+
+/** A model as its folder and `model.toml` describe it. */
+export interface Model {
+  readonly name: string
+  readonly description: string
+  readonly permissions: { readonly predict: string; readonly read: string }
+  /** Class names of an output, by output name: element i names class i. */
+  readonly labels: ReadonlyMap<string, readonly string[]>
+  /** Example inputs in the Flama form, from `model.toml`. */
+  readonly examples: readonly unknown[]
+  /** Newest (highest number) first. */
+  readonly versions: readonly ModelVersion[]
+}
+
+export interface InferOptions {
+  /** Names of the outputs to compute; all of them when absent. */
+  readonly outputs?: readonly string[]
+  /** Gives the request up: it leaves the queue, or its answer is dropped. */
+  readonly signal?: AbortSignal
+}
+
+/** The data plane: knows the models and computes with them, off the thread that answers HTTP. */
+export interface Engine {
+  /** Every model found, by name, whether it is ready or not. */
+  models(): readonly Model[]
+  /** The model of that name, or undefined. */
+  model(name: string): Model | undefined
+  /** True when every model that was found is ready. */
+  isReady(): boolean
+  /**
+   * Runs one version of a model on tensors that match its inputs.
+   * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, QUEUE_FULL, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED
+   */
+  infer(model: string, version: string, inputs: NamedTensors, options?: InferOptions): Promise<NamedTensors>
+  /** Refuses new work, lets the work at hand finish, and ends the worker. */
+  stop(): Promise<void>
+}

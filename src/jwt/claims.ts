@@ -1,0 +1,102 @@
+import { VestalError } from '../core/errors.ts'
+import type { JsonObject } from './strict-json.ts'
+
+/** The registered claims of RFC 7519 §4.1, and the application's own beside them (by custom under `data`). Times are seconds since 1970. */
+export interface JwtPayload extends JsonObject {
+  readonly iss?: string
+  readonly sub?: string
+  readonly aud?: string | readonly string[]
+  readonly exp?: number
+  readonly nbf?: number
+  readonly iat?: number
+  readonly jti?: string
+}
+
+export interface ClaimRules {
+  /** Accepted issuers; any when absent. A token without `iss` is then refused. */
+  readonly issuers?: readonly string[]
+  /** Names this service goes by; a token with an `aud` is refused where there is none (RFC 7519 §4.1.3). */
+  readonly audiences?: readonly string[]
+  /** Claims that must be there; default `exp`. */
+  readonly requiredClaims?: readonly string[]
+  /** Seconds by which clocks may differ, for `exp`, `nbf` and `iat`; default 5. */
+  readonly leewaySeconds?: number
+  /** Longest time from `iat` to `exp`, in seconds; none by default. Both claims must then be there. */
+  readonly lifetimeSecondsMax?: number
+  /** `flama` takes a claim that is null as absent and does not ask for `exp`. */
+  readonly interop?: 'flama'
+}
+
+export const LEEWAY_SECONDS = 5
+/** The last second of the year 9999: later times are mistakes, or milliseconds. */
+const SECONDS_MAX = 253_402_300_799
+
+/**
+ * Checks the registered claims: types first, then times, issuer and audience.
+ * @param nowSeconds the time to check against, in seconds since 1970; fractions count.
+ * @throws VestalError CLAIM_INVALID, CLAIM_MISSING, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_ISSUED_IN_FUTURE,
+ * TOKEN_LIFETIME_TOO_LONG, ISSUER_REFUSED, AUDIENCE_REFUSED
+ */
+export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: number): JwtPayload {
+  const isAbsent = (value: unknown) => value === undefined || (value === null && rules.interop === 'flama')
+  const required = rules.requiredClaims ?? (rules.interop === 'flama' ? [] : ['exp'])
+  for (const name of required) {
+    if (!Object.hasOwn(payload, name) || isAbsent(payload[name])) throw refusal('CLAIM_MISSING', `the claim "${name}" is missing`)
+  }
+  const exp = time(payload.exp, 'exp', isAbsent)
+  const nbf = time(payload.nbf, 'nbf', isAbsent)
+  const iat = time(payload.iat, 'iat', isAbsent)
+  for (const name of ['iss', 'sub', 'jti'] as const) text(payload[name], name, isAbsent)
+  checkTimes({ exp, nbf, iat }, rules, nowSeconds)
+  const { issuers } = rules
+  if (issuers !== undefined && !issuers.includes(payload.iss as string)) throw refusal('ISSUER_REFUSED', 'the issuer is another')
+  if (!isAbsent(payload.aud)) checkAudience(payload.aud, rules.audiences)
+  else if (rules.audiences !== undefined) throw refusal('AUDIENCE_REFUSED', 'the token has no audience, and one is asked for')
+  // The cast is what the checks above establish.
+  return payload as JwtPayload
+}
+
+interface Times {
+  readonly exp: number | undefined
+  readonly nbf: number | undefined
+  readonly iat: number | undefined
+}
+
+function checkTimes({ exp, nbf, iat }: Times, rules: ClaimRules, nowSeconds: number): void {
+  const leeway = rules.leewaySeconds ?? LEEWAY_SECONDS
+  // "on or after which the JWT MUST NOT be accepted": RFC 7519 §4.1.4.
+  if (exp !== undefined && exp + leeway <= nowSeconds) throw refusal('TOKEN_EXPIRED', 'the token has expired')
+  if (nbf !== undefined && nbf > nowSeconds + leeway) throw refusal('TOKEN_NOT_YET_VALID', 'the token is not valid yet')
+  if (iat !== undefined && iat > nowSeconds + leeway)
+    throw refusal('TOKEN_ISSUED_IN_FUTURE', 'the token was issued in the future')
+  if (rules.lifetimeSecondsMax === undefined) return
+  if (exp === undefined || iat === undefined) throw refusal('CLAIM_MISSING', 'a lifetime limit needs both "exp" and "iat"')
+  if (exp - iat > rules.lifetimeSecondsMax) throw refusal('TOKEN_LIFETIME_TOO_LONG', 'the token lives too long')
+}
+
+function checkAudience(aud: unknown, audiences: readonly string[] | undefined): void {
+  const named = typeof aud === 'string' ? [aud] : aud
+  if (!Array.isArray(named) || named.length === 0 || !named.every((name) => typeof name === 'string' && name !== '')) {
+    throw refusal('CLAIM_INVALID', 'the claim "aud" is neither a text nor a list of texts')
+  }
+  if (audiences === undefined) throw refusal('AUDIENCE_REFUSED', 'the token is for an audience, and none is configured here')
+  if (!audiences.some((audience) => named.includes(audience)))
+    throw refusal('AUDIENCE_REFUSED', 'the token is for another audience')
+}
+
+function time(value: unknown, name: string, isAbsent: (value: unknown) => boolean): number | undefined {
+  if (isAbsent(value)) return undefined
+  if (typeof value !== 'number' || !(value >= 0 && value <= SECONDS_MAX)) {
+    throw refusal('CLAIM_INVALID', `the claim "${name}" is not a number of seconds between 1970 and 9999`)
+  }
+  return value
+}
+
+function text(value: unknown, name: string, isAbsent: (value: unknown) => boolean): void {
+  if (isAbsent(value)) return
+  if (typeof value !== 'string' || value === '') throw refusal('CLAIM_INVALID', `the claim "${name}" is not a text`)
+}
+
+function refusal(code: ConstructorParameters<typeof VestalError>[0], reason: string): VestalError {
+  return new VestalError(code, { reason })
+}

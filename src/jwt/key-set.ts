@@ -1,0 +1,57 @@
+import { VestalError } from '../core/errors.ts'
+import { type Algorithm, isAlgorithm } from './algorithms.ts'
+import { type ImportOptions, importJwk, importPem, importSecret, type Jwk, type JwkSet, type Key, KeyError } from './keys.ts'
+
+/** Keys in one set; a larger one is refused at the start. */
+export const KEYS_MAX = 64
+
+/** Whatever a caller may hand over as verification keys. A text that is a PEM is read as one; any other text is a shared secret. */
+export type KeyInput = string | Uint8Array | Key | Jwk | JwkSet | readonly (Key | Jwk)[]
+
+/**
+ * Checks the keys of one verifier together: at most 64, no two with one `kid`, and never shared secrets beside public keys,
+ * which is the mix that algorithm confusion needs (RFC 8725 §3.1).
+ */
+export function importKeys(input: KeyInput, options: ImportOptions = {}): readonly Key[] {
+  const keys = listOf(input, options)
+  if (keys.length === 0) throw new KeyError('there is no key')
+  if (keys.length > KEYS_MAX) throw new KeyError(`there are ${keys.length} keys; at most ${KEYS_MAX} are accepted`)
+  const names = keys.map((key) => key.kid)
+  if (new Set(names).size !== names.length) throw new KeyError('two keys have the same "kid", or more than one has none')
+  if (new Set(keys.map((key) => key.kind === 'oct')).size > 1) throw new KeyError('shared secrets and public keys are mixed')
+  return keys
+}
+
+function listOf(input: KeyInput, options: ImportOptions): readonly Key[] {
+  if (typeof input === 'string') return [/-----BEGIN /.test(input) ? importPem(input, options) : importSecret(input, options)]
+  if (input instanceof Uint8Array) return [importSecret(input, options)]
+  if (typeof input !== 'object' || input === null)
+    throw new KeyError('a key is a text, bytes, a JWK, a JWK Set or an imported key')
+  if (Array.isArray(input)) return input.map((key: Key | Jwk) => oneOf(key, options))
+  if ('keys' in input && Array.isArray(input.keys)) return input.keys.map((jwk: Jwk) => oneOf(jwk, options))
+  return [oneOf(input as Key | Jwk, options)]
+}
+
+function oneOf(key: Key | Jwk, options: ImportOptions): Key {
+  return isKey(key) ? key : importJwk(key, options)
+}
+
+function isKey(value: Key | Jwk): value is Key {
+  return typeof value === 'object' && value !== null && 'verifying' in value && isAlgorithm(value.algorithm)
+}
+
+/**
+ * The key that a header asks for. A key without a `kid` answers to any; with several keys the header must name one.
+ * @throws VestalError KEY_UNKNOWN, ALGORITHM_REFUSED
+ */
+export function selectKey(keys: readonly Key[], algorithm: Algorithm, kid: string | undefined): Key {
+  const only = keys.length === 1 ? keys[0] : undefined
+  const key =
+    only !== undefined && (kid === undefined || only.kid === undefined || only.kid === kid)
+      ? only
+      : keys.find((candidate) => kid !== undefined && candidate.kid === kid)
+  if (key === undefined) throw new VestalError('KEY_UNKNOWN', { reason: 'no key answers to the header\'s "kid"' })
+  if (!key.algorithms.includes(algorithm))
+    throw new VestalError('ALGORITHM_REFUSED', { reason: `the key is not for ${algorithm}` })
+  return key
+}

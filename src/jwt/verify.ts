@@ -1,0 +1,110 @@
+import { VestalError } from '../core/errors.ts'
+import { type Algorithm, isAlgorithm } from './algorithms.ts'
+import { bytesOfBase64url } from './base64url.ts'
+import { type ClaimRules, checkClaims, type JwtPayload } from './claims.ts'
+import { type JoseHeader, mediaType, readHeader, splitCompact, TOKEN_BYTES_MAX } from './compact.ts'
+import { importKeys, type KeyInput, selectKey } from './key-set.ts'
+import type { Key } from './keys.ts'
+import { createSignatureCheck, type EngineName, type SignatureCheck } from './signature-engines.ts'
+import { readStrictObject } from './strict-json.ts'
+
+export interface VerifyOptions extends ClaimRules {
+  /** Algorithms accepted of those that the keys allow; all of them by default. */
+  readonly algorithms?: readonly Algorithm[]
+  /** Accepted `typ` values, compared as RFC 7515 §4.1.9 says; default `JWT` and `at+jwt`. A token without one counts as `JWT`. */
+  readonly types?: readonly string[]
+  /** Longest token in characters; default 8192. */
+  readonly tokenBytesMax?: number
+  readonly engine?: EngineName
+  /** Clock in milliseconds since 1970; default `Date.now`. */
+  readonly now?: () => number
+}
+
+/** A token whose signature, header and claims have been checked. */
+export interface VerifiedJwt {
+  readonly header: JoseHeader
+  readonly payload: JwtPayload
+}
+
+const TYPES = ['JWT', 'at+jwt']
+/** Headers remembered by a verifier: a service sees as many as it has keys, and a stranger's may not push them out for long. */
+const HEADERS_MAX = 64
+
+/**
+ * Prepares a verifier: keys imported, options checked, so that a token costs only its own work.
+ * @throws KeyError, TypeError when the keys or options cannot be used
+ */
+export function createVerifier(input: KeyInput, options: VerifyOptions = {}): (token: string) => VerifiedJwt {
+  checkOptions(options)
+  const pinned = options.algorithms?.length === 1 ? options.algorithms[0] : undefined
+  const keys = importKeys(input, { ...(pinned && { algorithm: pinned }), ...(options.interop && { interop: options.interop }) })
+  const checkOf = signatureChecks(keys, options)
+  const headerOf = headerReader(options.types ?? TYPES)
+  const now = options.now ?? Date.now
+  return (token) => {
+    const parts = splitCompact(token, options)
+    const header = headerOf(parts.header)
+    if (!checkOf(header)(parts)) throw new VestalError('SIGNATURE_INVALID', { reason: 'the signature is not right' })
+    const payload = readStrictObject(bytesOfBase64url(parts.payload))
+    if (typeof payload === 'string') throw new VestalError('TOKEN_MALFORMED', { reason: `the payload is ${payload}` })
+    return { header, payload: checkClaims(payload, options, now() / 1000) }
+  }
+}
+
+/**
+ * Verifies one token: parsing, signature and claims. For many tokens with the same keys, keep a `createVerifier`.
+ * @throws VestalError with the reason's code; KeyError when the keys cannot be used
+ */
+export function verifyJwt(token: string, keys: KeyInput, options: VerifyOptions = {}): VerifiedJwt {
+  return createVerifier(keys, options)(token)
+}
+
+/** Reads headers and remembers those that are right: tokens of one issuer share theirs to the letter. */
+function headerReader(types: readonly string[]): (encoded: string) => JoseHeader {
+  const accepted = new Set(types.map(mediaType))
+  const known = new Map<string, JoseHeader>()
+  return (encoded) => {
+    const remembered = known.get(encoded)
+    if (remembered !== undefined) return remembered
+    const header = readHeader(encoded)
+    if (!accepted.has(mediaType(header.typ ?? 'JWT')))
+      throw new VestalError('TOKEN_TYPE_REFUSED', { reason: 'the "typ" is another' })
+    if (known.size >= HEADERS_MAX) known.clear()
+    known.set(encoded, Object.freeze(header))
+    return header
+  }
+}
+
+/** Finds, and prepares at first use, the signature check that a header asks for: at most keys × algorithms of them. */
+function signatureChecks(keys: readonly Key[], options: VerifyOptions): (header: JoseHeader) => SignatureCheck {
+  const prepared = new Map<Key, Map<Algorithm, SignatureCheck>>()
+  const { algorithms, engine } = options
+  const engineOptions = { ...(engine && { engine }), isPayloadFree: options.interop === 'flama' }
+  return ({ alg, kid }) => {
+    const key = selectKey(keys, alg, kid)
+    if (algorithms !== undefined && !algorithms.includes(alg)) {
+      throw new VestalError('ALGORITHM_REFUSED', { reason: `${alg} is not one of the accepted algorithms` })
+    }
+    const checks = prepared.get(key) ?? new Map<Algorithm, SignatureCheck>()
+    const check = checks.get(alg) ?? createSignatureCheck(key, alg, engineOptions)
+    if (!checks.has(alg)) prepared.set(key, checks.set(alg, check))
+    return check
+  }
+}
+
+function checkOptions(options: VerifyOptions): void {
+  const { algorithms, leewaySeconds = 0, tokenBytesMax = TOKEN_BYTES_MAX, lifetimeSecondsMax = 1, interop } = options
+  if (algorithms !== undefined && (algorithms.length === 0 || !algorithms.every(isAlgorithm))) {
+    throw new TypeError('"algorithms" is a list of at least one signature algorithm')
+  }
+  if (!(leewaySeconds >= 0 && leewaySeconds <= 300)) throw new TypeError('"leewaySeconds" is between 0 and 300')
+  if (!(tokenBytesMax >= 64 && tokenBytesMax <= 65_536)) throw new TypeError('"tokenBytesMax" is between 64 and 65536')
+  if (!(lifetimeSecondsMax > 0)) throw new TypeError('"lifetimeSecondsMax" is a positive number of seconds')
+  if (interop !== undefined && interop !== 'flama') throw new TypeError('"interop" is "flama" or absent')
+  for (const name of ['issuers', 'audiences', 'requiredClaims', 'types'] as const) {
+    const list = options[name]
+    if (list !== undefined && (!Array.isArray(list) || !list.every((item) => typeof item === 'string' && item !== ''))) {
+      throw new TypeError(`"${name}" is a list of texts`)
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import type { Datatype } from './datatypes.ts'
+
+/** Element storage by datatype: numbers in typed arrays (BOOL as 0 or 1 in a Uint8Array), BYTES as strings. */
+export type TensorData =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | BigUint64Array
+  | BigInt64Array
+  | Float16Array
+  | Float32Array
+  | Float64Array
+  | readonly string[]
+
+/** A tensor in row-major order; `data.length` is the product of `shape` (1 for a scalar, whose shape is `[]`). */
+export interface Tensor {
+  readonly datatype: Datatype
+  readonly shape: readonly number[]
+  readonly data: TensorData
+}
+
+/** What a model says of one of its inputs or outputs; a dimension of -1 may be of any size. */
+export interface TensorSpec {
+  readonly name: string
+  readonly datatype: Datatype
+  readonly shape: readonly number[]
+}
+
+export type NamedTensors = ReadonlyMap<string, Tensor>
