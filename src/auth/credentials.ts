@@ -1,0 +1,83 @@
+import { VestalError } from '../core/errors.ts'
+
+export interface CredentialOptions {
+  /** Request header that carries the token; default `Authorization`. */
+  readonly headerKey?: string
+  /** Scheme before the token, compared without regard to case (RFC 9110 §11.1); default `Bearer`. Empty: the header is the token alone. */
+  readonly headerPrefix?: string
+  /** Cookie that carries the token when the header is absent; default `access_token`. Empty: no cookie is read. */
+  readonly cookieKey?: string
+}
+
+/** A token as it came in; nobody has looked into it yet. */
+export interface Credential {
+  readonly token: string
+  readonly from: 'header' | 'cookie'
+}
+
+/** `b64token` of RFC 6750 §2.1; `=` may stand inside too, for tokens that are padded part by part. */
+const TOKEN = '[\\w.~+/=-]+'
+/** `tchar` of RFC 9110 §5.6.2: what names of headers, cookies and schemes are made of. */
+const NAME = /^[!#$%&'*+.^`|~\w-]+$/
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/**
+ * Prepares the reading of a request's token: from the header or, only when that is absent, from the cookie.
+ * A bad header never falls back to a good cookie. The reader returns undefined when neither is there.
+ * @throws TypeError when an option cannot be used; the reader throws VestalError AUTHORIZATION_MALFORMED, COOKIE_AMBIGUOUS,
+ * CROSS_SITE_REFUSED
+ */
+export function createCredentialReader(options: CredentialOptions = {}): (request: Request) => Credential | undefined {
+  const { headerKey = 'Authorization', headerPrefix = 'Bearer', cookieKey = 'access_token' } = options
+  if (!NAME.test(headerKey)) throw new TypeError('"headerKey" is not the name of a header')
+  if (headerPrefix !== '' && !NAME.test(headerPrefix)) throw new TypeError('"headerPrefix" is not an authentication scheme')
+  if (cookieKey !== '' && !NAME.test(cookieKey)) throw new TypeError('"cookieKey" is not the name of a cookie')
+  const scheme = headerPrefix.replace(/[^\w]/g, '\\$&')
+  const form = new RegExp(headerPrefix === '' ? `^(${TOKEN})$` : `^${scheme} +(${TOKEN})$`, 'i')
+  return (request) => {
+    const value = request.headers.get(headerKey)
+    if (value !== null) return { token: headerToken(value, form), from: 'header' }
+    const cookies = cookieKey === '' ? null : request.headers.get('cookie')
+    const token = cookies === null ? '' : cookieToken(cookies, cookieKey)
+    if (token === '') return undefined
+    if (isCrossSite(request)) throw new VestalError('CROSS_SITE_REFUSED')
+    return { token, from: 'cookie' }
+  }
+}
+
+function headerToken(value: string, form: RegExp): string {
+  const token = form.exec(value)?.[1]
+  if (token === undefined)
+    throw new VestalError('AUTHORIZATION_MALFORMED', { reason: 'the header is not a scheme and one token' })
+  return token
+}
+
+/** The cookie of that name, or an empty text. The same cookie twice with different values is somebody's attempt to plant one. */
+function cookieToken(header: string, name: string): string {
+  let token: string | undefined
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals === -1 || pair.slice(0, equals).trim() !== name) continue
+    const value = pair.slice(equals + 1).trim()
+    if (token !== undefined && value !== token) throw new VestalError('COOKIE_AMBIGUOUS')
+    token = value
+  }
+  return token ?? ''
+}
+
+/**
+ * True when another site's page may have sent this request with the user's cookie: it changes something, or opens a WebSocket, and
+ * Fetch Metadata (or, in browsers without it, `Origin`) names another origin. A client that is no browser sends neither.
+ */
+function isCrossSite(request: Request): boolean {
+  const { headers } = request
+  if (SAFE_METHODS.has(request.method) && headers.get('upgrade') === null) return false
+  const site = headers.get('sec-fetch-site')
+  if (site !== null) return site !== 'same-origin' && site !== 'none'
+  const origin = headers.get('origin')
+  return origin !== null && hostOf(origin) !== headers.get('host')
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined
+}

@@ -1,0 +1,66 @@
+import { Elysia } from 'elysia'
+import { createAuthenticator } from '../auth/authenticator.ts'
+import type { Engine } from '../engine/engine.ts'
+import { createMethodsOf, type Route } from './allowed-methods.ts'
+import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
+import { BODY_BYTES_MAX } from './body.ts'
+import { docs } from './docs.ts'
+import { errors } from './errors.ts'
+import { info } from './info.ts'
+import { models } from './models.ts'
+import { openInference } from './open-inference.ts'
+import { type SignInOptions, signIn } from './sign-in.ts'
+
+export interface AppOptions {
+  readonly engine: Engine
+  readonly authentication: AuthenticationOptions
+  /** Name of the server on its page and in its information; default `Vestal`. */
+  readonly title?: string
+  readonly description?: string
+  /** Longest body of a prediction in bytes; default 64 MiB. */
+  readonly bodyBytesMax?: number
+  /** The sign-in of development mode; it does not exist when this is absent. */
+  readonly signIn?: SignInOptions
+  /** Hears of what is our own bug, in full; default writes it to the standard error. */
+  readonly report?: (error: unknown, request: Request) => void
+}
+
+const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every model asks for a permission.'
+
+/**
+ * The whole server as an Elysia app: information, models in rows and in tensors, health and documentation.
+ * @throws KeyError, TypeError when keys or options cannot be used
+ */
+export function createApp(options: AppOptions) {
+  const {
+    engine,
+    title = 'Vestal',
+    description = DESCRIPTION,
+    bodyBytesMax = BODY_BYTES_MAX,
+    report = reportToStandardError,
+  } = options
+  const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
+  const authenticator = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
+  const routes: Route[] = []
+  const app = new Elysia({
+    name: 'vestal',
+    // Without this the path is looked for from the 12th character of the URL, and a short `Host` moves it.
+    handler: { standardHostname: false },
+    // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.
+    serve: { reusePort: false, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
+  })
+    .use(errors({ report, methodsOf: createMethodsOf(routes) }))
+    .use(info({ authentication: guard(authenticator), title, description }))
+    .use(models({ engine, authenticator, bodyBytesMax }))
+    .use(openInference({ engine, authenticator, bodyBytesMax }))
+    .use(docs({ title, description, headerPrefix, cookieKey }))
+  if (options.signIn !== undefined) app.use(signIn(options.signIn))
+  routes.push(...app.routes)
+  return app
+}
+
+function reportToStandardError(error: unknown, request: Request): void {
+  console.error(`${request.method} ${new URL(request.url).pathname} failed:`, error)
+}
+
+export type App = ReturnType<typeof createApp>

@@ -1,0 +1,153 @@
+import { type AnyElysia, Elysia } from 'elysia'
+import { type Authenticator, type AuthenticatorOptions, createAuthenticator } from '../auth/authenticator.ts'
+import type { Algorithm } from '../jwt/algorithms.ts'
+import type { KeyInput } from '../jwt/key-set.ts'
+import type { VerifiedJwt } from '../jwt/verify.ts'
+import { answerError, vestalErrorIn } from './errors.ts'
+
+export interface AuthenticationOptions extends AuthenticatorOptions {
+  /** A shared secret, as text or bytes. Give this or `keys`. */
+  readonly secret?: string | Uint8Array
+  /** PEM text, a JWK, a JWK Set, or keys that were imported. Give this or `secret`. */
+  readonly keys?: KeyInput
+  /** The one accepted algorithm; default HS256 for a secret, what the key says for the rest. */
+  readonly algorithm?: Algorithm
+}
+
+/** What a route asks for: a list that must be granted in full, or a function of the path's parameters that gives it. */
+export type Requirement = readonly string[] | ((params: Readonly<Record<string, string>>) => readonly string[])
+
+/**
+ * An Elysia plugin that adds the route option `permissions` and the handler value `token`. `[]` asks for a valid token and no
+ * permission. The token is checked before a body that has a schema is read, and before a WebSocket is upgraded.
+ * It may be used before or after the routes it protects.
+ * @throws KeyError, TypeError when keys or options cannot be used
+ */
+export function authentication(options: AuthenticationOptions) {
+  const authenticator = createAuthenticator(keysOf(options), verifyOptionsOf(options))
+  return guard(authenticator)
+}
+
+/** The plugin over an authenticator that is there already. */
+export function guard(authenticator: Authenticator) {
+  const plugin = createPlugin(authenticator)
+  // Elysia takes a function as a plugin and hands it the app, which is how the routes that came before can be found; the cast gives
+  // the function the type of the plugin it uses, so that the app learns of `permissions` and `token`.
+  return ((app: AnyElysia) => refuseUnguardedRoutes(guardEarlierRoutes(app.use(plugin)))) as unknown as typeof plugin
+}
+
+/** What `authentication` gives: an Elysia plugin with the route option `permissions` and the handler value `token`. */
+export type AuthenticationPlugin = ReturnType<typeof createPlugin>
+
+function createPlugin(authenticator: Authenticator) {
+  return new Elysia()
+    .onError({ as: 'global' }, ({ error, request }) => {
+      const refusal = vestalErrorIn(error)
+      return refusal === undefined ? undefined : answerError(refusal, request)
+    })
+    .macro({
+      permissions: (required: Requirement) => {
+        const permissionsFor = checkRequirement(required)
+        return {
+          introspect: (hook: RouteHook) => guardBody(hook, authenticator),
+          resolve: ({ request, params }: { request: Request; params: unknown }): { token: VerifiedJwt } => {
+            const token = authenticator.authenticate(request)
+            // The cast: Elysia fills path parameters with texts.
+            authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
+            return { token }
+          },
+          // A stranger's broken body or query is refused for the missing token, and learns nothing of the schema.
+          error: ({ code, request }: { code: unknown; request: Request }) => {
+            return code === 'VALIDATION' || code === 'PARSE' ? refusalOf(request, authenticator) : undefined
+          },
+        }
+      },
+    })
+}
+
+interface RouteHook {
+  body?: unknown
+  parse?: unknown
+}
+
+/** Checks the token before the body is read, where a schema makes Elysia read it ahead of `resolve`. */
+function guardBody(hook: RouteHook, authenticator: Authenticator): void {
+  if (hook.body === undefined || hook.parse === 'none') return
+  const parsers = hook.parse === undefined ? [] : Array.isArray(hook.parse) ? hook.parse : [hook.parse]
+  const check = ({ request }: { request: Request }) => {
+    authenticator.authenticate(request)
+  }
+  hook.parse = [check, ...parsers]
+}
+
+function refusalOf(request: Request, authenticator: Authenticator): Response | undefined {
+  try {
+    authenticator.authenticate(request)
+    return undefined
+  } catch (error) {
+    const refusal = vestalErrorIn(error)
+    if (refusal === undefined) throw error
+    return answerError(refusal, request)
+  }
+}
+
+/** What is private in Elysia's types alone: what each of its verbs calls, and the router's entry for a path with parameters. */
+interface Internals {
+  add(method: string, path: string, handler: unknown, hooks: unknown, options?: { readonly skipPrefix: boolean }): void
+  readonly router: { readonly http: { find(method: string, path: string): { readonly store: RouterEntry } | null } }
+}
+
+interface RouterEntry {
+  handler: unknown
+  compile: () => unknown
+}
+
+/** Registers again, in place, each route that asked for permissions before this plugin was there to give them. */
+function guardEarlierRoutes(app: AnyElysia): AnyElysia {
+  const internals = app as unknown as Internals
+  for (const { method, path, handler, hooks } of [...app.router.history]) {
+    if (hooks === undefined || !('permissions' in hooks)) continue
+    const entry = internals.router.http.find(method, path)?.store
+    internals.add(method, path, handler, hooks, { skipPrefix: true })
+    const guarded = app.router.history.find((route) => route.method === method && route.path === path)
+    // The router keeps the first handler of a path with parameters, so the entry itself is turned to the guarded one.
+    if (entry === undefined || guarded === undefined) continue
+    entry.handler = undefined
+    entry.compile = () => (entry.handler = guarded.compile())
+  }
+  return app
+}
+
+/** From here on a route that asks for permissions is either guarded or refused: another macro that gives no hooks drops ours. */
+function refuseUnguardedRoutes(app: AnyElysia): AnyElysia {
+  const internals = app as unknown as Internals
+  const { add } = internals
+  internals.add = (method, path, handler, hooks, options) => {
+    add.call(app, method, path, handler, hooks, options)
+    if (typeof hooks !== 'object' || hooks === null || !('permissions' in hooks)) return
+    throw new Error(`${method} ${path} asks for permissions and nothing checks them: another macro of this route gives no hooks`)
+  }
+  return app
+}
+
+function checkRequirement(required: unknown): (params: Readonly<Record<string, string>>) => readonly string[] {
+  // The cast: what a function returns is checked by `authorize` meeting it, and a wrong one grants nothing.
+  if (typeof required === 'function') return required as (params: Readonly<Record<string, string>>) => readonly string[]
+  const isList = Array.isArray(required) && required.every((permission) => typeof permission === 'string' && permission !== '')
+  if (!isList) throw new TypeError('"permissions" is a list of permissions; [] asks for any valid token')
+  const permissions: readonly string[] = Object.freeze([...required])
+  return () => permissions
+}
+
+/** The keys that the options name, as `createAuthenticator` takes them. */
+export function keysOf({ secret, keys }: AuthenticationOptions): KeyInput {
+  if (keys !== undefined && secret !== undefined) throw new TypeError('give "secret" or "keys", not both')
+  const input = keys ?? secret
+  if (input === undefined) throw new TypeError('authentication needs a "secret" or "keys"')
+  return input
+}
+
+/** The rest of the options, as `createAuthenticator` takes them. */
+export function verifyOptionsOf({ algorithm, ...options }: AuthenticationOptions): AuthenticatorOptions {
+  return algorithm === undefined ? options : { ...options, algorithms: [algorithm] }
+}

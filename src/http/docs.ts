@@ -1,0 +1,86 @@
+import { swagger } from '@elysiajs/swagger'
+import { Elysia } from 'elysia'
+import { type DocumentOptions, openApiDocument } from './openapi/document.ts'
+
+const DOCUMENT_PATH = '/docs/openapi.json'
+/** Files of swagger-ui-dist that the page loads, all from this server. */
+const ASSETS = {
+  'swagger-ui.css': 'text/css; charset=utf-8',
+  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+  'favicon-32x32.png': 'image/png',
+} as const
+
+/** Nothing but this server's own files; Swagger UI writes style attributes and draws its icons from data URLs. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/**
+ * The documentation: `/docs/` in a browser, `/docs/openapi.json` for tools. The document is @elysiajs/swagger's, made of the routes;
+ * the page is ours, because the plugin's loads its scripts from another host.
+ */
+export function docs(options: DocumentOptions) {
+  // The cast: the plugin asks for mutable arrays, which it does not change.
+  const documentation = openApiDocument(options) as unknown as NonNullable<Parameters<typeof swagger>[0]>['documentation'] &
+    object
+  const app = new Elysia({ name: 'docs' })
+    .use(swagger({ path: '/docs', specPath: DOCUMENT_PATH, documentation, excludeStaticFile: false, exclude: [/^\/docs/] }))
+    .get('/docs', () => pageResponse(page(options.title), 'text/html; charset=utf-8'), HIDDEN)
+    .get('/docs/assets/start.js', () => pageResponse(START, 'text/javascript; charset=utf-8'), HIDDEN)
+  for (const [name, type] of Object.entries(ASSETS)) {
+    const file = Bun.file(Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir))
+    app.get(`/docs/assets/${name}`, () => pageResponse(file, type), HIDDEN)
+  }
+  return app
+}
+
+const HIDDEN = { detail: { hide: true } }
+
+function pageResponse(content: string | Blob, type: string): Response {
+  return new Response(content, {
+    headers: {
+      'content-type': type,
+      'content-security-policy': CONTENT_SECURITY_POLICY,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-cache',
+    },
+  })
+}
+
+const START = `window.ui = SwaggerUIBundle({
+  url: '${DOCUMENT_PATH}',
+  dom_id: '#documentation',
+  validatorUrl: null,
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  defaultModelsExpandDepth: 0,
+})
+`
+
+function page(title: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${Bun.escapeHTML(title)}</title>
+<link rel="icon" href="/docs/assets/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="documentation"></div>
+<noscript>This page needs JavaScript; the same is at <a href="${DOCUMENT_PATH}">${DOCUMENT_PATH}</a>.</noscript>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/assets/start.js"></script>
+</body>
+</html>
+`
+}

@@ -1,0 +1,63 @@
+import { Elysia } from 'elysia'
+import { VestalError } from '../core/errors.ts'
+
+export interface ErrorsOptions {
+  /** Hears of everything that is our own bug, in full; the client hears nothing. */
+  readonly report: (error: unknown, request: Request) => void
+  /** The methods that a path has, for the 405 of RFC 9110 §15.5.6; none when the path does not exist. */
+  readonly methodsOf: (pathname: string) => readonly string[]
+}
+
+/**
+ * Answers every failure of the app, so it is used first. A `VestalError` is told to the client; anything else is reported and
+ * answered as a 500 without a word of what happened.
+ */
+export function errors({ report, methodsOf }: ErrorsOptions) {
+  return new Elysia({ name: 'errors' }).onError({ as: 'global' }, ({ code, error, request }) => {
+    const cause = vestalErrorIn(error)
+    if (cause !== undefined) return answerError(cause, request)
+    if (code === 'NOT_FOUND') return answerError(notFound(methodsOf(pathOf(request))), request)
+    if (code === 'PARSE') return answerError(new VestalError('BODY_INVALID', { cause: error }), request)
+    if (code === 'VALIDATION' && error.type !== 'response') return answerError(invalid(error), request)
+    report(error, request)
+    return answerError(new VestalError('INTERNAL'), request)
+  })
+}
+
+/** The `VestalError` that was thrown: Elysia wraps what a parser throws. */
+export function vestalErrorIn(error: unknown): VestalError | undefined {
+  if (error instanceof VestalError) return error
+  return error instanceof Error && error.cause instanceof VestalError ? error.cause : undefined
+}
+
+/**
+ * The response for a failure: `{"error"}` under `/v2`, where Open Inference Protocol clients read it, and three keys elsewhere.
+ * `Content-Type` is exactly `application/json`: KServe's client reads the text only then.
+ */
+export function answerError(error: VestalError, request: Request): Response {
+  const { status, detail } = error
+  const path = pathOf(request)
+  const body =
+    path === '/v2' || path.startsWith('/v2/')
+      ? { error: typeof detail === 'string' ? detail : JSON.stringify(detail) }
+      : { status_code: status, detail, error: null }
+  return new Response(JSON.stringify(body), { status, headers: { ...ERROR_HEADERS, ...error.headers } })
+}
+
+const ERROR_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+
+function notFound(methods: readonly string[]): VestalError {
+  return methods.length === 0
+    ? new VestalError('NOT_FOUND')
+    : new VestalError('METHOD_NOT_ALLOWED', { headers: { allow: methods.join(', ') } })
+}
+
+/** A schema's refusal, told as the place alone: the value that came is nobody else's business. */
+function invalid(error: { readonly type: string; readonly valueError?: { readonly path: string } | undefined }): VestalError {
+  const path = error.valueError?.path ?? ''
+  return new VestalError('BODY_INVALID', { detail: { [`${error.type}${path}`]: 'is not what this route takes' }, cause: error })
+}
+
+function pathOf(request: Request): string {
+  return new URL(request.url).pathname
+}

@@ -1,0 +1,62 @@
+import { VestalError } from '../core/errors.ts'
+import type { Engine, Model, ModelVersion } from '../engine/engine.ts'
+
+/** Parameters of a model's path, percent-decoded. */
+type Params = Readonly<Record<string, string>>
+
+/**
+ * The permissions that a request for a model asks for. A name that no model has asks for the default permission of that name,
+ * so that a stranger cannot tell the two apart.
+ */
+export function permissionTo(action: 'predict' | 'read', engine: Engine): (params: Params) => readonly string[] {
+  return ({ name = '' }) => [engine.model(name)?.permissions[action] ?? `model:${name}:${action}`]
+}
+
+/**
+ * The model of that name.
+ * @throws VestalError MODEL_UNKNOWN
+ */
+export function findModel(engine: Engine, name: string): Model {
+  const model = engine.model(name)
+  if (model === undefined) throw unknown(`'${shorten(name)}' is not found`)
+  return model
+}
+
+/**
+ * The version that answers: the one asked for, or the newest that is ready.
+ * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE
+ */
+export function findReadyVersion(model: Model, asked?: string): ModelVersion {
+  if (asked !== undefined) {
+    const version = findVersion(model, asked)
+    if (version.state === 'ready') return version
+    throw unavailable(`'${model.name}' version ${version.version} is not at ready state`, version.reason)
+  }
+  const ready = model.versions.find(({ state }) => state === 'ready')
+  if (ready === undefined) throw unavailable(`'${model.name}' has no available versions`, model.versions[0]?.reason)
+  return ready
+}
+
+/**
+ * The version of that number, ready or not.
+ * @throws VestalError MODEL_UNKNOWN
+ */
+export function findVersion(model: Model, asked: string): ModelVersion {
+  const version = model.versions.find(({ version: number }) => number === asked)
+  if (version === undefined) throw unknown(`'${model.name}' version ${shorten(asked)} is not found`)
+  return version
+}
+
+function unknown(what: string): VestalError {
+  return new VestalError('MODEL_UNKNOWN', { detail: `Request for unknown model: ${what}` })
+}
+
+function unavailable(what: string, reason: string | undefined): VestalError {
+  const because = reason === undefined ? '' : `: ${reason}`
+  return new VestalError('MODEL_UNAVAILABLE', { detail: `Request for unknown model: ${what}${because}` })
+}
+
+/** A name that came with the request is told back no longer than a model's may be. */
+function shorten(name: string): string {
+  return name.length > 100 ? `${name.slice(0, 100)}…` : name
+}

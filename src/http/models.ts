@@ -1,0 +1,75 @@
+import { Elysia } from 'elysia'
+import type { Authenticator } from '../auth/authenticator.ts'
+import { VestalError } from '../core/errors.ts'
+import type { Engine, Model } from '../engine/engine.ts'
+import { parseJson } from '../tensor/exact-json.ts'
+import { decodeRows, encodeRows } from '../tensor/rows.ts'
+import { guard } from './authentication.ts'
+import { readBody } from './body.ts'
+import { jsonResponse, jsonTextResponse } from './json.ts'
+import { findModel, findReadyVersion, permissionTo } from './model-access.ts'
+import { MODEL_DETAIL } from './openapi/models.ts'
+
+export interface ModelRoutesOptions {
+  readonly engine: Engine
+  readonly authenticator: Authenticator
+  readonly bodyBytesMax: number
+}
+
+/** Models in rows, the Flama form: `{"input": rows}` is answered with `{"output": …}`. */
+export function models({ engine, authenticator, bodyBytesMax }: ModelRoutesOptions) {
+  const read = permissionTo('read', engine)
+  const predict = permissionTo('predict', engine)
+  return new Elysia({ name: 'models' })
+    .use(guard(authenticator))
+    .get(
+      '/models/',
+      ({ token }) => {
+        const readable = engine.models().filter(({ permissions }) => authenticator.isAllowed(token, [permissions.read]))
+        return jsonResponse({ models: readable.map(describe) })
+      },
+      { permissions: [], detail: MODEL_DETAIL.list },
+    )
+    .get('/models/:name/', ({ params }) => jsonResponse(describe(findModel(engine, params.name))), {
+      permissions: read,
+      detail: MODEL_DETAIL.describe,
+    })
+    .post(
+      '/models/:name/predict/',
+      async ({ params, request }) => answer(engine, findModel(engine, params.name), { request, bodyBytesMax }),
+      {
+        permissions: predict,
+        parse: 'none',
+        detail: MODEL_DETAIL.predict,
+      },
+    )
+}
+
+function describe({ name, description, permissions, labels, examples, versions }: Model) {
+  return { name, description, permissions, labels: Object.fromEntries(labels), examples, versions }
+}
+
+interface Asked {
+  readonly request: Request
+  readonly bodyBytesMax: number
+}
+
+async function answer(engine: Engine, model: Model, { request, bodyBytesMax }: Asked): Promise<Response> {
+  const { version, inputs, outputs } = findReadyVersion(model)
+  const input = readInput(parseJson(await readBody(request, bodyBytesMax)))
+  const result = await engine.infer(model.name, version, decodeRows(input, inputs), { signal: request.signal })
+  const form = Array.isArray(input) ? 'rows' : 'columns'
+  return jsonTextResponse(`{"output":${encodeRows(result, outputs, { form, labels: model.labels })}}`)
+}
+
+function readInput(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new VestalError('BODY_INVALID', { detail: { body: 'must be an object with "input"' } })
+  }
+  const { input, ...others } = body as Readonly<Record<string, unknown>>
+  const other = Object.keys(others)[0]
+  if (other !== undefined)
+    throw new VestalError('BODY_INVALID', { detail: { [other.slice(0, 64)]: 'is not a field of this body' } })
+  if (input === undefined) throw new VestalError('BODY_INVALID', { detail: { input: 'is missing' } })
+  return input
+}

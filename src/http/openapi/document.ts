@@ -1,0 +1,43 @@
+import { VERSION } from '../../core/version.ts'
+import { failureResponses } from './operation.ts'
+import { SCHEMAS } from './schemas.ts'
+
+export interface DocumentOptions {
+  readonly title: string
+  readonly description: string
+  readonly headerPrefix: string
+  readonly cookieKey: string
+}
+
+/** All of the OpenAPI document but the paths, which come from the routes. */
+export function openApiDocument({ title, description, cookieKey }: DocumentOptions) {
+  return {
+    info: { title, version: VERSION, description, license: { name: 'MIT' } },
+    servers: [{ url: '/', description: 'This server' }],
+    tags: [
+      { name: 'Information', description: 'What this server is' },
+      { name: 'Sign-in', description: 'Tokens, in development mode' },
+      { name: 'Models', description: 'Predictions in rows: the shortest way to ask' },
+      { name: 'Open Inference Protocol', description: 'Predictions in tensors, for clients of Triton, KServe and MLServer' },
+      { name: 'Health', description: 'For load balancers and orchestrators' },
+    ],
+    components: {
+      schemas: SCHEMAS,
+      responses: failureResponses(),
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'A token from `bun run token --subject me --permission "model:*:predict"`, or from `POST /auth/`',
+        },
+        cookie: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: cookieKey,
+          description: 'The same token in a cookie; the header goes first',
+        },
+      },
+    },
+  } as const
+}

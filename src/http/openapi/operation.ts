@@ -1,0 +1,112 @@
+/** The answer of an operation when all goes well. */
+interface Answer {
+  readonly description: string
+  /** A name in the document's schemas. */
+  readonly schema: SchemaName
+  readonly example: unknown
+}
+
+interface Body {
+  readonly schema: SchemaName
+  /** Bodies to try, by name. */
+  readonly examples: Readonly<Record<string, unknown>>
+}
+
+export interface Operation {
+  readonly tag: string
+  readonly summary: string
+  readonly description?: string
+  /** What a token must grant; an empty text asks for any valid token, and none at all makes the route open. */
+  readonly permission?: string
+  readonly body?: Body
+  readonly answer: Answer
+  /** Statuses of failures beside those that every route with a permission has. */
+  readonly failures?: readonly FailureStatus[]
+  /** Under `/v2` a failure is `{"error"}`. */
+  readonly isOpenInference?: boolean
+}
+
+export type SchemaName =
+  | 'Information'
+  | 'SignIn'
+  | 'SignedIn'
+  | 'ModelList'
+  | 'Model'
+  | 'PredictRequest'
+  | 'PredictAnswer'
+  | 'ServerMetadata'
+  | 'ModelMetadata'
+  | 'InferRequest'
+  | 'InferAnswer'
+  | 'Live'
+  | 'Ready'
+  | 'ModelReady'
+
+const FAILURES = {
+  400: ['BadRequest', 'The request is not what this route takes; the text names the field and the rule'],
+  401: ['Unauthorized', 'No valid token was sent; `WWW-Authenticate` says whether one was missing or refused (RFC 6750 §3)'],
+  403: ['Forbidden', 'The token does not grant the permission'],
+  404: ['NotFound', 'There is no such model or version'],
+  413: ['TooLarge', 'The body is larger than this route takes'],
+  501: ['Unsupported', 'The request asks for something that this server does not do'],
+  503: [
+    'Unavailable',
+    'The model is not ready, the queue is full or the server is stopping; `Retry-After` says when to try again',
+  ],
+} as const
+
+export type FailureStatus = keyof typeof FAILURES
+
+/** The documentation of a route, in the form that OpenAPI 3.0 gives an operation. */
+export function operation(options: Operation) {
+  const { tag, summary, description, permission, body, answer, failures = [], isOpenInference = false } = options
+  const isOpen = permission === undefined
+  const statuses: FailureStatus[] = isOpen ? [...failures] : [400, 401, 403, ...failures]
+  const asks = isOpen
+    ? 'Open to everybody.'
+    : permission === ''
+      ? 'Asks for a valid token.'
+      : `Asks for the permission \`${permission}\`.`
+  return {
+    tags: [tag],
+    summary,
+    description: description === undefined ? asks : `${description} ${asks}`,
+    security: isOpen ? [] : [{ bearer: [] }, { cookie: [] }],
+    ...(body && { requestBody: { required: true, content: { 'application/json': contentOf(body) } } }),
+    responses: {
+      200: {
+        description: answer.description,
+        content: { 'application/json': { schema: reference(answer.schema), example: answer.example } },
+      },
+      ...Object.fromEntries([...new Set(statuses)].sort().map((status) => [status, failure(status, isOpenInference)])),
+    },
+  }
+}
+
+function contentOf({ schema, examples }: Body) {
+  return {
+    schema: reference(schema),
+    examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }])),
+  }
+}
+
+function reference(name: string) {
+  return { $ref: `#/components/schemas/${name}` }
+}
+
+function failure(status: FailureStatus, isOpenInference: boolean) {
+  return { $ref: `#/components/responses/${isOpenInference ? 'OpenInference' : ''}${FAILURES[status][0]}` }
+}
+
+/** The responses that `operation` refers to, for the document's components. */
+export function failureResponses() {
+  const entries = Object.entries(FAILURES).flatMap(([status, [name, description]]) => [
+    [name, response(description, 'Failure', { status_code: Number(status), detail: description, error: null })],
+    [`OpenInference${name}`, response(description, 'OpenInferenceFailure', { error: description })],
+  ])
+  return Object.fromEntries(entries) as Readonly<Record<string, ReturnType<typeof response>>>
+}
+
+function response(description: string, schema: string, example: unknown) {
+  return { description, content: { 'application/json': { schema: reference(schema), example } } }
+}

@@ -1,0 +1,106 @@
+import type { SchemaName } from './operation.ts'
+
+const text = (description: string, example?: string) => ({
+  type: 'string' as const,
+  description,
+  ...(example !== undefined && { example }),
+})
+const list = (items: object, description?: string) => ({
+  type: 'array' as const,
+  items,
+  ...(description !== undefined && { description }),
+})
+const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` })
+
+function object(properties: Readonly<Record<string, object>>, optional: readonly string[] = []) {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name))
+  return { type: 'object' as const, properties, ...(required.length > 0 && { required }) }
+}
+
+const shape = list({ type: 'integer' }, 'Row-major; -1 is a dimension of any size')
+const tensorSpec = object({ name: text('Name of the tensor'), datatype: reference('Datatype'), shape })
+const tensorData = {
+  description: 'Elements in row-major order, flat or nested as the shape says. Integers of 64 bits are exact. BYTES are texts.',
+  ...list({}),
+}
+
+const OTHERS = {
+  Datatype: {
+    type: 'string' as const,
+    enum: ['BOOL', 'UINT8', 'UINT16', 'UINT32', 'UINT64', 'INT8', 'INT16', 'INT32', 'INT64', 'FP16', 'FP32', 'FP64', 'BYTES'],
+  },
+  TensorSpec: tensorSpec,
+  Tensor: object({ name: text('Name of the tensor'), shape, datatype: reference('Datatype'), data: tensorData }),
+  ModelVersion: object(
+    {
+      version: text('Number of the version', '1'),
+      state: { type: 'string' as const, enum: ['ready', 'unavailable'] },
+      reason: text('Why it is unavailable'),
+      inputs: list(reference('TensorSpec')),
+      outputs: list(reference('TensorSpec')),
+    },
+    ['reason'],
+  ),
+  Failure: object({
+    status_code: { type: 'integer' as const, description: 'The HTTP status' },
+    detail: {
+      description: 'What is wrong: a text, or one text a field',
+      oneOf: [{ type: 'string' as const }, { type: 'object' as const }],
+    },
+    error: { nullable: true, type: 'string' as const, description: 'Always null' },
+  }),
+  OpenInferenceFailure: object({ error: text('What is wrong') }),
+}
+
+const NAMED: Readonly<Record<SchemaName, object>> = {
+  Information: object({ title: text('Name'), description: text('What it is'), public: { type: 'boolean' } }),
+  SignIn: object({ id: { type: 'string', format: 'uuid' }, password: text('Not checked in development') }, ['password']),
+  SignedIn: object({ id: { type: 'string', format: 'uuid' }, token: text('A JSON Web Token') }),
+  ModelList: object({ models: list(reference('Model'), 'The models that the token may read') }),
+  Model: object({
+    name: text('Name', 'iris'),
+    description: text('What the model does'),
+    permissions: object({ predict: text('Asked for by predictions'), read: text('Asked for by descriptions') }),
+    labels: { type: 'object', description: 'Names of an output’s classes', additionalProperties: list({ type: 'string' }) },
+    examples: list({}, 'Inputs to try'),
+    versions: list(reference('ModelVersion'), 'Newest first'),
+  }),
+  PredictRequest: object({
+    input: {
+      description: 'Rows of the one input, or an object with the rows of each input by its name',
+      oneOf: [list({}), { type: 'object', additionalProperties: list({}) }],
+    },
+  }),
+  PredictAnswer: object({
+    output: {
+      description: 'One element a row, or an object with the rows of each output, as the input was',
+      oneOf: [list({}), { type: 'object', additionalProperties: list({}) }],
+    },
+  }),
+  ServerMetadata: object({ name: text('Name', 'vestal'), version: text('Version'), extensions: list({ type: 'string' }) }),
+  ModelMetadata: object({
+    name: text('Name', 'iris'),
+    versions: list({ type: 'string' }, 'Versions that are ready'),
+    platform: text('What runs it', 'onnxruntime_onnx'),
+    inputs: list(reference('TensorSpec')),
+    outputs: list(reference('TensorSpec')),
+  }),
+  InferRequest: object(
+    {
+      id: text('Told back in the answer'),
+      inputs: list(reference('Tensor')),
+      outputs: list(object({ name: text('An output to compute') }), 'All outputs when absent or empty'),
+    },
+    ['id', 'outputs'],
+  ),
+  InferAnswer: object(
+    { model_name: text('Name'), model_version: text('Version'), id: text('As it was asked'), outputs: list(reference('Tensor')) },
+    ['id'],
+  ),
+  Live: object({ live: { type: 'boolean' } }),
+  Ready: object({ ready: { type: 'boolean' } }),
+  ModelReady: object({ name: text('Name'), ready: { type: 'boolean' } }),
+}
+
+/** The schemas of the OpenAPI document, by name. */
+export const SCHEMAS: Readonly<Record<string, object>> = { ...NAMED, ...OTHERS }

@@ -1,0 +1,62 @@
+import { Elysia } from 'elysia'
+import { VestalError } from '../core/errors.ts'
+import { parseJson } from '../tensor/exact-json.ts'
+import { readBody } from './body.ts'
+import { jsonResponse } from './json.ts'
+import { operation } from './openapi/operation.ts'
+
+export interface SignInOptions {
+  /** Makes a token for a subject, which is a UUID. */
+  readonly issue: (subject: string) => string
+  /** True for the `Host` values of this machine alone: a page on another name, rebound to this address, gets no token. */
+  readonly isLoopbackHost: (host: string) => boolean
+}
+
+/** A sign-in's body is small; a larger one is refused with 413. */
+const BODY_BYTES_MAX = 4096
+const PASSWORD_LENGTH_MAX = 1024
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** The article's sign-in, for development: any UUID gets a token, and no password is checked. It exists in development mode only. */
+export function signIn({ issue, isLoopbackHost }: SignInOptions) {
+  return new Elysia({ name: 'sign-in' }).post(
+    '/auth/',
+    async ({ request }) => {
+      if (!isLoopbackHost(new URL(request.url).hostname)) throw new VestalError('NOT_FOUND')
+      const id = readId(parseJson(await readBody(request, BODY_BYTES_MAX)))
+      return jsonResponse({ id, token: issue(id) }, { 'cache-control': 'no-store' })
+    },
+    { parse: 'none', detail: DETAIL },
+  )
+}
+
+function readId(body: unknown): string {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new VestalError('BODY_INVALID', { detail: { body: 'must be an object with "id" and, if you like, "password"' } })
+  }
+  const { id, password, ...others } = body as Readonly<Record<string, unknown>>
+  const faults: Record<string, string> = {}
+  if (typeof id !== 'string' || !UUID.test(id)) faults.id = id === undefined ? 'is missing; it must be a UUID' : 'must be a UUID'
+  if (password !== undefined && (typeof password !== 'string' || password.length > PASSWORD_LENGTH_MAX)) {
+    faults.password = `must be a text of at most ${PASSWORD_LENGTH_MAX} characters`
+  }
+  for (const name of Object.keys(others).slice(0, 8)) faults[name.slice(0, 64)] = 'is not a field of this body'
+  if (Object.keys(faults).length > 0) throw new VestalError('BODY_INVALID', { detail: faults })
+  // The cast is what the check above establishes.
+  return id as string
+}
+
+const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
+
+const DETAIL = operation({
+  tag: 'Sign-in',
+  summary: 'Get a token (development only)',
+  description: 'Gives any UUID a token with the permission `my-permission-name`. It does not exist in production mode.',
+  body: { schema: 'SignIn', examples: { uuid: { id: ID, password: 'string' } } },
+  answer: {
+    description: 'The token',
+    schema: 'SignedIn',
+    example: { id: ID, token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl' },
+  },
+  failures: [400, 413],
+})
