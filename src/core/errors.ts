@@ -43,6 +43,7 @@ const CATALOGUE = {
   UNSUPPORTED: { status: 501, detail: 'Not supported by this server' },
   QUEUE_FULL: { status: 503, detail: 'Exceeds maximum queue size' },
   WORKER_LOST: { status: 503, detail: 'The worker that computed this request stopped; send it again' },
+  REQUEST_ABORTED: { status: 499, detail: 'The client closed the request' },
   SERVER_STOPPING: { status: 503, detail: 'Server is stopping' },
   INTERNAL: { status: 500, detail: 'Internal Server Error' },
 } as const satisfies Record<string, Row>

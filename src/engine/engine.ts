@@ -40,11 +40,12 @@ export interface Engine {
   models(): readonly Model[]
   /** The model of that name, or undefined. */
   model(name: string): Model | undefined
-  /** True when every model that was found is ready. */
+  /** True when the models were loaded and the worker takes work; a model that is broken does not hold the others up. */
   isReady(): boolean
   /**
    * Runs one version of a model on tensors that match its inputs.
-   * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, QUEUE_FULL, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED
+   * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, QUEUE_FULL, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED,
+   * REQUEST_ABORTED
    */
   infer(model: string, version: string, inputs: NamedTensors, options?: InferOptions): Promise<NamedTensors>
   /** Refuses new work, lets the work at hand finish, and ends the worker. */

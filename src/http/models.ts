@@ -2,6 +2,7 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { VestalError } from '../core/errors.ts'
 import type { Engine, Model } from '../engine/engine.ts'
+import { hasLongIntegers } from '../tensor/datatypes.ts'
 import { parseJson } from '../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../tensor/rows.ts'
 import { guard } from './authentication.ts'
@@ -56,7 +57,8 @@ interface Asked {
 
 async function answer(engine: Engine, model: Model, { request, bodyBytesMax }: Asked): Promise<Response> {
   const { version, inputs, outputs } = findReadyVersion(model)
-  const input = readInput(parseJson(await readBody(request, bodyBytesMax)))
+  const body = await readBody(request, bodyBytesMax)
+  const input = readInput(parseJson(body, { exactIntegers: hasLongIntegers(inputs) }))
   const result = await engine.infer(model.name, version, decodeRows(input, inputs), { signal: request.signal })
   const form = Array.isArray(input) ? 'rows' : 'columns'
   return jsonTextResponse(`{"output":${encodeRows(result, outputs, { form, labels: model.labels })}}`)

@@ -2,6 +2,7 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { VERSION } from '../core/version.ts'
 import type { Engine, Model } from '../engine/engine.ts'
+import { hasLongIntegers } from '../tensor/datatypes.ts'
 import { parseJson } from '../tensor/exact-json.ts'
 import { decodeInferRequest } from '../tensor/request.ts'
 import { encodeInferResponse } from '../tensor/response.ts'
@@ -89,7 +90,7 @@ async function infer(
   const model = findModel(engine, params.name)
   const { version, inputs, outputs: specs } = findReadyVersion(model, params.version)
   // The body alone says what it is: clients of this protocol send it with no Content-Type, or a wrong one.
-  const body = parseJson(await readBody(asked.request, asked.bodyBytesMax))
+  const body = parseJson(await readBody(asked.request, asked.bodyBytesMax), { exactIntegers: hasLongIntegers(inputs) })
   const question = decodeInferRequest(body, { model: model.name, inputs, outputs: specs })
   const outputs = await engine.infer(model.name, version, question.inputs, {
     signal: asked.request.signal,

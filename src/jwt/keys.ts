@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
 import { ALGORITHMS, type Algorithm, algorithmsOf, isAlgorithm, type KeyKind } from './algorithms.ts'
 import { bytesOfBase64url, isCanonicalBase64url } from './base64url.ts'
 
@@ -77,7 +77,9 @@ export function importJwk(jwk: Jwk, options: ImportOptions = {}): Key {
   const named = kid ?? options.kid
   const withNames = { ...options, ...(pinned && { algorithm: pinned }), ...(named !== undefined && { kid: named }) }
   if (jwk.kty === 'oct') return importSecretJwk(jwk, withNames, pinned)
-  const material = { key: jwk as JsonWebKey, format: 'jwk' } as const
+  // The cast: node:crypto itself checks the members, and throws.
+  const material = { key: jwk, format: 'jwk' } as unknown as Parameters<typeof createPrivateKey>[0] &
+    Parameters<typeof createPublicKey>[0]
   const signing =
     jwk.d === undefined ? undefined : attempt(() => createPrivateKey(material), 'the JWK is not a usable private key')
   return asymmetricKey(

@@ -51,7 +51,7 @@ export function loadNative(): { readonly verifySync?: VerifySync; readonly reaso
 function nativeCheck(verifySync: VerifySync, key: KeyObject, algorithm: Algorithm): SignatureCheck {
   const secret = key.export()
   // The cast: node-rs declares a const enum that is these names at run time.
-  const algorithms = [algorithm] as unknown as NonNullable<Parameters<VerifySync>[2]>['algorithms']
+  const algorithms = [algorithm] as unknown as Required<NonNullable<Parameters<VerifySync>[2]>>['algorithms']
   const validation = Object.freeze({ algorithms, requiredSpecClaims: [], validateExp: false, validateNbf: false })
   return (token) => {
     try {

@@ -1,0 +1,82 @@
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { DATATYPES, datatypeOfOnnx } from '../tensor/datatypes.ts'
+import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
+
+/** A loaded model. */
+export interface Session {
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  /** Computes on this thread until it is done; all outputs when none is named. */
+  run(inputs: NamedTensors, outputs?: readonly string[]): Promise<NamedTensors>
+}
+
+/** Fatal alone: what goes wrong is told to the caller, and the runtime's own lines would hold paths. */
+const LOG_SEVERITY_FATAL = 4
+
+/**
+ * Loads a model file on one session of ONNX Runtime.
+ * @throws Error with a reason that is safe to show
+ */
+export async function loadSession(path: string, threads: number): Promise<Session> {
+  const session = await create(path, threads)
+  const inputs = specsOf(session.inputMetadata, 'input')
+  const outputs = specsOf(session.outputMetadata, 'output')
+  return {
+    inputs,
+    outputs,
+    async run(tensors, names = outputs.map(({ name }) => name)) {
+      const feeds = Object.fromEntries([...tensors].map(([name, tensor]) => [name, toOrt(tensor)]))
+      const results = await session.run(feeds, names, { logSeverityLevel: LOG_SEVERITY_FATAL })
+      return new Map(names.map((name) => [name, fromOrt(name, results[name])]))
+    },
+  }
+}
+
+async function create(path: string, threads: number): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(path, {
+      intraOpNumThreads: threads,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: LOG_SEVERITY_FATAL,
+      // Threads that spin between runs burn a core while nobody asks anything.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    })
+  } catch (error) {
+    throw new Error(safeReason(error).replaceAll(path, 'the file'))
+  }
+}
+
+/** A text of the runtime's without its own source paths, cut short. */
+export function safeReason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const status = text.split('Status Message: ').at(-1) ?? text
+  const plain = status.split(' was false. ').at(-1) ?? status
+  return plain
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll(/(?<![\w.])\/\S*onnxruntime\S*/g, '')
+    .trim()
+    .slice(0, 300)
+}
+
+function specsOf(metadata: readonly InferenceSession.ValueMetadata[], kind: 'input' | 'output'): readonly TensorSpec[] {
+  return metadata.map((value) => {
+    if (!value.isTensor) throw new Error(`the ${kind} '${value.name}' is no tensor`)
+    const datatype = datatypeOfOnnx(value.type)
+    if (datatype === undefined) throw new Error(`the ${kind} '${value.name}' has the unsupported type ${value.type}`)
+    const shape = value.shape.map((dimension) => (typeof dimension === 'number' && dimension >= 0 ? dimension : -1))
+    return { name: value.name, datatype, shape }
+  })
+}
+
+function toOrt({ datatype, shape, data }: Tensor): OrtTensor {
+  // The cast: the datatype says which array it is, in a way that the compiler cannot follow.
+  return new OrtTensor(DATATYPES[datatype].onnx as 'float32', data as Float32Array, shape)
+}
+
+function fromOrt(name: string, tensor: OrtTensor | undefined): Tensor {
+  const datatype = tensor === undefined ? undefined : datatypeOfOnnx(tensor.type)
+  if (tensor === undefined || datatype === undefined) throw new Error(`the output '${name}' is no tensor of a supported type`)
+  // The cast: onnxruntime-node gives the array that the type says.
+  return { datatype, shape: [...tensor.dims], data: tensor.data as TensorData }
+}

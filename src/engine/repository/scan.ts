@@ -1,0 +1,108 @@
+import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { EMPTY_MODEL_FILE, type ModelFile, readModelFile } from './model-file.ts'
+
+/** Models in one server; what is over it is left out with a warning. */
+export const MODELS_MAX = 256
+/** Names that stand in paths and permissions: letters, digits, `.`, `_`, `-`; they begin with a letter or a digit. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
+const VERSION = /^[1-9]\d{0,8}$/
+
+/** A version's file, or why there is none. */
+export interface FoundVersion {
+  readonly version: string
+  readonly path: string
+  /** Why it cannot be loaded. */
+  readonly reason?: string
+}
+
+export interface FoundModel {
+  readonly name: string
+  readonly file: ModelFile
+  /** Why none of its versions can serve. */
+  readonly reason?: string
+  /** Newest first. */
+  readonly versions: readonly FoundVersion[]
+}
+
+export interface RepositoryOptions {
+  /** Holds `<name>/<version>/model.onnx` and `<name>/model.toml`. */
+  readonly modelsDirectory?: string
+  /** Single files by model name; each is version 1, and stands in for a folder of that name. */
+  readonly files?: ReadonlyMap<string, string>
+  /** Hears of what was left out. */
+  readonly warn: (message: string) => void
+}
+
+/**
+ * Finds the models of a directory and of single files, by name. What is broken is in the list with its reason.
+ * @throws Error when a single file's name cannot be a model's
+ */
+export function findModels({ modelsDirectory, files = new Map(), warn }: RepositoryOptions): readonly FoundModel[] {
+  const found = new Map<string, FoundModel>()
+  if (modelsDirectory !== undefined) {
+    for (const model of modelsIn(modelsDirectory, warn)) found.set(model.name, model)
+  }
+  for (const [name, path] of files) {
+    if (!NAME.test(name))
+      throw new Error(`"${name}" cannot be the name of a model: letters, digits, ".", "_" and "-", at most 100`)
+    if (found.has(name)) warn(`the model ${name} is the single file that was named, not the folder of that name`)
+    found.set(name, { name, file: EMPTY_MODEL_FILE, versions: [withFile('1', path)] })
+  }
+  const models = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  if (models.length > MODELS_MAX) warn(`there are ${models.length} models; the first ${MODELS_MAX} by name are served`)
+  return models.slice(0, MODELS_MAX)
+}
+
+function modelsIn(directory: string, warn: (message: string) => void): readonly FoundModel[] {
+  if (!existsSync(directory)) {
+    warn(`there is no models directory "${directory}": no model is served from it`)
+    return []
+  }
+  const folders = entriesOf(directory).filter((entry) => isFolder(directory, entry))
+  return folders.flatMap(({ name }) => {
+    if (NAME.test(name)) return [modelIn(join(directory, name), name)]
+    if (!name.startsWith('.') && !name.startsWith('_')) warn(`the folder "${name}" is left out: it cannot be the name of a model`)
+    return []
+  })
+}
+
+function modelIn(folder: string, name: string): FoundModel {
+  const versions = entriesOf(folder)
+    .filter((entry) => VERSION.test(entry.name) && isFolder(folder, entry))
+    .map((entry) => withFile(entry.name, join(folder, entry.name, 'model.onnx')))
+    .sort((a, b) => Number(b.version) - Number(a.version))
+  const [file, fault] = modelFileIn(folder)
+  const reason = fault ?? (versions.length === 0 ? 'it has no version: a folder named by a number, with model.onnx' : undefined)
+  return { name, file, versions, ...(reason !== undefined && { reason }) }
+}
+
+function modelFileIn(folder: string): readonly [file: ModelFile, fault: string | undefined] {
+  const path = join(folder, 'model.toml')
+  if (!existsSync(path)) return [EMPTY_MODEL_FILE, undefined]
+  try {
+    return [readModelFile(readFileSync(path, 'utf8')), undefined]
+  } catch (error) {
+    const isOurs = error instanceof Error && error.message.startsWith('model.toml')
+    return [EMPTY_MODEL_FILE, isOurs ? error.message : 'model.toml cannot be read']
+  }
+}
+
+function withFile(version: string, path: string): FoundVersion {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) return { version, path, reason: 'its model.onnx is missing' }
+  if (!stat.isFile()) return { version, path, reason: 'its model.onnx is not a file' }
+  return stat.size === 0 ? { version, path, reason: 'its model.onnx is empty' } : { version, path }
+}
+
+function entriesOf(directory: string): readonly Dirent[] {
+  return readdirSync(directory, { withFileTypes: true })
+}
+
+/** A link to a folder counts as one. */
+function isFolder(parent: string, entry: Dirent): boolean {
+  return (
+    entry.isDirectory() ||
+    (entry.isSymbolicLink() && statSync(join(parent, entry.name), { throwIfNoEntry: false })?.isDirectory() === true)
+  )
+}

@@ -1,0 +1,132 @@
+import { VestalError } from '../core/errors.ts'
+import { DATATYPES, type Datatype } from './datatypes.ts'
+import { describeShape, ELEMENTS_MAX, elementCount } from './shape.ts'
+import type { Tensor, TensorData } from './tensor.ts'
+
+/** Characters of a value that a message tells back. */
+const SHOWN_MAX = 60
+
+/** What a tensor is to hold. */
+export interface TensorTarget {
+  readonly name: string
+  readonly datatype: Datatype
+  readonly shape: readonly number[]
+}
+
+/**
+ * Makes a tensor of JSON data in row-major order, flat or nested to any depth. Each element must be one that the datatype holds
+ * exactly, or the nearest for floats; the count must be the shape's.
+ * @throws VestalError INPUT_INVALID, naming the input, the element and what came
+ */
+export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
+  const { name, datatype, shape } = target
+  if (!Array.isArray(data)) throw inputInvalid(`input '${name}': "data" must be a list, got ${show(data)}`)
+  const count = elementCount(shape)
+  if (count > ELEMENTS_MAX)
+    throw inputInvalid(`input '${name}': shape ${describeShape(shape)} has more than ${ELEMENTS_MAX} elements`)
+  const storage = createStorage(target, count)
+  const found = fill(data, 0, storage.put)
+  if (found !== count) {
+    throw inputInvalid(
+      `input '${name}': shape ${describeShape(shape)} needs ${count} elements, "data" has ${found > count ? 'more' : found}`,
+    )
+  }
+  return { datatype, shape, data: storage.data }
+}
+
+type Put = (index: number, element: unknown) => boolean
+
+/** Puts every element in place and gives the index after the last; stops once an element has no place. */
+function fill(list: readonly unknown[], start: number, put: Put): number {
+  let index = start
+  for (const element of list) {
+    if (Array.isArray(element)) index = fill(element, index, put)
+    else if (put(index, element)) index += 1
+    else return index + 1
+  }
+  return index
+}
+
+interface Storage {
+  readonly data: TensorData
+  /** False when the index is beyond the storage; throws when the datatype cannot hold the element. */
+  readonly put: Put
+}
+
+function createStorage({ name, datatype }: TensorTarget, count: number): Storage {
+  const facts = DATATYPES[datatype]
+  const refuse = (index: number, element: unknown, expected: string) =>
+    inputInvalid(`input '${name}': element ${index} must be ${expected}, got ${show(element)}`)
+  switch (facts.kind) {
+    case 'text': {
+      const data: string[] = []
+      return storage(data, count, (index, element) => {
+        if (typeof element !== 'string') throw refuse(index, element, 'a text')
+        if (!element.isWellFormed()) throw refuse(index, '', 'a text without lone surrogates')
+        data.push(element)
+      })
+    }
+    case 'boolean': {
+      const data = new Uint8Array(count)
+      return storage(data, count, (index, element) => {
+        if (typeof element !== 'boolean') throw refuse(index, element, 'true or false')
+        data[index] = element ? 1 : 0
+      })
+    }
+    case 'integer': {
+      const data = facts.create(count)
+      const { min, max } = facts
+      return storage(data, count, (index, element) => {
+        if (typeof element !== 'number' || !Number.isInteger(element) || element < min || element > max) {
+          throw refuse(index, element, `an integer of ${datatype}, from ${min} to ${max}`)
+        }
+        data[index] = element
+      })
+    }
+    case 'big-integer': {
+      const data = facts.create(count)
+      const { min, max } = facts
+      return storage(data, count, (index, element) => {
+        const value = Number.isInteger(element) ? BigInt(element as number) : element
+        if (typeof value !== 'bigint' || value < min || value > max) {
+          throw refuse(index, element, `an integer of ${datatype}, from ${min} to ${max}`)
+        }
+        data[index] = value
+      })
+    }
+    case 'float': {
+      const data = facts.create(count)
+      const { max } = facts
+      return storage(data, count, (index, element) => {
+        const value = typeof element === 'bigint' ? Number(element) : element
+        if (typeof value !== 'number' || Math.abs(value) > max) throw refuse(index, element, `a number of ${datatype}`)
+        data[index] = value
+      })
+    }
+  }
+}
+
+function storage(data: TensorData, count: number, set: (index: number, element: unknown) => void): Storage {
+  const put = (index: number, element: unknown) => {
+    if (index >= count) return false
+    set(index, element)
+    return true
+  }
+  return { data, put }
+}
+
+/** A value as messages show it: its JSON, cut short. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value, bigIntAsText) ?? typeof value)
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text
+}
+
+function bigIntAsText(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value
+}
+
+/** A refusal of an input, with the text that the client sees. */
+export function inputInvalid(detail: string): VestalError {
+  return new VestalError('INPUT_INVALID', { detail })
+}

@@ -1,0 +1,57 @@
+import { isUtf8 } from 'node:buffer'
+import { VestalError } from '../core/errors.ts'
+
+/** Objects and arrays inside each other in a request's body; deeper ones are refused. */
+export const JSON_DEPTH_MAX = 100
+
+export interface JsonOptions {
+  /** Gives integers beyond 2^53 as bigint, so that 64-bit tensors stay exact; default false: they are rounded. */
+  readonly exactIntegers?: boolean
+}
+
+/** Integers with fewer digits than this are exact as numbers. */
+const LONG_INTEGER = /(?<![.\d])\d{16}/
+const INTEGER = /^-?\d+$/
+
+/**
+ * Reads a JSON text (RFC 8259) of UTF-8 bytes.
+ * @throws VestalError BODY_INVALID when it is empty, not UTF-8, not JSON, or deeper than 100 levels
+ */
+export function parseJson(bytes: Uint8Array, { exactIntegers = false }: JsonOptions = {}): unknown {
+  if (bytes.length === 0) throw invalid('The body is empty; it must be JSON')
+  if (!isUtf8(bytes)) throw invalid('The body is not UTF-8')
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const value = parse(text, exactIntegers && LONG_INTEGER.test(text))
+  if (isDeeper(value, JSON_DEPTH_MAX)) throw invalid(`The body is nested deeper than ${JSON_DEPTH_MAX} levels`)
+  return value
+}
+
+function parse(text: string, isExact: boolean): unknown {
+  try {
+    return isExact ? JSON.parse(text, exactInteger) : JSON.parse(text)
+  } catch {
+    // The parser's own text repeats what was sent.
+    throw invalid('The body is not valid JSON')
+  }
+}
+
+/** A reviver of `JSON.parse`: an integer that a number would round becomes a bigint. */
+function exactInteger(_name: string, value: unknown, context?: { readonly source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
+  const source = context?.source
+  return source !== undefined && INTEGER.test(source) ? BigInt(source) : value
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  if (!Array.isArray(value)) return Object.values(value).some((member) => isDeeper(member, levels - 1))
+  for (const element of value) {
+    if (typeof element === 'object' && isDeeper(element, levels - 1)) return true
+  }
+  return false
+}
+
+function invalid(detail: string): VestalError {
+  return new VestalError('BODY_INVALID', { detail })
+}

@@ -1,0 +1,147 @@
+import { invariant } from '../core/invariant.ts'
+import { inputInvalid, show, tensorFromJson } from './decode.ts'
+import { type ElementWriter, elementWriter } from './numbers.ts'
+import { describeShape, elementCount, RANK_MAX } from './shape.ts'
+import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
+
+/** `rows`: one element a row. `columns`: an object with one list an input or output. */
+export type RowForm = 'rows' | 'columns'
+
+/**
+ * Reads the `input` of the Flama form: a list of rows for a model with one input, or an object of lists by input name. The first
+ * dimension counts rows; what is in a row has the shape of the rest.
+ * @throws VestalError INPUT_INVALID, naming the input, what was expected and what came
+ */
+export function decodeRows(input: unknown, specs: readonly TensorSpec[]): NamedTensors {
+  const columns = columnsOf(input, specs)
+  const tensors = new Map<string, Tensor>()
+  for (const spec of specs) tensors.set(spec.name, decodeColumn(columns[spec.name], spec))
+  const counts = new Set([...tensors.values()].filter(({ shape }) => shape.length > 0).map(({ shape }) => shape[0]))
+  const mayDiffer = specs.some(({ shape }) => shape[0] !== -1)
+  if (counts.size > 1 && !mayDiffer) throw inputInvalid(`the inputs have different numbers of rows: ${[...counts].join(', ')}`)
+  return tensors
+}
+
+function columnsOf(input: unknown, specs: readonly TensorSpec[]): Readonly<Record<string, unknown>> {
+  const names = specs.map(({ name }) => `'${name}'`).join(', ')
+  if (Array.isArray(input)) {
+    const only = specs[0]
+    if (specs.length !== 1 || only === undefined) {
+      throw inputInvalid(`"input" must be an object with the rows of ${names}, got a list`)
+    }
+    return { [only.name]: input }
+  }
+  if (typeof input !== 'object' || input === null) {
+    const expected = specs.length === 1 ? 'a list of rows' : `an object with the rows of ${names}`
+    throw inputInvalid(`"input" must be ${expected}, got ${show(input)}`)
+  }
+  const other = Object.keys(input).find((name) => !specs.some((spec) => spec.name === name))
+  if (other !== undefined) throw inputInvalid(`"input": the model has no input '${other.slice(0, 100)}'; it has ${names}`)
+  const missing = specs.find(({ name }) => !Object.hasOwn(input, name))
+  if (missing !== undefined) throw inputInvalid(`"input": the input '${missing.name}' is missing`)
+  return input as Readonly<Record<string, unknown>>
+}
+
+function decodeColumn(column: unknown, { name, datatype, shape: expected }: TensorSpec): Tensor {
+  if (!Array.isArray(column)) throw inputInvalid(`input '${name}' must be a list of rows, got ${show(column)}`)
+  if (column.length === 0) throw inputInvalid(`input '${name}' must have at least one row`)
+  const shape = shapeOf(column, expected, name)
+  checkNesting(column, shape, name)
+  return tensorFromJson({ name, datatype, shape }, column)
+}
+
+/** The shape that the first row of each level has; the fixed dimensions must be the model's. */
+function shapeOf(column: readonly unknown[], expected: readonly number[], name: string): readonly number[] {
+  const shape: number[] = []
+  let level: unknown = column
+  while (Array.isArray(level) && shape.length <= RANK_MAX) {
+    shape.push(level.length)
+    level = level[0]
+  }
+  // A scalar input takes one row that is the scalar.
+  if (expected.length === 0 && shape.length === 1 && shape[0] === 1) return []
+  const fits =
+    shape.length === expected.length && expected.every((dimension, index) => dimension === -1 || dimension === shape[index])
+  if (!fits)
+    throw inputInvalid(`input '${name}' has the shape ${describeShape(shape)}, but the model takes ${describeShape(expected)}`)
+  return shape
+}
+
+/** Every list of a level must be as long as the first: rows of different lengths are somebody's mistake. */
+function checkNesting(list: readonly unknown[], shape: readonly number[], name: string): void {
+  const inner = shape[1]
+  if (inner === undefined) {
+    const row = list.findIndex((element) => Array.isArray(element))
+    if (row !== -1) throw inputInvalid(`input '${name}': element ${row} must be a single value, got a list`)
+    return
+  }
+  for (const [row, element] of list.entries()) {
+    if (!Array.isArray(element) || element.length !== inner) {
+      const got = Array.isArray(element) ? element.length : show(element)
+      throw inputInvalid(`input '${name}': row ${row} must be a list of ${inner}, got ${got}`)
+    }
+    checkNesting(element, shape.slice(1), name)
+  }
+}
+
+export interface RowsOptions {
+  readonly form: RowForm
+  /** Class names of an output, by output name. */
+  readonly labels: ReadonlyMap<string, readonly string[]>
+}
+
+/**
+ * Writes outputs as JSON in the form of the question. `rows`: a list with one element a row, which is the value where the model has
+ * one output and an object by output name where it has several. `columns`: an object of lists. Labels stand for class numbers, and
+ * name the numbers of a row that has one for each class.
+ * @throws VestalError INFERENCE_FAILED when an output holds NaN or an infinity
+ */
+export function encodeRows(outputs: NamedTensors, specs: readonly TensorSpec[], { form, labels }: RowsOptions): string {
+  const columns = specs.map(({ name }) => {
+    const tensor = outputs.get(name)
+    invariant(tensor !== undefined, 'the engine gives every output of the model')
+    return { name: JSON.stringify(name), rows: encodeColumn(name, tensor, labels.get(name)) }
+  })
+  const isAligned = new Set(columns.map(({ rows }) => rows.length)).size === 1
+  const [only] = columns
+  // Outputs of different lengths have no common rows, and are answered by column.
+  if (form === 'columns' || !isAligned || only === undefined) {
+    return `{${columns.map(({ name, rows }) => `${name}:[${rows.join(',')}]`).join(',')}}`
+  }
+  if (columns.length === 1) return `[${only.rows.join(',')}]`
+  const rows = only.rows.map((_, index) => `{${columns.map(({ name, rows: column }) => `${name}:${column[index]}`).join(',')}}`)
+  return `[${rows.join(',')}]`
+}
+
+function encodeColumn(name: string, tensor: Tensor, labels: readonly string[] | undefined): readonly string[] {
+  const { datatype, shape, data } = tensor
+  const plain = elementWriter(name, tensor)
+  if (labels === undefined) return rowsOf(shape, plain)
+  const isClass = datatype.includes('INT')
+  if (isClass) return rowsOf(shape, (index) => labelOf(labels, data[index]) ?? plain(index))
+  const width = shape.at(-1)
+  if (shape.length !== 2 || width !== labels.length) return rowsOf(shape, plain)
+  const members = labels.map((label) => JSON.stringify(label))
+  return Array.from({ length: shape[0] ?? 0 }, (_, row) => {
+    return `{${members.map((member, index) => `${member}:${plain(row * width + index)}`).join(',')}}`
+  })
+}
+
+function labelOf(labels: readonly string[], element: unknown): string | undefined {
+  const label = labels[Number(element)]
+  return label === undefined ? undefined : JSON.stringify(label)
+}
+
+/** The JSON of each row of a tensor; a scalar is one row. */
+function rowsOf(shape: readonly number[], write: ElementWriter): readonly string[] {
+  const [rows = 1, ...inner] = shape
+  const size = elementCount(inner)
+  return Array.from({ length: rows }, (_, row) => nested(inner, row * size, write))
+}
+
+function nested(shape: readonly number[], start: number, write: ElementWriter): string {
+  const [length, ...inner] = shape
+  if (length === undefined) return write(start)
+  const size = elementCount(inner)
+  return `[${Array.from({ length }, (_, index) => nested(inner, start + index * size, write)).join(',')}]`
+}

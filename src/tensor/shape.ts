@@ -1,0 +1,26 @@
+/** Elements in one tensor; a larger one is refused before memory is taken for it. */
+export const ELEMENTS_MAX = 2 ** 26
+/** Dimensions of one tensor. */
+export const RANK_MAX = 16
+
+/** The product of the dimensions, 1 for a scalar; Infinity once it is over the limit. */
+export function elementCount(shape: readonly number[]): number {
+  // A zero anywhere makes the tensor empty, however large the other dimensions are.
+  if (shape.includes(0)) return 0
+  let count = 1
+  for (const dimension of shape) {
+    count *= dimension
+    if (count > ELEMENTS_MAX) return Number.POSITIVE_INFINITY
+  }
+  return count
+}
+
+/** True when a shape is one that the spec takes; a dimension of -1 there may be of any size. */
+export function matchesShape(spec: readonly number[], shape: readonly number[]): boolean {
+  return spec.length === shape.length && spec.every((dimension, index) => dimension === -1 || dimension === shape[index])
+}
+
+/** The shape as messages show it: `[-1,4]`. */
+export function describeShape(shape: readonly number[]): string {
+  return `[${shape.join(',')}]`
+}

@@ -1,0 +1,154 @@
+/** ONNX models written in code, byte by byte, so that a test needs no Python. Field numbers are those of onnx.proto3. */
+
+const ELEMENT_TYPES = {
+  FP32: 1,
+  UINT8: 2,
+  INT8: 3,
+  UINT16: 4,
+  INT16: 5,
+  INT32: 6,
+  INT64: 7,
+  BYTES: 8,
+  BOOL: 9,
+  FP16: 10,
+  FP64: 11,
+  UINT32: 12,
+  UINT64: 13,
+} as const
+
+type ElementType = keyof typeof ELEMENT_TYPES
+
+export interface Value {
+  readonly name: string
+  readonly datatype: ElementType
+  /** A text is a symbolic dimension, of any size. */
+  readonly shape: readonly (number | string)[]
+}
+
+export interface Node {
+  readonly operator: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+}
+
+export interface Constant {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly values: Float32Array | BigInt64Array
+}
+
+export interface Graph {
+  readonly nodes: readonly Node[]
+  readonly inputs: readonly Value[]
+  readonly outputs: readonly Value[]
+  readonly constants?: readonly Constant[]
+}
+
+/** The bytes of a model with this graph. */
+export function onnxModel({ nodes, inputs, outputs, constants = [] }: Graph): Uint8Array {
+  const graph = [
+    ...nodes.map((node) => message(1, nodeFields(node))),
+    text(2, 'graph'),
+    ...constants.map((constant) => message(5, constantFields(constant))),
+    ...inputs.map((value) => message(11, valueFields(value))),
+    ...outputs.map((value) => message(12, valueFields(value))),
+  ]
+  return Buffer.concat([integer(1, 8), message(7, graph), message(8, [text(1, ''), integer(2, 17)])])
+}
+
+/** A model that gives its input back: `x` → `y`. */
+export function identityModel(datatype: ElementType, shape: readonly (number | string)[] = ['n']): Uint8Array {
+  return onnxModel({
+    nodes: [{ operator: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    inputs: [{ name: 'x', datatype, shape }],
+    outputs: [{ name: 'y', datatype, shape }],
+  })
+}
+
+/** A model that multiplies its square input with itself again and again, so that one run takes as long as a test needs. */
+export function slowModel(times: number): Uint8Array {
+  const nodes = Array.from({ length: times }, (_, index) => ({
+    operator: 'MatMul',
+    inputs: [index === 0 ? 'x' : `m${index}`, 'x'],
+    outputs: [index === times - 1 ? 'y' : `m${index + 1}`],
+  }))
+  const shape = ['n', 'n']
+  return onnxModel({ nodes, inputs: [{ name: 'x', datatype: 'FP32', shape }], outputs: [{ name: 'y', datatype: 'FP32', shape }] })
+}
+
+/** A model whose input fits its shape and still fails to run: it reshapes any number of elements to two rows of two. */
+export function failingModel(): Uint8Array {
+  return onnxModel({
+    nodes: [{ operator: 'Reshape', inputs: ['x', 'shape'], outputs: ['y'] }],
+    inputs: [{ name: 'x', datatype: 'FP32', shape: ['n'] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [2, 2] }],
+    constants: [{ name: 'shape', shape: [2], values: new BigInt64Array([2n, 2n]) }],
+  })
+}
+
+/** A model with two outputs: `x` → `double` and `negative`. */
+export function twoOutputModel(): Uint8Array {
+  return onnxModel({
+    nodes: [
+      { operator: 'Add', inputs: ['x', 'x'], outputs: ['double'] },
+      { operator: 'Neg', inputs: ['x'], outputs: ['negative'] },
+    ],
+    inputs: [{ name: 'x', datatype: 'FP32', shape: ['n', 2] }],
+    outputs: [
+      { name: 'double', datatype: 'FP32', shape: ['n', 2] },
+      { name: 'negative', datatype: 'FP32', shape: ['n', 2] },
+    ],
+  })
+}
+
+/** A model that divides: `x` → `1/x`, so that 0 gives an infinity. */
+export function reciprocalModel(): Uint8Array {
+  return onnxModel({
+    nodes: [{ operator: 'Reciprocal', inputs: ['x'], outputs: ['y'] }],
+    inputs: [{ name: 'x', datatype: 'FP32', shape: ['n'] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: ['n'] }],
+  })
+}
+
+function nodeFields({ operator, inputs, outputs }: Node): readonly Buffer[] {
+  return [...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)), text(4, operator)]
+}
+
+function valueFields({ name, datatype, shape }: Value): readonly Buffer[] {
+  const dimensions = shape.map((dimension) =>
+    message(1, [typeof dimension === 'number' ? integer(1, dimension) : text(2, dimension)]),
+  )
+  return [text(1, name), message(2, [message(1, [integer(1, ELEMENT_TYPES[datatype]), message(2, dimensions)])])]
+}
+
+function constantFields({ name, shape, values }: Constant): readonly Buffer[] {
+  const type = values instanceof Float32Array ? ELEMENT_TYPES.FP32 : ELEMENT_TYPES.INT64
+  const raw = Buffer.from(values.buffer, values.byteOffset, values.byteLength)
+  return [...shape.map((dimension) => integer(1, dimension)), integer(2, type), text(8, name), bytes(9, raw)]
+}
+
+function integer(field: number, value: number): Buffer {
+  return Buffer.concat([varint(field * 8), varint(value)])
+}
+
+function text(field: number, value: string): Buffer {
+  return bytes(field, Buffer.from(value))
+}
+
+function message(field: number, fields: readonly Buffer[]): Buffer {
+  return bytes(field, Buffer.concat(fields))
+}
+
+function bytes(field: number, content: Buffer): Buffer {
+  return Buffer.concat([varint(field * 8 + 2), varint(content.length), content])
+}
+
+function varint(value: number): Buffer {
+  const out: number[] = []
+  let rest = value
+  while (rest > 127) {
+    out.push((rest % 128) + 128)
+    rest = Math.floor(rest / 128)
+  }
+  return Buffer.from([...out, rest])
+}
