@@ -1,0 +1,71 @@
+import { parseArgs } from 'node:util'
+import { flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../config/settings.ts'
+
+/** A verb's own flag, beside those of the settings. */
+export interface FlagRow {
+  readonly name: string
+  /** What `--help` shows for the value; absent for a flag without one. */
+  readonly value?: string
+  readonly help: string
+}
+
+export interface Arguments {
+  readonly isHelp: boolean
+  /** Flags that are unknown or lack their value, and what is no flag at all. */
+  readonly faults: readonly string[]
+  readonly configFile?: string
+  /** The settings' flags, as `loadSettings` takes them. */
+  readonly settings: Readonly<Partial<Record<SettingName, readonly string[]>>>
+  /** The verb's own flags with a value. */
+  readonly values: ReadonlyMap<string, readonly string[]>
+  /** The verb's own flags without one that were given. */
+  readonly switches: ReadonlySet<string>
+}
+
+/** Reads a verb's flags. */
+export function readArguments(args: readonly string[], rows: readonly FlagRow[]): Arguments {
+  const settingOf = new Map(SETTING_NAMES.filter((name) => SETTINGS[name].isSecret !== true).map((name) => [flagOf(name), name]))
+  const own = new Map(rows.map((row) => [`--${row.name}`, row]))
+  const withValue = [
+    '--config',
+    ...settingOf.keys(),
+    ...[...own.values()].filter(({ value }) => value).map(({ name }) => `--${name}`),
+  ]
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(withValue.map((flag) => [flag.slice(2), { type: 'string', multiple: true }])),
+    strict: false,
+    tokens: true,
+  })
+  const faults: string[] = []
+  const given = new Map<string, string[]>()
+  const switches = new Set<string>()
+  for (const token of tokens) {
+    if (token.kind === 'positional') faults.push(`${JSON.stringify(token.value.slice(0, 60))}: is not a flag`)
+    if (token.kind !== 'option') continue
+    const flag = token.rawName
+    if (withValue.includes(flag)) {
+      // A flag that follows is not a value that was forgotten.
+      if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) faults.push(`${flag}: needs a value`)
+      else given.set(flag, [...(given.get(flag) ?? []), token.value])
+    } else if (flag === '--help' || flag === '-h' || own.has(flag)) switches.add(flag.replace(/^--?/, ''))
+    else faults.push(unknownFlag(flag))
+  }
+  const isHelp = switches.has('help') || switches.has('h')
+  const configFile = given.get('--config')?.at(-1)
+  return {
+    isHelp,
+    faults,
+    ...(configFile !== undefined && { configFile }),
+    settings: Object.fromEntries([...settingOf].flatMap(([flag, name]) => (given.has(flag) ? [[name, given.get(flag)]] : []))),
+    values: new Map([...own.keys()].flatMap((flag) => (given.has(flag) ? [[flag.slice(2), given.get(flag) ?? []]] : []))),
+    switches,
+  }
+}
+
+function unknownFlag(flag: string): string {
+  const isSecret = SETTING_NAMES.some((name) => SETTINGS[name].isSecret === true && flagOf(name) === flag)
+  return isSecret
+    ? `${flag}: others can read a command line; set it in the environment`
+    : `${flag.slice(0, 60)}: is not a flag; --help lists them`
+}

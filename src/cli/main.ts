@@ -1,0 +1,74 @@
+#!/usr/bin/env bun
+import { processEnvironment } from '../config/environment.ts'
+import { loadSettings, SettingsError } from '../config/load.ts'
+import { type Mode, modeOf } from '../config/mode.ts'
+import { settingsPage } from '../config/page.ts'
+import type { Settings } from '../config/settings.ts'
+import { VERSION } from '../core/version.ts'
+import { type Arguments, readArguments } from './arguments.ts'
+import { overview, type VerbHelp, verbHelp } from './help.ts'
+import { MODELS_FLAGS, models } from './models.ts'
+import { start } from './start.ts'
+import { TOKEN_FLAGS, token } from './token.ts'
+
+interface Verb extends VerbHelp {
+  readonly run: (settings: Settings, mode: Mode, args: Arguments) => void | Promise<void>
+}
+
+const VERBS: readonly Verb[] = [
+  { name: 'start', usage: 'start [flags]', summary: 'Serve the models.', flags: [], run: start },
+  {
+    name: 'token',
+    usage: "token --subject me --permission 'model:*:predict' [flags]",
+    summary: 'Print a token that this server accepts.',
+    flags: TOKEN_FLAGS,
+    run: token,
+  },
+  {
+    name: 'models',
+    usage: 'models [flags]',
+    summary: 'List the models and whether they are ready.',
+    flags: MODELS_FLAGS,
+    run: (settings, _mode, args) => models(settings, args),
+  },
+  {
+    name: 'settings',
+    usage: 'settings',
+    summary: 'Print the page of all settings.',
+    flags: [],
+    run: () => console.log(settingsPage().trimEnd()),
+  },
+]
+
+/** Exit code where what was asked cannot be: settings, flags, verbs. */
+const EXIT_USAGE = 2
+
+async function main(args: readonly string[]): Promise<void> {
+  const [name, ...rest] = args
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help')
+    return void process.stdout.write(overview(VERBS))
+  if (name === '--version') return console.log(VERSION)
+  const verb = VERBS.find((candidate) => candidate.name === name)
+  if (verb === undefined)
+    throw new SettingsError([`${JSON.stringify(name.slice(0, 60))}: is not a verb; vestal --help lists them`])
+  const given = readArguments(rest, verb.flags)
+  if (given.isHelp) return void process.stdout.write(verbHelp(verb))
+  const environment = processEnvironment()
+  const { settings, warnings } = loadSettings({
+    flags: given.settings,
+    faults: given.faults,
+    environment,
+    directory: process.cwd(),
+    ...(given.configFile !== undefined && { configFile: given.configFile }),
+  })
+  for (const warning of warnings) console.error(`warning: ${warning}`)
+  await verb.run(settings, modeOf(settings.host, environment), given)
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  if (!(error instanceof SettingsError)) throw error
+  for (const fault of error.faults) console.error(fault)
+  process.exitCode = EXIT_USAGE
+}

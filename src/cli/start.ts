@@ -1,0 +1,123 @@
+import { isLoopback, type Mode } from '../config/mode.ts'
+import type { Settings } from '../config/settings.ts'
+import { VERSION } from '../core/version.ts'
+import { createEngine } from '../engine/create-engine.ts'
+import type { Engine } from '../engine/engine.ts'
+import { createApp } from '../http/app.ts'
+import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
+import { type LoadedKeys, loadKeys } from './keys.ts'
+import { sign } from './token.ts'
+
+/** `vestal start`: serves until it is told to stop. */
+export async function start(settings: Settings, mode: Mode): Promise<void> {
+  const keys = loadKeys(settings, mode)
+  const warn = (message: string) => console.error(`warning: ${message}`)
+  keys.warnings.forEach(warn)
+  const engine = await createEngine({
+    modelsDirectory: settings.models,
+    files: settings.model,
+    queueMax: settings.queueMax,
+    threads: settings.threads,
+    warn,
+  })
+  const server = listen(build(settings, { mode, keys, engine }), settings)
+  if (server === undefined) return void (await engine.stop())
+  stopOnSignal(server, engine, settings.shutdownSeconds)
+  announce(`http://${server.hostname}:${server.port}`, { mode, keys, engine })
+}
+
+interface Parts {
+  readonly mode: Mode
+  readonly keys: LoadedKeys
+  readonly engine: Engine
+}
+
+function build(settings: Settings, { mode, keys, engine }: Parts) {
+  const { signing } = keys
+  const hasSignIn = mode === 'development' && signing !== undefined
+  return createApp({
+    engine,
+    authentication: {
+      keys: keys.keys,
+      headerKey: settings.headerKey,
+      headerPrefix: settings.headerPrefix,
+      cookieKey: settings.cookieKey,
+      leewaySeconds: settings.leewaySeconds,
+      tokenBytesMax: settings.tokenBytesMax,
+      ...(settings.issuer !== undefined && { issuers: [settings.issuer] }),
+      ...(settings.audience.length > 0 && { audiences: settings.audience }),
+      ...(settings.interop && { interop: settings.interop }),
+    },
+    title: settings.title,
+    description: settings.description,
+    bodyBytesMax: settings.bodyBytesMax,
+    ...(hasSignIn && {
+      signIn: {
+        issue: (subject: string) => {
+          const claims = { sub: subject, data: { permissions: [PRIVATE_INFO_PERMISSION] } }
+          return sign(claims, signing, { settings, lifetimeSeconds: settings.accessTokenSeconds })
+        },
+        isLoopbackHost: isLoopback,
+      },
+    }),
+  })
+}
+
+type Server = NonNullable<ReturnType<typeof createApp>['server']>
+
+function listen(app: ReturnType<typeof createApp>, { host, port }: Settings): Server | undefined {
+  try {
+    app.listen({ hostname: host, port })
+    return app.server ?? undefined
+  } catch (error) {
+    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    console.error(
+      isTaken ? `port ${port} on ${host} is taken; --port takes another` : `cannot listen on ${host}:${port}: ${String(error)}`,
+    )
+    process.exitCode = 1
+    return undefined
+  }
+}
+
+/** Refuses new work, lets the work at hand finish, and ends with 0; what takes too long is cut off, and the code is then 1. */
+function stopOnSignal(server: Server, engine: Engine, shutdownSeconds: number): void {
+  let isStopping = false
+  const stop = async () => {
+    if (isStopping) process.exit(1)
+    isStopping = true
+    const deadline = setTimeout(() => {
+      console.error(`stopped after ${shutdownSeconds} s with requests still at hand`)
+      process.exit(1)
+    }, shutdownSeconds * 1000)
+    console.log('stopping: requests at hand are finished, new ones are refused')
+    // The engine first: it gives up its last answers, and the server then sends them.
+    const closed = server.stop()
+    await engine.stop()
+    server.closeIdleConnections()
+    await closed
+    clearTimeout(deadline)
+    process.exit(0)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+function announce(base: string, { mode, keys, engine }: Parts): void {
+  const models = engine.models().map(({ name, versions }) => {
+    const ready = versions.filter(({ state }) => state === 'ready').map(({ version }) => version)
+    return ready.length > 0 ? `${name} (version ${ready.join(', ')})` : `${name} (unavailable: ${versions[0]?.reason ?? ''})`
+  })
+  console.log(`Vestal ${VERSION} listens on ${base}, documentation at ${base}/docs/
+Mode:   ${mode}
+Tokens: ${keys.description}
+Models: ${models.length === 0 ? 'none' : models.join(', ')}`)
+  if (mode !== 'development') return
+  console.error(`
+  WARNING: development mode. POST ${base}/auth/ gives anybody on this machine a token, and no password is checked.
+  For a real service set NODE_ENV=production and VESTAL_SECRET.
+`)
+  console.log(`Try:
+  curl ${base}/public/info/
+  TOKEN=$(bun run --silent token --subject me --permission 'model:*:predict')
+  curl ${base}/models/iris/predict/ -H "Authorization: Bearer $TOKEN" -d '{"input": [[5.1, 3.5, 1.4, 0.2]]}'`)
+}

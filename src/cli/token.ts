@@ -1,0 +1,63 @@
+import { SettingsError } from '../config/load.ts'
+import type { Mode } from '../config/mode.ts'
+import type { Settings } from '../config/settings.ts'
+import type { Key } from '../jwt/keys.ts'
+import { signJwt } from '../jwt/sign.ts'
+import type { Arguments, FlagRow } from './arguments.ts'
+import { loadKeys } from './keys.ts'
+
+export const TOKEN_FLAGS: readonly FlagRow[] = [
+  { name: 'subject', value: 'TEXT', help: 'Who the token is for (`sub`). Needed.' },
+  { name: 'permission', value: 'NAME', help: 'A permission to grant, such as model:*:predict; may be given several times.' },
+  { name: 'role', value: 'NAME=PERMISSION,…', help: 'A role and its permissions; may be given several times.' },
+  { name: 'ttl', value: 'SECONDS', help: 'How long the token lives, 1 to 86400; default --access-token-seconds.' },
+]
+
+const TTL_SECONDS_MAX = 86_400
+
+/** `vestal token`: prints a token, alone, on the standard output. */
+export function token(settings: Settings, mode: Mode, { values }: Arguments): void {
+  const { claims, lifetimeSeconds } = readClaims(settings, values)
+  const { signing, warnings } = loadKeys(settings, mode)
+  for (const warning of warnings) console.error(`warning: ${warning}`)
+  if (signing === undefined) throw new SettingsError(['the keys are public: they verify tokens and cannot sign them'])
+  console.log(sign(claims, signing, { settings, lifetimeSeconds }))
+}
+
+export interface TokenClaims {
+  readonly sub: string
+  readonly data: { readonly permissions: readonly string[]; readonly roles?: Readonly<Record<string, readonly string[]>> }
+}
+
+/** Makes a token that a server with these settings accepts. */
+export function sign(
+  claims: TokenClaims,
+  key: Key,
+  { settings, lifetimeSeconds }: { readonly settings: Settings; readonly lifetimeSeconds: number },
+): string {
+  const { issuer, audience } = settings
+  const payload = { ...claims, ...(issuer !== undefined && { iss: issuer }), ...(audience.length > 0 && { aud: audience }) }
+  return signJwt(payload, key, { lifetimeSeconds })
+}
+
+function readClaims(settings: Settings, values: Arguments['values']) {
+  const faults: string[] = []
+  const [subject, second] = values.get('subject') ?? []
+  if (subject === undefined || subject === '' || second !== undefined) faults.push('--subject: must be given, once')
+  const permissions = values.get('permission') ?? []
+  if (permissions.includes('')) faults.push('--permission: must not be empty')
+  const roles = (values.get('role') ?? []).flatMap((text) => {
+    const [, name, list] = /^([^=]+)=(.+)$/.exec(text) ?? []
+    if (name !== undefined && list !== undefined) return [[name, list.split(',').map((permission) => permission.trim())] as const]
+    faults.push(`--role: must be name=permission,permission, got ${JSON.stringify(text.slice(0, 60))}`)
+    return []
+  })
+  const ttl = values.get('ttl')?.at(-1)
+  const lifetimeSeconds = ttl === undefined ? settings.accessTokenSeconds : Number(ttl)
+  if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < 1 || lifetimeSeconds > TTL_SECONDS_MAX) {
+    faults.push(`--ttl: must be a whole number of seconds from 1 to ${TTL_SECONDS_MAX}, got ${JSON.stringify(ttl)}`)
+  }
+  if (faults.length > 0) throw new SettingsError(faults)
+  const data = { permissions, ...(roles.length > 0 && { roles: Object.fromEntries(roles) }) }
+  return { claims: { sub: subject ?? '', data }, lifetimeSeconds }
+}

@@ -1,0 +1,69 @@
+/** Reads a setting's text; throws a RangeError whose message is the rule that the text broke. */
+export type Reader<T> = (text: string) => T
+
+/** A whole number between two bounds, both included. */
+export function integer(min: number, max: number): Reader<number> {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
+    throw new RangeError(`must be a whole number from ${min} to ${max}`)
+  }
+}
+
+/** One of a few words. */
+export function oneOf<const T extends string>(...words: readonly T[]): Reader<T> {
+  return (text) => {
+    const word = words.find((candidate) => candidate === text)
+    if (word !== undefined) return word
+    throw new RangeError(`must be one of ${words.join(', ')}`)
+  }
+}
+
+/** A text that is not empty and has no line break. */
+export function line(lengthMax: number): Reader<string> {
+  return (text) => {
+    if (text.trim() !== '' && text.length <= lengthMax && !/[\r\n\0]/.test(text)) return text
+    throw new RangeError(`must be one line of 1 to ${lengthMax} characters`)
+  }
+}
+
+/** What names of headers, cookies and schemes are made of (RFC 9110 §5.6.2, `token`). */
+export function name(): Reader<string> {
+  return (text) => {
+    if (/^[!#$%&'*+.^`|~\w-]{1,64}$/.test(text)) return text
+    throw new RangeError("must be letters, digits and -_.!#$%&'*+^`|~, at most 64")
+  }
+}
+
+/** A shared secret; its text is never told back. */
+export function secret(bytesMin: number): Reader<string> {
+  return (text) => {
+    const bytes = Buffer.byteLength(text)
+    if (bytes >= bytesMin) return text
+    throw new RangeError(`must be at least ${bytesMin} bytes, and has ${bytes} (RFC 7518 §3.2)`)
+  }
+}
+
+/** Several texts, each of them read by itself. */
+export function listOf<T>(read: Reader<T>, itemsMax: number): (texts: readonly string[]) => readonly T[] {
+  return (texts) => {
+    if (texts.length > itemsMax) throw new RangeError(`must be at most ${itemsMax}`)
+    return texts.map(read)
+  }
+}
+
+/** Texts of the form `name=path`, no name twice. */
+export function pathsByName(itemsMax: number): (texts: readonly string[]) => ReadonlyMap<string, string> {
+  return (texts) => {
+    if (texts.length > itemsMax) throw new RangeError(`must be at most ${itemsMax}`)
+    const paths = new Map<string, string>()
+    for (const text of texts) {
+      const [, key, path] = /^([A-Za-z0-9][A-Za-z0-9._-]{0,99})=(.+)$/.exec(text) ?? []
+      if (key === undefined || path === undefined)
+        throw new RangeError('must be name=path, the name of letters, digits, ".", "_", "-"')
+      if (paths.has(key)) throw new RangeError(`names "${key}" twice`)
+      paths.set(key, path)
+    }
+    return paths
+  }
+}
