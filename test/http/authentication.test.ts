@@ -1,0 +1,285 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { type AnyElysia, Elysia, t } from 'elysia'
+import { authentication, type VerifiedJwt } from '../../src/index.ts'
+import { answerOf, DOORS, failure } from '../support/doors.ts'
+import { bearer, makeToken, nowSeconds, SECRET, tokenWith } from '../support/tokens.ts'
+
+const UNAUTHORIZED = failure(401, 'Unauthorized')
+const FORBIDDEN = failure(403, 'Insufficient permissions')
+const MALFORMED = failure(400, 'The Authorization header must be one scheme, a space and one token')
+
+/** An app of somebody's own, with the plugin used before its routes or after them. */
+function createOwnApp(order: 'before' | 'after'): AnyElysia {
+  const plugin = authentication({ secret: SECRET, realm: 'test' })
+  // The casts stand in for what an app that is written in one chain gets from its types.
+  const app = new Elysia({ handler: { standardHostname: false }, serve: { reusePort: false } }) as unknown as Elysia
+  if (order === 'before') app.use(plugin)
+  const p1 = { permissions: ['p1'] } as object
+  app
+    .get('/open', () => 'open')
+    .get('/p1', (context) => ({ subject: (context as unknown as { token: VerifiedJwt }).token.payload.sub }), p1)
+    .get('/both', () => 'both', { permissions: ['p1', 'p2'] } as object)
+    .get('/any', () => 'any', { permissions: [] } as object)
+    .get('/static', 'static', p1)
+    .get('/name/:name', ({ params }) => params.name, { permissions: ({ name }: { name: string }) => [`see:${name}`] } as object)
+    .get('/query', ({ query }) => query, { ...p1, query: t.Object({ n: t.Number() }) })
+    .post('/schema', ({ body }) => body, { ...p1, body: t.Object({ a: t.Number() }) })
+    .post('/inferred', ({ body }) => body as object, p1)
+    .post('/unparsed', async ({ request }) => (await request.text()).length, { ...p1, parse: 'none' })
+    .group('/group', (group) => group.get('/p1', () => 'group', p1))
+    .use(new Elysia({ prefix: '/plugin' }).get('/p1', () => 'plugin', p1))
+    .ws('/socket', { ...p1, message: (socket, message) => void socket.send(message) })
+  if (order === 'after') app.use(plugin)
+  return app
+}
+
+for (const order of ['before', 'after'] as const) {
+  for (const open of DOORS) {
+    const door = open(createOwnApp(order))
+    afterAll(door.close)
+    const get = (path: string, headers: Record<string, string> = {}) => answerOf(door.fetch(path, { headers }))
+    const post = (path: string, body: string, headers: Record<string, string> = {}) =>
+      answerOf(door.fetch(path, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } }))
+
+    describe(`authentication used ${order} the routes, ${door.name}`, () => {
+      test('leaves a route without permissions open', async () => {
+        expect(await get('/open')).toEqual({ status: 200, body: 'open' })
+      })
+
+      for (const path of [
+        '/p1',
+        '/p1/',
+        '/both',
+        '/any',
+        '/static',
+        '/name/x',
+        '/query',
+        '/query?n=1',
+        '/group/p1',
+        '/plugin/p1',
+      ]) {
+        test(`refuses a stranger at ${path}`, async () => {
+          expect(await get(path)).toEqual(UNAUTHORIZED)
+        })
+
+        test(`refuses a stranger's HEAD at ${path}`, async () => {
+          expect((await door.fetch(path, { method: 'HEAD' })).status).toBe(401)
+        })
+      }
+
+      for (const path of ['/p1', '/both', '/static', '/name/x', '/query?n=1', '/group/p1', '/plugin/p1']) {
+        test(`refuses a token without the permission at ${path}`, async () => {
+          expect(await get(path, bearer('other'))).toEqual(FORBIDDEN)
+        })
+      }
+
+      test('lets in a token with the permission', async () => {
+        expect(await get('/p1', bearer('p1'))).toEqual({ status: 200, body: { subject: 'tester' } })
+        expect(await get('/static', bearer('p1'))).toEqual({ status: 200, body: 'static' })
+        expect(await get('/group/p1', bearer('p1'))).toEqual({ status: 200, body: 'group' })
+        expect(await get('/plugin/p1', bearer('p1'))).toEqual({ status: 200, body: 'plugin' })
+      })
+
+      test('asks for all the permissions of a route', async () => {
+        expect(await get('/both', bearer('p1'))).toEqual(FORBIDDEN)
+        expect(await get('/both', bearer('p1', 'p2'))).toEqual({ status: 200, body: 'both' })
+      })
+
+      test('counts the permissions of roles', async () => {
+        const payload = { exp: nowSeconds() + 60, data: { permissions: ['p1'], roles: { r: ['p2'] } } }
+        expect(await get('/both', { authorization: `Bearer ${makeToken({ payload })}` })).toEqual({ status: 200, body: 'both' })
+      })
+
+      test('asks for any valid token where the list is empty', async () => {
+        expect(await get('/any', bearer())).toEqual({ status: 200, body: 'any' })
+      })
+
+      test('gives a requirement that is a function the parameters of the path', async () => {
+        expect(await get('/name/iris', bearer('see:iris'))).toEqual({ status: 200, body: 'iris' })
+        expect(await get('/name/digits', bearer('see:iris'))).toEqual(FORBIDDEN)
+      })
+
+      test('refuses a stranger before the body or the query is judged', async () => {
+        for (const body of ['{"a":1}', '{"a":"x"}', '{', '']) {
+          expect(await post('/schema', body)).toEqual(UNAUTHORIZED)
+          expect(await post('/inferred', body)).toEqual(UNAUTHORIZED)
+          expect(await post('/unparsed', body)).toEqual(UNAUTHORIZED)
+        }
+        expect(await get('/query?n=x')).toEqual(UNAUTHORIZED)
+      })
+
+      test('lets the body through to those who may', async () => {
+        expect(await post('/schema', '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: { a: 1 } })
+        expect(await post('/inferred', '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: { a: 1 } })
+        expect(await post('/unparsed', '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: 7 })
+      })
+
+      test('takes the token from the cookie where the header is absent', async () => {
+        expect((await get('/p1', { cookie: `access_token=${tokenWith(['p1'])}` })).status).toBe(200)
+        expect(await get('/p1', { cookie: `access_token=${tokenWith([])}` })).toEqual(FORBIDDEN)
+        expect(await get('/p1', { cookie: `other=${tokenWith(['p1'])}` })).toEqual(UNAUTHORIZED)
+      })
+
+      test('never falls back from a bad header to a good cookie', async () => {
+        const cookie = `access_token=${tokenWith(['p1'])}`
+        expect(await get('/p1', { cookie, authorization: 'Bearer x.y.z' })).toEqual(UNAUTHORIZED)
+        expect(await get('/p1', { cookie, authorization: 'Foo token' })).toEqual(MALFORMED)
+      })
+
+      test('refuses a malformed header with 400', async () => {
+        const token = tokenWith(['p1'])
+        for (const authorization of [
+          'x',
+          token,
+          'Bearer',
+          `Basic ${token}`,
+          `Bearer ${token} ${token}`,
+          `Bearer ${token}, Bearer ${token}`,
+        ]) {
+          expect(await get('/p1', { authorization })).toEqual(MALFORMED)
+        }
+      })
+
+      test('refuses every token that is not right, in the same words', async () => {
+        const good = { exp: nowSeconds() + 60, data: { permissions: ['p1'] } }
+        const [head, body] = makeToken({ payload: good }).split('.')
+        const bad = [
+          'x',
+          'x.y.z',
+          '..',
+          'a'.repeat(9000),
+          makeToken({ payload: { ...good, exp: nowSeconds() - 60 } }),
+          makeToken({ payload: { ...good, nbf: nowSeconds() + 60 } }),
+          makeToken({ payload: { data: good.data } }),
+          makeToken({ payload: { ...good, exp: String(good.exp) } }),
+          makeToken({ payload: { ...good, aud: 'another' } }),
+          makeToken({ payload: good, secret: 'another secret that is long enough to be one' }),
+          makeToken({ payload: good, header: { alg: 'none' }, signature: '' }),
+          makeToken({ payload: good, header: { alg: 'HS512' }, hash: 'sha512' }),
+          makeToken({ payload: good, header: { alg: 'HS256', typ: 'rt+jwt' } }),
+          makeToken({ payload: good, header: { alg: 'HS256', crit: ['exp'] } }),
+          makeToken({ payload: 'not json' }),
+          `${head}.${body}.`,
+          `${head}.${body}`,
+        ]
+        for (const token of bad) expect(await get('/p1', { authorization: `Bearer ${token}` })).toEqual(UNAUTHORIZED)
+      })
+
+      test('says in WWW-Authenticate what RFC 6750 asks for, and no more', async () => {
+        const challengeOf = async (headers: Record<string, string>) =>
+          (await door.fetch('/p1', { headers })).headers.get('www-authenticate')
+        expect(await challengeOf({})).toBe('Bearer realm="test"')
+        expect(await challengeOf({ authorization: 'Bearer x.y.z' })).toBe('Bearer realm="test", error="invalid_token"')
+        expect(await challengeOf({ authorization: 'Foo' })).toBe('Bearer realm="test", error="invalid_request"')
+        expect(await challengeOf(bearer('other'))).toBe('Bearer realm="test", error="insufficient_scope", scope="p1"')
+      })
+    })
+
+    if (door.name === 'over a socket') {
+      describe(`a WebSocket, with authentication used ${order} the routes`, () => {
+        const echo = (headers: Record<string, string>) =>
+          new Promise<string>((resolve) => {
+            const socket = new WebSocket(`${door.base.replace('http', 'ws')}/socket`, { headers } as unknown as string[])
+            socket.onopen = () => socket.send('hello')
+            socket.onmessage = ({ data }) => {
+              resolve(String(data))
+              socket.close()
+            }
+            socket.onerror = () => resolve('refused')
+          })
+
+        test('is refused before the upgrade to those who may not', async () => {
+          expect(await echo({})).toBe('refused')
+          expect(await echo({ authorization: 'Bearer x.y.z' })).toBe('refused')
+          expect(await echo(bearer('other'))).toBe('refused')
+          const upgrade = {
+            connection: 'Upgrade',
+            upgrade: 'websocket',
+            'sec-websocket-version': '13',
+            'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+          }
+          expect((await door.fetch('/socket', { headers: upgrade })).status).toBe(401)
+        })
+
+        test('is opened to those who may', async () => {
+          expect(await echo(bearer('p1'))).toBe('hello')
+        })
+
+        test("is refused to another site's page that has the user's cookie", async () => {
+          const cookie = `access_token=${tokenWith(['p1'])}`
+          expect(await echo({ cookie, origin: 'https://evil.example' })).toBe('refused')
+          expect(await echo({ cookie, origin: door.base })).toBe('hello')
+        })
+      })
+    }
+  }
+}
+
+describe('a guard that could be skipped', () => {
+  const auth = () => authentication({ secret: SECRET })
+
+  for (const value of [undefined, null, true, false, 'p1', [''], [1], {}]) {
+    test(`is refused at the start: permissions ${JSON.stringify(value)}`, () => {
+      const app = new Elysia().use(auth())
+      expect(() => app.get('/x', () => 'x', { permissions: value } as object)).toThrow('"permissions" is a list of permissions')
+    })
+  }
+
+  test('by another macro that gives no hooks is refused at the start', () => {
+    const silent = new Elysia().macro({ audit: (isOn: boolean) => (isOn ? { beforeHandle() {} } : (undefined as never)) })
+    const app = new Elysia().use(auth()).use(silent) as unknown as Elysia
+    expect(() => app.get('/x', () => 'x', { audit: false, permissions: ['p1'] } as object)).toThrow('nothing checks them')
+  })
+
+  test('works beside hooks that are bound, or return promises nobody awaits', async () => {
+    const later = Promise.resolve()
+    const app = new Elysia()
+      .use(auth())
+      .onBeforeHandle(function (this: unknown) {}.bind({}))
+      .resolve(({ request }) => (request.url === '' ? later : later) as never)
+      .get('/x', () => 'secret', { permissions: ['p1'] })
+    expect(await answerOf(app.handle(new Request('http://localhost/x')))).toEqual(UNAUTHORIZED)
+    expect(await answerOf(app.handle(new Request('http://localhost/x', { headers: bearer('p1') })))).toEqual({
+      status: 200,
+      body: 'secret',
+    })
+  })
+
+  test('holds in a plugin that has its own guard, whatever the parent does', async () => {
+    const inner = new Elysia().use(auth()).get('/x', () => 'secret', { permissions: ['p1'] })
+    const outer = new Elysia().use(inner)
+    expect(await answerOf(outer.handle(new Request('http://localhost/x')))).toEqual(UNAUTHORIZED)
+  })
+
+  test('holds for both of two plugins with different secrets', async () => {
+    const other = 'another secret that is long enough to be one'
+    const app = new Elysia()
+      .use(new Elysia().use(authentication({ secret: other })).get('/other', () => 'other', { permissions: ['p1'] }))
+      .use(auth())
+      .get('/own', () => 'own', { permissions: ['p1'] })
+    const with_ = (secret: string) => {
+      const payload = { exp: nowSeconds() + 60, data: { permissions: ['p1'] } }
+      return { headers: { authorization: `Bearer ${makeToken({ payload, secret })}` } }
+    }
+    const status = async (path: string, secret: string) =>
+      (await app.handle(new Request(`http://localhost${path}`, with_(secret)))).status
+    expect([await status('/other', other), await status('/own', SECRET)]).toEqual([200, 200])
+    expect([await status('/other', SECRET), await status('/own', other)]).toEqual([401, 401])
+  })
+
+  test('is not moved by a short Host header', async () => {
+    const app = new Elysia({ handler: { standardHostname: false } })
+      .use(auth())
+      .get('/v1/open', () => 'open')
+      .get('/open', () => 'secret', { permissions: ['p1'] })
+    expect(await answerOf(app.handle(new Request('http://a/v1/open')))).toEqual({ status: 200, body: 'open' })
+  })
+})
+
+test('options that cannot work are refused at the start', () => {
+  expect(() => authentication({})).toThrow('needs a "secret" or "keys"')
+  expect(() => authentication({ secret: SECRET, keys: SECRET })).toThrow('not both')
+  expect(() => authentication({ secret: 'short' })).toThrow('at least 32')
+  expect(() => authentication({ secret: SECRET, realm: 'a"b' })).toThrow('"realm"')
+  expect(() => authentication({ secret: SECRET, algorithm: 'RS256' })).toThrow('cannot be used with RS256')
+})

@@ -1,0 +1,50 @@
+import type { AnyElysia } from 'elysia'
+
+/** One of the two ways into an app: Elysia compiles a route for each, so suites go through both. */
+export interface Door {
+  readonly name: 'in memory' | 'over a socket'
+  /** Sends a request to a path of the app. */
+  readonly fetch: (path: string, init?: RequestInit) => Promise<Response>
+  /** Base address of the socket, without a slash at the end; `http://localhost` in memory. */
+  readonly base: string
+  readonly close: () => Promise<void>
+}
+
+export const DOORS: readonly ((app: AnyElysia) => Door)[] = [
+  (app) => ({
+    name: 'in memory',
+    base: 'http://localhost',
+    fetch: (path, init) => app.handle(new Request(`http://localhost${path}`, init)),
+    close: async () => undefined,
+  }),
+  (app) => {
+    app.listen({ port: 0, hostname: '127.0.0.1' })
+    const base = `http://127.0.0.1:${app.server?.port}`
+    return {
+      name: 'over a socket',
+      base,
+      fetch: (path, init) => fetch(`${base}${path}`, { redirect: 'manual', ...init }),
+      close: async () => void (await app.stop(true)),
+    }
+  },
+]
+
+/** Status and body of a response, which is read as JSON where it is. */
+export async function answerOf(response: Response | Promise<Response>): Promise<{ status: number; body: unknown }> {
+  const { status, ...rest } = await readResponse(await response)
+  return { status, body: rest.body }
+}
+
+async function readResponse(response: Response) {
+  const text = await response.text()
+  try {
+    return { status: response.status, body: JSON.parse(text) as unknown }
+  } catch {
+    return { status: response.status, body: text }
+  }
+}
+
+/** The three-key body of a failure. */
+export function failure(status: number, detail: unknown) {
+  return { status, body: { status_code: status, detail, error: null } }
+}
