@@ -1,0 +1,89 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { DOORS, failure } from '../support/doors.ts'
+import { bundledEngine, createServer } from '../support/server.ts'
+import { bearer } from '../support/tokens.ts'
+
+/** Everything that a stranger may ask. A route that is neither here nor asks for permissions is a bug. */
+const OPEN = [
+  'GET /public/info/',
+  'POST /auth/',
+  'GET /docs',
+  'GET /docs/openapi.json',
+  'GET /docs/assets/start.js',
+  'GET /docs/assets/swagger-ui.css',
+  'GET /docs/assets/swagger-ui-bundle.js',
+  'GET /docs/assets/favicon-32x32.png',
+  'GET /v2/health/live',
+  'GET /v2/health/ready',
+]
+
+const engine = await bundledEngine()
+afterAll(() => engine.stop())
+
+/** A path of the route's form that would find something. */
+function pathOf(path: string): string {
+  return path.replace(':name', 'iris').replace(':version', '1')
+}
+
+function isOpenInference(path: string): boolean {
+  return path === '/v2' || path.startsWith('/v2/')
+}
+
+for (const open of DOORS) {
+  const app = createServer(engine)
+  const door = open(app)
+  const routes = app.routes.map(({ method, path }) => ({ method, path, name: `${method} ${path}` }))
+  afterAll(door.close)
+
+  describe(`every route, ${door.name}`, () => {
+    test('is there, the open ones among them', () => {
+      const names = routes.map(({ name }) => name)
+      for (const name of OPEN) expect(names).toContain(name)
+      expect(routes.length).toBeGreaterThan(OPEN.length + 10)
+    })
+
+    for (const { method, path, name } of routes.filter((route) => !OPEN.includes(route.name))) {
+      const unauthorized = isOpenInference(path) ? { status: 401, body: { error: 'Unauthorized' } } : failure(401, 'Unauthorized')
+      const bodies = method === 'POST' ? [undefined, '{}', '{', 'x'.repeat(100_000)] : [undefined]
+
+      for (const asked of new Set([pathOf(path), path.replaceAll(/:\w+/g, 'no-such-thing'), `${pathOf(path)}?a=1`])) {
+        test(`${name} refuses a stranger at ${asked}`, async () => {
+          for (const body of bodies) {
+            const response = await door.fetch(asked, { method, ...(body !== undefined && { body }) })
+            expect({ status: response.status, body: await response.json() }).toEqual(unauthorized)
+            expect(response.headers.get('www-authenticate')).toBe('Bearer realm="vestal"')
+            expect(response.headers.get('content-type')).toBe('application/json')
+          }
+        })
+      }
+
+      test(`${name} refuses a token that is not right`, async () => {
+        const response = await door.fetch(pathOf(path), { method, headers: { authorization: 'Bearer a.b.c' } })
+        expect(response.status).toBe(401)
+      })
+
+      // A list is for any valid token, and holds only what the token may read.
+      if (!['GET /models/', 'GET /v2'].includes(name)) {
+        test(`${name} refuses a token without its permission`, async () => {
+          const others = bearer('model:digits:predict', 'model:digits:read', 'model:iris', 'iris:*', 'predict', 'read', 'model')
+          expect((await door.fetch(pathOf(path), { method, headers: others })).status).toBe(403)
+        })
+      }
+
+      if (method === 'GET') {
+        test(`HEAD ${path} refuses a stranger`, async () => {
+          expect((await door.fetch(pathOf(path), { method: 'HEAD' })).status).toBe(401)
+        })
+      }
+    }
+
+    for (const name of OPEN) {
+      test(`${name} is open`, async () => {
+        const [method = '', path = ''] = name.split(' ')
+        const response = await door.fetch(path, { method, ...(method === 'POST' && { body: '{}' }) })
+        expect([200, 400]).toContain(response.status)
+        await response.arrayBuffer()
+      })
+    }
+  })
+}
