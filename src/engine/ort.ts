@@ -70,8 +70,15 @@ function specsOf(metadata: readonly InferenceSession.ValueMetadata[], kind: 'inp
 }
 
 function toOrt({ datatype, shape, data }: Tensor): OrtTensor {
+  if (data instanceof Float16Array) return halfTensor(data, shape)
   // The cast: the datatype says which array it is, in a way that the compiler cannot follow.
   return new OrtTensor(DATATYPES[datatype].onnx as 'float32', data as Float32Array, shape)
+}
+
+/** Bun's native interface does not know Float16Array and hands the runtime no bytes; the same bytes as 16-bit integers do arrive. */
+function halfTensor({ buffer, byteOffset, length }: Float16Array, shape: readonly number[]): OrtTensor {
+  const tensor = new OrtTensor('uint16', new Uint16Array(buffer, byteOffset, length), shape)
+  return Object.assign(tensor, { type: 'float16' })
 }
 
 function fromOrt(name: string, tensor: OrtTensor | undefined): Tensor {

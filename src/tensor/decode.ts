@@ -63,6 +63,8 @@ function createStorage({ name, datatype }: TensorTarget, count: number): Storage
       return storage(data, count, (index, element) => {
         if (typeof element !== 'string') throw refuse(index, element, 'a text')
         if (!element.isWellFormed()) throw refuse(index, '', 'a text without lone surrogates')
+        // onnxruntime-node hands texts over as C does, where this character ends one: the rest would be lost.
+        if (element.includes('\0')) throw refuse(index, element, 'a text without the character U+0000')
         data.push(element)
       })
     }
