@@ -36,20 +36,25 @@ function floatWriter(name: string, datatype: Datatype, data: Float64Array): Elem
   }
 }
 
-/** Powers of ten that keep a value under a thousand an exact integer; dividing by one gives the double nearest to the decimal. */
-const SCALES = [1e6, 1e7, 1e8, 1e9]
+/** Six significant digits for values from a thousandth to a thousand, by the power of ten below them, from -3 up. */
+const SCALES = [1e8, 1e7, 1e6, 1e5, 1e4, 1e3]
 
-/** A short decimal that is nearest to this FP32: `0.1` and not `0.10000000149011612`. Nine digits always do. */
+/** The shortest decimal that is nearest to this FP32: `0.1` and not `0.10000000149011612`. Nine digits always do. */
 export function shortestFloat32(value: number): string {
   const size = Math.abs(value)
-  // Three times as fast as trying precisions, and where probabilities are.
+  // Where probabilities are, scaled integers are three times as fast as trying precisions; a double divided by a power of ten is the
+  // double nearest to the decimal, so its text is the decimal.
   if (size >= 1e-3 && size < 1e3) {
-    for (const scale of SCALES) {
+    let scale = SCALES[size < 1 ? (size < 0.1 ? (size < 0.01 ? 0 : 1) : 2) : size < 10 ? 3 : size < 100 ? 4 : 5] ?? 1
+    for (let digits = 6; digits < 9; digits += 1) {
       const candidate = Math.round(value * scale) / scale
       if (Math.fround(candidate) === value) return String(candidate)
+      scale *= 10
     }
+    return String(Math.round(value * scale) / scale)
   }
-  return shortest(value, { round: Math.fround, digitsMin: 6, digitsMax: 9 })
+  // Below this the floats are so far apart that fewer digits tell them from each other.
+  return shortest(value, { round: Math.fround, digitsMin: size < 1e-37 ? 1 : 6, digitsMax: 9 })
 }
 
 /** The shortest decimal that is nearest to this FP16. Five digits always do. */

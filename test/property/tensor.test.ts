@@ -1,0 +1,120 @@
+import { expect, test } from 'bun:test'
+import { VestalError } from '../../src/core/errors.ts'
+import { DATATYPES, type Datatype } from '../../src/tensor/datatypes.ts'
+import { parseJson } from '../../src/tensor/exact-json.ts'
+import { decodeInferRequest } from '../../src/tensor/request.ts'
+import { encodeInferResponse } from '../../src/tensor/response.ts'
+import { decodeRows, encodeRows } from '../../src/tensor/rows.ts'
+import { elementCount } from '../../src/tensor/shape.ts'
+import type { Tensor, TensorData } from '../../src/tensor/tensor.ts'
+import { below, type Random, seeded } from '../support/seed.ts'
+
+const NAMES = Object.keys(DATATYPES) as Datatype[]
+
+function drawData(random: Random, datatype: Datatype, count: number): TensorData {
+  const facts = DATATYPES[datatype]
+  switch (facts.kind) {
+    case 'text':
+      return Array.from({ length: count }, () => drawText(random))
+    case 'boolean':
+      return new Uint8Array(count).map(() => below(random, 2))
+    case 'integer': {
+      const data = facts.create(count)
+      for (let index = 0; index < count; index += 1) data[index] = facts.min + below(random, facts.max - facts.min + 1)
+      return data
+    }
+    case 'big-integer': {
+      const data = facts.create(count)
+      const range = facts.max - facts.min
+      for (let index = 0; index < count; index += 1)
+        data[index] = facts.min + (BigInt(below(random, 2 ** 53)) * range) / 2n ** 53n
+      return data
+    }
+    case 'float': {
+      const data = facts.create(count)
+      for (let index = 0; index < count; index += 1) data[index] = (random() - 0.5) * 10 ** (below(random, 8) - 4)
+      return data
+    }
+  }
+}
+
+function drawText(random: Random): string {
+  const letters = ['a', '"', '\\', '\n', 'é', '漢', '😀', '\u2028', '<', '\u007f']
+  return Array.from({ length: below(random, 8) }, () => letters[below(random, letters.length)]).join('')
+}
+
+test('a tensor comes back from its JSON as it was', () => {
+  const random = seeded('tensor')
+  for (let round = 0; round < 400; round += 1) {
+    const datatype = NAMES[below(random, NAMES.length)] ?? 'FP32'
+    const shape = Array.from({ length: below(random, 4) }, () => below(random, 4))
+    const tensor: Tensor = { datatype, shape, data: drawData(random, datatype, elementCount(shape)) }
+    const spec = { name: 'x', datatype, shape: shape.map((dimension) => (random() < 0.5 ? -1 : dimension)) }
+    const outputs = new Map([['x', tensor]])
+    const json = encodeInferResponse({ modelName: 'm', modelVersion: '1', id: undefined, outputs, order: ['x'] })
+    const { outputs: written } = parseJson(Buffer.from(json), { exactIntegers: true }) as { outputs: unknown }
+    const { inputs } = decodeInferRequest({ inputs: written }, { model: 'm', inputs: [spec], outputs: [] })
+    expect([inputs.get('x'), random.seed]).toEqual([tensor, random.seed])
+  }
+})
+
+test('rows come back from their JSON as they were', () => {
+  const random = seeded('rows')
+  for (let round = 0; round < 400; round += 1) {
+    const datatype = NAMES[below(random, NAMES.length)] ?? 'FP32'
+    const shape = [1 + below(random, 3), ...Array.from({ length: below(random, 3) }, () => 1 + below(random, 3))]
+    const tensor: Tensor = { datatype, shape, data: drawData(random, datatype, elementCount(shape)) }
+    const spec = { name: 'x', datatype, shape: [-1, ...shape.slice(1)] }
+    for (const form of ['rows', 'columns'] as const) {
+      const json = encodeRows(new Map([['x', tensor]]), [spec], { form, labels: new Map() })
+      const rows = decodeRows(parseJson(Buffer.from(json), { exactIntegers: true }), [spec])
+      expect([rows.get('x'), random.seed]).toEqual([tensor, random.seed])
+    }
+  }
+})
+
+test('nothing that a client sends makes anything but a VestalError', () => {
+  const random = seeded('nonsense')
+  const values = () => [
+    null,
+    1,
+    -1,
+    1.5,
+    Number.POSITIVE_INFINITY,
+    'x',
+    '',
+    true,
+    [],
+    {},
+    [[]],
+    [1, [2]],
+    { name: 'x' },
+    2 ** 60,
+    ['a'],
+    10n ** 30n,
+  ]
+  const draw = (): unknown => values()[below(random, values().length)]
+  const specs = [{ name: 'x', datatype: 'INT64' as const, shape: [-1, 2] }]
+  for (let round = 0; round < 3000; round += 1) {
+    const input = {
+      name: random() < 0.7 ? 'x' : draw(),
+      shape: random() < 0.5 ? [1, 2] : draw(),
+      datatype: random() < 0.7 ? 'INT64' : draw(),
+    }
+    const body = {
+      id: draw(),
+      inputs: random() < 0.8 ? [{ ...input, data: draw(), parameters: draw() }] : draw(),
+      outputs: draw(),
+    }
+    for (const work of [
+      () => decodeInferRequest(random() < 0.9 ? body : draw(), { model: 'm', inputs: specs, outputs: specs }),
+      () => decodeRows(random() < 0.5 ? { x: draw() } : draw(), specs),
+    ]) {
+      try {
+        work()
+      } catch (error) {
+        if (!(error instanceof VestalError)) throw new Error(`${JSON.stringify(String(error))}; ${random.seed}`)
+      }
+    }
+  }
+})

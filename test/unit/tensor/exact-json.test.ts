@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'bun:test'
+import { VestalError } from '../../../src/core/errors.ts'
+import { JSON_DEPTH_MAX, parseJson } from '../../../src/tensor/exact-json.ts'
+
+const parse = (text: string, exactIntegers = false) => parseJson(Buffer.from(text), { exactIntegers })
+const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
+
+function detailOf(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return error instanceof VestalError && error.code === 'BODY_INVALID' ? error.detail : error
+  }
+}
+
+describe('a JSON body', () => {
+  test('is read', () => {
+    expect(parse('{"a":[1,"x",null,true]}')).toEqual({ a: [1, 'x', null, true] })
+  })
+
+  test('keeps long integers exact where it is asked to', () => {
+    expect(parse('[9007199254740993, -9223372036854775808, 1, 1.5, 1e30]', true)).toEqual([
+      9007199254740993n,
+      -9223372036854775808n,
+      1,
+      1.5,
+      1e30,
+    ])
+    expect(parse('[9007199254740993]')).toEqual([9007199254740992])
+  })
+
+  test('with __proto__ changes no prototype', () => {
+    const value = parse('{"__proto__":{"polluted":1},"a":1}') as Record<string, unknown>
+    expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
+  })
+
+  test(`may be ${JSON_DEPTH_MAX} levels deep and no deeper`, () => {
+    expect(parse(nested(JSON_DEPTH_MAX))).toBeArray()
+    expect(detailOf(() => parse(nested(JSON_DEPTH_MAX + 1)))).toBe('The body is nested deeper than 100 levels')
+    expect(detailOf(() => parse(`${`{"a":`.repeat(101)}1${'}'.repeat(101)}`))).toBe('The body is nested deeper than 100 levels')
+    expect(detailOf(() => parse(nested(1_000_000)))).toBe('The body is nested deeper than 100 levels')
+  })
+
+  test('that is none is refused without a word of what it holds', () => {
+    for (const text of ['{', '{"secret":"hunter2"', "{'a':1}", '[1,]', 'NaN', '01', '"\t"', '\ufeff{}', '{} {}']) {
+      expect(detailOf(() => parse(text))).toBe('The body is not valid JSON')
+    }
+    expect(detailOf(() => parse(''))).toBe('The body is empty; it must be JSON')
+    expect(detailOf(() => parseJson(new Uint8Array([0x22, 0xc3, 0x28, 0x22])))).toBe('The body is not UTF-8')
+    expect(detailOf(() => parseJson(new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])))).toBe('The body is not UTF-8')
+  })
+})

@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'bun:test'
+import { elementWriter, shortestFloat16, shortestFloat32 } from '../../../src/tensor/numbers.ts'
+import { seeded } from '../../support/seed.ts'
+
+describe('a float', () => {
+  const cases: readonly (readonly [value: number, text: string])[] = [
+    [0, '0'],
+    [-0, '0'],
+    [1, '1'],
+    [-1.5, '-1.5'],
+    [Math.fround(0.1), '0.1'],
+    [Math.fround(1 / 3), '0.33333334'],
+    [Math.fround(1e-10), '1e-10'],
+    [Math.fround(3.4028234663852886e38), '3.4028235e+38'],
+    [Math.fround(1e-45), '1e-45'],
+    [16_777_216, '16777216'],
+    [Math.fround(123.456), '123.456'],
+  ]
+  for (const [value, text] of cases) {
+    test(`of 32 bits, ${value}, is written as ${text}`, () => {
+      expect(shortestFloat32(value)).toBe(text)
+    })
+  }
+
+  test('of 32 bits reads back as itself, whatever its bits are', () => {
+    const random = seeded('float32')
+    const bits = new Uint32Array(1)
+    const float = new Float32Array(bits.buffer)
+    for (let index = 0; index < 20_000; index += 1) {
+      bits[0] = random() * 2 ** 32
+      const value = float[0] ?? 0
+      if (!Number.isFinite(value)) continue
+      const text = shortestFloat32(value)
+      if (Math.fround(Number(text)) !== value) throw new Error(`${value} was written as ${text}; ${random.seed}`)
+      expect(text.replace(/e.*|[-.]/g, '').replace(/^0+|0+$/g, '').length).toBeLessThanOrEqual(9)
+    }
+  })
+
+  test('of 16 bits reads back as itself: all of them', () => {
+    const floats = new Float16Array(new Uint16Array(65_536).map((_, index) => index).buffer)
+    for (const value of floats) {
+      if (Number.isFinite(value)) expect(Math.f16round(Number(shortestFloat16(value)))).toBe(value === 0 ? 0 : value)
+    }
+  })
+})
+
+describe('an element', () => {
+  test('is JSON, whatever the datatype is', () => {
+    const write = (datatype: 'BYTES' | 'BOOL' | 'INT64' | 'FP64' | 'INT8', data: never) =>
+      elementWriter('y', { datatype, shape: [1], data })(0)
+    expect(write('BYTES', ['a"\n'] as never)).toBe('"a\\"\\n"')
+    expect(write('BOOL', new Uint8Array([1]) as never)).toBe('true')
+    expect(write('INT64', new BigInt64Array([-(2n ** 63n)]) as never)).toBe('-9223372036854775808')
+    expect(write('FP64', new Float64Array([0.1]) as never)).toBe('0.1')
+    expect(write('INT8', new Int8Array([-128]) as never)).toBe('-128')
+  })
+
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    test(`that is ${value} is refused, since JSON cannot hold it`, () => {
+      const write = elementWriter('y', { datatype: 'FP32', shape: [1], data: new Float32Array([value]) })
+      expect(() => write(0)).toThrow(`output 'y': element 0 is ${value}`)
+    })
+  }
+})
