@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { VERSION } from '../../src/core/version.ts'
+import { decodeJwt, verifyJwt } from '../../src/index.ts'
+import { bytesOfBase64url } from '../../src/jwt/base64url.ts'
+import { Workplace } from '../support/command-line.ts'
+import { SECRET } from '../support/tokens.ts'
+
+const TOKEN = ['token', '--subject', 'me', '--permission', 'model:*:predict']
+
+describe('vestal', () => {
+  test('shows its verbs, its version, and the flags of a verb', () => {
+    using place = new Workplace()
+    for (const args of [[], ['--help'], ['-h'], ['help']]) {
+      const { stdout, exitCode } = place.run(args)
+      expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Usage: vestal <verb> [flags]')])
+    }
+    expect(place.run(['--version']).stdout).toBe(`${VERSION}\n`)
+    for (const verb of ['start', 'token', 'models', 'settings']) {
+      const { stdout, exitCode } = place.run([verb, '--help'])
+      expect([exitCode, stdout]).toEqual([0, expect.stringContaining(`Usage: vestal ${verb}`)])
+      expect(stdout).toContain('--port N')
+    }
+  })
+
+  test('tells what it does not know on the standard error, with exit code 2', () => {
+    using place = new Workplace()
+    const cases: readonly (readonly [args: readonly string[], message: string])[] = [
+      [['serve'], '"serve": is not a verb; vestal --help lists them'],
+      [['start', '--prot', '1'], '--prot: is not a flag; --help lists them'],
+      [['start', 'now'], '"now": is not a flag'],
+      [['start', '--port'], '--port: needs a value'],
+      [['start', '--port', '--host', 'x'], '--port: needs a value'],
+      [['start', '--secret', 'x'], '--secret: others can read a command line; set it in the environment'],
+      [['models', '--subject', 'x'], '--subject: is not a flag; --help lists them'],
+    ]
+    for (const [args, message] of cases) {
+      const { stdout, stderr, exitCode } = place.run(args)
+      expect([exitCode, stdout, stderr]).toEqual([2, '', expect.stringContaining(message)])
+    }
+  })
+
+  test('tells all faults at once', () => {
+    using place = new Workplace()
+    const { stderr, exitCode } = place.run(['start', '--prot', '--threads', '0'], { VESTAL_PORT: 'x', VESTAL_SECRET: 'hunter2' })
+    expect(exitCode).toBe(2)
+    for (const part of ['--prot', '--threads', 'VESTAL_PORT', 'VESTAL_SECRET']) expect(stderr).toContain(part)
+    expect(stderr).not.toContain('hunter2')
+  })
+})
+
+describe('vestal token', () => {
+  test('prints a token alone, made with the secret that it keeps', () => {
+    using place = new Workplace()
+    const { stdout, stderr, exitCode } = place.run([...TOKEN, '--role', 'analyst=a,b', '--ttl', '60'])
+    expect([exitCode, stderr, stdout]).toEqual([0, '', expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+\n$/)])
+    const path = join(place.folder, 'data/development-secret')
+    const secret = bytesOfBase64url(readFileSync(path, 'utf8').trim())
+    expect([secret.length, statSync(path).mode & 0o777, statSync(join(place.folder, 'data')).mode & 0o777]).toEqual([
+      64, 0o600, 0o700,
+    ])
+    const { payload } = verifyJwt(stdout.trim(), secret)
+    expect(payload).toMatchObject({ sub: 'me', data: { permissions: ['model:*:predict'], roles: { analyst: ['a', 'b'] } } })
+    expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60)
+  })
+
+  test('carries the issuer and the audience that the server asks for', () => {
+    using place = new Workplace()
+    const environment = { VESTAL_SECRET: SECRET, VESTAL_ISSUER: 'me', VESTAL_AUDIENCE: 'a,b' }
+    expect(decodeJwt(place.run(TOKEN, environment).stdout.trim()).payload).toMatchObject({ iss: 'me', aud: ['a', 'b'] })
+  })
+
+  test('of several processes that start at once is made with one secret', async () => {
+    using place = new Workplace()
+    const main = join(import.meta.dir, '../../src/cli/main.ts')
+    const children = Array.from({ length: 6 }, () =>
+      Bun.spawn([process.execPath, main, ...TOKEN], { cwd: place.folder, env: place.environment(), stdout: 'pipe' }),
+    )
+    const tokens = await Promise.all(children.map((child) => new Response(child.stdout).text()))
+    const secret = bytesOfBase64url(readFileSync(join(place.folder, 'data/development-secret'), 'utf8').trim())
+    for (const token of tokens) expect(verifyJwt(token.trim(), secret).payload.sub).toBe('me')
+  })
+
+  test('is signed with a key file of any kind', () => {
+    using place = new Workplace()
+    const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+    const files = {
+      'key.pem': ec.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      'key.jwk': JSON.stringify({ ...ec.privateKey.export({ format: 'jwk' }), kid: 'k1' }),
+      'keys.jwks': JSON.stringify({ keys: [{ ...ec.privateKey.export({ format: 'jwk' }), kid: 'k1' }] }),
+      'secret.txt': `${SECRET}\n`,
+    }
+    for (const [name, content] of Object.entries(files)) {
+      writeFileSync(join(place.folder, name), content, { mode: 0o600 })
+      const { stdout, stderr } = place.run(TOKEN, { VESTAL_KEY_FILE: name })
+      const key = name === 'secret.txt' ? SECRET : ec.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+      expect([name, stderr, verifyJwt(stdout.trim(), key).payload.sub]).toEqual([name, '', 'me'])
+    }
+  })
+
+  test('warns where others can read the key file', () => {
+    using place = new Workplace()
+    writeFileSync(join(place.folder, 'secret.txt'), SECRET)
+    chmodSync(join(place.folder, 'secret.txt'), 0o644)
+    expect(place.run(TOKEN, { VESTAL_KEY_FILE: 'secret.txt' }).stderr).toContain('can be read by others')
+  })
+
+  test('tells what is wrong with a key, and never shows it', () => {
+    using place = new Workplace()
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+    writeFileSync(join(place.folder, 'public.pem'), publicKey.export({ type: 'spki', format: 'pem' }))
+    writeFileSync(join(place.folder, 'short.txt'), 'hunter2')
+    writeFileSync(join(place.folder, 'bad.jwk'), '{"kty":')
+    writeFileSync(join(place.folder, 'odd.jwk'), '{"kty":"oct","k":"hunter2"}')
+    mkdirSync(join(place.folder, 'data'))
+    writeFileSync(join(place.folder, 'data/development-secret'), 'hunter2')
+    const cases: readonly (readonly [environment: Record<string, string>, message: string])[] = [
+      [{ VESTAL_KEY_FILE: 'public.pem' }, 'they verify tokens and cannot sign them'],
+      [{ VESTAL_KEY_FILE: 'short.txt' }, 'short.txt: the secret has 7 bytes'],
+      [{ VESTAL_KEY_FILE: 'bad.jwk' }, 'bad.jwk: begins as JSON and is not valid JSON'],
+      [{ VESTAL_KEY_FILE: 'odd.jwk' }, 'odd.jwk: the'],
+      [{ VESTAL_KEY_FILE: 'none.pem' }, 'none.pem: cannot be read'],
+      [{ VESTAL_SECRET: SECRET, VESTAL_KEY_FILE: 'public.pem' }, 'both set'],
+      [{ VESTAL_SECRET: SECRET, VESTAL_ALGORITHM: 'RS256' }, 'VESTAL_SECRET: a shared secret cannot be used with RS256'],
+      [{}, 'data/development-secret: does not hold a secret'],
+    ]
+    for (const [environment, message] of cases) {
+      const { stdout, stderr, exitCode } = place.run(TOKEN, environment)
+      expect([exitCode, stdout, stderr]).toEqual([2, '', expect.stringContaining(message)])
+      expect(stderr).not.toContain('hunter2')
+    }
+  })
+
+  test('asks for a subject, and for flags that make sense', () => {
+    using place = new Workplace()
+    const { stderr, exitCode } = place.run(['token', '--role', 'x', '--ttl', '0', '--permission', ''])
+    expect(exitCode).toBe(2)
+    for (const part of [
+      '--subject: must be given',
+      '--role: must be name=',
+      '--ttl: must be',
+      '--permission: must not be empty',
+    ]) {
+      expect(stderr).toContain(part)
+    }
+  })
+})
+
+describe('vestal models', () => {
+  test('lists every version with its tensors and its state', () => {
+    using place = new Workplace()
+    writeFileSync(join(place.folder, 'bad.onnx'), 'not a model')
+    const { stdout, stderr, exitCode } = place.run(['models', '--model', 'bad=bad.onnx'])
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^NAME +VERSION +INPUTS +OUTPUTS +STATE\n/)
+    expect(stdout).toMatch(/\niris +1 +X FP32\[-1,4\] +label INT64\[-1\], probabilities FP32\[-1,3\] +ready\n/)
+    expect(stdout).toMatch(/\nbad +1 +- +- +unavailable: Load model from the file failed/)
+    expect(stdout).not.toContain(place.folder)
+  })
+
+  test('prints JSON where it is asked to', () => {
+    using place = new Workplace()
+    const rows = JSON.parse(place.run(['models', '--json']).stdout) as { name: string; state: string }[]
+    expect(rows.map(({ name, state }) => [name, state])).toEqual([
+      ['digits', 'ready'],
+      ['iris', 'ready'],
+      ['reviews', 'ready'],
+      ['simple', 'ready'],
+    ])
+  })
+})

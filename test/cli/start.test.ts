@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { signJwt } from '../../src/index.ts'
+import { Workplace } from '../support/command-line.ts'
+import { identityModel, slowModel } from '../support/tiny-models.ts'
+import { SECRET } from '../support/tokens.ts'
+
+const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
+const signIn = (base: string) => fetch(`${base}/auth/`, { method: 'POST', body: JSON.stringify({ id: ID }) })
+
+/** Waits until a prediction is at hand: with room for one alone, another is then refused. */
+async function untilBusy(base: string, token: string): Promise<void> {
+  const init = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"input":[[1,2,3,4]]}' }
+  while ((await fetch(`${base}/models/iris/predict/`, init)).status !== 503);
+}
+
+describe('vestal start in development mode', () => {
+  test('says where it listens, what it serves and what to try, and warns', async () => {
+    using place = new Workplace()
+    const { base, output, child } = await place.start()
+    expect(output).toContain('Mode:   development')
+    expect(output).toContain('digits (version 1), iris (version 1), reviews (version 1), simple (version 1)')
+    expect(output.match(/^ {2}(?:curl|TOKEN=)/gm)).toHaveLength(3)
+    expect((await fetch(`${base}/v2/health/ready`)).status).toBe(200)
+    expect((await signIn(base)).status).toBe(200)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+    expect(await new Response(child.stderr).text()).toContain('WARNING: development mode')
+  })
+
+  test('signs nobody in under another name, as a rebound page would ask', async () => {
+    using place = new Workplace()
+    const { base, child } = await place.start()
+    const asked = await fetch(`${base}/auth/`, {
+      method: 'POST',
+      body: JSON.stringify({ id: ID }),
+      headers: { host: 'evil.example' },
+    })
+    expect(asked.status).toBe(404)
+    child.kill('SIGTERM')
+    await child.exited
+  })
+
+  test('keeps its secret, so that a token outlives a restart', async () => {
+    using place = new Workplace()
+    const first = await place.start()
+    const { token } = (await (await signIn(first.base)).json()) as { token: string }
+    first.child.kill('SIGTERM')
+    await first.child.exited
+    const second = await place.start()
+    const answer = await fetch(`${second.base}/private/info/`, { headers: { authorization: `Bearer ${token}` } })
+    expect(answer.status).toBe(200)
+    second.child.kill('SIGTERM')
+    await second.child.exited
+  })
+
+  test('serves single files beside the folder, and goes on where one is broken', async () => {
+    using place = new Workplace()
+    writeFileSync(join(place.folder, 'own.onnx'), identityModel('FP32'))
+    const { base, output, child } = await place.start(['--model', 'own=own.onnx', '--model', 'gone=gone.onnx'])
+    expect(output).toContain('gone (unavailable: its model.onnx is missing)')
+    const token = place.run(['token', '--subject', 'me', '--permission', 'model:own:predict']).stdout.trim()
+    const init = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"input":[1.5]}' }
+    expect(await (await fetch(`${base}/models/own/predict/`, init)).json()).toEqual({ output: [1.5] })
+    child.kill('SIGTERM')
+    await child.exited
+  })
+})
+
+describe('vestal start in production mode', () => {
+  for (const [name, args, environment] of [
+    ['NODE_ENV', [], { NODE_ENV: 'production' }],
+    ['a host that others can reach', ['--host', '0.0.0.0'], {}],
+    ['a host that others can reach, by the environment', [], { VESTAL_HOST: '::' }],
+  ] as const) {
+    test(`by ${name} does not start without a key, and says what to set`, () => {
+      using place = new Workplace()
+      const { stdout, stderr, exitCode } = place.run(['start', '--port', '0', ...args], environment)
+      expect([exitCode, stdout]).toEqual([2, ''])
+      for (const part of ['VESTAL_SECRET=', 'VESTAL_KEY_FILE=', 'at least 32 bytes']) expect(stderr).toContain(part)
+    })
+  }
+
+  test('has no demonstration sign-in, on whatever address it is asked', async () => {
+    using place = new Workplace()
+    for (const args of [['--host', '0.0.0.0'], []]) {
+      const { base, output, child } = await place.start(args, {
+        VESTAL_SECRET: SECRET,
+        ...(args.length === 0 && { NODE_ENV: 'production' }),
+      })
+      expect(output).toContain('Mode:   production')
+      const local = base.replace('0.0.0.0', '127.0.0.1')
+      expect((await signIn(local)).status).toBe(404)
+      const token = signJwt({ sub: 'me', data: { permissions: ['my-permission-name'] } }, SECRET)
+      expect((await fetch(`${local}/private/info/`, { headers: { authorization: `Bearer ${token}` } })).status).toBe(200)
+      expect((await fetch(`${local}/private/info/`)).status).toBe(401)
+      child.kill('SIGTERM')
+      expect(await child.exited).toBe(0)
+    }
+  })
+})
+
+describe('vestal start', () => {
+  test('on a port that is taken says so and ends with 1', async () => {
+    using place = new Workplace()
+    using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') })
+    const { stderr, exitCode } = place.run(['start', '--port', String(other.port)])
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`port ${other.port} on 127.0.0.1 is taken`)])
+  })
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    test(`told to stop by ${signal} finishes what is at hand, refuses what is new and ends with 0`, async () => {
+      using place = new Workplace()
+      writeFileSync(join(place.folder, 'slow.onnx'), slowModel(60))
+      const { base, child } = await place.start(['--model', 'slow=slow.onnx', '--threads', '1', '--queue-max', '1'], {
+        VESTAL_SECRET: SECRET,
+      })
+      const token = signJwt({ sub: 'me', data: { permissions: ['*'] } }, SECRET)
+      const rows = Array(500).fill(Array(500).fill(0))
+      const init = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: JSON.stringify({ input: rows }) }
+      const atHand = fetch(`${base}/models/slow/predict/`, init)
+      await untilBusy(base, token)
+      child.kill(signal)
+      const answer = await atHand
+      expect([answer.status, Object.keys((await answer.json()) as object)]).toEqual([200, ['output']])
+      expect(await child.exited).toBe(0)
+      expect(fetch(`${base}/v2/health/live`)).rejects.toThrow()
+    })
+  }
+
+  test('that cannot finish in time is cut off with 1', async () => {
+    using place = new Workplace()
+    writeFileSync(join(place.folder, 'slow.onnx'), slowModel(400))
+    const args = ['--model', 'slow=slow.onnx', '--threads', '1', '--queue-max', '1', '--shutdown-seconds', '0']
+    const { base, child } = await place.start(args, { VESTAL_SECRET: SECRET })
+    const token = signJwt({ sub: 'me', data: { permissions: ['*'] } }, SECRET)
+    const body = JSON.stringify({ input: Array(600).fill(Array(600).fill(0)) })
+    const atHand = fetch(`${base}/models/slow/predict/`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body })
+    const failed = atHand.then(
+      () => 'answered',
+      () => 'cut off',
+    )
+    await untilBusy(base, token)
+    child.kill('SIGTERM')
+    expect([await failed, await child.exited]).toEqual(['cut off', 1])
+  })
+})
