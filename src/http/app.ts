@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia'
 import { createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../engine/engine.ts'
+import { pathOf } from './address.ts'
 import { createMethodsOf, type Route } from './allowed-methods.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import { BODY_BYTES_MAX } from './body.ts'
@@ -60,7 +61,7 @@ export function createApp(options: AppOptions) {
 }
 
 function reportToStandardError(error: unknown, request: Request): void {
-  console.error(`${request.method} ${new URL(request.url).pathname} failed:`, error)
+  console.error(`${request.method} ${pathOf(request)} failed:`, error)
 }
 
 export type App = ReturnType<typeof createApp>

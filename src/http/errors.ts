@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
+import { pathOf } from './address.ts'
 
 export interface ErrorsOptions {
   /** Hears of everything that is our own bug, in full; the client hears nothing. */
@@ -56,8 +57,4 @@ function notFound(methods: readonly string[]): VestalError {
 function invalid(error: { readonly type: string; readonly valueError?: { readonly path: string } | undefined }): VestalError {
   const path = error.valueError?.path ?? ''
   return new VestalError('BODY_INVALID', { detail: { [`${error.type}${path}`]: 'is not what this route takes' }, cause: error })
-}
-
-function pathOf(request: Request): string {
-  return new URL(request.url).pathname
 }

@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
 import { parseJson } from '../tensor/exact-json.ts'
+import { hostOf } from './address.ts'
 import { readBody } from './body.ts'
 import { jsonResponse } from './json.ts'
 import { operation } from './openapi/operation.ts'
@@ -22,7 +23,7 @@ export function signIn({ issue, isLoopbackHost }: SignInOptions) {
   return new Elysia({ name: 'sign-in' }).post(
     '/auth/',
     async ({ request }) => {
-      if (!isLoopbackHost(new URL(request.url).hostname)) throw new VestalError('NOT_FOUND')
+      if (!isLoopbackHost(hostOf(request))) throw new VestalError('NOT_FOUND')
       const id = readId(parseJson(await readBody(request, BODY_BYTES_MAX)))
       return jsonResponse({ id, token: issue(id) }, { 'cache-control': 'no-store' })
     },

@@ -1,0 +1,9 @@
+/** Path of the request without its query. A `Host` that is no host leaves a URL that cannot be parsed; the path stands in it all the same. */
+export function pathOf({ url }: Request): string {
+  return URL.canParse(url) ? new URL(url).pathname : (/^(?:\w+:\/\/[^/]*)?([^?#]*)/.exec(url)?.[1] ?? '')
+}
+
+/** Name or address that the request was sent to, without the port; empty where it is none. */
+export function hostOf({ url }: Request): string {
+  return URL.canParse(url) ? new URL(url).hostname : ''
+}

@@ -1,0 +1,35 @@
+import { connect } from 'node:net'
+
+export interface RawRequest {
+  /** Bytes to send, piece by piece; each goes out once the one before has. */
+  readonly pieces: readonly (string | Uint8Array)[]
+  /** True when the connection is cut after the last piece, before any answer is waited for. */
+  readonly isCut?: boolean
+}
+
+/** Sends bytes as they are and gives the status of the first answer; 0 where the connection ended without one. */
+export function sendRaw(port: number, { pieces, isCut = false }: RawRequest): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const socket = connect(port, '127.0.0.1')
+  let answer = ''
+  const finish = () => {
+    socket.destroy()
+    resolve(Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0))
+  }
+  socket.setNoDelay(true)
+  socket.on('data', (chunk) => {
+    answer += chunk.toString('latin1')
+    if (answer.includes('\r\n\r\n')) finish()
+  })
+  socket.on('error', finish)
+  socket.on('close', finish)
+  socket.on('connect', () => {
+    const sendFrom = (index: number) => {
+      const piece = pieces[index]
+      if (piece !== undefined) return void socket.write(piece, () => sendFrom(index + 1))
+      if (isCut) finish()
+    }
+    sendFrom(0)
+  })
+  return promise
+}
