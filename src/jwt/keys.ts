@@ -46,6 +46,8 @@ export function importSecret(secret: Uint8Array | string, options: ImportOptions
   const algorithm = options.algorithm ?? 'HS256'
   if (ALGORITHMS[algorithm].kind !== 'oct') throw new KeyError(`a shared secret cannot be used with ${algorithm}`)
   if (bytes.length === 0) throw new KeyError('the secret is empty')
+  // Everybody knows a public key: taken for a secret it would let everybody sign (RFC 8725 §3.1, CVE-2016-10555 and its kin).
+  if (bytes.includes('-----BEGIN ')) throw new KeyError('the secret is a PEM; hand the key over as text in "keys"')
   const bytesMin = ALGORITHMS[algorithm].hashBytes
   if (bytes.length < bytesMin && !isFlama) {
     throw new KeyError(`the secret has ${bytes.length} bytes; ${algorithm} needs at least ${bytesMin} (RFC 7518 §3.2)`)

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'bun:test'
+import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
+import { decodeJwt } from '../../../src/jwt/decode.ts'
+import { type FlattenedJws, verifyCompactJws, verifyFlattenedJws } from '../../../src/jwt/jws.ts'
+import { KeyError } from '../../../src/jwt/keys.ts'
+import { signJwt } from '../../../src/jwt/sign.ts'
+import { verifyJwt } from '../../../src/jwt/verify.ts'
+import { makeToken, SECRET } from '../../support/tokens.ts'
+
+function codeOf(work: () => unknown): ErrorCode | 'accepted' {
+  try {
+    work()
+    return 'accepted'
+  } catch (error) {
+    if (error instanceof VestalError) return error.code
+    throw error
+  }
+}
+
+const compact = makeToken({ header: { alg: 'HS256' }, payload: 'any bytes: \u00fc' })
+const [head = '', body = '', signature = ''] = compact.split('.')
+const flattened: FlattenedJws = { protected: head, payload: body, signature }
+
+describe('a compact JWS', () => {
+  test('is verified whatever its payload is', () => {
+    const { header, payload } = verifyCompactJws(compact, SECRET)
+    expect([header, Buffer.from(payload).toString()]).toEqual([{ alg: 'HS256' }, 'any bytes: ü'])
+  })
+
+  test('is refused where the signature, the algorithm or the key is another', () => {
+    expect(codeOf(() => verifyCompactJws(`${head}.${body}x.${signature}`, SECRET))).toBeOneOf([
+      'SIGNATURE_INVALID',
+      'TOKEN_MALFORMED',
+    ])
+    expect(codeOf(() => verifyCompactJws(compact, `${SECRET}x`))).toBe('SIGNATURE_INVALID')
+    expect(codeOf(() => verifyCompactJws(compact, SECRET, { algorithms: ['HS512'] }))).toBe('ALGORITHM_REFUSED')
+    expect(codeOf(() => verifyCompactJws(makeToken({ header: { alg: 'none' }, signature: '' }), SECRET))).toBe(
+      'ALGORITHM_REFUSED',
+    )
+    expect(codeOf(() => verifyCompactJws(makeToken({ header: { alg: 'HS256', b64: false, crit: ['b64'] } }), SECRET))).toBe(
+      'HEADER_PARAMETER_REFUSED',
+    )
+  })
+})
+
+describe('a flattened JWS', () => {
+  test('is verified', () => {
+    expect(Buffer.from(verifyFlattenedJws(flattened, SECRET).payload).toString()).toBe('any bytes: ü')
+  })
+
+  test('may have an unprotected header beside the protected one', () => {
+    expect(verifyFlattenedJws({ ...flattened, header: { kid: 'x' } }, SECRET).header).toEqual({ alg: 'HS256', kid: 'x' })
+  })
+
+  test('is refused in any other form', () => {
+    const wrong: readonly unknown[] = [
+      null,
+      [],
+      compact,
+      {},
+      { ...flattened, payload: undefined },
+      { ...flattened, payload: 7 },
+      { ...flattened, signature: '' },
+      { ...flattened, signature: `${signature}=` },
+      { ...flattened, payload: `${body} ` },
+      { ...flattened, protected: 'e30' },
+      { ...flattened, header: { alg: 'HS256' } },
+      { ...flattened, header: 7 },
+      { ...flattened, header: { crit: ['exp'] } },
+      { ...flattened, signatures: [] },
+      { ...flattened, payload: body.replace(/^./, 'A') },
+    ]
+    for (const jws of wrong) {
+      expect(codeOf(() => verifyFlattenedJws(jws as FlattenedJws, SECRET))).toBeOneOf([
+        'TOKEN_MALFORMED',
+        'SIGNATURE_INVALID',
+        'ALGORITHM_REFUSED',
+        'HEADER_PARAMETER_REFUSED',
+      ])
+    }
+    expect(codeOf(() => verifyFlattenedJws({ ...flattened, payload: 'A'.repeat(9000) }, SECRET))).toBe('TOKEN_TOO_LONG')
+  })
+})
+
+describe('a token that is signed here', () => {
+  const now = () => 1_800_000_000_500
+
+  test('has iat, exp and jti, unless they are given', () => {
+    const { header, payload } = verifyJwt(signJwt({ sub: 'me' }, SECRET, { now }), SECRET, { now })
+    expect(header).toEqual({ alg: 'HS256', typ: 'JWT' })
+    expect(payload).toEqual({ sub: 'me', iat: 1_800_000_000, exp: 1_800_000_300, jti: expect.any(String) as never })
+    const given = { iat: 1_799_999_999, exp: 1_800_000_001, jti: 'x' }
+    expect(verifyJwt(signJwt(given, SECRET, { now }), SECRET, { now }).payload).toEqual(given)
+  })
+
+  test('lives as long as it is told, and has the type it is told', () => {
+    const token = signJwt({}, SECRET, { now, lifetimeSeconds: 10, type: 'at+jwt' })
+    const { header, payload } = verifyJwt(token, SECRET, { now })
+    expect([header.typ, (payload.exp ?? 0) - (payload.iat ?? 0)]).toEqual(['at+jwt', 10])
+  })
+
+  test('is refused to keys that cannot sign, and to payloads that are none', async () => {
+    const { generateKeyPairSync } = await import('node:crypto')
+    const pem = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString()
+    expect(() => signJwt({}, pem)).toThrow(KeyError)
+    expect(() => signJwt({}, 'short')).toThrow(KeyError)
+    for (const payload of [null, [], 'x']) expect(() => signJwt(payload as never, SECRET)).toThrow('object of claims')
+    for (const lifetimeSeconds of [0, -1, Number.NaN])
+      expect(() => signJwt({}, SECRET, { lifetimeSeconds })).toThrow('"lifetimeSeconds"')
+  })
+})
+
+describe('a token that is only decoded', () => {
+  test('is read, and said to be unverified', () => {
+    expect(decodeJwt(makeToken({ payload: { sub: 'me' }, signature: 'AAAA' }))).toEqual({
+      isVerified: false,
+      header: { alg: 'HS256', typ: 'JWT' },
+      payload: { sub: 'me' },
+    })
+  })
+
+  test('is refused where it is none', () => {
+    for (const text of ['', 'a.b.c', 'a.b', makeToken({ payload: '[]' }), makeToken({ payload: '{"a":1,"a":2}' })]) {
+      expect(codeOf(() => decodeJwt(text))).toBe('TOKEN_MALFORMED')
+    }
+  })
+})
