@@ -122,12 +122,13 @@ for (const algorithm of ALL) {
     })
 
     // It has no EdDSA.
-    test.if(algorithm !== 'EdDSA')('jsonwebtoken’s are accepted here, and ours there', () => {
-      const name = algorithm as jsonwebtoken.Algorithm
-      expect(verify(jsonwebtoken.sign({ sub: 'me' }, ours.signing, { algorithm: name, expiresIn: 60 }))).toBe('me')
-      const token = signJwt({ sub: 'us' }, ours.signing, { algorithm })
-      expect((jsonwebtoken.verify(token, ours.verifying, { algorithms: [name] }) as { sub: string }).sub).toBe('us')
-    })
+    if (algorithm !== 'EdDSA')
+      test('jsonwebtoken’s are accepted here, and ours there', () => {
+        const name = algorithm as jsonwebtoken.Algorithm
+        expect(verify(jsonwebtoken.sign({ sub: 'me' }, ours.signing, { algorithm: name, expiresIn: 60 }))).toBe('me')
+        const token = signJwt({ sub: 'us' }, ours.signing, { algorithm })
+        expect((jsonwebtoken.verify(token, ours.verifying, { algorithms: [name] }) as { sub: string }).sub).toBe('us')
+      })
 
     test('a signature that is another’s is refused', () => {
       const token = signJwt({ sub: 'me' }, ours.signing, { algorithm })

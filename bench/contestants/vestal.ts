@@ -1,0 +1,18 @@
+import type { EngineName } from '../../src/jwt/signature-engines.ts'
+import { createVerifier } from '../../src/jwt/verify.ts'
+import type { Contestant } from './contestant.ts'
+
+function withEngine(name: string, engine: EngineName, note: string): Contestant {
+  return {
+    name,
+    note,
+    isAsync: false,
+    create: (algorithm, { verifying }) => {
+      const verify = createVerifier(verifying, { algorithms: [algorithm], engine })
+      return (token) => verify(token).payload
+    },
+  }
+}
+
+export const vestal = withEngine('vestal', 'auto', 'strict parser, claims checked; no cache')
+export const vestalBoring = withEngine('vestal, node:crypto', 'boring', 'the same with the engine "boring"')
