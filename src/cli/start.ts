@@ -5,6 +5,7 @@ import { createEngine } from '../engine/create-engine.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
+import { loadNative } from '../jwt/signature-engines.ts'
 import { type LoadedKeys, loadKeys } from './keys.ts'
 import { sign } from './token.ts'
 
@@ -12,7 +13,7 @@ import { sign } from './token.ts'
 export async function start(settings: Settings, mode: Mode): Promise<void> {
   const keys = loadKeys(settings, mode)
   const warn = (message: string) => console.error(`warning: ${message}`)
-  keys.warnings.forEach(warn)
+  for (const warning of [...keys.warnings, ...engineWarnings(settings, keys)]) warn(warning)
   const engine = await createEngine({
     modelsDirectory: settings.models,
     files: settings.model,
@@ -24,6 +25,13 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   if (server === undefined) return void (await engine.stop())
   stopOnSignal(server, engine, settings.shutdownSeconds)
   announce(`http://${server.hostname}:${server.port}`, { mode, keys, engine })
+}
+
+/** A platform without the Rust addon still serves, and says so. */
+function engineWarnings({ engine }: Settings, { keys }: LoadedKeys): readonly string[] {
+  const { reason } = loadNative()
+  if (engine !== 'auto' || reason === undefined || keys[0]?.kind !== 'oct') return []
+  return [`@node-rs/jsonwebtoken cannot be loaded, so BoringSSL checks signatures: ${reason}`]
 }
 
 interface Parts {
@@ -39,6 +47,7 @@ function build(settings: Settings, { mode, keys, engine }: Parts) {
     engine,
     authentication: {
       keys: keys.keys,
+      engine: settings.engine,
       headerKey: settings.headerKey,
       headerPrefix: settings.headerPrefix,
       cookieKey: settings.cookieKey,
