@@ -45,10 +45,10 @@ export function report(sections: readonly Section[], machine: string): void {
 function markdown({ title, text, unit, base, rows, isLessBetter }: Section): string {
   const reference = rows.find(({ name }) => name === base)?.figure.median ?? Number.NaN
   const lines = rows.map(({ name, note, figure }) => {
-    const ratio = isLessBetter ? figure.median / reference : reference / figure.median
+    const ratio = figure.median / reference
     return `| ${name} | ${format(figure.median)} ± ${format(figure.spread)} | ${ratio.toFixed(2)} | ${note} |`
   })
-  const meaning = isLessBetter ? `times the time of ${base}` : `times slower than ${base}`
+  const meaning = `× ${base}, ${isLessBetter ? 'less' : 'more'} is better`
   return `## ${title}\n\n${text}\n\n| | ${unit} | ${meaning} | |\n|---|---|---|---|\n${lines.join('\n')}`
 }
 

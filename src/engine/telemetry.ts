@@ -6,7 +6,7 @@ const LIBRARIES = process.platform === 'darwin' ? ['libSystem.B.dylib'] : ['libc
 
 /**
  * Turns off ONNX Runtime's telemetry for this process, however it was started; call it before the runtime is loaded. Setting
- * `process.env` in Bun does not reach the environment that native code reads, so the C library's `setenv` is called.
+ * a variable from JavaScript does not, in Bun, reach the environment that native code reads, so the C library's `setenv` is called.
  * @throws Error when it cannot be turned off: the runtime must then not be loaded
  */
 export function disableTelemetry(): void {

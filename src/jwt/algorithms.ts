@@ -45,6 +45,7 @@ export const ALGORITHMS: Readonly<Record<Algorithm, AlgorithmFacts>> = {
   EdDSA: { kind: 'OKP', hash: '', hashBytes: 64, signatureBytes: 64, curve: 'ed25519' },
 }
 
+/** True for the names of `ALGORITHMS`, to the letter. */
 export function isAlgorithm(name: unknown): name is Algorithm {
   return typeof name === 'string' && Object.hasOwn(ALGORITHMS, name)
 }

@@ -75,6 +75,7 @@ export const DATATYPES: Readonly<Record<Datatype, DatatypeFacts>> = {
   BYTES: { kind: 'text', onnx: 'string' },
 }
 
+/** True for the names of `DATATYPES`, to the letter. */
 export function isDatatype(name: unknown): name is Datatype {
   return typeof name === 'string' && Object.hasOwn(DATATYPES, name)
 }

@@ -1,0 +1,83 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { bundledEngine, createServer } from '../support/server.ts'
+import { tokenWith } from '../support/tokens.ts'
+import { hasTool } from '../support/tools.ts'
+
+const path = Bun.which('chromium') ?? Bun.which('google-chrome')
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+/** Opens a page that can reach the server alone, and hears of every request to anyone else and of every error. */
+async function openPage(browser: Browser, base: string): Promise<{ page: Page; elsewhere: string[]; errors: string[] }> {
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  const elsewhere: string[] = []
+  const errors: string[] = []
+  await context.route('**/*', (route) => {
+    const url = route.request().url()
+    if (url.startsWith(base) || url.startsWith('data:')) return route.continue()
+    elsewhere.push(url)
+    return route.abort()
+  })
+  page.on('pageerror', (error) => errors.push(String(error)))
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+  return { page, elsewhere, errors }
+}
+
+if (hasTool('Chromium', path)) {
+  describe('the documentation page in Chromium', async () => {
+    const engine = await bundledEngine()
+    const app = createServer(engine)
+    app.listen({ port: 0, hostname: '127.0.0.1' })
+    const base = `http://127.0.0.1:${app.server?.port}`
+    const browser = await chromium.launch({ executablePath: path, args: FLAGS })
+    afterAll(async () => {
+      await browser.close()
+      await engine.stop()
+      await app.stop(true)
+    })
+
+    test('is authorized with a token, tries a call, and contacts nobody else', async () => {
+      const { page, elsewhere, errors } = await openPage(browser, base)
+      await page.goto(`${base}/docs/`)
+      const operation = page.locator('.opblock', { hasText: '/models/{name}/predict/' })
+      await operation.waitFor()
+      await page.locator('button.authorize').first().click()
+      await page
+        .locator('.modal-ux input')
+        .first()
+        .fill(tokenWith(['model:*:predict']))
+      await page.locator('.modal-ux button.authorize').first().click()
+      await page.locator('.modal-ux button.btn-done').first().click()
+      await operation.locator('.opblock-summary').click()
+      await operation.locator('tr[data-param-name="name"] input').fill('iris')
+      await operation.locator('button.execute').click()
+      const answer = operation.locator('.live-responses-table .response-col_status').nth(1)
+      await answer.waitFor()
+      expect(await answer.textContent()).toContain('200')
+      expect(await operation.locator('.live-responses-table .response-col_description').nth(1).textContent()).toContain('setosa')
+      if (process.env.VESTAL_TEST_SCREENSHOT !== undefined)
+        await page.screenshot({ path: process.env.VESTAL_TEST_SCREENSHOT, fullPage: true })
+      expect([elsewhere, errors]).toEqual([[], []])
+    })
+
+    test('without a token gets a 401, and shows it', async () => {
+      const { page } = await openPage(browser, base)
+      await page.goto(`${base}/docs/`)
+      const operation = page.locator('.opblock', { hasText: '/private/info/' })
+      await operation.locator('.opblock-summary').click()
+      await operation.locator('button.execute').click()
+      const answer = operation.locator('.live-responses-table .response-col_status').nth(1)
+      await answer.waitFor()
+      expect(await answer.textContent()).toContain('401')
+    })
+  })
+}

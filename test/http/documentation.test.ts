@@ -1,0 +1,102 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { createEngine } from '../../src/index.ts'
+import { DOORS } from '../support/doors.ts'
+import { createServer } from '../support/server.ts'
+
+interface Operation {
+  readonly summary?: string
+  readonly operationId?: string
+  readonly security?: readonly object[]
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly examples?: object }>> }
+  readonly responses: Readonly<Record<string, object>>
+}
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  readonly components: { readonly securitySchemes: object; readonly schemas: object }
+  readonly info: { readonly title: string }
+}
+
+const engine = await createEngine({ warn: () => undefined })
+afterAll(() => engine.stop())
+
+for (const open of DOORS) {
+  const app = createServer(engine, { title: 'Flowers & <Co>' })
+  const door = open(app)
+  afterAll(door.close)
+  const read = async () => (await (await door.fetch('/docs/openapi.json')).json()) as Document
+
+  describe(`the OpenAPI document, ${door.name}`, () => {
+    test('is valid', async () => {
+      const result = await new Validator().validate(structuredClone(await read()) as never)
+      expect([result.valid, result.errors]).toEqual([true, undefined])
+    })
+
+    test('has every route of the server, and no other', async () => {
+      const { paths } = await read()
+      const documented = Object.entries(paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+      )
+      const routes = app.routes
+        .filter(({ path }) => !path.startsWith('/docs'))
+        .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`)
+      expect(documented.sort()).toEqual(routes.sort())
+    })
+
+    test('has a summary, an example and every failure for each operation', async () => {
+      const { paths } = await read()
+      const identifiers = new Set<string>()
+      for (const [path, methods] of Object.entries(paths)) {
+        for (const [method, { summary, operationId = '', security, requestBody, responses }] of Object.entries(methods)) {
+          const name = `${method} ${path}`
+          expect([name, summary]).toEqual([name, expect.stringMatching(/./)])
+          expect([name, identifiers.has(operationId)]).toEqual([name, false])
+          identifiers.add(operationId)
+          expect([name, JSON.stringify(responses['200'])]).toEqual([name, expect.stringContaining('"example"')])
+          const statuses = Object.keys(responses)
+          if (security?.length !== 0)
+            for (const status of ['400', '401', '403']) expect([name, statuses]).toEqual([name, expect.arrayContaining([status])])
+          if (path.includes('{name}')) expect([name, statuses]).toEqual([name, expect.arrayContaining(['404'])])
+          if (method === 'post')
+            expect([name, Object.keys(requestBody?.content['application/json']?.examples ?? {}).length > 0]).toEqual([name, true])
+        }
+      }
+    })
+
+    test('has a bearer and a cookie scheme', async () => {
+      const { components } = await read()
+      expect(components.securitySchemes).toMatchObject({
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        cookie: { type: 'apiKey', in: 'cookie', name: 'access_token' },
+      })
+    })
+
+    test('gives examples that the server accepts, in form', async () => {
+      const { paths } = await read()
+      const body = paths['/auth/']?.post?.requestBody?.content['application/json']?.examples as { uuid: { value: unknown } }
+      const response = await door.fetch('/auth/', { method: 'POST', body: JSON.stringify(body.uuid.value) })
+      expect(response.status).toBe(200)
+    })
+  })
+
+  describe(`the documentation page, ${door.name}`, () => {
+    test('names the server, and loads nothing from another host', async () => {
+      for (const path of ['/docs', '/docs/']) {
+        const response = await door.fetch(path)
+        const page = await response.text()
+        expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+        expect(page).toContain('<title>Flowers &amp; &lt;Co&gt;</title>')
+        expect(page).not.toMatch(/https?:\/\//)
+        expect(response.headers.get('content-security-policy')).toContain("default-src 'none'")
+        expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+      }
+    })
+
+    test('finds all its files', async () => {
+      const page = await (await door.fetch('/docs/')).text()
+      const links = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link = '']) => link)
+      expect(links.length).toBeGreaterThan(4)
+      for (const link of links) expect([link, (await door.fetch(link)).status]).toEqual([link, 200])
+    })
+  })
+}
