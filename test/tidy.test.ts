@@ -8,17 +8,18 @@ const SOURCE = join(ROOT, 'src')
 /** What each room may import, beside itself; the public door is nobody's to import. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: [],
-  jwt: ['core'],
+  wasm: ['core'],
+  jwt: ['core', 'wasm'],
   tensor: ['core'],
   auth: ['core', 'jwt'],
   engine: ['core', 'tensor'],
   http: ['core', 'jwt', 'tensor', 'auth', 'engine'],
   config: ['core'],
-  cli: ['core', 'jwt', 'tensor', 'auth', 'engine', 'http', 'config'],
+  cli: ['core', 'wasm', 'jwt', 'tensor', 'auth', 'engine', 'http', 'config'],
 }
 const LINES_MAX = 250
 
-const files = [...new Bun.Glob('{src,bench,test}/**/*.ts').scanSync(ROOT)].sort()
+const files = [...new Bun.Glob('{src,bench,test}/**/*.{ts,js}').scanSync(ROOT)].sort()
 const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 const sources = files.filter((file) => file.startsWith('src/'))
 
@@ -39,7 +40,7 @@ describe('rooms', () => {
       for (const name of importsOf(file).filter((imported) => imported.startsWith('.'))) {
         const target = resolve(ROOT, dirname(file), name)
         if (target === join(ROOT, 'package.json')) continue
-        expect([name, name.endsWith('.ts')]).toEqual([name, true])
+        expect([name, /\.[tj]s$/.test(name)]).toEqual([name, true])
         expect([...(allowed ?? []), room]).toContain(roomOf(target))
       }
     })
@@ -57,7 +58,7 @@ describe('rooms', () => {
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/engine\/ort\.ts$/],
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/signature-engines\.ts$/],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/config\//],
-    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|engine\/repository)\//],
+    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|engine\/repository|wasm)\//],
   ]
   for (const [what, pattern, owner] of owners) {
     test(`use ${what} in one place alone`, () => {
@@ -83,7 +84,7 @@ describe('files', () => {
       const lines = textOf(file).split('\n').length - 1
       // A suite of cases may be long: it is read by its names.
       if (!isTest) expect(lines).toBeLessThanOrEqual(LINES_MAX)
-      expect(basename(file)).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.ts$/)
+      expect(basename(file)).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.(?:ts|js)$/)
       expect(basename(file)).not.toMatch(/^(?:utils?|helpers?|common|misc|types)\b/)
       if (!isTest) expect(textOf(file)).not.toMatch(/\b(?:TODO|FIXME|XXX)\b/)
     })

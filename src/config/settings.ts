@@ -77,10 +77,10 @@ const TABLE = {
       help: 'The one signature algorithm that is accepted.',
     },
   ),
-  engine: single<'auto' | 'native' | 'boring'>(oneOf('auto', 'native', 'boring'), {
+  engine: single<'auto' | 'native' | 'boring' | 'wasm'>(oneOf('auto', 'native', 'boring', 'wasm'), {
     default: 'auto',
     value: 'NAME',
-    help: 'Who checks signatures: native (Rust, HMAC alone), boring (BoringSSL in Bun), or auto: native for HMAC and boring for the rest.',
+    help: 'Who checks signatures: native (Rust, HMAC alone), boring (BoringSSL in Bun), wasm (RustCrypto in WebAssembly), or auto: native for HMAC and boring for the rest.',
   }),
   accessTokenSeconds: single(integer(1, 86_400), {
     default: 300,

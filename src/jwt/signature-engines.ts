@@ -1,5 +1,6 @@
 import { constants, createHmac, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto'
 import { createRequire } from 'node:module'
+import { bundledChecker } from '../wasm/bundled.ts'
 import { ALGORITHMS, type Algorithm } from './algorithms.ts'
 import { bytesOfBase64url } from './base64url.ts'
 import type { CompactJws } from './compact.ts'
@@ -7,9 +8,10 @@ import type { Key } from './keys.ts'
 
 /**
  * Who checks signatures. `native` is @node-rs/jsonwebtoken (Rust) and takes HMAC tokens with a JSON payload; `boring` is Bun's own
- * node:crypto (BoringSSL) and takes everything. `auto`: native for HMAC, boring for the rest, which node-rs does ten times slower.
+ * node:crypto (BoringSSL) and takes everything; `wasm` is our module of the RustCrypto crates and takes everything, also where neither
+ * of the others is. `auto`: native for HMAC, boring for the rest, which node-rs does ten times slower.
  */
-export type EngineName = 'auto' | 'native' | 'boring'
+export type EngineName = 'auto' | 'native' | 'boring' | 'wasm'
 
 /** Answers whether a token's signature is right, and nothing else about it. */
 export type SignatureCheck = (token: CompactJws) => boolean
@@ -25,6 +27,7 @@ export function createSignatureCheck(key: Key, algorithm: Algorithm, options: En
   const engine = options.engine ?? 'auto'
   const mayBeNative = key.kind === 'oct' && options.isPayloadFree !== true
   if (engine === 'native' && !mayBeNative) throw new TypeError(`the engine "native" does not check ${algorithm} here; use "auto"`)
+  if (engine === 'wasm') return wasmCheck(key.verifying, algorithm)
   if (engine === 'boring' || !mayBeNative) return boringCheck(key.verifying, algorithm)
   const { verifySync } = loadNative()
   if (verifySync !== undefined) return nativeCheck(verifySync, key.verifying, algorithm)
@@ -61,6 +64,13 @@ function nativeCheck(verifySync: VerifySync, key: KeyObject, algorithm: Algorith
       return false
     }
   }
+}
+
+function wasmCheck(key: KeyObject, algorithm: Algorithm): SignatureCheck {
+  const checker = bundledChecker()
+  const isSecret = ALGORITHMS[algorithm].kind === 'oct'
+  const imported = checker.importKey(algorithm, isSecret ? new Uint8Array(key.export()) : { ...key.export({ format: 'jwk' }) })
+  return (token) => checker.verify(imported, token.text, token.header.length + 1 + token.payload.length)
 }
 
 function boringCheck(key: KeyObject, algorithm: Algorithm): SignatureCheck {

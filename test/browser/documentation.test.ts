@@ -1,19 +1,11 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { chromiumFlags, chromiumPath } from '../support/chromium.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { tokenWith } from '../support/tokens.ts'
 import { hasTool } from '../support/tools.ts'
 
-const path = Bun.which('chromium') ?? Bun.which('google-chrome')
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+const path = chromiumPath()
 
 /** Opens a page that can reach the server alone, and hears of every request to anyone else and of every error. */
 async function openPage(browser: Browser, base: string): Promise<{ page: Page; elsewhere: string[]; errors: string[] }> {
@@ -38,7 +30,7 @@ if (hasTool('Chromium', path)) {
     const app = createServer(engine)
     app.listen({ port: 0, hostname: '127.0.0.1' })
     const base = `http://127.0.0.1:${app.server?.port}`
-    const browser = await chromium.launch({ executablePath: path, args: FLAGS })
+    const browser = await chromium.launch({ executablePath: path, args: chromiumFlags })
     afterAll(async () => {
       await browser.close()
       await engine.stop()

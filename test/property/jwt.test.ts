@@ -10,7 +10,7 @@ function character(random: Random): string {
   return CHARACTERS[below(random, CHARACTERS.length)] ?? 'A'
 }
 
-for (const engine of ['native', 'boring'] as const) {
+for (const engine of ['native', 'boring', 'wasm'] as const) {
   const verify = createVerifier(SECRET, { engine })
   const isRefused = (token: string): boolean => {
     try {

@@ -1,0 +1,109 @@
+import { expect, test } from 'bun:test'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { jwtVerify } from 'jose'
+import { type ErrorCode, VestalError } from '../../src/core/errors.ts'
+import type { Algorithm } from '../../src/jwt/algorithms.ts'
+import { signJwt } from '../../src/jwt/sign.ts'
+import type { EngineName } from '../../src/jwt/signature-engines.ts'
+import { createVerifier } from '../../src/jwt/verify.ts'
+import { below, type Random, seeded } from '../support/seed.ts'
+import { SECRET } from '../support/tokens.ts'
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+interface Subject {
+  readonly algorithm: Algorithm
+  readonly engines: readonly EngineName[]
+  readonly rounds: number
+  readonly signing: string
+  readonly verifying: string
+  readonly jose: KeyObject | Uint8Array
+}
+
+function asymmetric(
+  algorithm: Algorithm,
+  rounds: number,
+  pair: { readonly publicKey: KeyObject; readonly privateKey: KeyObject },
+): Subject {
+  return {
+    algorithm,
+    engines: ['boring', 'wasm'],
+    rounds,
+    signing: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    verifying: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    jose: pair.publicKey,
+  }
+}
+
+const SUBJECTS: readonly Subject[] = [
+  {
+    algorithm: 'HS256',
+    engines: ['native', 'boring', 'wasm'],
+    rounds: 20_000,
+    signing: SECRET,
+    verifying: SECRET,
+    jose: Buffer.from(SECRET),
+  },
+  asymmetric('RS256', 400, generateKeyPairSync('rsa', { modulusLength: 2048 })),
+  asymmetric('PS256', 400, generateKeyPairSync('rsa', { modulusLength: 2048 })),
+  asymmetric('ES256', 400, generateKeyPairSync('ec', { namedCurve: 'prime256v1' })),
+  asymmetric('EdDSA', 2000, generateKeyPairSync('ed25519')),
+]
+
+/** A token with characters of its parts, or whole parts, exchanged; now and then as it was. */
+function mutate(random: Random, token: string, other: string): string {
+  const kind = below(random, 10)
+  if (kind === 0) return token
+  if (kind === 1) {
+    const [parts, others] = [token.split('.'), other.split('.')]
+    const place = below(random, 3)
+    return parts.map((part, index) => (index === place ? others[index] : part)).join('.')
+  }
+  const characters = [...token]
+  for (let count = 1 + below(random, 2); count > 0; count -= 1) {
+    // Signatures are short, and where engines could differ: half of all changes go there.
+    const from = random() < 0.5 ? token.lastIndexOf('.') + 1 : 0
+    const at = from + below(random, token.length - from)
+    characters[at] = ALPHABET[below(random, 64)] ?? 'A'
+  }
+  return characters.join('')
+}
+
+for (const { algorithm, engines, rounds, signing, verifying, jose } of SUBJECTS) {
+  test(`${algorithm}: ${engines.join(', ')} and jose say the same of mutated tokens`, async () => {
+    const random = seeded(`engines ${algorithm}`)
+    const verifiers = engines.map((engine) => createVerifier(verifying, { engine, algorithms: [algorithm] }))
+    const outcomeOf = (verify: (token: string) => unknown, token: string): ErrorCode | 'accepted' => {
+      try {
+        verify(token)
+        return 'accepted'
+      } catch (error) {
+        if (error instanceof VestalError) return error.code
+        throw error
+      }
+    }
+    const tokens = [0, 1, 2, 3].map((index) =>
+      signJwt({ sub: `me${index}`, data: { permissions: ['a'] } }, signing, { algorithm }),
+    )
+    let accepted = 0
+    for (let round = 0; round < rounds; round += 1) {
+      const token = mutate(random, tokens[below(random, 4)] ?? '', tokens[below(random, 4)] ?? '')
+      const [first, ...rest] = verifiers.map((verify) => outcomeOf(verify, token))
+      const isAccepted = first === 'accepted'
+      for (const outcome of rest) {
+        if ((outcome === 'accepted') !== isAccepted) throw new Error(`${first} and ${outcome} for ${token}; ${random.seed}`)
+      }
+      const byJose = await jwtVerify(token, jose, { algorithms: [algorithm] }).then(
+        () => true,
+        () => false,
+      )
+      // jose takes base64url whose unused bits are set, which RFC 4648 §3.5 lets a decoder refuse and we do (case E3).
+      const isNamedCase = byJose && first === 'TOKEN_MALFORMED'
+      if (byJose !== isAccepted && !isNamedCase) throw new Error(`we say ${first}, jose ${byJose}, of ${token}; ${random.seed}`)
+      if (isAccepted) accepted += 1
+    }
+    // Some stay as they were, and most do not.
+    expect(accepted).toBeGreaterThan(rounds / 50)
+    expect(accepted).toBeLessThan(rounds / 2)
+  })
+}
