@@ -9,10 +9,22 @@ export interface CredentialOptions {
   readonly cookieKey?: string
 }
 
-/** A token as it came in; nobody has looked into it yet. */
-export interface Credential {
-  readonly token: string
-  readonly from: 'header' | 'cookie'
+/** Where a request's token stands. */
+export interface CredentialReader {
+  /** The header as it came, or null. */
+  header(request: Request): string | null
+  /**
+   * The token in a header's value.
+   * @throws VestalError AUTHORIZATION_MALFORMED
+   */
+  tokenOfHeader(value: string): string
+  /**
+   * The token of the cookie; to be asked only where the header is absent. Undefined where there is none.
+   * @throws VestalError COOKIE_AMBIGUOUS, CROSS_SITE_REFUSED
+   */
+  tokenOfCookie(request: Request): string | undefined
+  /** The header's value that clients write for a token: the same for all ways to send it. */
+  canonical(token: string): string
 }
 
 /** `b64token` of RFC 6750 §2.1; `=` may stand inside too, for tokens that are padded part by part. */
@@ -23,33 +35,33 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * Prepares the reading of a request's token: from the header or, only when that is absent, from the cookie.
- * A bad header never falls back to a good cookie. The reader returns undefined when neither is there.
- * @throws TypeError when an option cannot be used; the reader throws VestalError AUTHORIZATION_MALFORMED, COOKIE_AMBIGUOUS,
- * CROSS_SITE_REFUSED
+ * @throws TypeError when an option cannot be used
  */
-export function createCredentialReader(options: CredentialOptions = {}): (request: Request) => Credential | undefined {
+export function createCredentialReader(options: CredentialOptions = {}): CredentialReader {
   const { headerKey = 'Authorization', headerPrefix = 'Bearer', cookieKey = 'access_token' } = options
   if (!NAME.test(headerKey)) throw new TypeError('"headerKey" is not the name of a header')
   if (headerPrefix !== '' && !NAME.test(headerPrefix)) throw new TypeError('"headerPrefix" is not an authentication scheme')
   if (cookieKey !== '' && !NAME.test(cookieKey)) throw new TypeError('"cookieKey" is not the name of a cookie')
   const scheme = headerPrefix.replace(/[^\w]/g, '\\$&')
   const form = new RegExp(headerPrefix === '' ? `^(${TOKEN})$` : `^${scheme} +(${TOKEN})$`, 'i')
-  return (request) => {
-    const value = request.headers.get(headerKey)
-    if (value !== null) return { token: headerToken(value, form), from: 'header' }
-    const cookies = cookieKey === '' ? null : request.headers.get('cookie')
-    const token = cookies === null ? '' : cookieToken(cookies, cookieKey)
-    if (token === '') return undefined
-    if (isCrossSite(request)) throw new VestalError('CROSS_SITE_REFUSED')
-    return { token, from: 'cookie' }
+  const start = headerPrefix === '' ? '' : `${headerPrefix} `
+  return {
+    header: ({ headers }) => headers.get(headerKey),
+    tokenOfHeader(value) {
+      const token = form.exec(value)?.[1]
+      if (token === undefined)
+        throw new VestalError('AUTHORIZATION_MALFORMED', { reason: 'the header is not a scheme and one token' })
+      return token
+    },
+    tokenOfCookie(request) {
+      const cookies = cookieKey === '' ? null : request.headers.get('cookie')
+      const token = cookies === null ? '' : cookieToken(cookies, cookieKey)
+      if (token === '') return undefined
+      if (isCrossSite(request)) throw new VestalError('CROSS_SITE_REFUSED')
+      return token
+    },
+    canonical: (token) => start + token,
   }
-}
-
-function headerToken(value: string, form: RegExp): string {
-  const token = form.exec(value)?.[1]
-  if (token === undefined)
-    throw new VestalError('AUTHORIZATION_MALFORMED', { reason: 'the header is not a scheme and one token' })
-  return token
 }
 
 /** The cookie of that name, or an empty text. The same cookie twice with different values is somebody's attempt to plant one. */

@@ -33,19 +33,26 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** True when the grants cover ALL required permissions. */
-export function isAllowed(grants: readonly string[], required: readonly string[]): boolean {
-  return required.every((permission) => grants.some((grant) => covers(grant, permission)))
-}
+/** Answers whether all of the required permissions are granted. */
+export type PermissionCheck = (required: readonly string[]) => boolean
 
 /**
- * True when a grant covers a required permission: they are equal, the grant is `*`, or it has as many segments and each of them is
- * `*` or equal. A requirement is exact: a `*` in it is a character like any other.
+ * Prepares the check of required permissions against grants. A grant covers a permission when they are equal, when it is `*`, or when
+ * it has as many segments and each of them is `*` or equal. A requirement is exact: a `*` in it is a character like any other.
  */
-export function covers(grant: string, permission: string): boolean {
-  if (grant === permission || grant === WILDCARD) return true
-  if (!grant.includes(WILDCARD)) return false
-  const granted = grant.split(SEPARATOR)
-  const asked = permission.split(SEPARATOR)
-  return granted.length === asked.length && granted.every((segment, index) => segment === WILDCARD || segment === asked[index])
+export function compileGrants(grants: readonly string[]): PermissionCheck {
+  if (grants.includes(WILDCARD)) return () => true
+  const exact = new Set(grants)
+  const patterns = grants.filter((grant) => grant.includes(WILDCARD)).map((grant) => grant.split(SEPARATOR))
+  const isCovered = (permission: string) => {
+    if (exact.has(permission)) return true
+    if (patterns.length === 0) return false
+    const asked = permission.split(SEPARATOR)
+    return patterns.some((pattern) => matches(pattern, asked))
+  }
+  return (required) => required.every(isCovered)
+}
+
+function matches(pattern: readonly string[], asked: readonly string[]): boolean {
+  return pattern.length === asked.length && pattern.every((segment, index) => segment === WILDCARD || segment === asked[index])
 }

@@ -53,6 +53,7 @@ function build(settings: Settings, { mode, keys, engine }: Parts) {
       cookieKey: settings.cookieKey,
       leewaySeconds: settings.leewaySeconds,
       tokenBytesMax: settings.tokenBytesMax,
+      cacheEntriesMax: settings.tokenCacheMax,
       ...(settings.issuer !== undefined && { issuers: [settings.issuer] }),
       ...(settings.audience.length > 0 && { audiences: settings.audience }),
       ...(settings.interop && { interop: settings.interop }),

@@ -116,6 +116,11 @@ const TABLE = {
     value: 'BYTES',
     help: 'Longest token; a longer one is refused with 401, unread.',
   }),
+  tokenCacheMax: single(integer(0, 1_000_000), {
+    default: 10_000,
+    value: 'N',
+    help: 'Verified tokens that are remembered, in at most 64 MiB; 0 remembers none. A token over 4096 characters never is.',
+  }),
   bodyBytesMax: single(integer(1024, 2 ** 31), {
     default: 64 * 1024 * 1024,
     value: 'BYTES',

@@ -28,6 +28,7 @@ const CATALOGUE = {
   TOKEN_LIFETIME_TOO_LONG: { status: 401, detail: 'Unauthorized' },
   ISSUER_REFUSED: { status: 401, detail: 'Unauthorized' },
   AUDIENCE_REFUSED: { status: 401, detail: 'Unauthorized' },
+  TOKEN_REVOKED: { status: 401, detail: 'Unauthorized' },
   AUTHORIZATION_MALFORMED: { status: 400, detail: 'The Authorization header must be one scheme, a space and one token' },
   COOKIE_AMBIGUOUS: { status: 400, detail: 'The token cookie was sent more than once' },
   PERMISSION_MISSING: { status: 403, detail: 'Insufficient permissions' },

@@ -1,8 +1,12 @@
 import { type AnyElysia, Elysia } from 'elysia'
-import { type Authenticator, type AuthenticatorOptions, createAuthenticator } from '../auth/authenticator.ts'
+import {
+  type AuthenticatedToken,
+  type Authenticator,
+  type AuthenticatorOptions,
+  createAuthenticator,
+} from '../auth/authenticator.ts'
 import type { Algorithm } from '../jwt/algorithms.ts'
 import type { KeyInput } from '../jwt/key-set.ts'
-import type { VerifiedJwt } from '../jwt/verify.ts'
 import { answerError, vestalErrorIn } from './errors.ts'
 
 export interface AuthenticationOptions extends AuthenticatorOptions {
@@ -50,7 +54,7 @@ function createPlugin(authenticator: Authenticator) {
         const permissionsFor = checkRequirement(required)
         return {
           introspect: (hook: RouteHook) => guardBody(hook, authenticator),
-          resolve: ({ request, params }: { request: Request; params: unknown }): { token: VerifiedJwt } => {
+          resolve: ({ request, params }: { request: Request; params: unknown }): { token: AuthenticatedToken } => {
             const token = authenticator.authenticate(request)
             // The cast: Elysia fills path parameters with texts.
             authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))

@@ -26,7 +26,7 @@ export function models({ engine, authenticator, bodyBytesMax }: ModelRoutesOptio
     .get(
       '/models/',
       ({ token }) => {
-        const readable = engine.models().filter(({ permissions }) => authenticator.isAllowed(token, [permissions.read]))
+        const readable = engine.models().filter(({ permissions }) => token.allows([permissions.read]))
         return jsonResponse({ models: readable.map(describe) })
       },
       { permissions: [], detail: MODEL_DETAIL.list },

@@ -1,0 +1,176 @@
+import { describe, expect, test } from 'bun:test'
+import { type AuthenticatorOptions, createAuthenticator } from '../../../src/auth/authenticator.ts'
+import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
+import { makeToken, SECRET } from '../../support/tokens.ts'
+
+const NOW = 1_800_000_000
+const OTHER = 'another secret that is long enough to be one'
+
+/** An authenticator with a clock that the test moves, and a count of the tokens that it had to verify. */
+function start(options: AuthenticatorOptions = {}) {
+  const clock = { seconds: NOW }
+  const authenticator = createAuthenticator(SECRET, { now: () => clock.seconds * 1000, ...options })
+  const ask = (headers: Record<string, string>): ErrorCode | 'accepted' => {
+    try {
+      authenticator.authenticate(new Request('http://localhost/', { headers }))
+      return 'accepted'
+    } catch (error) {
+      if (error instanceof VestalError) return error.code
+      throw error
+    }
+  }
+  return { authenticator, clock, ask, send: (token: string) => ask({ authorization: `Bearer ${token}` }) }
+}
+
+const good = (more: object = {}) => makeToken({ payload: { sub: 'me', exp: NOW + 60, ...more } })
+
+describe('the cache of verified tokens', () => {
+  test('remembers a token, however it is sent', () => {
+    const { authenticator, ask, send } = start()
+    const token = good()
+    const ways = [
+      { authorization: `Bearer ${token}` },
+      { authorization: `bearer   ${token}` },
+      { cookie: `access_token=${token}` },
+    ]
+    expect(send(token)).toBe('accepted')
+    for (const headers of ways) expect(ask(headers)).toBe('accepted')
+    expect(authenticator.cacheStatistics).toMatchObject({ hits: 3, entries: 1 })
+  })
+
+  test('remembers a success alone: a flood of bad tokens leaves it as it was', () => {
+    const { authenticator, send } = start({ cacheEntriesMax: 4 })
+    const token = good()
+    send(token)
+    for (let index = 0; index < 100; index += 1) {
+      expect(send(makeToken({ payload: { sub: `${index}`, exp: NOW + 60 }, secret: OTHER }))).toBe('SIGNATURE_INVALID')
+    }
+    const before = authenticator.cacheStatistics
+    expect([before.entries, before.evictions]).toEqual([1, 0])
+    expect(send(token)).toBe('accepted')
+    expect(authenticator.cacheStatistics.hits).toBe(before.hits + 1)
+  })
+
+  test('never accepts a token that is another by one character', () => {
+    const { send } = start()
+    const token = good()
+    expect(send(token)).toBe('accepted')
+    for (const other of [
+      `${token.slice(0, -1)}${token.endsWith('A') ? 'E' : 'A'}`,
+      `${token}A`,
+      token.slice(1),
+      token.toLowerCase(),
+    ]) {
+      expect(send(other)).not.toBe('accepted')
+    }
+    expect(send(token)).toBe('accepted')
+  })
+
+  test('does not mistake a cookie for a header, or one scheme for another', () => {
+    const { ask, send } = start()
+    const token = good()
+    expect(send(token)).toBe('accepted')
+    expect(ask({ cookie: `access_token=Bearer ${token}` })).toBe('TOKEN_MALFORMED')
+    expect(ask({ authorization: token })).toBe('AUTHORIZATION_MALFORMED')
+    expect(ask({ authorization: `Basic ${token}` })).toBe('AUTHORIZATION_MALFORMED')
+  })
+
+  test('checks the time at each request: a token ends when it ends', () => {
+    const { clock, send } = start()
+    const token = good()
+    expect(send(token)).toBe('accepted')
+    clock.seconds = NOW + 64
+    expect(send(token)).toBe('accepted')
+    clock.seconds = NOW + 65
+    expect(send(token)).toBe('TOKEN_EXPIRED')
+    expect(send(token)).toBe('TOKEN_EXPIRED')
+  })
+
+  test('checks it too where the clock goes back', () => {
+    const { clock, send } = start()
+    const token = good({ nbf: NOW, iat: NOW })
+    expect(send(token)).toBe('accepted')
+    clock.seconds = NOW - 6
+    expect(send(token)).toBe('TOKEN_NOT_YET_VALID')
+    clock.seconds = NOW
+    expect(send(token)).toBe('accepted')
+  })
+
+  test('says at every moment what a check without it says', () => {
+    const cached = start()
+    const plain = start({ cacheEntriesMax: 0 })
+    const tokens = [good(), good({ nbf: NOW + 20 }), good({ iat: NOW + 30 }), good({ exp: NOW + 10.5 }), good({ exp: NOW - 3 })]
+    for (let seconds = NOW - 70; seconds < NOW + 80; seconds += 0.5) {
+      cached.clock.seconds = seconds
+      plain.clock.seconds = seconds
+      for (const token of tokens) expect([seconds, cached.send(token)]).toEqual([seconds, plain.send(token)])
+    }
+    expect(cached.authenticator.cacheStatistics.hits).toBeGreaterThan(500)
+    expect(plain.authenticator.cacheStatistics.hits).toBe(0)
+  })
+
+  test('forgets all at once when the keys are replaced: a token of an old key is refused at its next request', () => {
+    const { authenticator, send } = start()
+    const [old, next] = [good(), makeToken({ payload: { exp: NOW + 60 }, secret: OTHER })]
+    expect([send(old), send(next)]).toEqual(['accepted', 'SIGNATURE_INVALID'])
+    authenticator.replaceKeys(OTHER)
+    expect([send(old), send(next)]).toEqual(['SIGNATURE_INVALID', 'accepted'])
+    expect(() => authenticator.replaceKeys('short')).toThrow('at least 32')
+    expect(send(next)).toBe('accepted')
+  })
+
+  test('asks at each request whether the token is revoked', () => {
+    const revoked = new Set<string>()
+    const { send } = start({ isRevoked: ({ payload }) => revoked.has(payload.jti ?? '') })
+    const token = good({ jti: 'a' })
+    expect([send(token), send(token)]).toEqual(['accepted', 'accepted'])
+    revoked.add('a')
+    expect([send(token), send(good({ jti: 'b' }))]).toEqual(['TOKEN_REVOKED', 'accepted'])
+    revoked.delete('a')
+    expect(send(token)).toBe('accepted')
+  })
+
+  test('hands out claims that nobody can change', () => {
+    const { authenticator } = start()
+    const request = new Request('http://localhost/', {
+      headers: { authorization: `Bearer ${good({ data: { permissions: ['a'] } })}` },
+    })
+    const token = authenticator.authenticate(request)
+    expect(() => Object.assign(token.payload, { sub: 'admin' })).toThrow(TypeError)
+    expect(() => (token.payload.data as { permissions: string[] }).permissions.push('b')).toThrow(TypeError)
+    expect(() => Object.assign(token, { allows: () => true })).toThrow(TypeError)
+    expect(authenticator.authenticate(request)).toBe(token)
+  })
+
+  test('is bounded in entries and in bytes, and takes no long token', () => {
+    const few = start({ cacheEntriesMax: 2 })
+    for (const sub of ['a', 'b', 'c', 'd']) few.send(good({ sub }))
+    expect(few.authenticator.cacheStatistics.entries).toBe(2)
+    const small = start({ cacheBytesMax: 4000 })
+    for (let index = 0; index < 50; index += 1) small.send(good({ sub: `${index}` }))
+    expect(small.authenticator.cacheStatistics.weight).toBeLessThanOrEqual(4000)
+    const long = start()
+    expect(long.send(good({ pad: 'x'.repeat(5000) }))).toBe('accepted')
+    expect(long.authenticator.cacheStatistics.entries).toBe(0)
+  })
+
+  test('with limits that are none is refused at the start', () => {
+    for (const options of [{ cacheEntriesMax: -1 }, { cacheEntriesMax: 1.5 }, { cacheBytesMax: Number.NaN }]) {
+      expect(() => createAuthenticator(SECRET, options)).toThrow(TypeError)
+    }
+  })
+})
+
+test('a hundred thousand bad tokens leave no more in memory than they found', () => {
+  const { send } = start()
+  const bad = makeToken({ payload: { exp: NOW + 60 }, secret: OTHER })
+  const flood = (count: number) => {
+    for (let index = 0; index < count; index += 1) send(`${bad.slice(0, -9)}${(index + 1e8).toString(36).padStart(8, 'A')}A`)
+  }
+  flood(20_000)
+  Bun.gc(true)
+  const before = process.memoryUsage().heapUsed
+  flood(100_000)
+  Bun.gc(true)
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(5_000_000)
+})
