@@ -1,15 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  flagOf,
-  keyOf,
-  SETTING_NAMES,
-  SETTINGS,
-  type SettingName,
-  type SettingRow,
-  type Settings,
-  variableOf,
-} from './settings.ts'
+import type { SettingRow } from './settings/row.ts'
+import { flagOf, keyOf, SETTING_NAMES, SETTINGS, type SettingName, type Settings, variableOf } from './settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

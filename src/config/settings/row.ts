@@ -1,0 +1,33 @@
+import type { Reader } from '../readers.ts'
+
+export interface Row<T> {
+  /** Given where no source has a value. */
+  readonly default: T
+  /** What `--help` and the documentation show for the default where it is not its own text. */
+  readonly shownDefault?: string
+  /** What `--help` shows for the value. */
+  readonly value: string
+  readonly help: string
+  /** Its value is never shown, and no flag takes it: others on the machine can read a command line. */
+  readonly isSecret?: true
+}
+
+export interface SingleRow<T> extends Row<T> {
+  readonly kind: 'single'
+  readonly read: Reader<T>
+}
+export interface ListRow<T> extends Row<T> {
+  readonly kind: 'list'
+  readonly read: (texts: readonly string[]) => T
+}
+export type SettingRow = SingleRow<unknown> | ListRow<unknown>
+
+/** A setting with one value. */
+export function single<T>(read: Reader<T & {}>, row: Row<T>): SingleRow<T> {
+  return { kind: 'single', read, ...row }
+}
+
+/** A setting that may be given several times. */
+export function list<T>(read: (texts: readonly string[]) => T, row: Row<T>): ListRow<T> {
+  return { kind: 'list', read, ...row }
+}

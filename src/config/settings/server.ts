@@ -1,0 +1,33 @@
+import { integer, line } from '../readers.ts'
+import { single } from './row.ts'
+
+/** How the server listens, what it keeps and what it says of itself. */
+export const SERVER = {
+  host: single(line(255), {
+    default: '127.0.0.1',
+    value: 'ADDRESS',
+    help: 'Address to listen on. Any but a loopback address means production mode.',
+  }),
+  port: single(integer(0, 65_535), { default: 8000, value: 'N', help: 'Port to listen on; 0 takes any that is free.' }),
+  data: single(line(4096), {
+    default: 'data',
+    value: 'FOLDER',
+    help: 'Folder for what the server keeps: the development secret.',
+  }),
+  bodyBytesMax: single(integer(1024, 2 ** 31), {
+    default: 64 * 1024 * 1024,
+    value: 'BYTES',
+    help: 'Longest body of a prediction; a longer one is refused with 413.',
+  }),
+  shutdownSeconds: single(integer(0, 600), {
+    default: 7,
+    value: 'SECONDS',
+    help: 'How long requests at hand may take to finish once the server is told to stop.',
+  }),
+  title: single(line(100), { default: 'Vestal', value: 'TEXT', help: 'Name shown by /public/info/ and /docs/.' }),
+  description: single(line(500), {
+    default: 'ONNX models behind JSON Web Tokens: every route and every model asks for a permission.',
+    value: 'TEXT',
+    help: 'Text shown by /public/info/ and /docs/.',
+  }),
+}

@@ -1,0 +1,70 @@
+import { integer, line, listOf, name, oneOf, secret } from '../readers.ts'
+import { list, single } from './row.ts'
+
+/** Keys, and the rules that a token must keep. */
+export const TOKENS = {
+  secret: single<string | undefined>(secret(32), {
+    default: undefined,
+    value: 'TEXT',
+    isSecret: true,
+    help: 'Shared secret that signs and verifies tokens, at least 32 bytes (48 for HS384, 64 for HS512).',
+  }),
+  keyFile: single<string | undefined>(line(4096), {
+    default: undefined,
+    value: 'FILE',
+    help: 'Key instead of a secret: a PEM, a JWK, a JWK Set, or the bytes of a shared secret. A public key verifies and cannot sign.',
+  }),
+  algorithm: single<string | undefined>(
+    oneOf('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'),
+    {
+      default: undefined,
+      shownDefault: 'HS256, or what the key file says',
+      value: 'NAME',
+      help: 'The one signature algorithm that is accepted.',
+    },
+  ),
+  engine: single<'auto' | 'native' | 'boring' | 'wasm'>(oneOf('auto', 'native', 'boring', 'wasm'), {
+    default: 'auto',
+    value: 'NAME',
+    help: 'Who checks signatures: native (Rust, HMAC alone), boring (BoringSSL in Bun), wasm (RustCrypto in WebAssembly), or auto: native for HMAC and boring for the rest.',
+  }),
+  accessTokenSeconds: single(integer(1, 86_400), {
+    default: 300,
+    value: 'SECONDS',
+    help: 'How long a token lives that this server or `vestal token` makes.',
+  }),
+  headerKey: single(name(), { default: 'Authorization', value: 'NAME', help: 'Request header that carries the token.' }),
+  headerPrefix: single(name(), { default: 'Bearer', value: 'SCHEME', help: 'Scheme before the token; case does not matter.' }),
+  cookieKey: single(name(), {
+    default: 'access_token',
+    value: 'NAME',
+    help: 'Cookie that carries the token where the header is absent.',
+  }),
+  issuer: single<string | undefined>(line(255), {
+    default: undefined,
+    value: 'TEXT',
+    help: 'The one accepted `iss`; tokens made here carry it. Any issuer when it is not set.',
+  }),
+  audience: list(listOf(line(255), 16), {
+    default: [] as readonly string[],
+    shownDefault: 'none',
+    value: 'TEXT',
+    help: 'Names this server goes by in `aud`; may be given several times. A token for an audience is refused where there is none.',
+  }),
+  leewaySeconds: single(integer(0, 300), { default: 5, value: 'SECONDS', help: 'By how much clocks may differ.' }),
+  interop: single<'flama' | undefined>(oneOf('flama'), {
+    default: undefined,
+    value: 'flama',
+    help: 'Accepts tokens made by Flama: padded base64url, no `exp`, null claims.',
+  }),
+  tokenBytesMax: single(integer(256, 16_384), {
+    default: 8192,
+    value: 'BYTES',
+    help: 'Longest token; a longer one is refused with 401, unread.',
+  }),
+  tokenCacheMax: single(integer(0, 1_000_000), {
+    default: 10_000,
+    value: 'N',
+    help: 'Verified tokens that are remembered, in at most 64 MiB; 0 remembers none. A token over 4096 characters never is.',
+  }),
+}
