@@ -43,6 +43,8 @@ const CATALOGUE = {
   INFERENCE_FAILED: { status: 400, detail: 'The model could not compute this input' },
   UNSUPPORTED: { status: 501, detail: 'Not supported by this server' },
   QUEUE_FULL: { status: 503, detail: 'Exceeds maximum queue size' },
+  SUBJECT_LIMIT: { status: 429, detail: 'Too many requests of this subject at once' },
+  REQUEST_TIMEOUT: { status: 504, detail: 'Request timeout expired' },
   WORKER_LOST: { status: 503, detail: 'The worker that computed this request stopped; send it again' },
   REQUEST_ABORTED: { status: 499, detail: 'The client closed the request' },
   SERVER_STOPPING: { status: 503, detail: 'Server is stopping' },

@@ -1,9 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { VestalError } from '../core/errors.ts'
+import type { NamedTensors } from '../tensor/tensor.ts'
 import type { Engine, Model, ModelVersion } from './engine.ts'
 import type { LoadResult, ModelSource } from './messages.ts'
 import { type FoundModel, type FoundVersion, findModels, type RepositoryOptions } from './repository/scan.ts'
+import { ModelCounters } from './statistics.ts'
 import { disableTelemetry } from './telemetry.ts'
 import { QUEUE_MAX, WorkerClient } from './worker-client.ts'
 
@@ -37,18 +39,40 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const results = new Map((await client.start()).map((result) => [result.key, result]))
   const models = new Map(found.map((model) => [model.name, describe(model, results)]))
   const sorted = [...models.values()]
+  const counters = new Map(
+    [...results.values()].filter((result) => !('reason' in result)).map(({ key }) => [key, new ModelCounters()]),
+  )
   return {
     models: () => sorted,
     model: (name) => models.get(name),
     isReady: () => client.isReady,
-    infer(name, version, inputs, { outputs, signal } = {}) {
+    infer(name, version, inputs, options = {}) {
       const found = models.get(name)?.versions.find((candidate) => candidate.version === version)
+      const key = keyOf(name, version)
       if (found === undefined) throw new VestalError('MODEL_UNKNOWN')
-      if (found.state !== 'ready') throw new VestalError('MODEL_UNAVAILABLE')
-      return client.run({ key: keyOf(name, version), inputs, ...(outputs && { outputs }), ...(signal && { signal }) })
+      const own = counters.get(key)
+      if (found.state !== 'ready' || own === undefined) throw new VestalError('MODEL_UNAVAILABLE')
+      return client.run({ ...options, key, inputs, rows: rowsOf(found, inputs), counters: own })
+    },
+    statistics(name, version) {
+      const asked = sorted.filter((model) => name === undefined || model.name === name)
+      return asked.flatMap((model) =>
+        model.versions
+          .filter(({ state, version: number }) => state === 'ready' && (version === undefined || number === version))
+          .flatMap((candidate) => {
+            const key = keyOf(model.name, candidate.version)
+            return counters.get(key)?.snapshot(model.name, candidate.version, client.gauges(key)) ?? []
+          }),
+      )
     },
     stop: () => client.stop(),
   }
+}
+
+/** A model whose inputs all begin with a dimension of any size takes rows; a request for another is one. */
+function rowsOf({ inputs }: ModelVersion, tensors: NamedTensors): number {
+  const isInRows = inputs.length > 0 && inputs.every(({ shape }) => shape[0] === -1)
+  return isInRows ? (tensors.values().next().value?.shape[0] ?? 1) : 1
 }
 
 function startThread(): Worker {

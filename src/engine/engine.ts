@@ -1,4 +1,5 @@
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+import type { ModelStatistics } from './statistics.ts'
 
 /** Where a model version stands; only `ready` ones answer. */
 export type ModelState = 'ready' | 'unavailable'
@@ -32,6 +33,12 @@ export interface InferOptions {
   readonly outputs?: readonly string[]
   /** Gives the request up: it leaves the queue, or its answer is dropped. */
   readonly signal?: AbortSignal
+  /** Who asks: one subject cannot take what is there for the others. Requests without one share one place. */
+  readonly subject?: string
+  /** 1 is served first; 0 or absent is the model's default. Counts only where the model has priorities. */
+  readonly priority?: number
+  /** Milliseconds that waiting and computing may take in all; then the request is refused with REQUEST_TIMEOUT. */
+  readonly timeoutMs?: number
 }
 
 /** The data plane: knows the models and computes with them, off the thread that answers HTTP. */
@@ -45,9 +52,11 @@ export interface Engine {
   /**
    * Runs one version of a model on tensors that match its inputs.
    * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, QUEUE_FULL, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED,
-   * REQUEST_ABORTED
+   * REQUEST_ABORTED, REQUEST_TIMEOUT, SUBJECT_LIMIT
    */
   infer(model: string, version: string, inputs: NamedTensors, options?: InferOptions): Promise<NamedTensors>
+  /** What the loaded versions have done; of one model, or of one version of it, when named. */
+  statistics(model?: string, version?: string): readonly ModelStatistics[]
   /** Refuses new work, lets the work at hand finish, and ends the worker. */
   stop(): Promise<void>
 }

@@ -1,4 +1,5 @@
 import type { Tensor, TensorSpec } from '../tensor/tensor.ts'
+import type { RunTiming } from './statistics.ts'
 
 /** A model file for the worker to load; `key` names it in every later message. */
 export interface ModelSource {
@@ -24,5 +25,10 @@ export type LoadResult =
 
 export type FromWorker =
   | { readonly kind: 'loaded'; readonly results: readonly LoadResult[] }
-  | { readonly kind: 'result'; readonly id: number; readonly outputs: readonly (readonly [name: string, tensor: Tensor])[] }
+  | {
+      readonly kind: 'result'
+      readonly id: number
+      readonly outputs: readonly (readonly [name: string, tensor: Tensor])[]
+      readonly timing: RunTiming
+    }
   | { readonly kind: 'failed'; readonly id: number; readonly reason: string }

@@ -1,13 +1,19 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { DATATYPES, datatypeOfOnnx } from '../tensor/datatypes.ts'
 import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
+import type { RunTiming } from './statistics.ts'
 
 /** A loaded model. */
 export interface Session {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
   /** Computes on this thread until it is done; all outputs when none is named. */
-  run(inputs: NamedTensors, outputs?: readonly string[]): Promise<NamedTensors>
+  run(inputs: NamedTensors, outputs?: readonly string[]): Promise<RunResult>
+}
+
+export interface RunResult {
+  readonly outputs: NamedTensors
+  readonly timing: RunTiming
 }
 
 /** Fatal alone: what goes wrong is told to the caller, and the runtime's own lines would hold paths. */
@@ -25,9 +31,14 @@ export async function loadSession(path: string, threads: number): Promise<Sessio
     inputs,
     outputs,
     async run(tensors, names = outputs.map(({ name }) => name)) {
+      const begun = Bun.nanoseconds()
       const feeds = Object.fromEntries([...tensors].map(([name, tensor]) => [name, toOrt(tensor)]))
+      const fed = Bun.nanoseconds()
       const results = await session.run(feeds, names, { logSeverityLevel: LOG_SEVERITY_FATAL })
-      return new Map(names.map((name) => [name, fromOrt(name, results[name])]))
+      const computed = Bun.nanoseconds()
+      const named = new Map(names.map((name) => [name, fromOrt(name, results[name])]))
+      const timing = { inputNs: fed - begun, inferNs: computed - fed, outputNs: Bun.nanoseconds() - computed }
+      return { outputs: named, timing }
     },
   }
 }

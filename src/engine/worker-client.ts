@@ -2,6 +2,7 @@ import { VestalError } from '../core/errors.ts'
 import { never } from '../core/invariant.ts'
 import type { NamedTensors } from '../tensor/tensor.ts'
 import type { FromWorker, LoadResult, ModelSource, ToWorker } from './messages.ts'
+import type { Gauges, ModelCounters } from './statistics.ts'
 
 /** Requests that wait or run by default; one more is refused with 503. */
 export const QUEUE_MAX = 128
@@ -26,6 +27,10 @@ export interface RunRequest {
   readonly inputs: NamedTensors
   readonly outputs?: readonly string[]
   readonly signal?: AbortSignal
+  readonly timeoutMs?: number
+  /** Rows of the request, for the statistics. */
+  readonly rows: number
+  readonly counters: ModelCounters
 }
 
 interface Job {
@@ -33,6 +38,8 @@ interface Job {
   readonly request: RunRequest
   readonly resolve: (outputs: NamedTensors) => void
   readonly reject: (error: unknown) => void
+  readonly takenNs: number
+  sentNs: number
 }
 
 /** Keeps one worker alive and hands it runs in order, a bounded number at a time. */
@@ -69,18 +76,41 @@ export class WorkerClient {
    * @throws VestalError QUEUE_FULL, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED, REQUEST_ABORTED
    */
   run(request: RunRequest): Promise<NamedTensors> {
-    if (this.#isStopping) throw new VestalError('SERVER_STOPPING', { headers: { 'retry-after': '1' } })
-    if (request.signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
-    if (this.#waiting.size + this.#sent.size >= this.#options.queueMax) {
-      throw new VestalError('QUEUE_FULL', { headers: { 'retry-after': '1' } })
-    }
+    const { signal, timeoutMs } = request
+    this.#refuse(request)
     const { promise, resolve, reject } = Promise.withResolvers<NamedTensors>()
     const id = this.#nextId++
-    const onAbort = () => this.#giveUp(id)
-    request.signal?.addEventListener('abort', onAbort, { once: true })
-    this.#waiting.set(id, { id, request, resolve, reject })
+    const onAbort = () => this.#giveUp(id, new VestalError('REQUEST_ABORTED'))
+    const expire = () => this.#giveUp(id, new VestalError('REQUEST_TIMEOUT'))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs)
+    this.#waiting.set(id, { id, request, resolve, reject, takenNs: Bun.nanoseconds(), sentNs: 0 })
     this.#sendNext()
-    return promise.finally(() => request.signal?.removeEventListener('abort', onAbort))
+    return promise.finally(() => {
+      signal?.removeEventListener('abort', onAbort)
+      clearTimeout(timer)
+    })
+  }
+
+  /** What waits and runs of one model version, now. */
+  gauges(key: string): Gauges {
+    const count = (jobs: ReadonlyMap<number, Job>) => [...jobs.values()].filter(({ request }) => request.key === key).length
+    return { waiting: count(this.#waiting), running: count(this.#sent), workersAlive: this.#isLoaded ? 1 : 0 }
+  }
+
+  #refuse({ signal, counters }: RunRequest): void {
+    if (this.#isStopping) {
+      counters.rejected('stopping')
+      throw new VestalError('SERVER_STOPPING', { headers: { 'retry-after': '1' } })
+    }
+    if (signal?.aborted === true) {
+      counters.rejected('aborted')
+      throw new VestalError('REQUEST_ABORTED')
+    }
+    if (this.#waiting.size + this.#sent.size >= this.#options.queueMax) {
+      counters.rejected('queue-full')
+      throw new VestalError('QUEUE_FULL', { headers: { 'retry-after': '1' } })
+    }
   }
 
   /** Refuses new work, lets what waits and runs finish, and ends the worker when it is idle: never in the middle of a run. */
@@ -126,6 +156,7 @@ export class WorkerClient {
     this.#lossesInARow = 0
     const job = this.#sent.get(answer.id)
     this.#sent.delete(answer.id)
+    if (job !== undefined) count(answer, job)
     switch (answer.kind) {
       case 'result':
         job?.resolve(new Map(answer.outputs))
@@ -143,7 +174,10 @@ export class WorkerClient {
   /** What was sent may have been computed or not, so its callers are told; what waits is kept for the next worker. */
   #onLost(): void {
     this.#isLoaded = false
-    for (const job of this.#sent.values()) job.reject(new VestalError('WORKER_LOST', { headers: { 'retry-after': '1' } }))
+    for (const job of this.#sent.values()) {
+      job.request.counters.rejected('worker-lost')
+      job.reject(new VestalError('WORKER_LOST', { headers: { 'retry-after': '1' } }))
+    }
     this.#sent.clear()
     this.#resolveIfIdle()
     const delayMs = Math.min(BACKOFF_MS * 2 ** this.#lossesInARow, BACKOFF_MS_MAX)
@@ -158,11 +192,12 @@ export class WorkerClient {
     this.#restart = setTimeout(() => this.#startWorker(() => undefined, again), delayMs)
   }
 
-  #giveUp(id: number): void {
+  #giveUp(id: number, error: VestalError): void {
     const job = this.#waiting.get(id) ?? this.#sent.get(id)
     // A run that was sent goes on, since ONNX Runtime cannot be interrupted; its place is taken until it is done.
     this.#waiting.delete(id)
-    job?.reject(new VestalError('REQUEST_ABORTED'))
+    job?.request.counters.rejected(error.code === 'REQUEST_ABORTED' ? 'aborted' : 'timeout')
+    job?.reject(error)
     this.#resolveIfIdle()
   }
 
@@ -173,6 +208,7 @@ export class WorkerClient {
       if (this.#sent.size >= SENT_MAX) return
       this.#waiting.delete(id)
       this.#sent.set(id, job)
+      job.sentNs = Bun.nanoseconds()
       const { key, inputs, outputs } = job.request
       this.#post(worker, { kind: 'run', id, key, inputs: [...inputs], ...(outputs && { outputs }) })
     }
@@ -185,6 +221,17 @@ export class WorkerClient {
   #resolveIfIdle(): void {
     if (this.#isStopping && this.#waiting.size === 0 && this.#sent.size === 0) this.#idle.resolve()
   }
+}
+
+function count(answer: Exclude<FromWorker, { kind: 'loaded' }>, { request, takenNs, sentNs }: Job): void {
+  const { counters, rows } = request
+  const totalNs = Bun.nanoseconds() - takenNs
+  if (answer.kind === 'failed') {
+    counters.failed(totalNs)
+    return
+  }
+  counters.ran(answer.timing, { requests: 1, rows, nowMs: Date.now() })
+  counters.succeeded(totalNs, sentNs - takenNs)
 }
 
 /** Buffers that a tensor has for itself are moved to the worker, not copied; a view of a larger one is copied. */

@@ -38,8 +38,8 @@ async function run({ id, key, inputs, outputs }: Extract<ToWorker, { kind: 'run'
   try {
     const session = sessions.get(key)
     if (session === undefined) throw new Error('the model could not be loaded again')
-    const results = await session.run(new Map(inputs), outputs)
-    post({ kind: 'result', id, outputs: [...results] })
+    const result = await session.run(new Map(inputs), outputs)
+    post({ kind: 'result', id, outputs: [...result.outputs], timing: result.timing })
   } catch (error) {
     post({ kind: 'failed', id, reason: safeReason(error) })
   }

@@ -207,3 +207,32 @@ describe("ONNX Runtime's telemetry", () => {
     rmSync(home, { recursive: true })
   })
 })
+
+describe('statistics', () => {
+  test('count requests, rows and runs of each version, and what was refused', async () => {
+    const { engine } = await start({ queueMax: 3 })
+    await infer(engine, 'quick', quick(1, 2, 3))
+    expect(await codeOf(() => engine.infer('slow', '1', slow(300), { timeoutMs: 1 }))).toBe('REQUEST_TIMEOUT')
+    expect(await codeOf(async () => infer(engine, 'quick', quick(1), AbortSignal.abort()))).toBe('REQUEST_ABORTED')
+    const [own] = engine.statistics('quick', '1')
+    const once = { count: 1, ns: expect.any(Number) }
+    expect(own).toMatchObject({
+      model: 'quick',
+      version: '1',
+      inferenceCount: 3,
+      executionCount: 1,
+      success: once,
+      queue: once,
+      computeInfer: once,
+      fail: { count: 0, ns: 0 },
+      batches: [{ rows: 3, computeInfer: once }],
+      workersAlive: 1,
+      rejected: { aborted: 1, timeout: 0 },
+    })
+    expect(own?.lastInferenceMs).toBeGreaterThan(0)
+    expect(engine.statistics('slow')[0]?.rejected.timeout).toBe(1)
+    expect(engine.statistics().map(({ model }) => model)).toEqual(['quick', 'slow', 'two'])
+    expect(engine.statistics('none')).toEqual([])
+    await engine.stop()
+  })
+})

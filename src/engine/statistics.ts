@@ -1,0 +1,173 @@
+/** How often something happened, and how long it took in all. */
+export interface Duration {
+  readonly count: number
+  readonly ns: number
+}
+
+/** Why a request was refused before it was computed. */
+export type RejectionReason = 'queue-full' | 'subject-limit' | 'timeout' | 'aborted' | 'worker-lost' | 'stopping'
+
+/** Runs of one number of rows. */
+export interface BatchStatistics {
+  readonly rows: number
+  readonly computeInput: Duration
+  readonly computeInfer: Duration
+  readonly computeOutput: Duration
+}
+
+/** What one version of a model has done since it was loaded; durations count requests, and are sums in nanoseconds. */
+export interface ModelStatistics {
+  readonly model: string
+  readonly version: string
+  /** Milliseconds since 1970 of the last request that was computed; 0 when none was. */
+  readonly lastInferenceMs: number
+  /** Rows computed. */
+  readonly inferenceCount: number
+  /** Runs of the model; fewer than requests where several share one. */
+  readonly executionCount: number
+  readonly success: Duration
+  readonly fail: Duration
+  readonly queue: Duration
+  readonly computeInput: Duration
+  readonly computeInfer: Duration
+  readonly computeOutput: Duration
+  readonly cacheHit: Duration
+  readonly cacheMiss: Duration
+  /** By number of rows, smallest first. */
+  readonly batches: readonly BatchStatistics[]
+  /** Requests that wait, and that are with a worker, now. */
+  readonly waiting: number
+  readonly running: number
+  /** Workers that have the model loaded, now. */
+  readonly workersAlive: number
+  readonly rejected: Readonly<Record<RejectionReason, number>>
+}
+
+/** What a run took, by its parts. */
+export interface RunTiming {
+  readonly inputNs: number
+  readonly inferNs: number
+  readonly outputNs: number
+}
+
+/** What is not counted but looked up when somebody asks. */
+export type Gauges = Pick<ModelStatistics, 'waiting' | 'running' | 'workersAlive'>
+
+const REASONS: readonly RejectionReason[] = ['queue-full', 'subject-limit', 'timeout', 'aborted', 'worker-lost', 'stopping']
+/** Numbers of rows that are told apart; runs of others are counted in all sums but in no row of `batches`. */
+const BATCH_SIZES_MAX = 256
+
+class Sum {
+  count = 0
+  ns = 0
+
+  add(ns: number, count = 1): void {
+    this.count += count
+    this.ns += Math.round(ns) * count
+  }
+
+  get duration(): Duration {
+    return { count: this.count, ns: this.ns }
+  }
+}
+
+/** Counts what one version of a model does. */
+export class ModelCounters {
+  readonly #success = new Sum()
+  readonly #fail = new Sum()
+  readonly #queue = new Sum()
+  readonly #run = newRunSums()
+  readonly #cacheHit = new Sum()
+  readonly #cacheMiss = new Sum()
+  readonly #batches = new Map<number, RunSums>()
+  readonly #rejected = new Map<RejectionReason, number>()
+  #lastInferenceMs = 0
+  #inferenceCount = 0
+  #executionCount = 0
+
+  /** One run of the model, for that many requests with that many rows in all. */
+  ran(
+    timing: RunTiming,
+    { requests, rows, nowMs }: { readonly requests: number; readonly rows: number; readonly nowMs: number },
+  ) {
+    this.#executionCount += 1
+    this.#inferenceCount += rows
+    this.#lastInferenceMs = nowMs
+    addRun(this.#run, timing, requests)
+    const known = this.#batches.get(rows)
+    if (known !== undefined) addRun(known, timing, 1)
+    else if (this.#batches.size < BATCH_SIZES_MAX) {
+      const sums = newRunSums()
+      this.#batches.set(rows, sums)
+      addRun(sums, timing, 1)
+    }
+  }
+
+  /** A request that was computed: the time since it came, and the part of it that it waited. */
+  succeeded(totalNs: number, queueNs: number): void {
+    this.#success.add(totalNs)
+    this.#queue.add(queueNs)
+  }
+
+  /** A request that came to nothing after it was taken. */
+  failed(totalNs: number): void {
+    this.#fail.add(totalNs)
+  }
+
+  rejected(reason: RejectionReason): void {
+    this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + 1)
+  }
+
+  /** A request that was answered from the cache. */
+  hit(ns: number): void {
+    this.#cacheHit.add(ns)
+  }
+
+  /** A request that the cache could not answer: the time of looking, and of keeping what was computed. */
+  missed(ns: number): void {
+    this.#cacheMiss.add(ns)
+  }
+
+  /** All of it as plain data. */
+  snapshot(model: string, version: string, gauges: Gauges): ModelStatistics {
+    return {
+      model,
+      version,
+      lastInferenceMs: this.#lastInferenceMs,
+      inferenceCount: this.#inferenceCount,
+      executionCount: this.#executionCount,
+      success: this.#success.duration,
+      fail: this.#fail.duration,
+      queue: this.#queue.duration,
+      ...durationsOf(this.#run),
+      cacheHit: this.#cacheHit.duration,
+      cacheMiss: this.#cacheMiss.duration,
+      batches: [...this.#batches].sort(([a], [b]) => a - b).map(([rows, sums]) => ({ rows, ...durationsOf(sums) })),
+      ...gauges,
+      // The cast: every reason is a key.
+      rejected: Object.fromEntries(
+        REASONS.map((reason) => [reason, this.#rejected.get(reason) ?? 0]),
+      ) as ModelStatistics['rejected'],
+    }
+  }
+}
+
+interface RunSums {
+  readonly input: Sum
+  readonly infer: Sum
+  readonly output: Sum
+}
+
+function newRunSums(): RunSums {
+  return { input: new Sum(), infer: new Sum(), output: new Sum() }
+}
+
+function addRun({ input, infer, output }: RunSums, { inputNs, inferNs, outputNs }: RunTiming, count: number): void {
+  input.add(inputNs, count)
+  infer.add(inferNs, count)
+  output.add(outputNs, count)
+}
+
+function durationsOf({ input, infer, output }: RunSums): Omit<BatchStatistics, 'rows'> {
+  return { computeInput: input.duration, computeInfer: infer.duration, computeOutput: output.duration }
+}
