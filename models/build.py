@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Trains the four bundled models and writes their files. The same inputs give the same bytes.
+"""Trains the four bundled models and writes their files. The same inputs give the same bytes, on any processor: what is trained has one
+solution, which is found to many more digits than are kept.
 
     pip install -r requirements.txt
     python build.py            writes models/<name>/1/model.onnx and checksums.sha256
@@ -11,6 +12,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import warnings
 
 # One thread: sums are then always taken in the same order.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -66,21 +68,63 @@ def accuracy(model, name, x, y):
     return float(np.mean(labels == y)), len(y)
 
 
+def regression(strength):
+    """Logistic regression, solved by Newton's method until nothing moves any more."""
+    return LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-8, max_iter=200)
+
+
+def settle(numbers):
+    """Numbers without the last digits, which depend on the order in which a processor's library takes its sums."""
+    return np.round(numbers * 2**16) / 2**16
+
+
+def settle_all(pipeline):
+    """Settles what a scaler and a regression have learned."""
+    for step in pipeline:
+        for name in ("mean_", "scale_", "coef_", "intercept_"):
+            if hasattr(step, name):
+                setattr(step, name, settle(getattr(step, name)))
+    return pipeline
+
+
 def iris():
     x, y = load_iris(return_X_y=True)
     train_x, test_x, train_y, test_y = split(x.astype(np.float32), y)
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(train_x, train_y)
+    pipeline = settle_all(make_pipeline(StandardScaler(), regression(1)).fit(train_x, train_y))
     model = convert("iris", pipeline, [("X", FloatTensorType([None, 4]))], {"zipmap": False})
     return model, accuracy(model, "X", test_x, test_y)
 
 
+HIDDEN = 128
+PATCH = 6
+
+
+def hidden_layer():
+    """Weights [64, HIDDEN] and biases [HIDDEN]: each unit looks at a square of the image with weights drawn from the seed. All are
+    multiples of 1/64, and so are the sums over an image's whole numbers: the layer's output is exact."""
+    random = np.random.RandomState(SEED)
+    weights = np.zeros((8, 8, HIDDEN))
+    for unit in range(HIDDEN):
+        row, column = random.randint(0, 9 - PATCH, 2)
+        weights[row : row + PATCH, column : column + PATCH, unit] = np.round(random.randn(PATCH, PATCH) * 8) / 64
+    return weights.reshape(64, HIDDEN), np.round(random.uniform(-4, 4, HIDDEN) * 16) / 16
+
+
 def digits():
     x, y = load_digits(return_X_y=True)
-    train_x, test_x, train_y, test_y = split(x.astype(np.float32), y)
-    network = MLPClassifier(hidden_layer_sizes=(64,), max_iter=400, random_state=SEED)
-    pipeline = make_pipeline(StandardScaler(), network).fit(train_x, train_y)
-    model = convert("digits", pipeline, [("image", FloatTensorType([None, 64]))], {"zipmap": False})
-    return model, accuracy(model, "image", test_x, test_y)
+    train_x, test_x, train_y, test_y = split(x, y)
+    weights, biases = hidden_layer()
+    # Training both layers by gradient descent gives other bytes on other processors; training the last one alone has one solution.
+    last = settle_all([regression(0.1).fit(np.maximum(train_x @ weights + biases, 0), train_y)])[0]
+    # One step of training gives the network its shape; its numbers are then replaced.
+    network = MLPClassifier(hidden_layer_sizes=(HIDDEN,), max_iter=1, random_state=SEED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network.fit(train_x, train_y)
+    network.coefs_ = [weights, last.coef_.T]
+    network.intercepts_ = [biases, last.intercept_]
+    model = convert("digits", network, [("image", FloatTensorType([None, 64]))], {"zipmap": False})
+    return model, accuracy(model, "image", test_x.astype(np.float32), test_y)
 
 
 def read_reviews(file):
@@ -96,7 +140,9 @@ def reviews():
     phrases, phrase_y = read_reviews("phrases.tsv")
     train_x, train_y = np.concatenate([train_x, phrases]), np.concatenate([train_y, phrase_y])
     vectorizer = TfidfVectorizer(lowercase=True, ngram_range=(1, 2), token_pattern="[a-zA-Z]+", sublinear_tf=True)
-    pipeline = make_pipeline(vectorizer, LogisticRegression(C=20, max_iter=1000)).fit(train_x, train_y)
+    pipeline = make_pipeline(vectorizer, regression(20)).fit(train_x, train_y)
+    vectorizer.idf_ = settle(vectorizer.idf_)
+    settle_all(pipeline[1:])
     # A vector of texts, not a column of them: the shape [-1] is what clients send most simply.
     options = {id(vectorizer): {"tokenexp": "[a-zA-Z]+"}, id(pipeline): {"zipmap": False}}
     model = convert("reviews", pipeline, [("text", StringTensorType([None]))], options)
