@@ -6,8 +6,10 @@ import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { isAlgorithm } from '../jwt/algorithms.ts'
 import { bytesOfBase64url, isCanonicalBase64url } from '../jwt/base64url.ts'
+import type { Jwk } from '../jwt/jwk-members.ts'
+import { KeyError } from '../jwt/key-error.ts'
 import { importKeys, type KeyInput } from '../jwt/key-set.ts'
-import { type Jwk, type JwkSet, type Key, KeyError } from '../jwt/keys.ts'
+import type { JwkSet, Key } from '../jwt/keys.ts'
 
 export interface LoadedKeys {
   readonly keys: readonly Key[]
@@ -59,7 +61,9 @@ interface Origin {
 
 function imported(input: KeyInput, { algorithm, interop }: Settings, { source, description, warnings = [] }: Origin): LoadedKeys {
   try {
-    const keys = importKeys(input, { ...(isAlgorithm(algorithm) && { algorithm }), ...(interop && { interop }) })
+    // One algorithm a key (RFC 8725 §3.1): the setting's, the JWK's, or the usual one of its kind. Flama's secrets name none.
+    const isOneAlgorithm = interop === undefined
+    const keys = importKeys(input, { isOneAlgorithm, ...(isAlgorithm(algorithm) && { algorithm }), ...(interop && { interop }) })
     const signing = keys.find(({ canSign }) => canSign)
     return { keys, description, warnings, ...(signing && { signing }) }
   } catch (error) {

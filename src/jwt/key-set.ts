@@ -1,6 +1,9 @@
 import { VestalError } from '../core/errors.ts'
 import { type Algorithm, isAlgorithm } from './algorithms.ts'
-import { type ImportOptions, importJwk, importPem, importSecret, type Jwk, type JwkSet, type Key, KeyError } from './keys.ts'
+import type { Jwk } from './jwk-members.ts'
+import { KeyError } from './key-error.ts'
+import { type ImportOptions, importJwk, importPem, importSecret, type JwkSet, type Key } from './keys.ts'
+import { keyIdOf } from './thumbprint.ts'
 
 /** Keys in one set; a larger one is refused at the start. */
 export const KEYS_MAX = 64
@@ -9,15 +12,15 @@ export const KEYS_MAX = 64
 export type KeyInput = string | Uint8Array | Key | Jwk | JwkSet | readonly (Key | Jwk)[]
 
 /**
- * Checks the keys of one verifier together: at most 64, no two with one `kid`, and never shared secrets beside public keys,
+ * Checks the keys of one verifier together: at most 64, no two with one key id, and never shared secrets beside public keys,
  * which is the mix that algorithm confusion needs (RFC 8725 §3.1).
  */
 export function importKeys(input: KeyInput, options: ImportOptions = {}): readonly Key[] {
   const keys = listOf(input, options)
   if (keys.length === 0) throw new KeyError('there is no key')
   if (keys.length > KEYS_MAX) throw new KeyError(`there are ${keys.length} keys; at most ${KEYS_MAX} are accepted`)
-  const names = keys.map((key) => key.kid)
-  if (new Set(names).size !== names.length) throw new KeyError('two keys have the same "kid", or more than one has none')
+  const names = keys.map(keyIdOf)
+  if (new Set(names).size !== names.length) throw new KeyError('two keys have the same "kid", or more than one secret has none')
   if (new Set(keys.map((key) => key.kind === 'oct')).size > 1) throw new KeyError('shared secrets and public keys are mixed')
   return keys
 }
@@ -41,7 +44,8 @@ function isKey(value: Key | Jwk): value is Key {
 }
 
 /**
- * The key that a header asks for. A key without a `kid` answers to any; with several keys the header must name one.
+ * The key that a header asks for. A single key without a `kid` answers to any; of several the header must name one, by its `kid` or,
+ * for a public key without, by its thumbprint.
  * @throws VestalError KEY_UNKNOWN, ALGORITHM_REFUSED
  */
 export function selectKey(keys: readonly Key[], algorithm: Algorithm, kid: string | undefined): Key {
@@ -49,8 +53,9 @@ export function selectKey(keys: readonly Key[], algorithm: Algorithm, kid: strin
   const key =
     only !== undefined && (kid === undefined || only.kid === undefined || only.kid === kid)
       ? only
-      : keys.find((candidate) => kid !== undefined && candidate.kid === kid)
+      : keys.find((candidate) => kid !== undefined && keyIdOf(candidate) === kid)
   if (key === undefined) throw new VestalError('KEY_UNKNOWN', { reason: 'no key answers to the header\'s "kid"' })
+  if (!key.canVerify) throw new VestalError('ALGORITHM_REFUSED', { reason: 'the key is for signing alone ("key_ops")' })
   if (!key.algorithms.includes(algorithm))
     throw new VestalError('ALGORITHM_REFUSED', { reason: `the key is not for ${algorithm}` })
   return key

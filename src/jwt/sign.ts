@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { toBase64url } from './base64url.ts'
 import type { JwtPayload } from './claims.ts'
+import { KeyError } from './key-error.ts'
 import { importKeys, type KeyInput } from './key-set.ts'
-import { type ImportOptions, type Key, KeyError } from './keys.ts'
+import type { ImportOptions, Key } from './keys.ts'
 import { createSignature } from './signature-engines.ts'
+import { keyIdOf } from './thumbprint.ts'
 
 /** Seconds that a token lives where its `exp` is not given. */
 export const LIFETIME_SECONDS = 300
@@ -31,7 +33,8 @@ export function signJwt(payload: JwtPayload, key: KeyInput, options: SignOptions
   const algorithm = options.algorithm ?? signer.algorithm
   const iat = payload.iat ?? Math.floor(now() / 1000)
   const claims = { ...payload, iat, exp: payload.exp ?? iat + Math.ceil(lifetimeSeconds), jti: payload.jti ?? randomUUID() }
-  const header = { alg: algorithm, typ: type, ...(signer.kid !== undefined && { kid: signer.kid }) }
+  const kid = keyIdOf(signer)
+  const header = { alg: algorithm, typ: type, ...(kid !== undefined && { kid }) }
   const input = `${toBase64url(JSON.stringify(header))}.${toBase64url(JSON.stringify(claims))}`
   return `${input}.${toBase64url(createSignature(signer, algorithm, input))}`
 }

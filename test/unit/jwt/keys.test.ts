@@ -1,13 +1,20 @@
 import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { signJwt, verifyJwt } from '../../../src/index.ts'
+import type { Jwk } from '../../../src/jwt/jwk-members.ts'
+import { KeyError } from '../../../src/jwt/key-error.ts'
 import { importKeys, KEYS_MAX } from '../../../src/jwt/key-set.ts'
-import { importJwk, importPem, importSecret, type Jwk, KeyError } from '../../../src/jwt/keys.ts'
+import { importJwk, importPem, importSecret } from '../../../src/jwt/keys.ts'
 import { SECRET } from '../../support/tokens.ts'
 
 const spki = (key: KeyObject) => key.export({ type: 'spki', format: 'pem' }).toString()
+const pkcs8 = (key: KeyObject) => key.export({ type: 'pkcs8', format: 'pem' }).toString()
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
 const ed = generateKeyPairSync('ed25519')
+const rsa2 = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const ec2 = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+const ed2 = generateKeyPairSync('ed25519')
 const octet = (more: object = {}): Jwk => ({ kty: 'oct', k: Buffer.from(SECRET).toString('base64url'), ...more })
 const ecJwk = ec.publicKey.export({ format: 'jwk' }) as Jwk
 
@@ -25,9 +32,23 @@ describe('a shared secret', () => {
     expect(importSecret('short', { interop: 'flama' }).algorithms).toEqual(['HS256', 'HS384', 'HS512'])
   })
 
-  test('is never a PEM (A3)', () => {
-    expect(() => importSecret(spki(rsa.publicKey))).toThrow('PEM')
-    expect(() => importSecret(Buffer.from(spki(rsa.publicKey)))).toThrow('PEM')
+  test('is never a key of another kind, in whatever form it is handed over (A3)', () => {
+    for (const { publicKey } of [rsa, ec, ed]) {
+      const pem = spki(publicKey)
+      const der = publicKey.export({ type: 'spki', format: 'der' })
+      const jwk = JSON.stringify(publicKey.export({ format: 'jwk' }))
+      const forms = [pem, pem.trimEnd(), `\n  ${pem}`, pem.replaceAll('\n', '\r\n'), `x${pem}`, Buffer.from(pem), der]
+      for (const form of [...forms, der.toString('base64'), der.toString('base64url'), jwk, ` ${jwk}`, `{"keys":[${jwk}]}`]) {
+        expect(() => importSecret(form)).toThrow(/^the secret is a (?:PEM|JWK|key in DER)/)
+      }
+    }
+    const pkcs1 = rsa.publicKey.export({ type: 'pkcs1', format: 'der' })
+    expect(() => importSecret(pkcs1)).toThrow('key in DER')
+    expect(() => importSecret(`ssh-ed25519 ${'A'.repeat(60)} me`)).toThrow('SSH key')
+    const sequence = Buffer.concat([Buffer.from('3082010a', 'hex'), Buffer.alloc(60, 7)])
+    for (const secret of [`{"not":"a key"${' '.repeat(40)}}`, `0${'x'.repeat(60)}`, sequence]) {
+      expect(importSecret(secret).kind).toBe('oct')
+    }
   })
 
   test('is not used with an algorithm of public keys', () => {
@@ -45,9 +66,31 @@ describe('a PEM', () => {
   })
 
   test('that is private can sign, and one that is public cannot', () => {
-    expect(importPem(ec.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()).canSign).toBe(true)
-    expect(importPem(ec.privateKey.export({ type: 'sec1', format: 'pem' }).toString()).canSign).toBe(true)
-    expect(importPem(spki(ec.publicKey)).canSign).toBe(false)
+    const privates = [pkcs8(rsa.privateKey), pkcs8(ec.privateKey), pkcs8(ed.privateKey)]
+    const sec1 = ec.privateKey.export({ type: 'sec1', format: 'pem' }).toString()
+    const parameters = '-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n'
+    const pkcs1 = rsa.privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+    for (const pem of [...privates, sec1, `${parameters}${sec1}`, pkcs1, sec1.replaceAll('\n', '\r\n')]) {
+      expect([importPem(pem).canSign, importPem(pem).verifying.type]).toEqual([true, 'public'])
+      expect(() => importPem(pem, { isPublicOnly: true })).toThrow('private key is where a public one belongs')
+    }
+    for (const pem of [spki(ec.publicKey), rsa.publicKey.export({ type: 'pkcs1', format: 'pem' }).toString()]) {
+      expect([importPem(pem, { isPublicOnly: true }).canSign, importPem(pem).canVerify]).toEqual([false, true])
+    }
+  })
+
+  test('that is encrypted, a certificate, several keys or something else is refused by what it is', () => {
+    const encrypted = rsa.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }).toString()
+    const old = '-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----'
+    const block = (label: string) => `-----BEGIN ${label}-----\nAAAA\n-----END ${label}-----\n`
+    expect(() => importPem(encrypted)).toThrow('encrypted')
+    expect(() => importPem(old)).toThrow('encrypted')
+    expect(() => importPem(block('CERTIFICATE'))).toThrow('certificate')
+    expect(() => importPem(`${spki(rsa.publicKey)}${spki(ec.publicKey)}`)).toThrow('holds one key')
+    expect(() => importPem(block('EC PARAMETERS'))).toThrow('holds one key')
+    for (const label of ['DSA PRIVATE KEY', 'OPENSSH PRIVATE KEY', 'PKCS7']) {
+      expect(() => importPem(block(label))).toThrow('neither a public nor a private key')
+    }
   })
 
   test('with a weak or an unsupported key is refused (A9)', () => {
@@ -104,8 +147,55 @@ describe('a JWK', () => {
   })
 
   test('that is private signs, and verifies with its public part', () => {
-    const jwk = ec.privateKey.export({ format: 'jwk' }) as Jwk
-    expect([importJwk(jwk).canSign, importJwk(jwk).verifying.type]).toEqual([true, 'public'])
+    for (const { privateKey } of [rsa, ec, ed]) {
+      const jwk = privateKey.export({ format: 'jwk' }) as Jwk
+      expect([importJwk(jwk).canSign, importJwk(jwk).verifying.type]).toEqual([true, 'public'])
+    }
+  })
+
+  test('that is private, or a secret, is refused where others publish keys (A14)', () => {
+    for (const { privateKey, publicKey } of [rsa, ec, ed]) {
+      expect(() => importJwk(privateKey.export({ format: 'jwk' }) as Jwk, { isPublicOnly: true })).toThrow('private key is where')
+      expect(importJwk(publicKey.export({ format: 'jwk' }) as Jwk, { isPublicOnly: true }).canSign).toBe(false)
+    }
+    expect(() => importJwk(octet(), { isPublicOnly: true })).toThrow('a shared secret is not a public key')
+  })
+
+  test('whose parts are of two keys is refused', () => {
+    const others = { RSA: rsa2, EC: ec2, OKP: ed2 } as const
+    for (const { privateKey } of [rsa, ec, ed]) {
+      const jwk = privateKey.export({ format: 'jwk' }) as Record<string, string>
+      const other = others[jwk.kty as keyof typeof others].privateKey.export({ format: 'jwk' }) as Record<string, string>
+      for (const name of ['d', 'x', 'n', 'p', 'dp', 'qi'].filter((member) => jwk[member] !== undefined)) {
+        expect(() => importJwk({ ...jwk, [name]: other[name] })).toThrow(KeyError)
+      }
+      expect(() => importJwk({ ...jwk, d: '' })).toThrow('"d" is not canonical')
+    }
+  })
+
+  test('does what its key_ops leave: sign, verify, or both', () => {
+    const privateJwk = ec.privateKey.export({ format: 'jwk' }) as Jwk
+    const uses = (jwk: Jwk) => [importJwk(jwk).canSign, importJwk(jwk).canVerify]
+    expect(uses(octet({ key_ops: ['sign'] }))).toEqual([true, false])
+    expect(uses(octet({ key_ops: ['verify'] }))).toEqual([false, true])
+    expect(uses(octet({ key_ops: ['sign', 'verify'] }))).toEqual([true, true])
+    // A private key as WebCrypto exports it: its public part is another key, which verifies.
+    expect(uses({ ...privateJwk, key_ops: ['sign'] })).toEqual([true, true])
+    expect(uses({ ...privateJwk, key_ops: ['verify'] })).toEqual([false, true])
+    expect(() => importJwk({ ...ecJwk, key_ops: ['sign'] })).toThrow('no use')
+    const token = signJwt({ sub: 'me' }, octet({ key_ops: ['sign'] }))
+    expect(() => verifyJwt(token, octet({ key_ops: ['sign'] }))).toThrow('signing alone')
+    expect(() => signJwt({ sub: 'me' }, octet({ key_ops: ['verify'] }))).toThrow('none of the keys can sign')
+    expect(verifyJwt(token, octet({ key_ops: ['verify'] })).payload.sub).toBe('me')
+  })
+
+  test('may be left one algorithm, and one that it names is that (RFC 8725 §3.1)', () => {
+    const options = { isOneAlgorithm: true }
+    expect(importJwk(octet(), options).algorithms).toEqual(['HS256'])
+    expect(importJwk(octet({ alg: 'HS512' }), options).algorithms).toEqual(['HS512'])
+    expect(importPem(spki(rsa.publicKey), options).algorithms).toEqual(['RS256'])
+    expect(importPem(spki(rsa.publicKey), { ...options, algorithm: 'PS384' }).algorithms).toEqual(['PS384'])
+    expect(importJwk(ecJwk, options).algorithms).toEqual(['ES256'])
   })
 })
 
