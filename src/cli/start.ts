@@ -17,6 +17,7 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   const engine = await createEngine({
     modelsDirectory: settings.models,
     files: settings.model,
+    modelControl: settings.modelControl,
     queueMax: settings.queueMax,
     threads: settings.threads,
     warn,

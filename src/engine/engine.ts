@@ -2,7 +2,7 @@ import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import type { ModelStatistics } from './statistics.ts'
 
 /** Where a model version stands; only `ready` ones answer. */
-export type ModelState = 'ready' | 'unavailable'
+export type ModelState = 'ready' | 'unavailable' | 'loading' | 'unloading'
 
 /** What is known of one version of a model. */
 export interface ModelVersion {
@@ -41,6 +41,34 @@ export interface InferOptions {
   readonly timeoutMs?: number
 }
 
+/** One version of a model as the repository lists it; a model that was never loaded has its name alone. */
+export interface IndexEntry {
+  readonly name: string
+  readonly version?: string
+  readonly state?: Uppercase<ModelState>
+  /** Why it is not ready; `unloaded` where somebody asked for that. */
+  readonly reason?: string
+}
+
+export interface LoadOptions {
+  /** Loads this version alone and leaves the others as they are; all that the version policy names when absent. */
+  readonly version?: string
+  /** JSON text of a model configuration that stands in for the one in the model's folder. */
+  readonly config?: string
+  /** Contents by `<version>/<file name>`, which stand in for the model's folder; needs `config`. */
+  readonly files?: ReadonlyMap<string, Uint8Array>
+}
+
+export interface UnloadOptions {
+  /** Unloads this version alone. */
+  readonly version?: string
+  /** Unloads the members of a pipeline too. */
+  readonly dependents?: boolean
+}
+
+/** Triton's model configuration as JSON. */
+export type ModelConfiguration = Readonly<Record<string, unknown>>
+
 /** The data plane: knows the models and computes with them, off the thread that answers HTTP. */
 export interface Engine {
   /** Every model found, by name, whether it is ready or not. */
@@ -57,6 +85,23 @@ export interface Engine {
   infer(model: string, version: string, inputs: NamedTensors, options?: InferOptions): Promise<NamedTensors>
   /** What the loaded versions have done; of one model, or of one version of it, when named. */
   statistics(model?: string, version?: string): readonly ModelStatistics[]
-  /** Refuses new work, lets the work at hand finish, and ends the worker. */
+  /**
+   * Loads a model, or loads it again: beside what serves, which goes on serving until the new one is ready, and after a failure.
+   * @throws VestalError MODEL_UNKNOWN, MODEL_CONTROL_OFF, MODEL_LOAD_FAILED, UNSUPPORTED, SERVER_STOPPING
+   */
+  load(model: string, options?: LoadOptions): Promise<void>
+  /**
+   * Takes a model off; requests at hand are finished, and then its memory is free. Resolves once no new request reaches it.
+   * @throws VestalError MODEL_UNKNOWN, MODEL_CONTROL_OFF
+   */
+  unload(model: string, options?: UnloadOptions): Promise<void>
+  /** Every model of the repository, one entry a version. */
+  index(): readonly IndexEntry[]
+  /**
+   * How a model is served, as Triton's configuration has it: of the version, or of the one that answers.
+   * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE
+   */
+  configuration(model: string, version?: string): ModelConfiguration
+  /** Refuses new work, lets the work at hand finish, and ends the workers. */
   stop(): Promise<void>
 }

@@ -17,8 +17,8 @@ async function accepted(url: string, init: RequestInit): Promise<Response> {
 
 /** Waits until a prediction is at hand: with room for one alone, another is then refused. */
 async function untilBusy(base: string, token: string): Promise<void> {
-  const init = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"input":[[1,2,3,4]]}' }
-  while ((await fetch(`${base}/models/iris/predict/`, init)).status !== 503);
+  const init = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"input":[[1]]}' }
+  while ((await fetch(`${base}/models/slow/predict/`, init)).status !== 503);
 }
 
 describe('vestal start in development mode', () => {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { integer, line, pathsByName } from '../readers.ts'
+import { integer, line, oneOf, pathsByName } from '../readers.ts'
 import { list, single } from './row.ts'
 
 const cores = availableParallelism()
@@ -17,10 +17,15 @@ export const MODELS = {
     value: 'NAME=FILE',
     help: 'A single model file to serve under a name; may be given several times.',
   }),
+  modelControl: single(oneOf('none', 'explicit'), {
+    default: 'none' as 'none' | 'explicit',
+    value: 'none|explicit',
+    help: 'Who changes what is loaded: nobody, or requests to load and unload.',
+  }),
   queueMax: single(integer(1, 100_000), {
     default: 128,
     value: 'N',
-    help: 'Predictions that wait or run at once; one more is refused with 503 and Retry-After.',
+    help: 'Predictions of one model that wait or run at once; one more is refused with 503 and Retry-After.',
   }),
   threads: single(integer(1, 1024), {
     default: Math.max(1, cores - 1),

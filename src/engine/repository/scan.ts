@@ -47,11 +47,25 @@ export function findModels({ modelsDirectory, files = new Map(), warn }: Reposit
     if (!NAME.test(name))
       throw new Error(`"${name}" cannot be the name of a model: letters, digits, ".", "_" and "-", at most 100`)
     if (found.has(name)) warn(`the model ${name} is the single file that was named, not the folder of that name`)
-    found.set(name, { name, file: EMPTY_MODEL_FILE, versions: [withFile('1', path)] })
+    found.set(name, singleFile(name, path))
   }
   const models = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   if (models.length > MODELS_MAX) warn(`there are ${models.length} models; the first ${MODELS_MAX} by name are served`)
   return models.slice(0, MODELS_MAX)
+}
+
+/** The model of that name as its folder, or its single file, is now; undefined where there is none. */
+export function findModel(name: string, { modelsDirectory, files = new Map() }: RepositoryOptions): FoundModel | undefined {
+  if (!NAME.test(name)) return undefined
+  const path = files.get(name)
+  if (path !== undefined) return singleFile(name, path)
+  if (modelsDirectory === undefined) return undefined
+  const folder = join(modelsDirectory, name)
+  return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? modelIn(folder, name) : undefined
+}
+
+function singleFile(name: string, path: string): FoundModel {
+  return { name, file: EMPTY_MODEL_FILE, versions: [withFile('1', path)] }
 }
 
 function modelsIn(directory: string, warn: (message: string) => void): readonly FoundModel[] {

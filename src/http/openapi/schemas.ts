@@ -34,7 +34,7 @@ const OTHERS = {
   ModelVersion: object(
     {
       version: text('Number of the version', '1'),
-      state: { type: 'string' as const, enum: ['ready', 'unavailable'] },
+      state: { type: 'string' as const, enum: ['ready', 'unavailable', 'loading', 'unloading'] },
       reason: text('Why it is unavailable'),
       inputs: list(reference('TensorSpec')),
       outputs: list(reference('TensorSpec')),

@@ -15,7 +15,12 @@ await Bun.write(join(folder, 'two/1/model.onnx'), twoOutputModel())
 await Bun.write(join(folder, 'broken/1/model.onnx'), 'not a model')
 await Bun.write(join(folder, 'labels/1/model.onnx'), identityModel('FP32'))
 await Bun.write(join(folder, 'labels/model.toml'), '[outputs.nothing]\nlabels = ["a"]')
-afterAll(() => rmSync(folder, { recursive: true }))
+/** One model, so that the first worker is its. */
+const single = mkdtempSync(join(tmpdir(), 'vestal-engine-single-'))
+await Bun.write(join(single, 'quick/1/model.onnx'), identityModel('FP32'))
+afterAll(() => {
+  for (const used of [folder, single]) rmSync(used, { recursive: true })
+})
 
 const quick = (...values: number[]): NamedTensors =>
   new Map([['x', { datatype: 'FP32', shape: [values.length], data: new Float32Array(values) }]])
@@ -120,11 +125,11 @@ describe('the queue', () => {
     const { engine } = await start({ queueMax: 3 })
     const controller = new AbortController()
     const first = [codeOf(() => infer(engine, 'slow', slow(300))), codeOf(() => infer(engine, 'slow', slow(300)))]
-    const waiting = codeOf(() => infer(engine, 'quick', quick(1), controller.signal))
-    expect(await codeOf(async () => infer(engine, 'quick', quick(1)))).toBe('QUEUE_FULL')
+    const waiting = codeOf(() => infer(engine, 'slow', slow(2), controller.signal))
+    expect(await codeOf(async () => infer(engine, 'slow', slow(2)))).toBe('QUEUE_FULL')
     controller.abort()
     expect(await waiting).toBe('REQUEST_ABORTED')
-    expect(await codeOf(async () => (await infer(engine, 'quick', quick(1))).size)).toBe(1)
+    expect(await codeOf(async () => (await infer(engine, 'slow', slow(2))).size)).toBe(1)
     expect(await Promise.all(first)).toEqual([expect.any(Map), expect.any(Map)])
     expect(await codeOf(async () => infer(engine, 'quick', quick(1), AbortSignal.abort()))).toBe('REQUEST_ABORTED')
     await engine.stop()
@@ -133,7 +138,7 @@ describe('the queue', () => {
 
 describe('a worker that is lost', () => {
   test('is replaced: what was with it is told, what waited is computed', async () => {
-    const { engine, workers, warnings } = await start()
+    const { engine, workers, warnings } = await start({ modelsDirectory: single })
     const sent = [codeOf(() => infer(engine, 'quick', quick(1))), codeOf(() => infer(engine, 'quick', quick(2)))]
     const waiting = codeOf(async () => (await infer(engine, 'quick', quick(3))).get('y')?.data[0])
     workers[0]?.terminate()
@@ -145,7 +150,7 @@ describe('a worker that is lost', () => {
   })
 
   test('again and again is replaced again and again', async () => {
-    const { engine, workers } = await start()
+    const { engine, workers } = await start({ modelsDirectory: single })
     for (let round = 0; round < 3; round += 1) {
       workers.at(-1)?.terminate()
       expect(await codeOf(async () => (await infer(engine, 'quick', quick(round))).get('y')?.data[0])).toBeOneOf([
@@ -157,15 +162,23 @@ describe('a worker that is lost', () => {
     await engine.stop()
   })
 
-  test('before its models are loaded is an error at the start', async () => {
+  test('before its model is loaded makes that model unavailable', async () => {
     const startWorker = () => {
       const worker = new Worker(new URL('../../../src/engine/worker.ts', import.meta.url))
       worker.terminate()
       return worker
     }
-    expect(createEngine({ modelsDirectory: folder, warn: () => undefined, startWorker })).rejects.toThrow(
-      'before its models were loaded',
-    )
+    const engine = await createEngine({ modelsDirectory: single, warn: () => undefined, startWorker })
+    expect(engine.model('quick')?.versions).toEqual([
+      {
+        version: '1',
+        state: 'unavailable',
+        reason: expect.stringContaining('before its models were loaded'),
+        inputs: [],
+        outputs: [],
+      },
+    ])
+    await engine.stop()
   })
 })
 
@@ -173,7 +186,7 @@ describe('a stop', () => {
   test('refuses what is new, and waits for what is at hand', async () => {
     const { engine } = await start()
     const running = codeOf(async () => (await infer(engine, 'slow', slow(300))).size)
-    const waiting = codeOf(async () => (await infer(engine, 'quick', quick(1))).size)
+    const waiting = codeOf(async () => (await infer(engine, 'slow', slow(2))).size)
     const stopped = engine.stop()
     expect(engine.isReady()).toBe(false)
     expect(await codeOf(async () => infer(engine, 'quick', quick(1)))).toBe('SERVER_STOPPING')

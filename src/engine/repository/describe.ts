@@ -1,0 +1,22 @@
+import type { Model, ModelVersion } from '../engine.ts'
+import type { FoundModel } from './scan.ts'
+
+/** A model as its folder describes it, with what became of its versions. */
+export function describeModel({ name, file }: FoundModel, versions: Iterable<ModelVersion>): Model {
+  return {
+    name,
+    description: file.description,
+    permissions: {
+      predict: file.permissions.predict ?? `model:${name}:predict`,
+      read: file.permissions.read ?? `model:${name}:read`,
+    },
+    labels: file.labels,
+    examples: file.examples,
+    versions: [...versions].sort((a, b) => Number(b.version) - Number(a.version)),
+  }
+}
+
+/** A version that does not answer, and why. */
+export function withoutRunner(version: string, state: Exclude<ModelVersion['state'], 'ready'>, reason?: string): ModelVersion {
+  return { version, state, ...(reason !== undefined && { reason }), inputs: [], outputs: [] }
+}

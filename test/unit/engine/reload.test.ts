@@ -1,0 +1,181 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { VestalError } from '../../../src/core/errors.ts'
+import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.ts'
+import type { Engine } from '../../../src/engine/engine.ts'
+import type { NamedTensors } from '../../../src/tensor/tensor.ts'
+import { identityModel, onnxModel } from '../../support/tiny-models.ts'
+
+let folder = ''
+let engine: Engine | undefined
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'vestal-reload-'))
+})
+afterEach(async () => {
+  await engine?.stop()
+  rmSync(folder, { recursive: true })
+})
+
+/** A model that multiplies its input, so that its answers tell which one gave them. */
+function timesModel(factor: number): Uint8Array {
+  return onnxModel({
+    nodes: [{ operator: 'Mul', inputs: ['x', 'factor'], outputs: ['y'] }],
+    inputs: [{ name: 'x', datatype: 'FP32', shape: ['n'] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: ['n'] }],
+    constants: [{ name: 'factor', shape: [1], values: new Float32Array([factor]) }],
+  })
+}
+
+const put = (path: string, content: Uint8Array | string) => Bun.write(join(folder, path), content)
+/** A new one each time: its buffer moves to the worker. */
+const one = (): NamedTensors => new Map([['x', { datatype: 'FP32', shape: [1], data: new Float32Array([1]) }]])
+
+async function start(options: EngineOptions = {}): Promise<Engine> {
+  engine = await createEngine({
+    modelsDirectory: folder,
+    threads: 1,
+    modelControl: 'explicit',
+    warn: () => undefined,
+    ...options,
+  })
+  return engine
+}
+
+async function answer(served: Engine, version = '1'): Promise<unknown> {
+  return (await served.infer('times', version, one())).get('y')?.data[0]
+}
+
+async function failureOf(work: () => unknown): Promise<unknown> {
+  try {
+    return await work()
+  } catch (error) {
+    return error instanceof VestalError ? [error.code, error.detail] : error
+  }
+}
+
+describe('a load', () => {
+  test('takes the new file, and a failed one keeps the old and says why', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    const served = await start()
+    expect(await answer(served)).toBe(2)
+    await put('times/1/model.onnx', timesModel(3))
+    await served.load('times')
+    expect(await answer(served)).toBe(3)
+    await put('times/1/model.onnx', 'broken')
+    expect(await failureOf(() => served.load('times'))).toEqual([
+      'MODEL_LOAD_FAILED',
+      expect.stringMatching(/^failed to load 'times', version 1: .*Protobuf parsing failed/),
+    ])
+    expect(await answer(served)).toBe(3)
+    expect(served.index()).toEqual([{ name: 'times', version: '1', state: 'READY' }])
+  })
+
+  test('finds a model and a version that were not there at the start', async () => {
+    const served = await start()
+    expect(await failureOf(() => served.load('times'))).toEqual([
+      'MODEL_UNKNOWN',
+      "failed to load 'times', failed to poll from model repository: no such model",
+    ])
+    await put('times/1/model.onnx', timesModel(2))
+    await served.load('times')
+    await put('times/2/model.onnx', timesModel(4))
+    await served.load('times', { version: '2' })
+    expect([await answer(served, '1'), await answer(served, '2')]).toEqual([2, 4])
+    expect(await failureOf(() => served.load('times', { version: '3' }))).toEqual([
+      'MODEL_UNKNOWN',
+      expect.stringContaining('no version 3'),
+    ])
+  })
+
+  test('of names that leave the folder is refused', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    const served = await start({ modelsDirectory: join(folder, 'times') })
+    for (const name of ['..', '../times', '', '.', 'a/b', 'x'.repeat(101), '%2e%2e']) {
+      expect(await failureOf(() => served.load(name))).toEqual(['MODEL_UNKNOWN', expect.any(String)])
+    }
+  })
+
+  test('and unload are refused where nobody may change the models', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    const served = await start({ modelControl: 'none' })
+    expect(await failureOf(() => served.load('times'))).toEqual(['MODEL_CONTROL_OFF', expect.any(String)])
+    expect(await failureOf(() => served.unload('times'))).toEqual(['MODEL_CONTROL_OFF', expect.any(String)])
+    expect(await answer(served)).toBe(2)
+  })
+
+  test('and another and an unload of the same model at once come one after the other', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    const served = await start()
+    await Promise.all(Array.from({ length: 16 }, (_, index) => (index % 2 === 0 ? served.load('times') : served.unload('times'))))
+    expect(await failureOf(() => answer(served))).toEqual(['MODEL_UNAVAILABLE', expect.any(String)])
+    await served.load('times')
+    expect(await answer(served)).toBe(2)
+  })
+
+  test('while requests come in fails none of them', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    const served = await start()
+    let isDone = false
+    let answered = 0
+    const load = async () => {
+      while (!isDone) {
+        expect(await answer(served)).toBe(2)
+        answered += 1
+      }
+    }
+    const clients = Array.from({ length: 8 }, load)
+    for (let round = 0; round < 10; round += 1) await served.load('times')
+    isDone = true
+    await Promise.all(clients)
+    expect(answered).toBeGreaterThan(10)
+  })
+})
+
+describe('an unload', () => {
+  test('finishes what is at hand, refuses what is new, and can be taken back', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    const served = await start()
+    const running = answer(served)
+    await served.unload('times')
+    expect(await failureOf(() => answer(served))).toEqual(['MODEL_UNAVAILABLE', expect.any(String)])
+    expect(await running).toBe(2)
+    expect(served.index()).toEqual([{ name: 'times', version: '1', state: expect.stringMatching(/^UN/), reason: 'unloaded' }])
+    await served.load('times')
+    expect(await answer(served)).toBe(2)
+  })
+
+  test('of one version leaves the others', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    await put('times/2/model.onnx', timesModel(4))
+    const served = await start()
+    await served.unload('times', { version: '2' })
+    expect(await answer(served, '1')).toBe(2)
+    expect(await failureOf(() => answer(served, '2'))).toEqual(['MODEL_UNAVAILABLE', expect.any(String)])
+    expect(await failureOf(() => served.unload('times', { version: '7' }))).toEqual(['MODEL_UNKNOWN', expect.any(String)])
+    expect(await failureOf(() => served.unload('other'))).toEqual(['MODEL_UNKNOWN', expect.any(String)])
+  })
+})
+
+describe('a configuration', () => {
+  test('is what clients of Triton read', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    await put('broken/1/model.onnx', 'x')
+    const served = await start()
+    expect(served.configuration('times')).toMatchObject({
+      name: 'times',
+      platform: 'onnxruntime_onnx',
+      max_batch_size: 0,
+      input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [-1] }],
+    })
+    expect(await failureOf(() => served.configuration('broken'))).toEqual(['MODEL_UNAVAILABLE', expect.any(String)])
+    expect(await failureOf(() => served.configuration('times', '2'))).toEqual(['MODEL_UNKNOWN', expect.any(String)])
+  })
+
+  test('of a text in place of a number is the same', async () => {
+    await put('texts/1/model.onnx', identityModel('BYTES'))
+    expect((await start()).configuration('texts')).toMatchObject({ input: [{ data_type: 'TYPE_STRING' }] })
+  })
+})
