@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { signJwt } from '../src/jwt/sign.ts'
+import { CORES } from './harness/cores.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'
 import { figureOf } from './harness/measure.ts'
 import { report, type Section } from './harness/report.ts'
 import { GENERATOR, type LoadResult, putLoad, type Target } from './load/load.ts'
 import { PERMISSION, PREDICT, SECRET } from './servers/plan.ts'
+import { type StartedServer, startServer } from './servers/start.ts'
 
 export interface HttpRounds {
   readonly rounds: number
@@ -45,35 +47,21 @@ const SCENARIOS: readonly {
 ]
 
 /** `bun run bench http`: requests a second, ours and a bare server's, in turns. */
-export async function benchHttp({ rounds, seconds }: HttpRounds): Promise<void> {
+export async function benchHttp({ rounds, seconds }: HttpRounds, isKept: boolean): Promise<void> {
   warnWhereBusy()
-  const machine = `${describeMachine()}; load by ${GENERATOR} on the same machine, ${CONNECTIONS} connections`
-  const servers = await Promise.all((Object.keys(SERVERS) as ServerName[]).map(startServer))
+  const machine = `${describeMachine()}; load by ${GENERATOR} on the same machine, ${CORES}, ${CONNECTIONS} connections`
+  const servers = await Promise.all(
+    (Object.keys(SERVERS) as ServerName[]).map((name) =>
+      startServer(name, [process.execPath, join(import.meta.dir, 'servers', FILES[name])]),
+    ),
+  )
   try {
     const sections: Section[] = []
     for (const scenario of SCENARIOS) sections.push(await measure(scenario, servers, { rounds, seconds }))
-    report(sections, machine)
+    report(sections, { machine, isKept })
   } finally {
-    for (const { child } of servers) child.kill('SIGKILL')
+    for (const server of servers) await server.stop()
   }
-}
-
-interface StartedServer {
-  readonly name: ServerName
-  readonly child: Bun.Subprocess
-  readonly base: string
-}
-
-async function startServer(name: ServerName): Promise<StartedServer> {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'servers', FILES[name])], {
-    stdout: 'pipe',
-    stderr: 'inherit',
-  })
-  for await (const chunk of child.stdout) {
-    const port = Number(new TextDecoder().decode(chunk))
-    if (port > 0) return { name, child, base: `http://127.0.0.1:${port}` }
-  }
-  throw new Error(`the server ${name} did not start`)
 }
 
 async function measure(

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 
-export type BenchAlgorithm = 'HS256' | 'RS256' | 'ES256'
+export type BenchAlgorithm = 'HS256' | 'RS256' | 'ES256' | 'EdDSA'
 
 export interface Keys {
   /** A shared secret as text, or a PEM of the private and of the public key. */
@@ -17,6 +17,8 @@ export interface Contestant {
   /** What it does for its time, in a few words. */
   readonly note: string
   readonly isAsync: boolean
+  /** What it can do of the bench's algorithms; all of them where it does not say. */
+  readonly algorithms?: readonly BenchAlgorithm[]
   readonly create: (algorithm: BenchAlgorithm, keys: Keys) => Verify | Promise<Verify>
 }
 
@@ -25,14 +27,16 @@ export function makeKeys(algorithm: BenchAlgorithm): Keys {
     const secret = 'a secret for benches alone, of a length that HS256 asks for'
     return { signing: secret, verifying: secret }
   }
-  const pair =
-    algorithm === 'RS256'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-      : generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  const pair = makePair(algorithm)
   return {
     signing: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     verifying: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
   }
+}
+
+function makePair(algorithm: Exclude<BenchAlgorithm, 'HS256'>) {
+  if (algorithm === 'RS256') return generateKeyPairSync('rsa', { modulusLength: 2048 })
+  return algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'prime256v1' }) : generateKeyPairSync('ed25519')
 }
 
 /** Tokens that a contestant must refuse before it is timed, by what is wrong with them. */

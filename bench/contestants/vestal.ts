@@ -15,4 +15,9 @@ function withEngine(name: string, engine: EngineName, note: string): Contestant 
 }
 
 export const vestal = withEngine('vestal', 'auto', 'strict parser, claims checked; no cache')
-export const vestalBoring = withEngine('vestal, node:crypto', 'boring', 'the same with the engine "boring"')
+export const vestalBoring = withEngine('vestal, boring', 'boring', "the same with Bun's own node:crypto")
+export const vestalWasm = withEngine('vestal, wasm', 'wasm', 'the same with our RustCrypto module')
+export const vestalNative: Contestant = {
+  ...withEngine('vestal, native', 'native', 'the same with @node-rs/jsonwebtoken'),
+  algorithms: ['HS256'],
+}

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Asked } from './asked.ts'
 import type { Figure } from './measure.ts'
 
 /** One bar of a chart, one line of a table. */
@@ -21,6 +22,12 @@ export interface Section {
   readonly rows: readonly Row[]
 }
 
+/** What a report is of, and whether it is worth keeping: a quick run's is not. */
+export interface Occasion {
+  readonly machine: string
+  readonly isKept: boolean
+}
+
 const PAGE = join(import.meta.dir, '../../docs/benchmarks.md')
 const HEAD = `# Benchmarks
 
@@ -30,16 +37,52 @@ the figures.
 `
 
 /** Prints sections as tables, and puts them with their charts into docs/benchmarks.md. */
-export function report(sections: readonly Section[], machine: string): void {
+export function report(sections: readonly Section[], occasion: Occasion): void {
   for (const section of sections) {
-    const text = `${markdown(section)}\n\n![${section.title}](benchmarks/${section.id}.svg)\n\n${machine}; ${new Date().toISOString().slice(0, 10)}.`
     console.log(`\n${markdown(section)}`)
-    replaceSection(section.id, text)
+    if (!occasion.isKept) continue
+    keep(section.id, `${markdown(section)}\n\n![${section.title}](benchmarks/${section.id}.svg)`, occasion)
     const chart = join(dirname(PAGE), 'benchmarks', `${section.id}.svg`)
     mkdirSync(dirname(chart), { recursive: true })
     writeFileSync(chart, svg(section))
   }
-  console.log(`\n${machine}`)
+  console.log(`\n${occasion.machine}`)
+}
+
+/** Prints what was asked for beside what was measured, and puts it into docs/benchmarks.md. */
+export function reportAsked(rows: readonly Asked[], occasion: Occasion): void {
+  const answer = { true: 'yes', false: '**no**', undefined: 'not measured' }
+  const lines = rows.map(({ what, atLeast, measured, isMet }) => `| ${what} | ${atLeast} | ${measured} | ${answer[`${isMet}`]} |`)
+  const table = `## What the token bench is asked to show\n\n| what | asked | measured | met |\n|---|---|---|---|\n${lines.join('\n')}`
+  console.log(`\n${table}`)
+  keep('verify-asked', table, occasion)
+}
+
+/** Prints a table of figures that are no contest, and puts it into docs/benchmarks.md. */
+export function reportTable(
+  {
+    id,
+    title,
+    text,
+    head,
+    rows,
+  }: {
+    readonly id: string
+    readonly title: string
+    readonly text: string
+    readonly head: readonly string[]
+    readonly rows: readonly (readonly string[])[]
+  },
+  occasion: Occasion,
+): void {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const table = `## ${title}\n\n${text}\n\n${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}`
+  console.log(`\n${table}`)
+  keep(id, table, occasion)
+}
+
+function keep(id: string, text: string, { machine, isKept }: Occasion): void {
+  if (isKept) replaceSection(id, `${text}\n\n${machine}; ${new Date().toISOString().slice(0, 10)}.`)
 }
 
 function markdown({ title, text, unit, base, rows, isLessBetter }: Section): string {

@@ -1,0 +1,198 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { signJwt } from '../../src/jwt/sign.ts'
+import { badTokens } from '../contestants/contestant.ts'
+import { type Asked, atLeast } from '../harness/asked.ts'
+import { figureOf } from '../harness/measure.ts'
+import type { Section } from '../harness/report.ts'
+import { type LoadResult, putLoad, type Target } from '../load/load.ts'
+import { PERMISSION, SECRET } from '../servers/plan.ts'
+import { type StartedServer, startServer } from '../servers/start.ts'
+import { QUICK_SERVERS, TOKEN_SERVERS, type TokenServer } from '../token-servers/contestants.ts'
+
+export interface ServedRounds {
+  readonly rounds: number
+  readonly seconds: number
+  /** Leaves out what has to be built or is there twice. */
+  readonly isQuick: boolean
+}
+
+const CONNECTIONS = 64
+const FRESH_TOKENS = 60_000
+const PATH = '/private/info/'
+const UNPROTECTED = 'vestal, unprotected'
+
+const tokenWith = (more: object, lifetimeSeconds = 3600) =>
+  signJwt({ sub: 'bench', data: { permissions: [PERMISSION, 'model:iris:predict'] }, ...more }, SECRET, { lifetimeSeconds })
+
+/** A protected route under load: the same token each time, and a new one each time. */
+export async function servedSections({ isQuick, ...rounds }: ServedRounds): Promise<{ sections: Section[]; asked: Asked[] }> {
+  const servers: Running[] = []
+  const folder = mkdtempSync(join(tmpdir(), 'vestal-bench-'))
+  try {
+    for (const server of isQuick ? QUICK_SERVERS : TOKEN_SERVERS) {
+      const command = await server.command()
+      if (command === undefined) continue
+      const started = await startServer(server.name, command)
+      servers.push({ server, started, position: 0 })
+      await checkServer(started)
+    }
+    const file = join(folder, 'tokens')
+    writeFileSync(file, Array.from({ length: FRESH_TOKENS }, (_, index) => tokenWith({ jti: `token-${index}` })).join('\n'))
+    const cached = await measureCached(servers, rounds)
+    const fresh = await measureFresh(servers, { ...rounds, file })
+    return { sections: [cached.section, fresh.section], asked: [...cached.asked, ...fresh.asked] }
+  } finally {
+    for (const { started } of servers) await started.stop()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+interface Running {
+  readonly server: TokenServer
+  readonly started: StartedServer
+  /** How many of the fresh tokens it has seen. */
+  position: number
+}
+
+/** Proves that a server checks tokens: a good one gets the answer, bad ones and none get a refusal. */
+async function checkServer({ name, base }: StartedServer): Promise<void> {
+  const ask = (token?: string) => fetch(base + PATH, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } })
+  const good = tokenWith({})
+  for (let time = 0; time < 2; time += 1) {
+    const answer = await ask(good)
+    const text = await answer.text()
+    if (answer.status !== 200 || !text.includes('"public":false')) throw new Error(`${name} refuses a good token`)
+  }
+  const past = Math.floor(Date.now() / 1000) - 3600
+  const bad = {
+    ...badTokens(good, tokenWith({ sub: 'other' }), tokenWith({ iat: past, exp: past + 60 }, 60)),
+    'no permission': tokenWith({ data: { permissions: ['other'] } }),
+    'no token': undefined,
+  }
+  for (const [fault, token] of Object.entries(bad)) {
+    const { status } = await ask(token)
+    if (status !== 401 && status !== 403) throw new Error(`${name} answers ${status} to a request with ${fault}`)
+  }
+}
+
+type Timing = Pick<ServedRounds, 'rounds' | 'seconds'>
+
+async function measureCached(servers: readonly Running[], timing: Timing) {
+  const headers = { authorization: `Bearer ${tokenWith({})}` }
+  const runs = servers.flatMap((running) => {
+    const target = (path: string): Target => ({ url: running.started.base + path, method: 'GET', headers })
+    const own = { name: running.server.name, note: running.server.note, kind: running.server.kind, ask: () => target(PATH) }
+    if (running.server.kind !== 'ours') return [own]
+    return [
+      own,
+      {
+        ...own,
+        name: UNPROTECTED,
+        note: 'the same headers, a route for everybody',
+        kind: 'open' as const,
+        ask: () => target('/public/info/'),
+      },
+    ]
+  })
+  const results = await inTurns(runs, timing)
+  const rate = rates(results)
+  const section = sectionOf('verify-served-cached', 'One token for each request', runs, results)
+  const ours = rate('vestal')
+  const of = (names: readonly string[]) => bestOf(names, rate)
+  const best = of(namesOf(runs, 'javascript'))
+  return {
+    section: {
+      ...section,
+      text: `\`GET ${PATH}\`, ${CONNECTIONS} connections, ${spent(timing)}. Each server first had to refuse eight requests.`,
+    },
+    asked: [
+      atLeast('protected route, cached token', 0.95, { ratio: ours / rate(UNPROTECTED), of: 'our unprotected route' }),
+      atLeast('protected route, cached token', 0.95, { ratio: ours / rate('bare Bun.serve'), of: 'bare Bun.serve' }),
+      atLeast('protected route, cached token', 3, { ratio: ours / best.rate, of: `the best JavaScript peer (${best.name})` }),
+      atLeast('protected route, cached token', 1, { ratio: ours / rate('axum'), of: 'axum' }),
+      atLeast('protected route, cached token', 2, { ratio: ours / rate('go'), of: 'Go' }),
+    ],
+  }
+}
+
+async function measureFresh(servers: readonly Running[], { file, ...timing }: Timing & { readonly file: string }) {
+  const runs = servers.map((running) => ({
+    name: running.server.name,
+    note: running.server.note,
+    kind: running.server.kind,
+    ask: (): Target => {
+      const tokens = { kind: 'list' as const, file, first: running.position % FRESH_TOKENS }
+      return { url: running.started.base + PATH, method: 'GET', headers: {}, tokens }
+    },
+    // The next run goes on where this one stopped, so that no token comes again before all the others did.
+    told: ({ requests }: LoadResult) => (running.position += requests + CONNECTIONS),
+  }))
+  const results = await inTurns(runs, timing)
+  const rate = rates(results)
+  const section = sectionOf('verify-served-fresh', 'Another token for each request', runs, results)
+  const best = bestOf(namesOf(runs, 'javascript'), rate)
+  const ours = rate('vestal')
+  return {
+    section: {
+      ...section,
+      text: `${FRESH_TOKENS} different HS256 tokens in turn, more than any cache here holds; ${CONNECTIONS} connections, ${spent(timing)}.`,
+    },
+    asked: [
+      atLeast('a new HS256 token each time', 1.5, { ratio: ours / best.rate, of: `the best JavaScript peer (${best.name})` }),
+      atLeast('a new HS256 token each time', 0.7, { ratio: ours / rate('axum'), of: 'axum' }),
+    ],
+  }
+}
+
+interface Run {
+  readonly name: string
+  readonly note: string
+  readonly kind: TokenServer['kind'] | 'open'
+  readonly ask: () => Target
+  readonly told?: (result: LoadResult) => void
+}
+
+async function inTurns(runs: readonly Run[], { rounds, seconds }: Timing): Promise<ReadonlyMap<string, LoadResult[]>> {
+  const results = new Map<string, LoadResult[]>(runs.map(({ name }) => [name, []]))
+  // The first round warms everybody up.
+  for (let round = 0; round <= rounds; round += 1) {
+    for (let offset = 0; offset < runs.length; offset += 1) {
+      const run = runs[(round + offset) % runs.length] as Run
+      const result = await putLoad(run.ask(), { seconds, connections: CONNECTIONS })
+      run.told?.(result)
+      if (result.failures > 0) throw new Error(`${run.name} failed ${result.failures} of ${result.requests} requests`)
+      if (round > 0) results.get(run.name)?.push(result)
+    }
+  }
+  return results
+}
+
+function rates(results: ReadonlyMap<string, readonly LoadResult[]>): (name: string) => number {
+  return (name) => figureOf((results.get(name) ?? []).map(({ requestsPerSecond }) => requestsPerSecond)).median
+}
+
+const namesOf = (runs: readonly Run[], kind: Run['kind']) => runs.filter((run) => run.kind === kind).map(({ name }) => name)
+
+function bestOf(names: readonly string[], rate: (name: string) => number) {
+  const name = [...names].sort((a, b) => rate(b) - rate(a))[0] ?? ''
+  return { name, rate: rate(name) }
+}
+
+const spent = ({ rounds, seconds }: Timing) => `${rounds} rounds of ${seconds} s in turns`
+
+function sectionOf(
+  id: string,
+  title: string,
+  runs: readonly Run[],
+  results: ReadonlyMap<string, LoadResult[]>,
+): Omit<Section, 'text'> {
+  const rows = runs.map(({ name, note }) => {
+    const list = results.get(name) ?? []
+    const at = (key: 'p50Ms' | 'p99Ms') => figureOf(list.map((result) => result[key])).median.toFixed(2)
+    const figure = figureOf(list.map(({ requestsPerSecond }) => requestsPerSecond))
+    return { name, note: `p50 ${at('p50Ms')} ms, p99 ${at('p99Ms')} ms; ${note}`, figure }
+  })
+  return { id, title, unit: 'requests a second', isLessBetter: false, base: 'vestal', rows }
+}
