@@ -234,12 +234,14 @@ function count(answer: Exclude<FromWorker, { kind: 'loaded' }>, { request, taken
   counters.succeeded(totalNs, sentNs - takenNs)
 }
 
-/** Buffers that a tensor has for itself are moved to the worker, not copied; a view of a larger one is copied. */
+/**
+ * The memory of a request's tensors is moved to the worker, not copied. It is the request's alone: a tensor may be a view of its body,
+ * together with others.
+ */
 function buffersOf(inputs: Extract<ToWorker, { kind: 'run' }>['inputs']): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>()
   for (const [, { data }] of inputs) {
-    if (!ArrayBuffer.isView(data) || data.byteLength !== data.buffer.byteLength) continue
-    if (data.buffer instanceof ArrayBuffer) buffers.add(data.buffer)
+    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) buffers.add(data.buffer)
   }
   return [...buffers]
 }

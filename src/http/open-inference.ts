@@ -2,21 +2,20 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { VERSION } from '../core/version.ts'
 import type { Engine, Model } from '../engine/engine.ts'
-import { hasLongIntegers } from '../tensor/datatypes.ts'
-import { parseJson } from '../tensor/exact-json.ts'
-import { decodeInferRequest } from '../tensor/request.ts'
-import { encodeInferResponse } from '../tensor/response.ts'
 import { guard } from './authentication.ts'
-import { readBody } from './body.ts'
-import { jsonResponse, jsonTextResponse } from './json.ts'
+import { jsonResponse } from './json.ts'
 import { findModel, findReadyVersion, findVersion, permissionTo } from './model-access.ts'
 import type { ModelRoutesOptions } from './models.ts'
+import { infer } from './open-inference/infer.ts'
 import { OPEN_INFERENCE_DETAIL } from './openapi/open-inference.ts'
 
 /** What Open Inference Protocol clients take for the name of ONNX Runtime. */
 const PLATFORM = 'onnxruntime_onnx'
 
-/** The Open Inference Protocol, version 2, with JSON tensors: metadata, readiness and inference under `/v2`. */
+/** Extensions of the protocol that are here, by the names that Triton gives them. */
+export const EXTENSIONS: readonly string[] = ['classification', 'schedule_policy', 'binary_tensor_data', 'parameters']
+
+/** The Open Inference Protocol, version 2, with Triton's extensions: metadata, readiness and inference under `/v2`. */
 export function openInference({ engine, authenticator, bodyBytesMax }: ModelRoutesOptions) {
   return new Elysia({ name: 'open-inference' })
     .use(health(engine))
@@ -35,7 +34,7 @@ function descriptions(engine: Engine, authenticator: Authenticator) {
   const read = permissionTo('read', engine)
   return new Elysia()
     .use(guard(authenticator))
-    .get('/v2', () => jsonResponse({ name: 'vestal', version: VERSION, extensions: [] }), {
+    .get('/v2', () => jsonResponse({ name: 'vestal', version: VERSION, extensions: EXTENSIONS }), {
       permissions: [],
       detail: OPEN_INFERENCE_DETAIL.server,
     })
@@ -69,35 +68,16 @@ function inference({ engine, authenticator, bodyBytesMax }: ModelRoutesOptions) 
   const guarded = { permissions: permissionTo('predict', engine), parse: 'none', detail: OPEN_INFERENCE_DETAIL.infer } as const
   return new Elysia()
     .use(guard(authenticator))
-    .post('/v2/models/:name/infer', async ({ params, request }) => infer(engine, params, { request, bodyBytesMax }), guarded)
     .post(
-      '/v2/models/:name/versions/:version/infer',
-      async ({ params, request }) => infer(engine, params, { request, bodyBytesMax }),
+      '/v2/models/:name/infer',
+      async ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, subject: token.payload.sub }),
       guarded,
     )
-}
-
-interface Asked {
-  readonly request: Request
-  readonly bodyBytesMax: number
-}
-
-async function infer(
-  engine: Engine,
-  params: { readonly name: string; readonly version?: string },
-  asked: Asked,
-): Promise<Response> {
-  const model = findModel(engine, params.name)
-  const { version, inputs, outputs: specs } = findReadyVersion(model, params.version)
-  // The body alone says what it is: clients of this protocol send it with no Content-Type, or a wrong one.
-  const body = parseJson(await readBody(asked.request, asked.bodyBytesMax), { exactIntegers: hasLongIntegers(inputs) })
-  const question = decodeInferRequest(body, { model: model.name, inputs, outputs: specs })
-  const outputs = await engine.infer(model.name, version, question.inputs, {
-    signal: asked.request.signal,
-    ...(question.outputs && { outputs: question.outputs }),
-  })
-  const order = question.outputs ?? specs.map(({ name }) => name)
-  return jsonTextResponse(encodeInferResponse({ modelName: model.name, modelVersion: version, id: question.id, outputs, order }))
+    .post(
+      '/v2/models/:name/versions/:version/infer',
+      async ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, subject: token.payload.sub }),
+      guarded,
+    )
 }
 
 /** Model metadata as the protocol gives it: of the version asked for, or of the newest with the list of all that are ready. */

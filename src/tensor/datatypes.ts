@@ -25,6 +25,13 @@ type NumberArray =
   | Float32Array
   | Float64Array
 
+/** A class of typed arrays: new memory, or a view of memory that is there. */
+interface ArrayOf<T> {
+  readonly BYTES_PER_ELEMENT: number
+  new (length: number): T
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): T
+}
+
 interface BooleanFacts {
   readonly kind: 'boolean'
 }
@@ -35,19 +42,19 @@ interface IntegerFacts {
   readonly kind: 'integer'
   readonly min: number
   readonly max: number
-  readonly create: (length: number) => NumberArray
+  readonly array: ArrayOf<NumberArray>
 }
 interface BigIntegerFacts {
   readonly kind: 'big-integer'
   readonly min: bigint
   readonly max: bigint
-  readonly create: (length: number) => BigInt64Array | BigUint64Array
+  readonly array: ArrayOf<BigInt64Array | BigUint64Array>
 }
 interface FloatFacts {
   readonly kind: 'float'
   /** The largest finite value; what is larger becomes infinite when it is stored. */
   readonly max: number
-  readonly create: (length: number) => NumberArray
+  readonly array: ArrayOf<NumberArray>
 }
 
 export type DatatypeFacts = { readonly onnx: string } & (BooleanFacts | TextFacts | IntegerFacts | BigIntegerFacts | FloatFacts)
@@ -55,24 +62,31 @@ export type DatatypeFacts = { readonly onnx: string } & (BooleanFacts | TextFact
 /** What each datatype can hold, and what onnxruntime-node calls it. */
 export const DATATYPES: Readonly<Record<Datatype, DatatypeFacts>> = {
   BOOL: { kind: 'boolean', onnx: 'bool' },
-  UINT8: { kind: 'integer', onnx: 'uint8', min: 0, max: 255, create: (length) => new Uint8Array(length) },
-  UINT16: { kind: 'integer', onnx: 'uint16', min: 0, max: 65_535, create: (length) => new Uint16Array(length) },
-  UINT32: { kind: 'integer', onnx: 'uint32', min: 0, max: 4_294_967_295, create: (length) => new Uint32Array(length) },
-  UINT64: { kind: 'big-integer', onnx: 'uint64', min: 0n, max: 2n ** 64n - 1n, create: (length) => new BigUint64Array(length) },
-  INT8: { kind: 'integer', onnx: 'int8', min: -128, max: 127, create: (length) => new Int8Array(length) },
-  INT16: { kind: 'integer', onnx: 'int16', min: -32_768, max: 32_767, create: (length) => new Int16Array(length) },
-  INT32: { kind: 'integer', onnx: 'int32', min: -2_147_483_648, max: 2_147_483_647, create: (length) => new Int32Array(length) },
+  UINT8: { kind: 'integer', onnx: 'uint8', min: 0, max: 255, array: Uint8Array },
+  UINT16: { kind: 'integer', onnx: 'uint16', min: 0, max: 65_535, array: Uint16Array },
+  UINT32: { kind: 'integer', onnx: 'uint32', min: 0, max: 4_294_967_295, array: Uint32Array },
+  UINT64: { kind: 'big-integer', onnx: 'uint64', min: 0n, max: 2n ** 64n - 1n, array: BigUint64Array },
+  INT8: { kind: 'integer', onnx: 'int8', min: -128, max: 127, array: Int8Array },
+  INT16: { kind: 'integer', onnx: 'int16', min: -32_768, max: 32_767, array: Int16Array },
+  INT32: { kind: 'integer', onnx: 'int32', min: -2_147_483_648, max: 2_147_483_647, array: Int32Array },
   INT64: {
     kind: 'big-integer',
     onnx: 'int64',
     min: -(2n ** 63n),
     max: 2n ** 63n - 1n,
-    create: (length) => new BigInt64Array(length),
+    array: BigInt64Array,
   },
-  FP16: { kind: 'float', onnx: 'float16', max: 65_504, create: (length) => new Float16Array(length) },
-  FP32: { kind: 'float', onnx: 'float32', max: 3.4028234663852886e38, create: (length) => new Float32Array(length) },
-  FP64: { kind: 'float', onnx: 'float64', max: Number.MAX_VALUE, create: (length) => new Float64Array(length) },
+  FP16: { kind: 'float', onnx: 'float16', max: 65_504, array: Float16Array },
+  FP32: { kind: 'float', onnx: 'float32', max: 3.4028234663852886e38, array: Float32Array },
+  FP64: { kind: 'float', onnx: 'float64', max: Number.MAX_VALUE, array: Float64Array },
   BYTES: { kind: 'text', onnx: 'string' },
+}
+
+/** Bytes of an element in binary tensor data; undefined for BYTES, whose elements have lengths of their own. */
+export function elementBytes(datatype: Datatype): number | undefined {
+  const facts = DATATYPES[datatype]
+  if (facts.kind === 'text') return undefined
+  return facts.kind === 'boolean' ? 1 : facts.array.BYTES_PER_ELEMENT
 }
 
 /** True for the names of `DATATYPES`, to the letter. */

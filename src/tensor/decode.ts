@@ -5,6 +5,7 @@ import type { Tensor, TensorData } from './tensor.ts'
 
 /** Characters of a value that a message tells back. */
 const SHOWN_MAX = 60
+const NEEDS_BINARY = ' (NaN and infinities need binary tensor data)'
 
 /** What a tensor is to hold. */
 export interface TensorTarget {
@@ -76,7 +77,7 @@ function createStorage({ name, datatype }: TensorTarget, count: number): Storage
       })
     }
     case 'integer': {
-      const data = facts.create(count)
+      const data = new facts.array(count)
       const { min, max } = facts
       return storage(data, count, (index, element) => {
         if (typeof element !== 'number' || !Number.isInteger(element) || element < min || element > max) {
@@ -86,7 +87,7 @@ function createStorage({ name, datatype }: TensorTarget, count: number): Storage
       })
     }
     case 'big-integer': {
-      const data = facts.create(count)
+      const data = new facts.array(count)
       const { min, max } = facts
       return storage(data, count, (index, element) => {
         const value = Number.isInteger(element) ? BigInt(element as number) : element
@@ -97,15 +98,22 @@ function createStorage({ name, datatype }: TensorTarget, count: number): Storage
       })
     }
     case 'float': {
-      const data = facts.create(count)
+      const data = new facts.array(count)
       const { max } = facts
       return storage(data, count, (index, element) => {
         const value = typeof element === 'bigint' ? Number(element) : element
-        if (typeof value !== 'number' || Math.abs(value) > max) throw refuse(index, element, `a number of ${datatype}`)
+        if (typeof value !== 'number' || Math.abs(value) > max) {
+          throw refuse(index, element, `a number of ${datatype}${isNoNumber(element) ? NEEDS_BINARY : ''}`)
+        }
         data[index] = value
       })
     }
   }
+}
+
+/** True for what JSON writers make of NaN and infinities. */
+function isNoNumber(element: unknown): boolean {
+  return element === null || (typeof element === 'string' && /^[+-]?(?:nan|inf(?:inity)?)$/i.test(element))
 }
 
 function storage(data: TensorData, count: number, set: (index: number, element: unknown) => void): Storage {
@@ -120,7 +128,10 @@ function storage(data: TensorData, count: number, set: (index: number, element: 
 /** A value as messages show it: its JSON, cut short. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing'
-  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value, bigIntAsText) ?? typeof value)
+  const text =
+    typeof value === 'bigint' || value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY
+      ? String(value)
+      : (JSON.stringify(value, bigIntAsText) ?? typeof value)
   return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text
 }
 

@@ -4,6 +4,14 @@ import { VestalError } from '../core/errors.ts'
 /** Objects and arrays inside each other in a request's body; deeper ones are refused. */
 export const JSON_DEPTH_MAX = 100
 
+/** What JSON calls an object. */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+/** True for an object of JSON, which a list is not. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 export interface JsonOptions {
   /** Gives integers beyond 2^53 as bigint, so that 64-bit tensors stay exact; default false: they are rounded. */
   readonly exactIntegers?: boolean
@@ -11,6 +19,8 @@ export interface JsonOptions {
 
 /** Integers with fewer digits than this are exact as numbers. */
 const LONG_INTEGER = /(?<![.\d])\d{16}/
+/** What some writers of JSON make of these floats. */
+const NO_NUMBER = /[[,:]\s*-?(?:NaN|Infinity)\b/
 const INTEGER = /^-?\d+$/
 
 /**
@@ -31,7 +41,8 @@ function parse(text: string, isExact: boolean): unknown {
     return isExact ? JSON.parse(text, exactInteger) : JSON.parse(text)
   } catch {
     // The parser's own text repeats what was sent.
-    throw invalid('The body is not valid JSON')
+    const isNoNumber = NO_NUMBER.test(text)
+    throw invalid(`The body is not valid JSON${isNoNumber ? ': NaN and Infinity are none, and need binary tensor data' : ''}`)
   }
 }
 

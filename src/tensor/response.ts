@@ -1,30 +1,51 @@
-import { invariant } from '../core/invariant.ts'
+import { bytesOfTensor } from './binary.ts'
 import { elementWriter } from './numbers.ts'
 import { elementCount } from './shape.ts'
-import type { NamedTensors } from './tensor.ts'
+import type { Tensor } from './tensor.ts'
+
+/** An output as it is answered. */
+export interface AnsweredOutput {
+  readonly name: string
+  readonly tensor: Tensor
+  /** True when its data goes behind the JSON. */
+  readonly isBinary: boolean
+}
 
 export interface InferAnswer {
   readonly modelName: string
   readonly modelVersion: string
   readonly id: string | undefined
-  readonly outputs: NamedTensors
-  /** Names of the outputs in the order of the answer. */
-  readonly order: readonly string[]
+  /** In the order of the answer. */
+  readonly outputs: readonly AnsweredOutput[]
+}
+
+/** An inference answer in its two parts. */
+export interface EncodedAnswer {
+  readonly json: string
+  /** Binary tensor data, in the order of the outputs; empty when there is none, or nothing in it. */
+  readonly blobs: readonly Uint8Array[]
 }
 
 /**
- * Writes an inference answer (Open Inference Protocol 2, "Inference Response JSON Object"), its data flat and in row-major order.
- * @throws VestalError INFERENCE_FAILED when an output holds NaN or an infinity
+ * Writes an inference answer (Open Inference Protocol 2, "Inference Response JSON Object"), its data flat and in row-major order: in
+ * the JSON, or as binary tensor data.
+ * @throws VestalError INFERENCE_FAILED when an output in JSON holds NaN or an infinity
  */
-export function encodeInferResponse({ modelName, modelVersion, id, outputs, order }: InferAnswer): string {
+export function encodeInferResponse({ modelName, modelVersion, id, outputs }: InferAnswer): EncodedAnswer {
   const head = JSON.stringify({ model_name: modelName, model_version: modelVersion, ...(id !== undefined && { id }) })
-  const tensors = order.map((name) => {
-    const tensor = outputs.get(name)
-    invariant(tensor !== undefined, 'the engine gives every output that was asked for')
-    const write = elementWriter(name, tensor)
-    const elements = Array.from({ length: elementCount(tensor.shape) }, (_, index) => write(index))
+  const blobs: Uint8Array[] = []
+  const tensors = outputs.map(({ name, tensor, isBinary }) => {
     const { datatype, shape } = tensor
-    return `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":[${elements.join(',')}]}`
+    if (!isBinary) return `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":${dataOf(name, tensor)}}`
+    const blob = bytesOfTensor(tensor)
+    if (blob.length > 0) blobs.push(blob)
+    return JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: blob.length } })
   })
-  return `${head.slice(0, -1)},"outputs":[${tensors.join(',')}]}`
+  return { json: `${head.slice(0, -1)},"outputs":[${tensors.join(',')}]}`, blobs }
+}
+
+function dataOf(name: string, tensor: Tensor): string {
+  const write = elementWriter(name, tensor)
+  const elements = Array.from({ length: elementCount(tensor.shape) }, (_, index) => write(index))
+  return `[${elements.join(',')}]`
 }

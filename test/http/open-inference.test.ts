@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { VERSION } from '../../src/core/version.ts'
+import { EXTENSIONS } from '../../src/http/open-inference.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { identityModel, twoOutputModel } from '../support/tiny-models.ts'
@@ -41,7 +42,7 @@ for (const open of DOORS) {
 
   describe(`metadata, ${door.name}`, () => {
     test('of the server', async () => {
-      const body = { name: 'vestal', version: VERSION, extensions: [] }
+      const body = { name: 'vestal', version: VERSION, extensions: EXTENSIONS }
       expect(await get('/v2')).toEqual({ status: 200, body })
       expect(await get('/v2/')).toEqual({ status: 200, body })
     })
@@ -178,7 +179,10 @@ for (const open of DOORS) {
       [{}, '"inputs" must be a list, got nothing'],
       [{ inputs: {} }, '"inputs" must be a list, got {}'],
       [{ inputs: [1] }, 'an element of "inputs" must be an object, got 1'],
-      [{ inputs: [] }, "expected 1 inputs but got 0 inputs for model 'two'. Missing required input(s) ['x']."],
+      [
+        { inputs: [] },
+        "expected 1 inputs but got 0 inputs for model 'two'. Got input(s) [], but missing required input(s) ['x']. Please provide all required input(s).",
+      ],
       [{ id: 7, inputs: [X] }, '"id" must be a text of at most 1024 characters, got 7'],
       [{ inputs: [{ ...X, name: 1 }] }, 'the "name" of an input must be a text, got 1'],
       [{ inputs: [{ ...X, name: 'z' }] }, "unexpected inference input 'z' for model 'two'. Expected input(s) ['x']."],
@@ -212,6 +216,36 @@ for (const open of DOORS) {
       ],
       [{ inputs: [X], outputs: [{ name: 'double' }, { name: 'double' }] }, "output 'double' already exists in request"],
       [{ inputs: [{ ...X, parameters: [] }] }, 'the "parameters" of input \'x\' must be an object, got []'],
+      [
+        { inputs: [X], parameters: { triton_enable: 1 } },
+        'parameter keys starting with \'triton_\' are reserved and should not be specified; the request has "triton_enable"',
+      ],
+      [{ inputs: [X], parameters: { a: [1] } }, 'parameter "a" of the request must be a text, a number, true or false, got [1]'],
+      [{ inputs: [X], parameters: { timeout: -1 } }, "parameter 'timeout' of the request must be an integer from 0 up, got -1"],
+      [
+        { inputs: [X], parameters: { timeout: '5' } },
+        'parameter \'timeout\' of the request must be an integer from 0 up, got "5"',
+      ],
+      [
+        { inputs: [X], parameters: { priority: 1.5 } },
+        "parameter 'priority' of the request must be an integer from 0 up, got 1.5",
+      ],
+      [
+        { inputs: [X], parameters: { binary_data_output: 1 } },
+        "parameter 'binary_data_output' of the request must be true or false, got 1",
+      ],
+      [
+        { inputs: [X], outputs: [{ name: 'double', parameters: { binary_data: 'yes' } }] },
+        "parameter 'binary_data' of output 'double' must be true or false, got \"yes\"",
+      ],
+      [
+        { inputs: [X], outputs: [{ name: 'double', parameters: { classification: -1 } }] },
+        "parameter 'classification' of output 'double' must be an integer from 0 up, got -1",
+      ],
+      [
+        { inputs: [X], parameters: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`p${index}`, 1])) },
+        'the "parameters" of the request must be at most 64',
+      ],
     ]
     for (const [body, error] of cases) {
       test(`is told what: ${error.slice(0, 80)}`, async () => {
@@ -221,18 +255,19 @@ for (const open of DOORS) {
 
     test('asks for what this version does not do, and is told so with 501', async () => {
       const asked = [
-        { inputs: [{ ...X, parameters: { binary_data_size: 8 } }] },
-        { inputs: [{ ...X, parameters: { shared_memory_region: 'r' } }] },
-        { inputs: [X], outputs: [{ name: 'double', parameters: { binary_data: true } }] },
-        { inputs: [X], outputs: [{ name: 'double', parameters: { classification: 1 } }] },
-        { inputs: [X], parameters: { binary_data_output: true } },
+        { inputs: [{ ...X, parameters: { shared_memory_region: 'r', shared_memory_byte_size: 8 } }] },
+        { inputs: [X], outputs: [{ name: 'double', parameters: { shared_memory_region: 'r' } }] },
+        { inputs: [X], parameters: { sequence_id: 7, sequence_start: true } },
+        { inputs: [X], parameters: { sequence_id: 'a' } },
+        { inputs: [X], parameters: { sequence_end: true } },
       ]
       for (const body of asked) {
         const { status, body: answer } = await infer('two', body)
         expect(status).toBe(501)
         expect((answer as { error: string }).error).toContain('not supported')
       }
-      expect((await infer('two', { inputs: [X], parameters: { binary_data_output: false } })).status).toBe(200)
+      const harmless = { sequence_id: 0, sequence_start: false, sequence_end: false, priority: 0, timeout: 0 }
+      expect((await infer('two', { inputs: [X], parameters: harmless })).status).toBe(200)
     })
 
     test('is answered with exactly application/json, which clients compare', async () => {

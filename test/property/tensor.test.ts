@@ -19,19 +19,19 @@ function drawData(random: Random, datatype: Datatype, count: number): TensorData
     case 'boolean':
       return new Uint8Array(count).map(() => below(random, 2))
     case 'integer': {
-      const data = facts.create(count)
+      const data = new facts.array(count)
       for (let index = 0; index < count; index += 1) data[index] = facts.min + below(random, facts.max - facts.min + 1)
       return data
     }
     case 'big-integer': {
-      const data = facts.create(count)
+      const data = new facts.array(count)
       const range = facts.max - facts.min
       for (let index = 0; index < count; index += 1)
         data[index] = facts.min + (BigInt(below(random, 2 ** 53)) * range) / 2n ** 53n
       return data
     }
     case 'float': {
-      const data = facts.create(count)
+      const data = new facts.array(count)
       for (let index = 0; index < count; index += 1) data[index] = (random() - 0.5) * 10 ** (below(random, 8) - 4)
       return data
     }
@@ -50,11 +50,31 @@ test('a tensor comes back from its JSON as it was', () => {
     const shape = Array.from({ length: below(random, 4) }, () => below(random, 4))
     const tensor: Tensor = { datatype, shape, data: drawData(random, datatype, elementCount(shape)) }
     const spec = { name: 'x', datatype, shape: shape.map((dimension) => (random() < 0.5 ? -1 : dimension)) }
-    const outputs = new Map([['x', tensor]])
-    const json = encodeInferResponse({ modelName: 'm', modelVersion: '1', id: undefined, outputs, order: ['x'] })
+    const outputs = [{ name: 'x', tensor, isBinary: false }]
+    const { json } = encodeInferResponse({ modelName: 'm', modelVersion: '1', id: undefined, outputs })
     const { outputs: written } = parseJson(Buffer.from(json), { exactIntegers: true }) as { outputs: unknown }
     const { inputs } = decodeInferRequest({ inputs: written }, { model: 'm', inputs: [spec], outputs: [] })
     expect([inputs.get('x'), random.seed]).toEqual([tensor, random.seed])
+  }
+})
+
+test('tensors come back from JSON and binary data, mixed, as they were', () => {
+  const random = seeded('binary')
+  for (let round = 0; round < 400; round += 1) {
+    const tensors = Array.from({ length: 1 + below(random, 4) }, (_, index) => {
+      const datatype = NAMES[below(random, NAMES.length)] ?? 'FP32'
+      const shape = Array.from({ length: below(random, 3) }, () => below(random, 4))
+      const tensor: Tensor = { datatype, shape, data: drawData(random, datatype, elementCount(shape)) }
+      return { name: `x${index}`, tensor, isBinary: random() < 0.7 }
+    })
+    const answer = encodeInferResponse({ modelName: 'm', modelVersion: '1', id: 'a'.repeat(below(random, 9)), outputs: tensors })
+    // Blobs begin at every distance from a multiple of eight.
+    const body = new Uint8Array(Buffer.concat([Buffer.from(answer.json), ...answer.blobs]))
+    const { outputs: written } = parseJson(Buffer.from(answer.json), { exactIntegers: true }) as { outputs: unknown }
+    const inputs = tensors.map(({ name, tensor: { datatype, shape } }) => ({ name, datatype, shape }))
+    const rest = body.subarray(Buffer.byteLength(answer.json))
+    const read = decodeInferRequest({ inputs: written }, { model: 'm', inputs, outputs: [] }, rest).inputs
+    expect([[...read], random.seed]).toEqual([tensors.map(({ name, tensor }) => [name, tensor]), random.seed])
   }
 })
 

@@ -1,0 +1,45 @@
+import { VestalError } from '../../core/errors.ts'
+import { readBody } from '../body.ts'
+import { contentCoding, decode } from '../encodings.ts'
+
+/** Says how long the JSON of a body is that has binary tensor data behind it. */
+export const HEADER_LENGTH = 'inference-header-content-length'
+const INT32_MAX = 2 ** 31 - 1
+
+/** The body of an inference request, whole and without its coding. */
+export interface InferBody {
+  /** Memory of this request alone. */
+  readonly bytes: Uint8Array
+  /** Length of the JSON that begins it; 0 for a raw request, which has none. */
+  readonly jsonLength: number
+  readonly isRaw: boolean
+}
+
+/**
+ * Reads the body of an inference request. What it says of itself is checked before it is read. Its media type is not looked at: clients
+ * of this protocol send none, or a wrong one.
+ * @throws VestalError BODY_TOO_LARGE, BODY_INVALID; UNSUPPORTED for an unknown content coding
+ */
+export async function readInferBody(request: Request, bytesMax: number): Promise<InferBody> {
+  const coding = contentCoding(request)
+  const jsonLength = headerLength(request)
+  const received = await readBody(request, bytesMax)
+  const bytes = coding === undefined ? received : await decode(received, coding, bytesMax)
+  if (jsonLength === undefined) return { bytes, jsonLength: bytes.length, isRaw: false }
+  if (jsonLength > bytes.length) {
+    throw invalid(`inference header size should be in range (0, ${bytes.length}), got: ${jsonLength}`)
+  }
+  return { bytes, jsonLength, isRaw: jsonLength === 0 }
+}
+
+function headerLength(request: Request): number | undefined {
+  const header = request.headers.get(HEADER_LENGTH)
+  if (header === null) return undefined
+  const length = /^\d{1,10}$/.test(header) ? Number(header) : Number.NaN
+  if (length <= INT32_MAX) return length
+  throw invalid(`Unable to parse Inference-Header-Content-Length, got: ${header.replaceAll(/[^\w.+-]/g, '?').slice(0, 40)}`)
+}
+
+function invalid(detail: string): VestalError {
+  return new VestalError('BODY_INVALID', { detail })
+}

@@ -1,0 +1,98 @@
+import { invariant } from '../../core/invariant.ts'
+import type { Engine, Model, ModelVersion } from '../../engine/engine.ts'
+import { classify } from '../../tensor/classification.ts'
+import { hasLongIntegers } from '../../tensor/datatypes.ts'
+import { parseJson } from '../../tensor/exact-json.ts'
+import { decodeRawRequest } from '../../tensor/raw-request.ts'
+import { decodeInferRequest, type InferRequest } from '../../tensor/request.ts'
+import type { RequestedOutput } from '../../tensor/request-outputs.ts'
+import { type AnsweredOutput, type EncodedAnswer, encodeInferResponse } from '../../tensor/response.ts'
+import type { NamedTensors } from '../../tensor/tensor.ts'
+import { deadlineOf } from '../deadline.ts'
+import { encode, preferredCoding } from '../encodings.ts'
+import { jsonTextResponse } from '../json.ts'
+import { findModel, findReadyVersion } from '../model-access.ts'
+import { HEADER_LENGTH, type InferBody, readInferBody } from './infer-body.ts'
+
+export interface AskedModel {
+  readonly name: string
+  readonly version?: string
+}
+
+export interface AskedBy {
+  readonly request: Request
+  readonly bodyBytesMax: number
+  /** Who asks, as the token says. */
+  readonly subject: string | undefined
+}
+
+/**
+ * Answers an inference request (Open Inference Protocol 2) with its extensions for binary tensor data, classification and parameters.
+ * @throws VestalError for everything that the client can do wrong
+ */
+export async function infer(engine: Engine, asked: AskedModel, { request, bodyBytesMax, subject }: AskedBy): Promise<Response> {
+  const model = findModel(engine, asked.name)
+  const version = findReadyVersion(model, asked.version)
+  const deadline = deadlineOf(request)
+  const question = decodeQuestion(await readInferBody(request, bodyBytesMax), model, version)
+  const { priority, timeoutMs } = question.parameters
+  const results = await engine.infer(model.name, version.version, question.inputs, {
+    signal: request.signal,
+    outputs: question.outputs.map(({ name }) => name),
+    ...(subject !== undefined && { subject }),
+    ...(priority !== undefined && { priority }),
+    ...deadline(timeoutMs),
+  })
+  const outputs = question.outputs.map((output) => answered(output, { results, model, version }))
+  const { id } = question
+  return respond(encodeInferResponse({ modelName: model.name, modelVersion: version.version, id, outputs }), request)
+}
+
+function decodeQuestion(body: InferBody, model: Model, { inputs, outputs }: ModelVersion): InferRequest {
+  const target = { model: model.name, inputs, outputs }
+  const { bytes, jsonLength } = body
+  if (body.isRaw) return decodeRawRequest(bytes, target)
+  const json = parseJson(bytes.subarray(0, jsonLength), { exactIntegers: hasLongIntegers(inputs) })
+  return decodeInferRequest(json, target, bytes.subarray(jsonLength))
+}
+
+interface Computed {
+  readonly results: NamedTensors
+  readonly model: Model
+  readonly version: ModelVersion
+}
+
+function answered({ name, isBinary, classCount }: RequestedOutput, { results, model, version }: Computed): AnsweredOutput {
+  const tensor = results.get(name)
+  invariant(tensor !== undefined, 'the engine gives every output that was asked for')
+  if (classCount === undefined) return { name, tensor, isBinary }
+  const labels = model.labels.get(name)
+  const hasRows = version.outputs.find((spec) => spec.name === name)?.shape[0] === -1
+  return { name, tensor: classify(name, tensor, { count: classCount, hasRows, ...(labels && { labels }) }), isBinary }
+}
+
+async function respond({ json, blobs }: EncodedAnswer, request: Request): Promise<Response> {
+  const coding = preferredCoding(request.headers.get('accept-encoding'))
+  if (blobs.length === 0 && coding === undefined) return jsonTextResponse(json)
+  const { bytes, jsonLength } = joined(json, blobs)
+  const headers: Record<string, string> =
+    blobs.length === 0
+      ? { 'content-type': 'application/json' }
+      : { 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(jsonLength) }
+  if (coding === undefined) return new Response(bytes, { headers })
+  const encoded = await encode(bytes, coding)
+  return new Response(encoded, { headers: { ...headers, 'content-encoding': coding, vary: 'accept-encoding' } })
+}
+
+/** The two parts of an answer in one piece, each copied once. */
+function joined(json: string, blobs: readonly Uint8Array[]) {
+  const jsonLength = Buffer.byteLength(json)
+  const bytes = Buffer.allocUnsafe(blobs.reduce((sum, { length }) => sum + length, jsonLength))
+  bytes.write(json, 0, 'utf8')
+  let position = jsonLength
+  for (const blob of blobs) {
+    bytes.set(blob, position)
+    position += blob.length
+  }
+  return { bytes, jsonLength }
+}

@@ -1,0 +1,141 @@
+import { isUtf8 } from 'node:buffer'
+import { DATATYPES, elementBytes } from './datatypes.ts'
+import { inputInvalid, type TensorTarget } from './decode.ts'
+import { describeShape, ELEMENTS_MAX, elementCount } from './shape.ts'
+import type { Tensor } from './tensor.ts'
+
+/** Bytes of the length that stands before each element of BYTES. */
+const LENGTH_BYTES = 4
+
+/**
+ * The binary tensor data of a request: the blobs behind its JSON, one after the other. The memory is the request's own, and what is
+ * taken is a view of it where it lies on a multiple of the element's size.
+ */
+export class Blobs {
+  readonly #bytes: Uint8Array
+  readonly #model: string
+  #position = 0
+
+  constructor(bytes: Uint8Array, model: string) {
+    this.#bytes = bytes
+    this.#model = model
+  }
+
+  /**
+   * Takes the next blob as a tensor.
+   * @throws VestalError INPUT_INVALID when there are not that many bytes, or they are not what the shape needs
+   */
+  take(target: TensorTarget, size: number): Tensor {
+    const { name, datatype, shape } = target
+    const count = elementCount(shape)
+    if (count > ELEMENTS_MAX)
+      throw inputInvalid(`input '${name}': shape ${describeShape(shape)} has more than ${ELEMENTS_MAX} elements`)
+    const each = elementBytes(datatype)
+    if (each !== undefined && size !== count * each) {
+      throw inputInvalid(
+        `input byte size mismatch for input '${name}' for model '${this.#model}'. Expected ${count * each}, got ${size}`,
+      )
+    }
+    const start = this.#position
+    const lacking = start + size - this.#bytes.length
+    if (lacking > 0) {
+      throw inputInvalid(`unexpected size for input '${name}', expecting ${lacking} additional bytes for model '${this.#model}'`)
+    }
+    this.#position += size
+    const blob = this.#bytes.subarray(start, start + size)
+    if (each === undefined) return { datatype, shape, data: textsOf(blob, { name, count }) }
+    return viewOf(align(blob, each, start === 0), target)
+  }
+
+  /**
+   * Says that no more is taken.
+   * @throws VestalError INPUT_INVALID when bytes are left
+   */
+  end(): void {
+    if (this.#position < this.#bytes.length) throw inputInvalid(`unexpected additional input data for model '${this.#model}'`)
+  }
+}
+
+/**
+ * A typed array must begin at a multiple of its element's size. The first blob can be moved a few bytes down, over the end of the
+ * JSON that was read already: no new memory. Another one would overwrite its neighbour, and is copied.
+ */
+function align(blob: Uint8Array, size: number, isFirst: boolean): Uint8Array {
+  const excess = blob.byteOffset % size
+  if (excess === 0) return blob
+  if (!isFirst || blob.byteOffset < excess) return blob.slice()
+  const moved = new Uint8Array(blob.buffer, blob.byteOffset - excess, blob.length)
+  moved.set(blob)
+  return moved
+}
+
+function viewOf({ buffer, byteOffset, length }: Uint8Array, { name, datatype, shape }: TensorTarget): Tensor {
+  const facts = DATATYPES[datatype]
+  if (facts.kind === 'text' || facts.kind === 'boolean') {
+    const data = new Uint8Array(buffer, byteOffset, length)
+    const wrong = data.findIndex((byte) => byte > 1)
+    if (wrong !== -1) throw inputInvalid(`input '${name}': element ${wrong} of BOOL must be a byte of 0 or 1, got ${data[wrong]}`)
+    return { datatype, shape, data }
+  }
+  return { datatype, shape, data: new facts.array(buffer, byteOffset, length / facts.array.BYTES_PER_ELEMENT) }
+}
+
+interface TextsOptions {
+  readonly name: string
+  /** Elements that the shape needs. */
+  readonly count: number
+}
+
+/** BYTES as texts: each element has its length in front, as a little-endian integer of 32 bits, and is UTF-8. */
+function textsOf(blob: Uint8Array, { name, count }: TextsOptions): readonly string[] {
+  const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength)
+  const texts: string[] = []
+  let position = 0
+  while (position < blob.length) {
+    if (texts.length === count) throw inputInvalid(`unexpected number of string elements for input '${name}', expecting ${count}`)
+    const begin = position + LENGTH_BYTES
+    if (begin > blob.length) {
+      const left = blob.length - position
+      throw inputInvalid(`incomplete string length for input '${name}': ${LENGTH_BYTES} bytes are needed, ${left} are left`)
+    }
+    const length = view.getUint32(position, true)
+    if (begin + length > blob.length) {
+      throw inputInvalid(
+        `incomplete string data for input '${name}', expecting string of length ${length} but only ${blob.length - begin} bytes available`,
+      )
+    }
+    texts.push(textOf(blob.subarray(begin, begin + length), { name, index: texts.length }))
+    position = begin + length
+  }
+  if (texts.length !== count) {
+    throw inputInvalid(`unexpected number of string elements ${texts.length} for input '${name}', expecting ${count}`)
+  }
+  return texts
+}
+
+/** One element of BYTES as the text that it must be for ONNX Runtime. */
+export function textOf(bytes: Uint8Array, { name, index }: { readonly name: string; readonly index: number }): string {
+  if (!isUtf8(bytes)) throw inputInvalid(`input '${name}': element ${index} of BYTES must be UTF-8`)
+  // onnxruntime-node hands texts over as C does, where this character ends one: the rest would be lost.
+  if (bytes.includes(0)) throw inputInvalid(`input '${name}': element ${index} must be a text without the character U+0000`)
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+}
+
+/** A tensor as binary tensor data: little-endian and row-major, a view of the tensor's own memory unless it holds texts. */
+export function bytesOfTensor({ datatype, data }: Tensor): Uint8Array {
+  if (datatype === 'BYTES') return bytesOfTexts(data as readonly string[])
+  // The cast: all but BYTES is in a typed array.
+  const { buffer, byteOffset, byteLength } = data as Uint8Array
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+function bytesOfTexts(texts: readonly string[]): Uint8Array {
+  const lengths = texts.map((text) => Buffer.byteLength(text))
+  const bytes = Buffer.alloc(lengths.reduce((sum, length) => sum + LENGTH_BYTES + length, 0))
+  let position = 0
+  for (const [index, text] of texts.entries()) {
+    position = bytes.writeUInt32LE(lengths[index] ?? 0, position)
+    position += bytes.write(text, position, 'utf8')
+  }
+  return bytes
+}

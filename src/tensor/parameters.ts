@@ -1,0 +1,85 @@
+import { VestalError } from '../core/errors.ts'
+import { inputInvalid, show } from './decode.ts'
+
+/** Parameters of a request, an input or an output, by name. */
+export type Parameters = Readonly<Record<string, string | number | boolean>>
+
+/** Parameters in one object. */
+const PARAMETERS_MAX = 64
+
+/**
+ * Reads a `parameters` object. What no reader below asks for is a custom parameter: an ONNX model has no place for one, so it is ignored.
+ * @throws VestalError INPUT_INVALID; UNSUPPORTED for shared memory
+ */
+export function readParameters(parameters: unknown, where: string): Parameters {
+  if (parameters === undefined) return {}
+  if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) {
+    throw inputInvalid(`the "parameters" of ${where} must be an object, got ${show(parameters)}`)
+  }
+  const entries = Object.entries(parameters)
+  if (entries.length > PARAMETERS_MAX) throw inputInvalid(`the "parameters" of ${where} must be at most ${PARAMETERS_MAX}`)
+  for (const [name, value] of entries) {
+    if (!['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
+      throw inputInvalid(`parameter ${show(name)} of ${where} must be a text, a number, true or false, got ${show(value)}`)
+    }
+    if (name.startsWith('triton_')) {
+      throw inputInvalid(
+        `parameter keys starting with 'triton_' are reserved and should not be specified; ${where} has ${show(name)}`,
+      )
+    }
+    if (name.startsWith('shared_memory_')) throw unsupported(`shared memory, asked for by ${where}, is not supported`)
+  }
+  // The cast: every value was looked at just now, and a bigint is refused by whoever reads it as a number.
+  return parameters as Parameters
+}
+
+/** What the parameters of a request say of how it is computed. */
+export interface RequestParameters {
+  /** How long the request may wait and run, in milliseconds; absent when it may take its time. */
+  readonly timeoutMs?: number
+  /** 1 is the most urgent; absent for the model's default. */
+  readonly priority?: number
+  /** True when outputs that do not say so themselves come as binary data. */
+  readonly isBinaryOutput: boolean
+}
+
+/**
+ * Reads what a request's own parameters ask for: `timeout` in microseconds, `priority`, `binary_data_output`.
+ * @throws VestalError INPUT_INVALID; UNSUPPORTED for sequences
+ */
+export function readRequestParameters(parameters: unknown): RequestParameters {
+  const where = 'the request'
+  const values = readParameters(parameters, where)
+  const { sequence_id: sequence, sequence_start: start, sequence_end: end } = values
+  const hasSequence = (sequence !== undefined && sequence !== 0 && sequence !== '') || start === true || end === true
+  if (hasSequence) throw unsupported(`sequences, asked for by ${where}, are not supported: no model here keeps a state`)
+  const timeout = readCount(values, 'timeout', where)
+  const priority = readCount(values, 'priority', where)
+  return {
+    isBinaryOutput: readFlag(values, 'binary_data_output', where) ?? false,
+    ...(timeout !== 0 && { timeoutMs: timeout / 1000 }),
+    ...(priority !== 0 && { priority }),
+  }
+}
+
+/** The integer from 0 up that a parameter holds; 0 where it is absent. */
+export function readCount(parameters: Parameters, name: string, where: string): number {
+  const value = Object.hasOwn(parameters, name) ? parameters[name] : 0
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+    throw inputInvalid(`parameter '${name}' of ${where} must be an integer from 0 up, got ${show(value)}`)
+  }
+  return value
+}
+
+/** The true or false that a parameter holds; undefined where it is absent. */
+export function readFlag(parameters: Parameters, name: string, where: string): boolean | undefined {
+  const value = Object.hasOwn(parameters, name) ? parameters[name] : undefined
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw inputInvalid(`parameter '${name}' of ${where} must be true or false, got ${show(value)}`)
+  }
+  return value
+}
+
+function unsupported(detail: string): VestalError {
+  return new VestalError('UNSUPPORTED', { detail })
+}

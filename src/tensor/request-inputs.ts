@@ -1,0 +1,76 @@
+import type { Blobs } from './binary.ts'
+import { isDatatype } from './datatypes.ts'
+import { inputInvalid, show, tensorFromJson } from './decode.ts'
+import { isObject, type JsonObject } from './exact-json.ts'
+import { readCount, readParameters } from './parameters.ts'
+import { describeShape, matchesShape, RANK_MAX } from './shape.ts'
+import { type InferTarget, namesOf, quote } from './target.ts'
+import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
+
+/**
+ * Reads the `inputs` of an inference request: each with its data in JSON, or in the next blob of the binary data.
+ * @throws VestalError INPUT_INVALID, naming the input, what was expected and what came; UNSUPPORTED for shared memory
+ */
+export function decodeInputs(inputs: unknown, target: InferTarget, blobs: Blobs): NamedTensors {
+  if (!Array.isArray(inputs)) throw inputInvalid(`"inputs" must be a list, got ${show(inputs)}`)
+  const tensors = new Map<string, Tensor>()
+  for (const input of inputs) {
+    if (!isObject(input)) throw inputInvalid(`an element of "inputs" must be an object, got ${show(input)}`)
+    const { name } = input
+    if (typeof name !== 'string') throw inputInvalid(`the "name" of an input must be a text, got ${show(name)}`)
+    const spec = target.inputs.find((candidate) => candidate.name === name)
+    if (spec === undefined) {
+      throw inputInvalid(
+        `unexpected inference input ${quote(name)} for model '${target.model}'. Expected input(s) ${namesOf(target.inputs.map((spec) => spec.name))}.`,
+      )
+    }
+    if (tensors.has(name)) throw inputInvalid(`input '${name}' already exists in request`)
+    tensors.set(name, readInput(input, spec, { model: target.model, blobs }))
+  }
+  const missing = target.inputs.filter(({ name }) => !tensors.has(name))
+  if (missing.length > 0) {
+    throw inputInvalid(
+      `expected ${target.inputs.length} inputs but got ${tensors.size} inputs for model '${target.model}'. Got input(s) ${namesOf(tensors.keys())}, ` +
+        `but missing required input(s) ${namesOf(missing.map(({ name }) => name))}. Please provide all required input(s).`,
+    )
+  }
+  return tensors
+}
+
+interface Source {
+  readonly model: string
+  readonly blobs: Blobs
+}
+
+function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source): Tensor {
+  const { name } = spec
+  const { datatype, shape, data } = input
+  const where = `input '${name}'`
+  const parameters = readParameters(input.parameters, where)
+  if (!isDatatype(datatype)) throw inputInvalid(`${where}: "datatype" must be one of the protocol, got ${show(datatype)}`)
+  if (datatype !== spec.datatype) {
+    throw inputInvalid(`inference input '${name}' data-type is '${datatype}', but model '${model}' expects '${spec.datatype}'`)
+  }
+  const dimensions = readShape(shape, name)
+  if (!matchesShape(spec.shape, dimensions)) {
+    const expected = describeShape(spec.shape)
+    throw inputInvalid(
+      `unexpected shape for input '${name}' for model '${model}'. Expected ${expected}, got ${describeShape(dimensions)}.`,
+    )
+  }
+  const target = { name, datatype, shape: dimensions }
+  if (parameters.binary_data_size === undefined) return tensorFromJson(target, data)
+  if (data !== undefined) throw inputInvalid(`${where} has both "data" and 'binary_data_size'; it must have one of them`)
+  return blobs.take(target, readCount(parameters, 'binary_data_size', where))
+}
+
+function readShape(shape: unknown, name: string): readonly number[] {
+  const isShape =
+    Array.isArray(shape) &&
+    shape.length <= RANK_MAX &&
+    shape.every((dimension) => Number.isSafeInteger(dimension) && (dimension as number) >= 0)
+  if (!isShape) {
+    throw inputInvalid(`input '${name}': "shape" must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`)
+  }
+  return shape as readonly number[]
+}

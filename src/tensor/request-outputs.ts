@@ -1,0 +1,47 @@
+import { inputInvalid, show } from './decode.ts'
+import { isObject } from './exact-json.ts'
+import { type RequestParameters, readCount, readFlag, readParameters } from './parameters.ts'
+import { type InferTarget, namesOf, quote } from './target.ts'
+
+/** An output that a request asks for, and in what form. */
+export interface RequestedOutput {
+  readonly name: string
+  /** True when its data comes as binary data behind the JSON. */
+  readonly isBinary: boolean
+  /** How many of its largest elements to give as texts in place of its own; absent for its own. */
+  readonly classCount?: number
+}
+
+/**
+ * Reads the `outputs` of an inference request; none, or an empty list, asks for all. An output's own `binary_data` goes before the
+ * request's `binary_data_output`, and without either it is JSON.
+ * @throws VestalError INPUT_INVALID, naming the output; UNSUPPORTED for shared memory
+ */
+export function decodeOutputs(
+  outputs: unknown,
+  target: InferTarget,
+  { isBinaryOutput }: RequestParameters,
+): readonly RequestedOutput[] {
+  if (outputs !== undefined && !Array.isArray(outputs)) throw inputInvalid(`"outputs" must be a list, got ${show(outputs)}`)
+  if (outputs === undefined || outputs.length === 0) {
+    return target.outputs.map(({ name }) => ({ name, isBinary: isBinaryOutput }))
+  }
+  const requested = new Map<string, RequestedOutput>()
+  for (const output of outputs as readonly unknown[]) {
+    if (!isObject(output)) throw inputInvalid(`an element of "outputs" must be an object, got ${show(output)}`)
+    const { name } = output
+    if (typeof name !== 'string') throw inputInvalid(`the "name" of an output must be a text, got ${show(name)}`)
+    if (!target.outputs.some((spec) => spec.name === name)) {
+      throw inputInvalid(
+        `unexpected inference output ${quote(name)} for model '${target.model}'. Expected output(s) ${namesOf(target.outputs.map((spec) => spec.name))}.`,
+      )
+    }
+    if (requested.has(name)) throw inputInvalid(`output '${name}' already exists in request`)
+    const where = `output '${name}'`
+    const parameters = readParameters(output.parameters, where)
+    const classCount = readCount(parameters, 'classification', where)
+    const isBinary = readFlag(parameters, 'binary_data', where) ?? isBinaryOutput
+    requested.set(name, { name, isBinary, ...(classCount > 0 && { classCount }) })
+  }
+  return [...requested.values()]
+}

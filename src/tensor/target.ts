@@ -1,0 +1,18 @@
+import type { TensorSpec } from './tensor.ts'
+
+/** What a model takes and gives, for the checks and their texts. */
+export interface InferTarget {
+  readonly model: string
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+}
+
+/** Names as messages list them: `['a', 'b']`. */
+export function namesOf(names: Iterable<string>): string {
+  return `[${[...names].map((name) => `'${name}'`).join(', ')}]`
+}
+
+/** A name that came with the request, as messages tell it back: no longer than a model's may be. */
+export function quote(name: string): string {
+  return `'${name.length > 100 ? `${name.slice(0, 100)}…` : name}'`
+}
