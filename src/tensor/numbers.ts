@@ -31,7 +31,7 @@ function floatWriter(name: string, datatype: Datatype, data: Float64Array): Elem
     const value = data[index] ?? Number.NaN
     if (Number.isFinite(value)) return write(value)
     throw new VestalError('INFERENCE_FAILED', {
-      detail: `output '${name}': element ${index} is ${value}, which JSON cannot hold; ask for it with "binary_data": true`,
+      detail: `output '${name}': element ${index} is ${value}, which JSON cannot hold; ask /v2 for it with "binary_data": true`,
     })
   }
 }

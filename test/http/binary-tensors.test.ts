@@ -184,7 +184,7 @@ for (const open of DOORS) {
       expect(blobs.y).toEqual(new Uint8Array(bytesOf(new Float32Array([Number.POSITIVE_INFINITY]))))
       expect(await answerOf(post('reciprocal', JSON.stringify(zero)))).toEqual({
         status: 400,
-        body: { error: `output 'y': element 0 is Infinity, which JSON cannot hold; ask for it with "binary_data": true` },
+        body: { error: `output 'y': element 0 is Infinity, which JSON cannot hold; ask /v2 for it with "binary_data": true` },
       })
       const sent: readonly (readonly [data: string, error: string])[] = [
         ['NaN', 'The body is not valid JSON: NaN and Infinity are none, and need binary tensor data'],

@@ -183,7 +183,7 @@ for (const open of DOORS) {
       ['float', [[[1], 2]], "input 'x': row 1 must be a list of 1, got 2"],
       ['float', [[['a'], [2]]], 'input \'x\': element 0 must be a number of FP32, got "a"'],
       ['own', [1, [2]], "input 'x': element 1 must be a single value, got a list"],
-      ['own', [1, null], "input 'x': element 1 must be a number of FP32, got null"],
+      ['own', [1, null], "input 'x': element 1 must be a number of FP32 (NaN and infinities need binary tensor data), got null"],
       ['own', [1e39], "input 'x': element 0 must be a number of FP32, got 1e+39"],
       ['half', [65_536], "input 'x': element 0 must be a number of FP16, got 65536"],
       ['int8', [128], "input 'x': element 0 must be an integer of INT8, from -128 to 127, got 128"],
@@ -236,7 +236,7 @@ for (const open of DOORS) {
       ['{}', { input: 'is missing' }],
       ['{"input":[1],"inputs":[1]}', { inputs: 'is not a field of this body' }],
       ['['.repeat(101) + ']'.repeat(101), 'The body is nested deeper than 100 levels'],
-      ['{"input":[NaN]}', 'The body is not valid JSON'],
+      ['{"input":[NaN]}', 'The body is not valid JSON: NaN and Infinity are none, and need binary tensor data'],
     ] as const) {
       test(`as a body is told so: ${body.slice(0, 30)}`, async () => {
         expect(await predict('own', body)).toEqual(failure(400, detail))
@@ -302,7 +302,7 @@ for (const open of DOORS) {
 
     test('in JSON, since it gave an infinity, is a 400 that names the output', async () => {
       expect(await predict('infinite', { input: [0] })).toEqual(
-        failure(400, "output 'y': element 0 is Infinity, which JSON cannot hold"),
+        failure(400, 'output \'y\': element 0 is Infinity, which JSON cannot hold; ask /v2 for it with "binary_data": true'),
       )
     })
 
