@@ -1,4 +1,5 @@
 /** The library: what an application may import. Everything else may change without notice. */
+export type { RemoteKeyLimits, TrustedIssuer } from './auth/trusted-issuer.ts'
 export type { ErrorCode } from './core/errors.ts'
 export { VestalError } from './core/errors.ts'
 export type { EngineOptions } from './engine/create-engine.ts'

@@ -11,11 +11,12 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   wasm: ['core'],
   jwt: ['core', 'wasm'],
   tensor: ['core'],
-  auth: ['core', 'jwt'],
+  jwks: ['core', 'jwt'],
+  auth: ['core', 'jwt', 'jwks'],
   engine: ['core', 'tensor'],
   http: ['core', 'jwt', 'tensor', 'auth', 'engine'],
   config: ['core'],
-  cli: ['core', 'wasm', 'jwt', 'tensor', 'auth', 'engine', 'http', 'config'],
+  cli: ['core', 'wasm', 'jwt', 'tensor', 'jwks', 'auth', 'engine', 'http', 'config'],
 }
 const LINES_MAX = 250
 
@@ -57,6 +58,7 @@ describe('rooms', () => {
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/engine\/ort\.ts$/],
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/signature-engines\.ts$/],
+    ['the network as a client', /(?<!#)\bfetch\(/, /^src\/(?:jwks|wasm)\//],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/config\//],
     ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|engine\/repository|wasm)\//],
   ]

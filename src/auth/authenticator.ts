@@ -1,12 +1,24 @@
 import { VestalError } from '../core/errors.ts'
 import { type CacheStatistics, SieveCache } from '../core/sieve-cache.ts'
+import type { RemoteKeysStatistics } from '../jwks/remote-keys.ts'
 import { LEEWAY_SECONDS } from '../jwt/claims.ts'
 import type { KeyInput } from '../jwt/key-set.ts'
-import { createVerifier, type VerifiedJwt, type VerifyOptions } from '../jwt/verify.ts'
+import type { VerifiedJwt, VerifyOptions } from '../jwt/verify.ts'
+import { createGrantReader } from './claim-mapping.ts'
 import { type CredentialOptions, createCredentialReader } from './credentials.ts'
-import { compileGrants, grantsOf, type PermissionCheck } from './permissions.ts'
+import { compileGrants, type PermissionCheck } from './permissions.ts'
+import {
+  choosePolicy,
+  compileIssuers,
+  type IssuerPolicy,
+  localPolicy,
+  type SharedRules,
+  type TrustedIssuer,
+} from './trusted-issuer.ts'
 
-export interface AuthenticatorOptions extends CredentialOptions, VerifyOptions {
+export interface AuthenticatorOptions extends CredentialOptions, Omit<VerifyOptions, 'issuers'> {
+  /** A text is a name that tokens of one's own keys may have in `iss`; an object is an issuer with keys of its own. */
+  readonly issuers?: readonly (string | TrustedIssuer)[]
   /** Names the protected space in `WWW-Authenticate` (RFC 9110 §11.5); default `vestal`. */
   readonly realm?: string
   /** Verified tokens that are remembered; default 10 000, and 0 remembers none. */
@@ -15,24 +27,36 @@ export interface AuthenticatorOptions extends CredentialOptions, VerifyOptions {
   readonly cacheBytesMax?: number
   /** Asked of each request's token, remembered or not: true refuses it. It must answer at once. */
   readonly isRevoked?: (token: VerifiedJwt) => boolean
+  /** Hears that the keys of an issuer cannot be fetched, and that they can again; default writes it to the standard error. */
+  readonly warn?: (message: string) => void
+  /** Runs work later and returns how to give it up; default a timer that keeps no process alive. */
+  readonly schedule?: (work: () => void, delayMs: number) => () => void
 }
 
 /** Says who a request is from, and whether they may. */
 export interface Authenticator {
+  /** True where a token may have to wait, for an issuer's keys: `authenticateOrWait` is then the one to call. */
+  readonly mayWait: boolean
   /**
-   * The verified token of a request. It is frozen: the same token gives the same object again.
-   * @throws VestalError with status 400, 401 or 403, and a `WWW-Authenticate` header (RFC 6750 §3)
+   * The verified token of a request, at once. It is frozen: the same token gives the same object again.
+   * @throws VestalError with status 400, 401, 403 or 503, and a `WWW-Authenticate` header where RFC 6750 §3 asks for one
    */
   authenticate(request: Request): AuthenticatedToken
+  /** As `authenticate`, and waits where it must; it gives a promise only then, and refuses through it. */
+  authenticateOrWait(request: Request): AuthenticatedToken | Promise<AuthenticatedToken>
   /**
    * Passes when the token grants all of the permissions.
    * @throws VestalError PERMISSION_MISSING
    */
   authorize(token: AuthenticatedToken, required: readonly string[]): void
-  /** Takes other keys from now on; what was verified with the old ones is forgotten at once. */
+  /** Takes other keys of one's own from now on; what was verified before is forgotten at once. */
   replaceKeys(keys: KeyInput): void
   /** What the cache of verified tokens has done. */
   readonly cacheStatistics: CacheStatistics
+  /** What the remote keys have done, by issuer. */
+  readonly remoteKeyStatistics: ReadonlyMap<string, RemoteKeysStatistics>
+  /** Fetches no keys any more. */
+  close(): void
 }
 
 export interface AuthenticatedToken extends VerifiedJwt {
@@ -54,19 +78,36 @@ const CACHED_TOKEN_BYTES_MAX = 4096
 /** Bytes that a remembered token takes for each of its characters: the text, its claims and its permissions. */
 const BYTES_A_CHARACTER = 8
 
+/** Waits that one token may need; each of them changes what the next attempt finds. */
+const WAITS_MAX = 3
+
 /**
  * Prepares keys, credentials and rules once, so that a request costs only its own work.
+ * @param keys one's own; undefined where every token is an issuer's of the options
  * @throws KeyError, TypeError when keys or options cannot be used
  */
-export function createAuthenticator(keys: KeyInput, options: AuthenticatorOptions = {}): Authenticator {
-  const { realm = 'vestal', interop, headerPrefix = 'Bearer', isRevoked, now = Date.now } = options
+export function createAuthenticator(keys: KeyInput | undefined, options: AuthenticatorOptions = {}): Authenticator {
+  const { realm = 'vestal', headerPrefix = 'Bearer', isRevoked, now = Date.now } = options
   if (!/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(realm)) throw new TypeError('"realm" is printable ASCII without quotes')
   const reader = createCredentialReader(options)
   const cache = createCache(options)
   const challenge = `${headerPrefix === '' ? 'Bearer' : headerPrefix} realm="${realm}"`
-  const grantOptions = interop === undefined ? {} : { interop }
   const leewayMs = (options.leewaySeconds ?? LEEWAY_SECONDS) * 1000
-  let verify = createVerifier(keys, options)
+  const { issuers: named = [], ...rules } = options
+  const shared: SharedRules = { ...rules, now, keysChanged: () => cache.clear() }
+  const issuers = compileIssuers(
+    named.filter((issuer) => typeof issuer === 'object'),
+    shared,
+  )
+  const names = named.filter((issuer) => typeof issuer === 'string')
+  const choose = (own: KeyInput | undefined) =>
+    choosePolicy(
+      own === undefined ? undefined : ownPolicy(own, { ...rules, ...(names.length > 0 && { issuers: names }) }),
+      issuers,
+      rules,
+    )
+  let policyOf = choose(keys)
+  const remotes = [...issuers].flatMap(([name, { remote }]) => (remote === undefined ? [] : [[name, remote] as const]))
 
   /** The token that is remembered under a header's value, where its times are still right. */
   const recall = (header: string): AuthenticatedToken | undefined => {
@@ -77,18 +118,20 @@ export function createAuthenticator(keys: KeyInput, options: AuthenticatorOption
     cache.delete(header)
     return undefined
   }
-  const verifyAndRemember = (text: string, header: string): AuthenticatedToken => {
-    const verified = verify(text)
-    const token = freezeDeep({ ...verified, allows: compileGrants(grantsOf(verified.payload, grantOptions)) })
+  const verifyAndRemember = (text: string, header: string): AuthenticatedToken | Promise<void> => {
+    const policy = policyOf(text)
+    const verified = policy.verify(text)
+    if (verified instanceof Promise) return verified
+    const token = freezeDeep({ ...verified, allows: compileGrants(policy.grantsOf(verified.payload)) })
     if (text.length <= CACHED_TOKEN_BYTES_MAX) {
       const { exp, nbf, iat } = verified.payload
       const fromMs = Math.max(secondsToMs(nbf) ?? 0, secondsToMs(iat) ?? 0) - leewayMs
-      const untilMs = (secondsToMs(exp) ?? Number.POSITIVE_INFINITY) + leewayMs
-      cache.set(header, { token, fromMs, untilMs }, text.length * BYTES_A_CHARACTER)
+      const expiryMs = (secondsToMs(exp) ?? Number.POSITIVE_INFINITY) + leewayMs
+      cache.set(header, { token, fromMs, untilMs: Math.min(expiryMs, policy.untilMs()) }, text.length * BYTES_A_CHARACTER)
     }
     return token
   }
-  const identify = (request: Request): AuthenticatedToken | undefined => {
+  const identify = (request: Request): AuthenticatedToken | Promise<void> | undefined => {
     const header = reader.header(request)
     if (header !== null) {
       const known = recall(header)
@@ -99,19 +142,33 @@ export function createAuthenticator(keys: KeyInput, options: AuthenticatorOption
     const canonical = reader.canonical(text)
     return (header === canonical ? undefined : recall(canonical)) ?? verifyAndRemember(text, canonical)
   }
+  const attempt = (request: Request): AuthenticatedToken | Promise<void> => {
+    let token: AuthenticatedToken | Promise<void> | undefined
+    try {
+      token = identify(request)
+      if (token !== undefined && !(token instanceof Promise) && isRevoked?.(token) === true)
+        throw new VestalError('TOKEN_REVOKED', { reason: 'the token is revoked' })
+    } catch (error) {
+      throw error instanceof VestalError ? withChallenge(error, challenge) : error
+    }
+    if (token === undefined)
+      throw new VestalError('TOKEN_MISSING', { reason: 'no token was sent', headers: { 'www-authenticate': challenge } })
+    return token
+  }
+  const waitAndAttempt = async (request: Request, first: Promise<void>): Promise<AuthenticatedToken> => {
+    let found: AuthenticatedToken | Promise<void> = first
+    for (let waits = 0; waits < WAITS_MAX && found instanceof Promise; waits += 1) {
+      await found
+      found = attempt(request)
+    }
+    return atOnce(found)
+  }
   return {
-    authenticate(request) {
-      let token: AuthenticatedToken | undefined
-      try {
-        token = identify(request)
-        if (token !== undefined && isRevoked?.(token) === true)
-          throw new VestalError('TOKEN_REVOKED', { reason: 'the token is revoked' })
-      } catch (error) {
-        throw error instanceof VestalError ? withChallenge(error, challenge) : error
-      }
-      if (token === undefined)
-        throw new VestalError('TOKEN_MISSING', { reason: 'no token was sent', headers: { 'www-authenticate': challenge } })
-      return token
+    mayWait: remotes.length > 0,
+    authenticate: (request) => atOnce(attempt(request)),
+    authenticateOrWait(request) {
+      const found = attempt(request)
+      return found instanceof Promise ? waitAndAttempt(request, found) : found
     },
     authorize(token, required) {
       if (token.allows(required)) return
@@ -122,13 +179,29 @@ export function createAuthenticator(keys: KeyInput, options: AuthenticatorOption
       })
     },
     replaceKeys(next) {
-      verify = createVerifier(next, options)
+      policyOf = choose(next)
       cache.clear()
     },
     get cacheStatistics() {
       return cache.statistics
     },
+    get remoteKeyStatistics() {
+      return new Map(remotes.map(([name, remote]) => [name, remote.statistics]))
+    },
+    close() {
+      for (const [, remote] of remotes) remote.close()
+    },
   }
+}
+
+function ownPolicy(keys: KeyInput, rules: VerifyOptions): IssuerPolicy {
+  return localPolicy(keys, rules, createGrantReader({}, rules.interop === undefined ? {} : { interop: rules.interop }))
+}
+
+/** The token, where nothing must be waited for. */
+function atOnce(found: AuthenticatedToken | Promise<void>): AuthenticatedToken {
+  if (!(found instanceof Promise)) return found
+  throw new VestalError('KEYS_UNAVAILABLE', { reason: 'the keys are still being fetched', headers: { 'retry-after': '1' } })
 }
 
 function createCache({ cacheEntriesMax = CACHE_ENTRIES_MAX, cacheBytesMax = CACHE_BYTES_MAX }: AuthenticatorOptions) {
@@ -151,8 +224,8 @@ function freezeDeep<T>(value: T): T {
 }
 
 /** RFC 6750 §3.1: what kind of refusal it is, and no word more. */
-function withChallenge({ code, status, detail, message: reason }: VestalError, challenge: string): VestalError {
-  if (status === 403) return new VestalError(code, { detail, reason })
+function withChallenge({ code, status, detail, headers, message: reason }: VestalError, challenge: string): VestalError {
+  if (status !== 400 && status !== 401) return new VestalError(code, { detail, reason, headers })
   const error = status === 400 ? 'invalid_request' : 'invalid_token'
   return new VestalError(code, { detail, reason, headers: { 'www-authenticate': `${challenge}, error="${error}"` } })
 }

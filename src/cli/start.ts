@@ -1,5 +1,6 @@
-import { isLoopback, type Mode } from '../config/mode.ts'
+import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
+import { isLoopback } from '../core/loopback.ts'
 import { VERSION } from '../core/version.ts'
 import { createEngine } from '../engine/create-engine.ts'
 import type { Engine } from '../engine/engine.ts'

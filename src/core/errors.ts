@@ -29,6 +29,7 @@ const CATALOGUE = {
   ISSUER_REFUSED: { status: 401, detail: 'Unauthorized' },
   AUDIENCE_REFUSED: { status: 401, detail: 'Unauthorized' },
   TOKEN_REVOKED: { status: 401, detail: 'Unauthorized' },
+  KEYS_UNAVAILABLE: { status: 503, detail: 'The keys of the token’s issuer cannot be had at the moment' },
   AUTHORIZATION_MALFORMED: { status: 400, detail: 'The Authorization header must be one scheme, a space and one token' },
   COOKIE_AMBIGUOUS: { status: 400, detail: 'The token cookie was sent more than once' },
   PERMISSION_MISSING: { status: 403, detail: 'Insufficient permissions' },

@@ -54,19 +54,43 @@ function createPlugin(authenticator: Authenticator) {
         const permissionsFor = checkRequirement(required)
         return {
           introspect: (hook: RouteHook) => guardBody(hook, authenticator),
-          resolve: ({ request, params }: { request: Request; params: unknown }): { token: AuthenticatedToken } => {
-            const token = authenticator.authenticate(request)
-            // The cast: Elysia fills path parameters with texts.
-            authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
-            return { token }
-          },
+          resolve: createResolver(authenticator, permissionsFor),
           // A stranger's broken body or query is refused for the missing token, and learns nothing of the schema.
-          error: ({ code, request }: { code: unknown; request: Request }) => {
-            return code === 'VALIDATION' || code === 'PARSE' ? refusalOf(request, authenticator) : undefined
-          },
+          error: createErrorHook(authenticator),
         }
       },
     })
+}
+
+interface RouteContext {
+  readonly request: Request
+  readonly params: unknown
+}
+type Resolver = (context: RouteContext) => { token: AuthenticatedToken }
+
+/**
+ * The hook that gives a handler its token. Elysia reads a hook's text to see whether to wait for it, so the two are written out; the
+ * one that never waits costs a route nothing.
+ */
+function createResolver(
+  authenticator: Authenticator,
+  permissionsFor: (params: Readonly<Record<string, string>>) => readonly string[],
+): Resolver {
+  if (authenticator.mayWait) {
+    const resolve = async ({ request, params }: RouteContext) => {
+      const token = await authenticator.authenticateOrWait(request)
+      authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
+      return { token }
+    }
+    // The cast: Elysia waits for it, and gives a handler what it resolves to.
+    return resolve as unknown as Resolver
+  }
+  return ({ request, params }) => {
+    const token = authenticator.authenticate(request)
+    // The cast: Elysia fills path parameters with texts.
+    authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
+    return { token }
+  }
 }
 
 interface RouteHook {
@@ -78,21 +102,48 @@ interface RouteHook {
 function guardBody(hook: RouteHook, authenticator: Authenticator): void {
   if (hook.body === undefined || hook.parse === 'none') return
   const parsers = hook.parse === undefined ? [] : Array.isArray(hook.parse) ? hook.parse : [hook.parse]
-  const check = ({ request }: { request: Request }) => {
-    authenticator.authenticate(request)
-  }
+  const check = authenticator.mayWait
+    ? async ({ request }: { request: Request }) => {
+        await authenticator.authenticateOrWait(request)
+      }
+    : ({ request }: { request: Request }) => {
+        authenticator.authenticate(request)
+      }
   hook.parse = [check, ...parsers]
 }
 
-function refusalOf(request: Request, authenticator: Authenticator): Response | undefined {
-  try {
-    authenticator.authenticate(request)
-    return undefined
-  } catch (error) {
-    const refusal = vestalErrorIn(error)
-    if (refusal === undefined) throw error
-    return answerError(refusal, request)
+interface ErrorContext {
+  readonly code: unknown
+  readonly request: Request
+}
+
+function createErrorHook(authenticator: Authenticator) {
+  if (authenticator.mayWait) {
+    return async ({ code, request }: ErrorContext) => {
+      if (code !== 'VALIDATION' && code !== 'PARSE') return undefined
+      try {
+        await authenticator.authenticateOrWait(request)
+        return undefined
+      } catch (error) {
+        return refusalFor(error, request)
+      }
+    }
   }
+  return ({ code, request }: ErrorContext) => {
+    if (code !== 'VALIDATION' && code !== 'PARSE') return undefined
+    try {
+      authenticator.authenticate(request)
+      return undefined
+    } catch (error) {
+      return refusalFor(error, request)
+    }
+  }
+}
+
+function refusalFor(error: unknown, request: Request): Response {
+  const refusal = vestalErrorIn(error)
+  if (refusal === undefined) throw error
+  return answerError(refusal, request)
 }
 
 /** What is private in Elysia's types alone: what each of its verbs calls, and the router's entry for a path with parameters. */
@@ -143,12 +194,12 @@ function checkRequirement(required: unknown): (params: Readonly<Record<string, s
   return () => permissions
 }
 
-/** The keys that the options name, as `createAuthenticator` takes them. */
-export function keysOf({ secret, keys }: AuthenticationOptions): KeyInput {
+/** The keys that the options name, as `createAuthenticator` takes them; none where issuers with keys of their own are named. */
+export function keysOf({ secret, keys, issuers = [] }: AuthenticationOptions): KeyInput | undefined {
   if (keys !== undefined && secret !== undefined) throw new TypeError('give "secret" or "keys", not both')
   const input = keys ?? secret
-  if (input === undefined) throw new TypeError('authentication needs a "secret" or "keys"')
-  return input
+  if (input !== undefined || issuers.some((issuer) => typeof issuer === 'object')) return input
+  throw new TypeError('authentication needs a "secret" or "keys", or "issuers" with keys of their own')
 }
 
 /** The rest of the options, as `createAuthenticator` takes them. */

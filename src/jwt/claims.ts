@@ -17,8 +17,12 @@ export interface ClaimRules {
   readonly issuers?: readonly string[]
   /** Names this service goes by; a token with an `aud` is refused where there is none (RFC 7519 §4.1.3). */
   readonly audiences?: readonly string[]
+  /** The claim that names for whom the token is; default `aud`. Some issuers write `client_id` in its place. An `aud` is checked too. */
+  readonly audienceClaim?: string
   /** Claims that must be there; default `exp`. */
   readonly requiredClaims?: readonly string[]
+  /** Claims that must be there with this one value, such as `token_use: 'access'`; none by default. */
+  readonly requiredValues?: Readonly<Record<string, string>>
   /** Seconds by which clocks may differ, for `exp`, `nbf` and `iat`; default 5. */
   readonly leewaySeconds?: number
   /** Longest time from `iat` to `exp`, in seconds; none by default. Both claims must then be there. */
@@ -30,6 +34,8 @@ export interface ClaimRules {
 export const LEEWAY_SECONDS = 5
 /** The last second of the year 9999: later times are mistakes, or milliseconds. */
 const SECONDS_MAX = 253_402_300_799
+/** Characters of `iss`, `sub` and `jti`: they end in logs and in lists of what is revoked. */
+export const CLAIM_TEXT_MAX = 255
 
 /**
  * Checks the registered claims: types first, then times, issuer and audience.
@@ -48,10 +54,13 @@ export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: 
   const iat = time(payload.iat, 'iat', isAbsent)
   for (const name of ['iss', 'sub', 'jti'] as const) text(payload[name], name, isAbsent)
   checkTimes({ exp, nbf, iat }, rules, nowSeconds)
-  const { issuers } = rules
+  const { issuers, audiences, audienceClaim = 'aud', requiredValues } = rules
   if (issuers !== undefined && !issuers.includes(payload.iss as string)) throw refusal('ISSUER_REFUSED', 'the issuer is another')
-  if (!isAbsent(payload.aud)) checkAudience(payload.aud, rules.audiences)
-  else if (rules.audiences !== undefined) throw refusal('AUDIENCE_REFUSED', 'the token has no audience, and one is asked for')
+  const audience = Object.hasOwn(payload, audienceClaim) ? payload[audienceClaim] : undefined
+  if (!isAbsent(audience)) checkAudience(audience, audienceClaim, audiences)
+  else if (audiences !== undefined) throw refusal('AUDIENCE_REFUSED', 'the token has no audience, and one is asked for')
+  if (audienceClaim !== 'aud' && !isAbsent(payload.aud)) checkAudience(payload.aud, 'aud', audiences)
+  if (requiredValues !== undefined) checkValues(payload, requiredValues)
   // The cast is what the checks above establish.
   return payload as JwtPayload
 }
@@ -69,19 +78,28 @@ function checkTimes({ exp, nbf, iat }: Times, rules: ClaimRules, nowSeconds: num
   if (nbf !== undefined && nbf > nowSeconds + leeway) throw refusal('TOKEN_NOT_YET_VALID', 'the token is not valid yet')
   if (iat !== undefined && iat > nowSeconds + leeway)
     throw refusal('TOKEN_ISSUED_IN_FUTURE', 'the token was issued in the future')
+  if (exp !== undefined && ((iat !== undefined && exp < iat) || (nbf !== undefined && exp < nbf)))
+    throw refusal('CLAIM_INVALID', 'the token ends before it begins')
   if (rules.lifetimeSecondsMax === undefined) return
   if (exp === undefined || iat === undefined) throw refusal('CLAIM_MISSING', 'a lifetime limit needs both "exp" and "iat"')
   if (exp - iat > rules.lifetimeSecondsMax) throw refusal('TOKEN_LIFETIME_TOO_LONG', 'the token lives too long')
 }
 
-function checkAudience(aud: unknown, audiences: readonly string[] | undefined): void {
+function checkAudience(aud: unknown, claim: string, audiences: readonly string[] | undefined): void {
   const named = typeof aud === 'string' ? [aud] : aud
   if (!Array.isArray(named) || named.length === 0 || !named.every((name) => typeof name === 'string' && name !== '')) {
-    throw refusal('CLAIM_INVALID', 'the claim "aud" is neither a text nor a list of texts')
+    throw refusal('CLAIM_INVALID', `the claim "${claim}" is neither a text nor a list of texts`)
   }
   if (audiences === undefined) throw refusal('AUDIENCE_REFUSED', 'the token is for an audience, and none is configured here')
   if (!audiences.some((audience) => named.includes(audience)))
     throw refusal('AUDIENCE_REFUSED', 'the token is for another audience')
+}
+
+function checkValues(payload: JsonObject, values: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (!Object.hasOwn(payload, name) || payload[name] !== value)
+      throw refusal('CLAIM_INVALID', `the claim "${name}" has not the value that is asked for`)
+  }
 }
 
 function time(value: unknown, name: string, isAbsent: (value: unknown) => boolean): number | undefined {
@@ -95,6 +113,8 @@ function time(value: unknown, name: string, isAbsent: (value: unknown) => boolea
 function text(value: unknown, name: string, isAbsent: (value: unknown) => boolean): void {
   if (isAbsent(value)) return
   if (typeof value !== 'string' || value === '') throw refusal('CLAIM_INVALID', `the claim "${name}" is not a text`)
+  if (value.length > CLAIM_TEXT_MAX || /\p{Cc}/u.test(value))
+    throw refusal('CLAIM_INVALID', `the claim "${name}" is too long, or has a control character`)
 }
 
 function refusal(code: ConstructorParameters<typeof VestalError>[0], reason: string): VestalError {

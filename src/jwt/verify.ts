@@ -92,7 +92,8 @@ function signatureChecks(keys: readonly Key[], options: VerifyOptions): (header:
   }
 }
 
-function checkOptions(options: VerifyOptions): void {
+/** Throws a TypeError where an option cannot be used. */
+export function checkOptions(options: VerifyOptions): void {
   const { algorithms, leewaySeconds = 0, tokenBytesMax = TOKEN_BYTES_MAX, lifetimeSecondsMax = 1, interop } = options
   if (algorithms !== undefined && (algorithms.length === 0 || !algorithms.every(isAlgorithm))) {
     throw new TypeError('"algorithms" is a list of at least one signature algorithm')
@@ -103,8 +104,13 @@ function checkOptions(options: VerifyOptions): void {
   if (interop !== undefined && interop !== 'flama') throw new TypeError('"interop" is "flama" or absent')
   for (const name of ['issuers', 'audiences', 'requiredClaims', 'types'] as const) {
     const list = options[name]
-    if (list !== undefined && (!Array.isArray(list) || !list.every((item) => typeof item === 'string' && item !== ''))) {
-      throw new TypeError(`"${name}" is a list of texts`)
-    }
+    if (list !== undefined && !isListOfTexts(list)) throw new TypeError(`"${name}" is a list of texts`)
   }
+  if (options.types?.length === 0) throw new TypeError('"types" is a list of at least one token type')
+  if (options.audienceClaim === '') throw new TypeError('"audienceClaim" is the name of a claim')
+  if (!isListOfTexts(Object.values(options.requiredValues ?? {}))) throw new TypeError('"requiredValues" are texts by claim')
+}
+
+function isListOfTexts(list: unknown): boolean {
+  return Array.isArray(list) && list.every((item) => typeof item === 'string' && item !== '')
 }

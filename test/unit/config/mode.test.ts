@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { isLoopback, modeOf } from '../../../src/config/mode.ts'
+import { modeOf } from '../../../src/config/mode.ts'
+import { isLoopback } from '../../../src/core/loopback.ts'
 
 test('loopback addresses are those that only this machine reaches', () => {
   for (const host of ['127.0.0.1', '127.0.0.2', '127.255.255.255', '::1', '[::1]', 'localhost', 'LocalHost']) {

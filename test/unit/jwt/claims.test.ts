@@ -46,6 +46,15 @@ describe('exp', () => {
   })
 })
 
+describe('the times together', () => {
+  test('must not end before they begin (C4)', () => {
+    expect(outcome({ exp: NOW + 60, iat: NOW, nbf: NOW })).toBe('accepted')
+    expect(outcome({ exp: NOW + 3, iat: NOW + 3, nbf: NOW + 3 })).toBe('accepted')
+    expect(outcome({ exp: NOW + 2, iat: NOW + 3 })).toBe('CLAIM_INVALID')
+    expect(outcome({ exp: NOW + 2, nbf: NOW + 3 })).toBe('CLAIM_INVALID')
+  })
+})
+
 describe('nbf and iat', () => {
   test('in the future are refused, beyond the leeway (C5, C6)', () => {
     expect(outcome({ ...EXP, nbf: NOW + 5 })).toBe('accepted')
@@ -107,6 +116,46 @@ describe('sub and jti', () => {
       expect(outcome({ ...EXP, [name]: 'x' })).toBe('accepted')
       for (const value of [7, '', null, {}, ['x']]) expect(outcome({ ...EXP, [name]: value })).toBe('CLAIM_INVALID')
     }
+  })
+})
+
+describe('texts in claims', () => {
+  for (const name of ['iss', 'sub', 'jti']) {
+    test(`${name} has at most 255 characters and no control character (C9)`, () => {
+      expect(outcome({ ...EXP, [name]: 'x'.repeat(255) })).toBe('accepted')
+      expect(outcome({ ...EXP, [name]: 'Zoë <zoe@example.org>' })).toBe('accepted')
+      for (const value of ['x'.repeat(256), 'a\nb', 'a\u0000', '\u007f', '\u0085', '\t'])
+        expect(outcome({ ...EXP, [name]: value })).toBe('CLAIM_INVALID')
+    })
+  }
+})
+
+describe('claims that must be there', () => {
+  test('may have to have a value', () => {
+    const rules = { requiredValues: { token_use: 'access' } }
+    expect(outcome({ ...EXP, token_use: 'access' }, rules)).toBe('accepted')
+    for (const claims of [{}, { token_use: 'id' }, { token_use: ['access'] }, { token_use: null }, { TOKEN_USE: 'access' }])
+      expect(outcome({ ...EXP, ...claims }, rules)).toBe('CLAIM_INVALID')
+    expect(outcome(EXP, { requiredValues: { constructor: 'x' } })).toBe('CLAIM_INVALID')
+  })
+
+  test('are not found on a prototype', () => {
+    for (const name of ['constructor', '__proto__', 'hasOwnProperty'])
+      expect(outcome(EXP, { requiredClaims: ['exp', name] })).toBe('CLAIM_MISSING')
+  })
+})
+
+describe('an audience in another claim', () => {
+  const rules = { audiences: ['me'], audienceClaim: 'client_id' }
+
+  test('is asked for there, and an aud beside it must be right too', () => {
+    expect(outcome({ ...EXP, client_id: 'me' }, rules)).toBe('accepted')
+    expect(outcome({ ...EXP, client_id: 'me', aud: ['me', 'you'] }, rules)).toBe('accepted')
+    expect(outcome({ ...EXP, client_id: 'me', aud: 'you' }, rules)).toBe('AUDIENCE_REFUSED')
+    expect(outcome({ ...EXP, client_id: 'you', aud: 'me' }, rules)).toBe('AUDIENCE_REFUSED')
+    expect(outcome({ ...EXP, aud: 'me' }, rules)).toBe('AUDIENCE_REFUSED')
+    expect(outcome({ ...EXP, client_id: 7 }, rules)).toBe('CLAIM_INVALID')
+    expect(outcome(EXP, { audiences: ['me'], audienceClaim: 'constructor' })).toBe('AUDIENCE_REFUSED')
   })
 })
 

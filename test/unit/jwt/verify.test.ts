@@ -287,6 +287,9 @@ describe('a verifier', () => {
       [{ issuers: 'me' }, '"issuers"'],
       [{ audiences: [''] }, '"audiences"'],
       [{ types: [7] }, '"types"'],
+      [{ types: [] }, '"types"'],
+      [{ audienceClaim: '' }, '"audienceClaim"'],
+      [{ requiredValues: { a: 1 } }, '"requiredValues"'],
     ]
     for (const [options, message] of cases) expect(() => createVerifier(SECRET, options)).toThrow(message)
   })

@@ -1,0 +1,60 @@
+import type { JsonObject } from '../jwt/strict-json.ts'
+import { compileGrants, type GrantOptions, grantsOf } from './permissions.ts'
+
+/** How the claims of an issuer become permissions. */
+export interface GrantRules {
+  /**
+   * Claims that name permissions, such as `scope`, `permissions` or `realm_access.roles`: a text is split at its spaces (RFC 6749 §3.3),
+   * a list is taken item by item. A dot is a step into an object, unless a claim has the whole name. Default: `data`, as Vestal writes it.
+   */
+  readonly permissionClaims?: readonly string[]
+  /** What a value of those claims stands for, such as a group; where this is given, a value that is not in it grants nothing. */
+  readonly grants?: Readonly<Record<string, readonly string[]>>
+  /** What this issuer may grant at most, with `*` for a segment; a grant beyond it is dropped. Default: everything. */
+  readonly mayGrant?: readonly string[]
+}
+
+/** Gives the permissions that claims grant. Whatever has another shape than expected grants nothing; it is never an error. */
+export type GrantReader = (claims: JsonObject) => readonly string[]
+
+/**
+ * Prepares the reading of permissions from an issuer's claims.
+ * @throws TypeError when a rule cannot be used
+ */
+export function createGrantReader(rules: GrantRules, options: GrantOptions = {}): GrantReader {
+  checkRules(rules)
+  const { permissionClaims, grants, mayGrant } = rules
+  const read: GrantReader =
+    permissionClaims === undefined
+      ? (claims) => grantsOf(claims, options)
+      : (claims) => permissionClaims.flatMap((name) => textsOf(claimAt(claims, name)))
+  const table = grants === undefined ? undefined : new Map(Object.entries(grants))
+  const translate: GrantReader = table === undefined ? read : (claims) => read(claims).flatMap((value) => table.get(value) ?? [])
+  if (mayGrant === undefined) return translate
+  const isWithin = compileGrants(mayGrant)
+  return (claims) => translate(claims).filter((grant) => isWithin([grant]))
+}
+
+/** The claim of that whole name, or what the steps between its dots lead to. */
+function claimAt(claims: JsonObject, name: string): unknown {
+  if (Object.hasOwn(claims, name)) return claims[name]
+  let value: unknown = claims
+  for (const step of name.split('.')) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, step)) return undefined
+    // The cast is what the check above establishes.
+    value = (value as JsonObject)[step]
+  }
+  return value
+}
+
+function textsOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return value.split(' ').filter((text) => text !== '')
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+}
+
+function checkRules({ permissionClaims, grants, mayGrant }: GrantRules): void {
+  for (const [name, list] of Object.entries({ permissionClaims, mayGrant, ...grants })) {
+    const isList = Array.isArray(list) && list.every((item) => typeof item === 'string' && item !== '')
+    if (list !== undefined && !isList) throw new TypeError(`"${name}" is a list of texts`)
+  }
+}

@@ -1,0 +1,197 @@
+import { VestalError } from '../core/errors.ts'
+import { createRemoteKeys, type RemoteKeys, type RemoteKeysOptions } from '../jwks/remote-keys.ts'
+import { ALGORITHMS, type Algorithm } from '../jwt/algorithms.ts'
+import { bytesOfBase64url } from '../jwt/base64url.ts'
+import { readHeader, splitCompact } from '../jwt/compact.ts'
+import { importKeys, type KeyInput } from '../jwt/key-set.ts'
+import { type Key, KeyError } from '../jwt/keys.ts'
+import { readStrictObject } from '../jwt/strict-json.ts'
+import { checkOptions, createVerifier, type VerifiedJwt, type VerifyOptions } from '../jwt/verify.ts'
+import { createGrantReader, type GrantReader, type GrantRules } from './claim-mapping.ts'
+
+/** Somebody else whose tokens are accepted: who they are, which keys are theirs, and what their claims mean here. */
+export interface TrustedIssuer extends GrantRules {
+  /** The `iss` of their tokens, to the letter. */
+  readonly name: string
+  /** Their keys: PEM text, a JWK, a JWK Set, a shared secret, or keys that were imported. Give these or `jwksUrl`. */
+  readonly keys?: KeyInput
+  /** Where their keys are published as a JWK Set: an `https:` address, or `http:` on this machine. */
+  readonly jwksUrl?: string
+  /** Times and limits of that address. */
+  readonly jwks?: RemoteKeyLimits
+  /** Names that this service has in their tokens; at least one, since they have other customers too. */
+  readonly audiences: readonly string[]
+  /** The claim that names the audience; default `aud`. */
+  readonly audienceClaim?: string
+  /** Algorithms accepted of those that their keys allow; all of them by default. */
+  readonly algorithms?: readonly Algorithm[]
+  /** Accepted `typ` values; default what the authenticator accepts. */
+  readonly types?: readonly string[]
+  /** Claims that must be there; default `exp`. */
+  readonly requiredClaims?: readonly string[]
+  /** Claims that must have one value, such as `token_use: 'access'`. */
+  readonly requiredValues?: Readonly<Record<string, string>>
+  /** Longest time from `iat` to `exp`, in seconds; default what the authenticator accepts. */
+  readonly lifetimeSecondsMax?: number
+}
+
+/** How the tokens of one issuer are checked and read, ready for tokens. */
+export interface IssuerPolicy {
+  /** True where the keys are shared secrets. */
+  readonly isSymmetric: boolean
+  /**
+   * The verified token, or a promise where keys must be fetched first: ask again when it is settled.
+   * @throws VestalError
+   */
+  readonly verify: (token: string) => VerifiedJwt | Promise<void>
+  readonly grantsOf: GrantReader
+  /** Milliseconds since 1970 until which what was verified counts, as far as the keys decide. */
+  readonly untilMs: () => number
+  /** The keys at their address, where they have one. */
+  readonly remote?: RemoteKeys
+}
+
+export type RemoteKeyLimits = Pick<
+  RemoteKeysOptions,
+  'maxAgeSeconds' | 'staleSeconds' | 'cooldownSeconds' | 'timeoutMs' | 'bytesMax'
+>
+
+/** What all issuers share. */
+export interface SharedRules extends VerifyOptions {
+  readonly schedule?: RemoteKeysOptions['schedule']
+  readonly warn?: RemoteKeysOptions['warn']
+  /** Hears that an issuer has other keys from now on. */
+  readonly keysChanged: () => void
+}
+
+/** Trusted issuers; more are refused at the start. */
+export const ISSUERS_MAX = 64
+
+/**
+ * Prepares the checks of all issuers, by name.
+ * @throws KeyError, TypeError when there are too many, or two of one name
+ */
+export function compileIssuers(issuers: readonly TrustedIssuer[], shared: SharedRules): ReadonlyMap<string, IssuerPolicy> {
+  if (issuers.length > ISSUERS_MAX) throw new TypeError(`at most ${ISSUERS_MAX} issuers are accepted`)
+  const names = issuers.map(({ name }) => name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new TypeError(`two issuers have the name "${twice}"`)
+  return new Map(issuers.map((issuer) => [issuer.name, compileIssuer(issuer, shared)]))
+}
+
+/**
+ * Prepares the check of one issuer's tokens. `shared` are the options that hold for every issuer.
+ * @throws KeyError, TypeError when keys or rules cannot be used
+ */
+function compileIssuer(issuer: TrustedIssuer, shared: SharedRules): IssuerPolicy {
+  const { name, keys, jwksUrl, audiences } = issuer
+  if (typeof name !== 'string' || name === '') throw new TypeError('an issuer needs a "name", the "iss" of its tokens')
+  if (!Array.isArray(audiences) || audiences.length === 0) throw new TypeError(`the issuer "${name}" needs "audiences"`)
+  if ((keys === undefined) === (jwksUrl === undefined)) throw new TypeError(`the issuer "${name}" needs "keys" or "jwksUrl"`)
+  const options = rulesOf(issuer, shared)
+  checkOptions(options)
+  const grantsOf = createGrantReader(issuer)
+  if (keys !== undefined) return localPolicy(keys, options, grantsOf)
+  const { keysChanged, schedule, warn } = shared
+  const { algorithms } = options
+  if (algorithms?.some((algorithm) => ALGORITHMS[algorithm].kind === 'oct'))
+    throw new TypeError('published keys cannot be for HMAC')
+  const remote = createRemoteKeys(jwksUrl ?? '', keysChanged, {
+    ...issuer.jwks,
+    ...(algorithms && { algorithms }),
+    ...(schedule && { schedule }),
+    ...(warn && { warn }),
+    ...(shared.now && { now: shared.now }),
+  })
+  return { isSymmetric: false, grantsOf, remote, untilMs: () => remote.untilMs(), verify: remoteCheck(remote, options) }
+}
+
+/** The policy of keys that are here. */
+export function localPolicy(keys: KeyInput, options: VerifyOptions, grantsOf: GrantReader): IssuerPolicy {
+  const pinned = options.algorithms?.length === 1 ? options.algorithms[0] : undefined
+  const imported = importKeys(keys, {
+    ...(pinned && { algorithm: pinned }),
+    ...(options.interop && { interop: options.interop }),
+  })
+  return {
+    isSymmetric: imported.some(({ kind }) => kind === 'oct'),
+    verify: createVerifier(imported, options),
+    grantsOf,
+    untilMs: () => Number.POSITIVE_INFINITY,
+  }
+}
+
+/** A verifier of whatever keys count at the time; where the token's key is not among them, they are fetched again, though not often. */
+function remoteCheck(remote: RemoteKeys, options: VerifyOptions): IssuerPolicy['verify'] {
+  let known: { readonly keys: readonly Key[]; readonly verify: (token: string) => VerifiedJwt } | undefined
+  return (token) => {
+    const keys = remote.current()
+    if (keys === undefined) return remote.renew() ?? unavailable(remote)
+    if (known?.keys !== keys) known = { keys, verify: createVerifier(keys, options) }
+    try {
+      return known.verify(token)
+    } catch (error) {
+      if (!(error instanceof VestalError && error.code === 'KEY_UNKNOWN' && hasKeyId(token))) throw error
+      const renewal = remote.renew()
+      if (renewal !== undefined) return renewal
+      // The key may be a new one that cannot be fetched: a 401 would make clients throw a good token away.
+      if (remote.isFailing()) return unavailable(remote)
+      throw error
+    }
+  }
+}
+
+function hasKeyId(token: string): boolean {
+  return readHeader(token.slice(0, token.indexOf('.'))).kid !== undefined
+}
+
+function unavailable(remote: RemoteKeys): never {
+  const headers = { 'retry-after': String(remote.retryAfterSeconds()) }
+  throw new VestalError('KEYS_UNAVAILABLE', { reason: 'the issuer’s keys cannot be fetched', headers })
+}
+
+/** `interop` is for tokens of one's own: an issuer's tokens are checked to the letter. */
+function rulesOf(issuer: TrustedIssuer, shared: VerifyOptions): VerifyOptions {
+  const { name, audiences, audienceClaim, algorithms, requiredClaims, requiredValues } = issuer
+  const { engine, now, leewaySeconds, tokenBytesMax } = shared
+  const { types = shared.types, lifetimeSecondsMax = shared.lifetimeSecondsMax } = issuer
+  return {
+    issuers: [name],
+    audiences,
+    ...(engine !== undefined && { engine }),
+    ...(now !== undefined && { now }),
+    ...(leewaySeconds !== undefined && { leewaySeconds }),
+    ...(tokenBytesMax !== undefined && { tokenBytesMax }),
+    ...(audienceClaim !== undefined && { audienceClaim }),
+    ...(algorithms !== undefined && { algorithms }),
+    ...(types !== undefined && { types }),
+    ...(requiredClaims !== undefined && { requiredClaims }),
+    ...(requiredValues !== undefined && { requiredValues }),
+    ...(lifetimeSecondsMax !== undefined && { lifetimeSecondsMax }),
+  }
+}
+
+/**
+ * Prepares the choice of a policy by a token's `iss`. Nobody has checked that claim yet: it picks whose keys are tried, each of which
+ * belongs to one issuer alone, and the policy then asks for that very `iss` (RFC 8725 §3.8).
+ * @throws KeyError when shared secrets stand beside public keys
+ */
+export function choosePolicy(
+  own: IssuerPolicy | undefined,
+  issuers: ReadonlyMap<string, IssuerPolicy>,
+  { tokenBytesMax, interop }: Pick<VerifyOptions, 'tokenBytesMax' | 'interop'>,
+): (token: string) => IssuerPolicy {
+  const policies = [...(own === undefined ? [] : [own]), ...issuers.values()]
+  if (new Set(policies.map(({ isSymmetric }) => isSymmetric)).size > 1) {
+    throw new KeyError('shared secrets and public keys are mixed among the issuers; give each of them a key pair')
+  }
+  if (own !== undefined && issuers.size === 0) return () => own
+  const options = { ...(tokenBytesMax !== undefined && { tokenBytesMax }), ...(interop && { interop }) }
+  return (token) => {
+    const payload = readStrictObject(bytesOfBase64url(splitCompact(token, options).payload))
+    if (typeof payload === 'string') throw new VestalError('TOKEN_MALFORMED', { reason: `the payload is ${payload}` })
+    const policy = (typeof payload.iss === 'string' ? issuers.get(payload.iss) : undefined) ?? own
+    if (policy === undefined) throw new VestalError('ISSUER_REFUSED', { reason: 'no trusted issuer has the name in "iss"' })
+    return policy
+  }
+}

@@ -1,0 +1,291 @@
+import { describe, expect, test } from 'bun:test'
+import { type AuthenticatorOptions, createAuthenticator } from '../../../src/auth/authenticator.ts'
+import type { TrustedIssuer } from '../../../src/auth/trusted-issuer.ts'
+import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
+import type { KeyInput } from '../../../src/jwt/key-set.ts'
+import { ManualSchedule, startKeyServer, testKey } from '../../support/key-server.ts'
+import { makeToken, SECRET } from '../../support/tokens.ts'
+
+const NOW = 1_800_000_000
+const [A, B, OWN] = [testKey('a'), testKey('b'), testKey('own')]
+const ISSUER: TrustedIssuer = { name: 'https://one.example', keys: { keys: [A.jwk] }, audiences: ['vestal'] }
+const CLAIMS = { iss: 'https://one.example', aud: 'vestal', exp: NOW + 60, iat: NOW, sub: 'me' }
+
+/** An authenticator with a clock and a timer that the test moves. */
+function start(issuers: AuthenticatorOptions['issuers'], { keys, ...options }: AuthenticatorOptions & { keys?: KeyInput } = {}) {
+  const clock = { seconds: NOW }
+  const timer = new ManualSchedule()
+  const heard: string[] = []
+  const authenticator = createAuthenticator(keys, {
+    issuers: issuers ?? [],
+    now: () => clock.seconds * 1000,
+    schedule: timer.schedule,
+    warn: (message) => void heard.push(message),
+    ...options,
+  })
+  const request = (token: string) => new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } })
+  const codeOf = (error: unknown): ErrorCode => {
+    if (error instanceof VestalError) return error.code
+    throw error
+  }
+  /** At once: no request ever waits for this one. */
+  const send = (token: string): ErrorCode | 'accepted' => {
+    try {
+      authenticator.authenticate(request(token))
+      return 'accepted'
+    } catch (error) {
+      return codeOf(error)
+    }
+  }
+  const sendAndWait = async (token: string): Promise<ErrorCode | 'accepted'> => {
+    try {
+      await authenticator.authenticateOrWait(request(token))
+      return 'accepted'
+    } catch (error) {
+      return codeOf(error)
+    }
+  }
+  const allows = (token: string, permission: string) => authenticator.authenticate(request(token)).allows([permission])
+  return { authenticator, clock, timer, heard, request, send, sendAndWait, allows, [Symbol.dispose]: () => authenticator.close() }
+}
+
+describe('the tokens of a trusted issuer', () => {
+  test('are accepted where the issuer, its key and the audience are right', () => {
+    using vestal = start([ISSUER])
+    expect(vestal.send(A.sign(CLAIMS))).toBe('accepted')
+    expect(vestal.authenticator.mayWait).toBe(false)
+  })
+
+  test('are refused where anything of that is not', () => {
+    using vestal = start([ISSUER])
+    expect(vestal.send(B.sign(CLAIMS))).toBe('KEY_UNKNOWN')
+    const { iss: _, ...anonymous } = CLAIMS
+    expect(vestal.send(A.sign(anonymous))).toBe('ISSUER_REFUSED')
+    for (const iss of ['https://one.example/', 'https://two.example', '__proto__', 'constructor'])
+      expect(vestal.send(A.sign({ ...CLAIMS, iss }))).toBe('ISSUER_REFUSED')
+    expect(vestal.send(A.sign({ ...CLAIMS, aud: 'another' }))).toBe('AUDIENCE_REFUSED')
+    expect(vestal.send(A.sign({ ...CLAIMS, aud: undefined }))).toBe('AUDIENCE_REFUSED')
+    expect(vestal.send(A.sign({ ...CLAIMS, exp: NOW - 60, iat: NOW - 90 }))).toBe('TOKEN_EXPIRED')
+    expect(vestal.send(A.sign(CLAIMS, 'rt+jwt'))).toBe('TOKEN_TYPE_REFUSED')
+    for (const token of ['', 'a.b', 'a.b.c', `${A.sign(CLAIMS)}.`])
+      expect(vestal.send(token)).toBeOneOf(['TOKEN_MALFORMED', 'AUTHORIZATION_MALFORMED'])
+  })
+
+  test('are checked with the keys of that issuer alone, though another has a key of the same name (A16)', () => {
+    const twin = testKey('a')
+    const two: TrustedIssuer = { name: 'https://two.example', keys: { keys: [twin.jwk] }, audiences: ['vestal'] }
+    using vestal = start([ISSUER, two])
+    const claims = { ...CLAIMS, iss: 'https://two.example' }
+    expect([vestal.send(A.sign(CLAIMS)), vestal.send(twin.sign(claims))]).toEqual(['accepted', 'accepted'])
+    expect([vestal.send(A.sign(claims)), vestal.send(twin.sign(CLAIMS))]).toEqual(['SIGNATURE_INVALID', 'SIGNATURE_INVALID'])
+  })
+
+  test('stand beside one’s own, and neither passes for the other', () => {
+    using vestal = start(['https://own.example', ISSUER], { keys: { keys: [OWN.jwk] }, audiences: ['self'] })
+    const own = { ...CLAIMS, iss: 'https://own.example', aud: 'self' }
+    expect([vestal.send(OWN.sign(own)), vestal.send(A.sign(CLAIMS))]).toEqual(['accepted', 'accepted'])
+    expect(vestal.send(OWN.sign(CLAIMS))).toBe('KEY_UNKNOWN')
+    expect(vestal.send(A.sign(own))).toBe('KEY_UNKNOWN')
+    expect(vestal.send(OWN.sign({ ...own, iss: 'https://third.example' }))).toBe('ISSUER_REFUSED')
+    expect(vestal.send(OWN.sign({ ...own, aud: 'vestal' }))).toBe('AUDIENCE_REFUSED')
+  })
+
+  test('have the rules of their issuer', () => {
+    const strict: TrustedIssuer = {
+      ...ISSUER,
+      types: ['at+jwt'],
+      requiredClaims: ['exp', 'jti', 'client_id'],
+      requiredValues: { token_use: 'access' },
+      lifetimeSecondsMax: 60,
+    }
+    using vestal = start([strict])
+    const good = { ...CLAIMS, client_id: 'app', token_use: 'access' }
+    expect(vestal.send(A.sign(good))).toBe('accepted')
+    expect(vestal.send(A.sign(good, 'JWT'))).toBe('TOKEN_TYPE_REFUSED')
+    expect(vestal.send(A.sign({ ...good, token_use: 'id' }))).toBe('CLAIM_INVALID')
+    expect(vestal.send(A.sign({ ...good, client_id: undefined }))).toBe('CLAIM_MISSING')
+    expect(vestal.send(A.sign({ ...good, exp: NOW + 61 }))).toBe('TOKEN_LIFETIME_TOO_LONG')
+  })
+
+  test('are not given the looseness of one’s own', () => {
+    using vestal = start([ISSUER], { interop: 'flama' })
+    expect(vestal.send(A.sign(CLAIMS))).toBe('accepted')
+    expect(vestal.send(A.sign({ ...CLAIMS, sub: null }))).toBe('CLAIM_INVALID')
+    expect(vestal.allows(A.sign({ ...CLAIMS, permissions: ['a'] }), 'a')).toBe(false)
+  })
+
+  test('grant what the rules of their issuer read from their claims', () => {
+    using vestal = start([{ ...ISSUER, permissionClaims: ['scope'], mayGrant: ['model:iris:*'] }])
+    const token = A.sign({ ...CLAIMS, scope: 'model:iris:predict model:digits:predict', data: { permissions: ['*'] } })
+    expect([vestal.allows(token, 'model:iris:predict'), vestal.allows(token, 'model:digits:predict')]).toEqual([true, false])
+  })
+
+  test('are remembered by the whole token, however alike they are (R1, R2)', () => {
+    const two: TrustedIssuer = { name: 'https://two.example', keys: { keys: [B.jwk] }, audiences: ['vestal'] }
+    using vestal = start([
+      { ...ISSUER, permissionClaims: ['scope'] },
+      { ...two, permissionClaims: ['scope'] },
+    ])
+    const token = A.sign({ ...CLAIMS, scope: 'p' })
+    expect(vestal.allows(token, 'p')).toBe(true)
+    const [head, body, signature = ''] = token.split('.')
+    const flipped = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`
+    expect(vestal.send(`${head}.${body}.${flipped}`)).toBe('SIGNATURE_INVALID')
+    expect(vestal.allows(token, 'p')).toBe(true)
+  })
+})
+
+describe('issuers that cannot work are refused at the start', () => {
+  const refuse = (issuers: unknown, options: object = {}) =>
+    expect(() => createAuthenticator(undefined, { issuers: issuers as readonly TrustedIssuer[], ...options }))
+
+  test('without a name, an audience, or keys', () => {
+    refuse([{ ...ISSUER, name: '' }]).toThrow('"name"')
+    refuse([{ ...ISSUER, audiences: [] }]).toThrow('"audiences"')
+    refuse([{ ...ISSUER, keys: undefined }]).toThrow('"keys" or "jwksUrl"')
+    refuse([{ ...ISSUER, jwksUrl: 'https://one.example/jwks' }]).toThrow('"keys" or "jwksUrl"')
+    refuse([{ ...ISSUER, keys: undefined, jwksUrl: 'http://one.example/jwks' }]).toThrow('https')
+    refuse([{ ...ISSUER, algorithms: ['none'] }]).toThrow('"algorithms"')
+    refuse([{ ...ISSUER, keys: undefined, jwksUrl: 'https://one.example/jwks', algorithms: ['HS256'] }]).toThrow('HMAC')
+    refuse([{ ...ISSUER, permissionClaims: [''] }]).toThrow('"permissionClaims"')
+  })
+
+  test('with one name for two, or too many', () => {
+    refuse([ISSUER, ISSUER]).toThrow('two issuers')
+    refuse(Array.from({ length: 65 }, (_, index) => ({ ...ISSUER, name: `i${index}` }))).toThrow('at most 64')
+  })
+
+  test('where shared secrets stand beside public keys (A7)', () => {
+    refuse([ISSUER, { ...ISSUER, name: 'two', keys: SECRET }]).toThrow('mixed')
+    expect(() => createAuthenticator(SECRET, { issuers: [ISSUER] })).toThrow('mixed')
+    expect(() => createAuthenticator(SECRET, { issuers: [{ ...ISSUER, keys: `${SECRET}2` }] })).not.toThrow()
+  })
+})
+
+describe('an issuer whose keys are at an address', () => {
+  const remote = (url: string, more: Partial<TrustedIssuer> = {}): TrustedIssuer => {
+    const { keys: _, ...issuer } = ISSUER
+    return { ...issuer, jwksUrl: url, ...more }
+  }
+
+  test('makes the first request wait for them, and no other', async () => {
+    await using server = startKeyServer(A)
+    using vestal = start([remote(server.url)])
+    expect(vestal.authenticator.mayWait).toBe(true)
+    expect(vestal.send(A.sign(CLAIMS))).toBe('KEYS_UNAVAILABLE')
+    expect(await vestal.sendAndWait(A.sign(CLAIMS))).toBe('accepted')
+    expect(vestal.send(A.sign({ ...CLAIMS, sub: 'another' }))).toBe('accepted')
+    expect(server.requests()).toBe(1)
+  })
+
+  test('answers 503 and not 401 where they cannot be had, and says when to ask again', async () => {
+    await using server = startKeyServer()
+    using vestal = start([remote(server.url)])
+    expect(await vestal.sendAndWait(A.sign(CLAIMS))).toBe('KEYS_UNAVAILABLE')
+    const refusal = await Promise.resolve()
+      .then(() => vestal.authenticator.authenticateOrWait(vestal.request(A.sign(CLAIMS))))
+      .catch((error: unknown) => error as VestalError)
+    expect(refusal).toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
+    server.publish(A)
+    vestal.clock.seconds += 1
+    expect(await vestal.sendAndWait(A.sign(CLAIMS))).toBe('accepted')
+  })
+
+  test('that rotates has its new key fetched, once in a while', async () => {
+    await using server = startKeyServer(A)
+    using vestal = start([remote(server.url)])
+    const next = { ...CLAIMS, exp: NOW + 3600, iat: NOW }
+    expect(await vestal.sendAndWait(A.sign(next))).toBe('accepted')
+    server.publish(B)
+    // Within the cool-down a new name is a stranger's.
+    expect(await vestal.sendAndWait(B.sign(next))).toBe('KEY_UNKNOWN')
+    vestal.clock.seconds += 31
+    expect(await vestal.sendAndWait(B.sign(next))).toBe('accepted')
+    // The set was replaced: the old key's tokens end at their next request, remembered or not (A13).
+    expect(vestal.send(A.sign(next))).toBe('KEY_UNKNOWN')
+    expect(server.requests()).toBe(2)
+  })
+
+  test('is not asked again for tokens that name no key, or are wrong in another way', async () => {
+    await using server = startKeyServer(A, B)
+    using vestal = start([remote(server.url)])
+    await vestal.sendAndWait(A.sign(CLAIMS))
+    vestal.clock.seconds += 31
+    const [head = '', ...rest] = A.sign(CLAIMS).split('.')
+    const header = (value: object) => `${Buffer.from(JSON.stringify(value)).toString('base64url')}.${rest.join('.')}`
+    expect(head).not.toBe('')
+    expect(await vestal.sendAndWait(header({ alg: 'ES256' }))).toBe('KEY_UNKNOWN')
+    expect(await vestal.sendAndWait(header({ alg: 'none', kid: 'x' }))).toBe('ALGORITHM_REFUSED')
+    expect(await vestal.sendAndWait(header({ alg: 'ES256', kid: 7 }))).toBe('TOKEN_MALFORMED')
+    expect(await vestal.sendAndWait(A.sign({ ...CLAIMS, iss: 'https://stranger.example' }))).toBe('ISSUER_REFUSED')
+    expect(server.requests()).toBe(1)
+  })
+
+  test('is asked once for a thousand tokens that name unknown keys', async () => {
+    await using server = startKeyServer(A)
+    using vestal = start([remote(server.url)])
+    await vestal.sendAndWait(A.sign(CLAIMS))
+    vestal.clock.seconds += 31
+    const signature = A.sign(CLAIMS).split('.').slice(1).join('.')
+    const tokens = Array.from({ length: 1000 }, (_, index) => {
+      return `${Buffer.from(JSON.stringify({ alg: 'ES256', kid: `k${index}` })).toString('base64url')}.${signature}`
+    })
+    const answers = new Set(await Promise.all(tokens.map(vestal.sendAndWait)))
+    expect([[...answers], server.requests()]).toEqual([['KEY_UNKNOWN'], 2])
+  })
+
+  test('has a revoked key’s remembered tokens refused at the next request after the refresh (R3)', async () => {
+    await using server = startKeyServer(A, B)
+    using vestal = start([remote(server.url)])
+    const token = A.sign(CLAIMS)
+    expect([await vestal.sendAndWait(token), vestal.send(token)]).toEqual(['accepted', 'accepted'])
+    server.publish(B)
+    vestal.timer.run()
+    await vestal.sendAndWait(B.sign({ ...CLAIMS, sub: 'x' }))
+    while (vestal.authenticator.remoteKeyStatistics.get(ISSUER.name)?.keys !== 1) await Bun.sleep(1)
+    expect(vestal.send(token)).toBe('KEY_UNKNOWN')
+  })
+
+  test('that is gone has its keys no longer than they count, also for remembered tokens', async () => {
+    await using server = startKeyServer(A)
+    using vestal = start([remote(server.url, { jwks: { maxAgeSeconds: 100 } })])
+    const token = A.sign({ ...CLAIMS, exp: NOW + 3600 })
+    expect(await vestal.sendAndWait(token)).toBe('accepted')
+    await server.die()
+    vestal.clock.seconds += 99
+    expect(vestal.send(token)).toBe('accepted')
+    vestal.clock.seconds += 1
+    expect(await vestal.sendAndWait(token)).toBe('KEYS_UNAVAILABLE')
+    expect(vestal.heard).toHaveLength(1)
+  })
+
+  test('that is gone has its keys longer where that is asked for', async () => {
+    await using server = startKeyServer(A)
+    using vestal = start([remote(server.url, { jwks: { maxAgeSeconds: 100, staleSeconds: 200 } })])
+    const token = A.sign({ ...CLAIMS, exp: NOW + 3600 })
+    expect(await vestal.sendAndWait(token)).toBe('accepted')
+    await server.die()
+    vestal.clock.seconds += 200
+    expect(await vestal.sendAndWait(token)).toBe('accepted')
+    // Whether an unknown key is right cannot be known now.
+    vestal.clock.seconds += 60
+    expect(await vestal.sendAndWait(B.sign({ ...CLAIMS, exp: NOW + 3600 }))).toBe('KEYS_UNAVAILABLE')
+    vestal.clock.seconds += 40
+    expect(await vestal.sendAndWait(token)).toBe('KEYS_UNAVAILABLE')
+  })
+
+  test('does not hold up the tokens of another', async () => {
+    await using hanging = startKeyServer()
+    hanging.answer(() => new Promise<Response>(() => undefined))
+    const two: TrustedIssuer = { name: 'https://two.example', keys: { keys: [B.jwk] }, audiences: ['vestal'] }
+    using vestal = start([remote(hanging.url, { jwks: { timeoutMs: 60_000 } }), two])
+    expect(vestal.send(B.sign({ ...CLAIMS, iss: two.name }))).toBe('accepted')
+    expect(vestal.send(A.sign(CLAIMS))).toBe('KEYS_UNAVAILABLE')
+  })
+})
+
+test('a token made with a public key of the issuer as the secret is refused (A3)', () => {
+  using vestal = start([ISSUER])
+  const secret = JSON.stringify(A.jwk)
+  expect(vestal.send(makeToken({ header: { alg: 'HS256', kid: 'a' }, payload: CLAIMS, secret }))).toBe('ALGORITHM_REFUSED')
+})
