@@ -1,6 +1,8 @@
 import { ALGORITHMS, type Algorithm, isAlgorithm } from '../jwt/algorithms.ts'
+import type { Jwk } from '../jwt/jwk-members.ts'
+import { KeyError } from '../jwt/key-error.ts'
 import { importKeys } from '../jwt/key-set.ts'
-import { importJwk, type Jwk, type Key, KeyError } from '../jwt/keys.ts'
+import { importJwk, type Key } from '../jwt/keys.ts'
 import { readStrictObject } from '../jwt/strict-json.ts'
 
 /** What an issuer's key may be for where neither it nor the settings say so: public keys alone, the commonest of each kind first. */

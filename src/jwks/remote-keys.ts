@@ -1,5 +1,6 @@
 import type { Algorithm } from '../jwt/algorithms.ts'
-import { type Key, KeyError } from '../jwt/keys.ts'
+import { KeyError } from '../jwt/key-error.ts'
+import type { Key } from '../jwt/keys.ts'
 import { fetchBytes, keySetAddress } from './fetch-bytes.ts'
 import { readKeySet } from './read-key-set.ts'
 
