@@ -1,3 +1,4 @@
+import type { AuthenticatedToken } from '../auth/authenticator.ts'
 import { VestalError } from '../core/errors.ts'
 import type { Engine, Model, ModelVersion } from '../engine/engine.ts'
 
@@ -8,8 +9,20 @@ type Params = Readonly<Record<string, string>>
  * The permissions that a request for a model asks for. A name that no model has asks for the default permission of that name,
  * so that a stranger cannot tell the two apart.
  */
-export function permissionTo(action: 'predict' | 'read', engine: Engine): (params: Params) => readonly string[] {
+export function permissionTo(action: 'predict' | 'read' | 'admin', engine: Engine): (params: Params) => readonly string[] {
+  if (action === 'admin') return ({ name = '' }) => [`model:${name}:admin`]
   return ({ name = '' }) => [engine.model(name)?.permissions[action] ?? `model:${name}:${action}`]
+}
+
+/** Says of a model whether a token may read it, so that lists hold nothing else. */
+export function mayRead(token: AuthenticatedToken): (model: Model) => boolean {
+  return ({ permissions }) => token.allows([permissions.read])
+}
+
+/** The same by a model's name, which may be one that was never loaded. */
+export function mayReadName(token: AuthenticatedToken, engine: Engine): (name: string) => boolean {
+  const permission = permissionTo('read', engine)
+  return (name) => token.allows(permission({ name }))
 }
 
 /**

@@ -8,7 +8,7 @@ import { decodeRows, encodeRows } from '../tensor/rows.ts'
 import { guard } from './authentication.ts'
 import { readBody } from './body.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
-import { findModel, findReadyVersion, permissionTo } from './model-access.ts'
+import { findModel, findReadyVersion, mayRead, permissionTo } from './model-access.ts'
 import { MODEL_DETAIL } from './openapi/models.ts'
 
 export interface ModelRoutesOptions {
@@ -23,14 +23,10 @@ export function models({ engine, authenticator, bodyBytesMax }: ModelRoutesOptio
   const predict = permissionTo('predict', engine)
   return new Elysia({ name: 'models' })
     .use(guard(authenticator))
-    .get(
-      '/models/',
-      ({ token }) => {
-        const readable = engine.models().filter(({ permissions }) => token.allows([permissions.read]))
-        return jsonResponse({ models: readable.map(describe) })
-      },
-      { permissions: [], detail: MODEL_DETAIL.list },
-    )
+    .get('/models/', ({ token }) => jsonResponse({ models: engine.models().filter(mayRead(token)).map(describe) }), {
+      permissions: [],
+      detail: MODEL_DETAIL.list,
+    })
     .get('/models/:name/', ({ params }) => jsonResponse(describe(findModel(engine, params.name))), {
       permissions: read,
       detail: MODEL_DETAIL.describe,

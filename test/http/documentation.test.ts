@@ -52,12 +52,17 @@ for (const open of DOORS) {
           expect([name, summary]).toEqual([name, expect.stringMatching(/./)])
           expect([name, identifiers.has(operationId)]).toEqual([name, false])
           identifiers.add(operationId)
-          expect([name, JSON.stringify(responses['200'])]).toEqual([name, expect.stringContaining('"example"')])
+          // An answer has an example, has no body, or is always the refusal 501.
+          const answer = responses['200'] as { readonly content?: object } | undefined
+          if (answer === undefined) expect([name, Object.keys(responses)]).toEqual([name, expect.arrayContaining(['501'])])
+          else if (answer.content !== undefined)
+            expect([name, JSON.stringify(answer)]).toEqual([name, expect.stringContaining('"example"')])
           const statuses = Object.keys(responses)
           if (security?.length !== 0)
             for (const status of ['400', '401', '403']) expect([name, statuses]).toEqual([name, expect.arrayContaining([status])])
-          if (path.includes('{name}')) expect([name, statuses]).toEqual([name, expect.arrayContaining(['404'])])
-          if (method === 'post')
+          if (path.includes('{name}') && answer !== undefined)
+            expect([name, statuses]).toEqual([name, expect.arrayContaining(['404'])])
+          if (method === 'post' && answer !== undefined)
             expect([name, Object.keys(requestBody?.content['application/json']?.examples ?? {}).length > 0]).toEqual([name, true])
         }
       }

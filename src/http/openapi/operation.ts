@@ -1,15 +1,21 @@
 /** The answer of an operation when all goes well. */
 interface Answer {
   readonly description: string
-  /** A name in the document's schemas. */
-  readonly schema: SchemaName
-  readonly example: unknown
+  /** A name in the document's schemas; absent where the answer has no body. */
+  readonly schema?: SchemaName
+  readonly example?: unknown
+  /** Another media type that the answer may come in. */
+  readonly otherType?: string
 }
 
 interface Body {
   readonly schema: SchemaName
   /** Bodies to try, by name. */
   readonly examples: Readonly<Record<string, unknown>>
+  /** True when the request may come without a body. */
+  readonly isOptional?: boolean
+  /** Another media type that the body may come in. */
+  readonly otherType?: string
 }
 
 export interface Operation {
@@ -19,7 +25,8 @@ export interface Operation {
   /** What a token must grant; an empty text asks for any valid token, and none at all makes the route open. */
   readonly permission?: string
   readonly body?: Body
-  readonly answer: Answer
+  /** Absent where a request always fails. */
+  readonly answer?: Answer
   /** Statuses of failures beside those that every route with a permission has. */
   readonly failures?: readonly FailureStatus[]
   /** Under `/v2` a failure is `{"error"}`. */
@@ -36,6 +43,13 @@ export type SchemaName =
   | 'PredictAnswer'
   | 'ServerMetadata'
   | 'ModelMetadata'
+  | 'ModelNames'
+  | 'ModelConfiguration'
+  | 'ModelStatistics'
+  | 'IndexRequest'
+  | 'Index'
+  | 'LoadRequest'
+  | 'UnloadRequest'
   | 'InferRequest'
   | 'InferAnswer'
   | 'Live'
@@ -48,11 +62,14 @@ const FAILURES = {
   403: ['Forbidden', 'The token does not grant the permission'],
   404: ['NotFound', 'There is no such model or version'],
   413: ['TooLarge', 'The body is larger than this route takes'],
+  422: ['LoadFailed', 'The model could not be loaded; the text says why, and what served goes on serving'],
+  429: ['TooMany', 'The subject has too many requests at once; `Retry-After` says when to try again'],
   501: ['Unsupported', 'The request asks for something that this server does not do'],
   503: [
     'Unavailable',
     'The model is not ready, the queue is full or the server is stopping; `Retry-After` says when to try again',
   ],
+  504: ['TimedOut', 'The time that the request gave itself was over'],
 } as const
 
 export type FailureStatus = keyof typeof FAILURES
@@ -72,22 +89,29 @@ export function operation(options: Operation) {
     summary,
     description: description === undefined ? asks : `${description} ${asks}`,
     security: isOpen ? [] : [{ bearer: [] }, { cookie: [] }],
-    ...(body && { requestBody: { required: true, content: { 'application/json': contentOf(body) } } }),
+    ...(body && { requestBody: requestBody(body) }),
     responses: {
-      200: {
-        description: answer.description,
-        content: { 'application/json': { schema: reference(answer.schema), example: answer.example } },
-      },
+      ...(answer && { 200: { description: answer.description, ...answerContent(answer) } }),
       ...Object.fromEntries([...new Set(statuses)].sort().map((status) => [status, failure(status, isOpenInference)])),
     },
   }
 }
 
-function contentOf({ schema, examples }: Body) {
+function requestBody({ schema, examples, isOptional = false, otherType }: Body) {
+  const values = Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
   return {
-    schema: reference(schema),
-    examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }])),
+    required: !isOptional,
+    content: { 'application/json': { schema: reference(schema), examples: values }, ...otherContent(otherType) },
   }
+}
+
+function answerContent({ schema, example, otherType }: Answer) {
+  if (schema === undefined) return {}
+  return { content: { 'application/json': { schema: reference(schema), example }, ...otherContent(otherType) } }
+}
+
+function otherContent(type: string | undefined) {
+  return type === undefined ? {} : { [type]: { schema: { type: 'string' as const, format: 'binary' } } }
 }
 
 function reference(name: string) {

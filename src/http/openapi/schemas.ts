@@ -19,6 +19,12 @@ function object(properties: Readonly<Record<string, object>>, optional: readonly
 
 const shape = list({ type: 'integer' }, 'Row-major; -1 is a dimension of any size')
 const tensorSpec = object({ name: text('Name of the tensor'), datatype: reference('Datatype'), shape })
+const tensorConfiguration = object({ name: text('Name of the tensor'), data_type: text('Datatype', 'TYPE_FP32'), dims: shape })
+const parameters = {
+  type: 'object' as const,
+  description: 'Texts, numbers, true and false by name',
+  additionalProperties: { oneOf: [{ type: 'string' }, { type: 'number' }, { type: 'boolean' }] },
+}
 const tensorData = {
   description: 'Elements in row-major order, flat or nested as the shape says. Integers of 64 bits are exact. BYTES are texts.',
   ...list({}),
@@ -30,7 +36,10 @@ const OTHERS = {
     enum: ['BOOL', 'UINT8', 'UINT16', 'UINT32', 'UINT64', 'INT8', 'INT16', 'INT32', 'INT64', 'FP16', 'FP32', 'FP64', 'BYTES'],
   },
   TensorSpec: tensorSpec,
-  Tensor: object({ name: text('Name of the tensor'), shape, datatype: reference('Datatype'), data: tensorData }),
+  Tensor: object({ name: text('Name of the tensor'), shape, datatype: reference('Datatype'), parameters, data: tensorData }, [
+    'parameters',
+    'data',
+  ]),
   ModelVersion: object(
     {
       version: text('Number of the version', '1'),
@@ -85,13 +94,59 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
     inputs: list(reference('TensorSpec')),
     outputs: list(reference('TensorSpec')),
   }),
+  ModelNames: object({ models: list({ type: 'string' }, 'Names') }),
+  ModelConfiguration: {
+    type: 'object',
+    description: 'A model configuration of Triton, as JSON',
+    required: ['name', 'input', 'output'],
+    properties: {
+      name: text('Name', 'iris'),
+      platform: text('What runs it', 'onnxruntime_onnx'),
+      max_batch_size: { type: 'integer', description: 'Rows that one run may have; 0 where the shapes hold the first dimension' },
+      input: list(tensorConfiguration),
+      output: list(tensorConfiguration),
+    },
+    additionalProperties: true,
+  },
+  ModelStatistics: object({
+    model_stats: list({ type: 'object', additionalProperties: true }, 'One entry a version that is loaded'),
+  }),
+  IndexRequest: object({ ready: { type: 'boolean', description: 'True for what is ready alone' } }, ['ready']),
+  Index: list(
+    object(
+      {
+        name: text('Name', 'iris'),
+        version: text('Version', '1'),
+        state: { type: 'string', enum: ['READY', 'UNAVAILABLE', 'LOADING', 'UNLOADING'] },
+        reason: text('Why it is not ready'),
+      },
+      ['version', 'state', 'reason'],
+    ),
+  ),
+  LoadRequest: object(
+    {
+      parameters: {
+        type: 'object',
+        description: '`config`, a text of JSON, and `file:<version>/<name>`, base64, in place of the model’s folder',
+        additionalProperties: { type: 'string' },
+      },
+    },
+    ['parameters'],
+  ),
+  UnloadRequest: object({ parameters: object({ unload_dependents: { type: 'boolean' } }, ['unload_dependents']) }, [
+    'parameters',
+  ]),
   InferRequest: object(
     {
       id: text('Told back in the answer'),
       inputs: list(reference('Tensor')),
-      outputs: list(object({ name: text('An output to compute') }), 'All outputs when absent or empty'),
+      outputs: list(
+        object({ name: text('An output to compute'), parameters }, ['parameters']),
+        'All outputs when absent or empty',
+      ),
+      parameters,
     },
-    ['id', 'outputs'],
+    ['id', 'outputs', 'parameters'],
   ),
   InferAnswer: object(
     { model_name: text('Name'), model_version: text('Version'), id: text('As it was asked'), outputs: list(reference('Tensor')) },

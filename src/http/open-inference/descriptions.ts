@@ -1,0 +1,99 @@
+import { Elysia } from 'elysia'
+import type { Authenticator } from '../../auth/authenticator.ts'
+import { VERSION } from '../../core/version.ts'
+import type { Engine, Model } from '../../engine/engine.ts'
+import { guard } from '../authentication.ts'
+import { jsonResponse } from '../json.ts'
+import { findModel, findReadyVersion, findVersion, mayRead, permissionTo } from '../model-access.ts'
+import { DESCRIPTION_DETAIL } from '../openapi/open-inference-descriptions.ts'
+
+/** What Open Inference Protocol clients take for the name of ONNX Runtime. */
+const PLATFORM = 'onnxruntime_onnx'
+
+/** Extensions of the protocol that are here, by the names that Triton gives them. */
+export const EXTENSIONS: readonly string[] = [
+  'classification',
+  'model_repository',
+  'model_repository(unload_dependents)',
+  'schedule_policy',
+  'model_configuration',
+  'binary_tensor_data',
+  'parameters',
+  'statistics',
+]
+
+/** Health, open to everybody since an orchestrator has no token, and metadata of the server and its models. */
+export function descriptions(engine: Engine, authenticator: Authenticator) {
+  const read = permissionTo('read', engine)
+  const { live, ready, server, list, metadata, modelReady, configuration } = DESCRIPTION_DETAIL
+  return new Elysia()
+    .use(guard(authenticator))
+    .get('/v2/health/live', () => jsonResponse({ live: true }), { detail: live })
+    .get('/v2/health/ready', () => readiness({ ready: engine.isReady() }), { detail: ready })
+    .get('/v2', () => jsonResponse({ name: 'vestal', version: VERSION, extensions: EXTENSIONS }), {
+      permissions: [],
+      detail: server,
+    })
+    .get(
+      '/v2/models',
+      ({ token }) =>
+        jsonResponse({
+          models: engine
+            .models()
+            .filter(mayRead(token))
+            .map(({ name }) => name),
+        }),
+      { permissions: [], detail: list },
+    )
+    .get('/v2/models/:name', ({ params }) => jsonResponse(metadataOf(findModel(engine, params.name))), {
+      permissions: read,
+      detail: metadata,
+    })
+    .get(
+      '/v2/models/:name/versions/:version',
+      ({ params }) => jsonResponse(metadataOf(findModel(engine, params.name), params.version)),
+      { permissions: read, detail: metadata },
+    )
+    .get('/v2/models/:name/ready', ({ params }) => readiness(modelReadiness(findModel(engine, params.name))), {
+      permissions: read,
+      detail: modelReady,
+    })
+    .get(
+      '/v2/models/:name/versions/:version/ready',
+      ({ params }) => readiness(modelReadiness(findModel(engine, params.name), params.version)),
+      { permissions: read, detail: modelReady },
+    )
+    .get('/v2/models/:name/config', ({ params }) => jsonResponse(configurationOf(engine, params.name)), {
+      permissions: read,
+      detail: configuration,
+    })
+    .get(
+      '/v2/models/:name/versions/:version/config',
+      ({ params }) => jsonResponse(configurationOf(engine, params.name, params.version)),
+      { permissions: read, detail: configuration },
+    )
+}
+
+/** Model metadata as the protocol gives it: of the version asked for, or of the newest with the list of all that are ready. */
+function metadataOf(model: Model, asked?: string) {
+  const { version, inputs, outputs } = findReadyVersion(model, asked)
+  const ready = model.versions.filter(({ state }) => state === 'ready').map(({ version: number }) => number)
+  return { name: model.name, versions: asked === undefined ? ready : [version], platform: PLATFORM, inputs, outputs }
+}
+
+function configurationOf(engine: Engine, name: string, asked?: string) {
+  const { version } = findReadyVersion(findModel(engine, name), asked)
+  return engine.configuration(name, version)
+}
+
+function modelReadiness(model: Model, asked?: string) {
+  const isReady =
+    asked === undefined ? model.versions.some(({ state }) => state === 'ready') : findVersion(model, asked).state === 'ready'
+  return { name: model.name, ready: isReady }
+}
+
+function readiness(body: { readonly ready: boolean }): Response {
+  return body.ready
+    ? jsonResponse(body)
+    : new Response(JSON.stringify(body), { status: 503, headers: { 'content-type': 'application/json', 'retry-after': '1' } })
+}

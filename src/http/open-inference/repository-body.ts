@@ -1,0 +1,70 @@
+import { VestalError } from '../../core/errors.ts'
+import type { LoadOptions, UnloadOptions } from '../../engine/engine.ts'
+import { isObject, type JsonObject, parseJson } from '../../tensor/exact-json.ts'
+
+/** Files that one request may bring. */
+const FILES_MAX = 64
+const FILE = 'file:'
+
+/**
+ * Reads the body of an index request: nothing, or `{"ready": true}` for what is ready alone.
+ * @throws VestalError BODY_INVALID
+ */
+export function readIndexRequest(bytes: Uint8Array): { readonly isReadyOnly: boolean } {
+  const { ready = false } = readObject(bytes)
+  if (typeof ready !== 'boolean') throw invalid('"ready" must be true or false')
+  return { isReadyOnly: ready }
+}
+
+/**
+ * Reads the body of a load request: nothing, or the parameters `config` and `file:<version>/<name>` that stand in for the model's
+ * folder.
+ * @throws VestalError BODY_INVALID, naming the parameter
+ */
+export function readLoadRequest(bytes: Uint8Array): LoadOptions {
+  const { config, ...others } = readParameters(bytes)
+  if (config !== undefined && typeof config !== 'string') throw invalid("parameter 'config' must be a text that holds JSON")
+  const files = new Map<string, Uint8Array>()
+  for (const [name, value] of Object.entries(others)) {
+    if (!name.startsWith(FILE)) throw invalid(`unrecognized load parameter ${JSON.stringify(name.slice(0, 100))}`)
+    if (files.size === FILES_MAX) throw invalid(`a load request may bring ${FILES_MAX} files at most`)
+    files.set(name.slice(FILE.length), readFile(name, value))
+  }
+  if (files.size > 0 && config === undefined) throw invalid("a load request with files needs the parameter 'config'")
+  return { ...(config !== undefined && { config }), ...(files.size > 0 && { files }) }
+}
+
+/**
+ * Reads the body of an unload request: nothing, or the parameter `unload_dependents`.
+ * @throws VestalError BODY_INVALID
+ */
+export function readUnloadRequest(bytes: Uint8Array): UnloadOptions {
+  const { unload_dependents: dependents = false, ...others } = readParameters(bytes)
+  const other = Object.keys(others)[0]
+  if (other !== undefined) throw invalid(`unrecognized unload parameter ${JSON.stringify(other.slice(0, 100))}`)
+  if (typeof dependents !== 'boolean') throw invalid("parameter 'unload_dependents' must be true or false")
+  return { dependents }
+}
+
+function readFile(name: string, value: unknown): Uint8Array {
+  const isBase64 = typeof value === 'string' && value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value)
+  if (!isBase64) throw invalid(`parameter ${JSON.stringify(name.slice(0, 100))} must be a text of base64`)
+  return Uint8Array.fromBase64(value)
+}
+
+function readParameters(bytes: Uint8Array): JsonObject {
+  const { parameters = {} } = readObject(bytes)
+  if (!isObject(parameters)) throw invalid('"parameters" must be an object')
+  return parameters
+}
+
+function readObject(bytes: Uint8Array): JsonObject {
+  if (bytes.length === 0) return {}
+  const body = parseJson(bytes)
+  if (!isObject(body)) throw invalid('the body must be an object, or nothing')
+  return body
+}
+
+function invalid(detail: string): VestalError {
+  return new VestalError('BODY_INVALID', { detail })
+}

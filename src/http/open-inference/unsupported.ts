@@ -1,0 +1,47 @@
+import { Elysia } from 'elysia'
+import type { Authenticator } from '../../auth/authenticator.ts'
+import { VestalError } from '../../core/errors.ts'
+import { guard } from '../authentication.ts'
+import { UNSUPPORTED_DETAIL } from '../openapi/open-inference-control.ts'
+
+const SHARED_MEMORY =
+  'Shared memory is not supported: a client and this server need not be on one machine, and binary tensor data is copied at most twice'
+const TRACE = 'Trace settings are not supported: tracing is set where the server is started'
+const LOGGING = 'Log settings are not supported: logging is set where the server is started'
+const REPOSITORY = 'A repository name is not supported: there is one repository'
+
+const PATHS: readonly (readonly [method: 'GET' | 'POST', path: string, text: string])[] = [
+  ...['systemsharedmemory', 'cudasharedmemory'].flatMap(
+    (memory) =>
+      [
+        ['GET', `/v2/${memory}/status`, SHARED_MEMORY],
+        ['GET', `/v2/${memory}/region/:region/status`, SHARED_MEMORY],
+        ['POST', `/v2/${memory}/region/:region/register`, SHARED_MEMORY],
+        ['POST', `/v2/${memory}/region/:region/unregister`, SHARED_MEMORY],
+        ['POST', `/v2/${memory}/unregister`, SHARED_MEMORY],
+      ] as const,
+  ),
+  ['GET', '/v2/trace/setting', TRACE],
+  ['POST', '/v2/trace/setting', TRACE],
+  ['GET', '/v2/models/:name/trace/setting', TRACE],
+  ['POST', '/v2/models/:name/trace/setting', TRACE],
+  ['GET', '/v2/logging', LOGGING],
+  ['POST', '/v2/logging', LOGGING],
+  ['POST', '/v2/repository/:repository/index', REPOSITORY],
+  ['POST', '/v2/repository/:repository/models/:name/load', REPOSITORY],
+  ['POST', '/v2/repository/:repository/models/:name/unload', REPOSITORY],
+]
+
+/** What Triton has and this server does not: a valid token is told so, with the reason. */
+export function unsupported(authenticator: Authenticator) {
+  const app = new Elysia().use(guard(authenticator))
+  for (const [method, path, detail] of PATHS) {
+    const refuse = () => {
+      throw new VestalError('UNSUPPORTED', { detail })
+    }
+    const options = { permissions: [], parse: 'none', detail: UNSUPPORTED_DETAIL } as const
+    if (method === 'GET') app.get(path, refuse, options)
+    else app.post(path, refuse, options)
+  }
+  return app
+}
