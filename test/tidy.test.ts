@@ -10,13 +10,14 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   wasm: ['core'],
   jwt: ['core', 'wasm'],
+  keys: ['core', 'jwt'],
   tensor: ['core'],
   jwks: ['core', 'jwt'],
   auth: ['core', 'jwt', 'jwks'],
   engine: ['core', 'tensor'],
   http: ['core', 'jwt', 'tensor', 'auth', 'engine'],
   config: ['core'],
-  cli: ['core', 'wasm', 'jwt', 'tensor', 'jwks', 'auth', 'engine', 'http', 'config'],
+  cli: ['core', 'wasm', 'jwt', 'keys', 'tensor', 'jwks', 'auth', 'engine', 'http', 'config'],
 }
 const LINES_MAX = 250
 
@@ -60,7 +61,7 @@ describe('rooms', () => {
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/signature-engines\.ts$/],
     ['the network as a client', /(?<!#)\bfetch\(/, /^src\/(?:jwks|wasm)\//],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/config\//],
-    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|engine\/repository|wasm)\//],
+    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|keys|engine\/repository|wasm)\//],
   ]
   for (const [what, pattern, owner] of owners) {
     test(`use ${what} in one place alone`, () => {

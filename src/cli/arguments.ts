@@ -11,9 +11,11 @@ export interface FlagRow {
 
 export interface Arguments {
   readonly isHelp: boolean
-  /** Flags that are unknown or lack their value, and what is no flag at all. */
+  /** Flags that are unknown or lack their value, and words that the verb does not take. */
   readonly faults: readonly string[]
   readonly configFile?: string
+  /** What stands beside the flags, for a verb that takes words. */
+  readonly words: readonly string[]
   /** The settings' flags, as `loadSettings` takes them. */
   readonly settings: Readonly<Partial<Record<SettingName, readonly string[]>>>
   /** The verb's own flags with a value. */
@@ -22,8 +24,8 @@ export interface Arguments {
   readonly switches: ReadonlySet<string>
 }
 
-/** Reads a verb's flags. */
-export function readArguments(args: readonly string[], rows: readonly FlagRow[]): Arguments {
+/** Reads a verb's flags, and up to so many words beside them. */
+export function readArguments(args: readonly string[], rows: readonly FlagRow[], wordsMax = 0): Arguments {
   const settingOf = new Map(SETTING_NAMES.filter((name) => SETTINGS[name].isSecret !== true).map((name) => [flagOf(name), name]))
   const own = new Map(rows.map((row) => [`--${row.name}`, row]))
   const withValue = [
@@ -40,8 +42,10 @@ export function readArguments(args: readonly string[], rows: readonly FlagRow[])
   const faults: string[] = []
   const given = new Map<string, string[]>()
   const switches = new Set<string>()
+  const words: string[] = []
   for (const token of tokens) {
-    if (token.kind === 'positional') faults.push(`${JSON.stringify(token.value.slice(0, 60))}: is not a flag`)
+    if (token.kind === 'positional' && words.length < wordsMax) words.push(token.value)
+    else if (token.kind === 'positional') faults.push(`${JSON.stringify(token.value.slice(0, 60))}: is not a flag`)
     if (token.kind !== 'option') continue
     const flag = token.rawName
     if (withValue.includes(flag)) {
@@ -56,6 +60,7 @@ export function readArguments(args: readonly string[], rows: readonly FlagRow[])
   return {
     isHelp,
     faults,
+    words,
     ...(configFile !== undefined && { configFile }),
     settings: Object.fromEntries([...settingOf].flatMap(([flag, name]) => (given.has(flag) ? [[name, given.get(flag)]] : []))),
     values: new Map([...own.keys()].flatMap((flag) => (given.has(flag) ? [[flag.slice(2), given.get(flag) ?? []]] : []))),

@@ -1,132 +1,187 @@
-import { randomBytes } from 'node:crypto'
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { SettingsError } from '../config/load.ts'
-import type { Mode } from '../config/mode.ts'
+import { PASSPHRASE_BYTES_MIN } from '../config/settings/tokens.ts'
 import type { Settings } from '../config/settings.ts'
 import { isAlgorithm } from '../jwt/algorithms.ts'
-import { bytesOfBase64url, isCanonicalBase64url } from '../jwt/base64url.ts'
-import type { Jwk } from '../jwt/jwk-members.ts'
+import { generateKey } from '../jwt/generate-key.ts'
 import { KeyError } from '../jwt/key-error.ts'
-import { importKeys, type KeyInput } from '../jwt/key-set.ts'
-import type { JwkSet, Key } from '../jwt/keys.ts'
+import {
+  addKey,
+  type ChangeOptions,
+  KEEP_SECONDS,
+  type KeyRing,
+  prune,
+  retire,
+  revoke,
+  rotate,
+  stateIn,
+} from '../jwt/key-ring.ts'
+import { withFileLock } from '../keys/file-lock.ts'
+import { formatKeyFile, isKeyFile, type KeyFile, parseKeyFile, type StoredSecret } from '../keys/key-file.ts'
+import { createSealer, isSealed, newSealing, type Sealer } from '../keys/sealing.ts'
+import { writeWhole } from '../keys/write-whole.ts'
+import type { Arguments, FlagRow } from './arguments.ts'
+import { keysAsJson, keysAsTable } from './keys-output.ts'
+import { keyFilePath, readKeyFile } from './load-keys.ts'
+import { promptSecret } from './prompt.ts'
 
-export interface LoadedKeys {
-  readonly keys: readonly Key[]
-  /** The key that signs; absent where all are public. */
-  readonly signing?: Key
-  /** Where the keys are from, for the start message. */
-  readonly description: string
-  readonly warnings: readonly string[]
-}
-
-/** Bytes of the development secret: enough for HS512. */
-const SECRET_BYTES = 64
-const FILE_BYTES_MAX = 1024 * 1024
-const OTHERS = 0o077
-
-/**
- * The keys that the settings name; in development mode without any, a random secret that is made once and kept.
- * @throws SettingsError saying what to set, or what is wrong with the key
- */
-export function loadKeys(settings: Settings, mode: Mode): LoadedKeys {
-  const { secret, keyFile, data } = settings
-  if (secret !== undefined && keyFile !== undefined) {
-    throw new SettingsError(['VESTAL_SECRET and VESTAL_KEY_FILE are both set; one of them must go'])
-  }
-  if (secret !== undefined)
-    return imported(secret, settings, { source: 'VESTAL_SECRET', description: 'the secret of VESTAL_SECRET' })
-  if (keyFile !== undefined) {
-    const warnings = isOpenToOthers(keyFile) ? [`the key file ${keyFile} can be read by others; chmod 600 closes it`] : []
-    return imported(readKeyFile(keyFile), settings, { source: keyFile, description: `the key file ${keyFile}`, warnings })
-  }
-  if (mode === 'production') throw new SettingsError(NO_KEY)
-  const [bytes, warnings] = developmentSecret(data)
-  const path = join(data, 'development-secret')
-  return imported(bytes, settings, { source: path, description: `a random secret, kept in ${path}`, warnings })
-}
-
-const NO_KEY = [
-  'in production mode a key is needed, and none is set. Set one of these:',
-  '  VESTAL_SECRET=<text of at least 32 bytes>, such as VESTAL_SECRET="$(openssl rand -base64 48)"',
-  '  VESTAL_KEY_FILE=<file with a PEM, a JWK or a JWK Set>',
-  'Production mode is on because NODE_ENV is "production" or the host is not a loopback address.',
+export const KEYS_FLAGS: readonly FlagRow[] = [
+  { name: 'json', help: 'Print JSON in place of a table.' },
+  { name: 'encrypt', help: 'Seal private keys with a passphrase: that of VESTAL_KEY_PASSPHRASE, or one that is asked for.' },
+  {
+    name: 'keep-seconds',
+    value: 'SECONDS',
+    help: `How long a retired key still verifies, 0 to 31536000, default ${KEEP_SECONDS}; at least the longest life of a token.`,
+  },
 ]
 
-interface Origin {
-  readonly source: string
-  readonly description: string
-  readonly warnings?: readonly string[]
+const ACTIONS = ['generate', 'list', 'rotate', 'retire', 'revoke'] as const
+type Action = (typeof ACTIONS)[number]
+const KEEP_SECONDS_MAX = 31_536_000
+/** What is signed with when nothing names another: short, and known to every library. */
+const ALGORITHM = 'ES256'
+
+interface Asked extends ChangeOptions {
+  readonly action: Action
+  /** Needed to retire and to revoke. */
+  readonly kid: string
+  readonly path: string
+  readonly isEncrypted: boolean
+  readonly settings: Settings
 }
 
-function imported(input: KeyInput, { algorithm, interop }: Settings, { source, description, warnings = [] }: Origin): LoadedKeys {
+type Ring = KeyRing<StoredSecret>
+
+const NO_KEYS: KeyFile = { ring: { keys: [] } }
+
+/** `vestal keys`: makes, lists, rotates, retires and revokes the keys of a key file. A running server takes the change up by itself. */
+export function keys(settings: Settings, args: Arguments): void {
+  const asked = readAsked(settings, args)
   try {
-    // One algorithm a key (RFC 8725 §3.1): the setting's, the JWK's, or the usual one of its kind. Flama's secrets name none.
-    const isOneAlgorithm = interop === undefined
-    const keys = importKeys(input, { isOneAlgorithm, ...(isAlgorithm(algorithm) && { algorithm }), ...(interop && { interop }) })
-    const signing = keys.find(({ canSign }) => canSign)
-    return { keys, description, warnings, ...(signing && { signing }) }
+    const { ring } = asked.action === 'list' ? readFile(asked.path) : change(asked)
+    console.log(args.switches.has('json') ? keysAsJson(ring) : keysAsTable(ring))
   } catch (error) {
-    if (error instanceof KeyError) throw new SettingsError([`${source}: ${error.message}`])
-    throw error
+    if (error instanceof KeyError) throw new SettingsError([`${asked.path}: ${error.message}`])
+    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
+    if (code === undefined || error instanceof SettingsError) throw error
+    throw new SettingsError([`${asked.path}: cannot be written there (${code})`])
   }
 }
 
-function readKeyFile(path: string): KeyInput {
-  const bytes = readSmallFile(path)
-  const text = bytes.toString('utf8').trim()
-  if (text.includes('-----BEGIN ')) return text
-  if (!text.startsWith('{')) return Buffer.from(text, 'utf8').equals(bytes) ? text : trimmed(bytes)
-  try {
-    return JSON.parse(text) as Jwk | JwkSet
-  } catch {
-    throw new SettingsError([`${path}: begins as JSON and is not valid JSON`])
+function readAsked(settings: Settings, { words, values, switches }: Arguments): Asked {
+  const [name = '', kid, ...others] = words
+  const faults: string[] = []
+  const action = ACTIONS.find((candidate) => candidate === name)
+  if (action === undefined) faults.push(`keys: needs one of ${ACTIONS.join(', ')}`)
+  const needsKid = action === 'retire' || action === 'revoke'
+  if (needsKid && (kid === undefined || others.length > 0))
+    faults.push(`keys ${name}: needs one key id; vestal keys list shows them`)
+  if (!needsKid && action !== undefined && kid !== undefined)
+    faults.push(`keys ${name}: takes no ${JSON.stringify(kid.slice(0, 60))}`)
+  const keep = values.get('keep-seconds')?.at(-1)
+  const keepSeconds = keep === undefined ? KEEP_SECONDS : Number(keep)
+  if ((keep !== undefined && !/^\d{1,9}$/.test(keep)) || keepSeconds > KEEP_SECONDS_MAX)
+    faults.push(`--keep-seconds: must be a whole number from 0 to ${KEEP_SECONDS_MAX}, got ${JSON.stringify(keep)}`)
+  if (action === undefined || faults.length > 0) throw new SettingsError(faults)
+  const path = keyFilePath(settings)
+  const now = Math.floor(Date.now() / 1000)
+  return { action, kid: kid ?? '', path, isEncrypted: switches.has('encrypt'), settings, now, keepSeconds }
+}
+
+function readFile(path: string): KeyFile {
+  if (!existsSync(path)) throw new KeyError('there is no such file; vestal keys generate makes one')
+  const content = readKeyFile(path)
+  if (!isKeyFile(content)) throw new KeyError('is not a key file of vestal keys, and is left as it is; --key-file names another')
+  return parseKeyFile(content)
+}
+
+function change(asked: Asked): KeyFile {
+  const { action, settings } = asked
+  if (!existsSync(asked.path)) {
+    if (action !== 'generate') throw new KeyError('there is no such file; vestal keys generate makes one')
+    mkdirSync(dirname(asked.path), { recursive: true, mode: 0o700 })
+  }
+  if (settings.secret !== undefined) console.error('warning: VESTAL_SECRET is set, and then no key file is used')
+  // A link is followed: replacing it would leave the file that it points to as it was.
+  const path = existsSync(asked.path) ? realpathSync(asked.path) : asked.path
+  // Asked for before the lock is taken: nobody else's change waits for a person who types.
+  const passphrase = passphraseFor(existsSync(path) ? readFile(path) : NO_KEYS, asked)
+  return withFileLock(path, () => {
+    const before: KeyFile = existsSync(path) ? readFile(path) : NO_KEYS
+    const vault = createVault(before, asked, passphrase)
+    const ring = vault.sealAll(changed(prune(before.ring, asked.now), asked, vault))
+    const sealing = vault.sealing()
+    const after = { ring, ...(sealing && { sealing }) }
+    writeWhole(path, formatKeyFile(after))
+    return after
+  })
+}
+
+function changed(ring: Ring, asked: Asked, vault: Vault): Ring {
+  const { action, kid } = asked
+  if (action === 'generate') return withFresh(ring, asked, vault)
+  // Nothing may stop a key from being taken out of use, so a successor is made where none waits.
+  const ready = lacksSuccessor(ring, asked) ? withFresh(ring, asked, vault) : ring
+  if (ready !== ring)
+    console.error('warning: no key was next, so one was made; verifiers learn of it when they fetch the keys again')
+  if (action === 'rotate') return rotate(ready, asked)
+  return action === 'retire' ? retire(ready, kid, asked) : revoke(ready, kid, asked)
+}
+
+function lacksSuccessor(ring: Ring, { action, kid }: Asked): boolean {
+  const isActive = action === 'rotate' || stateIn(ring, 'active')?.kid === kid
+  return isActive && stateIn(ring, 'next') === undefined
+}
+
+/** Adds a new key: of the algorithm asked for, else of the one that signs now. */
+function withFresh(ring: Ring, asked: Asked, vault: Vault): Ring {
+  const named = asked.settings.algorithm
+  const algorithm = isAlgorithm(named) ? named : (stateIn(ring, 'active')?.algorithm ?? ALGORITHM)
+  const { kid, secret, publicJwk } = generateKey(algorithm)
+  const key = { kid, algorithm, createdAt: asked.now, secret: vault.seal(kid, secret), ...(publicJwk && { publicJwk }) }
+  return addKey(ring, key, asked)
+}
+
+interface Vault {
+  readonly seal: (kid: string, secret: StoredSecret) => StoredSecret
+  readonly sealAll: (ring: Ring) => Ring
+  readonly sealing: () => KeyFile['sealing']
+}
+
+/** Seals what is written where the file is sealed already, or is to be from now on. */
+function createVault({ ring, sealing }: KeyFile, { isEncrypted }: Asked, passphrase: string | undefined): Vault {
+  let sealer: Sealer | undefined
+  const isSealing = sealing !== undefined || isEncrypted
+  const sealerOf = () => {
+    if (sealer !== undefined) return sealer
+    if (passphrase === undefined) throw new KeyError('the keys were changed meanwhile; try again')
+    sealer = createSealer(sealing ?? newSealing(), passphrase)
+    // A wrong passphrase would seal a new key so that the right one does not open it.
+    const known = ring.keys.find(({ secret }) => secret !== undefined && isSealed(secret))
+    if (known?.secret !== undefined && isSealed(known.secret)) sealer.open(known.kid, known.secret)
+    return sealer
+  }
+  const seal = (kid: string, secret: StoredSecret) => (isSealing && !isSealed(secret) ? sealerOf().seal(kid, secret) : secret)
+  return {
+    seal,
+    sealAll: ({ keys }) => ({
+      keys: keys.map((key) => (key.secret === undefined ? key : { ...key, secret: seal(key.kid, key.secret) })),
+    }),
+    sealing: () => sealing ?? sealer?.parameters,
   }
 }
 
-/** The bytes of a secret without the line break that an editor adds. */
-function trimmed(bytes: Buffer): Buffer {
-  return bytes.at(-1) === 10 ? bytes.subarray(0, -1) : bytes
-}
-
-function readSmallFile(path: string): Buffer {
-  try {
-    if (statSync(path).size > FILE_BYTES_MAX) throw new SettingsError([`${path}: is too large for a key file`])
-    return readFileSync(path)
-  } catch (error) {
-    throw error instanceof SettingsError ? error : new SettingsError([`${path}: cannot be read`])
-  }
-}
-
-/** Reads the secret of this folder, and makes it where there is none. Of several processes that start at once, one makes it. */
-function developmentSecret(folder: string): readonly [bytes: Buffer, warnings: readonly string[]] {
-  const path = join(folder, 'development-secret')
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) makeSecret(folder, path)
-  const warnings = isOpenToOthers(path) ? [`${path} could be read by others; its mode is 600 again`] : []
-  if (warnings.length > 0) chmodSync(path, 0o600)
-  const text = readSmallFile(path).toString('utf8').trim()
-  const bytes = isCanonicalBase64url(text) ? bytesOfBase64url(text) : Buffer.alloc(0)
-  if (bytes.length !== SECRET_BYTES)
-    throw new SettingsError([`${path}: does not hold a secret; delete it, and the next start makes a new one`])
-  return [bytes, warnings]
-}
-
-/** Writes beside and links into place: the file is there whole or not at all, and a link does not replace what is there. */
-function makeSecret(folder: string, path: string): void {
-  const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    writeFileSync(temporary, `${randomBytes(SECRET_BYTES).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
-    linkSync(temporary, path)
-  } catch (error) {
-    const isThere = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    if (!isThere) throw new SettingsError([`${folder}: the development secret cannot be written there`])
-  } finally {
-    rmSync(temporary, { force: true })
-  }
-}
-
-function isOpenToOthers(path: string): boolean {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  return process.platform !== 'win32' && stat !== undefined && (stat.mode & OTHERS) !== 0
+/** The passphrase, where the change will seal something: that of the environment, or one that is typed, twice where it is new. */
+function passphraseFor({ ring, sealing }: KeyFile, asked: Asked): string | undefined {
+  const { action, isEncrypted, path, settings } = asked
+  const isNeeded = isEncrypted || (sealing !== undefined && (action === 'generate' || lacksSuccessor(ring, asked)))
+  if (!isNeeded || settings.keyPassphrase !== undefined) return settings.keyPassphrase
+  const typed = promptSecret(`Passphrase of ${path}`)
+  if (typed === undefined) throw new KeyError('a passphrase is needed; set VESTAL_KEY_PASSPHRASE')
+  if (Buffer.byteLength(typed) < PASSPHRASE_BYTES_MIN)
+    throw new KeyError(`the passphrase is shorter than ${PASSPHRASE_BYTES_MIN} bytes`)
+  if (sealing === undefined && promptSecret('The same again') !== typed)
+    throw new KeyError('the two passphrases are not the same')
+  return typed
 }

@@ -7,11 +7,14 @@ import type { Settings } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'
 import { type Arguments, readArguments } from './arguments.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
+import { KEYS_FLAGS, keys } from './keys.ts'
 import { MODELS_FLAGS, models } from './models.ts'
 import { start } from './start.ts'
 import { TOKEN_FLAGS, token } from './token.ts'
 
 interface Verb extends VerbHelp {
+  /** Words that it takes beside its flags; none by default. */
+  readonly words?: number
   readonly run: (settings: Settings, mode: Mode, args: Arguments) => void | Promise<void>
 }
 
@@ -30,6 +33,14 @@ const VERBS: readonly Verb[] = [
     summary: 'List the models and whether they are ready.',
     flags: MODELS_FLAGS,
     run: (settings, _mode, args) => models(settings, args),
+  },
+  {
+    name: 'keys',
+    usage: 'keys generate|list|rotate|retire KEY_ID|revoke KEY_ID [flags]',
+    summary: 'Make, list, rotate, retire and revoke the keys of a key file.',
+    flags: KEYS_FLAGS,
+    words: 2,
+    run: (settings, _mode, args) => keys(settings, args),
   },
   {
     name: 'settings',
@@ -51,7 +62,7 @@ async function main(args: readonly string[]): Promise<void> {
   const verb = VERBS.find((candidate) => candidate.name === name)
   if (verb === undefined)
     throw new SettingsError([`${JSON.stringify(name.slice(0, 60))}: is not a verb; vestal --help lists them`])
-  const given = readArguments(rest, verb.flags)
+  const given = readArguments(rest, verb.flags, verb.words)
   if (given.isHelp) return void process.stdout.write(verbHelp(verb))
   const environment = processEnvironment()
   const { settings, warnings } = loadSettings({

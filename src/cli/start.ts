@@ -7,7 +7,7 @@ import type { Engine } from '../engine/engine.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import { loadNative } from '../jwt/signature-engines.ts'
-import { type LoadedKeys, loadKeys } from './keys.ts'
+import { type LoadedKeys, loadKeys } from './load-keys.ts'
 import { sign } from './token.ts'
 
 /** `vestal start`: serves until it is told to stop. */

@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.ts'
 import type { Key } from '../jwt/keys.ts'
 import { signJwt } from '../jwt/sign.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
-import { loadKeys } from './keys.ts'
+import { loadKeys } from './load-keys.ts'
 
 export const TOKEN_FLAGS: readonly FlagRow[] = [
   { name: 'subject', value: 'TEXT', help: 'Who the token is for (`sub`). Needed.' },

@@ -44,6 +44,14 @@ export function secret(bytesMin: number): Reader<string> {
   }
 }
 
+/** A passphrase; its text is never told back. */
+export function passphrase(bytesMin: number): Reader<string> {
+  return (text) => {
+    if (Buffer.byteLength(text) >= bytesMin && text.length <= 1024) return text
+    throw new RangeError(`must be ${bytesMin} bytes to 1024 characters`)
+  }
+}
+
 /** Several texts, each of them read by itself. */
 export function listOf<T>(read: Reader<T>, itemsMax: number): (texts: readonly string[]) => readonly T[] {
   return (texts) => {

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MODELS } from './server.ts'
 
-const MAIN = join(import.meta.dir, '../../src/cli/main.ts')
+/** The command line's own file. */
+export const MAIN = join(import.meta.dir, '../../src/cli/main.ts')
 
 /** A folder of its own, with an environment that holds nothing of the machine's. */
 export class Workplace implements Disposable {

@@ -12,7 +12,7 @@ export const SERVER = {
   data: single(line(4096), {
     default: 'data',
     value: 'FOLDER',
-    help: 'Folder for what the server keeps: the development secret.',
+    help: 'Folder for what the server keeps: the development secret, the key file.',
   }),
   bodyBytesMax: single(integer(1024, 2 ** 31), {
     default: 64 * 1024 * 1024,

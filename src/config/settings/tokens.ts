@@ -1,5 +1,8 @@
-import { integer, line, listOf, name, oneOf, secret } from '../readers.ts'
+import { integer, line, listOf, name, oneOf, passphrase, secret } from '../readers.ts'
 import { list, single } from './row.ts'
+
+/** A shorter passphrase is guessed. */
+export const PASSPHRASE_BYTES_MIN = 12
 
 /** Keys, and the rules that a token must keep. */
 export const TOKENS = {
@@ -11,8 +14,15 @@ export const TOKENS = {
   }),
   keyFile: single<string | undefined>(line(4096), {
     default: undefined,
+    shownDefault: '`data/keys.json` where `vestal keys` made it',
     value: 'FILE',
-    help: 'Key instead of a secret: a PEM, a JWK, a JWK Set, or the bytes of a shared secret. A public key verifies and cannot sign.',
+    help: 'Keys instead of a secret: a key file of `vestal keys`, a PEM, a JWK, a JWK Set, or the bytes of a shared secret. A public key verifies and cannot sign. A change is taken up while the server runs.',
+  }),
+  keyPassphrase: single<string | undefined>(passphrase(PASSPHRASE_BYTES_MIN), {
+    default: undefined,
+    value: 'TEXT',
+    isSecret: true,
+    help: 'Opens the key file where its private keys are sealed; asked for on the terminal when it is not set.',
   }),
   algorithm: single<string | undefined>(
     oneOf('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'),
@@ -20,7 +30,7 @@ export const TOKENS = {
       default: undefined,
       shownDefault: 'HS256, or what the key file says',
       value: 'NAME',
-      help: 'The one signature algorithm that is accepted.',
+      help: 'The one signature algorithm that is accepted, and that `vestal keys` makes keys for.',
     },
   ),
   engine: single<'auto' | 'native' | 'boring' | 'wasm'>(oneOf('auto', 'native', 'boring', 'wasm'), {
