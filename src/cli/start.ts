@@ -7,7 +7,10 @@ import type { Engine } from '../engine/engine.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import { loadNative } from '../jwt/signature-engines.ts'
+import { MetricRegistry } from '../metrics/registry.ts'
 import { type LoadedKeys, loadKeys } from './load-keys.ts'
+import { listenForMetrics } from './metrics-listener.ts'
+import { collectProcess } from './process-metrics.ts'
 import { sign } from './token.ts'
 
 /** `vestal start`: serves until it is told to stop. */
@@ -23,8 +26,14 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
     threads: settings.threads,
     warn,
   })
-  const server = listen(build(settings, { mode, keys, engine }), settings)
+  const registry = new MetricRegistry()
+  collectProcess(registry)
+  const server = listen(build(settings, { mode, keys, engine, registry }), settings)
   if (server === undefined) return void (await engine.stop())
+  if (settings.metricsPort !== undefined) {
+    const { url } = listenForMetrics(registry, settings.metricsPort)
+    console.log(`Metrics are at ${url}metrics`)
+  }
   stopOnSignal(server, engine, settings.shutdownSeconds)
   announce(`http://${server.hostname}:${server.port}`, { mode, keys, engine })
 }
@@ -42,7 +51,11 @@ interface Parts {
   readonly engine: Engine
 }
 
-function build(settings: Settings, { mode, keys, engine }: Parts) {
+interface BuildParts extends Parts {
+  readonly registry: MetricRegistry
+}
+
+function build(settings: Settings, { mode, keys, engine, registry }: BuildParts) {
   const { signing } = keys
   const hasSignIn = mode === 'development' && signing !== undefined
   return createApp({
@@ -63,6 +76,7 @@ function build(settings: Settings, { mode, keys, engine }: Parts) {
     title: settings.title,
     description: settings.description,
     bodyBytesMax: settings.bodyBytesMax,
+    operations: { registry },
     ...(hasSignIn && {
       signIn: {
         issue: (subject: string) => {

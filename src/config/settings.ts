@@ -1,10 +1,11 @@
 import { MODELS } from './settings/models.ts'
+import { OPERATIONS } from './settings/operations.ts'
 import type { SettingRow } from './settings/row.ts'
 import { SERVER } from './settings/server.ts'
 import { TOKENS } from './settings/tokens.ts'
 
 /** Every setting there is. Its names elsewhere follow: `bodyBytesMax` is `--body-bytes-max`, `VESTAL_BODY_BYTES_MAX`, `body_bytes_max`. */
-const TABLE = { ...SERVER, ...MODELS, ...TOKENS }
+const TABLE = { ...SERVER, ...MODELS, ...TOKENS, ...OPERATIONS }
 
 export type SettingName = keyof typeof TABLE
 

@@ -2,14 +2,16 @@ import { Elysia } from 'elysia'
 import { createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../engine/engine.ts'
 import { pathOf } from './address.ts'
-import { createMethodsOf, type Route } from './allowed-methods.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import { BODY_BYTES_MAX } from './body.ts'
 import { docs } from './docs.ts'
 import { errors } from './errors.ts'
 import { info } from './info.ts'
+import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { openInference } from './open-inference.ts'
+import { createOperations, type OperationsOptions } from './operations.ts'
+import { createRouteTable, type Route } from './route-table.ts'
 import { type SignInOptions, signIn } from './sign-in.ts'
 
 export interface AppOptions {
@@ -22,6 +24,8 @@ export interface AppOptions {
   readonly bodyBytesMax?: number
   /** The sign-in of development mode; it does not exist when this is absent. */
   readonly signIn?: SignInOptions
+  /** How the server is watched. */
+  readonly operations?: OperationsOptions
   /** Hears of what is our own bug, in full; default writes it to the standard error. */
   readonly report?: (error: unknown, request: Request) => void
 }
@@ -41,8 +45,16 @@ export function createApp(options: AppOptions) {
     report = reportToStandardError,
   } = options
   const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
-  const authenticator = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
   const routes: Route[] = []
+  const table = createRouteTable(routes)
+  const operations = createOperations(options.operations ?? {}, {
+    engine,
+    routes: table,
+    signatureEngine: options.authentication.engine,
+  })
+  const authenticator = operations.observe(
+    createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication)),
+  )
   const app = new Elysia({
     name: 'vestal',
     // Without this the path is looked for from the 12th character of the URL, and a short `Host` moves it.
@@ -50,10 +62,12 @@ export function createApp(options: AppOptions) {
     // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.
     serve: { reusePort: false, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
   })
-    .use(errors({ report, methodsOf: createMethodsOf(routes) }))
+    .wrap(operations.around)
+    .use(errors({ report, routes: table, refused: operations.refused }))
     .use(info({ authentication: guard(authenticator), title, description }))
     .use(models({ engine, authenticator, bodyBytesMax }))
     .use(openInference({ engine, authenticator, bodyBytesMax }))
+    .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
     .use(docs({ title, description, headerPrefix, cookieKey }))
   if (options.signIn !== undefined) app.use(signIn(options.signIn))
   routes.push(...app.routes)

@@ -1,27 +1,34 @@
 import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
 import { pathOf } from './address.ts'
+import type { RouteTable } from './route-table.ts'
 
 export interface ErrorsOptions {
   /** Hears of everything that is our own bug, in full; the client hears nothing. */
   readonly report: (error: unknown, request: Request) => void
-  /** The methods that a path has, for the 405 of RFC 9110 §15.5.6; none when the path does not exist. */
-  readonly methodsOf: (pathname: string) => readonly string[]
+  /** Which methods a path has, for the 405 of RFC 9110 §15.5.6. */
+  readonly routes: RouteTable
+  /** Hears of every failure that is answered, before it is. */
+  readonly refused?: (error: VestalError, request: Request) => void
 }
 
 /**
  * Answers every failure of the app, so it is used first. A `VestalError` is told to the client; anything else is reported and
  * answered as a 500 without a word of what happened.
  */
-export function errors({ report, methodsOf }: ErrorsOptions) {
+export function errors({ report, routes, refused }: ErrorsOptions) {
+  const answer = (error: VestalError, request: Request): Response => {
+    refused?.(error, request)
+    return answerError(error, request)
+  }
   return new Elysia({ name: 'errors' }).onError({ as: 'global' }, ({ code, error, request }) => {
     const cause = vestalErrorIn(error)
-    if (cause !== undefined) return answerError(cause, request)
-    if (code === 'NOT_FOUND') return answerError(notFound(methodsOf(pathOf(request))), request)
-    if (code === 'PARSE') return answerError(new VestalError('BODY_INVALID', { cause: error }), request)
-    if (code === 'VALIDATION' && error.type !== 'response') return answerError(invalid(error), request)
+    if (cause !== undefined) return answer(cause, request)
+    if (code === 'NOT_FOUND') return answer(notFound(routes(pathOf(request))?.methods ?? []), request)
+    if (code === 'PARSE') return answer(new VestalError('BODY_INVALID', { cause: error }), request)
+    if (code === 'VALIDATION' && error.type !== 'response') return answer(invalid(error), request)
     report(error, request)
-    return answerError(new VestalError('INTERNAL'), request)
+    return answer(new VestalError('INTERNAL'), request)
   })
 }
 

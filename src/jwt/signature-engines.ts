@@ -35,6 +35,12 @@ export function createSignatureCheck(key: Key, algorithm: Algorithm, options: En
   return boringCheck(key.verifying, algorithm)
 }
 
+/** Who checks signatures of an algorithm where this engine is asked for. */
+export function engineFor(algorithm: string, engine: EngineName = 'auto'): Exclude<EngineName, 'auto'> {
+  if (engine !== 'auto') return engine
+  return algorithm.startsWith('HS') && loadNative().verifySync !== undefined ? 'native' : 'boring'
+}
+
 type VerifySync = typeof import('@node-rs/jsonwebtoken').verifySync
 
 /** Loads the Rust addon at first use, so that a platform without one still serves; says why where it cannot. */

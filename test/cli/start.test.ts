@@ -108,6 +108,23 @@ describe('vestal start in production mode', () => {
 })
 
 describe('vestal start', () => {
+  test('gives its metrics on a port of their own, to this machine alone', async () => {
+    using place = new Workplace()
+    const { base, output, child } = await place.start(['--metrics-port', '0'])
+    const metrics = /^Metrics are at (\S+)$/m.exec(output)?.[1] ?? ''
+    expect(metrics).toStartWith('http://127.0.0.1:')
+    await fetch(`${base}/public/info/`)
+    const text = await (await fetch(metrics)).text()
+    expect(text).toContain('vestal_http_request_duration_seconds_count{method="GET",route="/public/info/",status="200"} 1')
+    expect(text).toMatch(/^process_resident_memory_bytes \d+$/m)
+    expect(text).toContain('# TYPE vestal_event_loop_lag_seconds histogram')
+    expect((await fetch(metrics, { headers: { host: 'evil.example' } })).status).toBe(404)
+    expect((await fetch(metrics, { method: 'POST' })).status).toBe(405)
+    expect((await fetch(`${base}/metrics`)).status).toBe(401)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+
   test('on a port that is taken says so and ends with 1', async () => {
     using place = new Workplace()
     using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') })

@@ -20,6 +20,7 @@ export function openApiDocument({ title, description, cookieKey }: DocumentOptio
       { name: 'Models', description: 'Predictions in rows: the shortest way to ask' },
       { name: 'Open Inference Protocol', description: 'Predictions in tensors, for clients of Triton, KServe and MLServer' },
       { name: 'Health', description: 'For load balancers and orchestrators' },
+      { name: 'Operations', description: 'For those who run this server' },
     ],
     components: {
       schemas: SCHEMAS,

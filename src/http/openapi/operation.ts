@@ -6,6 +6,8 @@ interface Answer {
   readonly example?: unknown
   /** Another media type that the answer may come in. */
   readonly otherType?: string
+  /** The one media type of the answer; default `application/json`. */
+  readonly contentType?: string
 }
 
 interface Body {
@@ -55,6 +57,7 @@ export type SchemaName =
   | 'Live'
   | 'Ready'
   | 'ModelReady'
+  | 'Metrics'
 
 const FAILURES = {
   400: ['BadRequest', 'The request is not what this route takes; the text names the field and the rule'],
@@ -105,9 +108,9 @@ function requestBody({ schema, examples, isOptional = false, otherType }: Body) 
   }
 }
 
-function answerContent({ schema, example, otherType }: Answer) {
+function answerContent({ schema, example, otherType, contentType = 'application/json' }: Answer) {
   if (schema === undefined) return {}
-  return { content: { 'application/json': { schema: reference(schema), example }, ...otherContent(otherType) } }
+  return { content: { [contentType]: { schema: reference(schema), example }, ...otherContent(otherType) } }
 }
 
 function otherContent(type: string | undefined) {

@@ -155,6 +155,7 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   Live: object({ live: { type: 'boolean' } }),
   Ready: object({ ready: { type: 'boolean' } }),
   ModelReady: object({ name: text('Name'), ready: { type: 'boolean' } }),
+  Metrics: text('Metrics in the text format of Prometheus'),
 }
 
 /** The schemas of the OpenAPI document, by name. */

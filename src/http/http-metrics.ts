@@ -1,0 +1,50 @@
+import type { Engine } from '../engine/engine.ts'
+import { type Histogram, SECONDS_BOUNDS } from '../metrics/histogram.ts'
+import type { MetricRegistry } from '../metrics/registry.ts'
+import { type Answered, pathnameOf } from './observe.ts'
+import { type FoundRoute, nameIn } from './route-table.ts'
+
+/** Methods that have a label of their own; a stranger may make up others. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** Routes that compute. */
+const PREDICTION = /:name\/.*(?:predict|infer|generate)/
+
+/** Counts what is answered: durations by method, route and status, of predictions by model too, and refusals by their code. */
+export function createHttpMetrics(registry: MetricRegistry, engine: Engine): Answered {
+  const durations = registry.histogram('vestal_http_request_duration_seconds', {
+    help: 'Time from the head of a request to its response, by route and status.',
+    labels: ['method', 'route', 'status'],
+    bounds: SECONDS_BOUNDS,
+  })
+  const rejections = registry.counter('vestal_http_rejections_total', {
+    help: 'Requests refused, by the reason of docs/errors.md.',
+    labels: ['reason'],
+  })
+  const predictions = registry.histogram('vestal_prediction_duration_seconds', {
+    help: 'Time from the head of a prediction to its response, by model: reading, waiting, computing and writing.',
+    labels: ['model'],
+    bounds: SECONDS_BOUNDS,
+  })
+  // The one series that most requests of a route are for is found without building its labels again.
+  const goodOnes = new Map<FoundRoute, Map<string, Histogram>>()
+  const histogramOf = (route: FoundRoute, given: string, status: number): Histogram => {
+    const known = status === 200 ? goodOnes.get(route)?.get(given) : undefined
+    if (known !== undefined) return known
+    const method = METHODS.has(given) ? given : 'other'
+    const histogram = durations.of(method, route.path, status)
+    if (status !== 200 || method === 'other') return histogram
+    const byMethod = goodOnes.get(route) ?? new Map<string, Histogram>()
+    goodOnes.set(route, byMethod.set(method, histogram))
+    return histogram
+  }
+  return ({ method, url }, { route, code }, { status, durationMs }) => {
+    histogramOf(route, method, status).observe(durationMs / 1000)
+    if (status === 200 && PREDICTION.test(route.path)) {
+      const name = nameIn(route, pathnameOf(url))
+      // A model that there is not has no answer of 200, so names are bounded by the models.
+      if (name !== undefined && engine.model(name) !== undefined) predictions.of(name).observe(durationMs / 1000)
+    }
+    if (code !== undefined) rejections.of(code).add()
+  }
+}

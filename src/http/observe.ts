@@ -1,0 +1,71 @@
+import type { RequestLedger, RequestRecord } from './request-ledger.ts'
+import { NO_ROUTE, type RouteTable } from './route-table.ts'
+
+export interface ObserveOptions {
+  readonly ledger: RequestLedger
+  readonly routes: RouteTable
+  /** Hears of every request once it is answered; of a stream, once it begins. */
+  readonly answered: Answered
+  /** Milliseconds of a clock that is never set; default `performance.now`. */
+  readonly steadyNow?: () => number
+}
+
+export interface Answer {
+  readonly status: number
+  readonly durationMs: number
+}
+
+export type Answered = (request: Request, record: RequestRecord, answer: Answer) => void
+
+/** Elysia types it as any function of unknowns. */
+type Handle = (...request: unknown[]) => unknown
+
+/** A caller's own id is taken when it is short and plain: it goes into headers and logs. */
+const REQUEST_ID = /^[\w.:=+/-]{1,128}$/
+
+/**
+ * Stands around the whole app: gives each request its id and its record, and tells what became of it. It is for `wrap`, since a hook
+ * would see neither what the router refuses nor the status of a failure.
+ */
+export function createObserver({ ledger, routes, answered, steadyNow = () => performance.now() }: ObserveOptions) {
+  const nextId = createIds()
+  const finish = (request: Request, record: RequestRecord, response: unknown): unknown => {
+    // Nothing is returned where a WebSocket took the connection over.
+    const isResponse = response instanceof Response
+    if (isResponse) response.headers.set('x-request-id', record.id)
+    answered(request, record, { status: isResponse ? response.status : 101, durationMs: steadyNow() - record.startedMs })
+    return response
+  }
+  return (handle: Handle) => (request: Request) => {
+    const given = request.headers.get('x-request-id')
+    const record: RequestRecord = {
+      id: given !== null && REQUEST_ID.test(given) ? given : nextId(),
+      route: routes(pathnameOf(request.url)) ?? NO_ROUTE,
+      startedMs: steadyNow(),
+      isAuthenticated: false,
+      subject: undefined,
+      tokenId: undefined,
+      code: undefined,
+    }
+    ledger.open(request, record)
+    const answer = handle(request)
+    return answer instanceof Promise
+      ? answer.then((response) => finish(request, record, response))
+      : finish(request, record, answer)
+  }
+}
+
+/** The path in a URL that Bun made: it has a scheme, and may have a host that is none. */
+export function pathnameOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  if (start === -1) return '/'
+  const query = url.indexOf('?', start)
+  return query === -1 ? url.slice(start) : url.slice(start, query)
+}
+
+/** Ids that no other process gives: a random beginning, and a count. */
+function createIds(): () => string {
+  const beginning = Buffer.from(crypto.getRandomValues(new Uint8Array(9))).toString('base64url')
+  let count = 0
+  return () => `${beginning}-${(count++).toString(36)}`
+}

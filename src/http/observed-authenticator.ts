@@ -1,0 +1,102 @@
+import type { AuthenticatedToken, Authenticator } from '../auth/authenticator.ts'
+import type { EngineName } from '../jwt/signature-engines.ts'
+import type { Counter } from '../metrics/counter.ts'
+import type { MetricRegistry, Reading } from '../metrics/registry.ts'
+import { vestalErrorIn } from './errors.ts'
+import type { RequestLedger } from './request-ledger.ts'
+
+export interface ObservedOptions {
+  readonly ledger: RequestLedger
+  readonly registry: MetricRegistry
+  /** Who checks a signature of that algorithm. */
+  readonly engineOf: (algorithm: string) => Exclude<EngineName, 'auto'>
+}
+
+/** The authenticator, with what it decides counted and noted in the request's record. */
+export function observeAuthenticator(inner: Authenticator, { ledger, registry, engineOf }: ObservedOptions): Authenticator {
+  const verifications = registry.counter('vestal_token_verifications_total', {
+    help: 'Requests whose token was asked for, by outcome (accepted, or the reason of docs/errors.md) and by who checks its signatures.',
+    labels: ['outcome', 'engine'],
+  })
+  collectCache(inner, registry)
+  collectRemoteKeys(inner, registry)
+  const acceptedBy = new Map<string, Counter>()
+  const accepted = (request: Request, { header: { alg }, payload: { sub, jti } }: AuthenticatedToken): void => {
+    const record = ledger.of(request)
+    if (record === undefined || record.isAuthenticated) return
+    record.isAuthenticated = true
+    record.subject = sub ?? undefined
+    record.tokenId = jti ?? undefined
+    const counter = acceptedBy.get(alg) ?? verifications.of('accepted', engineOf(alg))
+    acceptedBy.set(alg, counter)
+    counter.add()
+  }
+  const refused = (error: unknown): void => {
+    verifications.of(vestalErrorIn(error)?.code ?? 'INTERNAL', 'none').add()
+  }
+  const observe = (request: Request, authenticate: (request: Request) => AuthenticatedToken): AuthenticatedToken => {
+    try {
+      const token = authenticate(request)
+      accepted(request, token)
+      return token
+    } catch (error) {
+      refused(error)
+      throw error
+    }
+  }
+  return {
+    mayWait: inner.mayWait,
+    authenticate: (request) => observe(request, inner.authenticate),
+    async authenticateOrWait(request) {
+      try {
+        const token = await inner.authenticateOrWait(request)
+        accepted(request, token)
+        return token
+      } catch (error) {
+        refused(error)
+        throw error
+      }
+    },
+    authorize: (token, required) => inner.authorize(token, required),
+    replaceKeys: (keys) => inner.replaceKeys(keys),
+    get cacheStatistics() {
+      return inner.cacheStatistics
+    },
+    get remoteKeyStatistics() {
+      return inner.remoteKeyStatistics
+    },
+    close: () => inner.close(),
+  }
+}
+
+/** The keys of each issuer count for themselves; issuers come from the settings, so they are few. */
+function collectRemoteKeys(authenticator: Authenticator, registry: MetricRegistry): void {
+  const rows = [
+    ['vestal_remote_key_fetches_total', 'counter', 'Sets of keys that were asked for.', 'fetches'],
+    ['vestal_remote_key_failures_total', 'counter', 'Sets of keys that could not be had.', 'failures'],
+    ['vestal_remote_keys', 'gauge', 'Keys that count now.', 'keys'],
+    ['vestal_remote_key_age_seconds', 'gauge', 'Age of the set of keys; absent where there is none.', 'ageSeconds'],
+  ] as const
+  for (const [name, type, help, key] of rows) {
+    const read = () =>
+      [...authenticator.remoteKeyStatistics].flatMap(([issuer, statistics]): readonly Reading[] => {
+        const value = statistics[key]
+        return value === undefined ? [] : [[[issuer], value]]
+      })
+    registry.collected(name, { type, help, labels: ['issuer'], read })
+  }
+}
+
+/** The cache of verified tokens counts for itself. */
+function collectCache(authenticator: Authenticator, registry: MetricRegistry): void {
+  const rows = [
+    ['vestal_token_cache_hits_total', 'counter', 'Tokens found among those verified before.', 'hits'],
+    ['vestal_token_cache_misses_total', 'counter', 'Tokens that had to be verified.', 'misses'],
+    ['vestal_token_cache_evictions_total', 'counter', 'Verified tokens pushed out by others.', 'evictions'],
+    ['vestal_token_cache_entries', 'gauge', 'Verified tokens remembered.', 'entries'],
+    ['vestal_token_cache_bytes', 'gauge', 'Memory that remembered tokens are counted with.', 'weight'],
+  ] as const
+  for (const [name, type, help, key] of rows) {
+    registry.collected(name, { type, help, read: () => [[[], authenticator.cacheStatistics[key]]] })
+  }
+}

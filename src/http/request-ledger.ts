@@ -1,0 +1,30 @@
+import type { ErrorCode } from '../core/errors.ts'
+import type { FoundRoute } from './route-table.ts'
+
+/** What is known of a request while it is answered, for its log line and its metrics. */
+export interface RequestRecord {
+  /** The caller's own `X-Request-Id` where it is well-formed, or one of ours. */
+  readonly id: string
+  readonly route: FoundRoute
+  /** Milliseconds of the steady clock. */
+  readonly startedMs: number
+  /** Set once the token is verified. */
+  isAuthenticated: boolean
+  subject: string | undefined
+  tokenId: string | undefined
+  /** Set where the request is refused. */
+  code: ErrorCode | undefined
+}
+
+/** The records of the requests at hand. A request that is gone takes its record with it. */
+export class RequestLedger {
+  readonly #records = new WeakMap<Request, RequestRecord>()
+
+  open(request: Request, record: RequestRecord): void {
+    this.#records.set(request, record)
+  }
+
+  of(request: Request): RequestRecord | undefined {
+    return this.#records.get(request)
+  }
+}

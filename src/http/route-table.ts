@@ -1,0 +1,97 @@
+export interface Route {
+  readonly method: string
+  readonly path: string
+}
+
+/** What is known of a path that the app has. */
+export interface FoundRoute {
+  /** The path as the route was written, such as `/models/:name/`. */
+  readonly path: string
+  readonly methods: readonly string[]
+  /** Which segment of a path stands for `:name`, counted from 0; -1 where none does. */
+  readonly nameAt: number
+}
+
+/** What stands for a route where there is none: a stranger may ask for any number of paths. */
+export const NO_ROUTE: FoundRoute = { path: 'other', methods: [], nameAt: -1 }
+
+/** Finds the route of a path, whatever its method. */
+export type RouteTable = (pathname: string) => FoundRoute | undefined
+
+interface Node {
+  readonly children: Map<string, Node>
+  parameter: Node | undefined
+  route: BuiltRoute | undefined
+  /** A route that ends with `*` takes all that follows. */
+  rest: BuiltRoute | undefined
+}
+
+interface BuiltRoute extends FoundRoute {
+  readonly methods: string[]
+}
+
+/**
+ * Prepares the question which route a path belongs to: for the `Allow` header of a 405 (RFC 9110 §15.5.6), and for the label of its
+ * metrics. HEAD comes with GET, and a WebSocket is opened with GET. A trailing slash makes no difference, as in the router. The
+ * routes are read at the first question.
+ */
+export function createRouteTable(routes: readonly Route[]): RouteTable {
+  let root: Node | undefined
+  return (pathname) => {
+    root ??= treeOf(routes)
+    return find(root, pathname, 1)
+  }
+}
+
+/** What a path has in the place of `:name`, as it came. */
+export function nameIn({ nameAt }: FoundRoute, pathname: string): string | undefined {
+  return nameAt === -1 ? undefined : pathname.split('/', nameAt + 2)[nameAt + 1]
+}
+
+function find(node: Node, pathname: string, start: number): FoundRoute | undefined {
+  if (start >= pathname.length) return node.route ?? node.rest
+  const slash = pathname.indexOf('/', start)
+  const end = slash === -1 ? pathname.length : slash
+  const segment = pathname.slice(start, end)
+  const child = node.children.get(segment)
+  const found = child === undefined ? undefined : find(child, pathname, end + 1)
+  if (found !== undefined) return found
+  const other = segment === '' || node.parameter === undefined ? undefined : find(node.parameter, pathname, end + 1)
+  return other ?? node.rest
+}
+
+function treeOf(routes: readonly Route[]): Node {
+  const root = createNode()
+  for (const { method, path } of routes) {
+    let node = root
+    const segments = path.split('/').filter((segment) => segment !== '')
+    const isRest = segments.at(-1) === '*'
+    for (const segment of isRest ? segments.slice(0, -1) : segments) node = childOf(node, segment)
+    const slot = isRest ? 'rest' : 'route'
+    const route: BuiltRoute = node[slot] ?? { path, methods: [], nameAt: segments.indexOf(':name') }
+    node[slot] = route
+    for (const allowed of methodsFor(method)) {
+      if (!route.methods.includes(allowed)) route.methods.push(allowed)
+    }
+    route.methods.sort()
+  }
+  return root
+}
+
+function childOf(node: Node, segment: string): Node {
+  if (segment.startsWith(':')) {
+    node.parameter ??= createNode()
+    return node.parameter
+  }
+  const child = node.children.get(segment) ?? createNode()
+  node.children.set(segment, child)
+  return child
+}
+
+function createNode(): Node {
+  return { children: new Map(), parameter: undefined, route: undefined, rest: undefined }
+}
+
+function methodsFor(method: string): readonly string[] {
+  return method === 'GET' || method === 'WS' ? ['GET', 'HEAD'] : [method]
+}
