@@ -28,7 +28,7 @@ export interface TrustedIssuer extends GrantRules {
   readonly algorithms?: readonly Algorithm[]
   /** Accepted `typ` values; default what the authenticator accepts. */
   readonly types?: readonly string[]
-  /** Claims that must be there; default `exp`. */
+  /** Claims that must be there beside `exp`; default none. */
   readonly requiredClaims?: readonly string[]
   /** Claims that must have one value, such as `token_use: 'access'`. */
   readonly requiredValues?: Readonly<Record<string, string>>
@@ -166,7 +166,7 @@ function rulesOf(issuer: TrustedIssuer, shared: VerifyOptions): VerifyOptions {
     ...(audienceClaim !== undefined && { audienceClaim }),
     ...(algorithms !== undefined && { algorithms }),
     ...(types !== undefined && { types }),
-    ...(requiredClaims !== undefined && { requiredClaims }),
+    ...(requiredClaims !== undefined && { requiredClaims: ['exp', ...requiredClaims] }),
     ...(requiredValues !== undefined && { requiredValues }),
     ...(lifetimeSecondsMax !== undefined && { lifetimeSecondsMax }),
   }

@@ -26,7 +26,7 @@ export interface Arguments {
 
 /** Reads a verb's flags, and up to so many words beside them. */
 export function readArguments(args: readonly string[], rows: readonly FlagRow[], wordsMax = 0): Arguments {
-  const settingOf = new Map(SETTING_NAMES.filter((name) => SETTINGS[name].isSecret !== true).map((name) => [flagOf(name), name]))
+  const settingOf = new Map(SETTING_NAMES.filter(hasFlag).map((name) => [flagOf(name), name]))
   const own = new Map(rows.map((row) => [`--${row.name}`, row]))
   const withValue = [
     '--config',
@@ -66,6 +66,11 @@ export function readArguments(args: readonly string[], rows: readonly FlagRow[],
     values: new Map([...own.keys()].flatMap((flag) => (given.has(flag) ? [[flag.slice(2), given.get(flag) ?? []]] : []))),
     switches,
   }
+}
+
+function hasFlag(name: SettingName): boolean {
+  const { isSecret, kind } = SETTINGS[name]
+  return isSecret !== true && kind !== 'tables'
 }
 
 function unknownFlag(flag: string): string {

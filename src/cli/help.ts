@@ -1,5 +1,5 @@
 import { shownDefault } from '../config/page.ts'
-import { flagOf, SETTING_NAMES, SETTINGS, variableOf } from '../config/settings.ts'
+import { flagOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'
 import type { FlagRow } from './arguments.ts'
 
@@ -28,7 +28,9 @@ ${rows.join('\n')}
 export function verbHelp({ usage, summary, flags }: VerbHelp): string {
   const own = flags.map(({ name, value, help }) => row(`--${name}${value === undefined ? '' : ` ${value}`}`, help))
   const settings = SETTING_NAMES.map((name) => {
-    const { value, help, isSecret } = SETTINGS[name]
+    const setting = SETTINGS[name]
+    if (setting.kind === 'tables') return row(`[[${keyOf(name)}]]`, `${setting.help} (vestal.toml alone)`)
+    const { value, help, isSecret } = setting
     const left = isSecret === true ? variableOf(name) : `${flagOf(name)} ${value}`
     const note =
       isSecret === true

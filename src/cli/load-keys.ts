@@ -51,9 +51,11 @@ export function createKeyLoader(settings: Settings, mode: Mode): () => LoadedKey
   }
   if (secret !== undefined)
     return () => imported(secret, settings, { source: 'VESTAL_SECRET', from: 'the secret of VESTAL_SECRET' })
+  if (settings.jwksUrl !== undefined && keyFile === undefined) return () => NO_OWN_KEYS
   const path = keyFilePath(settings)
   const sealerFor = rememberSealer(path, settings.keyPassphrase)
   if (keyFile !== undefined || existsSync(path)) return () => loadFile(path, settings, sealerFor)
+  if (settings.issuers.length > 0) return () => NO_OWN_KEYS
   if (mode === 'production') throw new SettingsError(NO_KEY)
   return () => {
     const { bytes, warnings } = developmentSecret(data)
@@ -62,10 +64,14 @@ export function createKeyLoader(settings: Settings, mode: Mode): () => LoadedKey
   }
 }
 
+/** Where every token is another issuer's. */
+const NO_OWN_KEYS: LoadedKeys = { keys: [], published: { keys: [] }, description: 'no key of its own', warnings: [] }
+
 const NO_KEY = [
   'in production mode a key is needed, and none is set. Set one of these:',
   '  VESTAL_SECRET=<text of at least 32 bytes>, such as VESTAL_SECRET="$(openssl rand -base64 48)"',
   '  VESTAL_KEY_FILE=<file with a PEM, a JWK or a JWK Set>, or a key file that `vestal keys generate` makes',
+  '  VESTAL_JWKS_URL=<where your identity provider publishes its keys>, with VESTAL_ISSUER and VESTAL_AUDIENCE',
   'Production mode is on because NODE_ENV is "production" or the host is not a loopback address.',
 ]
 

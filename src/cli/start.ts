@@ -1,3 +1,5 @@
+import type { TrustedIssuer } from '../auth/trusted-issuer.ts'
+import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { isLoopback } from '../core/loopback.ts'
@@ -6,8 +8,11 @@ import { createEngine } from '../engine/create-engine.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
+import { KeyError } from '../jwt/key-error.ts'
 import { loadNative } from '../jwt/signature-engines.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
+import { authenticationOf } from './authentication.ts'
+import { loadIssuers } from './issuers.ts'
 import { type LoadedKeys, loadKeys } from './load-keys.ts'
 import { listenForMetrics } from './metrics-listener.ts'
 import { collectProcess } from './process-metrics.ts'
@@ -16,6 +21,7 @@ import { sign } from './token.ts'
 /** `vestal start`: serves until it is told to stop. */
 export async function start(settings: Settings, mode: Mode): Promise<void> {
   const keys = loadKeys(settings, mode)
+  const issuers = loadIssuers(settings)
   const warn = (message: string) => console.error(`warning: ${message}`)
   for (const warning of [...keys.warnings, ...engineWarnings(settings, keys)]) warn(warning)
   const engine = await createEngine({
@@ -28,14 +34,25 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   })
   const registry = new MetricRegistry()
   collectProcess(registry)
-  const server = listen(build(settings, { mode, keys, engine, registry }), settings)
+  const parts = { mode, keys, issuers, engine }
+  const server = listen(await buildOrStop(settings, { ...parts, registry }), settings)
   if (server === undefined) return void (await engine.stop())
   if (settings.metricsPort !== undefined) {
     const { url } = listenForMetrics(registry, settings.metricsPort)
     console.log(`Metrics are at ${url}metrics`)
   }
   stopOnSignal(server, engine, settings.shutdownSeconds)
-  announce(`http://${server.hostname}:${server.port}`, { mode, keys, engine })
+  announce(`http://${server.hostname}:${server.port}`, parts)
+}
+
+/** Keys that cannot be used together are found out here, when the engine runs already. */
+async function buildOrStop(settings: Settings, parts: BuildParts) {
+  try {
+    return build(settings, parts)
+  } catch (error) {
+    await parts.engine.stop()
+    throw error instanceof KeyError ? new SettingsError([`the keys cannot be used: ${error.message}`]) : error
+  }
 }
 
 /** A platform without the Rust addon still serves, and says so. */
@@ -48,6 +65,7 @@ function engineWarnings({ engine }: Settings, { keys }: LoadedKeys): readonly st
 interface Parts {
   readonly mode: Mode
   readonly keys: LoadedKeys
+  readonly issuers: readonly TrustedIssuer[]
   readonly engine: Engine
 }
 
@@ -55,24 +73,12 @@ interface BuildParts extends Parts {
   readonly registry: MetricRegistry
 }
 
-function build(settings: Settings, { mode, keys, engine, registry }: BuildParts) {
+function build(settings: Settings, { mode, keys, issuers, engine, registry }: BuildParts) {
   const { signing } = keys
   const hasSignIn = mode === 'development' && signing !== undefined
   return createApp({
     engine,
-    authentication: {
-      keys: keys.keys,
-      engine: settings.engine,
-      headerKey: settings.headerKey,
-      headerPrefix: settings.headerPrefix,
-      cookieKey: settings.cookieKey,
-      leewaySeconds: settings.leewaySeconds,
-      tokenBytesMax: settings.tokenBytesMax,
-      cacheEntriesMax: settings.tokenCacheMax,
-      ...(settings.issuer !== undefined && { issuers: [settings.issuer] }),
-      ...(settings.audience.length > 0 && { audiences: settings.audience }),
-      ...(settings.interop && { interop: settings.interop }),
-    },
+    authentication: authenticationOf(settings, { keys: keys.keys, issuers }),
     title: settings.title,
     description: settings.description,
     bodyBytesMax: settings.bodyBytesMax,
@@ -128,16 +134,16 @@ function stopOnSignal(server: Server, engine: Engine, shutdownSeconds: number): 
   process.on('SIGINT', stop)
 }
 
-function announce(base: string, { mode, keys, engine }: Parts): void {
+function announce(base: string, { mode, keys, issuers, engine }: Parts): void {
   const models = engine.models().map(({ name, versions }) => {
     const ready = versions.filter(({ state }) => state === 'ready').map(({ version }) => version)
     return ready.length > 0 ? `${name} (version ${ready.join(', ')})` : `${name} (unavailable: ${versions[0]?.reason ?? ''})`
   })
   console.log(`Vestal ${VERSION} listens on ${base}, documentation at ${base}/docs/
 Mode:   ${mode}
-Tokens: ${keys.description}
+Tokens: ${[keys.description, ...issuers.map(({ name }) => `the issuer ${name}`)].join(', ')}
 Models: ${models.length === 0 ? 'none' : models.join(', ')}`)
-  if (mode !== 'development') return
+  if (mode !== 'development' || keys.signing === undefined) return
   console.error(`
   WARNING: development mode. POST ${base}/auth/ gives anybody on this machine a token, and no password is checked.
   For a real service set NODE_ENV=production and VESTAL_SECRET.

@@ -18,8 +18,9 @@ const TTL_SECONDS_MAX = 86_400
 /** `vestal token`: prints a token, alone, on the standard output. */
 export function token(settings: Settings, mode: Mode, { values }: Arguments): void {
   const { claims, lifetimeSeconds } = readClaims(settings, values)
-  const { signing, warnings } = loadKeys(settings, mode)
+  const { keys, signing, warnings } = loadKeys(settings, mode)
   for (const warning of warnings) console.error(`warning: ${warning}`)
+  if (keys.length === 0) throw new SettingsError(['the tokens are other issuers’: there is no key here to sign one'])
   if (signing === undefined) throw new SettingsError(['the keys are public: they verify tokens and cannot sign them'])
   console.log(sign(claims, signing, { settings, lifetimeSeconds }))
 }
@@ -35,9 +36,11 @@ export function sign(
   key: Key,
   { settings, lifetimeSeconds }: { readonly settings: Settings; readonly lifetimeSeconds: number },
 ): string {
-  const { issuer, audience } = settings
+  const { issuer, audience, tokenType, interop } = settings
+  // RFC 9068 §2.1 names access tokens; Flama names none.
+  const type = tokenType.includes('at+jwt') && interop === undefined ? 'at+jwt' : (tokenType[0] ?? 'JWT')
   const payload = { ...claims, ...(issuer !== undefined && { iss: issuer }), ...(audience.length > 0 && { aud: audience }) }
-  return signJwt(payload, key, { lifetimeSeconds })
+  return signJwt(payload, key, { lifetimeSeconds, type })
 }
 
 function readClaims(settings: Settings, values: Arguments['values']) {
@@ -54,8 +57,9 @@ function readClaims(settings: Settings, values: Arguments['values']) {
   })
   const ttl = values.get('ttl')?.at(-1)
   const lifetimeSeconds = ttl === undefined ? settings.accessTokenSeconds : Number(ttl)
-  if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < 1 || lifetimeSeconds > TTL_SECONDS_MAX) {
-    faults.push(`--ttl: must be a whole number of seconds from 1 to ${TTL_SECONDS_MAX}, got ${JSON.stringify(ttl)}`)
+  const secondsMax = Math.min(TTL_SECONDS_MAX, settings.tokenSecondsMax ?? TTL_SECONDS_MAX)
+  if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < 1 || lifetimeSeconds > secondsMax) {
+    faults.push(`--ttl: must be a whole number of seconds from 1 to ${secondsMax}, got ${JSON.stringify(ttl ?? lifetimeSeconds)}`)
   }
   if (faults.length > 0) throw new SettingsError(faults)
   const data = { permissions, ...(roles.length > 0 && { roles: Object.fromEntries(roles) }) }

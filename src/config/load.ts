@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { SettingRow } from './settings/row.ts'
+import type { ListRow, SingleRow, TablesRow } from './settings/row.ts'
 import { flagOf, keyOf, SETTING_NAMES, SETTINGS, type SettingName, type Settings, variableOf } from './settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -50,6 +50,10 @@ export function loadSettings(sources: Sources): Loaded {
   const settings: Record<string, unknown> = {}
   for (const name of SETTING_NAMES) {
     const row = SETTINGS[name]
+    if (row.kind === 'tables') {
+      settings[name] = tablesOf(row, keyOf(name), { file, faults })
+      continue
+    }
     const given = givenBy(name, { ...sources, file }, faults)
     settings[name] = given === undefined ? row.default : read(row, given, faults)
   }
@@ -64,6 +68,20 @@ export function loadSettings(sources: Sources): Loaded {
 interface File {
   readonly name: string
   readonly table: Readonly<Record<string, unknown>>
+}
+
+/** A list of tables, from the file alone. */
+function tablesOf(
+  row: TablesRow<unknown>,
+  key: string,
+  { file, faults }: { readonly file: File; readonly faults: string[] },
+): unknown {
+  if (!Object.hasOwn(file.table, key)) return row.default
+  const value = file.table[key]
+  const isList = Array.isArray(value) && value.every((item) => typeof item === 'object' && item !== null && !Array.isArray(item))
+  if (isList) return row.read(value, (place, rule) => faults.push(`${key}${place} in ${file.name}: ${rule}`))
+  faults.push(`${key} in ${file.name}: must be tables, each begun with [[${key}]]`)
+  return row.default
 }
 
 function readFile({ configFile, environment, directory }: Sources, faults: string[]): File {
@@ -111,7 +129,7 @@ function textsOf(value: unknown): readonly string[] | undefined {
   return entries.every(([, path]) => typeof path === 'string') ? entries.map(([key, path]) => `${key}=${path}`) : undefined
 }
 
-function read(row: SettingRow, { source, texts }: Given, faults: string[]): unknown {
+function read(row: SingleRow<unknown> | ListRow<unknown>, { source, texts }: Given, faults: string[]): unknown {
   const shown = row.isSecret === true ? 'its value is not shown' : `got ${JSON.stringify(texts.join(', ')).slice(0, 120)}`
   try {
     if (row.kind === 'list') return row.read(texts)
@@ -126,7 +144,7 @@ function read(row: SettingRow, { source, texts }: Given, faults: string[]): unkn
 }
 
 function unknownVariables(environment: Environment): readonly string[] {
-  const known = new Set([...SETTING_NAMES.map(variableOf), 'VESTAL_CONFIG'])
+  const known = new Set([...SETTING_NAMES.filter((name) => SETTINGS[name].kind !== 'tables').map(variableOf), 'VESTAL_CONFIG'])
   const unknown = Object.keys(environment).filter((name) => name.startsWith('VESTAL_') && !known.has(name))
   return unknown.map((name) => `${name} is set in the environment and is not a setting`)
 }

@@ -1,4 +1,5 @@
 import { flagOf, keyOf, SETTING_NAMES, SETTINGS, type SettingName, variableOf } from './settings.ts'
+import { fieldKeyOf } from './tables.ts'
 
 /** What the documentation and `--help` show for a default. */
 export function shownDefault(name: SettingName): string {
@@ -10,9 +11,10 @@ export function shownDefault(name: SettingName): string {
 export function settingsPage(): string {
   const rows = SETTING_NAMES.map((name) => {
     const { isSecret, help, kind } = SETTINGS[name]
-    const flag = isSecret === true ? 'none' : `\`${flagOf(name)}\``
-    const file = kind === 'list' && name === 'model' ? '`[model]`' : `\`${keyOf(name)}\``
-    return `| ${flag} | \`${variableOf(name)}\` | ${file} | ${escapeCell(shownDefault(name))} | ${escapeCell(help)} |`
+    const flag = isSecret === true || kind === 'tables' ? 'none' : `\`${flagOf(name)}\``
+    const variable = kind === 'tables' ? 'none' : `\`${variableOf(name)}\``
+    const file = kind === 'tables' ? `\`[[${keyOf(name)}]]\`` : name === 'model' ? '`[model]`' : `\`${keyOf(name)}\``
+    return `| ${flag} | ${variable} | ${file} | ${escapeCell(shownDefault(name))} | ${escapeCell(help)} |`
   })
   return `# Settings
 
@@ -28,6 +30,24 @@ ${rows.join('\n')}
 
 \`NODE_ENV=production\`, or a host that is not a loopback address, means production mode: a secret or a key file must then be
 set, and the demonstration sign-in does not exist.
+${SETTING_NAMES.map(tablesSection).join('')}`
+}
+
+/** The fields of a setting that is a list of tables; nothing for others. */
+function tablesSection(name: SettingName): string {
+  const row = SETTINGS[name]
+  if (row.kind !== 'tables') return ''
+  const fields = Object.entries(row.fields).map(([field, { help, isNeeded }]) => {
+    return `| \`${fieldKeyOf(field)}\` | ${isNeeded === true ? 'yes' : 'no'} | ${escapeCell(help)} |`
+  })
+  return `
+## [[${keyOf(name)}]]
+
+${row.help}
+
+| field | needed | what it is |
+|---|---|---|
+${fields.join('\n')}
 `
 }
 

@@ -1,3 +1,5 @@
+import { isLoopback } from '../core/loopback.ts'
+
 /** Reads a setting's text; throws a RangeError whose message is the rule that the text broke. */
 export type Reader<T> = (text: string) => T
 
@@ -73,5 +75,15 @@ export function pathsByName(itemsMax: number): (texts: readonly string[]) => Rea
       paths.set(key, path)
     }
     return paths
+  }
+}
+
+/** An address on the web that is safe to believe: https, or http where it does not leave this machine. */
+export function webAddress(): Reader<string> {
+  return (text) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
+    if (url !== undefined && isSafe && url.username === '' && url.password === '' && url.hash === '') return text
+    throw new RangeError('must be an https address without user and fragment; http is for a loopback address alone')
   }
 }

@@ -1,4 +1,5 @@
 import type { Reader } from '../readers.ts'
+import type { FaultSink, TableField } from '../tables.ts'
 
 export interface Row<T> {
   /** Given where no source has a value. */
@@ -20,7 +21,14 @@ export interface ListRow<T> extends Row<T> {
   readonly kind: 'list'
   readonly read: (texts: readonly string[]) => T
 }
-export type SettingRow = SingleRow<unknown> | ListRow<unknown>
+/** A list of tables, which vestal.toml alone can hold. */
+export interface TablesRow<T> extends Omit<Row<T>, 'value' | 'isSecret'> {
+  readonly kind: 'tables'
+  readonly isSecret?: never
+  readonly fields: Readonly<Record<string, TableField>>
+  readonly read: (tables: readonly Readonly<Record<string, unknown>>[], fault: FaultSink) => T
+}
+export type SettingRow = SingleRow<unknown> | ListRow<unknown> | TablesRow<unknown>
 
 /** A setting with one value. */
 export function single<T>(read: Reader<T & {}>, row: Row<T>): SingleRow<T> {
@@ -30,4 +38,9 @@ export function single<T>(read: Reader<T & {}>, row: Row<T>): SingleRow<T> {
 /** A setting that may be given several times. */
 export function list<T>(read: (texts: readonly string[]) => T, row: Row<T>): ListRow<T> {
   return { kind: 'list', read, ...row }
+}
+
+/** A setting that is a list of tables. */
+export function tables<T>(read: TablesRow<T>['read'], row: Omit<TablesRow<T>, 'kind' | 'read'>): TablesRow<T> {
+  return { kind: 'tables', read, ...row }
 }

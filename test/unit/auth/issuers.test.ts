@@ -94,7 +94,7 @@ describe('the tokens of a trusted issuer', () => {
     const strict: TrustedIssuer = {
       ...ISSUER,
       types: ['at+jwt'],
-      requiredClaims: ['exp', 'jti', 'client_id'],
+      requiredClaims: ['jti', 'client_id'],
       requiredValues: { token_use: 'access' },
       lifetimeSecondsMax: 60,
     }

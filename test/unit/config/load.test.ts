@@ -116,3 +116,44 @@ test('a variable that is no setting is a warning', () => {
     'VESTAL_PROT is set in the environment and is not a setting',
   ])
 })
+
+describe('a setting that is a list of tables', () => {
+  const one = '[[issuers]]\nname = "one"\naudiences = ["a"]\nkey_file = "k"\n'
+
+  test('is read from the file, field by field', () => {
+    const toml = `${one}grants = { g = ["p", "q"] }\nrequired_values = { token_use = "access" }\njwks_max_age_seconds = 60\n[[issuers]]\nname = "two"\naudiences = ["a", "b"]`
+    expect(load(withFile(toml)).settings.issuers).toEqual([
+      {
+        name: 'one',
+        audiences: ['a'],
+        keyFile: 'k',
+        grants: { g: ['p', 'q'] },
+        requiredValues: { token_use: 'access' },
+        jwksMaxAgeSeconds: 60,
+      },
+      { name: 'two', audiences: ['a', 'b'] },
+    ])
+  })
+
+  test('has every fault told with its place', () => {
+    const wrong =
+      'name = 7\nnme = "x"\nalgorithms = ["none"]\njwks_url = "http://one.example/"\njwks_max_age_seconds = "60"\ngrants = ["x"]\nmay_grant = []'
+    expect(faultsOf(withFile(`${one}[[issuers]]\n${wrong}`))).toEqual([
+      'issuers[1].nme in vestal.toml: is not a field of this table',
+      'issuers[1].name in vestal.toml: must be a text',
+      'issuers[1].jwks_url in vestal.toml: must be an https address without user and fragment; http is for a loopback address alone',
+      'issuers[1].audiences in vestal.toml: is missing',
+      expect.stringContaining('issuers[1].algorithms in vestal.toml: must be one of HS256'),
+      'issuers[1].grants in vestal.toml: must be a table',
+      'issuers[1].may_grant in vestal.toml: must be a list of at least one text',
+      'issuers[1].jwks_max_age_seconds in vestal.toml: must be a number',
+    ] as never)
+    for (const toml of ['issuers = "one"', 'issuers = ["one"]', '[issuers]\nname = "one"', 'issuers = [[]]'])
+      expect(faultsOf(withFile(toml))).toEqual(['issuers in vestal.toml: must be tables, each begun with [[issuers]]'])
+    expect(faultsOf(withFile(one.repeat(65)))).toEqual(['issuers in vestal.toml: must be at most 64'])
+  })
+
+  test('is neither a flag nor a variable', () => {
+    expect(load({ environment: { VESTAL_ISSUERS: 'x' } }).warnings).toEqual([expect.stringContaining('VESTAL_ISSUERS')] as never)
+  })
+})

@@ -1,0 +1,23 @@
+import { integer, line, listOf } from '../readers.ts'
+import { list, single } from './row.ts'
+
+/** What a token must say of itself, whoever issued it. */
+export const CLAIMS = {
+  tokenType: list(listOf(line(64), 8), {
+    default: ['JWT', 'at+jwt'] as readonly string[],
+    shownDefault: 'JWT, at+jwt',
+    value: 'TYPE',
+    help: 'Accepted `typ` of a token; may be given several times. `at+jwt` alone asks for what RFC 9068 calls an access token.',
+  }),
+  requiredClaim: list(listOf(line(64), 32), {
+    default: [] as readonly string[],
+    shownDefault: 'none',
+    value: 'NAME',
+    help: 'A claim that one’s own tokens must have beside `exp`; may be given several times.',
+  }),
+  tokenSecondsMax: single<number | undefined>(integer(1, 31_536_000), {
+    default: undefined,
+    value: 'SECONDS',
+    help: 'Longest time from `iat` to `exp` of a token, which must then have both; the server’s own keep it too.',
+  }),
+}
