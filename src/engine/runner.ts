@@ -1,6 +1,6 @@
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import type { InferOptions } from './engine.ts'
-import type { ModelSource } from './messages.ts'
+import type { ModelSettings } from './model-settings.ts'
 import type { Gauges, ModelCounters } from './statistics.ts'
 import { WorkerClient } from './worker-client.ts'
 
@@ -21,11 +21,21 @@ export interface ModelRunner {
   stop(): Promise<void>
 }
 
+/** A model file to compute with. */
+export interface RunnerSource {
+  /** `<name>/<version>`, for messages. */
+  readonly key: string
+  readonly path: string
+  readonly settings: ModelSettings
+  /** Counts what the runner does. */
+  readonly counters: ModelCounters
+}
+
 /**
- * Loads a model file on workers of its own, which count what they do.
+ * Loads a model file on workers of its own.
  * @throws Error with the reason why it cannot be loaded, safe to show
  */
-export type StartRunner = (source: ModelSource, counters: ModelCounters) => Promise<ModelRunner>
+export type StartRunner = (source: RunnerSource) => Promise<ModelRunner>
 
 export interface RunnerOptions {
   /** Threads that one run may use. */
@@ -39,8 +49,9 @@ export interface RunnerOptions {
 
 /** Gives what starts a runner with these options. */
 export function createStartRunner(options: RunnerOptions): StartRunner {
-  return async (source, counters) => {
-    const client = new WorkerClient({ ...options, sources: [source] })
+  return async ({ key, path, settings, counters }) => {
+    const { threads = options.threads, queueMax = options.queueMax } = settings
+    const client = new WorkerClient({ ...options, threads, queueMax, sources: [{ key, path }] })
     const [result] = await client.start()
     if (result === undefined || 'reason' in result) {
       await client.stop()
@@ -51,9 +62,8 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       inputs,
       outputs,
       isReady: () => client.isReady,
-      run: (tensors, options) =>
-        client.run({ ...options, key: source.key, inputs: tensors, rows: rowsOf(inputs, tensors), counters }),
-      gauges: () => client.gauges(source.key),
+      run: (tensors, options) => client.run({ ...options, key: key, inputs: tensors, rows: rowsOf(inputs, tensors), counters }),
+      gauges: () => client.gauges(key),
       stop: () => client.stop(),
     }
   }

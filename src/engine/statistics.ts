@@ -73,17 +73,30 @@ class Sum {
 
 /** Counts what one version of a model does. */
 export class ModelCounters {
-  readonly #success = new Sum()
-  readonly #fail = new Sum()
-  readonly #queue = new Sum()
-  readonly #run = newRunSums()
+  #success = new Sum()
+  #fail = new Sum()
+  #queue = new Sum()
+  #run = newRunSums()
   readonly #cacheHit = new Sum()
-  readonly #cacheMiss = new Sum()
+  #cacheMiss = new Sum()
   readonly #batches = new Map<number, RunSums>()
   readonly #rejected = new Map<RejectionReason, number>()
   #lastInferenceMs = 0
   #inferenceCount = 0
   #executionCount = 0
+
+  /** Forgets the runs so far: those that warm a model up are nobody's. */
+  forgetRuns(): void {
+    this.#success = new Sum()
+    this.#fail = new Sum()
+    this.#queue = new Sum()
+    this.#cacheMiss = new Sum()
+    this.#run = newRunSums()
+    this.#batches.clear()
+    this.#lastInferenceMs = 0
+    this.#inferenceCount = 0
+    this.#executionCount = 0
+  }
 
   /** One run of the model, for that many requests with that many rows in all. */
   ran(

@@ -1,3 +1,8 @@
+import { MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
+import { TomlTable, withoutAbsent } from './toml-table.ts'
+import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
+import { readWarmups, type Warmup } from './warmup-table.ts'
+
 /** What `model.toml` says of a model; every key is optional. */
 export interface ModelFile {
   readonly description: string
@@ -6,75 +11,153 @@ export interface ModelFile {
   readonly labels: ReadonlyMap<string, readonly string[]>
   /** Inputs to try, in the Flama form. */
   readonly examples: readonly unknown[]
+  readonly settings: ModelSettings
+  /** Which versions are loaded; absent where it does not say. */
+  readonly versions?: VersionPolicy
+  /** SHA-256 in hexadecimal by path inside the model's folder. */
+  readonly checksums: ReadonlyMap<string, string>
+  /** Runs that a version must pass before it serves. */
+  readonly warmups: readonly Warmup[]
 }
 
-type Table = Readonly<Record<string, unknown>>
+/** Files whose checksum may be named. */
+const CHECKSUMS_MAX = 256
+const { batchRowsMax, batchDelayMs, rowsMax, ...SERVING } = MODEL_SETTING_BOUNDS
 
 /** What a model without `model.toml` has. */
-export const EMPTY_MODEL_FILE: ModelFile = { description: '', permissions: {}, labels: new Map(), examples: [] }
+export const EMPTY_MODEL_FILE: ModelFile = {
+  description: '',
+  permissions: {},
+  labels: new Map(),
+  examples: [],
+  settings: {},
+  checksums: new Map(),
+  warmups: [],
+}
 
 /**
  * Reads the text of a `model.toml`.
  * @throws Error naming the key and the rule
  */
 export function readModelFile(text: string): ModelFile {
-  const file = parse(text)
-  refuseOthers(file, ['description', 'permissions', 'outputs', 'examples'], '')
-  const { description = '', permissions = {}, outputs = {}, examples = [] } = file
-  if (typeof description !== 'string') throw new Error('model.toml: "description" must be a text')
-  return { description, permissions: readPermissions(permissions), labels: readLabels(outputs), examples: readExamples(examples) }
+  const file = new TomlTable(parse(text), '')
+  const description = file.any('description') ?? ''
+  if (typeof description !== 'string') throw file.fault('description', 'must be a text')
+  const versions = readVersions(file.table('versions'))
+  const read: ModelFile = {
+    description,
+    permissions: readPermissions(file.table('permissions')),
+    labels: readLabels(file.table('outputs')),
+    examples: readExamples(file.tables('examples')),
+    settings: { ...readServing(file.table('serving')), ...readBatching(file.table('batching')) },
+    ...(versions !== undefined && { versions }),
+    checksums: readChecksums(file.table('sha256')),
+    warmups: readWarmups(file.tables('warmup')),
+  }
+  file.end()
+  return read
 }
 
-function parse(text: string): Table {
+function parse(text: string): unknown {
   try {
-    return Bun.TOML.parse(text) as Table
+    return Bun.TOML.parse(text)
   } catch (error) {
     throw new Error(`model.toml is not valid TOML: ${error instanceof Error ? error.message.split('\n')[0] : ''}`)
   }
 }
 
-function readPermissions(value: unknown): ModelFile['permissions'] {
-  const table = asTable(value, 'permissions')
-  refuseOthers(table, ['predict', 'read'], 'permissions.')
-  for (const [action, permission] of Object.entries(table)) {
-    if (typeof permission !== 'string' || !/^[^\s"\\*]+$/.test(permission)) {
-      throw new Error(`model.toml: "permissions.${action}" must be a text without spaces, quotes and *`)
-    }
+function readPermissions(table: TomlTable | undefined): ModelFile['permissions'] {
+  if (table === undefined) return {}
+  const read = (action: 'predict' | 'read') => {
+    const permission = table.any(action)
+    if (permission === undefined || (typeof permission === 'string' && /^[^\s"\\*]+$/.test(permission))) return permission
+    throw table.fault(action, 'must be a text without spaces, quotes and *')
   }
-  return table
+  const permissions = withoutAbsent<ModelFile['permissions']>({ predict: read('predict'), read: read('read') })
+  table.end()
+  return permissions
 }
 
-function readLabels(value: unknown): ModelFile['labels'] {
+function readLabels(outputs: TomlTable | undefined): ModelFile['labels'] {
   const labels = new Map<string, readonly string[]>()
-  for (const [output, table] of Object.entries(asTable(value, 'outputs'))) {
-    const path = `outputs.${output}`
-    const { labels: names, ...others } = asTable(table, path)
-    refuseOthers(others, [], `${path}.`)
+  for (const output of outputs?.keys ?? []) {
+    const table = outputs?.table(output)
+    if (table === undefined) continue
+    const names = table.any('labels')
+    table.end()
     const isList = Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === 'string')
-    if (!isList) throw new Error(`model.toml: "${path}.labels" must be a list of texts`)
-    if (new Set(names).size !== names.length) throw new Error(`model.toml: "${path}.labels" has a label twice`)
+    if (!isList) throw table.fault('labels', 'must be a list of texts')
+    if (new Set(names).size !== names.length) throw table.fault('labels', 'has a label twice')
     labels.set(output, names)
   }
   return labels
 }
 
-function readExamples(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error('model.toml: "examples" must be a list of tables')
-  return value.map((example, index) => {
-    const { input, ...others } = asTable(example, `examples[${index}]`)
-    refuseOthers(others, [], `examples[${index}].`)
-    if (input === undefined) throw new Error(`model.toml: "examples[${index}].input" is missing`)
+function readExamples(tables: readonly TomlTable[]): readonly unknown[] {
+  return tables.map((table) => {
+    const input = table.any('input')
+    table.end()
+    if (input === undefined) throw table.fault('input', 'is missing')
     return input
   })
 }
 
-function asTable(value: unknown, path: string): Table {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Error(`model.toml: "${path}" must be a table`)
-  return value as Table
+function readServing(table: TomlTable | undefined): ModelSettings {
+  if (table === undefined) return {}
+  const settings = withoutAbsent<ModelSettings>({
+    instances: table.integer('instances', SERVING.instances),
+    threads: table.integer('threads', SERVING.threads),
+    arena: table.boolean('arena'),
+    optimization: table.oneOf('optimization', ['disabled', 'basic', 'extended', 'all']),
+    rowsMax: table.integer('rows_max', rowsMax),
+    queueMax: table.integer('queue_max', SERVING.queueMax),
+    priorityLevels: table.integer('priority_levels', SERVING.priorityLevels),
+    priorityDefault: table.integer('priority_default', SERVING.priorityDefault),
+    timeoutMs: table.integer('timeout_ms', SERVING.timeoutMs),
+    isCached: table.boolean('cache'),
+  })
+  table.end()
+  if ((settings.priorityDefault ?? 1) > Math.max(1, settings.priorityLevels ?? 0)) {
+    throw table.fault('priority_default', 'must be one of the priority_levels')
+  }
+  return settings
 }
 
-function refuseOthers(table: Table, known: readonly string[], prefix: string): void {
-  const other = Object.keys(table).find((key) => !known.includes(key))
-  if (other !== undefined) throw new Error(`model.toml: "${prefix}${other}" is not a key that is known`)
+function readBatching(table: TomlTable | undefined): ModelSettings {
+  if (table === undefined) return {}
+  const settings = withoutAbsent<ModelSettings>({
+    batchRowsMax: table.integer('rows_max', batchRowsMax),
+    batchDelayMs: table.number('delay_ms', batchDelayMs),
+  })
+  table.end()
+  return settings
+}
+
+function readVersions(table: TomlTable | undefined): VersionPolicy | undefined {
+  if (table === undefined) return undefined
+  const [latest, only, all] = [table.integer('latest', [1, POLICY_VERSIONS_MAX]), table.any('only'), table.boolean('all')]
+  table.end()
+  if ([latest, only, all].filter((value) => value !== undefined).length !== 1 || all === false) {
+    throw table.fault('latest', '(or "only", or "all = true") must be there, one of them')
+  }
+  if (latest !== undefined) return { kind: 'latest', count: latest }
+  if (only === undefined) return { kind: 'all' }
+  const isList = Array.isArray(only) && only.length > 0 && only.length <= POLICY_VERSIONS_MAX
+  if (!isList || !only.every((version) => Number.isInteger(version) && version > 0)) {
+    throw table.fault('only', `must be a list of 1 to ${POLICY_VERSIONS_MAX} whole numbers`)
+  }
+  return { kind: 'specific', versions: only.map(String) }
+}
+
+function readChecksums(table: TomlTable | undefined): ModelFile['checksums'] {
+  const checksums = new Map<string, string>()
+  for (const path of table?.keys ?? []) {
+    const digest = table?.any(path)
+    if (typeof digest !== 'string' || !/^[0-9a-fA-F]{64}$/.test(digest)) {
+      throw table?.fault(path, 'must be a SHA-256 of 64 hexadecimal digits')
+    }
+    checksums.set(path, digest.toLowerCase())
+  }
+  if (checksums.size > CHECKSUMS_MAX) throw new Error(`model.toml: "sha256" must have at most ${CHECKSUMS_MAX} files`)
+  return checksums
 }

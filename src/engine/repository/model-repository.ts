@@ -1,25 +1,21 @@
-import { resolve } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
-import type { IndexEntry, LoadOptions, Model, ModelState, ModelVersion, UnloadOptions } from '../engine.ts'
-import type { ModelRunner, StartRunner } from '../runner.ts'
-import { ModelCounters, type ModelStatistics } from '../statistics.ts'
+import type { IndexEntry, LoadOptions, Model, ModelState, UnloadOptions } from '../engine.ts'
+import type { ModelRunner } from '../runner.ts'
+import type { ModelStatistics } from '../statistics.ts'
 import { describeModel, withoutRunner } from './describe.ts'
+import { Lingering } from './lingering.ts'
 import { type FoundModel, type FoundVersion, findModel, findModels, type RepositoryOptions } from './scan.ts'
+import { type ServedVersion, type StartVersionOptions, startVersion } from './served-version.ts'
 import { Turns } from './turns.ts'
 
-export interface ModelRepositoryOptions extends RepositoryOptions {
-  readonly startRunner: StartRunner
-}
-
-/** A version, and what computes it while it is ready. */
-interface Served {
-  readonly version: ModelVersion
-  readonly runner?: ModelRunner
+export interface ModelRepositoryOptions extends RepositoryOptions, StartVersionOptions {
+  /** How long a version that is listed no more still answers requests that began before; default 10 s. */
+  readonly lingerMs?: number
 }
 
 interface Entry {
   readonly found: FoundModel
-  readonly versions: ReadonlyMap<string, Served>
+  readonly versions: ReadonlyMap<string, ServedVersion>
   readonly model: Model
 }
 
@@ -27,6 +23,7 @@ interface Entry {
 const LOADS_MAX = 4
 /** What an index says of a version that somebody took off. */
 const UNLOADED = 'unloaded'
+const LINGER_MS = 10_000
 
 /** The models and what computes them. A version is loaded beside the one that serves, and takes its place once it is ready. */
 export class ModelRepository {
@@ -35,13 +32,13 @@ export class ModelRepository {
   readonly #turns = new Turns(LOADS_MAX)
   /** Runners that serve no more and finish what they have. */
   readonly #draining = new Set<Promise<void>>()
-  /** By `<name>/<version>`; they go on through a reload. */
-  readonly #counters = new Map<string, ModelCounters>()
+  readonly #lingering: Lingering
   #sorted: readonly Model[] = []
   #isStopping = false
 
   constructor(options: ModelRepositoryOptions) {
     this.#options = options
+    this.#lingering = new Lingering(options.lingerMs ?? LINGER_MS, (runner) => this.#drain(runner))
   }
 
   get isStopping(): boolean {
@@ -52,7 +49,7 @@ export class ModelRepository {
   async start(): Promise<void> {
     const found = findModels(this.#options)
     for (const model of found) this.#put(model, new Map())
-    await Promise.all(found.map((model) => this.#turns.take(model.name, () => this.#replace(model, model.versions))))
+    await Promise.all(found.map((model) => this.#turns.take(model.name, () => this.#replace(model, chosen(model), true))))
   }
 
   models(): readonly Model[] {
@@ -69,18 +66,18 @@ export class ModelRepository {
    */
   runner(name: string, version: string): ModelRunner {
     const served = this.#entries.get(name)?.versions.get(version)
-    if (served === undefined) throw new VestalError('MODEL_UNKNOWN')
-    if (served.runner === undefined || served.version.state !== 'ready') throw new VestalError('MODEL_UNAVAILABLE')
-    return served.runner
+    const runner = served?.runner ?? this.#lingering.get(keyOf(name, version))
+    if (runner !== undefined) return runner
+    throw new VestalError(served === undefined ? 'MODEL_UNKNOWN' : 'MODEL_UNAVAILABLE')
   }
 
   /** What the versions that are ready have done; of one model, or of one version of it, when named. */
   statistics(name?: string, version?: string): readonly ModelStatistics[] {
     const asked = [...this.#entries.values()].filter(({ model }) => name === undefined || model.name === name)
     return asked.flatMap(({ model, versions }) =>
-      [...versions].flatMap(([number, { runner }]) => {
+      [...versions].flatMap(([number, { runner, counters }]) => {
         if (runner === undefined || (version !== undefined && number !== version)) return []
-        return this.#countersOf(`${model.name}/${number}`).snapshot(model.name, number, runner.gauges())
+        return counters?.snapshot(model.name, number, runner.gauges()) ?? []
       }),
     )
   }
@@ -111,9 +108,9 @@ export class ModelRepository {
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
       const found = findModel(name, this.#options)
       if (found === undefined) throw unknown(name)
-      const wanted = version === undefined ? found.versions : found.versions.filter((candidate) => candidate.version === version)
+      const wanted = version === undefined ? chosen(found) : found.versions.filter((candidate) => candidate.version === version)
       if (version !== undefined && wanted.length === 0) throw unknown(name, version)
-      const reason = await this.#replace(found, wanted)
+      const reason = await this.#replace(found, wanted, version === undefined)
       if (reason === undefined) return
       throw new VestalError('MODEL_LOAD_FAILED', { detail: `failed to load '${name}', ${reason}` })
     })
@@ -133,6 +130,7 @@ export class ModelRepository {
         if (version !== undefined && number !== version) continue
         versions.set(number, { version: withoutRunner(number, runner === undefined ? 'unavailable' : 'unloading', UNLOADED) })
         if (runner !== undefined) this.#drain(runner, () => this.#unloaded(name, number))
+        this.#lingering.end(keyOf(name, number))
       }
       this.#put(entry.found, versions)
     })
@@ -146,6 +144,7 @@ export class ModelRepository {
     )
     await Promise.all(runners.map((runner) => runner.stop()))
     await this.#turns.settled()
+    this.#lingering.endAll()
     await Promise.all(this.#draining)
   }
 
@@ -153,57 +152,45 @@ export class ModelRepository {
    * Loads versions beside what serves and switches to them; gives the reason why that failed. A failure leaves what served as it
    * was; where nothing served, the versions that could be loaded serve.
    */
-  async #replace(found: FoundModel, wanted: readonly FoundVersion[]): Promise<string | undefined> {
-    const before = this.#entries.get(found.name)?.versions ?? new Map<string, Served>()
+  async #replace(found: FoundModel, wanted: readonly FoundVersion[], isWhole: boolean): Promise<string | undefined> {
+    const { found: known = found, versions: before = new Map<string, ServedVersion>() } = this.#entries.get(found.name) ?? {}
     const loading = wanted.filter(({ version }) => before.get(version)?.runner === undefined)
-    this.#put(this.#entries.get(found.name)?.found ?? found, [
+    this.#put(known, [
       ...before,
       ...loading.map(({ version }) => [version, { version: withoutRunner(version, 'loading') }] as const),
     ])
-    const started = await Promise.all(wanted.map((version) => this.#startVersion(found, version)))
-    const faults = started.flatMap(({ version: { version, reason } }) =>
-      reason === undefined ? [] : [`version ${version}: ${reason}`],
-    )
+    const started = await Promise.all(wanted.map((version) => startVersion(found, version, this.#options)))
+    const faults = started
+      .filter(({ runner }) => runner === undefined)
+      .map(({ version: { version, reason } }) => `version ${version}: ${reason}`)
     const reason = found.reason ?? (faults.length > 0 ? faults.join('; ') : undefined)
-    const serving = [...before].filter(([, { runner }]) => runner !== undefined)
-    const isKept = reason !== undefined && serving.length > 0
-    const versions = new Map(before)
-    for (const next of started) {
-      const old = before.get(next.version.version)?.runner
-      if (isKept && (next.runner !== undefined || old !== undefined)) {
-        if (next.runner !== undefined) this.#drain(next.runner)
-        continue
-      }
-      versions.set(next.version.version, next)
-      if (old !== undefined) this.#drain(old)
+    const isKept = reason !== undefined && [...before.values()].some(({ runner }) => runner !== undefined)
+    if (isKept) {
+      for (const { runner } of started) if (runner !== undefined) this.#drain(runner)
+      const failed = started.filter(
+        ({ version: { version }, runner }) => runner === undefined && before.get(version)?.runner === undefined,
+      )
+      this.#put(known, [...before, ...failed.map((each) => [each.version.version, each] as const)])
+      return reason
     }
-    this.#put(isKept ? (this.#entries.get(found.name)?.found ?? found) : found, versions)
+    const next = new Map(isWhole ? leftOut(found) : before)
+    for (const each of started) next.set(each.version.version, each)
+    this.#put(found, next)
+    this.#retire(found.name, before, next)
     return reason
   }
 
-  async #startVersion(model: FoundModel, { version, path, reason }: FoundVersion): Promise<Served> {
-    const fault = model.reason ?? reason
-    if (fault !== undefined) return { version: withoutRunner(version, 'unavailable', fault) }
-    try {
-      const key = `${model.name}/${version}`
-      const runner = await this.#options.startRunner({ key, path: resolve(path) }, this.#countersOf(key))
-      const { inputs, outputs } = runner
-      const labelled = [...model.file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))
-      if (labelled === undefined) return { version: { version, state: 'ready', inputs, outputs }, runner }
-      this.#drain(runner)
-      return { version: withoutRunner(version, 'unavailable', `model.toml: the model has no output "${labelled}"`) }
-    } catch (error) {
-      return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)) }
+  /** Versions that another took the place of end; one that is listed no more still answers requests that began before. */
+  #retire(name: string, before: ReadonlyMap<string, ServedVersion>, next: ReadonlyMap<string, ServedVersion>): void {
+    for (const [version, { runner }] of before) {
+      const now = next.get(version)?.runner
+      if (runner === undefined || runner === now) continue
+      if (now !== undefined) this.#drain(runner)
+      else this.#lingering.add(keyOf(name, version), runner)
     }
   }
 
-  #countersOf(key: string): ModelCounters {
-    const counters = this.#counters.get(key) ?? new ModelCounters()
-    this.#counters.set(key, counters)
-    return counters
-  }
-
-  #put(found: FoundModel, versions: Iterable<readonly [string, Served]>): void {
+  #put(found: FoundModel, versions: Iterable<readonly [string, ServedVersion]>): void {
     const map = new Map(versions)
     const shown = [...map.values()].map(({ version }) => version)
     const fault = shown.length === 0 && found.reason !== undefined ? [withoutRunner('1', 'unavailable', found.reason)] : shown
@@ -224,6 +211,22 @@ export class ModelRepository {
     if (entry?.versions.get(version)?.version.state !== 'unloading') return
     this.#put(entry.found, new Map(entry.versions).set(version, { version: withoutRunner(version, 'unavailable', UNLOADED) }))
   }
+}
+
+/** What a whole load loads. */
+function chosen({ versions }: FoundModel): readonly FoundVersion[] {
+  return versions.filter(({ leftOut }) => leftOut === undefined)
+}
+
+/** The versions that the policy leaves out, as they are listed. */
+function leftOut({ versions }: FoundModel): readonly (readonly [string, ServedVersion])[] {
+  return versions.flatMap(({ version, leftOut: reason }) =>
+    reason === undefined ? [] : [[version, { version: withoutRunner(version, 'unavailable', reason) }] as const],
+  )
+}
+
+function keyOf(name: string, version: string): string {
+  return `${name}/${version}`
 }
 
 function unknown(name: string, version?: string): VestalError {

@@ -1,6 +1,7 @@
 import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { EMPTY_MODEL_FILE, type ModelFile, readModelFile } from './model-file.ts'
+import { chosenVersions, describePolicy } from './version-policy.ts'
 
 /** Models in one server; what is over it is left out with a warning. */
 export const MODELS_MAX = 256
@@ -14,10 +15,14 @@ export interface FoundVersion {
   readonly path: string
   /** Why it cannot be loaded. */
   readonly reason?: string
+  /** Why it is loaded only when it is asked for by its number. */
+  readonly leftOut?: string
 }
 
 export interface FoundModel {
   readonly name: string
+  /** Where its files are; absent for a single file. */
+  readonly folder?: string
   readonly file: ModelFile
   /** Why none of its versions can serve. */
   readonly reason?: string
@@ -82,13 +87,19 @@ function modelsIn(directory: string, warn: (message: string) => void): readonly 
 }
 
 function modelIn(folder: string, name: string): FoundModel {
-  const versions = entriesOf(folder)
+  const numbers = entriesOf(folder)
     .filter((entry) => VERSION.test(entry.name) && isFolder(folder, entry))
-    .map((entry) => withFile(entry.name, join(folder, entry.name, 'model.onnx')))
-    .sort((a, b) => Number(b.version) - Number(a.version))
+    .map((entry) => entry.name)
+    .sort((a, b) => Number(b) - Number(a))
   const [file, fault] = modelFileIn(folder)
+  const policy = file.versions ?? { kind: 'all' }
+  const chosen = chosenVersions(policy, numbers)
+  const versions = numbers.map((version): FoundVersion => {
+    const found = withFile(version, join(folder, version, 'model.onnx'))
+    return chosen.has(version) ? found : { ...found, leftOut: `left out by the version policy: ${describePolicy(policy)}` }
+  })
   const reason = fault ?? (versions.length === 0 ? 'it has no version: a folder named by a number, with model.onnx' : undefined)
-  return { name, file, versions, ...(reason !== undefined && { reason }) }
+  return { name, folder, file, versions, ...(reason !== undefined && { reason }) }
 }
 
 function modelFileIn(folder: string): readonly [file: ModelFile, fault: string | undefined] {

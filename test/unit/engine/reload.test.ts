@@ -6,7 +6,7 @@ import { VestalError } from '../../../src/core/errors.ts'
 import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
 import type { NamedTensors } from '../../../src/tensor/tensor.ts'
-import { identityModel, onnxModel } from '../../support/tiny-models.ts'
+import { failingModel, identityModel, onnxModel } from '../../support/tiny-models.ts'
 
 let folder = ''
 let engine: Engine | undefined
@@ -131,6 +131,107 @@ describe('a load', () => {
     isDone = true
     await Promise.all(clients)
     expect(answered).toBeGreaterThan(10)
+  })
+})
+
+describe('a new version', () => {
+  test('takes the place of the old, which answers what began before', async () => {
+    await put('times/model.toml', '[versions]\nlatest = 1')
+    await put('times/1/model.onnx', timesModel(2))
+    const served = await start()
+    await put('times/2/model.onnx', timesModel(4))
+    await served.load('times')
+    expect(served.index()).toEqual([
+      { name: 'times', version: '2', state: 'READY' },
+      { name: 'times', version: '1', state: 'UNAVAILABLE', reason: 'left out by the version policy: latest 1' },
+    ])
+    expect([await answer(served, '2'), await answer(served, '1')]).toEqual([4, 2])
+    await served.load('times', { version: '1' })
+    expect(served.model('times')?.versions.map(({ state }) => state)).toEqual(['ready', 'ready'])
+    await served.load('times')
+    expect(served.model('times')?.versions.map(({ state }) => state)).toEqual(['ready', 'unavailable'])
+  })
+
+  test('that is broken leaves the old one and is listed with its reason', async () => {
+    await put('times/model.toml', 'description = "old"\n[versions]\nlatest = 1')
+    await put('times/1/model.onnx', timesModel(2))
+    const served = await start()
+    await put('times/2/model.onnx', 'broken')
+    await put('times/model.toml', 'description = "new"\n[versions]\nlatest = 1')
+    expect(await failureOf(() => served.load('times'))).toEqual(['MODEL_LOAD_FAILED', expect.stringContaining('version 2: ')])
+    expect(served.index()).toEqual([
+      { name: 'times', version: '2', state: 'UNAVAILABLE', reason: expect.stringContaining('Protobuf') },
+      { name: 'times', version: '1', state: 'READY' },
+    ])
+    expect([await answer(served), served.model('times')?.description]).toEqual([2, 'old'])
+  })
+})
+
+describe('a warm-up', () => {
+  const recorded = (output: string) => `[[warmup]]\ninput = [3.0]\noutput = ${output}\n`
+
+  test('is run before a version serves, and is not counted', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    await put('times/model.toml', recorded('[6.00001]'))
+    const served = await start()
+    expect(served.index()[0]?.state).toBe('READY')
+    expect(served.statistics('times')[0]).toMatchObject({ inferenceCount: 0, executionCount: 0, lastInferenceMs: 0 })
+    await answer(served)
+    expect(served.statistics('times')[0]).toMatchObject({ inferenceCount: 1, executionCount: 1 })
+  })
+
+  test('whose answer is not the recorded one keeps the version from serving', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    await put('times/model.toml', recorded('[6.0]'))
+    const served = await start()
+    await put('times/1/model.onnx', timesModel(2.5))
+    expect(await failureOf(() => served.load('times'))).toEqual([
+      'MODEL_LOAD_FAILED',
+      "failed to load 'times', version 1: warmup[0]: the answer is not the recorded one: [7.5]",
+    ])
+    expect(await answer(served)).toBe(2)
+  })
+
+  test('whose input does not fit keeps the version from serving', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    await put('times/model.toml', '[[warmup]]\ninput = ["a"]')
+    expect((await start()).index()[0]).toMatchObject({ state: 'UNAVAILABLE', reason: expect.stringContaining('warmup[0]: ') })
+  })
+
+  test('with zeros that fails is a warning alone', async () => {
+    await put('fails/1/model.onnx', failingModel())
+    const warnings: string[] = []
+    expect((await start({ warn: (text) => warnings.push(text) })).index()[0]?.state).toBe('READY')
+    expect(warnings).toEqual([expect.stringContaining('fails/1: it could not be warmed up with zeros')])
+  })
+})
+
+describe('checksums', () => {
+  const digest = (content: Uint8Array) => new Bun.CryptoHasher('sha256').update(content).digest('hex')
+
+  test('that are right let a version load; a changed file, or one without a checksum, does not', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    await put('times/model.toml', `[sha256]\n"1/model.onnx" = "${digest(timesModel(2))}"`)
+    const served = await start()
+    expect(await answer(served)).toBe(2)
+    await put('times/1/model.onnx', timesModel(3))
+    await put('times/2/model.onnx', timesModel(4))
+    expect(await failureOf(() => served.load('times', { version: '1' }))).toEqual([
+      'MODEL_LOAD_FAILED',
+      "failed to load 'times', version 1: 1/model.onnx is not the file whose SHA-256 model.toml names",
+    ])
+    expect(await failureOf(() => served.load('times', { version: '2' }))).toEqual([
+      'MODEL_LOAD_FAILED',
+      expect.stringContaining('"sha256" has no checksum of 2/model.onnx'),
+    ])
+    expect(await answer(served)).toBe(2)
+  })
+
+  test('of paths that leave the folder are refused', async () => {
+    await put('times/1/model.onnx', timesModel(2))
+    const lines = `"1/model.onnx" = "${digest(timesModel(2))}"\n"../secret" = "${'0'.repeat(64)}"`
+    await put('times/model.toml', `[sha256]\n${lines}`)
+    expect((await start()).index()[0]?.reason).toContain('which is not a path inside the folder')
   })
 })
 

@@ -61,6 +61,21 @@ describe('a folder of models', () => {
     expect(warnings).toHaveLength(1)
   })
 
+  test('may say which versions are loaded; the others are there, and say why not', () => {
+    for (const path of ['a/1/model.onnx', 'a/2/model.onnx', 'a/10/model.onnx']) put(path)
+    const chosen = (policy: string) => {
+      put('a/model.toml', policy)
+      return find()[0]
+        ?.versions.filter(({ leftOut }) => leftOut === undefined)
+        .map(({ version }) => version)
+    }
+    expect(chosen('')).toEqual(['10', '2', '1'])
+    expect(chosen('[versions]\nall = true')).toEqual(['10', '2', '1'])
+    expect(chosen('[versions]\nlatest = 2')).toEqual(['10', '2'])
+    expect(chosen('[versions]\nonly = [1, 2, 7]')).toEqual(['2', '1'])
+    expect(find()[0]?.versions[0]?.leftOut).toBe('left out by the version policy: only 1, 2, 7')
+  })
+
   test('may hold links', () => {
     put('a/1/model.onnx')
     symlinkSync(join(folder, 'a'), join(folder, 'b'))

@@ -1,0 +1,44 @@
+import { resolve } from 'node:path'
+import type { ModelVersion } from '../engine.ts'
+import type { ModelRunner, StartRunner } from '../runner.ts'
+import { ModelCounters } from '../statistics.ts'
+import { verifyChecksums } from './checksum.ts'
+import { withoutRunner } from './describe.ts'
+import type { FoundModel, FoundVersion } from './scan.ts'
+import { warmUp } from './warm-up.ts'
+
+/** A version, and what computes it while it is ready. */
+export interface ServedVersion {
+  readonly version: ModelVersion
+  readonly runner?: ModelRunner
+  readonly counters?: ModelCounters
+}
+
+export interface StartVersionOptions {
+  readonly startRunner: StartRunner
+  readonly warn: (message: string) => void
+}
+
+/** Loads one version of a model and tries it; what cannot serve is unavailable, with the reason. */
+export async function startVersion(model: FoundModel, found: FoundVersion, options: StartVersionOptions): Promise<ServedVersion> {
+  const { version } = found
+  let runner: ModelRunner | undefined
+  try {
+    const fault = model.reason ?? found.reason
+    if (fault !== undefined) throw new Error(fault)
+    const { folder, file } = model
+    if (folder !== undefined) await verifyChecksums(file.checksums, { folder, version, fileName: 'model.onnx' })
+    const counters = new ModelCounters()
+    const key = `${model.name}/${version}`
+    runner = await options.startRunner({ key, path: resolve(found.path), settings: file.settings, counters })
+    const { inputs, outputs } = runner
+    const labelled = [...file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))
+    if (labelled !== undefined) throw new Error(`model.toml: the model has no output "${labelled}"`)
+    await warmUp(runner, file, (message) => options.warn(`${key}: ${message}`))
+    counters.forgetRuns()
+    return { version: { version, state: 'ready', inputs, outputs }, runner, counters }
+  } catch (error) {
+    await runner?.stop()
+    return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)) }
+  }
+}
