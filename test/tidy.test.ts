@@ -62,7 +62,7 @@ describe('rooms', () => {
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/signature-engines\.ts$/],
     ['the network as a client', /(?<!#)\bfetch\(/, /^src\/(?:jwks|wasm)\//],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/config\//],
-    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|keys|engine\/repository|wasm)\//],
+    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|wasm)\//],
   ]
   for (const [what, pattern, owner] of owners) {
     test(`use ${what} in one place alone`, () => {

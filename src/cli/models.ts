@@ -12,7 +12,7 @@ export async function models(settings: Settings, { switches }: Arguments): Promi
   const engine = await createEngine({
     modelsDirectory: settings.models,
     files: settings.model,
-    threads: settings.threads,
+    instances: 1,
     warn: (message) => console.error(`warning: ${message}`),
   })
   const rows = engine.models().flatMap((model) => model.versions.map((version) => ({ model, version })))

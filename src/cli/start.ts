@@ -4,7 +4,7 @@ import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { isLoopback } from '../core/loopback.ts'
 import { VERSION } from '../core/version.ts'
-import { createEngine } from '../engine/create-engine.ts'
+import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
@@ -28,8 +28,7 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
     modelsDirectory: settings.models,
     files: settings.model,
     modelControl: settings.modelControl,
-    queueMax: settings.queueMax,
-    threads: settings.threads,
+    ...engineSettings(settings),
     warn,
   })
   const registry = new MetricRegistry()
@@ -52,6 +51,20 @@ async function buildOrStop(settings: Settings, parts: BuildParts) {
   } catch (error) {
     await parts.engine.stop()
     throw error instanceof KeyError ? new SettingsError([`the keys cannot be used: ${error.message}`]) : error
+  }
+}
+
+function engineSettings(settings: Settings): EngineOptions {
+  const { instances, threads } = settings
+  return {
+    ...(instances !== undefined && { instances }),
+    ...(threads !== undefined && { threads }),
+    queueMax: settings.queueMax,
+    requestsMax: settings.requestsMax,
+    subjectRequestsMax: settings.subjectRequestsMax,
+    inputBytesMax: settings.inputBytesMax,
+    timeoutMs: settings.requestTimeoutSeconds * 1000,
+    runMsMax: settings.runSecondsMax * 1000,
   }
 }
 

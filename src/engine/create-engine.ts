@@ -1,17 +1,29 @@
-import { availableParallelism } from 'node:os'
 import { VestalError } from '../core/errors.ts'
 import type { Engine } from './engine.ts'
 import { configurationOf } from './repository/configuration.ts'
 import { ModelRepository } from './repository/model-repository.ts'
 import type { RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner } from './runner.ts'
+import { Admission } from './scheduling/admission.ts'
 import { disableTelemetry } from './telemetry.ts'
-import { QUEUE_MAX } from './worker-client.ts'
+import { usableCores } from './workers/cores.ts'
 
 export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
-  /** Requests of one model version that wait or run at once; default 128. One more is refused with 503. */
+  /** Requests of one model version that wait or run at once; default 512. One more is refused with 503. */
   readonly queueMax?: number
-  /** Threads that one run may use; default one less than the cores, so that HTTP keeps one. */
+  /** Requests of all models that wait or run at once; default 1024. One more is refused with 503. */
+  readonly requestsMax?: number
+  /** Of these, requests of one subject; default 128. One more is refused with 429. */
+  readonly subjectRequestsMax?: number
+  /** Bytes of their inputs; default 1 GiB. What is over it is refused with 503. */
+  readonly inputBytesMax?: number
+  /** Longest time of a request, waiting and computing; default 60 s. Then it is refused with 504. */
+  readonly timeoutMs?: number
+  /** A run that takes longer is given up, and another worker started beside it; default 120 s. */
+  readonly runMsMax?: number
+  /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
+  readonly instances?: number
+  /** Threads that one run may use; default the cores, shared among the workers. */
   readonly threads?: number
   /**
    * Who says what is loaded; default `none`: all models at the start, and no change. `explicit`: `load` and `unload` may be
@@ -24,21 +36,38 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly startWorker?: () => Worker
 }
 
+const LIMITS = {
+  queue: 512,
+  requests: 1024,
+  subjectRequests: 128,
+  inputBytes: 2 ** 30,
+  timeoutMs: 60_000,
+  runMs: 120_000,
+} as const
+
 /**
  * Finds the models, loads each in workers of its own, and gives the engine once they are loaded. A model that cannot be loaded is
  * there as unavailable, with the reason.
  * @throws Error when ONNX Runtime's telemetry cannot be turned off
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const {
-    queueMax = QUEUE_MAX,
-    threads = Math.max(1, availableParallelism() - 1),
-    modelControl = 'none',
-    warn = console.warn,
-    startWorker = startThread,
-  } = options
+  const { modelControl = 'none', warn = console.warn } = options
   disableTelemetry()
-  const startRunner = createStartRunner({ threads, queueMax, warn, startWorker })
+  const startRunner = createStartRunner({
+    admission: new Admission({
+      requestsMax: options.requestsMax ?? LIMITS.requests,
+      subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
+      bytesMax: options.inputBytesMax ?? LIMITS.inputBytes,
+    }),
+    cores: usableCores(),
+    instances: options.instances,
+    threads: options.threads,
+    queueMax: options.queueMax ?? LIMITS.queue,
+    timeoutMs: options.timeoutMs ?? LIMITS.timeoutMs,
+    runMsMax: options.runMsMax ?? LIMITS.runMs,
+    warn,
+    startWorker: options.startWorker ?? startThread,
+  })
   const repository = new ModelRepository({ ...options, warn, startRunner })
   await repository.start()
   const mayChange = () => {

@@ -1,34 +1,47 @@
 import type { Tensor, TensorSpec } from '../tensor/tensor.ts'
 import type { RunTiming } from './statistics.ts'
 
-/** A model file for the worker to load; `key` names it in every later message. */
-export interface ModelSource {
-  readonly key: string
-  readonly path: string
+/** How a model file becomes a session. */
+export interface SessionOptions {
+  /** Threads that one run may use. */
+  readonly threads: number
+  /** Keeps freed memory for the next run: faster, and never given back while the model is loaded. */
+  readonly arena: boolean
+  /** How much the graph is rewritten when it is loaded. */
+  readonly optimization: 'disabled' | 'basic' | 'extended' | 'all'
 }
 
+/** Whether requests may share a run, and why not. */
+export type BatchCheck = { readonly isSafe: true } | { readonly isSafe: false; readonly reason: string }
+
+/** What a worker is told. It has one model and one run at a time. */
 export type ToWorker =
-  | { readonly kind: 'load'; readonly sources: readonly ModelSource[]; readonly threads: number }
+  | { readonly kind: 'load'; readonly path: string; readonly options: SessionOptions; readonly isChecked: boolean }
   | {
       readonly kind: 'run'
-      readonly id: number
-      readonly key: string
-      readonly inputs: readonly (readonly [name: string, tensor: Tensor])[]
+      /** In the order of the model's inputs. */
+      readonly inputs: readonly Tensor[]
       /** Names of the outputs to compute; all when absent. */
-      readonly outputs?: readonly string[]
+      readonly outputs?: readonly string[] | undefined
     }
 
-/** What became of one model file. */
-export type LoadResult =
-  | { readonly key: string; readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] }
-  | { readonly key: string; readonly reason: string }
+/** A model that was loaded. */
+export interface Loaded {
+  readonly kind: 'loaded'
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  /** Whether rows of several requests may be computed together; absent where it was not asked. */
+  readonly check?: BatchCheck
+}
 
+/** What a worker answers, once for each message. */
 export type FromWorker =
-  | { readonly kind: 'loaded'; readonly results: readonly LoadResult[] }
+  | Loaded
+  | { readonly kind: 'refused'; readonly reason: string }
   | {
       readonly kind: 'result'
-      readonly id: number
-      readonly outputs: readonly (readonly [name: string, tensor: Tensor])[]
+      /** In the order of the names asked for, or of the model's outputs. */
+      readonly outputs: readonly Tensor[]
       readonly timing: RunTiming
     }
-  | { readonly kind: 'failed'; readonly id: number; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string }

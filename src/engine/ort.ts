@@ -1,54 +1,59 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { DATATYPES, datatypeOfOnnx } from '../tensor/datatypes.ts'
-import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
+import type { Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
+import type { SessionOptions } from './messages.ts'
 import type { RunTiming } from './statistics.ts'
 
 /** A loaded model. */
 export interface Session {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
-  /** Computes on this thread until it is done; all outputs when none is named. */
-  run(inputs: NamedTensors, outputs?: readonly string[]): Promise<RunResult>
+  /** Computes on this thread until it is done; inputs in the order of the model's, outputs in that of the names, or of the model's. */
+  run(inputs: readonly Tensor[], names?: readonly string[]): Promise<RunResult>
 }
 
 export interface RunResult {
-  readonly outputs: NamedTensors
+  readonly outputs: readonly Tensor[]
   readonly timing: RunTiming
 }
 
 /** Fatal alone: what goes wrong is told to the caller, and the runtime's own lines would hold paths. */
 const LOG_SEVERITY_FATAL = 4
+const RUN_OPTIONS = { logSeverityLevel: LOG_SEVERITY_FATAL } as const
 
 /**
  * Loads a model file on one session of ONNX Runtime.
  * @throws Error with a reason that is safe to show
  */
-export async function loadSession(path: string, threads: number): Promise<Session> {
-  const session = await create(path, threads)
+export async function loadSession(path: string, options: SessionOptions): Promise<Session> {
+  const session = await create(path, options)
   const inputs = specsOf(session.inputMetadata, 'input')
   const outputs = specsOf(session.outputMetadata, 'output')
+  const inputNames = inputs.map(({ name }) => name)
+  const outputNames = outputs.map(({ name }) => name)
   return {
     inputs,
     outputs,
-    async run(tensors, names = outputs.map(({ name }) => name)) {
+    async run(tensors, names = outputNames) {
       const begun = Bun.nanoseconds()
-      const feeds = Object.fromEntries([...tensors].map(([name, tensor]) => [name, toOrt(tensor)]))
+      const feeds: Record<string, OrtTensor> = {}
+      for (const [index, tensor] of tensors.entries()) feeds[inputNames[index] ?? ''] = toOrt(tensor)
       const fed = Bun.nanoseconds()
-      const results = await session.run(feeds, names, { logSeverityLevel: LOG_SEVERITY_FATAL })
+      const results = await session.run(feeds, names, RUN_OPTIONS)
       const computed = Bun.nanoseconds()
-      const named = new Map(names.map((name) => [name, fromOrt(name, results[name])]))
-      const timing = { inputNs: fed - begun, inferNs: computed - fed, outputNs: Bun.nanoseconds() - computed }
-      return { outputs: named, timing }
+      const named = names.map((name) => fromOrt(name, results[name]))
+      return { outputs: named, timing: { inputNs: fed - begun, inferNs: computed - fed, outputNs: Bun.nanoseconds() - computed } }
     },
   }
 }
 
-async function create(path: string, threads: number): Promise<InferenceSession> {
+async function create(path: string, { threads, arena, optimization }: SessionOptions): Promise<InferenceSession> {
   try {
     return await InferenceSession.create(path, {
       intraOpNumThreads: threads,
       executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
+      graphOptimizationLevel: optimization,
+      enableCpuMemArena: arena,
       logSeverityLevel: LOG_SEVERITY_FATAL,
       // Threads that spin between runs burn a core while nobody asks anything.
       extra: { session: { intra_op: { allow_spinning: '0' } } },

@@ -1,18 +1,30 @@
+import { VestalError } from '../core/errors.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+import { bytesOf, checkInputs, createBucketOf, isInRows, type RunInput, rowsOf } from './batches.ts'
 import type { InferOptions } from './engine.ts'
+import type { BatchCheck, Loaded } from './messages.ts'
 import type { ModelSettings } from './model-settings.ts'
+import { type EngineDefaults, type ResolvedSettings, resolveSettings } from './resolve-settings.ts'
+import type { Admission } from './scheduling/admission.ts'
+import { SYSTEM_CLOCK } from './scheduling/clock.ts'
+import { Scheduler } from './scheduling/scheduler.ts'
 import type { Gauges, ModelCounters } from './statistics.ts'
-import { WorkerClient } from './worker-client.ts'
+import { WorkerPool } from './workers/worker-pool.ts'
 
 /** Computes with one version of one model on workers of its own: ending them is what gives the model's memory back. */
 export interface ModelRunner {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** What it runs with, of its own settings and the engine's. */
+  readonly settings: ResolvedSettings
+  /** Whether requests may share a run, and why not. */
+  readonly batching: BatchCheck
   /** False while its workers are being replaced. */
   isReady(): boolean
   /**
-   * Runs the model once its turn has come.
-   * @throws VestalError QUEUE_FULL, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED, REQUEST_ABORTED, REQUEST_TIMEOUT
+   * Runs the model once its turn has come. The buffers of the inputs may be moved to the worker: the caller has them no longer.
+   * @throws VestalError INPUT_INVALID, QUEUE_FULL, SUBJECT_LIMIT, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED, REQUEST_ABORTED,
+   * REQUEST_TIMEOUT
    */
   run(inputs: NamedTensors, options: InferOptions): Promise<NamedTensors>
   /** What waits and runs, now. */
@@ -37,40 +49,88 @@ export interface RunnerSource {
  */
 export type StartRunner = (source: RunnerSource) => Promise<ModelRunner>
 
-export interface RunnerOptions {
-  /** Threads that one run may use. */
-  readonly threads: number
-  /** Requests of one model version that wait or run at once. */
-  readonly queueMax: number
+export interface RunnerOptions extends EngineDefaults {
+  /** The limits that all models share. */
+  readonly admission: Admission
+  /** A run that takes longer is given up, and its worker replaced beside it. */
+  readonly runMsMax: number
   readonly warn: (message: string) => void
   /** Starts the thread that computes; a test may hand in its own. */
   readonly startWorker: () => Worker
 }
 
+/** Bytes of a shared run: joining copies them on the thread that answers HTTP, and larger inputs gain nothing from company. */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024
+
 /** Gives what starts a runner with these options. */
 export function createStartRunner(options: RunnerOptions): StartRunner {
-  return async ({ key, path, settings, counters }) => {
-    const { threads = options.threads, queueMax = options.queueMax } = settings
-    const client = new WorkerClient({ ...options, threads, queueMax, sources: [{ key, path }] })
-    const [result] = await client.start()
-    if (result === undefined || 'reason' in result) {
-      await client.stop()
-      throw new Error(result?.reason ?? 'it was not loaded')
-    }
-    const { inputs, outputs } = result
+  return async ({ key, path, settings: own, counters }) => {
+    const settings = resolveSettings(own, options)
+    const { threads, arena, optimization, instances } = settings
+    let misfits = 0
+    const pool = new WorkerPool({
+      clock: SYSTEM_CLOCK,
+      startWorker: options.startWorker,
+      load: { path, options: { threads, arena, optimization } },
+      instances,
+      runMsMax: options.runMsMax,
+      warn: (message) => options.warn(`${key}: ${message}`),
+      misfit: () => {
+        misfits += 1
+        options.warn(`${key}: its outputs had not the rows of its inputs; requests share no run any more`)
+      },
+    })
+    const loaded = await pool.start()
+    const scheduler = new Scheduler<RunInput, NamedTensors>({
+      ...options,
+      ...settings,
+      clock: SYSTEM_CLOCK,
+      counters,
+      batches: { rowsMax: settings.batchRowsMax, bytesMax: BATCH_BYTES_MAX, delayMs: settings.batchDelayMs },
+    })
+    pool.serve(scheduler)
+    const batching = batchingOf(loaded, settings)
+    const isInOwnRows = isInRows(loaded.inputs)
+    const bucketOf = createBucketOf(loaded.inputs)
+    let isStopping = false
     return {
-      inputs,
-      outputs,
-      isReady: () => client.isReady,
-      run: (tensors, options) => client.run({ ...options, key: key, inputs: tensors, rows: rowsOf(inputs, tensors), counters }),
-      gauges: () => client.gauges(key),
-      stop: () => client.stop(),
+      inputs: loaded.inputs,
+      outputs: loaded.outputs,
+      settings,
+      batching,
+      isReady: () => !isStopping && pool.alive > 0,
+      run(inputs, { outputs, ...asked }) {
+        checkInputs(loaded.inputs, inputs)
+        checkOutputs(loaded, outputs)
+        const rows = isInOwnRows ? rowsOf(inputs) : undefined
+        checkRows(rows, settings)
+        const input = { inputs, outputs }
+        const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
+        const bucket = mayShare ? bucketOf(input) : undefined
+        return scheduler.submit({ ...asked, input, rows: Math.max(1, rows ?? 1), bytes: bytesOf(inputs), bucket })
+      },
+      gauges: () => ({ waiting: scheduler.waiting, running: scheduler.running, workersAlive: pool.alive }),
+      async stop() {
+        isStopping = true
+        await scheduler.stop()
+        pool.stop()
+      },
     }
   }
 }
 
-/** A model whose inputs all begin with a dimension of any size takes rows; a request for another is one. */
-function rowsOf(inputs: readonly TensorSpec[], tensors: NamedTensors): number {
-  const isInRows = inputs.length > 0 && inputs.every(({ shape }) => shape[0] === -1)
-  return isInRows ? (tensors.values().next().value?.shape[0] ?? 1) : 1
+function batchingOf({ check }: Loaded, { batchRowsMax }: ResolvedSettings): BatchCheck {
+  if (batchRowsMax <= 1) return { isSafe: false, reason: 'its settings let no requests share a run' }
+  return check ?? { isSafe: false, reason: 'it was not checked' }
+}
+
+function checkOutputs({ outputs }: Loaded, asked: readonly string[] | undefined): void {
+  if (asked === undefined) return
+  const other = asked.find((name) => !outputs.some((output) => output.name === name))
+  if (other !== undefined) throw new VestalError('INPUT_INVALID', { detail: `the model has no output '${other.slice(0, 64)}'` })
+}
+
+function checkRows(rows = 1, { rowsMax }: ResolvedSettings): void {
+  if (rowsMax === undefined || rows <= rowsMax) return
+  throw new VestalError('INPUT_INVALID', { detail: `inference request batch-size must be <= ${rowsMax}, and is ${rows}` })
 }

@@ -1,16 +1,18 @@
 /** The thread that computes: ONNX Runtime holds its thread until a run is done, so it never runs where HTTP is answered. */
 import { never } from '../core/invariant.ts'
-import type { FromWorker, LoadResult, ModelSource, ToWorker } from './messages.ts'
+import { checkBatches } from './batch-check.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
 import { loadSession, type Session, safeReason } from './ort.ts'
+import { pack } from './transfer.ts'
 
 declare const self: Worker
 
-const sessions = new Map<string, Session>()
+let session: Session | undefined
 
 self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   switch (message.kind) {
     case 'load':
-      return void load(message.sources, message.threads)
+      return void load(message)
     case 'run':
       return void run(message)
     default:
@@ -18,30 +20,24 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   }
 }
 
-async function load(sources: readonly ModelSource[], threads: number): Promise<void> {
-  const results: LoadResult[] = []
-  for (const { key, path } of sources) results.push(await loadOne(key, { path, threads }))
-  post({ kind: 'loaded', results })
-}
-
-async function loadOne(key: string, { path, threads }: { readonly path: string; readonly threads: number }): Promise<LoadResult> {
+async function load({ path, options, isChecked }: Extract<ToWorker, { kind: 'load' }>): Promise<void> {
   try {
-    const session = await loadSession(path, threads)
-    sessions.set(key, session)
-    return { key, inputs: session.inputs, outputs: session.outputs }
+    session = await loadSession(path, options)
+    const { inputs, outputs } = session
+    post({ kind: 'loaded', inputs, outputs, ...(isChecked && { check: await checkBatches(session) }) })
   } catch (error) {
-    return { key, reason: error instanceof Error ? error.message : String(error) }
+    post({ kind: 'refused', reason: error instanceof Error ? error.message : String(error) })
   }
 }
 
-async function run({ id, key, inputs, outputs }: Extract<ToWorker, { kind: 'run' }>): Promise<void> {
+async function run({ inputs, outputs: names }: Extract<ToWorker, { kind: 'run' }>): Promise<void> {
   try {
-    const session = sessions.get(key)
-    if (session === undefined) throw new Error('the model could not be loaded again')
-    const result = await session.run(new Map(inputs), outputs)
-    post({ kind: 'result', id, outputs: [...result.outputs], timing: result.timing })
+    if (session === undefined) throw new Error('the model was not loaded')
+    const { outputs, timing } = await session.run(inputs, names)
+    const { tensors, buffers } = pack(outputs)
+    self.postMessage({ kind: 'result', outputs: tensors, timing } satisfies FromWorker, buffers)
   } catch (error) {
-    post({ kind: 'failed', id, reason: safeReason(error) })
+    post({ kind: 'failed', reason: safeReason(error) })
   }
 }
 

@@ -7,7 +7,7 @@ export const MODELS = join(import.meta.dir, '../../models')
 
 /** An engine with the bundled models, or with those of another folder. */
 export function bundledEngine(modelsDirectory = MODELS): Promise<Engine> {
-  return createEngine({ modelsDirectory, threads: 1, warn: () => undefined })
+  return createEngine({ modelsDirectory, instances: 1, threads: 1, warn: () => undefined })
 }
 
 /** The whole server as development mode has it. */

@@ -1,0 +1,48 @@
+import { integer } from '../readers.ts'
+import { single } from './row.ts'
+
+/** How models are computed, and how much of it at once; `model.toml` may say otherwise of one model. */
+export const ENGINE = {
+  instances: single(integer(1, 64), {
+    default: undefined as number | undefined,
+    shownDefault: 'one, or as many as the cores are enough for where threads are set',
+    value: 'N',
+    help: 'Workers of a model, each with a copy of its weights.',
+  }),
+  threads: single(integer(1, 256), {
+    default: undefined as number | undefined,
+    shownDefault: 'the cores of the container, shared among the workers of the model',
+    value: 'N',
+    help: 'Threads that one prediction may use.',
+  }),
+  queueMax: single(integer(1, 100_000), {
+    default: 512,
+    value: 'N',
+    help: 'Predictions of one model that wait or run at once; one more is refused with 503 and Retry-After.',
+  }),
+  requestsMax: single(integer(1, 1_000_000), {
+    default: 1024,
+    value: 'N',
+    help: 'Predictions of all models that wait or run at once; one more is refused with 503 and Retry-After.',
+  }),
+  subjectRequestsMax: single(integer(1, 1_000_000), {
+    default: 128,
+    value: 'N',
+    help: 'Predictions of one subject that wait or run at once; one more is refused with 429 and Retry-After.',
+  }),
+  inputBytesMax: single(integer(1, 2 ** 40), {
+    default: 2 ** 30,
+    value: 'BYTES',
+    help: 'Inputs of all predictions that wait or run; one that would be over it is refused with 503.',
+  }),
+  requestTimeoutSeconds: single(integer(1, 86_400), {
+    default: 60,
+    value: 'N',
+    help: 'Longest time of a prediction, waiting and computing; it is then refused with 504.',
+  }),
+  runSecondsMax: single(integer(1, 86_400), {
+    default: 120,
+    value: 'N',
+    help: 'A run that takes longer is given up, and another worker is started beside its own.',
+  }),
+}

@@ -1,0 +1,39 @@
+import type { ModelSettings } from './model-settings.ts'
+
+/** What the engine decides where a model says nothing. */
+export interface EngineDefaults {
+  /** Cores that the workers of a model share. */
+  readonly cores: number
+  readonly instances?: number | undefined
+  readonly threads?: number | undefined
+  readonly queueMax: number
+  readonly timeoutMs: number
+}
+
+export type ResolvedSettings = Required<Omit<ModelSettings, 'rowsMax' | 'isCached'>> & Pick<ModelSettings, 'rowsMax'>
+
+/** Rows of a shared run: more than this gives little on a processor, and makes the others wait. */
+export const BATCH_ROWS_MAX = 64
+
+/**
+ * Fills in what a model does not say. Workers times threads of a run are the cores: one worker that uses all of them, where nothing
+ * is said, since every worker has a copy of the weights.
+ */
+export function resolveSettings(own: ModelSettings, defaults: EngineDefaults): ResolvedSettings {
+  const threads = own.threads ?? defaults.threads
+  const instances = own.instances ?? defaults.instances ?? Math.max(1, Math.floor(defaults.cores / (threads ?? defaults.cores)))
+  const priorityLevels = own.priorityLevels ?? 0
+  return {
+    instances,
+    threads: threads ?? Math.max(1, Math.floor(defaults.cores / instances)),
+    arena: own.arena ?? true,
+    optimization: own.optimization ?? 'all',
+    ...(own.rowsMax !== undefined && { rowsMax: own.rowsMax }),
+    batchRowsMax: own.batchRowsMax ?? BATCH_ROWS_MAX,
+    batchDelayMs: own.batchDelayMs ?? 0,
+    queueMax: own.queueMax ?? defaults.queueMax,
+    timeoutMs: own.timeoutMs ?? defaults.timeoutMs,
+    priorityLevels,
+    priorityDefault: own.priorityDefault ?? Math.max(1, priorityLevels),
+  }
+}

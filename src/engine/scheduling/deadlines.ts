@@ -1,0 +1,51 @@
+import type { Clock } from './clock.ts'
+
+interface Timed {
+  readonly deadlineMs: number
+}
+
+/** Tells of each job whose time is over, with one timer for all: it is set to the earliest, and looks again when it fires. */
+export class Deadlines<J extends Timed> {
+  readonly #clock: Clock
+  readonly #expire: (job: J) => void
+  readonly #jobs = new Set<J>()
+  #wakeMs = Number.POSITIVE_INFINITY
+  #callOff: (() => void) | undefined
+
+  constructor(clock: Clock, expire: (job: J) => void) {
+    this.#clock = clock
+    this.#expire = expire
+  }
+
+  add(job: J): void {
+    if (job.deadlineMs === Number.POSITIVE_INFINITY) return
+    this.#jobs.add(job)
+    this.#wakeAt(job.deadlineMs)
+  }
+
+  remove(job: J): void {
+    // A timer that is left over finds nothing to do: most jobs end in time, and a timer each would cost more.
+    this.#jobs.delete(job)
+  }
+
+  #wakeAt(timeMs: number): void {
+    if (timeMs >= this.#wakeMs) return
+    this.#callOff?.()
+    this.#wakeMs = timeMs
+    this.#callOff = this.#clock.at(timeMs, () => this.#wake())
+  }
+
+  #wake(): void {
+    const nowMs = this.#clock.now()
+    this.#wakeMs = Number.POSITIVE_INFINITY
+    this.#callOff = undefined
+    let next = Number.POSITIVE_INFINITY
+    for (const job of [...this.#jobs]) {
+      if (job.deadlineMs <= nowMs) {
+        this.#jobs.delete(job)
+        this.#expire(job)
+      } else next = Math.min(next, job.deadlineMs)
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#wakeAt(next)
+  }
+}

@@ -1,0 +1,131 @@
+/** What a queue has to know of a job. */
+export interface Queued {
+  /** Who it is for. */
+  readonly subject: string
+  /** 1 is served first. */
+  readonly level: number
+  /** What serving it costs. */
+  readonly rows: number
+}
+
+/** The jobs of one subject, and how much it has had. */
+interface Line<J> {
+  readonly jobs: J[]
+  /** Rows served, on a clock that all subjects share; who has had least is next. */
+  servedRows: number
+}
+
+/** Subjects without a job whose share is remembered; beyond it they begin again as equals. */
+const IDLE_SUBJECTS_MAX = 1024
+
+/**
+ * A queue that shares between subjects by rows (start-time fair queueing, Goyal et al. 1996): the subject that has had least is
+ * next, and within a subject who came first. A subject that comes back cannot have saved up more than the others had meanwhile.
+ * A lower level is served only while no higher one has a job.
+ */
+export class FairQueue<J extends Queued> {
+  readonly #levels = new Map<number, Level<J>>()
+  #order: readonly Level<J>[] = []
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  push(job: J): void {
+    this.#size += 1
+    this.#level(job.level).push(job)
+  }
+
+  /** Takes a job out; false when it is not there. */
+  remove(job: J): boolean {
+    const isThere = this.#levels.get(job.level)?.remove(job) === true
+    if (isThere) this.#size -= 1
+    return isThere
+  }
+
+  /** Takes the next job, or the next of those that fit. */
+  take(fits?: (job: J) => boolean): J | undefined {
+    if (this.#size === 0) return undefined
+    for (const level of this.#order) {
+      const job = level.take(fits)
+      if (job === undefined) continue
+      this.#size -= 1
+      return job
+    }
+    return undefined
+  }
+
+  /** Every job, in no order that means anything. */
+  *[Symbol.iterator](): Iterator<J> {
+    for (const level of this.#order) yield* level.jobs()
+  }
+
+  #level(number: number): Level<J> {
+    const known = this.#levels.get(number)
+    if (known !== undefined) return known
+    const level = new Level<J>()
+    this.#levels.set(number, level)
+    this.#order = [...this.#levels].sort(([a], [b]) => a - b).map(([, each]) => each)
+    return level
+  }
+}
+
+class Level<J extends Queued> {
+  readonly #lines = new Map<string, Line<J>>()
+  #size = 0
+  /** What the subject that was served last had had before it: where a subject that comes begins. */
+  #servedRows = 0
+
+  push(job: J): void {
+    this.#size += 1
+    const line = this.#lines.get(job.subject)
+    if (line === undefined) {
+      this.#lines.set(job.subject, { jobs: [job], servedRows: this.#servedRows })
+      return
+    }
+    if (line.jobs.length === 0) line.servedRows = Math.max(line.servedRows, this.#servedRows)
+    line.jobs.push(job)
+  }
+
+  remove(job: J): boolean {
+    const line = this.#lines.get(job.subject)
+    const index = line?.jobs.indexOf(job) ?? -1
+    if (line === undefined || index < 0) return false
+    line.jobs.splice(index, 1)
+    this.#left(job.subject, line)
+    return true
+  }
+
+  take(fits: ((job: J) => boolean) | undefined): J | undefined {
+    if (this.#size === 0) return undefined
+    let next: { readonly subject: string; readonly line: Line<J>; readonly index: number } | undefined
+    for (const [subject, line] of this.#lines) {
+      // Without a job, and with no more than the others, a subject is like one that is new.
+      if (line.jobs.length === 0 && line.servedRows <= this.#servedRows) this.#lines.delete(subject)
+      if (line.jobs.length === 0 || (next !== undefined && line.servedRows >= next.line.servedRows)) continue
+      const index = fits === undefined ? 0 : line.jobs.findIndex(fits)
+      if (index >= 0) next = { subject, line, index }
+    }
+    if (next === undefined) return undefined
+    const { subject, line, index } = next
+    const [job] = line.jobs.splice(index, 1)
+    if (job === undefined) return undefined
+    this.#servedRows = Math.max(this.#servedRows, line.servedRows)
+    line.servedRows += job.rows
+    // Served, a subject goes to the end, so that equals take turns.
+    this.#lines.delete(subject)
+    this.#lines.set(subject, line)
+    this.#left(subject, line)
+    return job
+  }
+
+  *jobs(): Iterable<J> {
+    for (const { jobs } of this.#lines.values()) yield* jobs
+  }
+
+  #left(subject: string, line: Line<J>): void {
+    this.#size -= 1
+    if (line.jobs.length === 0 && this.#lines.size > IDLE_SUBJECTS_MAX) this.#lines.delete(subject)
+  }
+}

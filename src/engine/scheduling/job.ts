@@ -1,0 +1,53 @@
+import type { RunTiming } from '../statistics.ts'
+import type { Queued } from './fair-queue.ts'
+
+/** What somebody wants computed. */
+export interface Submission<I> {
+  readonly input: I
+  /** Rows it has; what batches and shares are counted in. */
+  readonly rows: number
+  /** Bytes it holds while it waits and runs. */
+  readonly bytes: number
+  /** Only requests of one bucket may share a run; one without a bucket runs alone. */
+  readonly bucket?: string | undefined
+  readonly subject?: string | undefined
+  readonly priority?: number | undefined
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A submission on its way. */
+export interface Job<I, O> extends Queued {
+  readonly submission: Submission<I>
+  readonly takenMs: number
+  /** When its caller is told that it took too long; Infinity where there is no such time. */
+  readonly deadlineMs: number
+  readonly resolve: (output: O) => void
+  readonly reject: (error: unknown) => void
+  /** When it went to a worker; 0 while it waits. */
+  sentMs: number
+  /** Its caller has an answer; what still runs for it is thrown away. */
+  isAnswered: boolean
+}
+
+/** What became of one run: the answers in the order of the inputs, a refusal by the model, or the loss of the worker. */
+export type Outcome<O> =
+  | { readonly kind: 'done'; readonly outputs: readonly O[]; readonly timing: RunTiming }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'lost' }
+
+/** Something that computes one run at a time. */
+export interface Instance<I, O> {
+  /** Computes inputs of one bucket together, and tells once what became of them. */
+  run(inputs: readonly I[], settle: (outcome: Outcome<O>) => void): void
+}
+
+/** How requests may share a run. */
+export interface BatchRules {
+  /** Rows of one run that several share; a request that has more alone still runs, alone. */
+  readonly rowsMax: number
+  /** Bytes of one run that several share: joining copies them, on the thread that answers HTTP. */
+  readonly bytesMax: number
+  /** How long the first of a batch waits for others while a worker is idle; 0 does not wait. */
+  readonly delayMs: number
+}

@@ -1,0 +1,90 @@
+import type { Clock } from './clock.ts'
+import { FairQueue } from './fair-queue.ts'
+import type { BatchRules, Job } from './job.ts'
+
+/** What waits for an instance, and how it is put together for one. */
+export class Waiting<I, O> {
+  readonly #rules: BatchRules
+  readonly #clock: Clock
+  readonly #ready: () => void
+  readonly #queue = new FairQueue<Job<I, O>>()
+  /** What failed in company; it has waited once, and goes first. */
+  readonly #again: Job<I, O>[] = []
+  #callOff: (() => void) | undefined
+
+  /** `ready` is called when a batch that was held back for others has waited long enough. */
+  constructor(rules: BatchRules, clock: Clock, ready: () => void) {
+    this.#rules = rules
+    this.#clock = clock
+    this.#ready = ready
+  }
+
+  get size(): number {
+    return this.#queue.size + this.#again.length
+  }
+
+  push(job: Job<I, O>): void {
+    this.#queue.push(job)
+  }
+
+  pushAgain(job: Job<I, O>): void {
+    this.#again.push(job)
+  }
+
+  /** Takes a job out; false when it does not wait. */
+  remove(job: Job<I, O>): boolean {
+    const index = this.#again.indexOf(job)
+    if (index < 0) return this.#queue.remove(job)
+    this.#again.splice(index, 1)
+    return true
+  }
+
+  all(): readonly Job<I, O>[] {
+    return [...this.#again, ...this.#queue]
+  }
+
+  /** The next run: one job, or several that may share it. Nothing while nobody waits, or while more are waited for. */
+  next(): readonly Job<I, O>[] | undefined {
+    const again = this.#again.shift()
+    if (again !== undefined) return [again]
+    if (this.#rules.delayMs > 0 && this.#isHeldBack()) return undefined
+    const first = this.#queue.take()
+    return first === undefined ? undefined : this.#fill(first)
+  }
+
+  #fill(first: Job<I, O>): readonly Job<I, O>[] {
+    const { bucket } = first.submission
+    const batch = [first]
+    if (bucket === undefined) return batch
+    let rows = this.#rules.rowsMax - first.rows
+    let bytes = this.#rules.bytesMax - first.submission.bytes
+    const fits = (job: Job<I, O>) => job.submission.bucket === bucket && job.rows <= rows && job.submission.bytes <= bytes
+    while (rows > 0) {
+      const job = this.#queue.take(fits)
+      if (job === undefined) break
+      batch.push(job)
+      rows -= job.rows
+      bytes -= job.submission.bytes
+    }
+    return batch
+  }
+
+  /** True while a bigger batch may still come together; somebody whom no batch can take in, or who has waited enough, ends it. */
+  #isHeldBack(): boolean {
+    const { rowsMax, delayMs } = this.#rules
+    this.#callOff?.()
+    this.#callOff = undefined
+    const rows = new Map<string, number>()
+    let endMs = Number.POSITIVE_INFINITY
+    for (const { submission, rows: own, takenMs } of this.#queue) {
+      if (submission.bucket === undefined) return false
+      const sum = (rows.get(submission.bucket) ?? 0) + own
+      if (sum >= rowsMax) return false
+      rows.set(submission.bucket, sum)
+      endMs = Math.min(endMs, takenMs + delayMs)
+    }
+    if (endMs === Number.POSITIVE_INFINITY || endMs <= this.#clock.now()) return false
+    this.#callOff = this.#clock.at(endMs, this.#ready)
+    return true
+  }
+}

@@ -1,0 +1,136 @@
+import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
+import { joinInputs, type RunInput, rowsOf, splitOutputs } from '../batches.ts'
+import type { Loaded, ToWorker } from '../messages.ts'
+import type { Clock } from '../scheduling/clock.ts'
+import type { Instance, Outcome } from '../scheduling/job.ts'
+import { pack } from '../transfer.ts'
+import { type Answer, WorkerSlot } from './worker-slot.ts'
+
+export interface WorkerPoolOptions {
+  readonly clock: Clock
+  readonly startWorker: () => Worker
+  readonly load: Omit<Extract<ToWorker, { kind: 'load' }>, 'kind' | 'isChecked'>
+  /** Workers that have the model loaded, each with a copy of its weights. */
+  readonly instances: number
+  readonly runMsMax: number
+  readonly warn: (message: string) => void
+  /** Hears of a shared run whose outputs cannot be shared out. */
+  readonly misfit: () => void
+}
+
+/** Who is told which instances take runs. */
+export interface InstanceKeeper {
+  attach(instance: Instance<RunInput, NamedTensors>): void
+  detach(instance: Instance<RunInput, NamedTensors>): void
+  /** No instance is left, and none could be started. */
+  despair(): void
+}
+
+/** Workers of one model version that are left to themselves at once, in runs that do not end; one more is waited for. */
+const ABANDONED_MAX = 2
+
+/** The workers of one version of a model. */
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions
+  readonly #slots: readonly WorkerSlot[]
+  readonly #instances: readonly Instance<RunInput, NamedTensors>[]
+  readonly #abandoned = new Set<Worker>()
+  #loaded: Loaded | undefined
+  #keeper: InstanceKeeper | undefined
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options
+    this.#slots = Array.from({ length: options.instances }, (_, index) => this.#createSlot(index))
+    this.#instances = this.#slots.map((slot) => ({ run: (inputs, settle) => this.#run(slot, inputs, settle) }))
+  }
+
+  /** Workers that have the model loaded, now. */
+  get alive(): number {
+    return this.#slots.filter(({ isAlive }) => isAlive).length
+  }
+
+  /**
+   * Loads the model in every worker; the first also checks whether it takes rows of several requests.
+   * @throws Error with the reason why it cannot be loaded
+   */
+  async start(): Promise<Loaded> {
+    const [first, ...others] = this.#slots
+    if (first === undefined) throw new Error('there must be a worker')
+    try {
+      this.#loaded = await first.start()
+      await Promise.all(others.map((slot) => slot.start()))
+      return this.#loaded
+    } catch (error) {
+      this.stop()
+      throw error
+    }
+  }
+
+  /** Hands the workers to whoever gives them runs. */
+  serve(keeper: InstanceKeeper): void {
+    this.#keeper = keeper
+    for (const [index, slot] of this.#slots.entries()) {
+      const instance = this.#instances[index]
+      if (slot.isAlive && instance !== undefined) keeper.attach(instance)
+    }
+  }
+
+  /** Ends every worker; none may be in a run. One that was left to itself ends when its run does. */
+  stop(): void {
+    for (const slot of this.#slots) slot.stop()
+  }
+
+  #createSlot(index: number): WorkerSlot {
+    const { clock, startWorker, load, runMsMax, warn } = this.#options
+    return new WorkerSlot({
+      clock,
+      startWorker,
+      load: { kind: 'load', ...load, isChecked: index === 0 },
+      runMsMax,
+      mayAbandon: () => this.#abandoned.size < ABANDONED_MAX,
+      on: {
+        ready: () => this.#ifServing(index, (keeper, instance) => keeper.attach(instance)),
+        lost: (reason, delayMs) => {
+          warn(`${reason}; it is started again in ${delayMs} ms`)
+          this.#ifServing(index, (keeper, instance) => keeper.detach(instance))
+        },
+        failedAgain: () => {
+          if (this.alive === 0) this.#keeper?.despair()
+        },
+        abandoned: (worker) => {
+          this.#abandoned.add(worker)
+          worker.unref()
+          worker.addEventListener('close', () => this.#abandoned.delete(worker))
+        },
+      },
+    })
+  }
+
+  #ifServing(index: number, work: (keeper: InstanceKeeper, instance: Instance<RunInput, NamedTensors>) => void): void {
+    const instance = this.#instances[index]
+    if (this.#keeper !== undefined && instance !== undefined) work(this.#keeper, instance)
+  }
+
+  #run(slot: WorkerSlot, requests: readonly RunInput[], settle: (outcome: Outcome<NamedTensors>) => void): void {
+    const { inputs: specs = [], outputs: outputSpecs = [] } = this.#loaded ?? {}
+    const inputs = joinInputs(
+      specs,
+      requests.map(({ inputs }) => inputs),
+    )
+    const { tensors, buffers } = pack(inputs)
+    // Requests of one bucket want the same outputs.
+    const names = requests[0]?.outputs
+    const rows = requests.map((request) => rowsOf(request.inputs) ?? 1)
+    const order = names ?? outputSpecs.map(({ name }) => name)
+    slot.run({ kind: 'run', inputs: tensors, outputs: names }, buffers, (answer) => settle(this.#outcomeOf(answer, order, rows)))
+  }
+
+  #outcomeOf(answer: Answer, names: readonly string[], rows: readonly number[]): Outcome<NamedTensors> {
+    if (answer.kind !== 'result') return answer
+    // The cast: a worker gives an output for every name.
+    const outputs = splitOutputs(new Map(names.map((name, index) => [name, answer.outputs[index] as Tensor])), rows)
+    if (outputs !== undefined) return { kind: 'done', outputs, timing: answer.timing }
+    this.#options.misfit()
+    return { kind: 'failed', reason: 'its outputs have not the rows of its inputs' }
+  }
+}

@@ -1,0 +1,30 @@
+import type { Clock } from '../../src/engine/scheduling/clock.ts'
+
+/** A clock that a test moves by hand. */
+export class HandClock implements Clock {
+  #nowMs = 1_000
+  readonly #timers = new Set<{ readonly timeMs: number; readonly wake: () => void }>()
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  at(timeMs: number, wake: () => void): () => void {
+    const timer = { timeMs, wake }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+
+  /** Lets time pass, and calls what is due in the order of its time. */
+  pass(ms: number): void {
+    const endMs = this.#nowMs + ms
+    for (;;) {
+      const due = [...this.#timers].filter(({ timeMs }) => timeMs <= endMs).sort((a, b) => a.timeMs - b.timeMs)[0]
+      if (due === undefined) break
+      this.#timers.delete(due)
+      this.#nowMs = Math.max(this.#nowMs, due.timeMs)
+      due.wake()
+    }
+    this.#nowMs = endMs
+  }
+}

@@ -1,0 +1,334 @@
+import { describe, expect, test } from 'bun:test'
+import { VestalError } from '../../../../src/core/errors.ts'
+import { Admission } from '../../../../src/engine/scheduling/admission.ts'
+import type { Submission } from '../../../../src/engine/scheduling/job.ts'
+import { Scheduler, type SchedulerOptions } from '../../../../src/engine/scheduling/scheduler.ts'
+import { ModelCounters } from '../../../../src/engine/statistics.ts'
+import { HandClock } from '../../../support/hand-clock.ts'
+import { HandInstance } from '../../../support/hand-instance.ts'
+
+const LIMITS = { requestsMax: 100, subjectRequestsMax: 100, bytesMax: 1000 }
+
+function start(
+  options: Partial<SchedulerOptions> & { readonly limits?: Partial<typeof LIMITS>; readonly workers?: number } = {},
+) {
+  const clock = new HandClock()
+  const counters = new ModelCounters()
+  const admission = new Admission({ ...LIMITS, ...options.limits })
+  const scheduler = new Scheduler<string, string>({
+    clock,
+    counters,
+    admission,
+    queueMax: 100,
+    batches: { rowsMax: 4, bytesMax: 1000, delayMs: 0 },
+    priorityLevels: 0,
+    priorityDefault: 1,
+    timeoutMs: 60_000,
+    ...options,
+  })
+  const workers = Array.from({ length: options.workers ?? 1 }, () => new HandInstance((input: string) => input.toUpperCase()))
+  for (const worker of workers) scheduler.attach(worker)
+  const [worker] = workers as [HandInstance<string, string>]
+  const ask = (input: string, asked: Partial<Submission<string>> = {}): Promise<string> =>
+    codeOf(async () => scheduler.submit({ input, rows: 1, bytes: 1, bucket: 'b', ...asked }))
+  return { clock, counters, admission, scheduler, worker, workers, ask }
+}
+
+async function codeOf(work: () => Promise<string>): Promise<string> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof VestalError) return error.code
+    throw error
+  }
+}
+
+/** Finishes runs until there is none. */
+function finishAll(workers: readonly HandInstance<string, string>[]): void {
+  for (;;) {
+    const busy = workers.find(({ isBusy }) => isBusy)
+    if (busy === undefined) return
+    busy.finish()
+  }
+}
+
+describe('a scheduler', () => {
+  test('runs at once while an instance is idle, and lets what waits share the next run', async () => {
+    const { worker, ask } = start()
+    const answers = [ask('a'), ask('b'), ask('c'), ask('d')]
+    expect(worker.runs).toEqual([['a']])
+    finishAll([worker])
+    expect(worker.runs).toEqual([['a'], ['b', 'c', 'd']])
+    expect(await Promise.all(answers)).toEqual(['A', 'B', 'C', 'D'])
+  })
+
+  test('counts rows, not requests: a run has at most the rows of the limit, or one request', () => {
+    const { worker, ask } = start()
+    void ask('first')
+    for (const [input, rows] of [
+      ['two', 2],
+      ['three', 3],
+      ['one', 1],
+      ['nine', 9],
+      ['four', 4],
+    ] as const) {
+      void ask(input, { rows, subject: 'same' })
+    }
+    finishAll([worker])
+    expect(worker.runs.slice(1)).toEqual([['two', 'one'], ['three'], ['nine'], ['four']])
+  })
+
+  test('keeps the bytes of a shared run within their limit', () => {
+    const { worker, ask } = start({ batches: { rowsMax: 10, bytesMax: 10, delayMs: 0 } })
+    void ask('first')
+    for (const [input, bytes] of [
+      ['a', 6],
+      ['b', 6],
+      ['c', 4],
+    ] as const) {
+      void ask(input, { bytes })
+    }
+    finishAll([worker])
+    expect(worker.runs.slice(1)).toEqual([['a', 'c'], ['b']])
+  })
+
+  test('lets only requests of one bucket share a run, and one without a bucket share none', () => {
+    const { worker, ask } = start()
+    void ask('first')
+    void ask('x1', { bucket: 'x' })
+    void ask('alone', { bucket: undefined })
+    void ask('y1', { bucket: 'y' })
+    void ask('x2', { bucket: 'x' })
+    finishAll([worker])
+    expect(worker.runs.slice(1)).toEqual([['x1', 'x2'], ['alone'], ['y1']])
+  })
+
+  test('waits for a batch no longer than it may, and not once it is full', () => {
+    const { worker, clock, ask } = start({ batches: { rowsMax: 3, bytesMax: 1000, delayMs: 5 } })
+    void ask('a')
+    clock.pass(4)
+    void ask('b')
+    expect(worker.runs).toEqual([])
+    clock.pass(1)
+    expect(worker.runs).toEqual([['a', 'b']])
+    worker.finish()
+    void ask('c')
+    void ask('d')
+    void ask('e')
+    expect(worker.runs.at(-1)).toEqual(['c', 'd', 'e'])
+    worker.finish()
+    void ask('alone', { bucket: undefined })
+    expect(worker.runs.at(-1)).toEqual(['alone'])
+  })
+})
+
+describe('sharing', () => {
+  test('gives one subject with many requests no more than another with few', () => {
+    const { worker, ask } = start({ batches: { rowsMax: 1, bytesMax: 1000, delayMs: 0 } })
+    for (let index = 0; index < 6; index += 1) void ask(`heavy${index}`, { subject: 'heavy' })
+    for (let index = 0; index < 2; index += 1) void ask(`light${index}`, { subject: 'light' })
+    finishAll([worker])
+    const order = worker.runs.flat()
+    expect(order.slice(0, 5)).toEqual(['heavy0', 'light0', 'heavy1', 'light1', 'heavy2'])
+  })
+
+  test('is by rows: who asks for ten at once waits while the other has ten by one', () => {
+    const { worker, ask } = start({ batches: { rowsMax: 1, bytesMax: 1000, delayMs: 0 } })
+    void ask('first', { subject: 'big', rows: 10 })
+    void ask('second', { subject: 'big', rows: 10 })
+    for (let index = 0; index < 12; index += 1) void ask(`small${index}`, { subject: 'small' })
+    finishAll([worker])
+    expect(worker.runs.flat().indexOf('second')).toBeGreaterThanOrEqual(10)
+  })
+
+  test('serves a level only while no higher one waits, and takes a level that there is not for the usual one', () => {
+    const { worker, ask } = start({ priorityLevels: 3, priorityDefault: 2, batches: { rowsMax: 1, bytesMax: 1, delayMs: 0 } })
+    void ask('first')
+    void ask('usual')
+    void ask('low', { priority: 3 })
+    void ask('high', { priority: 1 })
+    void ask('strange', { priority: 99 })
+    finishAll([worker])
+    expect(worker.runs.flat()).toEqual(['first', 'high', 'usual', 'strange', 'low'])
+  })
+
+  test('knows no priorities where the model has none', () => {
+    const { worker, ask } = start({ batches: { rowsMax: 1, bytesMax: 1, delayMs: 0 } })
+    void ask('first')
+    void ask('second')
+    void ask('third', { priority: 1 })
+    finishAll([worker])
+    expect(worker.runs.flat()).toEqual(['first', 'second', 'third'])
+  })
+})
+
+describe('limits', () => {
+  test('refuse what is over the queue of the model, of all models and of the subject', async () => {
+    const own = start({ queueMax: 1 })
+    void own.ask('a')
+    expect(await own.ask('b')).toBe('QUEUE_FULL')
+    const all = start({ limits: { requestsMax: 1 } })
+    void all.ask('a')
+    expect(await all.ask('b')).toBe('QUEUE_FULL')
+    const subject = start({ limits: { subjectRequestsMax: 1 } })
+    void subject.ask('a', { subject: 'me' })
+    expect(await subject.ask('b', { subject: 'me' })).toBe('SUBJECT_LIMIT')
+    void subject.ask('c', { subject: 'you' })
+    void subject.ask('d')
+    finishAll([subject.worker])
+    expect(subject.worker.runs.flat()).toEqual(['a', 'c', 'd'])
+    expect(await Promise.race([subject.ask('e', { subject: 'me' }), Promise.resolve('taken')])).toBe('taken')
+  })
+
+  test('count the bytes of inputs, and let one alone be larger', async () => {
+    const { worker, admission, ask } = start({ limits: { bytesMax: 10 } })
+    const large = ask('large', { bytes: 50 })
+    expect(await ask('b')).toBe('QUEUE_FULL')
+    finishAll([worker])
+    expect(await large).toBe('LARGE')
+    expect([admission.requests, admission.bytes]).toEqual([0, 0])
+  })
+
+  test('say when to ask again', () => {
+    const { scheduler, ask } = start({ queueMax: 1 })
+    void ask('a')
+    try {
+      void scheduler.submit({ input: 'b', rows: 1, bytes: 1 })
+      expect.unreachable()
+    } catch (error) {
+      expect((error as VestalError).headers).toEqual({ 'retry-after': '1' })
+    }
+  })
+})
+
+describe('a request that is given up', () => {
+  test('by its client leaves the queue, and is answered once', async () => {
+    const { worker, scheduler, ask } = start({ queueMax: 2 })
+    void ask('a')
+    const controller = new AbortController()
+    const waiting = ask('b', { signal: controller.signal })
+    expect(await ask('c')).toBe('QUEUE_FULL')
+    controller.abort()
+    expect(await waiting).toBe('REQUEST_ABORTED')
+    const next = ask('d')
+    finishAll([worker])
+    expect(await next).toBe('D')
+    expect(worker.runs).toEqual([['a'], ['d']])
+    expect([scheduler.waiting, scheduler.running]).toEqual([0, 0])
+    expect(await ask('e', { signal: AbortSignal.abort() })).toBe('REQUEST_ABORTED')
+  })
+
+  test('at its deadline is told so, whether it waits or runs; what runs keeps its place', async () => {
+    const { worker, clock, scheduler, ask } = start({ queueMax: 2, timeoutMs: 100 })
+    const running = ask('a')
+    const waiting = ask('b', { timeoutMs: 50 })
+    clock.pass(50)
+    expect(await waiting).toBe('REQUEST_TIMEOUT')
+    clock.pass(50)
+    expect(await running).toBe('REQUEST_TIMEOUT')
+    expect([scheduler.running, worker.isBusy]).toEqual([1, true])
+    const next = ask('c')
+    expect(await ask('d')).toBe('QUEUE_FULL')
+    finishAll([worker])
+    expect(await next).toBe('C')
+  })
+
+  test('may not ask for longer than the model allows', async () => {
+    const { clock, ask } = start({ timeoutMs: 100 })
+    const asked = ask('a', { timeoutMs: 10_000 })
+    clock.pass(100)
+    expect(await asked).toBe('REQUEST_TIMEOUT')
+  })
+})
+
+describe('a run that comes to nothing', () => {
+  test('in company is tried one by one, so that a bad input spoils no other', async () => {
+    const { worker, ask } = start()
+    void ask('first')
+    const answers = [ask('good'), ask('bad'), ask('fine')]
+    worker.finish()
+    worker.settle({ kind: 'failed', reason: 'no' })
+    expect(worker.inputs).toEqual(['good'])
+    worker.finish()
+    expect(worker.inputs).toEqual(['bad'])
+    worker.settle({ kind: 'failed', reason: 'no' })
+    worker.finish()
+    expect(await Promise.all(answers)).toEqual(['GOOD', 'INFERENCE_FAILED', 'FINE'])
+  })
+
+  test('because its worker was lost is tried one by one where it was shared, and told where it was alone', async () => {
+    const { worker, scheduler, ask } = start()
+    const first = ask('first')
+    const answers = [ask('good'), ask('poison')]
+    worker.settle({ kind: 'lost' })
+    expect(await first).toBe('WORKER_LOST')
+    expect(worker.isBusy).toBe(false)
+    scheduler.attach(worker)
+    expect(worker.inputs).toEqual(['good', 'poison'])
+    worker.settle({ kind: 'lost' })
+    scheduler.attach(worker)
+    worker.finish()
+    expect(worker.inputs).toEqual(['poison'])
+    worker.settle({ kind: 'lost' })
+    expect(await Promise.all(answers)).toEqual(['GOOD', 'WORKER_LOST'])
+  })
+
+  test('with too few answers is tried one by one', async () => {
+    const { worker, ask } = start()
+    void ask('first')
+    const answers = [ask('a'), ask('b')]
+    worker.finish()
+    worker.settle({ kind: 'done', outputs: ['A'], timing: { inputNs: 0, inferNs: 0, outputNs: 0 } })
+    finishAll([worker])
+    expect(await Promise.all(answers)).toEqual(['A', 'B'])
+  })
+
+  test('and no worker that could be started, refuses what waits and what comes, until there is one', async () => {
+    const { worker, scheduler, ask } = start({ workers: 1 })
+    void ask('first')
+    const waiting = ask('a')
+    worker.settle({ kind: 'lost' })
+    scheduler.despair()
+    expect([await waiting, await ask('b')]).toEqual(['WORKER_LOST', 'WORKER_LOST'])
+    scheduler.attach(worker)
+    const next = ask('c')
+    finishAll([worker])
+    expect(await next).toBe('C')
+  })
+})
+
+test('a stop refuses what is new, and waits for what is at hand', async () => {
+  const { worker, scheduler, ask } = start()
+  const answers = [ask('a'), ask('b')]
+  let isStopped = false
+  const stopped = scheduler.stop().then(() => (isStopped = true))
+  expect(await ask('c')).toBe('SERVER_STOPPING')
+  worker.finish()
+  await answers[0]
+  expect(isStopped).toBe(false)
+  worker.finish()
+  expect(await Promise.all(answers)).toEqual(['A', 'B'])
+  await stopped
+})
+
+test('what was computed is counted: requests, rows, runs, and what was refused', async () => {
+  const { worker, clock, counters, ask } = start({ queueMax: 4 })
+  const answers = [ask('a', { rows: 2 }), ask('b', { rows: 3 }), ask('c'), ask('d', { timeoutMs: 5 })]
+  await ask('e')
+  clock.pass(10)
+  finishAll([worker])
+  await Promise.all(answers)
+  expect(counters.snapshot('m', '1', { waiting: 0, running: 0, workersAlive: 1 })).toMatchObject({
+    inferenceCount: 6,
+    executionCount: 2,
+    success: { count: 3, ns: 30e6 },
+    queue: { count: 3, ns: 20e6 },
+    fail: { count: 1, ns: 5e6 },
+    computeInfer: { count: 3, ns: 6 },
+    batches: [
+      { rows: 2, computeInfer: { count: 1, ns: 2 } },
+      { rows: 4, computeInfer: { count: 1, ns: 2 } },
+    ],
+    rejected: { timeout: 1, 'queue-full': 1 },
+  })
+})
