@@ -2,10 +2,14 @@ import { VestalError } from '../core/errors.ts'
 import { type CacheStatistics, SieveCache } from '../core/sieve-cache.ts'
 import type { RemoteKeysStatistics } from '../jwks/remote-keys.ts'
 import { LEEWAY_SECONDS } from '../jwt/claims.ts'
+import { createDecryptor } from '../jwt/decrypt.ts'
+import type { DecryptionKeyInput } from '../jwt/decryption-key.ts'
 import type { KeyInput } from '../jwt/key-set.ts'
 import type { VerifiedJwt, VerifyOptions } from '../jwt/verify.ts'
+import { challengeOf, scopeOf, withChallenge } from './challenge.ts'
 import { createGrantReader } from './claim-mapping.ts'
 import { type CredentialOptions, createCredentialReader } from './credentials.ts'
+import { createOpener } from './opener.ts'
 import { compileGrants, type PermissionCheck } from './permissions.ts'
 import {
   choosePolicy,
@@ -25,6 +29,8 @@ export interface AuthenticatorOptions extends CredentialOptions, Omit<VerifyOpti
   readonly cacheEntriesMax?: number
   /** Memory for them, in bytes, each counted as eight times its characters; default 64 MiB. */
   readonly cacheBytesMax?: number
+  /** Opens encrypted tokens, which are refused without it: the PEM of a private key, or a JWK. */
+  readonly decryptionKey?: DecryptionKeyInput
   /** Asked of each request's token, remembered or not: true refuses it. It must answer at once. */
   readonly isRevoked?: (token: VerifiedJwt) => boolean
   /** Hears that the keys of an issuer cannot be fetched, and that they can again; default writes it to the standard error. */
@@ -35,7 +41,7 @@ export interface AuthenticatorOptions extends CredentialOptions, Omit<VerifyOpti
 
 /** Says who a request is from, and whether they may. */
 export interface Authenticator {
-  /** True where a token may have to wait, for an issuer's keys: `authenticateOrWait` is then the one to call. */
+  /** True where a token may have to wait, for an issuer's keys or its decryption: `authenticateOrWait` is then the one to call. */
   readonly mayWait: boolean
   /**
    * The verified token of a request, at once. It is frozen: the same token gives the same object again.
@@ -88,10 +94,9 @@ const WAITS_MAX = 3
  */
 export function createAuthenticator(keys: KeyInput | undefined, options: AuthenticatorOptions = {}): Authenticator {
   const { realm = 'vestal', headerPrefix = 'Bearer', isRevoked, now = Date.now } = options
-  if (!/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(realm)) throw new TypeError('"realm" is printable ASCII without quotes')
   const reader = createCredentialReader(options)
   const cache = createCache(options)
-  const challenge = `${headerPrefix === '' ? 'Bearer' : headerPrefix} realm="${realm}"`
+  const challenge = challengeOf(realm, headerPrefix)
   const leewayMs = (options.leewaySeconds ?? LEEWAY_SECONDS) * 1000
   const { issuers: named = [], ...rules } = options
   const shared: SharedRules = { ...rules, now, keysChanged: () => cache.clear() }
@@ -107,6 +112,9 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
       rules,
     )
   let policyOf = choose(keys)
+  const { decryptionKey } = options
+  const open =
+    decryptionKey === undefined ? (_: Request, text: string) => text : createOpener(createDecryptor(decryptionKey, rules))
   const remotes = [...issuers].flatMap(([name, { remote }]) => (remote === undefined ? [] : [[name, remote] as const]))
 
   /** The token that is remembered under a header's value, where its times are still right. */
@@ -118,9 +126,11 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     cache.delete(header)
     return undefined
   }
-  const verifyAndRemember = (text: string, header: string): AuthenticatedToken | Promise<void> => {
-    const policy = policyOf(text)
-    const verified = policy.verify(text)
+  const verifyAndRemember = (text: string, header: string, request: Request): AuthenticatedToken | Promise<void> => {
+    const signed = open(request, text)
+    if (typeof signed !== 'string') return signed
+    const policy = policyOf(signed)
+    const verified = policy.verify(signed)
     if (verified instanceof Promise) return verified
     const token = freezeDeep({ ...verified, allows: compileGrants(policy.grantsOf(verified.payload)) })
     if (text.length <= CACHED_TOKEN_BYTES_MAX) {
@@ -140,7 +150,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     const text = header === null ? reader.tokenOfCookie(request) : reader.tokenOfHeader(header)
     if (text === undefined) return undefined
     const canonical = reader.canonical(text)
-    return (header === canonical ? undefined : recall(canonical)) ?? verifyAndRemember(text, canonical)
+    return (header === canonical ? undefined : recall(canonical)) ?? verifyAndRemember(text, canonical, request)
   }
   const attempt = (request: Request): AuthenticatedToken | Promise<void> => {
     let token: AuthenticatedToken | Promise<void> | undefined
@@ -164,7 +174,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     return atOnce(found)
   }
   return {
-    mayWait: remotes.length > 0,
+    mayWait: remotes.length > 0 || decryptionKey !== undefined,
     authenticate: (request) => atOnce(attempt(request)),
     authenticateOrWait(request) {
       const found = attempt(request)
@@ -221,16 +231,4 @@ function freezeDeep<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   for (const member of Object.values(value)) freezeDeep(member)
   return Object.freeze(value)
-}
-
-/** RFC 6750 §3.1: what kind of refusal it is, and no word more. */
-function withChallenge({ code, status, detail, headers, message: reason }: VestalError, challenge: string): VestalError {
-  if (status !== 400 && status !== 401) return new VestalError(code, { detail, reason, headers })
-  const error = status === 400 ? 'invalid_request' : 'invalid_token'
-  return new VestalError(code, { detail, reason, headers: { 'www-authenticate': `${challenge}, error="${error}"` } })
-}
-
-/** `scope` of RFC 6750 §3, when every permission is a `scope-token` of RFC 6749 §3.3. */
-function scopeOf(required: readonly string[]): string {
-  return required.every((permission) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(permission)) ? `, scope="${required.join(' ')}"` : ''
 }

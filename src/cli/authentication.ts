@@ -1,7 +1,11 @@
 import type { TrustedIssuer } from '../auth/trusted-issuer.ts'
+import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import type { AuthenticationOptions } from '../http/authentication.ts'
+import { type DecryptionKeyInput, importDecryptionKey } from '../jwt/decryption-key.ts'
+import { KeyError } from '../jwt/key-error.ts'
 import type { Key } from '../jwt/keys.ts'
+import { readSmallFile } from './small-file.ts'
 
 /** Whose keys count: one's own, and those of others. */
 export interface Trust {
@@ -9,9 +13,12 @@ export interface Trust {
   readonly issuers: readonly TrustedIssuer[]
 }
 
-/** Who may, as the settings have it. */
+/**
+ * Who may, as the settings have it.
+ * @throws SettingsError where the decryption key cannot be used
+ */
 export function authenticationOf(settings: Settings, { keys, issuers }: Trust): AuthenticationOptions {
-  const { issuer, jwksUrl, audience, requiredClaim, tokenSecondsMax, interop } = settings
+  const { issuer, jwksUrl, audience, requiredClaim, tokenSecondsMax, interop, decryptionKeyFile } = settings
   // With a published key set the name is the other issuer's, and none of one's own.
   const own = issuer === undefined || jwksUrl !== undefined ? [] : [issuer]
   return {
@@ -29,5 +36,20 @@ export function authenticationOf(settings: Settings, { keys, issuers }: Trust): 
     ...(requiredClaim.length > 0 && { requiredClaims: interop === 'flama' ? requiredClaim : ['exp', ...requiredClaim] }),
     ...(tokenSecondsMax !== undefined && { lifetimeSecondsMax: tokenSecondsMax }),
     ...(interop && { interop }),
+    ...(decryptionKeyFile !== undefined && { decryptionKey: readDecryptionKey(decryptionKeyFile) }),
+  }
+}
+
+function readDecryptionKey(path: string): DecryptionKeyInput {
+  const text = readSmallFile(path).toString('utf8').trim()
+  try {
+    // The cast: what is no JWK is refused by the import.
+    const input = text.startsWith('{') ? (JSON.parse(text) as DecryptionKeyInput) : text
+    importDecryptionKey(input)
+    return input
+  } catch (error) {
+    if (error instanceof KeyError) throw new SettingsError([`${path}: ${error.message}`])
+    if (error instanceof SyntaxError) throw new SettingsError([`${path}: begins as JSON and is not valid JSON`])
+    throw error
   }
 }

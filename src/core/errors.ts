@@ -15,6 +15,7 @@ const CATALOGUE = {
   TOKEN_TOO_LONG: { status: 401, detail: 'Unauthorized' },
   TOKEN_MALFORMED: { status: 401, detail: 'Unauthorized' },
   TOKEN_ENCRYPTED: { status: 401, detail: 'Unauthorized' },
+  DECRYPTION_FAILED: { status: 401, detail: 'Unauthorized' },
   TOKEN_TYPE_REFUSED: { status: 401, detail: 'Unauthorized' },
   HEADER_PARAMETER_REFUSED: { status: 401, detail: 'Unauthorized' },
   ALGORITHM_REFUSED: { status: 401, detail: 'Unauthorized' },

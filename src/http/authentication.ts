@@ -45,6 +45,7 @@ export type AuthenticationPlugin = ReturnType<typeof createPlugin>
 
 function createPlugin(authenticator: Authenticator) {
   return new Elysia()
+    .onStop(() => authenticator.close())
     .onError({ as: 'global' }, ({ error, request }) => {
       const refusal = vestalErrorIn(error)
       return refusal === undefined ? undefined : answerError(refusal, request)

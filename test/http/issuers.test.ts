@@ -2,7 +2,8 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { type AnyElysia, Elysia, t } from 'elysia'
 import { authentication, type VerifiedJwt } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
-import { type KeyServer, startKeyServer, testKey } from '../support/key-server.ts'
+import { type KeyServer, ManualSchedule, startKeyServer, testKey } from '../support/key-server.ts'
+import { ownApp } from '../support/own-app.ts'
 import { nowSeconds } from '../support/tokens.ts'
 
 const UNAUTHORIZED = failure(401, 'Unauthorized')
@@ -121,3 +122,15 @@ for (const [index, open] of DOORS.entries()) {
     }
   })
 }
+
+test('an app that is stopped fetches no keys any more', async () => {
+  await using keyServer = startKeyServer(A)
+  const waiting = new ManualSchedule()
+  const issuer = { name: 'https://one.example', audiences: ['vestal'], jwksUrl: keyServer.url }
+  const app = ownApp(authentication({ issuers: [issuer], schedule: waiting.schedule }), ['p1'])
+  app.listen({ port: 0, hostname: '127.0.0.1' })
+  await fetch(`http://127.0.0.1:${app.server?.port}/p1`, { headers: bearer('p1') })
+  expect(waiting.delays).toEqual([300_000])
+  await app.stop(true)
+  expect(waiting.delays).toEqual([])
+})

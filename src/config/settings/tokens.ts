@@ -24,6 +24,11 @@ export const TOKENS = {
     isSecret: true,
     help: 'Opens the key file where its private keys are sealed; asked for on the terminal when it is not set.',
   }),
+  decryptionKeyFile: single<string | undefined>(line(4096), {
+    default: undefined,
+    value: 'FILE',
+    help: 'Private key, a PEM or a JWK, or a shared JWK with its `alg`, that opens encrypted tokens (JWE). They are refused without one.',
+  }),
   algorithm: single<string | undefined>(
     oneOf('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'),
     {

@@ -1,0 +1,75 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
+import { CompactEncrypt } from 'jose'
+import { authentication } from '../../src/index.ts'
+import { answerOf, DOORS, failure } from '../support/doors.ts'
+import { ownApp } from '../support/own-app.ts'
+import { makeToken, nowSeconds, SECRET, tokenWith } from '../support/tokens.ts'
+
+const UNAUTHORIZED = failure(401, 'Unauthorized')
+const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const decryptionKey = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+
+function encrypt(content: string, header: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  const all = { alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT', ...header }
+  return new CompactEncrypt(Buffer.from(content)).setProtectedHeader(all as never).encrypt(publicKey)
+}
+
+for (const open of DOORS) {
+  const door = open(ownApp(authentication({ secret: SECRET, decryptionKey }), ['p1', 'p2']))
+  const plain = open(ownApp(authentication({ secret: SECRET }), ['p1']))
+  afterAll(async () => {
+    await door.close()
+    await plain.close()
+  })
+  const ask = (token: string, at = door, path = '/p1') =>
+    answerOf(at.fetch(path, { headers: { authorization: `Bearer ${token}` } }))
+
+  describe(`an encrypted token, ${door.name}`, () => {
+    test('is opened and then checked like any other, each time it comes', async () => {
+      const token = await encrypt(tokenWith(['p1']))
+      for (let round = 0; round < 3; round += 1) expect(await ask(token)).toEqual({ status: 200, body: 'in' })
+      expect(await ask(token, door, '/p2')).toEqual(failure(403, 'Insufficient permissions'))
+      expect(await ask(tokenWith(['p1']))).toEqual({ status: 200, body: 'in' })
+    })
+
+    test('is refused where no decryption key is configured', async () => {
+      expect(await ask(await encrypt(tokenWith(['p1'])), plain)).toEqual(UNAUTHORIZED)
+    })
+
+    test('is refused where what it holds is', async () => {
+      const good = { sub: 'me', exp: nowSeconds() + 60, data: { permissions: ['p1'] } }
+      const inside = [
+        makeToken({ payload: { ...good, exp: nowSeconds() - 60 } }),
+        makeToken({ payload: good, secret: 'another secret that is long enough to be one' }),
+        makeToken({ payload: good, header: { alg: 'none' }, signature: '' }),
+        JSON.stringify(good),
+        await encrypt(tokenWith(['p1'])),
+        `${tokenWith(['p1'])} `,
+        '\u00ff\u00fe',
+        '',
+      ]
+      for (const content of inside) expect(await ask(await encrypt(content))).toEqual(UNAUTHORIZED)
+    })
+
+    test('that does not say it holds a signed one is refused', async () => {
+      expect(await ask(await encrypt(tokenWith(['p1']), { cty: undefined }))).toEqual(UNAUTHORIZED)
+    })
+
+    test('is refused in the same words whatever was wrong', async () => {
+      const token = await encrypt(tokenWith(['p1']))
+      const [head, key, iv, content, tag] = token.split('.')
+      const zeros = Buffer.alloc(256).toString('base64url')
+      for (const text of [
+        `${head}.${zeros}.${iv}.${content}.${tag}`,
+        `${head}.${key}.${iv}.${content}.AAAAAAAAAAAAAAAAAAAAAA`,
+        `${head}.${key}.${iv}.AAAA.${tag}`,
+        `${head}.${key}..${content}.${tag}`,
+        `${head}..${iv}.${content}.${tag}`,
+        'a.b.c.d.e',
+      ]) {
+        expect(await ask(text)).toEqual(UNAUTHORIZED)
+      }
+    })
+  })
+}
