@@ -1,0 +1,138 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { VestalError } from '../../../src/core/errors.ts'
+import type { Engine, InferOptions } from '../../../src/engine/engine.ts'
+import type { NamedTensors } from '../../../src/tensor/tensor.ts'
+import { startMarked } from '../../support/marked-engine.ts'
+import { CRASH, HANG, UNCAUGHT } from '../../support/marks.ts'
+import { identityModel } from '../../support/tiny-models.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'vestal-workers-'))
+await Bun.write(join(folder, 'one/1/model.onnx'), identityModel('FP32'))
+await Bun.write(join(folder, 'two/1/model.onnx'), identityModel('FP32'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const row = (value: number): NamedTensors => new Map([['x', { datatype: 'FP32', shape: [1], data: new Float32Array([value]) }]])
+
+/** The number that came back, or the code of the refusal. */
+async function ask(engine: Engine, model: string, value: number, options: InferOptions = {}): Promise<unknown> {
+  try {
+    return (await engine.infer(model, '1', row(value), options)).get('y')?.data[0]
+  } catch (error) {
+    if (error instanceof VestalError) return error.code
+    throw error
+  }
+}
+
+const statisticsOf = (engine: Engine, model: string) => engine.statistics(model, '1')[0]
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await Bun.sleep(1)
+}
+
+describe('a worker whose thread ends in a run', () => {
+  for (const [name, mark] of [
+    ['by itself', CRASH],
+    ['for an error that nobody caught', UNCAUGHT],
+  ] as const) {
+    test(`${name} is replaced: its caller is told, other models go on, and the model recovers`, async () => {
+      const { engine, workers } = await startMarked({ modelsDirectory: folder })
+      const lost = ask(engine, 'one', mark)
+      const other = ask(engine, 'two', 2)
+      const waiting = ask(engine, 'one', 3)
+      expect(await Promise.all([lost, other, waiting])).toEqual(['WORKER_LOST', 2, 3])
+      expect(workers).toHaveLength(3)
+      expect(statisticsOf(engine, 'one')).toMatchObject({
+        workersAlive: 1,
+        waiting: 0,
+        running: 0,
+        rejected: { 'worker-lost': 1 },
+      })
+      expect(statisticsOf(engine, 'two')).toMatchObject({ workersAlive: 1, rejected: { 'worker-lost': 0 } })
+      await engine.stop()
+    })
+  }
+
+  test('spoils no neighbour in a shared run', async () => {
+    const { engine } = await startMarked({ modelsDirectory: folder })
+    const first = ask(engine, 'one', 1)
+    const shared = [ask(engine, 'one', 2), ask(engine, 'one', CRASH), ask(engine, 'one', 4)]
+    expect(await first).toBe(1)
+    expect(await Promise.all(shared)).toEqual([2, 'WORKER_LOST', 4])
+    expect(await ask(engine, 'one', 5)).toBe(5)
+    await engine.stop()
+  })
+
+  test('leaves the others of its model to work on', async () => {
+    const { engine, workers } = await startMarked({ modelsDirectory: folder, instances: 2 })
+    expect(statisticsOf(engine, 'one')?.workersAlive).toBe(2)
+    const answers = [ask(engine, 'one', CRASH), ask(engine, 'one', 2), ask(engine, 'one', 3)]
+    expect(await Promise.all(answers)).toEqual(['WORKER_LOST', 2, 3])
+    await until(() => statisticsOf(engine, 'one')?.workersAlive === 2)
+    expect(workers).toHaveLength(5)
+    await engine.stop()
+  })
+
+  test('is refused for at once while no other can be started, and served when one can', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'vestal-gone-'))
+    const path = join(own, 'one/1/model.onnx')
+    await Bun.write(path, identityModel('FP32'))
+    const { engine, warnings } = await startMarked({ modelsDirectory: own })
+    rmSync(path)
+    const lost = ask(engine, 'one', CRASH)
+    const waiting = ask(engine, 'one', 2)
+    expect(await Promise.all([lost, waiting])).toEqual(['WORKER_LOST', 'WORKER_LOST'])
+    expect(await ask(engine, 'one', 3)).toBe('WORKER_LOST')
+    expect(warnings.join()).not.toContain(own)
+    await Bun.write(path, identityModel('FP32'))
+    await until(() => statisticsOf(engine, 'one')?.workersAlive === 1)
+    expect(await ask(engine, 'one', 4)).toBe(4)
+    await engine.stop()
+    rmSync(own, { recursive: true })
+  })
+})
+
+describe('a run that hangs', () => {
+  test('is told to its caller at its deadline, keeps its place, and holds no other model up', async () => {
+    const { engine, open } = await startMarked({ modelsDirectory: folder, queueMax: 2 })
+    const hung = ask(engine, 'one', HANG, { timeoutMs: 20 })
+    const waiting = ask(engine, 'one', 2)
+    expect(await ask(engine, 'two', 3)).toBe(3)
+    expect(await hung).toBe('REQUEST_TIMEOUT')
+    expect(statisticsOf(engine, 'one')).toMatchObject({ running: 1, waiting: 1, rejected: { timeout: 1 } })
+    expect(await ask(engine, 'one', 4)).toBe('QUEUE_FULL')
+    open()
+    expect(await waiting).toBe(2)
+    await engine.stop()
+  })
+
+  test('for too long is given up: another worker takes its place, and its own ends with it', async () => {
+    const { engine, workers, open } = await startMarked({ modelsDirectory: folder, runMsMax: 50 })
+    const hung = ask(engine, 'one', HANG)
+    const waiting = ask(engine, 'one', 2)
+    expect(await Promise.all([hung, waiting])).toEqual(['WORKER_LOST', 2])
+    expect(workers).toHaveLength(3)
+    const ended = Promise.withResolvers<unknown>()
+    workers[0]?.addEventListener('close', ended.resolve)
+    open()
+    await ended.promise
+    expect(await ask(engine, 'one', 3)).toBe(3)
+    await engine.stop()
+  })
+
+  test('takes at most two workers beside its own: the third is waited for', async () => {
+    const { engine, workers, open } = await startMarked({ modelsDirectory: folder, runMsMax: 30 })
+    const given = []
+    for (let round = 0; round < 2; round += 1) given.push(await ask(engine, 'one', HANG))
+    expect(given).toEqual(['WORKER_LOST', 'WORKER_LOST'])
+    const third = ask(engine, 'one', HANG, { timeoutMs: 150 })
+    expect(await third).toBe('REQUEST_TIMEOUT')
+    expect([workers.length, statisticsOf(engine, 'one')?.running]).toEqual([4, 1])
+    const waiting = ask(engine, 'one', 2)
+    open()
+    expect(await waiting).toBe(2)
+    await engine.stop()
+  })
+})
