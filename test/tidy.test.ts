@@ -16,7 +16,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   metrics: ['core'],
   auth: ['core', 'jwt', 'jwks'],
   engine: ['core', 'tensor'],
-  http: ['core', 'jwt', 'tensor', 'metrics', 'auth', 'engine'],
+  http: ['core', 'keys', 'jwt', 'tensor', 'metrics', 'auth', 'engine'],
   config: ['core'],
   cli: ['core', 'wasm', 'jwt', 'keys', 'tensor', 'metrics', 'jwks', 'auth', 'engine', 'http', 'config'],
 }

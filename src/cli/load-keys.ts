@@ -26,8 +26,8 @@ export interface LoadedKeys {
   readonly warnings: readonly string[]
   /** The file to watch; absent where the keys cannot change. */
   readonly path?: string
-  /** When the next retired key is dropped, in seconds since 1970. */
-  readonly dropAt?: number
+  /** When retired keys are dropped, in seconds since 1970, by key id. */
+  readonly dropTimes?: ReadonlyMap<string, number>
 }
 
 /** The key file that `vestal keys` makes where no setting names one. */
@@ -108,13 +108,13 @@ function openRing(content: unknown, { algorithm }: Settings, { path, sealerFor, 
       if (sealing === undefined) throw new KeyError('the member "sealing" is missing')
       return sealerFor(sealing).open(kid, sealed)
     }
-    const { keys, signing, dropAt } = openKeys(file, Math.floor(Date.now() / 1000), open)
+    const { keys, signing, dropTimes } = openKeys(file, Math.floor(Date.now() / 1000), open)
     if (signing === undefined) throw new KeyError('no key is active; `vestal keys generate` makes one')
     const other = keys.find((key) => algorithm !== undefined && key.algorithm !== algorithm)
     if (other !== undefined) throw new KeyError(`the key ${other.kid} is for ${other.algorithm}, not for ${algorithm}`)
     const { from, warnings = [] } = origin
     const description = `${from}, ${keys.length} ${keys.length === 1 ? 'key' : 'keys'}, signing with ${signing.algorithm}`
-    return { keys: importKeys(keys), signing, published: publicKeySet(keys), description, warnings, ...(dropAt && { dropAt }) }
+    return { keys: importKeys(keys), signing, published: publicKeySet(keys), description, warnings, dropTimes }
   })
 }
 

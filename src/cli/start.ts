@@ -13,17 +13,19 @@ import { loadNative } from '../jwt/signature-engines.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
 import { authenticationOf } from './authentication.ts'
 import { loadIssuers } from './issuers.ts'
-import { type LoadedKeys, loadKeys } from './load-keys.ts'
+import { createLiveKeys, type LiveKeys } from './live-keys.ts'
+import { createKeyLoader, type LoadedKeys } from './load-keys.ts'
 import { listenForMetrics } from './metrics-listener.ts'
 import { collectProcess } from './process-metrics.ts'
 import { sign } from './token.ts'
 
 /** `vestal start`: serves until it is told to stop. */
 export async function start(settings: Settings, mode: Mode): Promise<void> {
-  const keys = loadKeys(settings, mode)
   const issuers = loadIssuers(settings)
   const warn = (message: string) => console.error(`warning: ${message}`)
-  for (const warning of [...keys.warnings, ...engineWarnings(settings, keys)]) warn(warning)
+  const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => console.log(message) })
+  const loaded = keys.current()
+  for (const warning of [...loaded.warnings, ...engineWarnings(settings, loaded)]) warn(warning)
   const engine = await createEngine({
     modelsDirectory: settings.models,
     files: settings.model,
@@ -77,7 +79,7 @@ function engineWarnings({ engine }: Settings, { keys }: LoadedKeys): readonly st
 
 interface Parts {
   readonly mode: Mode
-  readonly keys: LoadedKeys
+  readonly keys: LiveKeys
   readonly issuers: readonly TrustedIssuer[]
   readonly engine: Engine
 }
@@ -87,11 +89,14 @@ interface BuildParts extends Parts {
 }
 
 function build(settings: Settings, { mode, keys, issuers, engine, registry }: BuildParts) {
-  const { signing } = keys
+  const { keys: current, signing } = keys.current()
   const hasSignIn = mode === 'development' && signing !== undefined
   return createApp({
     engine,
-    authentication: authenticationOf(settings, { keys: keys.keys, issuers }),
+    authentication: authenticationOf(settings, { keys: current, issuers }),
+    ownKeys: keys,
+    // Where the keys are another issuer's, so is the name.
+    ...(settings.issuer !== undefined && signing !== undefined && { issuer: settings.issuer }),
     title: settings.title,
     description: settings.description,
     bodyBytesMax: settings.bodyBytesMax,
@@ -100,7 +105,8 @@ function build(settings: Settings, { mode, keys, issuers, engine, registry }: Bu
       signIn: {
         issue: (subject: string) => {
           const claims = { sub: subject, data: { permissions: [PRIVATE_INFO_PERMISSION] } }
-          return sign(claims, signing, { settings, lifetimeSeconds: settings.accessTokenSeconds })
+          // The key that signs now: it may be another than at the start.
+          return sign(claims, keys.current().signing ?? signing, { settings, lifetimeSeconds: settings.accessTokenSeconds })
         },
         isLoopbackHost: isLoopback,
       },
@@ -154,9 +160,9 @@ function announce(base: string, { mode, keys, issuers, engine }: Parts): void {
   })
   console.log(`Vestal ${VERSION} listens on ${base}, documentation at ${base}/docs/
 Mode:   ${mode}
-Tokens: ${[keys.description, ...issuers.map(({ name }) => `the issuer ${name}`)].join(', ')}
+Tokens: ${[keys.current().description, ...issuers.map(({ name }) => `the issuer ${name}`)].join(', ')}
 Models: ${models.length === 0 ? 'none' : models.join(', ')}`)
-  if (mode !== 'development' || keys.signing === undefined) return
+  if (mode !== 'development' || keys.current().signing === undefined) return
   console.error(`
   WARNING: development mode. POST ${base}/auth/ gives anybody on this machine a token, and no password is checked.
   For a real service set NODE_ENV=production and VESTAL_SECRET.

@@ -1,9 +1,14 @@
 import { Elysia } from 'elysia'
 import { createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../engine/engine.ts'
+import { importKeys } from '../jwt/key-set.ts'
+import type { JwkSet } from '../jwt/keys.ts'
+import { publicKeySet } from '../jwt/public-key-set.ts'
+import type { OwnKeys } from '../keys/own-keys.ts'
 import { pathOf } from './address.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import { BODY_BYTES_MAX } from './body.ts'
+import { discovery } from './discovery.ts'
 import { docs } from './docs.ts'
 import { errors } from './errors.ts'
 import { info } from './info.ts'
@@ -17,6 +22,10 @@ import { type SignInOptions, signIn } from './sign-in.ts'
 export interface AppOptions {
   readonly engine: Engine
   readonly authentication: AuthenticationOptions
+  /** The keys of `authentication` where they may change; by default they stay what they are. */
+  readonly ownKeys?: OwnKeys
+  /** The `iss` of the tokens that are signed here, for those who look for the keys; no metadata when it is absent. */
+  readonly issuer?: string
   /** Name of the server on its page and in its information; default `Vestal`. */
   readonly title?: string
   readonly description?: string
@@ -45,6 +54,7 @@ export function createApp(options: AppOptions) {
     report = reportToStandardError,
   } = options
   const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
+  const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
   const table = createRouteTable(routes)
   const operations = createOperations(options.operations ?? {}, {
@@ -55,6 +65,7 @@ export function createApp(options: AppOptions) {
   const authenticator = operations.observe(
     createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication)),
   )
+  subscribe?.((keys) => authenticator.replaceKeys(keys))
   const app = new Elysia({
     name: 'vestal',
     // Without this the path is looked for from the 12th character of the URL, and a short `Host` moves it.
@@ -68,10 +79,19 @@ export function createApp(options: AppOptions) {
     .use(models({ engine, authenticator, bodyBytesMax }))
     .use(openInference({ engine, authenticator, bodyBytesMax }))
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
+    .use(discovery({ published, ...(options.issuer !== undefined && { issuer: options.issuer }) }))
     .use(docs({ title, description, headerPrefix, cookieKey }))
   if (options.signIn !== undefined) app.use(signIn(options.signIn))
   routes.push(...app.routes)
   return app
+}
+
+/** What may be published of keys that stay what they are: of those that sign here, and not of those that others sign with. */
+function ownKeySet({ keys, secret }: AuthenticationOptions): () => JwkSet {
+  const input = keys ?? secret
+  const own = input === undefined ? [] : importKeys(input).filter(({ canSign }) => canSign)
+  const set = publicKeySet(own)
+  return () => set
 }
 
 function reportToStandardError(error: unknown, request: Request): void {

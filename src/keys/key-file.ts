@@ -121,8 +121,8 @@ export interface OpenedKeys {
   readonly keys: readonly Key[]
   /** The active key; absent in a ring without one. */
   readonly signing?: Key
-  /** When the next retired key is dropped, in seconds since 1970. */
-  readonly dropAt?: number
+  /** When retired keys are dropped, in seconds since 1970, by key id. */
+  readonly dropTimes: ReadonlyMap<string, number>
 }
 
 /**
@@ -134,8 +134,8 @@ export function openKeys({ ring }: KeyFile, now: number, open: (kid: string, sea
   const current = verifyingIn(ring, now)
   const keys = current.map((key) => importRingKey(key, open))
   const signing = keys[current.findIndex(({ state }) => state === 'active')]
-  const drops = current.flatMap(({ dropAt }) => dropAt ?? [])
-  return { keys, ...(signing && { signing }), ...(drops.length > 0 && { dropAt: Math.min(...drops) }) }
+  const dropTimes = new Map(current.flatMap(({ kid, dropAt }) => (dropAt === undefined ? [] : [[kid, dropAt] as const])))
+  return { keys, dropTimes, ...(signing && { signing }) }
 }
 
 function importRingKey(

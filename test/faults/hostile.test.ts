@@ -15,7 +15,7 @@ afterAll(async () => {
   await app.stop(true)
 })
 
-const OPEN = ['/public/info/', '/auth/', '/docs', '/v2/health']
+const OPEN = ['/public/info/', '/.well-known/', '/auth/', '/docs', '/v2/health']
 
 interface Sender {
   readonly name: string

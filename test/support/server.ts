@@ -15,6 +15,7 @@ export function createServer(engine: Engine, options: Partial<AppOptions> = {}) 
   return createApp({
     engine,
     authentication: { secret: SECRET },
+    issuer: 'https://vestal.example',
     signIn: {
       issue: (sub) => signJwt({ sub, data: { permissions: ['my-permission-name'] } }, SECRET),
       isLoopbackHost: (host) => host === 'localhost' || host === '127.0.0.1',

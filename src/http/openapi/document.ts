@@ -19,6 +19,7 @@ export function openApiDocument({ title, description, cookieKey }: DocumentOptio
       { name: 'Sign-in', description: 'Tokens, in development mode' },
       { name: 'Models', description: 'Predictions in rows: the shortest way to ask' },
       { name: 'Open Inference Protocol', description: 'Predictions in tensors, for clients of Triton, KServe and MLServer' },
+      { name: 'Keys', description: 'What other services need to check tokens that are signed here' },
       { name: 'Health', description: 'For load balancers and orchestrators' },
       { name: 'Operations', description: 'For those who run this server' },
     ],

@@ -58,6 +58,8 @@ export type SchemaName =
   | 'Ready'
   | 'ModelReady'
   | 'Metrics'
+  | 'JwkSet'
+  | 'AuthorizationServer'
 
 const FAILURES = {
   400: ['BadRequest', 'The request is not what this route takes; the text names the field and the rule'],

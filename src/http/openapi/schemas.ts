@@ -156,6 +156,13 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   Ready: object({ ready: { type: 'boolean' } }),
   ModelReady: object({ name: text('Name'), ready: { type: 'boolean' } }),
   Metrics: text('Metrics in the text format of Prometheus'),
+  JwkSet: object({ keys: list({ type: 'object', description: 'A JSON Web Key (RFC 7517 §4)' }) }),
+  AuthorizationServer: object({
+    issuer: text('The `iss` of the tokens that are signed here'),
+    jwks_uri: text('Where the public keys are'),
+    response_types_supported: list({ type: 'string' }),
+    grant_types_supported: list({ type: 'string' }),
+  }),
 }
 
 /** The schemas of the OpenAPI document, by name. */

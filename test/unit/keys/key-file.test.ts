@@ -32,9 +32,13 @@ describe('a key file', () => {
     const ring = addKey(rotate(addKey(single, fresh('EdDSA'), { now: NOW }), { now: NOW, keepSeconds: 10 }), fresh(), {
       now: NOW,
     })
-    const { keys, signing, dropAt } = openKeys({ ring }, NOW + 9, never)
+    const { keys, signing, dropTimes } = openKeys({ ring }, NOW + 9, never)
     expect(keys.map(({ kid }) => kid)).toEqual(ring.keys.map(({ kid }) => kid))
-    expect([signing?.algorithm, signing?.canSign, dropAt]).toEqual(['EdDSA', true, NOW + 10])
+    expect([signing?.algorithm, signing?.canSign, [...dropTimes]]).toEqual([
+      'EdDSA',
+      true,
+      [[single.keys[0]?.kid ?? '', NOW + 10]],
+    ])
     // The one that waits has no use for its private part yet.
     expect(keys.filter(({ canSign }) => canSign)).toHaveLength(1)
     expect(openKeys({ ring }, NOW + 10, never).keys).toHaveLength(2)
