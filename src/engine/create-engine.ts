@@ -1,6 +1,5 @@
 import { VestalError } from '../core/errors.ts'
 import type { Engine } from './engine.ts'
-import { configurationOf } from './repository/configuration.ts'
 import { ModelRepository } from './repository/model-repository.ts'
 import type { RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner } from './runner.ts'
@@ -77,7 +76,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     models: () => repository.models(),
     model: (name) => repository.model(name),
     isReady: () => !repository.isStopping,
-    infer: (name, version, inputs, asked = {}) => repository.runner(name, version).run(inputs, asked),
+    infer: (name, version, inputs, asked = {}) => repository.infer(name, version, inputs, asked),
     statistics: (name, version) => repository.statistics(name, version),
     async load(name, asked) {
       mayChange()
@@ -88,15 +87,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await repository.unload(name, asked)
     },
     index: () => repository.index(),
-    configuration(name, version) {
-      const model = repository.model(name)
-      const found = model?.versions.find((candidate) =>
-        version === undefined ? candidate.state === 'ready' : candidate.version === version,
-      )
-      if (model === undefined || (found === undefined && version !== undefined)) throw new VestalError('MODEL_UNKNOWN')
-      if (found?.state !== 'ready') throw new VestalError('MODEL_UNAVAILABLE')
-      return configurationOf(name, found)
-    },
+    configuration: (name, version) => repository.configuration(name, version),
     stop: () => repository.stop(),
   }
 }

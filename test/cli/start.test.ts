@@ -65,7 +65,7 @@ describe('vestal start in development mode', () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'own.onnx'), identityModel('FP32'))
     const { base, output, child } = await place.start(['--model', 'own=own.onnx', '--model', 'gone=gone.onnx'])
-    expect(output).toContain('gone (unavailable: its model.onnx is missing)')
+    expect(output).toContain('gone (unavailable: its gone.onnx is missing)')
     const token = place.run(['token', '--subject', 'me', '--permission', 'model:own:predict']).stdout.trim()
     const init = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"input":[1.5]}' }
     expect(await (await fetch(`${base}/models/own/predict/`, init)).json()).toEqual({ output: [1.5] })

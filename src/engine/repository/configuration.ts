@@ -1,26 +1,55 @@
 import type { Datatype } from '../../tensor/datatypes.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { ModelConfiguration, ModelVersion } from '../engine.ts'
+import type { FoundModel } from './scan.ts'
+import type { VersionPolicy } from './version-policy.ts'
 
-/** A model's configuration as Triton's clients read it. */
-export function configurationOf(name: string, { inputs, outputs }: ModelVersion): ModelConfiguration {
+/**
+ * A model's configuration as Triton's clients read it: what its config.pbtxt says, with what the model itself and the settings add.
+ * Where max_batch_size is more than 0, the first dimension of every shape is the batch and is not among the dims.
+ */
+export function configurationOf({ name, file, config }: FoundModel, { inputs, outputs }: ModelVersion): ModelConfiguration {
+  const { settings } = file
+  const isInBatches = [...inputs, ...outputs].every(({ shape }) => shape[0] === -1)
+  const batchSizeMax = config?.batchSizeMax ?? (isInBatches ? (settings.rowsMax ?? settings.batchRowsMax ?? 0) : 0)
+  const tensors = (specs: readonly TensorSpec[], declared: unknown) =>
+    specs.map((spec) => ({ ...declaredOf(declared, spec.name), ...tensorConfiguration(spec, batchSizeMax > 0) }))
   return {
+    ...config?.table,
     name,
     platform: 'onnxruntime_onnx',
     backend: 'onnxruntime',
-    version_policy: { all: {} },
-    // 0: the shapes below are whole, their first dimension included.
-    max_batch_size: 0,
-    input: inputs.map(tensorConfiguration),
-    output: outputs.map(tensorConfiguration),
-    instance_group: [{ name, kind: 'KIND_CPU', count: 1 }],
+    version_policy: policyConfiguration(file.versions ?? { kind: 'all' }),
+    max_batch_size: batchSizeMax,
+    input: tensors(inputs, config?.table.input),
+    output: tensors(outputs, config?.table.output),
+    instance_group: [{ name, kind: 'KIND_CPU', count: settings.instances ?? 1 }],
+    ...(batchSizeMax > 0 &&
+      (settings.batchRowsMax ?? 0) > 1 && {
+        dynamic_batching: {
+          preferred_batch_size: [],
+          ...(typeof config?.table.dynamic_batching === 'object' && config.table.dynamic_batching),
+          max_queue_delay_microseconds: Math.round((settings.batchDelayMs ?? 0) * 1000),
+        },
+      }),
+    ...(settings.isCached !== undefined && { response_cache: { enable: settings.isCached } }),
   }
 }
 
-function tensorConfiguration({ name, datatype, shape }: TensorSpec) {
-  return { name, data_type: typeName(datatype), dims: shape }
+function declaredOf(declared: unknown, name: string): object {
+  const found: unknown = Array.isArray(declared) ? declared.find((tensor) => tensor.name === name) : undefined
+  return typeof found === 'object' && found !== null ? found : {}
+}
+
+function tensorConfiguration({ name, datatype, shape }: TensorSpec, isInBatches: boolean) {
+  return { name, data_type: typeName(datatype), dims: isInBatches ? shape.slice(1) : shape }
 }
 
 function typeName(datatype: Datatype): string {
   return datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`
+}
+
+function policyConfiguration(policy: VersionPolicy): object {
+  if (policy.kind === 'latest') return { latest: { num_versions: policy.count } }
+  return policy.kind === 'all' ? { all: {} } : { specific: { versions: policy.versions.map(Number) } }
 }

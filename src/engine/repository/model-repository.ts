@@ -1,9 +1,13 @@
 import { VestalError } from '../../core/errors.ts'
-import type { IndexEntry, LoadOptions, Model, ModelState, UnloadOptions } from '../engine.ts'
+import type { NamedTensors } from '../../tensor/tensor.ts'
+import type { IndexEntry, InferOptions, LoadOptions, Model, ModelConfiguration, ModelVersion, UnloadOptions } from '../engine.ts'
 import type { ModelRunner } from '../runner.ts'
 import type { ModelStatistics } from '../statistics.ts'
+import { configurationOf } from './configuration.ts'
 import { describeModel, withoutRunner } from './describe.ts'
+import { indexOf } from './index-entries.ts'
 import { Lingering } from './lingering.ts'
+import { refuseManyRows } from './row-limit.ts'
 import { type FoundModel, type FoundVersion, findModel, findModels, type RepositoryOptions } from './scan.ts'
 import { type ServedVersion, type StartVersionOptions, startVersion } from './served-version.ts'
 import { Turns } from './turns.ts'
@@ -61,14 +65,30 @@ export class ModelRepository {
   }
 
   /**
-   * What computes that version.
+   * Computes with that version.
+   * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, INPUT_INVALID, and what the runner throws
+   */
+  infer(name: string, version: string, inputs: NamedTensors, options: InferOptions): Promise<NamedTensors> {
+    const entry = this.#entries.get(name)
+    const served = entry?.versions.get(version)
+    const runner = served?.runner ?? this.#lingering.get(keyOf(name, version))
+    if (runner === undefined) throw new VestalError(served === undefined ? 'MODEL_UNKNOWN' : 'MODEL_UNAVAILABLE')
+    const rowsMax = entry?.found.file.settings.rowsMax
+    if (rowsMax !== undefined) refuseManyRows(inputs, runner, { name, rowsMax })
+    return runner.run(inputs, options)
+  }
+
+  /**
+   * How that version is served, or the one that answers.
    * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE
    */
-  runner(name: string, version: string): ModelRunner {
-    const served = this.#entries.get(name)?.versions.get(version)
-    const runner = served?.runner ?? this.#lingering.get(keyOf(name, version))
-    if (runner !== undefined) return runner
-    throw new VestalError(served === undefined ? 'MODEL_UNKNOWN' : 'MODEL_UNAVAILABLE')
+  configuration(name: string, version?: string): ModelConfiguration {
+    const entry = this.#entries.get(name)
+    const isAsked = (each: ModelVersion) => (version === undefined ? each.state === 'ready' : each.version === version)
+    const found = entry?.model.versions.find(isAsked)
+    if (entry === undefined || (found === undefined && version !== undefined)) throw new VestalError('MODEL_UNKNOWN')
+    if (found?.state !== 'ready') throw new VestalError('MODEL_UNAVAILABLE')
+    return configurationOf(entry.found, found)
   }
 
   /** What the versions that are ready have done; of one model, or of one version of it, when named. */
@@ -83,15 +103,7 @@ export class ModelRepository {
   }
 
   index(): readonly IndexEntry[] {
-    return this.#sorted.flatMap(({ name, versions }): readonly IndexEntry[] => {
-      if (versions.length === 0) return [{ name }]
-      return versions.map(({ version, state, reason }) => ({
-        name,
-        version,
-        state: state.toUpperCase() as Uppercase<ModelState>,
-        ...(reason !== undefined && { reason }),
-      }))
-    })
+    return indexOf(this.#sorted)
   }
 
   /**
@@ -159,6 +171,7 @@ export class ModelRepository {
       ...before,
       ...loading.map(({ version }) => [version, { version: withoutRunner(version, 'loading') }] as const),
     ])
+    for (const warning of found.config?.warnings ?? []) this.#options.warn(`${found.name}: ${warning}`)
     const started = await Promise.all(wanted.map((version) => startVersion(found, version, this.#options)))
     const faults = started
       .filter(({ runner }) => runner === undefined)

@@ -1,6 +1,7 @@
-import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { EMPTY_MODEL_FILE, type ModelFile, readModelFile } from './model-file.ts'
+import { type Dirent, existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { type ModelDefinition, readDefinition } from './definition.ts'
+import { EMPTY_MODEL_FILE } from './model-file.ts'
 import { chosenVersions, describePolicy } from './version-policy.ts'
 
 /** Models in one server; what is over it is left out with a warning. */
@@ -19,13 +20,10 @@ export interface FoundVersion {
   readonly leftOut?: string
 }
 
-export interface FoundModel {
+export interface FoundModel extends ModelDefinition {
   readonly name: string
   /** Where its files are; absent for a single file. */
   readonly folder?: string
-  readonly file: ModelFile
-  /** Why none of its versions can serve. */
-  readonly reason?: string
   /** Newest first. */
   readonly versions: readonly FoundVersion[]
 }
@@ -91,33 +89,25 @@ function modelIn(folder: string, name: string): FoundModel {
     .filter((entry) => VERSION.test(entry.name) && isFolder(folder, entry))
     .map((entry) => entry.name)
     .sort((a, b) => Number(b) - Number(a))
-  const [file, fault] = modelFileIn(folder)
+  const definition = readDefinition(folder, name)
+  const { file, config } = definition
   const policy = file.versions ?? { kind: 'all' }
   const chosen = chosenVersions(policy, numbers)
   const versions = numbers.map((version): FoundVersion => {
-    const found = withFile(version, join(folder, version, 'model.onnx'))
+    const found = withFile(version, join(folder, version, config?.fileName ?? 'model.onnx'))
     return chosen.has(version) ? found : { ...found, leftOut: `left out by the version policy: ${describePolicy(policy)}` }
   })
-  const reason = fault ?? (versions.length === 0 ? 'it has no version: a folder named by a number, with model.onnx' : undefined)
-  return { name, folder, file, versions, ...(reason !== undefined && { reason }) }
-}
-
-function modelFileIn(folder: string): readonly [file: ModelFile, fault: string | undefined] {
-  const path = join(folder, 'model.toml')
-  if (!existsSync(path)) return [EMPTY_MODEL_FILE, undefined]
-  try {
-    return [readModelFile(readFileSync(path, 'utf8')), undefined]
-  } catch (error) {
-    const isOurs = error instanceof Error && error.message.startsWith('model.toml')
-    return [EMPTY_MODEL_FILE, isOurs ? error.message : 'model.toml cannot be read']
-  }
+  const reason =
+    definition.reason ?? (versions.length === 0 ? 'it has no version: a folder named by a number, with model.onnx' : undefined)
+  return { name, folder, ...definition, versions, ...(reason !== undefined && { reason }) }
 }
 
 function withFile(version: string, path: string): FoundVersion {
   const stat = statSync(path, { throwIfNoEntry: false })
-  if (stat === undefined) return { version, path, reason: 'its model.onnx is missing' }
-  if (!stat.isFile()) return { version, path, reason: 'its model.onnx is not a file' }
-  return stat.size === 0 ? { version, path, reason: 'its model.onnx is empty' } : { version, path }
+  const file = `its ${basename(path)}`
+  if (stat === undefined) return { version, path, reason: `${file} is missing` }
+  if (!stat.isFile()) return { version, path, reason: `${file} is not a file` }
+  return stat.size === 0 ? { version, path, reason: `${file} is empty` } : { version, path }
 }
 
 function entriesOf(directory: string): readonly Dirent[] {

@@ -1,8 +1,9 @@
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import type { ModelVersion } from '../engine.ts'
 import type { ModelRunner, StartRunner } from '../runner.ts'
 import { ModelCounters } from '../statistics.ts'
 import { verifyChecksums } from './checksum.ts'
+import { declaredSpecs } from './declared.ts'
 import { withoutRunner } from './describe.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
 import { warmUp } from './warm-up.ts'
@@ -26,15 +27,16 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
   try {
     const fault = model.reason ?? found.reason
     if (fault !== undefined) throw new Error(fault)
-    const { folder, file } = model
-    if (folder !== undefined) await verifyChecksums(file.checksums, { folder, version, fileName: 'model.onnx' })
+    const { folder, file, config } = model
+    if (folder !== undefined) await verifyChecksums(file.checksums, { folder, version, fileName: basename(found.path) })
     const counters = new ModelCounters()
     const key = `${model.name}/${version}`
     runner = await options.startRunner({ key, path: resolve(found.path), settings: file.settings, counters })
-    const { inputs, outputs } = runner
+    const inputs = declaredSpecs(config, 'input', runner.inputs)
+    const outputs = declaredSpecs(config, 'output', runner.outputs)
     const labelled = [...file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))
     if (labelled !== undefined) throw new Error(`model.toml: the model has no output "${labelled}"`)
-    await warmUp(runner, file, (message) => options.warn(`${key}: ${message}`))
+    await warmUp(runner, { file, folder, warn: (message) => options.warn(`${key}: ${message}`) })
     counters.forgetRuns()
     return { version: { version, state: 'ready', inputs, outputs }, runner, counters }
   } catch (error) {

@@ -1,23 +1,24 @@
 import { isDeepStrictEqual } from 'node:util'
-import { DATATYPES } from '../../tensor/datatypes.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
-import { ELEMENTS_MAX, elementCount } from '../../tensor/shape.ts'
-import type { NamedTensors, Tensor, TensorSpec } from '../../tensor/tensor.ts'
 import type { ModelRunner } from '../runner.ts'
 import type { ModelFile } from './model-file.ts'
-import type { Warmup } from './warmup-table.ts'
+import { warmupTensors, zeros } from './synthetic.ts'
+import type { Warmup, WarmupRows } from './warmup-table.ts'
+
+export interface WarmUpOptions {
+  readonly file: ModelFile
+  /** Where the model's files are. */
+  readonly folder: string | undefined
+  readonly warn: (message: string) => void
+}
 
 /**
- * Runs a model that was just loaded, so that the first request does not pay for what is done once: with the inputs that its file
- * records, or with zeros. Recorded inputs must be computed, and give what was recorded; zeros are a guess, and are not held against it.
+ * Runs a model that was just loaded, so that the first request does not pay for what is done once: with the inputs that its files
+ * record, or with zeros. Recorded inputs must be computed, and give what was recorded; zeros are a guess, and are not held against it.
  * @throws Error naming the run that failed, and why
  */
-export async function warmUp(
-  runner: ModelRunner,
-  { warmups, labels }: ModelFile,
-  warn: (message: string) => void,
-): Promise<void> {
-  if (warmups.length === 0) {
+export async function warmUp(runner: ModelRunner, { file, folder, warn }: WarmUpOptions): Promise<void> {
+  if (file.warmups.length === 0) {
     try {
       await runner.run(zeros(runner.inputs), {})
     } catch (error) {
@@ -25,41 +26,30 @@ export async function warmUp(
     }
     return
   }
-  for (const [index, warmup] of warmups.entries()) {
-    for (let round = 0; round < warmup.count; round += 1) {
-      const answer = await runRecorded(runner, warmup, { labels, where: `warmup[${index}]` })
-      if (warmup.output === undefined || isClose(answer, warmup.output, warmup.tolerance)) continue
-      throw new Error(`warmup[${index}]: the answer is not the recorded one: ${JSON.stringify(answer).slice(0, 200)}`)
+  for (const [index, warmup] of file.warmups.entries()) {
+    const where = warmup.kind === 'rows' ? `warmup[${index}]` : `model_warmup "${warmup.name}"`
+    try {
+      for (let round = 0; round < warmup.count; round += 1) await runOne(runner, warmup, { file, folder })
+    } catch (error) {
+      throw new Error(`${where}: ${reasonOf(error)}`)
     }
   }
 }
 
-async function runRecorded(
-  runner: ModelRunner,
-  { input }: Warmup,
-  { labels, where }: { readonly labels: ModelFile['labels']; readonly where: string },
-): Promise<unknown> {
-  try {
-    const outputs = await runner.run(decodeRows(input, runner.inputs), {})
-    const form = Array.isArray(input) ? 'rows' : 'columns'
-    return JSON.parse(encodeRows(outputs, runner.outputs, { form, labels }))
-  } catch (error) {
-    throw new Error(`${where}: ${reasonOf(error)}`)
+async function runOne(runner: ModelRunner, warmup: Warmup, { file, folder }: Omit<WarmUpOptions, 'warn'>): Promise<void> {
+  if (warmup.kind === 'tensors') {
+    await runner.run(warmupTensors(warmup, folder), {})
+    return
   }
+  const answer = await runRows(runner, warmup, file.labels)
+  if (warmup.output === undefined || isClose(answer, warmup.output, warmup.tolerance)) return
+  throw new Error(`the answer is not the recorded one: ${JSON.stringify(answer).slice(0, 200)}`)
 }
 
-/** Tensors of zeros and empty texts that fit the inputs; what may be of any size is 1. */
-export function zeros(specs: readonly TensorSpec[]): NamedTensors {
-  return new Map(specs.map((spec) => [spec.name, zero(spec)]))
-}
-
-function zero({ datatype, shape: spec }: TensorSpec): Tensor {
-  const shape = spec.map((dimension) => (dimension === -1 ? 1 : dimension))
-  const count = elementCount(shape)
-  if (count > ELEMENTS_MAX) throw new Error('an input has too many elements')
-  const facts = DATATYPES[datatype]
-  if (facts.kind === 'text') return { datatype, shape, data: Array<string>(count).fill('') }
-  return { datatype, shape, data: facts.kind === 'boolean' ? new Uint8Array(count) : new facts.array(count) }
+async function runRows(runner: ModelRunner, { input }: WarmupRows, labels: ModelFile['labels']): Promise<unknown> {
+  const outputs = await runner.run(decodeRows(input, runner.inputs), {})
+  const form = Array.isArray(input) ? 'rows' : 'columns'
+  return JSON.parse(encodeRows(outputs, runner.outputs, { form, labels }))
 }
 
 function isClose(actual: unknown, expected: unknown, tolerance: number): boolean {

@@ -1,8 +1,10 @@
+import type { Datatype } from '../../tensor/datatypes.ts'
 import type { TomlTable } from './toml-table.ts'
 
-/** A run that a new version must pass before it serves. */
-export interface Warmup {
-  /** In the Flama form: rows, or columns by input name. */
+/** A run that a new version must pass before it serves, in the Flama form. */
+export interface WarmupRows {
+  readonly kind: 'rows'
+  /** Rows, or columns by input name. */
   readonly input: unknown
   /** What it must answer, in the form of the answer; only that it answers counts when absent. */
   readonly output?: unknown
@@ -11,6 +13,26 @@ export interface Warmup {
   /** How often it is run. */
   readonly count: number
 }
+
+/** A run that a new version must pass before it serves, as Triton's configuration describes it. */
+export interface WarmupTensors {
+  readonly kind: 'tensors'
+  readonly name: string
+  /** Rows of the inputs; 0 where their dimensions are whole. */
+  readonly rows: number
+  readonly count: number
+  readonly inputs: readonly WarmupInput[]
+}
+
+export interface WarmupInput {
+  readonly name: string
+  readonly datatype: Datatype
+  readonly dims: readonly number[]
+  /** Zeros and empty texts, random numbers, or the binary tensor data of a file in the folder `warmup`. */
+  readonly data: 'zero' | 'random' | { readonly file: string }
+}
+
+export type Warmup = WarmupRows | WarmupTensors
 
 const WARMUPS_MAX = 64
 const COUNT_MAX = 1000
@@ -28,6 +50,6 @@ export function readWarmups(tables: readonly TomlTable[]): readonly Warmup[] {
     const count = table.integer('count', [1, COUNT_MAX]) ?? 1
     table.end()
     if (input === undefined) throw table.fault('input', 'is missing')
-    return { input, tolerance, count, ...(output !== undefined && { output }) }
+    return { kind: 'rows', input, tolerance, count, ...(output !== undefined && { output }) }
   })
 }

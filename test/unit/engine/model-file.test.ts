@@ -58,8 +58,8 @@ input = [[2]]
       },
       checksums: new Map([['1/model.onnx', 'ab'.repeat(32)]]),
       warmups: [
-        { input: [[1]], output: [1], tolerance: 0.5, count: 3 },
-        { input: [[2]], tolerance: 1e-4, count: 1 },
+        { kind: 'rows', input: [[1]], output: [1], tolerance: 0.5, count: 3 },
+        { kind: 'rows', input: [[2]], tolerance: 1e-4, count: 1 },
       ],
       description: 'Names a flower',
       permissions: { predict: 'flowers:ask' },

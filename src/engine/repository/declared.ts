@@ -1,0 +1,52 @@
+import { describeShape } from '../../tensor/shape.ts'
+import type { TensorSpec } from '../../tensor/tensor.ts'
+import type { DeclaredTensor, ModelConfig } from './pbtxt/interpret.ts'
+
+/**
+ * What a model takes or gives as its configuration declares it: no wider than the model itself.
+ * @throws Error naming the tensor, when the two do not agree
+ */
+export function declaredSpecs(
+  config: ModelConfig | undefined,
+  kind: 'input' | 'output',
+  specs: readonly TensorSpec[],
+): readonly TensorSpec[] {
+  if (config === undefined) return specs
+  const declared = kind === 'input' ? config.inputs : config.outputs
+  const names = specs.map(({ name }) => `'${name}'`).join(', ')
+  const other = declared.find(({ name }) => !specs.some((spec) => spec.name === name))
+  if (other !== undefined) throw new Error(`config.pbtxt: the model has no ${kind} '${other.name}'; it has ${names}`)
+  const isInBatches = (config.batchSizeMax ?? 0) > 0
+  return specs.map((spec) => {
+    if (isInBatches && spec.shape[0] !== -1) {
+      throw new Error(
+        `config.pbtxt: max_batch_size needs a first dimension of any size, and the ${kind} '${spec.name}' is ${describeShape(spec.shape)}`,
+      )
+    }
+    const own = declared.find(({ name }) => name === spec.name)
+    return own === undefined ? spec : narrowed(spec, own, { kind, isInBatches })
+  })
+}
+
+interface NarrowOptions {
+  readonly kind: string
+  readonly isInBatches: boolean
+}
+
+function narrowed(
+  spec: TensorSpec,
+  { datatype, dims, isOptional }: DeclaredTensor,
+  { kind, isInBatches }: NarrowOptions,
+): TensorSpec {
+  const where = `config.pbtxt: the ${kind} '${spec.name}'`
+  if (isOptional) throw new Error(`${where} is optional there, and the model needs it: ONNX Runtime runs with all its inputs`)
+  if (datatype !== undefined && datatype !== spec.datatype)
+    throw new Error(`${where} is ${datatype}, but the model has ${spec.datatype}`)
+  if (dims === undefined) return spec
+  const shape = isInBatches ? [-1, ...dims] : dims
+  const fits =
+    shape.length === spec.shape.length && shape.every((size, index) => spec.shape[index] === -1 || spec.shape[index] === size)
+  if (fits) return { ...spec, shape }
+  const batch = isInBatches ? ' (its first dimension is the batch)' : ''
+  throw new Error(`${where} has dims ${describeShape(dims)}, but the model has ${describeShape(spec.shape)}${batch}`)
+}
