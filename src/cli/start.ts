@@ -30,6 +30,9 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
     modelsDirectory: settings.models,
     files: settings.model,
     modelControl: settings.modelControl,
+    pollMs: settings.modelPollSeconds * 1000,
+    ...(!settings.loadModel.includes('*') && { loadAtStart: new Set(settings.loadModel.filter((name) => name !== 'none')) }),
+    mayOverride: settings.modelOverride === 'on',
     ...engineSettings(settings),
     warn,
   })

@@ -1,7 +1,8 @@
 import { VestalError } from '../core/errors.ts'
 import type { Engine } from './engine.ts'
 import { ModelRepository } from './repository/model-repository.ts'
-import type { RepositoryOptions } from './repository/scan.ts'
+import { Poller } from './repository/poller.ts'
+import { fingerprints, type RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner } from './runner.ts'
 import { Admission } from './scheduling/admission.ts'
 import { disableTelemetry } from './telemetry.ts'
@@ -25,10 +26,16 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   /** Threads that one run may use; default the cores, shared among the workers. */
   readonly threads?: number
   /**
-   * Who says what is loaded; default `none`: all models at the start, and no change. `explicit`: `load` and `unload` may be
-   * called.
+   * Who says what is loaded; default `none`: what the start loads, and no change. `explicit`: `load` and `unload` may be called.
+   * `poll`: what changes in the models' folder is loaded, and what is gone is taken off.
    */
-  readonly modelControl?: 'none' | 'explicit'
+  readonly modelControl?: 'none' | 'explicit' | 'poll'
+  /** With `poll`: milliseconds between two looks at the models' folder; default 15 s. */
+  readonly pollMs?: number
+  /** Models that are loaded at the start; default all of them. */
+  readonly loadAtStart?: ReadonlySet<string>
+  /** Whether a request to load may bring a configuration and files in place of the folder's; default false. */
+  readonly mayOverride?: boolean
   /** Hears of what was left out and of workers lost; default the standard error. */
   readonly warn?: (message: string) => void
   /** Starts the thread that computes; a test may hand in its own. */
@@ -42,6 +49,7 @@ const LIMITS = {
   inputBytes: 2 ** 30,
   timeoutMs: 60_000,
   runMs: 120_000,
+  pollMs: 15_000,
 } as const
 
 /**
@@ -69,15 +77,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   })
   const repository = new ModelRepository({ ...options, warn, startRunner })
   await repository.start()
+  const { table } = repository
+  const poller = modelControl === 'poll' ? pollerOf(repository, { ...options, warn }) : undefined
   const mayChange = () => {
-    if (modelControl === 'none') throw new VestalError('MODEL_CONTROL_OFF')
+    if (modelControl !== 'explicit') throw new VestalError('MODEL_CONTROL_OFF')
   }
   return {
-    models: () => repository.models(),
-    model: (name) => repository.model(name),
+    models: () => table.models(),
+    model: (name) => table.model(name),
     isReady: () => !repository.isStopping,
     infer: (name, version, inputs, asked = {}) => repository.infer(name, version, inputs, asked),
-    statistics: (name, version) => repository.statistics(name, version),
+    statistics: (name, version) => table.statistics(name, version),
     async load(name, asked) {
       mayChange()
       await repository.load(name, asked)
@@ -86,10 +96,22 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       mayChange()
       await repository.unload(name, asked)
     },
-    index: () => repository.index(),
-    configuration: (name, version) => repository.configuration(name, version),
-    stop: () => repository.stop(),
+    index: () => table.index(),
+    configuration: (name, version) => table.configuration(name, version),
+    async stop() {
+      await Promise.all([poller?.stop(), repository.stop()])
+    },
   }
+}
+
+function pollerOf(repository: ModelRepository, options: EngineOptions & { readonly warn: (message: string) => void }): Poller {
+  return new Poller({
+    intervalMs: options.pollMs ?? LIMITS.pollMs,
+    look: () => fingerprints(options),
+    load: (name) => repository.load(name),
+    remove: (name) => repository.remove(name),
+    warn: options.warn,
+  })
 }
 
 function startThread(): Worker {

@@ -103,7 +103,7 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
         checkInputs(loaded.inputs, inputs)
         checkOutputs(loaded, outputs)
         const rows = isInOwnRows ? rowsOf(inputs) : undefined
-        checkRows(rows, settings)
+        checkRows(rows, settings, key)
         const input = { inputs, outputs }
         const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
         const bucket = mayShare ? bucketOf(input) : undefined
@@ -130,7 +130,9 @@ function checkOutputs({ outputs }: Loaded, asked: readonly string[] | undefined)
   if (other !== undefined) throw new VestalError('INPUT_INVALID', { detail: `the model has no output '${other.slice(0, 64)}'` })
 }
 
-function checkRows(rows = 1, { rowsMax }: ResolvedSettings): void {
+function checkRows(rows = 1, { rowsMax }: ResolvedSettings, key: string): void {
   if (rowsMax === undefined || rows <= rowsMax) return
-  throw new VestalError('INPUT_INVALID', { detail: `inference request batch-size must be <= ${rowsMax}, and is ${rows}` })
+  throw new VestalError('INPUT_INVALID', {
+    detail: `inference request batch-size must be <= ${rowsMax} for '${key.split('/')[0]}', and is ${rows}`,
+  })
 }

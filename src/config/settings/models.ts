@@ -1,4 +1,4 @@
-import { line, oneOf, pathsByName } from '../readers.ts'
+import { integer, line, listOf, oneOf, pathsByName } from '../readers.ts'
 import { list, single } from './row.ts'
 
 /** Which models are served, and with what. */
@@ -14,9 +14,24 @@ export const MODELS = {
     value: 'NAME=FILE',
     help: 'A single model file to serve under a name; may be given several times.',
   }),
-  modelControl: single(oneOf('none', 'explicit'), {
-    default: 'none' as 'none' | 'explicit',
-    value: 'none|explicit',
-    help: 'Who changes what is loaded: nobody, or requests to load and unload.',
+  modelControl: single(oneOf('none', 'explicit', 'poll'), {
+    default: 'none' as 'none' | 'explicit' | 'poll',
+    value: 'none|explicit|poll',
+    help: 'Who changes what is loaded: nobody, requests to load and unload, or what changes in the folder.',
+  }),
+  modelPollSeconds: single(integer(1, 86_400), {
+    default: 15,
+    value: 'N',
+    help: 'With --model-control poll: seconds between two looks at the folder.',
+  }),
+  loadModel: list(listOf(line(100), 256), {
+    default: ['*'] as readonly string[],
+    value: 'NAME',
+    help: 'A model to load at the start, * for all or none for none; may be given several times.',
+  }),
+  modelOverride: single(oneOf('off', 'on'), {
+    default: 'off' as 'off' | 'on',
+    value: 'off|on',
+    help: 'Whether a request to load may bring a configuration and model files of its own.',
   }),
 }

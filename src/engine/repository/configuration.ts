@@ -1,6 +1,7 @@
 import type { Datatype } from '../../tensor/datatypes.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { ModelConfiguration, ModelVersion } from '../engine.ts'
+import type { ModelRunner } from '../runner.ts'
 import type { FoundModel } from './scan.ts'
 import type { VersionPolicy } from './version-policy.ts'
 
@@ -8,10 +9,13 @@ import type { VersionPolicy } from './version-policy.ts'
  * A model's configuration as Triton's clients read it: what its config.pbtxt says, with what the model itself and the settings add.
  * Where max_batch_size is more than 0, the first dimension of every shape is the batch and is not among the dims.
  */
-export function configurationOf({ name, file, config }: FoundModel, { inputs, outputs }: ModelVersion): ModelConfiguration {
-  const { settings } = file
-  const isInBatches = [...inputs, ...outputs].every(({ shape }) => shape[0] === -1)
-  const batchSizeMax = config?.batchSizeMax ?? (isInBatches ? (settings.rowsMax ?? settings.batchRowsMax ?? 0) : 0)
+export function configurationOf(
+  { name, file, config }: FoundModel,
+  { inputs, outputs }: ModelVersion,
+  runner: ModelRunner,
+): ModelConfiguration {
+  const { settings, batching } = runner
+  const batchSizeMax = config?.batchSizeMax ?? (batching.isSafe ? (settings.rowsMax ?? settings.batchRowsMax) : 0)
   const tensors = (specs: readonly TensorSpec[], declared: unknown) =>
     specs.map((spec) => ({ ...declaredOf(declared, spec.name), ...tensorConfiguration(spec, batchSizeMax > 0) }))
   return {
@@ -23,16 +27,16 @@ export function configurationOf({ name, file, config }: FoundModel, { inputs, ou
     max_batch_size: batchSizeMax,
     input: tensors(inputs, config?.table.input),
     output: tensors(outputs, config?.table.output),
-    instance_group: [{ name, kind: 'KIND_CPU', count: settings.instances ?? 1 }],
+    instance_group: [{ name, kind: 'KIND_CPU', count: settings.instances }],
     ...(batchSizeMax > 0 &&
-      (settings.batchRowsMax ?? 0) > 1 && {
+      batching.isSafe && {
         dynamic_batching: {
           preferred_batch_size: [],
           ...(typeof config?.table.dynamic_batching === 'object' && config.table.dynamic_batching),
-          max_queue_delay_microseconds: Math.round((settings.batchDelayMs ?? 0) * 1000),
+          max_queue_delay_microseconds: Math.round(settings.batchDelayMs * 1000),
         },
       }),
-    ...(settings.isCached !== undefined && { response_cache: { enable: settings.isCached } }),
+    ...(file.settings.isCached !== undefined && { response_cache: { enable: file.settings.isCached } }),
   }
 }
 

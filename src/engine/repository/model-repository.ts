@@ -1,26 +1,30 @@
 import { VestalError } from '../../core/errors.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
-import type { IndexEntry, InferOptions, LoadOptions, Model, ModelConfiguration, ModelVersion, UnloadOptions } from '../engine.ts'
+import type { InferOptions, LoadOptions, UnloadOptions } from '../engine.ts'
 import type { ModelRunner } from '../runner.ts'
-import type { ModelStatistics } from '../statistics.ts'
-import { configurationOf } from './configuration.ts'
-import { describeModel, withoutRunner } from './describe.ts'
-import { indexOf } from './index-entries.ts'
+import { withoutRunner } from './describe.ts'
 import { Lingering } from './lingering.ts'
-import { refuseManyRows } from './row-limit.ts'
-import { type FoundModel, type FoundVersion, findModel, findModels, type RepositoryOptions } from './scan.ts'
+import { ModelTable } from './model-table.ts'
+import { Overrides } from './override.ts'
+import {
+  type FoundModel,
+  type FoundVersion,
+  findModel,
+  findModels,
+  isModelName,
+  modelIn,
+  type RepositoryOptions,
+} from './scan.ts'
 import { type ServedVersion, type StartVersionOptions, startVersion } from './served-version.ts'
 import { Turns } from './turns.ts'
 
 export interface ModelRepositoryOptions extends RepositoryOptions, StartVersionOptions {
   /** How long a version that is listed no more still answers requests that began before; default 10 s. */
   readonly lingerMs?: number
-}
-
-interface Entry {
-  readonly found: FoundModel
-  readonly versions: ReadonlyMap<string, ServedVersion>
-  readonly model: Model
+  /** Models that are loaded at the start; all of them when absent. */
+  readonly loadAtStart?: ReadonlySet<string>
+  /** Whether a request to load may bring a configuration and files; default false. */
+  readonly mayOverride?: boolean
 }
 
 /** Models that are loaded at once. */
@@ -32,12 +36,12 @@ const LINGER_MS = 10_000
 /** The models and what computes them. A version is loaded beside the one that serves, and takes its place once it is ready. */
 export class ModelRepository {
   readonly #options: ModelRepositoryOptions
-  readonly #entries = new Map<string, Entry>()
+  readonly table = new ModelTable()
   readonly #turns = new Turns(LOADS_MAX)
   /** Runners that serve no more and finish what they have. */
   readonly #draining = new Set<Promise<void>>()
   readonly #lingering: Lingering
-  #sorted: readonly Model[] = []
+  readonly #overrides = new Overrides()
   #isStopping = false
 
   constructor(options: ModelRepositoryOptions) {
@@ -51,81 +55,57 @@ export class ModelRepository {
 
   /** Finds and loads every model; what cannot be loaded is there as unavailable, with its reason. */
   async start(): Promise<void> {
+    const { loadAtStart } = this.#options
     const found = findModels(this.#options)
-    for (const model of found) this.#put(model, new Map())
-    await Promise.all(found.map((model) => this.#turns.take(model.name, () => this.#replace(model, chosen(model), true))))
-  }
-
-  models(): readonly Model[] {
-    return this.#sorted
-  }
-
-  model(name: string): Model | undefined {
-    return this.#entries.get(name)?.model
+    for (const model of found) this.table.put(model, new Map())
+    const wanted = loadAtStart === undefined ? found : found.filter(({ name }) => loadAtStart.has(name))
+    for (const name of loadAtStart ?? []) {
+      if (this.table.get(name) === undefined)
+        this.#options.warn(`the model ${name} is to be loaded at the start, and is not there`)
+    }
+    await Promise.all(wanted.map((model) => this.#turns.take(model.name, () => this.#replace(model, chosen(model), true))))
   }
 
   /**
    * Computes with that version.
-   * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, INPUT_INVALID, and what the runner throws
+   * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, and what the runner throws
    */
   infer(name: string, version: string, inputs: NamedTensors, options: InferOptions): Promise<NamedTensors> {
-    const entry = this.#entries.get(name)
-    const served = entry?.versions.get(version)
+    const served = this.table.get(name)?.versions.get(version)
     const runner = served?.runner ?? this.#lingering.get(keyOf(name, version))
     if (runner === undefined) throw new VestalError(served === undefined ? 'MODEL_UNKNOWN' : 'MODEL_UNAVAILABLE')
-    const rowsMax = entry?.found.file.settings.rowsMax
-    if (rowsMax !== undefined) refuseManyRows(inputs, runner, { name, rowsMax })
     return runner.run(inputs, options)
   }
 
   /**
-   * How that version is served, or the one that answers.
-   * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE
+   * Loads a model from its folder, or from what the request brings, or loads it again.
+   * @throws VestalError MODEL_UNKNOWN, MODEL_LOAD_FAILED, UNSUPPORTED, BODY_INVALID, SERVER_STOPPING
    */
-  configuration(name: string, version?: string): ModelConfiguration {
-    const entry = this.#entries.get(name)
-    const isAsked = (each: ModelVersion) => (version === undefined ? each.state === 'ready' : each.version === version)
-    const found = entry?.model.versions.find(isAsked)
-    if (entry === undefined || (found === undefined && version !== undefined)) throw new VestalError('MODEL_UNKNOWN')
-    if (found?.state !== 'ready') throw new VestalError('MODEL_UNAVAILABLE')
-    return configurationOf(entry.found, found)
-  }
-
-  /** What the versions that are ready have done; of one model, or of one version of it, when named. */
-  statistics(name?: string, version?: string): readonly ModelStatistics[] {
-    const asked = [...this.#entries.values()].filter(({ model }) => name === undefined || model.name === name)
-    return asked.flatMap(({ model, versions }) =>
-      [...versions].flatMap(([number, { runner, counters }]) => {
-        if (runner === undefined || (version !== undefined && number !== version)) return []
-        return counters?.snapshot(model.name, number, runner.gauges()) ?? []
-      }),
-    )
-  }
-
-  index(): readonly IndexEntry[] {
-    return indexOf(this.#sorted)
-  }
-
-  /**
-   * Loads a model from its folder, or loads it again.
-   * @throws VestalError MODEL_UNKNOWN, MODEL_LOAD_FAILED, UNSUPPORTED, SERVER_STOPPING
-   */
-  async load(name: string, { version, config, files }: LoadOptions = {}): Promise<void> {
-    if (config !== undefined || files !== undefined) {
+  async load(name: string, options: LoadOptions = {}): Promise<void> {
+    const { version, config, files } = options
+    const isOverride = config !== undefined || (files?.size ?? 0) > 0
+    if (isOverride && this.#options.mayOverride !== true) {
       throw new VestalError('UNSUPPORTED', {
-        detail: `failed to load '${name}': a configuration in the request is not supported`,
+        detail: `failed to load '${name.slice(0, 100)}': a configuration or files in the request are not allowed (model_override)`,
       })
     }
     await this.#turns.take(name, async () => {
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
-      const found = findModel(name, this.#options)
+      const found = isOverride ? this.#findOverride(name, options) : findModel(name, this.#options)
       if (found === undefined) throw unknown(name)
       const wanted = version === undefined ? chosen(found) : found.versions.filter((candidate) => candidate.version === version)
       if (version !== undefined && wanted.length === 0) throw unknown(name, version)
       const reason = await this.#replace(found, wanted, version === undefined)
+      this.#sweep(name)
       if (reason === undefined) return
       throw new VestalError('MODEL_LOAD_FAILED', { detail: `failed to load '${name}', ${reason}` })
     })
+  }
+
+  /** Takes off a model whose files are gone. */
+  async remove(name: string): Promise<void> {
+    await this.unload(name)
+    this.table.delete(name)
   }
 
   /**
@@ -134,7 +114,7 @@ export class ModelRepository {
    */
   async unload(name: string, { version }: UnloadOptions = {}): Promise<void> {
     await this.#turns.take(name, async () => {
-      const entry = this.#entries.get(name)
+      const entry = this.table.get(name)
       if (entry === undefined) throw unknown(name)
       if (version !== undefined && !entry.versions.has(version)) throw unknown(name, version)
       const versions = new Map(entry.versions)
@@ -144,20 +124,20 @@ export class ModelRepository {
         if (runner !== undefined) this.#drain(runner, () => this.#unloaded(name, number))
         this.#lingering.end(keyOf(name, number))
       }
-      this.#put(entry.found, versions)
+      this.table.put(entry.found, versions)
+      this.#sweep(name)
     })
   }
 
   /** Refuses new work, finishes what is at hand, and ends all workers. */
   async stop(): Promise<void> {
     this.#isStopping = true
-    const runners = [...this.#entries.values()].flatMap(({ versions }) =>
-      [...versions.values()].flatMap(({ runner }) => runner ?? []),
-    )
+    const runners = this.table.entries().flatMap(({ versions }) => [...versions.values()].flatMap(({ runner }) => runner ?? []))
     await Promise.all(runners.map((runner) => runner.stop()))
     await this.#turns.settled()
     this.#lingering.endAll()
     await Promise.all(this.#draining)
+    this.#overrides.removeAll()
   }
 
   /**
@@ -165,9 +145,9 @@ export class ModelRepository {
    * was; where nothing served, the versions that could be loaded serve.
    */
   async #replace(found: FoundModel, wanted: readonly FoundVersion[], isWhole: boolean): Promise<string | undefined> {
-    const { found: known = found, versions: before = new Map<string, ServedVersion>() } = this.#entries.get(found.name) ?? {}
+    const { found: known = found, versions: before = new Map<string, ServedVersion>() } = this.table.get(found.name) ?? {}
     const loading = wanted.filter(({ version }) => before.get(version)?.runner === undefined)
-    this.#put(known, [
+    this.table.put(known, [
       ...before,
       ...loading.map(({ version }) => [version, { version: withoutRunner(version, 'loading') }] as const),
     ])
@@ -183,14 +163,27 @@ export class ModelRepository {
       const failed = started.filter(
         ({ version: { version }, runner }) => runner === undefined && before.get(version)?.runner === undefined,
       )
-      this.#put(known, [...before, ...failed.map((each) => [each.version.version, each] as const)])
+      this.table.put(known, [...before, ...failed.map((each) => [each.version.version, each] as const)])
       return reason
     }
     const next = new Map(isWhole ? leftOut(found) : before)
     for (const each of started) next.set(each.version.version, each)
-    this.#put(found, next)
+    this.table.put(found, next)
     this.#retire(found.name, before, next)
     return reason
+  }
+
+  /** Of a request that brings files, the model they make; of one that brings a configuration alone, the folder with that. */
+  #findOverride(name: string, options: LoadOptions): FoundModel | undefined {
+    const { config, files } = options
+    if (files === undefined || files.size === 0) return findModel(name, this.#options, config)
+    if (!isModelName(name)) return undefined
+    return modelIn(this.#overrides.write(name, options), name, config)
+  }
+
+  #sweep(name: string): void {
+    const versions = this.table.get(name)?.versions.values() ?? []
+    this.#overrides.sweep(name, new Set([...versions].flatMap(({ folder }) => folder ?? [])))
   }
 
   /** Versions that another took the place of end; one that is listed no more still answers requests that began before. */
@@ -203,14 +196,6 @@ export class ModelRepository {
     }
   }
 
-  #put(found: FoundModel, versions: Iterable<readonly [string, ServedVersion]>): void {
-    const map = new Map(versions)
-    const shown = [...map.values()].map(({ version }) => version)
-    const fault = shown.length === 0 && found.reason !== undefined ? [withoutRunner('1', 'unavailable', found.reason)] : shown
-    this.#entries.set(found.name, { found, versions: map, model: describeModel(found, fault) })
-    this.#sorted = [...this.#entries.values()].map(({ model }) => model).sort((a, b) => (a.name < b.name ? -1 : 1))
-  }
-
   #drain(runner: ModelRunner, done: () => void = () => undefined): void {
     const end = runner.stop().finally(() => {
       this.#draining.delete(end)
@@ -220,9 +205,12 @@ export class ModelRepository {
   }
 
   #unloaded(name: string, version: string): void {
-    const entry = this.#entries.get(name)
+    const entry = this.table.get(name)
     if (entry?.versions.get(version)?.version.state !== 'unloading') return
-    this.#put(entry.found, new Map(entry.versions).set(version, { version: withoutRunner(version, 'unavailable', UNLOADED) }))
+    this.table.put(
+      entry.found,
+      new Map(entry.versions).set(version, { version: withoutRunner(version, 'unavailable', UNLOADED) }),
+    )
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Dirent, existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type ModelDefinition, readDefinition } from './definition.ts'
+import { fingerprintOf } from './fingerprint.ts'
 import { EMPTY_MODEL_FILE } from './model-file.ts'
 import { chosenVersions, describePolicy } from './version-policy.ts'
 
@@ -57,14 +58,26 @@ export function findModels({ modelsDirectory, files = new Map(), warn }: Reposit
   return models.slice(0, MODELS_MAX)
 }
 
-/** The model of that name as its folder, or its single file, is now; undefined where there is none. */
-export function findModel(name: string, { modelsDirectory, files = new Map() }: RepositoryOptions): FoundModel | undefined {
-  if (!NAME.test(name)) return undefined
+/** True for a text that can be the name of a model. */
+export function isModelName(name: string): boolean {
+  return NAME.test(name)
+}
+
+/**
+ * The model of that name as its folder, or its single file, is now; undefined where there is none. A JSON configuration stands in
+ * for its config.pbtxt.
+ */
+export function findModel(
+  name: string,
+  { modelsDirectory, files = new Map() }: RepositoryOptions,
+  configJson?: string,
+): FoundModel | undefined {
+  if (!isModelName(name)) return undefined
   const path = files.get(name)
   if (path !== undefined) return singleFile(name, path)
   if (modelsDirectory === undefined) return undefined
   const folder = join(modelsDirectory, name)
-  return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? modelIn(folder, name) : undefined
+  return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? modelIn(folder, name, configJson) : undefined
 }
 
 function singleFile(name: string, path: string): FoundModel {
@@ -84,12 +97,13 @@ function modelsIn(directory: string, warn: (message: string) => void): readonly 
   })
 }
 
-function modelIn(folder: string, name: string): FoundModel {
+/** The model whose versions stand in that folder. */
+export function modelIn(folder: string, name: string, configJson?: string): FoundModel {
   const numbers = entriesOf(folder)
     .filter((entry) => VERSION.test(entry.name) && isFolder(folder, entry))
     .map((entry) => entry.name)
     .sort((a, b) => Number(b) - Number(a))
-  const definition = readDefinition(folder, name)
+  const definition = readDefinition(folder, name, configJson)
   const { file, config } = definition
   const policy = file.versions ?? { kind: 'all' }
   const chosen = chosenVersions(policy, numbers)
@@ -120,4 +134,13 @@ function isFolder(parent: string, entry: Dirent): boolean {
     entry.isDirectory() ||
     (entry.isSymbolicLink() && statSync(join(parent, entry.name), { throwIfNoEntry: false })?.isDirectory() === true)
   )
+}
+
+/** What the files of each model of the folder look like; see `fingerprintOf`. */
+export function fingerprints({
+  modelsDirectory,
+}: Pick<RepositoryOptions, 'modelsDirectory'>): ReadonlyMap<string, string | undefined> {
+  if (modelsDirectory === undefined || !existsSync(modelsDirectory)) return new Map()
+  const folders = entriesOf(modelsDirectory).filter((entry) => NAME.test(entry.name) && isFolder(modelsDirectory, entry))
+  return new Map(folders.slice(0, MODELS_MAX).map(({ name }) => [name, fingerprintOf(join(modelsDirectory, name))]))
 }

@@ -13,6 +13,8 @@ export interface ServedVersion {
   readonly version: ModelVersion
   readonly runner?: ModelRunner
   readonly counters?: ModelCounters
+  /** Where its model's files are, where they are in a folder. */
+  readonly folder?: string
 }
 
 export interface StartVersionOptions {
@@ -38,7 +40,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     if (labelled !== undefined) throw new Error(`model.toml: the model has no output "${labelled}"`)
     await warmUp(runner, { file, folder, warn: (message) => options.warn(`${key}: ${message}`) })
     counters.forgetRuns()
-    return { version: { version, state: 'ready', inputs, outputs }, runner, counters }
+    return { version: { version, state: 'ready', inputs, outputs }, runner, counters, ...(folder !== undefined && { folder }) }
   } catch (error) {
     await runner?.stop()
     return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)) }

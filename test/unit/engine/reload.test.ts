@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { VestalError } from '../../../src/core/errors.ts'
 import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
-import type { NamedTensors } from '../../../src/tensor/tensor.ts'
-import { failingModel, identityModel, onnxModel } from '../../support/tiny-models.ts'
+import { factorModel, inputOf, put as write } from '../../support/factor-model.ts'
+import { failingModel, identityModel } from '../../support/tiny-models.ts'
 
 let folder = ''
 let engine: Engine | undefined
@@ -19,19 +19,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** A model that multiplies its input, so that its answers tell which one gave them. */
-function timesModel(factor: number): Uint8Array {
-  return onnxModel({
-    nodes: [{ operator: 'Mul', inputs: ['x', 'factor'], outputs: ['y'] }],
-    inputs: [{ name: 'x', datatype: 'FP32', shape: ['n'] }],
-    outputs: [{ name: 'y', datatype: 'FP32', shape: ['n'] }],
-    constants: [{ name: 'factor', shape: [1], values: new Float32Array([factor]) }],
-  })
-}
-
-const put = (path: string, content: Uint8Array | string) => Bun.write(join(folder, path), content)
-/** A new one each time: its buffer moves to the worker. */
-const one = (): NamedTensors => new Map([['x', { datatype: 'FP32', shape: [1], data: new Float32Array([1]) }]])
+const put = (path: string, content: Uint8Array | string) => write(folder, path, content)
 
 async function start(options: EngineOptions = {}): Promise<Engine> {
   engine = await createEngine({
@@ -45,7 +33,7 @@ async function start(options: EngineOptions = {}): Promise<Engine> {
 }
 
 async function answer(served: Engine, version = '1'): Promise<unknown> {
-  return (await served.infer('times', version, one())).get('y')?.data[0]
+  return (await served.infer('times', version, inputOf(1))).get('y')?.data[0]
 }
 
 async function failureOf(work: () => unknown): Promise<unknown> {
@@ -58,10 +46,10 @@ async function failureOf(work: () => unknown): Promise<unknown> {
 
 describe('a load', () => {
   test('takes the new file, and a failed one keeps the old and says why', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     const served = await start()
     expect(await answer(served)).toBe(2)
-    await put('times/1/model.onnx', timesModel(3))
+    await put('times/1/model.onnx', factorModel(3))
     await served.load('times')
     expect(await answer(served)).toBe(3)
     await put('times/1/model.onnx', 'broken')
@@ -79,9 +67,9 @@ describe('a load', () => {
       'MODEL_UNKNOWN',
       "failed to load 'times', failed to poll from model repository: no such model",
     ])
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     await served.load('times')
-    await put('times/2/model.onnx', timesModel(4))
+    await put('times/2/model.onnx', factorModel(4))
     await served.load('times', { version: '2' })
     expect([await answer(served, '1'), await answer(served, '2')]).toEqual([2, 4])
     expect(await failureOf(() => served.load('times', { version: '3' }))).toEqual([
@@ -91,7 +79,7 @@ describe('a load', () => {
   })
 
   test('of names that leave the folder is refused', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     const served = await start({ modelsDirectory: join(folder, 'times') })
     for (const name of ['..', '../times', '', '.', 'a/b', 'x'.repeat(101), '%2e%2e']) {
       expect(await failureOf(() => served.load(name))).toEqual(['MODEL_UNKNOWN', expect.any(String)])
@@ -99,7 +87,7 @@ describe('a load', () => {
   })
 
   test('and unload are refused where nobody may change the models', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     const served = await start({ modelControl: 'none' })
     expect(await failureOf(() => served.load('times'))).toEqual(['MODEL_CONTROL_OFF', expect.any(String)])
     expect(await failureOf(() => served.unload('times'))).toEqual(['MODEL_CONTROL_OFF', expect.any(String)])
@@ -107,7 +95,7 @@ describe('a load', () => {
   })
 
   test('and another and an unload of the same model at once come one after the other', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     const served = await start()
     await Promise.all(Array.from({ length: 16 }, (_, index) => (index % 2 === 0 ? served.load('times') : served.unload('times'))))
     expect(await failureOf(() => answer(served))).toEqual(['MODEL_UNAVAILABLE', expect.any(String)])
@@ -116,7 +104,7 @@ describe('a load', () => {
   })
 
   test('while requests come in fails none of them', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     const served = await start()
     let isDone = false
     let answered = 0
@@ -137,9 +125,9 @@ describe('a load', () => {
 describe('a new version', () => {
   test('takes the place of the old, which answers what began before', async () => {
     await put('times/model.toml', '[versions]\nlatest = 1')
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     const served = await start()
-    await put('times/2/model.onnx', timesModel(4))
+    await put('times/2/model.onnx', factorModel(4))
     await served.load('times')
     expect(served.index()).toEqual([
       { name: 'times', version: '2', state: 'READY' },
@@ -154,7 +142,7 @@ describe('a new version', () => {
 
   test('that is broken leaves the old one and is listed with its reason', async () => {
     await put('times/model.toml', 'description = "old"\n[versions]\nlatest = 1')
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     const served = await start()
     await put('times/2/model.onnx', 'broken')
     await put('times/model.toml', 'description = "new"\n[versions]\nlatest = 1')
@@ -171,7 +159,7 @@ describe('a warm-up', () => {
   const recorded = (output: string) => `[[warmup]]\ninput = [3.0]\noutput = ${output}\n`
 
   test('is run before a version serves, and is not counted', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     await put('times/model.toml', recorded('[6.00001]'))
     const served = await start()
     expect(served.index()[0]?.state).toBe('READY')
@@ -181,10 +169,10 @@ describe('a warm-up', () => {
   })
 
   test('whose answer is not the recorded one keeps the version from serving', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     await put('times/model.toml', recorded('[6.0]'))
     const served = await start()
-    await put('times/1/model.onnx', timesModel(2.5))
+    await put('times/1/model.onnx', factorModel(2.5))
     expect(await failureOf(() => served.load('times'))).toEqual([
       'MODEL_LOAD_FAILED',
       "failed to load 'times', version 1: warmup[0]: the answer is not the recorded one: [7.5]",
@@ -193,7 +181,7 @@ describe('a warm-up', () => {
   })
 
   test('whose input does not fit keeps the version from serving', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     await put('times/model.toml', '[[warmup]]\ninput = ["a"]')
     expect((await start()).index()[0]).toMatchObject({ state: 'UNAVAILABLE', reason: expect.stringContaining('warmup[0]: ') })
   })
@@ -210,12 +198,12 @@ describe('checksums', () => {
   const digest = (content: Uint8Array) => new Bun.CryptoHasher('sha256').update(content).digest('hex')
 
   test('that are right let a version load; a changed file, or one without a checksum, does not', async () => {
-    await put('times/1/model.onnx', timesModel(2))
-    await put('times/model.toml', `[sha256]\n"1/model.onnx" = "${digest(timesModel(2))}"`)
+    await put('times/1/model.onnx', factorModel(2))
+    await put('times/model.toml', `[sha256]\n"1/model.onnx" = "${digest(factorModel(2))}"`)
     const served = await start()
     expect(await answer(served)).toBe(2)
-    await put('times/1/model.onnx', timesModel(3))
-    await put('times/2/model.onnx', timesModel(4))
+    await put('times/1/model.onnx', factorModel(3))
+    await put('times/2/model.onnx', factorModel(4))
     expect(await failureOf(() => served.load('times', { version: '1' }))).toEqual([
       'MODEL_LOAD_FAILED',
       "failed to load 'times', version 1: 1/model.onnx is not the file whose SHA-256 model.toml names",
@@ -228,8 +216,8 @@ describe('checksums', () => {
   })
 
   test('of paths that leave the folder are refused', async () => {
-    await put('times/1/model.onnx', timesModel(2))
-    const lines = `"1/model.onnx" = "${digest(timesModel(2))}"\n"../secret" = "${'0'.repeat(64)}"`
+    await put('times/1/model.onnx', factorModel(2))
+    const lines = `"1/model.onnx" = "${digest(factorModel(2))}"\n"../secret" = "${'0'.repeat(64)}"`
     await put('times/model.toml', `[sha256]\n${lines}`)
     expect((await start()).index()[0]?.reason).toContain('which is not a path inside the folder')
   })
@@ -237,7 +225,7 @@ describe('checksums', () => {
 
 describe('an unload', () => {
   test('finishes what is at hand, refuses what is new, and can be taken back', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     const served = await start()
     const running = answer(served)
     await served.unload('times')
@@ -249,8 +237,8 @@ describe('an unload', () => {
   })
 
   test('of one version leaves the others', async () => {
-    await put('times/1/model.onnx', timesModel(2))
-    await put('times/2/model.onnx', timesModel(4))
+    await put('times/1/model.onnx', factorModel(2))
+    await put('times/2/model.onnx', factorModel(4))
     const served = await start()
     await served.unload('times', { version: '2' })
     expect(await answer(served, '1')).toBe(2)
@@ -262,7 +250,7 @@ describe('an unload', () => {
 
 describe('a configuration', () => {
   test('is what clients of Triton read', async () => {
-    await put('times/1/model.onnx', timesModel(2))
+    await put('times/1/model.onnx', factorModel(2))
     await put('broken/1/model.onnx', 'x')
     const served = await start()
     expect(served.configuration('times')).toMatchObject({

@@ -1,0 +1,28 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Files of one model that are looked at; what is beyond them is not noticed when it changes. */
+const FILES_MAX = 4096
+const DEPTH_MAX = 3
+
+/** A text that changes when a file of the folder is added, taken away or written; undefined where the folder cannot be read. */
+export function fingerprintOf(folder: string): string | undefined {
+  const lines: string[] = []
+  try {
+    walk(folder, '', 0, lines)
+  } catch {
+    // A file went away while it was looked at: the next look tells.
+    return undefined
+  }
+  return lines.sort().join('\n')
+}
+
+function walk(folder: string, path: string, depth: number, lines: string[]): void {
+  for (const entry of readdirSync(join(folder, path))) {
+    if (lines.length >= FILES_MAX) return
+    const own = join(path, entry)
+    const stat = statSync(join(folder, own))
+    if (!stat.isDirectory()) lines.push(`${own} ${stat.size} ${stat.mtimeMs} ${stat.ino}`)
+    else if (depth < DEPTH_MAX) walk(folder, own, depth + 1, lines)
+  }
+}

@@ -1,0 +1,63 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { VestalError } from '../../core/errors.ts'
+import type { LoadOptions } from '../engine.ts'
+import { isInnerPath } from './inner-path.ts'
+
+/** Files that one request to load may bring, and their bytes in all. */
+const FILES_MAX = 64
+const BYTES_MAX = 1024 * 1024 * 1024
+
+const FILE = /^[1-9]\d{0,8}\/[^/]/
+
+/** The files that requests to load have brought, each request's in a folder of its own that nobody else can read. */
+export class Overrides {
+  readonly #folders = new Map<string, string>()
+
+  /**
+   * Writes the files of a request, and gives their folder.
+   * @throws VestalError BODY_INVALID, naming the file and the rule
+   */
+  write(name: string, { config, files = new Map() }: LoadOptions): string {
+    const refuse = (what: string) => new VestalError('BODY_INVALID', { detail: `failed to load '${name}', ${what}` })
+    if (config === undefined) throw refuse('files in the request need a "config" beside them')
+    if (files.size > FILES_MAX) throw refuse(`the request has more than ${FILES_MAX} files`)
+    let bytes = 0
+    for (const [path, content] of files) {
+      const shown = JSON.stringify(`file:${path.slice(0, 100)}`)
+      if (!isInnerPath(path) || !FILE.test(path)) {
+        throw refuse(`${shown} must be <version>/<file name>, of plain names of at most 255 bytes`)
+      }
+      if (content.length === 0) throw refuse(`${shown} is empty`)
+      bytes += content.length
+    }
+    if (bytes > BYTES_MAX) throw refuse(`the files of the request have more than ${BYTES_MAX} bytes`)
+    const folder = mkdtempSync(join(tmpdir(), 'vestal-model-'))
+    this.#folders.set(folder, name)
+    try {
+      for (const [path, content] of files) {
+        mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o700 })
+        writeFileSync(join(folder, path), content, { mode: 0o600, flag: 'wx' })
+      }
+      return folder
+    } catch {
+      this.#remove(folder)
+      throw refuse('its files cannot be written: a file and a folder have the same name, or there is no room')
+    }
+  }
+
+  /** Takes the folders of a model away, but for those that its versions use. */
+  sweep(name: string, used: ReadonlySet<string>): void {
+    for (const [folder, owner] of this.#folders) if (owner === name && !used.has(folder)) this.#remove(folder)
+  }
+
+  removeAll(): void {
+    for (const folder of this.#folders.keys()) this.#remove(folder)
+  }
+
+  #remove(folder: string): void {
+    this.#folders.delete(folder)
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
