@@ -256,8 +256,10 @@ describe('a configuration', () => {
     expect(served.configuration('times')).toMatchObject({
       name: 'times',
       platform: 'onnxruntime_onnx',
-      max_batch_size: 0,
-      input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [-1] }],
+      // Its rows may be computed together, so that they are no dimension of their own here.
+      max_batch_size: 64,
+      input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [] }],
+      dynamic_batching: { max_queue_delay_microseconds: 0 },
     })
     expect(await failureOf(() => served.configuration('broken'))).toEqual(['MODEL_UNAVAILABLE', expect.any(String)])
     expect(await failureOf(() => served.configuration('times', '2'))).toEqual(['MODEL_UNKNOWN', expect.any(String)])

@@ -79,7 +79,10 @@ describe('a model with a config.pbtxt', () => {
       error = thrown
     }
     expect(error).toBeInstanceOf(VestalError)
-    expect(error).toMatchObject({ code: 'INPUT_INVALID', detail: "inference request batch-size must be <= 2 for 'two'" })
+    expect(error).toMatchObject({
+      code: 'INPUT_INVALID',
+      detail: "inference request batch-size must be <= 2 for 'two', and is 3",
+    })
   })
 
   const faults: readonly (readonly [config: string, reason: string])[] = [
