@@ -15,10 +15,12 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   jwks: ['core', 'jwt'],
   metrics: ['core'],
   auth: ['core', 'jwt', 'jwks'],
+  accounts: ['core', 'jwt', 'auth'],
+  store: ['core', 'accounts'],
   engine: ['core', 'tensor'],
-  http: ['core', 'keys', 'jwt', 'tensor', 'metrics', 'auth', 'engine'],
+  http: ['core', 'keys', 'jwt', 'tensor', 'metrics', 'auth', 'accounts', 'engine'],
   config: ['core'],
-  cli: ['core', 'wasm', 'jwt', 'keys', 'tensor', 'metrics', 'jwks', 'auth', 'engine', 'http', 'config'],
+  cli: ['core', 'wasm', 'jwt', 'keys', 'tensor', 'metrics', 'jwks', 'auth', 'accounts', 'store', 'engine', 'http', 'config'],
 }
 const LINES_MAX = 250
 
@@ -62,7 +64,12 @@ describe('rooms', () => {
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/signature-engines\.ts$/],
     ['the network as a client', /(?<!#)\bfetch\(/, /^src\/(?:jwks|wasm)\//],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/config\//],
-    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|wasm)\//],
+    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|store|wasm)\//],
+    [
+      'databases',
+      /from '(?:bun:sqlite|drizzle-orm[^']*)'|import \{[^}]*\bSQL\b[^}]*\} from 'bun'/,
+      /^src\/(?:store\/|keys\/file-lock\.ts$)/,
+    ],
   ]
   for (const [what, pattern, owner] of owners) {
     test(`use ${what} in one place alone`, () => {
@@ -73,7 +80,7 @@ describe('rooms', () => {
   }
 
   test('that are pure know neither HTTP nor files nor processes', () => {
-    for (const file of sources.filter((name) => /^src\/(?:core|jwt|tensor|metrics|auth)\//.test(name))) {
+    for (const file of sources.filter((name) => /^src\/(?:core|jwt|tensor|metrics|auth|accounts)\//.test(name))) {
       const forbidden = importsOf(file).filter((name) => /^(?:node:)?(?:fs|http|net|child_process|os|path)/.test(name))
       expect([file, forbidden]).toEqual([file, []])
     }

@@ -79,15 +79,16 @@ function cookieToken(header: string, name: string): string {
 
 /**
  * True when another site's page may have sent this request with the user's cookie: it changes something, or opens a WebSocket, and
- * Fetch Metadata (or, in browsers without it, `Origin`) names another origin. A client that is no browser sends neither.
+ * neither Fetch Metadata nor, in browsers without it, `Origin` says that it is from here. A client that is no browser has no cookies of
+ * a user's; where it uses them all the same, it sends `Sec-Fetch-Site: none`.
  */
-function isCrossSite(request: Request): boolean {
+export function isCrossSite(request: Request): boolean {
   const { headers } = request
   if (SAFE_METHODS.has(request.method) && headers.get('upgrade') === null) return false
   const site = headers.get('sec-fetch-site')
   if (site !== null) return site !== 'same-origin' && site !== 'none'
   const origin = headers.get('origin')
-  return origin !== null && hostOf(origin) !== headers.get('host')
+  return origin === null || hostOf(origin) !== headers.get('host')
 }
 
 function hostOf(origin: string): string | undefined {

@@ -6,11 +6,13 @@ import { settingsPage } from '../config/page.ts'
 import type { Settings } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'
 import { type Arguments, readArguments } from './arguments.ts'
+import { DATABASE_FLAGS, database } from './database.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
 import { KEYS_FLAGS, keys } from './keys.ts'
 import { MODELS_FLAGS, models } from './models.ts'
 import { start } from './start.ts'
 import { TOKEN_FLAGS, token } from './token.ts'
+import { USERS_FLAGS, users } from './users.ts'
 
 interface Verb extends VerbHelp {
   /** Words that it takes beside its flags; none by default. */
@@ -41,6 +43,22 @@ const VERBS: readonly Verb[] = [
     flags: KEYS_FLAGS,
     words: 2,
     run: (settings, _mode, args) => keys(settings, args),
+  },
+  {
+    name: 'users',
+    usage: 'users add|list|disable|enable|passwd|roles [NAME] [flags]',
+    summary: 'Make, list and change accounts.',
+    flags: USERS_FLAGS,
+    words: 2,
+    run: users,
+  },
+  {
+    name: 'db',
+    usage: 'db migrate|status [flags]',
+    summary: 'Bring the database of accounts up to this version, or say whether it is.',
+    flags: DATABASE_FLAGS,
+    words: 1,
+    run: (settings, _mode, args) => database(settings, args),
   },
   {
     name: 'settings',

@@ -11,6 +11,7 @@ import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import { loadNative } from '../jwt/signature-engines.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
+import { accountsOf, type ServedAccounts } from './accounts.ts'
 import { authenticationOf } from './authentication.ts'
 import { loadIssuers } from './issuers.ts'
 import { createLiveKeys, type LiveKeys } from './live-keys.ts'
@@ -26,6 +27,8 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => console.log(message) })
   const loaded = keys.current()
   for (const warning of [...loaded.warnings, ...engineWarnings(settings, loaded)]) warn(warning)
+  // Before the models: a database that cannot be used ends the start with nothing to stop.
+  const accounts = await accountsOf(settings, { mode, signing: () => keys.current().signing, warn })
   const engine = await createEngine({
     modelsDirectory: settings.models,
     files: settings.model,
@@ -38,14 +41,14 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   })
   const registry = new MetricRegistry()
   collectProcess(registry)
-  const parts = { mode, keys, issuers, engine }
+  const parts = { mode, keys, issuers, engine, ...(accounts && { accounts }) }
   const server = listen(await buildOrStop(settings, { ...parts, registry }), settings)
-  if (server === undefined) return void (await engine.stop())
+  if (server === undefined) return void (await stopParts(parts))
   if (settings.metricsPort !== undefined) {
     const { url } = listenForMetrics(registry, settings.metricsPort)
     console.log(`Metrics are at ${url}metrics`)
   }
-  stopOnSignal(server, engine, settings.shutdownSeconds)
+  stopOnSignal(server, parts, settings.shutdownSeconds)
   announce(`http://${server.hostname}:${server.port}`, parts)
 }
 
@@ -54,7 +57,7 @@ async function buildOrStop(settings: Settings, parts: BuildParts) {
   try {
     return build(settings, parts)
   } catch (error) {
-    await parts.engine.stop()
+    await stopParts(parts)
     throw error instanceof KeyError ? new SettingsError([`the keys cannot be used: ${error.message}`]) : error
   }
 }
@@ -85,18 +88,25 @@ interface Parts {
   readonly keys: LiveKeys
   readonly issuers: readonly TrustedIssuer[]
   readonly engine: Engine
+  readonly accounts?: ServedAccounts
+}
+
+async function stopParts({ engine, accounts }: Parts): Promise<void> {
+  await engine.stop()
+  await accounts?.stop()
 }
 
 interface BuildParts extends Parts {
   readonly registry: MetricRegistry
 }
 
-function build(settings: Settings, { mode, keys, issuers, engine, registry }: BuildParts) {
+function build(settings: Settings, { mode, keys, issuers, engine, accounts, registry }: BuildParts) {
   const { keys: current, signing } = keys.current()
   const hasSignIn = mode === 'development' && signing !== undefined
   return createApp({
     engine,
-    authentication: authenticationOf(settings, { keys: current, issuers }),
+    authentication: { ...authenticationOf(settings, { keys: current, issuers }), ...accounts?.authentication },
+    ...(accounts && { accounts: accounts.options }),
     ownKeys: keys,
     // Where the keys are another issuer's, so is the name.
     ...(settings.issuer !== undefined && signing !== undefined && { issuer: settings.issuer }),
@@ -134,7 +144,7 @@ function listen(app: ReturnType<typeof createApp>, { host, port }: Settings): Se
 }
 
 /** Refuses new work, lets the work at hand finish, and ends with 0; what takes too long is cut off, and the code is then 1. */
-function stopOnSignal(server: Server, engine: Engine, shutdownSeconds: number): void {
+function stopOnSignal(server: Server, { engine, accounts }: Parts, shutdownSeconds: number): void {
   let isStopping = false
   const stop = async () => {
     if (isStopping) process.exit(1)
@@ -149,6 +159,7 @@ function stopOnSignal(server: Server, engine: Engine, shutdownSeconds: number): 
     await engine.stop()
     server.closeIdleConnections()
     await closed
+    await accounts?.stop()
     clearTimeout(deadline)
     process.exit(0)
   }
@@ -156,7 +167,7 @@ function stopOnSignal(server: Server, engine: Engine, shutdownSeconds: number): 
   process.on('SIGINT', stop)
 }
 
-function announce(base: string, { mode, keys, issuers, engine }: Parts): void {
+function announce(base: string, { mode, keys, issuers, engine, accounts }: Parts): void {
   const models = engine.models().map(({ name, versions }) => {
     const ready = versions.filter(({ state }) => state === 'ready').map(({ version }) => version)
     return ready.length > 0 ? `${name} (version ${ready.join(', ')})` : `${name} (unavailable: ${versions[0]?.reason ?? ''})`
@@ -164,10 +175,11 @@ function announce(base: string, { mode, keys, issuers, engine }: Parts): void {
   console.log(`Vestal ${VERSION} listens on ${base}, documentation at ${base}/docs/
 Mode:   ${mode}
 Tokens: ${[keys.current().description, ...issuers.map(({ name }) => `the issuer ${name}`)].join(', ')}
-Models: ${models.length === 0 ? 'none' : models.join(', ')}`)
+Models: ${models.length === 0 ? 'none' : models.join(', ')}${accounts?.announcement ?? ''}`)
   if (mode !== 'development' || keys.current().signing === undefined) return
   console.error(`
-  WARNING: development mode. POST ${base}/auth/ gives anybody on this machine a token, and no password is checked.
+  WARNING: development mode. POST ${base}/auth/ gives anybody on this machine a token, and no password is checked,
+  until the first account is made with \`bun run users add\`.
   For a real service set NODE_ENV=production and VESTAL_SECRET.
 `)
   console.log(`Try:

@@ -1,3 +1,4 @@
+import { ACCOUNTS } from './settings/accounts.ts'
 import { CLAIMS } from './settings/claims.ts'
 import { ENGINE } from './settings/engine.ts'
 import { ISSUERS } from './settings/issuers.ts'
@@ -8,7 +9,7 @@ import { SERVER } from './settings/server.ts'
 import { TOKENS } from './settings/tokens.ts'
 
 /** Every setting there is. Its names elsewhere follow: `bodyBytesMax` is `--body-bytes-max`, `VESTAL_BODY_BYTES_MAX`, `body_bytes_max`. */
-const TABLE = { ...SERVER, ...MODELS, ...ENGINE, ...TOKENS, ...CLAIMS, ...ISSUERS, ...OPERATIONS }
+const TABLE = { ...SERVER, ...MODELS, ...ENGINE, ...TOKENS, ...CLAIMS, ...ISSUERS, ...ACCOUNTS, ...OPERATIONS }
 
 export type SettingName = keyof typeof TABLE
 

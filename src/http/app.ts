@@ -5,6 +5,8 @@ import { importKeys } from '../jwt/key-set.ts'
 import type { JwkSet } from '../jwt/keys.ts'
 import { publicKeySet } from '../jwt/public-key-set.ts'
 import type { OwnKeys } from '../keys/own-keys.ts'
+import { accounts } from './accounts/accounts.ts'
+import type { AccountsOptions } from './accounts/context.ts'
 import { pathOf } from './address.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import { BODY_BYTES_MAX } from './body.ts'
@@ -35,6 +37,8 @@ export interface AppOptions {
   readonly signIn?: SignInOptions
   /** How the server is watched. */
   readonly operations?: OperationsOptions
+  /** Accounts, their sessions and their administration; none of their routes exists when this is absent. */
+  readonly accounts?: AccountsOptions
   /** Hears of what is our own bug, in full; default writes it to the standard error. */
   readonly report?: (error: unknown, request: Request) => void
 }
@@ -81,7 +85,9 @@ export function createApp(options: AppOptions) {
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
     .use(discovery({ published, ...(options.issuer !== undefined && { issuer: options.issuer }) }))
     .use(docs({ title, description, headerPrefix, cookieKey }))
-  if (options.signIn !== undefined) app.use(signIn(options.signIn))
+  if (options.accounts !== undefined) {
+    app.use(accounts(options.accounts, { authentication: guard(authenticator), demonstration: options.signIn }))
+  } else if (options.signIn !== undefined) app.use(signIn(options.signIn))
   routes.push(...app.routes)
   return app
 }

@@ -19,16 +19,18 @@ const PASSWORD_LENGTH_MAX = 1024
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The article's sign-in, for development: any UUID gets a token, and no password is checked. It exists in development mode only. */
-export function signIn({ issue, isLoopbackHost }: SignInOptions) {
-  return new Elysia({ name: 'sign-in' }).post(
-    '/auth/',
-    async ({ request }) => {
-      if (!isLoopbackHost(hostOf(request))) throw new VestalError('NOT_FOUND')
-      const id = readId(parseJson(await readBody(request, BODY_BYTES_MAX)))
-      return jsonResponse({ id, token: issue(id) }, { 'cache-control': 'no-store' })
-    },
-    { parse: 'none', detail: DETAIL },
-  )
+export function signIn(options: SignInOptions) {
+  return new Elysia({ name: 'sign-in' }).post('/auth/', async ({ request }) => demonstrate(options, request), {
+    parse: 'none',
+    detail: SIGN_IN_DETAIL,
+  })
+}
+
+/** Answers as the demonstration does. */
+export async function demonstrate({ issue, isLoopbackHost }: SignInOptions, request: Request): Promise<Response> {
+  if (!isLoopbackHost(hostOf(request))) throw new VestalError('NOT_FOUND')
+  const id = readId(parseJson(await readBody(request, BODY_BYTES_MAX)))
+  return jsonResponse({ id, token: issue(id) }, { 'cache-control': 'no-store' })
 }
 
 function readId(body: unknown): string {
@@ -49,15 +51,23 @@ function readId(body: unknown): string {
 
 const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
 
-const DETAIL = operation({
+/** Its documentation, and that of the sign-in with a password. */
+export const SIGN_IN_DETAIL = operation({
   tag: 'Sign-in',
-  summary: 'Get a token (development only)',
-  description: 'Gives any UUID a token with the permission `my-permission-name`. It does not exist in production mode.',
-  body: { schema: 'SignIn', examples: { uuid: { id: ID, password: 'string' } } },
+  summary: 'Get a token',
+  description:
+    'Takes the `id` or the `name` of an account and its password. `session` asks for a session that can be refreshed: `cookie` sets two cookies, `token` gives a `refresh_token`. In development mode, while there is no account, any UUID gets a token with the permission `my-permission-name`.',
+  body: {
+    schema: 'SignIn',
+    examples: {
+      uuid: { id: ID, password: 'string' },
+      name: { name: 'ada@example.com', password: 'a long sentence', session: 'cookie' },
+    },
+  },
   answer: {
     description: 'The token',
     schema: 'SignedIn',
     example: { id: ID, token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl' },
   },
-  failures: [400, 413],
+  failures: [400, 401, 403, 413, 429, 503],
 })

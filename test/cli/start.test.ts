@@ -97,7 +97,7 @@ describe('vestal start in production mode', () => {
       })
       expect(output).toContain('Mode:   production')
       const local = base.replace('0.0.0.0', '127.0.0.1')
-      expect((await signIn(local)).status).toBe(404)
+      expect((await signIn(local)).status).toBe(400)
       const token = signJwt({ sub: 'me', data: { permissions: ['my-permission-name'] } }, SECRET)
       expect((await fetch(`${local}/private/info/`, { headers: { authorization: `Bearer ${token}` } })).status).toBe(200)
       expect((await fetch(`${local}/private/info/`)).status).toBe(401)

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { createEngine } from '../../src/index.ts'
+import { noAccounts } from '../support/accounts.ts'
 import { DOORS } from '../support/doors.ts'
 import { createServer } from '../support/server.ts'
 
@@ -18,10 +19,14 @@ interface Document {
 }
 
 const engine = await createEngine({ warn: () => undefined })
-afterAll(() => engine.stop())
+const { accounts, close } = await noAccounts()
+afterAll(async () => {
+  await engine.stop()
+  await close()
+})
 
 for (const open of DOORS) {
-  const app = createServer(engine, { title: 'Flowers & <Co>' })
+  const app = createServer(engine, { title: 'Flowers & <Co>', accounts })
   const door = open(app)
   afterAll(door.close)
   const read = async () => (await (await door.fetch('/docs/openapi.json')).json()) as Document

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test'
+import { noAccounts } from '../support/accounts.ts'
 import { DOORS, failure } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { bearer } from '../support/tokens.ts'
@@ -9,6 +10,7 @@ const OPEN = [
   'GET /.well-known/jwks.json',
   'GET /.well-known/oauth-authorization-server',
   'POST /auth/',
+  'POST /auth/refresh/',
   'GET /docs',
   'GET /docs/openapi.json',
   'GET /docs/assets/start.js',
@@ -19,8 +21,20 @@ const OPEN = [
   'GET /v2/health/ready',
 ]
 
-/** For any valid token: a list holds only what the token may read. */
-const ANY_TOKEN = ['GET /models/', 'GET /v2', 'GET /v2/models', 'GET /v2/models/stats', 'POST /v2/repository/index']
+/** For any valid token: a list holds only what the token may read, and an account's own is its own. */
+const ANY_TOKEN = [
+  'POST /auth/logout/',
+  'POST /auth/logout/all/',
+  'GET /auth/me/',
+  'POST /auth/password/',
+  'GET /auth/sessions/',
+  'DELETE /auth/sessions/:id/',
+  'GET /models/',
+  'GET /v2',
+  'GET /v2/models',
+  'GET /v2/models/stats',
+  'POST /v2/repository/index',
+]
 
 /** What Triton has and this server does not; the refusal is the same for every token. */
 function isRefusedToAll(path: string): boolean {
@@ -28,7 +42,11 @@ function isRefusedToAll(path: string): boolean {
 }
 
 const engine = await bundledEngine()
-afterAll(() => engine.stop())
+const { accounts, close } = await noAccounts()
+afterAll(async () => {
+  await engine.stop()
+  await close()
+})
 
 /** A path of the route's form that would find something. */
 function pathOf(path: string): string {
@@ -40,7 +58,7 @@ function isOpenInference(path: string): boolean {
 }
 
 for (const open of DOORS) {
-  const app = createServer(engine)
+  const app = createServer(engine, { accounts })
   const door = open(app)
   const routes = app.routes.map(({ method, path }) => ({ method, path, name: `${method} ${path}` }))
   afterAll(door.close)

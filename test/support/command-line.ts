@@ -15,10 +15,11 @@ export class Workplace implements Disposable {
   }
 
   /** Runs `vestal` to its end. */
-  run(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  run(args: readonly string[], environment: Readonly<Record<string, string>> = {}, input = '') {
     const { stdout, stderr, exitCode } = Bun.spawnSync([process.execPath, MAIN, ...args], {
       cwd: this.folder,
       env: this.environment(environment),
+      stdin: Buffer.from(input),
     })
     return { stdout: stdout.toString(), stderr: stderr.toString(), exitCode }
   }

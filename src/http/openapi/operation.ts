@@ -1,3 +1,5 @@
+import type { AccountSchemaName } from './account-schemas.ts'
+
 /** The answer of an operation when all goes well. */
 interface Answer {
   readonly description: string
@@ -37,8 +39,6 @@ export interface Operation {
 
 export type SchemaName =
   | 'Information'
-  | 'SignIn'
-  | 'SignedIn'
   | 'ModelList'
   | 'Model'
   | 'PredictRequest'
@@ -60,15 +60,19 @@ export type SchemaName =
   | 'Metrics'
   | 'JwkSet'
   | 'AuthorizationServer'
+  | AccountSchemaName
 
 const FAILURES = {
   400: ['BadRequest', 'The request is not what this route takes; the text names the field and the rule'],
   401: ['Unauthorized', 'No valid token was sent; `WWW-Authenticate` says whether one was missing or refused (RFC 6750 §3)'],
   403: ['Forbidden', 'The token does not grant the permission'],
   404: ['NotFound', 'There is no such model or version'],
+  409: ['Conflict', 'Another has the name'],
+  412: ['Changed', 'It was changed since it was read; `If-Match` names a version that is no longer the current one'],
   413: ['TooLarge', 'The body is larger than this route takes'],
   422: ['LoadFailed', 'The model could not be loaded; the text says why, and what served goes on serving'],
-  429: ['TooMany', 'The subject has too many requests at once; `Retry-After` says when to try again'],
+  428: ['VersionNeeded', 'A change needs `If-Match` with the `ETag` of what was read'],
+  429: ['TooMany', 'Too many requests or attempts at once; `Retry-After` says when to try again'],
   501: ['Unsupported', 'The request asks for something that this server does not do'],
   503: [
     'Unavailable',

@@ -1,3 +1,4 @@
+import { ACCOUNT_SCHEMAS } from './account-schemas.ts'
 import type { SchemaName } from './operation.ts'
 
 const text = (description: string, example?: string) => ({
@@ -63,8 +64,7 @@ const OTHERS = {
 
 const NAMED: Readonly<Record<SchemaName, object>> = {
   Information: object({ title: text('Name'), description: text('What it is'), public: { type: 'boolean' } }),
-  SignIn: object({ id: { type: 'string', format: 'uuid' }, password: text('Not checked in development') }, ['password']),
-  SignedIn: object({ id: { type: 'string', format: 'uuid' }, token: text('A JSON Web Token') }),
+  ...ACCOUNT_SCHEMAS,
   ModelList: object({ models: list(reference('Model'), 'The models that the token may read') }),
   Model: object({
     name: text('Name', 'iris'),

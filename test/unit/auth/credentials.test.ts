@@ -123,11 +123,16 @@ describe('a cookie from another site', () => {
     expect(read({ cookie, 'sec-fetch-site': 'cross-site' })).toEqual(sent)
   })
 
-  test('is not a cookie from this site, from the address bar or from a client that is no browser', () => {
+  test('is what a browser that says nothing may have sent', () => {
+    expect(read({ cookie }, {}, 'POST')).toBe('CROSS_SITE_REFUSED')
+    expect(read({ cookie, upgrade: 'websocket' })).toBe('CROSS_SITE_REFUSED')
+    expect(read({ cookie })).toEqual(sent)
+  })
+
+  test('is not a cookie from this site or from the address bar', () => {
     expect(read({ cookie, 'sec-fetch-site': 'same-origin' }, {}, 'POST')).toEqual(sent)
     expect(read({ cookie, 'sec-fetch-site': 'none' }, {}, 'POST')).toEqual(sent)
     expect(read({ cookie, origin: 'http://localhost:8000', host: 'localhost:8000' }, {}, 'POST')).toEqual(sent)
-    expect(read({ cookie }, {}, 'POST')).toEqual(sent)
   })
 
   test('does not matter where the token is in the header', () => {

@@ -1,0 +1,62 @@
+/** Where a request came from, for the list of sessions, the throttle and the audit log. */
+export interface Origin {
+  /** The client's address, or `unknown` where there is no connection. */
+  readonly address: string
+  readonly userAgent: string
+  readonly requestId?: string
+}
+
+export type AuditEventName =
+  | 'sign-in'
+  | 'sign-in-refused'
+  | 'sign-in-throttled'
+  | 'token-refreshed'
+  | 'refresh-refused'
+  | 'refresh-reused'
+  | 'signed-out'
+  | 'signed-out-everywhere'
+  | 'password-changed'
+  | 'token-revoked'
+  | 'account-created'
+  | 'account-changed'
+  | 'account-deleted'
+  | 'role-created'
+  | 'role-changed'
+  | 'role-deleted'
+  | 'api-key-created'
+  | 'api-key-changed'
+  | 'api-key-revoked'
+  | 'client-token'
+  | 'client-refused'
+
+/** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
+export interface AuditEvent {
+  readonly event: AuditEventName
+  /** Who did it: an account's id, `key:<id>` for an API key, `command-line`. Absent where nobody is known. */
+  readonly actor?: string
+  /** Whom or what it was done to. */
+  readonly subject?: string
+  /** The name that was tried, normalised and cut. */
+  readonly name?: string
+  readonly sessionId?: string
+  readonly tokenId?: string
+  readonly reason?: string
+  readonly origin?: Origin
+}
+
+/** Takes note of what happened; it does not wait and does not fail. */
+export type Audit = (event: AuditEvent) => void
+
+/** A line of the log, with the time in UTC first. JSON escapes what could break the line. */
+export function auditLine({ origin, name, ...event }: AuditEvent, nowMs: number): string {
+  return JSON.stringify({
+    time: new Date(nowMs).toISOString(),
+    ...event,
+    ...(name !== undefined && { name: name.slice(0, 64) }),
+    ...(origin && {
+      address: origin.address,
+      userAgent: origin.userAgent,
+      ...(origin.requestId !== undefined && { requestId: origin.requestId }),
+    }),
+  })
+}

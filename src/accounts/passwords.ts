@@ -1,0 +1,84 @@
+import { VestalError } from '../core/errors.ts'
+import { isCommonPassword } from './password-list.ts'
+import { createSemaphore } from './semaphore.ts'
+
+export interface PasswordOptions {
+  /** Memory of one hash in KiB; default 19 456, OWASP's choice for two passes. */
+  readonly memoryKiB?: number
+  /** Passes over it; default 2. */
+  readonly passes?: number
+  /** Hashes computed at once; default 2. One takes `memoryKiB` and a core. */
+  readonly atOnceMax?: number
+  /** Hashes that wait; one more is refused with 503. Default 64. */
+  readonly waitingMax?: number
+}
+
+/** Hashes passwords, a bounded number at once. */
+export interface Passwords {
+  hash(password: string): Promise<string>
+  /** Takes as long for an account that has no password, or is not there, as for one that has. */
+  verify(password: string, hash: string | null | undefined): Promise<boolean>
+  /** True for a hash made with less than today's parameters. */
+  isWeak(hash: string): boolean
+  /** How many hashes were computed. */
+  readonly count: number
+}
+
+/** ASVS 5, 6.2.1 and 6.2.9; the limit is counted in bytes of UTF-8. */
+export const PASSWORD_LENGTH_MIN = 8
+export const PASSWORD_BYTES_MAX = 1024
+const WAIT_SECONDS = 2
+
+/**
+ * What is wrong with a new password; undefined where nothing is. Length counts in characters as people see them, and nothing is
+ * trimmed, cut or normalised: a password is checked as it was sent. There are no rules about kinds of characters (ASVS 5, 6.2.5).
+ */
+export function passwordFault(password: string, name = ''): string | undefined {
+  if (!password.isWellFormed()) return 'must be well-formed Unicode'
+  if ([...new Intl.Segmenter().segment(password.slice(0, 64))].length < PASSWORD_LENGTH_MIN)
+    return `must have at least ${PASSWORD_LENGTH_MIN} characters`
+  if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) return `must have at most ${PASSWORD_BYTES_MAX} bytes`
+  if (isCommonPassword(password)) return 'is one of the passwords that attackers try first'
+  return name !== '' && password.toLowerCase() === name ? 'must not be the name of the account' : undefined
+}
+
+/** Prepares argon2id with these parameters. */
+export function createPasswords(options: PasswordOptions = {}): Passwords {
+  const { memoryKiB = 19_456, passes = 2, atOnceMax = 2, waitingMax = 64 } = options
+  const semaphore = createSemaphore({ atOnceMax, waitingMax })
+  const parameters = { algorithm: 'argon2id', memoryCost: memoryKiB, timeCost: passes } as const
+  let count = 0
+  const inTurn = <T>(work: () => Promise<T>) => {
+    return semaphore.run(() => {
+      count += 1
+      return work()
+    }, busy)
+  }
+  const hash = (password: string) => inTurn(() => Bun.password.hash(password, parameters))
+  // What is compared with where there is nothing: a hash of a password that nobody has, made once.
+  let nobody: Promise<string> | undefined
+  return {
+    hash,
+    async verify(password, known) {
+      const isKnown = typeof known === 'string'
+      nobody ??= Bun.password.hash(crypto.randomUUID(), parameters)
+      const compared = isKnown ? known : await nobody
+      const isRight = await inTurn(() => Bun.password.verify(password, compared))
+      return isKnown && isRight
+    },
+    isWeak(known) {
+      const [, memory, time] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$/.exec(known) ?? []
+      return memory === undefined || time === undefined || Number(memory) * Number(time) < memoryKiB * passes
+    },
+    get count() {
+      return count
+    },
+  }
+}
+
+function busy(): VestalError {
+  return new VestalError('SIGN_IN_BUSY', {
+    reason: 'too many passwords wait to be checked',
+    headers: { 'retry-after': String(WAIT_SECONDS) },
+  })
+}

@@ -1,0 +1,93 @@
+import { VestalError } from '../core/errors.ts'
+import type { RevocationList } from './revocation-list.ts'
+import type { Store } from './store.ts'
+
+export interface RevocationSyncOptions {
+  readonly store: Store
+  readonly revocations: RevocationList
+  /** Clock in milliseconds since 1970. */
+  readonly now: () => number
+  /** Milliseconds between two questions; default 300. */
+  readonly intervalMs?: number
+  /** Called when the API keys may have changed. */
+  readonly onApiKeys?: () => Promise<void>
+  /** Hears once that the store cannot be reached, and once that it can again. */
+  readonly warn?: (message: string) => void
+}
+
+/** Keeps this process's list up with what other processes, and the command line, have revoked. */
+export interface RevocationSync {
+  /** Reads what is new. @throws what the store throws */
+  poll(): Promise<void>
+  /** Asks again and again, until `stop`. */
+  start(): void
+  stop(): Promise<void>
+  /** False where the store has not answered for so long that a revocation elsewhere could be missing here. */
+  readonly isFresh: boolean
+}
+
+/** Clocks of processes may differ by this much: what is older than the last question by less is read again. */
+const OVERLAP_MS = 30_000
+/** After this long without an answer the list counts as old. */
+const STALE_MS = 2000
+const PRUNE_EVERY_MS = 60_000
+
+/** Prepares the questions; the first `poll` reads all that is revoked. */
+export function createRevocationSync(options: RevocationSyncOptions): RevocationSync {
+  const { store, revocations, now, intervalMs = 300, onApiKeys, warn = () => undefined } = options
+  let since = 0
+  let keysAt = 0
+  let answeredAt = 0
+  let prunedAt = 0
+  let isFailing = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let running: Promise<void> = Promise.resolve()
+
+  async function poll(): Promise<void> {
+    const askedAt = now()
+    const found = await store.read((records) => records.revocationsSince(since - OVERLAP_MS))
+    for (const revocation of found) if (revocation.kind !== 'api-keys') revocations.add(revocation)
+    const changedAt = found.findLast(({ kind }) => kind === 'api-keys')?.createdAt ?? keysAt
+    if (changedAt !== keysAt) await onApiKeys?.()
+    keysAt = changedAt
+    since = askedAt
+    answeredAt = now()
+    if (askedAt - prunedAt < PRUNE_EVERY_MS) return
+    prunedAt = askedAt
+    revocations.prune()
+    await store.transaction((records) => records.pruneRevocations(askedAt))
+  }
+
+  async function ask(): Promise<void> {
+    try {
+      await poll()
+      if (isFailing) warn('the accounts can be reached again')
+      isFailing = false
+    } catch (error) {
+      if (!isFailing) warn(`the accounts cannot be reached: ${error instanceof VestalError ? error.code : String(error)}`)
+      isFailing = true
+    }
+  }
+
+  function schedule(): void {
+    timer = setTimeout(() => {
+      running = ask().then(() => {
+        if (timer !== undefined) schedule()
+      })
+    }, intervalMs)
+    timer.unref?.()
+  }
+
+  return {
+    poll,
+    start: schedule,
+    async stop() {
+      clearTimeout(timer)
+      timer = undefined
+      await running
+    },
+    get isFresh() {
+      return now() - answeredAt <= STALE_MS
+    },
+  }
+}

@@ -1,0 +1,156 @@
+import { join } from 'node:path'
+import { type AuditEvent, auditLine } from '../accounts/audit.ts'
+import { addFirstAdministrator } from '../accounts/first-administrator.ts'
+import { createPasswords } from '../accounts/passwords.ts'
+import { createRevocationList } from '../accounts/revocation-list.ts'
+import { createRevocationSync } from '../accounts/revocation-sync.ts'
+import { addFirstRoles } from '../accounts/roles.ts'
+import type { AccountsContext } from '../accounts/service.ts'
+import { createThrottle } from '../accounts/throttle.ts'
+import { SettingsError } from '../config/load.ts'
+import type { Mode } from '../config/mode.ts'
+import type { Settings } from '../config/settings.ts'
+import { VestalError } from '../core/errors.ts'
+import { invariant } from '../core/invariant.ts'
+import type { AccountsOptions } from '../http/accounts/context.ts'
+import { sessionCookies } from '../http/accounts/cookies.ts'
+import { createOriginReader } from '../http/accounts/origin.ts'
+import type { AuthenticationOptions } from '../http/authentication.ts'
+import type { Key } from '../jwt/keys.ts'
+import { createAuditFile } from '../store/audit-file.ts'
+import { type OpenStore, openStore } from '../store/open-store.ts'
+import { sign } from './token.ts'
+
+/** Accounts as `vestal start` and the verbs about accounts use them. */
+export interface OpenAccounts {
+  readonly context: AccountsContext
+  readonly store: OpenStore
+}
+
+/** Opens the database of the settings. @throws SettingsError where it cannot be opened */
+export function openDatabase({ database, data }: Settings): OpenStore {
+  try {
+    return openStore(database ?? join(data, 'vestal.db'))
+  } catch (error) {
+    throw unusable(error)
+  }
+}
+
+/** Opens accounts with their schema as this version has it. @throws SettingsError where the database cannot be used */
+export async function openAccounts(settings: Settings, sign: AccountsContext['sign']): Promise<OpenAccounts> {
+  const store = openDatabase(settings)
+  try {
+    await store.migrate()
+    await addFirstRoles(store, Date.now())
+  } catch (error) {
+    await store.close()
+    throw unusable(error)
+  }
+  const write = createAuditFile({ path: join(settings.data, 'audit.log') })
+  const context: AccountsContext = {
+    store,
+    sign,
+    passwords: createPasswords({ memoryKiB: settings.passwordMemoryKib }),
+    throttle: createThrottle({
+      accountMax: settings.signInAttemptsMax,
+      addressMax: settings.signInAddressAttemptsMax,
+      windowSeconds: settings.signInWindowSeconds,
+    }),
+    revocations: createRevocationList(),
+    audit: (event: AuditEvent) => write(auditLine(event, Date.now())),
+    now: Date.now,
+    lifetimes: {
+      sessionSeconds: settings.sessionSeconds,
+      idleSeconds: settings.sessionIdleSeconds,
+      graceSeconds: settings.refreshGraceSeconds,
+      accessTokenSeconds: settings.accessTokenSeconds,
+    },
+  }
+  return { context, store }
+}
+
+/** The message of a database is safe to show: it names what failed, and holds no address of ours. */
+function unusable(error: unknown): SettingsError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  return new SettingsError([
+    `the accounts cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
+    'VESTAL_DATABASE names the database, VESTAL_DATA the folder of the one that is made by itself; VESTAL_ACCOUNTS=off does without.',
+  ])
+}
+
+/** Accounts that are served. */
+export interface ServedAccounts {
+  readonly options: AccountsOptions
+  /** What the check of tokens has to know of accounts. */
+  readonly authentication: Pick<AuthenticationOptions, 'cookieKey' | 'isRevoked'>
+  /** Lines to print once the server listens; empty where there is nothing to say. */
+  readonly announcement: string
+  stop(): Promise<void>
+}
+
+/** Accounts, where a setting does not turn them off and there is a key to sign their tokens with. */
+export async function accountsOf(
+  settings: Settings,
+  {
+    signing,
+    ...rest
+  }: { readonly mode: Mode; readonly signing: () => Key | undefined; readonly warn: (message: string) => void },
+): Promise<ServedAccounts | undefined> {
+  if (settings.accounts === 'off' || signing() === undefined) return undefined
+  const { accessTokenSeconds: lifetimeSeconds } = settings
+  const signClaims: AccountsContext['sign'] = (claims) => {
+    const key = signing()
+    invariant(key !== undefined, 'keys that change while the server runs can sign as before')
+    return sign(claims, key, { settings, lifetimeSeconds })
+  }
+  return serveAccounts(settings, { ...rest, sign: signClaims })
+}
+
+/** Opens the accounts and keeps them up with what others change. */
+async function serveAccounts(
+  settings: Settings,
+  { mode, sign, warn }: { readonly mode: Mode; readonly sign: AccountsContext['sign']; readonly warn: (message: string) => void },
+): Promise<ServedAccounts> {
+  const { context, store } = await openAccounts(settings, sign)
+  const { revocations, now } = context
+  const sync = createRevocationSync({ store, revocations, now, warn })
+  let announcement = ''
+  try {
+    await sync.poll()
+    if (mode === 'production') announcement = await firstAdministrator(context, settings)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  sync.start()
+  const names = { access: settings.cookieKey, refresh: settings.refreshCookieKey }
+  const cookies = sessionCookies({ ...names, isSecure: mode === 'production' })
+  return {
+    options: {
+      context,
+      cookies,
+      originOf: createOriginReader(settings.trustedProxies),
+      issuer: settings.issuer,
+    },
+    authentication: { cookieKey: cookies.access, isRevoked: (token) => revocations.isRevoked(token) },
+    announcement,
+    async stop() {
+      await sync.stop()
+      await store.close()
+    },
+  }
+}
+
+async function firstAdministrator(context: AccountsContext, { adminPassword }: Settings): Promise<string> {
+  const made = await addFirstAdministrator(context, adminPassword).catch((error: unknown) => {
+    throw error instanceof VestalError ? new SettingsError([`VESTAL_ADMIN_PASSWORD: ${ruleIn(error)}`]) : error
+  })
+  if (made === undefined) return ''
+  if (made.oncePassword === undefined) return '\nAccounts: "admin" was made, with the password of VESTAL_ADMIN_PASSWORD'
+  return `\nAccounts: "admin" was made. Its password signs in once, and is not shown again; set another with POST /auth/password/:
+  ${made.oncePassword}`
+}
+
+function ruleIn({ detail }: VestalError): string {
+  return typeof detail === 'string' ? detail : Object.values(detail).join('; ')
+}

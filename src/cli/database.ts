@@ -1,0 +1,30 @@
+import { SettingsError } from '../config/load.ts'
+import type { Settings } from '../config/settings.ts'
+import { openDatabase } from './accounts.ts'
+import type { Arguments, FlagRow } from './arguments.ts'
+
+export const DATABASE_FLAGS: readonly FlagRow[] = [{ name: 'json', help: 'Print JSON in place of lines.' }]
+
+/** `vestal db migrate|status`: the schema of the accounts' database. Exit code 1 where `status` finds that something is missing or wrong. */
+export async function database(settings: Settings, { words: [action], switches }: Arguments): Promise<void> {
+  if (action !== 'migrate' && action !== 'status') throw new SettingsError(['db: say what to do, migrate or status'])
+  const store = openDatabase(settings)
+  try {
+    const applied = action === 'migrate' ? await store.migrate() : []
+    const migrations = await store.migrations()
+    const faults = await store.faults()
+    if (switches.has('json')) console.log(JSON.stringify({ kind: store.kind, migrations, applied, faults }, null, 2))
+    else {
+      console.log(`database: ${store.kind}`)
+      for (const { name, isApplied } of migrations)
+        console.log(`${isApplied ? 'applied' : 'missing'}  ${name}${applied.includes(name) ? ' (now)' : ''}`)
+      for (const fault of faults) console.log(`fault    ${fault}`)
+    }
+    if (faults.length > 0 || migrations.some(({ isApplied }) => !isApplied)) process.exitCode = 1
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    throw new SettingsError([`the database: ${cause instanceof Error ? cause.message : String(cause)}`])
+  } finally {
+    await store.close()
+  }
+}

@@ -1,0 +1,103 @@
+import {
+  type AccountInput,
+  changeAccount,
+  createAccount,
+  findAccount,
+  listAccounts,
+  type ShownAccount,
+} from '../accounts/administration.ts'
+import type { AccountsContext } from '../accounts/service.ts'
+import { SettingsError } from '../config/load.ts'
+import type { Mode } from '../config/mode.ts'
+import type { Settings } from '../config/settings.ts'
+import { VestalError } from '../core/errors.ts'
+import { openAccounts } from './accounts.ts'
+import type { Arguments, FlagRow } from './arguments.ts'
+import { askPassword } from './ask-password.ts'
+import { table } from './table.ts'
+
+export const USERS_FLAGS: readonly FlagRow[] = [
+  {
+    name: 'role',
+    value: 'NAME',
+    help: 'A role of the account, for add and roles; may be given several times. None: it has no role.',
+  },
+  {
+    name: 'permission',
+    value: 'NAME',
+    help: 'A permission beside those of the roles, for add and roles; may be given several times.',
+  },
+  { name: 'once', help: 'The password signs in once, and the account must then set another.' },
+  { name: 'json', help: 'Print JSON in place of a table.' },
+]
+
+const ACTIONS = ['add', 'list', 'disable', 'enable', 'passwd', 'roles'] as const
+const BY = { actor: 'command-line' }
+const PAGE = 500
+
+/** `vestal users …`. What it changes holds for a server that runs within a second. */
+export async function users(settings: Settings, _mode: Mode, args: Arguments): Promise<void> {
+  const { words } = args
+  const [word, name = ''] = words
+  const action = ACTIONS.find((candidate) => candidate === word)
+  if (action === undefined) throw new SettingsError([`users: say what to do, one of ${ACTIONS.join(', ')}`])
+  if (action !== 'list' && name === '') throw new SettingsError([`users ${action}: needs the name of an account`])
+  const input = action === 'add' || action === 'passwd' ? await passwordOf(name, args) : {}
+  const { context, store } = await openAccounts(settings, () => '')
+  try {
+    if (action === 'list') return print(await everyAccount(context), args)
+    const account = await act(context, { action, name, input, args })
+    print([account], args)
+  } catch (error) {
+    throw error instanceof VestalError ? new SettingsError([faultOf(error, name)]) : error
+  } finally {
+    await store.close()
+  }
+}
+
+async function passwordOf(name: string, { switches }: Arguments): Promise<AccountInput> {
+  return { password: await askPassword(`Password of ${name}`), isPasswordOnce: switches.has('once') }
+}
+
+interface Act {
+  readonly action: Exclude<(typeof ACTIONS)[number], 'list'>
+  readonly name: string
+  readonly input: AccountInput
+  readonly args: Arguments
+}
+
+async function act(context: AccountsContext, { action, name, input, args }: Act): Promise<ShownAccount> {
+  const grants = { roles: args.values.get('role') ?? [], permissions: args.values.get('permission') ?? [] }
+  if (action === 'add') return createAccount(context, { name, ...input, ...grants }, BY)
+  const { id } = await findAccount(context, name)
+  if (action === 'roles') return changeAccount(context, { id, ...grants }, BY)
+  if (action === 'passwd') return changeAccount(context, { id, ...input }, BY)
+  return changeAccount(context, { id, isDisabled: action === 'disable' }, BY)
+}
+
+async function everyAccount(context: AccountsContext): Promise<readonly ShownAccount[]> {
+  const all: ShownAccount[] = []
+  for (;;) {
+    const after = all.at(-1)?.name
+    const page = await listAccounts(context, {}, { limit: PAGE, ...(after !== undefined && { after }) })
+    all.push(...page)
+    if (page.length < PAGE) return all
+  }
+}
+
+function print(accounts: readonly ShownAccount[], { switches }: Arguments): void {
+  if (switches.has('json')) return void console.log(JSON.stringify(accounts, null, 2))
+  const rows = accounts.map(({ id, name, roles, permissions, disabledAt }) => {
+    return [name, id, [...roles, ...permissions].join(' ') || '-', disabledAt === null ? 'enabled' : 'disabled']
+  })
+  console.log(table([['NAME', 'ID', 'ROLES', 'STATE'], ...rows]))
+}
+
+function faultOf({ code, detail }: VestalError, name: string): string {
+  if (code === 'RECORD_UNKNOWN') return `there is no account ${JSON.stringify(name)}; users list shows them`
+  return typeof detail === 'string'
+    ? detail
+    : Object.entries(detail)
+        .map(([field, rule]) => `${field}: ${rule}`)
+        .join('\n')
+}

@@ -1,0 +1,50 @@
+import type { AccountsContext } from '../../accounts/service.ts'
+import type { Bearer } from '../../accounts/sessions.ts'
+import type { SignedIn } from '../../accounts/sign-in.ts'
+import type { AuthenticatedToken } from '../../auth/authenticator.ts'
+import { isCrossSite } from '../../auth/credentials.ts'
+import { VestalError } from '../../core/errors.ts'
+import { type SessionCookies, setCookies } from './cookies.ts'
+import type { OriginReader } from './origin.ts'
+
+/** What the routes about accounts are made of. */
+export interface AccountsOptions {
+  readonly context: AccountsContext
+  readonly cookies: SessionCookies
+  readonly originOf: OriginReader
+  /** `iss` of tokens made here; undefined where they have none. Another issuer's token is no account's, whatever its `sub`. */
+  readonly issuer: string | undefined
+}
+
+/** Whom a token of an account is for. @throws VestalError RECORD_UNKNOWN where it is another issuer's, or a program's */
+export function bearerOf({ issuer }: AccountsOptions, { payload }: AuthenticatedToken, origin: Bearer['origin']): Bearer {
+  const { sub, sid, iss } = payload
+  if (sub === undefined || iss !== issuer || sub.startsWith('key:'))
+    throw new VestalError('RECORD_UNKNOWN', { detail: 'The token is not of an account here' })
+  return { accountId: sub, ...(typeof sid === 'string' && { sessionId: sid }), origin }
+}
+
+/** How a client wants to keep its session: as cookies, or as a refresh token that it keeps itself. */
+export type SessionKind = 'cookie' | 'token'
+
+/** The answer to a sign-in or a refresh. */
+export function sessionResponse(
+  { cookies, context }: AccountsOptions,
+  signedIn: Pick<SignedIn, 'accountId' | 'token' | 'refreshToken'>,
+  kind: SessionKind | undefined,
+): Response {
+  const { accountId: id, token, refreshToken } = signedIn
+  const { accessTokenSeconds: accessSeconds, sessionSeconds: refreshSeconds } = context.lifetimes
+  const body = { id, token, ...(kind === 'token' && { refresh_token: refreshToken, expires_in: accessSeconds }) }
+  const headers = new Headers({ 'content-type': 'application/json', 'cache-control': 'no-store' })
+  if (kind === 'cookie' && refreshToken !== undefined) {
+    for (const cookie of setCookies(cookies, { token, refreshToken, accessSeconds, refreshSeconds }))
+      headers.append('set-cookie', cookie)
+  }
+  return new Response(JSON.stringify(body), { headers })
+}
+
+/** Refuses what another site's page sent, where the answer sets cookies or the request was believed for one. */
+export function refuseCrossSite(request: Request): void {
+  if (isCrossSite(request)) throw new VestalError('CROSS_SITE_REFUSED')
+}

@@ -1,0 +1,45 @@
+import type { Origin } from '../../accounts/audit.ts'
+
+const FORWARDED_MAX = 16
+
+/** Finds where a request came from. */
+export type OriginReader = (request: Request, peer: string | undefined) => Origin
+
+/**
+ * Prepares the reading of a client's address. `X-Forwarded-For` counts only where the connection is from a trusted proxy, and is read
+ * from its end: the first address that is no trusted proxy is the client's. What stands before it anybody can have written.
+ */
+export function createOriginReader(trustedProxies: readonly string[]): OriginReader {
+  const trusted = new Set(trustedProxies.map(plainAddress))
+  return (request, peer) => {
+    const requestId = request.headers.get('x-request-id') ?? undefined
+    return {
+      address: clientAddress(request, peer, trusted),
+      userAgent: (request.headers.get('user-agent') ?? '').slice(0, 200),
+      ...(requestId !== undefined && /^[\w.:-]{1,64}$/.test(requestId) && { requestId }),
+    }
+  }
+}
+
+function clientAddress(request: Request, peer: string | undefined, trusted: ReadonlySet<string>): string {
+  if (peer === undefined) return 'unknown'
+  const direct = plainAddress(peer)
+  if (!trusted.has(direct)) return direct
+  const forwarded = (request.headers.get('x-forwarded-for') ?? '').split(',').slice(-FORWARDED_MAX)
+  for (const part of forwarded.reverse()) {
+    const address = plainAddress(part)
+    if (!isAddress(address)) break
+    if (!trusted.has(address)) return address
+  }
+  return direct
+}
+
+/** An address in one spelling: IPv4 in IPv6 is IPv4. */
+function plainAddress(address: string): string {
+  const plain = address.trim().toLowerCase()
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1] ?? plain
+}
+
+function isAddress(text: string): boolean {
+  return /^(?:\d{1,3}\.){3}\d{1,3}$/.test(text) || (/^[0-9a-f:]{2,39}$/.test(text) && text.includes(':'))
+}

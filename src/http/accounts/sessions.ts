@@ -1,0 +1,132 @@
+import { Elysia } from 'elysia'
+import { refreshSession } from '../../accounts/refresh.ts'
+import { changePassword, endOwnSession, ownAccount, sessionsOf, signOut, signOutEverywhere } from '../../accounts/sessions.ts'
+import { VestalError } from '../../core/errors.ts'
+import type { AuthenticationPlugin } from '../authentication.ts'
+import { jsonResponse } from '../json.ts'
+import { SESSION_DETAIL } from '../openapi/sessions.ts'
+import { type AccountsOptions, bearerOf, refuseCrossSite, sessionResponse } from './context.ts'
+import { clearCookies } from './cookies.ts'
+import { fieldFault, readFields } from './fields.ts'
+
+const NO_STORE = { 'cache-control': 'no-store' }
+
+/** What an account does with its own sessions. */
+export function accountSessions(options: AccountsOptions & { readonly authentication: AuthenticationPlugin }) {
+  const { context, originOf } = options
+  return new Elysia({ name: 'account-sessions' })
+    .use(options.authentication)
+    .post('/auth/refresh/', async ({ request, server }) => refresh(options, request, server?.requestIP(request)?.address), {
+      parse: 'none',
+      detail: SESSION_DETAIL.refresh,
+    })
+    .post(
+      '/auth/logout/',
+      async ({ request, server, token }) => {
+        await signOut(context, bearerOf(options, token, originOf(request, server?.requestIP(request)?.address)))
+        return signedOut(options)
+      },
+      { parse: 'none', permissions: [], detail: SESSION_DETAIL.logout },
+    )
+    .post(
+      '/auth/logout/all/',
+      async ({ request, server, token }) => {
+        await signOutEverywhere(context, bearerOf(options, token, originOf(request, server?.requestIP(request)?.address)))
+        return signedOut(options)
+      },
+      { parse: 'none', permissions: [], detail: SESSION_DETAIL.logoutAll },
+    )
+    .get(
+      '/auth/me/',
+      async ({ request, token }) => {
+        const { accountId } = bearerOf(options, token, originOf(request, undefined))
+        return jsonResponse(shownAccount(await ownAccount(context, accountId)), NO_STORE)
+      },
+      { permissions: [], detail: SESSION_DETAIL.me },
+    )
+    .post(
+      '/auth/password/',
+      async ({ request, server, token }) => {
+        const bearer = bearerOf(options, token, originOf(request, server?.requestIP(request)?.address))
+        const fields = await readFields(request, { old_password: 'text', new_password: 'text' })
+        if (fields.new_password === undefined) throw fieldFault('new_password', 'is missing')
+        const issued = await changePassword(context, bearer, { old: fields.old_password, password: fields.new_password })
+        return jsonResponse({ id: bearer.accountId, token: issued.token }, NO_STORE)
+      },
+      { parse: 'none', permissions: [], detail: SESSION_DETAIL.password },
+    )
+    .get(
+      '/auth/sessions/',
+      async ({ request, token }) => {
+        const { accountId, sessionId } = bearerOf(options, token, originOf(request, undefined))
+        const sessions = await sessionsOf(context, accountId)
+        return jsonResponse({ sessions: sessions.map((session) => shownSession(session, sessionId)) }, NO_STORE)
+      },
+      { permissions: [], detail: SESSION_DETAIL.list },
+    )
+    .delete(
+      '/auth/sessions/:id/',
+      async ({ request, server, token, params }) => {
+        const bearer = bearerOf(options, token, originOf(request, server?.requestIP(request)?.address))
+        await endOwnSession(context, bearer, params.id)
+        return jsonResponse({ ended: params.id }, NO_STORE)
+      },
+      { parse: 'none', permissions: [], detail: SESSION_DETAIL.end },
+    )
+}
+
+/** The token of the body, or where there is no body that of the cookie; the answer goes the way the question came. */
+async function refresh(options: AccountsOptions, request: Request, peer: string | undefined): Promise<Response> {
+  const { context, cookies, originOf } = options
+  const origin = originOf(request, peer)
+  const sent = await sentToken(request)
+  const refreshToken = sent ?? cookieOf(request, cookies.refresh)
+  if (refreshToken === undefined) throw fieldFault('refresh_token', `is missing, and there is no cookie "${cookies.refresh}"`)
+  if (sent === undefined) refuseCrossSite(request)
+  try {
+    const refreshed = await refreshSession(context, { refreshToken, origin })
+    return sessionResponse(options, refreshed, sent === undefined ? 'cookie' : 'token')
+  } catch (error) {
+    // A cookie that is of no use is taken away; an array of two would be one header here, so the refresh cookie alone.
+    if (sent !== undefined || !(error instanceof VestalError) || error.code !== 'REFRESH_TOKEN_REFUSED') throw error
+    const { code, headers, message: reason } = error
+    throw new VestalError(code, { reason, headers: { ...headers, 'set-cookie': clearCookies(cookies)[1] ?? '' } })
+  }
+}
+
+async function sentToken(request: Request): Promise<string | undefined> {
+  const length = request.headers.get('content-length')
+  if (length === '0' || request.body === null) return undefined
+  return (await readFields(request, { refresh_token: 'text' })).refresh_token
+}
+
+/** The first cookie of that name; a second is somebody's attempt to plant one. */
+function cookieOf(request: Request, name: string): string | undefined {
+  const values = (request.headers.get('cookie') ?? '').split(';').flatMap((pair) => {
+    const equals = pair.indexOf('=')
+    return equals !== -1 && pair.slice(0, equals).trim() === name ? [pair.slice(equals + 1).trim()] : []
+  })
+  if (new Set(values).size > 1) throw new VestalError('COOKIE_AMBIGUOUS')
+  return values[0]
+}
+
+function signedOut({ cookies }: AccountsOptions): Response {
+  const headers = new Headers({ 'content-type': 'application/json', ...NO_STORE })
+  for (const cookie of clearCookies(cookies)) headers.append('set-cookie', cookie)
+  return new Response(JSON.stringify({ signed_out: true }), { headers })
+}
+
+function shownAccount({ id, name, permissions, roles, lastSignInAt, hasPassword }: Awaited<ReturnType<typeof ownAccount>>) {
+  return { id, name, permissions, roles, last_sign_in_at: timeOf(lastSignInAt), has_password: hasPassword }
+}
+
+function shownSession(session: Awaited<ReturnType<typeof sessionsOf>>[number], own: string | undefined) {
+  const { id, createdAt, refreshedAt, expiresAt, address, userAgent, clientId } = session
+  const times = { created_at: timeOf(createdAt), used_at: timeOf(refreshedAt), expires_at: timeOf(expiresAt) }
+  return { id, is_this: id === own, ...times, address, user_agent: userAgent, client_id: clientId }
+}
+
+/** A time as RFC 3339 writes it, in UTC. */
+export function timeOf(milliseconds: number | null): string | null {
+  return milliseconds === null ? null : new Date(milliseconds).toISOString()
+}

@@ -1,0 +1,18 @@
+import type { MigrationTarget } from './migrations.ts'
+import type { Database } from './query.ts'
+import type { Tables } from './schema.ts'
+
+/** An open database of one kind or the other. */
+export interface Connection {
+  readonly kind: 'sqlite' | 'postgres'
+  readonly tables: Tables
+  read<T>(work: (database: Database) => Promise<T>): Promise<T>
+  transaction<T>(work: (database: Database) => Promise<T>): Promise<T>
+  /** Gives the work the database alone, all processes counted, in one transaction. */
+  migrate<T>(work: (target: MigrationTarget) => Promise<T>): Promise<T>
+  /** The migrations that were applied. */
+  applied(): Promise<readonly { readonly name: string; readonly hash: string }[]>
+  /** What the database finds wrong with itself; empty where nothing is. */
+  faults(): Promise<readonly string[]>
+  close(): Promise<void>
+}

@@ -1,0 +1,71 @@
+import { and, asc, desc, eq, gt, gte, lt } from 'drizzle-orm'
+import type { ApiKey, AuditRecord, Revocation } from '../accounts/records.ts'
+import type { Page, Records } from '../accounts/store.ts'
+import { listIn, listText, locked, type Source } from './query.ts'
+import type { Tables } from './schema.ts'
+
+/** Keys of programs. */
+export function apiKeyRecords({ database, tables: { apiKeys } }: Source) {
+  const read = async (rows: PromiseLike<readonly Tables['apiKeys']['$inferSelect'][]>): Promise<readonly ApiKey[]> =>
+    (await rows).map((row) => ({ ...row, permissions: listIn(row.permissions) }))
+  return {
+    apiKeys: ({ after, limit }: Page) =>
+      read(
+        database
+          .select()
+          .from(apiKeys)
+          .where(after === undefined ? undefined : gt(apiKeys.id, after))
+          .orderBy(asc(apiKeys.id))
+          .limit(limit),
+      ),
+    lockApiKey: async (id: string) => (await read(locked(database.select().from(apiKeys).where(eq(apiKeys.id, id)))))[0],
+    async insertApiKey(key: ApiKey) {
+      await database.insert(apiKeys).values({ ...key, permissions: listText(key.permissions) })
+    },
+    async updateApiKey(id: string, { permissions, ...changes }: Parameters<Records['updateApiKey']>[1]) {
+      const row = { ...changes, ...(permissions !== undefined && { permissions: listText(permissions) }) }
+      await database.update(apiKeys).set(row).where(eq(apiKeys.id, id))
+    },
+    async touchApiKey(id: string, lastUsedAt: number) {
+      await database.update(apiKeys).set({ lastUsedAt }).where(eq(apiKeys.id, id))
+    },
+  } satisfies Partial<Records>
+}
+
+/** What must no longer be accepted. */
+export function revocationRecords({ database, tables: { revocations } }: Source) {
+  return {
+    async putRevocation(revocation: Revocation) {
+      const { kind, value, ...changes } = revocation
+      await database
+        .insert(revocations)
+        .values({ kind, value, ...changes })
+        .onConflictDoUpdate({ target: [revocations.kind, revocations.value], set: changes })
+    },
+    // The cast: only `putRevocation` writes the kind.
+    revocationsSince: async (createdAt: number) =>
+      (await database.select().from(revocations).where(gte(revocations.createdAt, createdAt))) as readonly Revocation[],
+    async pruneRevocations(untilBefore: number) {
+      await database.delete(revocations).where(lt(revocations.until, untilBefore))
+    },
+  } satisfies Partial<Records>
+}
+
+/** The audit log, where a setting keeps it in the database. */
+export function auditRecords({ database, tables: { audit } }: Source) {
+  return {
+    async insertAudit(record: AuditRecord) {
+      await database.insert(audit).values(record)
+    },
+    audit: (sinceMs: number, limit: number): Promise<readonly AuditRecord[]> =>
+      database
+        .select()
+        .from(audit)
+        .where(and(gte(audit.at, sinceMs)))
+        .orderBy(desc(audit.at), desc(audit.id))
+        .limit(limit),
+    async pruneAudit(before: number) {
+      await database.delete(audit).where(lt(audit.at, before))
+    },
+  } satisfies Partial<Records>
+}

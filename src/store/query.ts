@@ -1,0 +1,27 @@
+import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
+import type { Tables } from './schema.ts'
+
+/** A database, or a transaction of one, that is asked with `await`. Postgres's has the same calls, so its type is cast to this one. */
+export type Database = BaseSQLiteDatabase<'async', unknown>
+
+/** What the records are made of. */
+export interface Source {
+  readonly database: Database
+  readonly tables: Tables
+}
+
+/** Keeps the rows that a query finds for this transaction alone. SQLite needs no more than that the transaction has begun. */
+export function locked<T>(query: T): T {
+  const lockable = query as { for?: (strength: 'update') => T }
+  return lockable.for === undefined ? query : lockable.for('update')
+}
+
+/** A list as its column holds it. */
+export function listText(list: readonly string[]): string {
+  return JSON.stringify(list)
+}
+
+/** The list that a column holds; only this server writes it. */
+export function listIn(text: string): readonly string[] {
+  return JSON.parse(text) as readonly string[]
+}

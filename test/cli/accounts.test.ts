@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'bun:test'
+import { statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Workplace } from '../support/command-line.ts'
+import { SECRET } from '../support/tokens.ts'
+
+const PASSWORD = 'four words and a half'
+const PRODUCTION = { NODE_ENV: 'production', VESTAL_SECRET: SECRET }
+const post = (url: string, body: unknown, token?: string) =>
+  fetch(url, {
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+  })
+const statusOf = async (url: string, token: string) =>
+  (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status
+
+/** Asks until the answer is this one; the test's own time limit ends it otherwise. */
+async function until(expected: number, ask: () => Promise<number>): Promise<void> {
+  while ((await ask()) !== expected);
+}
+
+describe('vestal users', () => {
+  test('makes, lists and changes accounts, and says what is wrong', () => {
+    using place = new Workplace()
+    const added = place.run(['users', 'add', 'Ada', '--role', 'analyst', '--json'], {}, `${PASSWORD}\n`)
+    expect([added.exitCode, added.stderr]).toEqual([0, ''])
+    expect(JSON.parse(added.stdout)).toMatchObject([{ name: 'ada', roles: ['analyst'], hasPassword: true, disabledAt: null }])
+    expect(added.stdout).not.toContain('argon2')
+    const wrong: readonly (readonly [args: readonly string[], input: string, message: string])[] = [
+      [['users'], '', 'users: say what to do'],
+      [['users', 'add'], '', 'needs the name'],
+      [['users', 'add', 'ada'], `${PASSWORD}\n`, 'name: is taken'],
+      [['users', 'add', 'bea'], 'short\n', 'password: must have at least 8 characters'],
+      [['users', 'add', 'bea'], 'password\n', 'password: is one of'],
+      [['users', 'add', 'bea'], '', 'a password is needed'],
+      [['users', 'add', 'bea', '--role', 'king'], `${PASSWORD}\n`, 'there is no role king'],
+      [['users', 'disable', 'nobody'], '', 'there is no account "nobody"'],
+      [['users', 'add', 'bea', 'cid'], '', '"cid": is not a flag'],
+      [['users', 'add', 'bea', '--password', 'x'], '', '--password: is not a flag'],
+    ]
+    for (const [args, input, message] of wrong) {
+      const { exitCode, stdout, stderr } = place.run(args, {}, input)
+      expect([args, exitCode, stdout, stderr]).toEqual([args, 2, '', expect.stringContaining(message)])
+    }
+    expect(place.run(['users', 'roles', 'ada', '--role', 'admin']).exitCode).toBe(0)
+    expect(place.run(['users', 'disable', 'ada']).exitCode).toBe(0)
+    const { stdout } = place.run(['users', 'list'])
+    expect(stdout.trim().split('\n')).toEqual([
+      expect.stringMatching(/^NAME +ID +ROLES +STATE$/),
+      expect.stringMatching(/^ada .* admin +disabled$/),
+    ])
+    expect(JSON.parse(place.run(['users', 'list', '--json']).stdout)).toHaveLength(1)
+  })
+
+  test('ends the demonstration of a server that runs, and what it changes holds there', async () => {
+    using place = new Workplace()
+    const { base, child } = await place.start()
+    const id = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
+    expect((await post(`${base}/auth/`, { id })).status).toBe(200)
+    place.run(['users', 'add', 'ada', '--role', 'analyst'], {}, PASSWORD)
+    expect((await post(`${base}/auth/`, { id, password: 'x' })).status).toBe(401)
+    const signedIn = await post(`${base}/auth/`, { name: 'ada', password: PASSWORD, session: 'token' })
+    const { token } = (await signedIn.json()) as { token: string }
+    expect(await statusOf(`${base}/private/info/`, token)).toBe(200)
+    place.run(['users', 'disable', 'ada'])
+    await until(401, () => statusOf(`${base}/private/info/`, token))
+    expect((await post(`${base}/auth/`, { name: 'ada', password: PASSWORD })).status).toBe(401)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+})
+
+describe('the first start in production mode', () => {
+  test('prints a password that signs in once', async () => {
+    using place = new Workplace()
+    const { base, output, child } = await place.start([], PRODUCTION)
+    const password = /signs in once[^\n]*\n {2}(\S+)/.exec(output)?.[1] ?? ''
+    expect(password).toMatch(/^[\w-]{24}$/)
+    const signedIn = await post(`${base}/auth/`, { name: 'admin', password, session: 'token' })
+    const { token } = (await signedIn.json()) as { token: string }
+    expect((await post(`${base}/auth/`, { name: 'admin', password })).status).toBe(401)
+    expect((await post(`${base}/auth/password/`, { new_password: PASSWORD }, token)).status).toBe(200)
+    expect((await post(`${base}/auth/`, { name: 'admin', password: PASSWORD })).status).toBe(200)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+    const again = await place.start([], PRODUCTION)
+    expect(again.output).not.toContain('signs in once')
+    again.child.kill('SIGTERM')
+    await again.child.exited
+  })
+
+  test('takes the password of the environment, and refuses one that is weak', async () => {
+    using place = new Workplace()
+    const weak = place.run(['start', '--port', '0'], { ...PRODUCTION, VESTAL_ADMIN_PASSWORD: 'password' })
+    expect([weak.exitCode, weak.stderr]).toEqual([2, expect.stringContaining('VESTAL_ADMIN_PASSWORD')])
+    const { base, output, child } = await place.start([], { ...PRODUCTION, VESTAL_ADMIN_PASSWORD: PASSWORD })
+    expect(output).not.toContain(PASSWORD)
+    const signedIn = await post(`${base}/auth/`, { name: 'admin', password: PASSWORD })
+    expect(signedIn.status).toBe(200)
+    expect(statSync(join(place.folder, 'data/vestal.db')).mode & 0o777).toBe(0o600)
+    expect(statSync(join(place.folder, 'data/audit.log')).mode & 0o777).toBe(0o600)
+    child.kill('SIGTERM')
+    await child.exited
+  })
+
+  test('makes nothing where accounts are off', async () => {
+    using place = new Workplace()
+    const { base, child } = await place.start(['--accounts', 'off'], PRODUCTION)
+    expect((await post(`${base}/auth/`, { name: 'admin', password: PASSWORD })).status).toBe(404)
+    expect(statSync(join(place.folder, 'data'), { throwIfNoEntry: false })).toBeUndefined()
+    child.kill('SIGTERM')
+    await child.exited
+  })
+})
+
+describe('vestal db', () => {
+  test('says whether the database is of this version, and brings it there', () => {
+    using place = new Workplace()
+    const before = place.run(['db', 'status', '--json'])
+    expect([before.exitCode, JSON.parse(before.stdout)]).toMatchObject([
+      1,
+      { kind: 'sqlite', migrations: [{ isApplied: false }] },
+    ])
+    expect(place.run(['db', 'migrate']).stdout).toContain('(now)')
+    expect(place.run(['db', 'migrate']).stdout).not.toContain('(now)')
+    const after = place.run(['db', 'status'])
+    expect([after.exitCode, after.stdout]).toEqual([0, expect.stringContaining('applied  0000_accounts')])
+    expect(place.run(['db']).stderr).toContain('migrate or status')
+  })
+
+  test('and the start say that a database cannot be used, and how to do without', () => {
+    using place = new Workplace()
+    writeFileSync(join(place.folder, 'broken.db'), 'this is no database, and is long enough to be looked at as one'.repeat(100))
+    for (const args of [
+      ['start', '--port', '0'],
+      ['users', 'list'],
+      ['db', 'status'],
+    ]) {
+      const { exitCode, stderr } = place.run(args, { VESTAL_DATABASE: 'broken.db' })
+      expect([args, exitCode, stderr]).toEqual([args, 2, expect.stringMatching(/cannot be opened|the database: /)])
+    }
+  })
+})

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'bun:test'
+import { createPasswords } from '../../../src/accounts/passwords.ts'
+import { decodeJwt } from '../../../src/index.ts'
+import { CHEAP, PASSWORD, startAccounts } from '../../support/accounts.ts'
+import { DOORS } from '../../support/doors.ts'
+import { STORES } from '../../support/stores.ts'
+
+const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
+const demonstration = { issue: () => 'demonstration', isLoopbackHost: () => true }
+
+for (const kind of STORES) {
+  for (const [index, open] of DOORS.entries()) {
+    describe(`signing in, ${kind.name}, ${index === 0 ? 'in memory' : 'over a socket'}`, () => {
+      test('by name and by id gives the token of the account, with its permissions and roles', async () => {
+        await using place = await startAccounts(kind, { open })
+        const { server } = place
+        const { id } = await server.account('Ada@Example.com', { permissions: ['extra:read'] })
+        for (const login of [{ name: 'ada@example.com' }, { name: ' ADA@EXAMPLE.COM ' }, { id }, { id: id.toUpperCase() }]) {
+          const { status, body, headers, cookies } = await server.ask('POST', '/auth/', {
+            body: { ...login, password: PASSWORD },
+          })
+          expect([status, Object.keys(body)]).toEqual([200, ['id', 'token']])
+          expect([body.id, headers.get('cache-control'), cookies]).toEqual([id, 'no-store', []])
+          const { payload } = decodeJwt(body.token)
+          expect(payload.sub).toBe(id)
+          expect(payload.data as unknown).toEqual({
+            permissions: ['extra:read'],
+            roles: { analyst: ['model:*:predict', 'model:*:read', 'my-permission-name'] },
+          })
+          expect(await server.statusWith(body.token)).toBe(200)
+        }
+      })
+
+      test('answers an unknown name, a wrong password, a disabled account and one without a password alike', async () => {
+        await using place = await startAccounts(kind, { open })
+        const { server } = place
+        await server.account('ada')
+        await server.account('off', { isDisabled: true })
+        await server.account('bare', { password: null })
+        const bodies = [
+          { name: 'nobody', password: PASSWORD },
+          { name: 'ada', password: 'another' },
+          { name: 'ada', password: `${PASSWORD} ` },
+          { name: 'ada', password: '' },
+          { name: 'off', password: PASSWORD },
+          { name: 'bare', password: '' },
+          { id: ID, password: PASSWORD },
+        ]
+        for (const body of bodies) {
+          const { status, body: answer, headers } = await server.ask('POST', '/auth/', { body })
+          expect({ status, answer }).toEqual({
+            status: 401,
+            answer: { status_code: 401, detail: 'The name or the password is not right', error: null },
+          })
+          expect(headers.get('www-authenticate')).toBe('Bearer realm="vestal"')
+        }
+        expect(server.events.filter(({ event }) => event === 'sign-in-refused')).toHaveLength(bodies.length)
+      })
+
+      test('refuses a body that is wrong, and says what is wrong', async () => {
+        await using place = await startAccounts(kind, { open })
+        const { server } = place
+        await server.account('ada')
+        const cases: readonly (readonly [body: unknown, detail: unknown])[] = [
+          [{}, { name: expect.any(String) }],
+          [{ name: 'ada', id: ID, password: PASSWORD }, { name: expect.any(String) }],
+          [{ name: 'ada' }, { password: 'is missing' }],
+          [{ name: 'ada', password: [PASSWORD] }, { password: 'must be a text' }],
+          [{ name: 1, password: PASSWORD }, { name: 'must be a text' }],
+          [{ name: 'ada', password: PASSWORD, session: 'x' }, { session: expect.any(String) }],
+          [{ name: 'ada', password: PASSWORD, admin: true }, { admin: 'is not a field of this body' }],
+          ['[]', { body: expect.any(String) }],
+          ['{', 'The body is not valid JSON'],
+          ['', 'The body is empty; it must be JSON'],
+        ]
+        for (const [body, detail] of cases) {
+          const answer = await server.ask('POST', '/auth/', { body })
+          expect([answer.status, answer.body.detail]).toEqual([400, detail])
+        }
+        const large = await server.ask('POST', '/auth/', { body: { name: 'ada', password: 'x'.repeat(1_000_000) } })
+        expect(large.status).toBe(413)
+        const nul = await server.ask('POST', '/auth/', { body: { name: 'a\u0000da', password: `${PASSWORD}\u0000` } })
+        expect(nul.status).toBe(401)
+      })
+
+      test('costs one argon2 and one transaction', async () => {
+        const passwords = createPasswords(CHEAP)
+        await using place = await startAccounts(kind, { open, passwords })
+        const { server } = place
+        await server.account('ada')
+        for (const [name, password, transactions] of [
+          ['ada', PASSWORD, 1],
+          ['ada', 'wrong', 0],
+          ['nobody', PASSWORD, 0],
+        ] as const) {
+          const before = { count: passwords.count, transactions: server.store.statistics.transactions }
+          await server.ask('POST', '/auth/', { body: { name, password, session: 'token' } })
+          expect(passwords.count - before.count).toBe(1)
+          expect(server.store.statistics.transactions - before.transactions).toBe(transactions)
+        }
+      })
+    })
+  }
+
+  describe(`an account, ${kind.name}`, () => {
+    test('ends the demonstration sign-in when it is the first', async () => {
+      await using place = await startAccounts(kind, { demonstration })
+      const { server } = place
+      expect((await server.ask('POST', '/auth/', { body: { id: ID } })).body).toEqual({ id: ID, token: 'demonstration' })
+      await server.account('ada')
+      expect((await server.ask('POST', '/auth/', { body: { id: ID } })).status).toBe(400)
+      expect((await server.ask('POST', '/auth/', { body: { id: ID, password: 'x' } })).status).toBe(401)
+    })
+
+    test('has its hash made anew at a sign-in where the parameters rose, and only then', async () => {
+      await using place = await startAccounts(kind, { passwords: createPasswords({ memoryKiB: 128, passes: 1 }) })
+      const { server } = place
+      const { id } = await server.account('ada', { password: null })
+      const hashNow = async () => (await server.store.read((records) => records.accountById(id)))?.passwordHash
+      await server.store.transaction(async (records) =>
+        records.updateAccount(id, {
+          passwordHash: await Bun.password.hash(PASSWORD, { algorithm: 'argon2id', memoryCost: 64, timeCost: 1 }),
+        }),
+      )
+      await server.signIn('ada')
+      const risen = await hashNow()
+      expect(risen).toContain('m=128,t=1')
+      await server.signIn('ada')
+      expect(await hashNow()).toBe(risen)
+    })
+
+    test('with a password for once signs in once, sets another, and cannot go back', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      await server.account('ada', { isPasswordOnce: true })
+      const attempts = await Promise.all(
+        Array.from({ length: 5 }, () => server.ask('POST', '/auth/', { body: { name: 'ada', password: PASSWORD } })),
+      )
+      expect(attempts.map(({ status }) => status).toSorted()).toEqual([200, 401, 401, 401, 401])
+      const token = attempts.find(({ status }) => status === 200)?.body.token
+      expect((await server.ask('GET', '/auth/me/', { token })).body.has_password).toBe(false)
+      const changed = await server.ask('POST', '/auth/password/', { token, body: { new_password: 'a second sentence' } })
+      expect(changed.status).toBe(200)
+      expect((await server.ask('POST', '/auth/', { body: { name: 'ada', password: PASSWORD } })).status).toBe(401)
+      await server.signIn('ada', 'a second sentence')
+    })
+  })
+}

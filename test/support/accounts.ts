@@ -1,0 +1,193 @@
+import { type AccountInput, createAccount } from '../../src/accounts/administration.ts'
+import type { AuditEvent } from '../../src/accounts/audit.ts'
+import { createPasswords, type Passwords } from '../../src/accounts/passwords.ts'
+import { createRevocationList } from '../../src/accounts/revocation-list.ts'
+import { createRevocationSync } from '../../src/accounts/revocation-sync.ts'
+import { addFirstRoles } from '../../src/accounts/roles.ts'
+import type { AccountsContext, Lifetimes } from '../../src/accounts/service.ts'
+import { createThrottle, type ThrottleOptions } from '../../src/accounts/throttle.ts'
+import type { AccountsOptions } from '../../src/http/accounts/context.ts'
+import { createOriginReader } from '../../src/http/accounts/origin.ts'
+import { type AppOptions, createApp, type Engine, signJwt } from '../../src/index.ts'
+import type { OpenStore } from '../../src/store/open-store.ts'
+import { DOORS, type Door } from './doors.ts'
+import { STORES, type StoreKind, type TestDatabase } from './stores.ts'
+import { SECRET } from './tokens.ts'
+
+/** A password that every rule allows. */
+export const PASSWORD = 'four words and a half'
+/** Hashes that take no time: how many are computed is what tests look at. */
+export const CHEAP = { memoryKiB: 64, passes: 1 }
+
+/** Accounts and their routes need no models. */
+const NO_ENGINE = { models: () => [], model: () => undefined, stop: async () => undefined } as unknown as Engine
+
+export interface AccountsServerOptions {
+  readonly lifetimes?: Partial<Lifetimes>
+  readonly throttle?: ThrottleOptions
+  readonly passwords?: Passwords
+  readonly trustedProxies?: readonly string[]
+  readonly isSecure?: boolean
+  readonly demonstration?: AppOptions['signIn']
+  readonly issuer?: string
+  /** One of the two doors; default in memory. */
+  readonly open?: (typeof DOORS)[number]
+}
+
+/** A process of a server with accounts, over a database that others may share, with a clock that the test moves. */
+export class AccountsServer implements AsyncDisposable {
+  readonly clock = { ms: Date.now() }
+  readonly events: AuditEvent[] = []
+  readonly store: OpenStore
+  readonly context: AccountsContext
+  readonly sync: ReturnType<typeof createRevocationSync>
+  readonly options: AccountsOptions
+  readonly app: ReturnType<typeof createApp>
+  readonly door: Door
+
+  private constructor(database: TestDatabase, options: AccountsServerOptions) {
+    const now = () => this.clock.ms
+    const { issuer } = options
+    this.store = database.open()
+    const revocations = createRevocationList({ now })
+    const lifetimes = {
+      sessionSeconds: 2_592_000,
+      idleSeconds: 1_209_600,
+      graceSeconds: 10,
+      accessTokenSeconds: 300,
+      ...options.lifetimes,
+    }
+    this.context = {
+      store: this.store,
+      now,
+      revocations,
+      lifetimes,
+      passwords: options.passwords ?? createPasswords(CHEAP),
+      throttle: createThrottle({ accountMax: 1000, addressMax: 100_000, ...options.throttle }),
+      audit: (event) => void this.events.push(event),
+      sign: (claims) =>
+        signJwt({ ...claims, ...(issuer !== undefined && { iss: issuer }) }, SECRET, {
+          now,
+          lifetimeSeconds: lifetimes.accessTokenSeconds,
+        }),
+    }
+    this.sync = createRevocationSync({ store: this.store, revocations, now })
+    const names = { access: 'access_token', refresh: 'refresh_token' }
+    const { isSecure = false, demonstration } = options
+    const cookies = isSecure
+      ? { access: `__Host-${names.access}`, refresh: `__Host-${names.refresh}`, isSecure }
+      : { ...names, isSecure }
+    this.options = { context: this.context, cookies, originOf: createOriginReader(options.trustedProxies ?? []), issuer }
+    this.app = createApp({
+      engine: NO_ENGINE,
+      authentication: {
+        secret: SECRET,
+        now,
+        cookieKey: cookies.access,
+        isRevoked: (token) => revocations.isRevoked(token),
+        ...(issuer !== undefined && { issuers: [issuer] }),
+      },
+      accounts: this.options,
+      ...(demonstration && { signIn: demonstration }),
+    })
+    const open = options.open ?? DOORS[0]
+    if (open === undefined) throw new Error('there is no door')
+    this.door = open(this.app)
+  }
+
+  /** A server over a database, which is brought up to this version first. */
+  static async start(database: TestDatabase, options: AccountsServerOptions = {}): Promise<AccountsServer> {
+    const server = new AccountsServer(database, options)
+    await server.store.migrate()
+    await addFirstRoles(server.store, server.clock.ms)
+    await server.sync.poll()
+    return server
+  }
+
+  /** Makes an account, with the role `analyst` and a good password unless the test says otherwise. */
+  account(name: string, input: AccountInput = {}) {
+    return createAccount(this.context, { name, password: PASSWORD, roles: ['analyst'], ...input }, { actor: 'test' })
+  }
+
+  /** Sends JSON and gives status, body and headers of the answer. */
+  async ask(method: string, path: string, { body, token, headers = {} }: Ask = {}): Promise<Answer> {
+    const response = await this.door.fetch(path, {
+      method,
+      headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, body: parsed(text), headers: response.headers, cookies: response.headers.getSetCookie() }
+  }
+
+  /** Signs in for a session that lasts. */
+  async signIn(name: string, password = PASSWORD): Promise<Tokens> {
+    const { status, body } = await this.ask('POST', '/auth/', { body: { name, password, session: 'token' } })
+    if (status !== 200) throw new Error(`the sign-in of ${name} was answered ${status}: ${JSON.stringify(body)}`)
+    return { id: body.id, token: body.token, refreshToken: body.refresh_token }
+  }
+
+  refresh(refreshToken: string): Promise<Answer> {
+    return this.ask('POST', '/auth/refresh/', { body: { refresh_token: refreshToken } })
+  }
+
+  /** Status of a route that asks for a permission of the role `analyst`. */
+  async statusWith(token: string): Promise<number> {
+    return (await this.ask('GET', '/private/info/', { token })).status
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.door.close()
+    await this.sync.stop()
+  }
+}
+
+export interface Ask {
+  readonly body?: unknown
+  readonly token?: string
+  readonly headers?: Record<string, string>
+}
+
+export interface Answer {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: a test asserts what is in it.
+  readonly body: any
+  readonly headers: Headers
+  readonly cookies: readonly string[]
+}
+
+export interface Tokens {
+  readonly id: string
+  readonly token: string
+  readonly refreshToken: string
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** What a server with accounts that has none yet is made with, over SQLite. */
+export async function noAccounts() {
+  const [sqlite] = STORES
+  if (sqlite === undefined) throw new Error('SQLite is always there')
+  const place = await startAccounts(sqlite)
+  return { accounts: place.server.options, close: () => place[Symbol.asyncDispose]() }
+}
+
+/** A server over an empty database of its own, and the database. */
+export async function startAccounts(kind: StoreKind, options: AccountsServerOptions = {}) {
+  const database = await kind.create()
+  const server = await AccountsServer.start(database, options)
+  return {
+    server,
+    database,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type OpenStore, openStore } from '../../src/store/open-store.ts'
+import { postgresServer } from './postgres.ts'
+
+/** A database of a test's own, empty, and how to open it. */
+export interface TestDatabase {
+  readonly address: string
+  open(): OpenStore
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** A kind of store to run a suite with. */
+export interface StoreKind {
+  readonly name: 'SQLite' | 'Postgres'
+  readonly create: () => Promise<TestDatabase>
+}
+
+function databaseAt(address: string, folder?: string): TestDatabase {
+  const opened: OpenStore[] = []
+  return {
+    address,
+    open() {
+      const store = openStore(address)
+      opened.push(store)
+      return store
+    },
+    async [Symbol.asyncDispose]() {
+      for (const store of opened) await store.close()
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+const SQLITE: StoreKind = {
+  name: 'SQLite',
+  create: async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'vestal-store-'))
+    return databaseAt(join(folder, 'vestal.db'), folder)
+  },
+}
+
+const server = postgresServer()
+
+/** SQLite everywhere, and Postgres where it is installed. */
+export const STORES: readonly StoreKind[] =
+  server === undefined
+    ? [SQLITE]
+    : [SQLITE, { name: 'Postgres', create: async () => databaseAt(await (await server).createDatabase()) }]

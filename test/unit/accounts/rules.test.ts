@@ -1,0 +1,171 @@
+import { describe, expect, test } from 'bun:test'
+import { auditLine } from '../../../src/accounts/audit.ts'
+import { isPermission, isRoleName, nameFault, normaliseName } from '../../../src/accounts/names.ts'
+import { makeRefreshToken, openToken, sealToken } from '../../../src/accounts/refresh-tokens.ts'
+import { createRevocationList } from '../../../src/accounts/revocation-list.ts'
+import { createThrottle, subnetOf } from '../../../src/accounts/throttle.ts'
+import { createOriginReader } from '../../../src/http/accounts/origin.ts'
+
+describe('a name', () => {
+  test('has one spelling', () => {
+    for (const name of ['Ada@Example.com', ' ada@example.com', 'ＡＤＡ@example.com', 'ADA@EXAMPLE.COM'])
+      expect(normaliseName(name)).toBe('ada@example.com')
+  })
+
+  test('has no spaces, nothing hidden, is not empty, not long, not an id', () => {
+    for (const name of [
+      '',
+      'a b',
+      'a\u0000',
+      'a\u200bb',
+      'a\u202eb',
+      'a\nb',
+      'x'.repeat(255),
+      '497f6eca-6276-4993-bfeb-53cbbbba6f08',
+    ])
+      expect([name, nameFault(normaliseName(name))]).toEqual([name, expect.any(String)])
+    for (const name of ['a', 'ada@example.com', 'éva', '李', 'x'.repeat(254)])
+      expect([name, nameFault(name)]).toEqual([name, undefined])
+  })
+
+  test('of a role or a permission is plain', () => {
+    for (const text of ['admin', 'a.b-c_d', '0']) expect(isRoleName(text)).toBe(true)
+    for (const text of ['', 'Admin', 'a b', '-a', 'x'.repeat(65), '__proto__', 'a\n'])
+      expect([text, isRoleName(text)]).toEqual([text, false])
+    for (const text of ['*', 'model:*:predict', 'a']) expect(isPermission(text)).toBe(true)
+    for (const text of ['', 'a b', 'a,b', 'a"b', 'a\\b', 'é', 'x'.repeat(129), 'a\n'])
+      expect([text, isPermission(text)]).toEqual([text, false])
+  })
+})
+
+describe('a sealed refresh token', () => {
+  test('is opened with its parent and with nothing else', () => {
+    const [parent, child] = [makeRefreshToken(), makeRefreshToken()]
+    const sealed = sealToken(child, parent)
+    expect(openToken(sealed, parent)).toBe(child)
+    expect(openToken(sealed, child)).toBeUndefined()
+    expect(openToken(`${sealed.slice(0, -2)}AA`, parent)).toBeUndefined()
+    expect(sealed).not.toContain(child)
+    expect(sealToken(child, parent)).not.toBe(sealed)
+  })
+})
+
+describe('the list of what is revoked', () => {
+  const at = 1_800_000_000_000
+  const entry = (kind: 'token' | 'session' | 'subject', value: string, epoch = 0) => ({
+    kind,
+    value,
+    epoch,
+    createdAt: at,
+    until: at + 1000,
+  })
+
+  test('knows a token, a session, and a subject up to an epoch', () => {
+    const list = createRevocationList({ now: () => at })
+    for (const revocation of [entry('token', 'j'), entry('session', 's'), entry('subject', 'u', 3), entry('subject', 'u', 2)])
+      list.add(revocation)
+    const cases: readonly (readonly [payload: object, isRevoked: boolean])[] = [
+      [{}, false],
+      [{ jti: 'j' }, true],
+      [{ jti: 's', sid: 'j', sub: 'j' }, false],
+      [{ sid: 's' }, true],
+      [{ sub: 'u', epoch: 3 }, false],
+      [{ sub: 'u', epoch: 4 }, false],
+      [{ sub: 'u', epoch: 2 }, true],
+      [{ sub: 'u' }, true],
+      [{ sub: 'u', epoch: '4' }, true],
+      [{ sub: 'other' }, false],
+    ]
+    for (const [payload, isRevoked] of cases)
+      expect([payload, list.isRevoked({ payload: { ...payload } })]).toEqual([payload, isRevoked])
+  })
+
+  test('forgets in time, and where it is full refuses all that was issued up to then', () => {
+    let now = at
+    const list = createRevocationList({ entriesMax: 2, now: () => now })
+    list.add(entry('token', 'a'))
+    list.add(entry('token', 'b'))
+    now += 1000
+    list.add({ ...entry('token', 'c'), until: now + 1000 })
+    expect([list.size, list.isRevoked({ payload: { jti: 'a', iat: at / 1000 } })]).toEqual([1, false])
+    for (const jti of ['d', 'e']) list.add({ ...entry('token', jti), until: now + 1000 })
+    const iat = now / 1000
+    for (const payload of [{ jti: 'c', iat }, { jti: 'x', iat }, { jti: 'x' }]) expect(list.isRevoked({ payload })).toBe(true)
+    expect(list.isRevoked({ payload: { jti: 'x', iat: iat + 1 } })).toBe(false)
+    expect(list.isRevoked({ payload: { jti: 'e', iat: iat + 1 } })).toBe(true)
+  })
+})
+
+describe('the throttle', () => {
+  test('counts by account and by address, and says when to come back', async () => {
+    const throttle = createThrottle({ accountMax: 2, addressMax: 5, windowSeconds: 60 })
+    await throttle.attempt('ada', '192.0.2.1')
+    await throttle.attempt('ada', '192.0.2.2')
+    const refused = await throttle.attempt('ada', '192.0.2.3').catch((error: unknown) => error)
+    expect(refused).toMatchObject({
+      code: 'SIGN_IN_THROTTLED',
+      status: 429,
+      headers: { 'retry-after': expect.stringMatching(/^(?:59|60)$/) },
+    })
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await throttle.attempt(name, '2001:db8::1')
+    expect(throttle.attempt('f', '2001:db8:0:0:ffff::2')).rejects.toMatchObject({ code: 'SIGN_IN_THROTTLED' })
+    await throttle.attempt('f', '2001:db8:0:1::2')
+  })
+
+  test('starts anew for an account that signed in', async () => {
+    const throttle = createThrottle({ accountMax: 2, addressMax: 2 })
+    for (let round = 0; round < 10; round += 1) {
+      await throttle.attempt('ada', '192.0.2.1')
+      await throttle.succeeded('ada', '192.0.2.1')
+    }
+  })
+
+  test('takes a whole /64 for one customer', () => {
+    const cases = {
+      '192.0.2.1': '192.0.2.1',
+      '::ffff:192.0.2.1': '192.0.2.1',
+      '2001:DB8::1': '2001:db8:0:0::/64',
+      '2001:db8:0:0:1:2:3:4': '2001:db8:0:0::/64',
+      '2001:0db8:00aa:000b::9': '2001:db8:aa:b::/64',
+      'fe80::1%eth0': 'fe80:0:0:0::/64',
+      '::1': '0:0:0:0::/64',
+      unknown: 'unknown',
+    }
+    for (const [address, subnet] of Object.entries(cases)) expect([address, subnetOf(address)]).toEqual([address, subnet])
+  })
+})
+
+describe('the address of a client', () => {
+  const from = (trusted: readonly string[], peer: string | undefined, forwarded?: string) => {
+    const headers: Record<string, string> = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }
+    return createOriginReader(trusted)(new Request('http://localhost/', { headers }), peer).address
+  }
+
+  test('is the connection’s, whatever a stranger says of it', () => {
+    expect(from([], '192.0.2.9', '203.0.113.1')).toBe('192.0.2.9')
+    expect(from(['10.0.0.1'], '192.0.2.9', '203.0.113.1')).toBe('192.0.2.9')
+    expect(from([], '::ffff:192.0.2.9')).toBe('192.0.2.9')
+    expect(from([], undefined, '203.0.113.1')).toBe('unknown')
+  })
+
+  test('is what a trusted proxy saw, read from the end', () => {
+    expect(from(['10.0.0.1'], '::ffff:10.0.0.1', '203.0.113.1')).toBe('203.0.113.1')
+    expect(from(['10.0.0.1', '10.0.0.2'], '10.0.0.1', '1.1.1.1, 203.0.113.1, 10.0.0.2')).toBe('203.0.113.1')
+    expect(from(['10.0.0.1'], '10.0.0.1', 'nonsense')).toBe('10.0.0.1')
+    expect(from(['10.0.0.1'], '10.0.0.1', '203.0.113.1, nonsense')).toBe('10.0.0.1')
+    expect(from(['10.0.0.1'], '10.0.0.1')).toBe('10.0.0.1')
+  })
+})
+
+test('a line of the audit log is one line, whatever a name holds', () => {
+  const line = auditLine(
+    {
+      event: 'sign-in-refused',
+      name: `a\n{"event":"sign-in"}${'x'.repeat(100)}`,
+      origin: { address: '::1', userAgent: 'a\r\nb' },
+    },
+    0,
+  )
+  expect(line.split('\n')).toHaveLength(1)
+  expect(JSON.parse(line)).toMatchObject({ time: '1970-01-01T00:00:00.000Z', event: 'sign-in-refused' })
+})
