@@ -45,12 +45,11 @@ export function loadKeys(settings: Settings, mode: Mode): LoadedKeys {
 
 /** Loads the keys as often as it is called, and asks for a passphrase at most once. */
 export function createKeyLoader(settings: Settings, mode: Mode): () => LoadedKeys {
-  const { secret, keyFile, data } = settings
-  if (secret !== undefined && keyFile !== undefined) {
-    throw new SettingsError(['VESTAL_SECRET and VESTAL_KEY_FILE are both set; one of them must go'])
-  }
+  const { secret, key, keyFile, data } = settings
+  refuseSeveral({ VESTAL_SECRET: secret, VESTAL_KEY: key, VESTAL_KEY_FILE: keyFile })
   if (secret !== undefined)
     return () => imported(secret, settings, { source: 'VESTAL_SECRET', from: 'the secret of VESTAL_SECRET' })
+  if (key !== undefined) return () => loadText(key, settings)
   if (settings.jwksUrl !== undefined && keyFile === undefined) return () => NO_OWN_KEYS
   const path = keyFilePath(settings)
   const sealerFor = rememberSealer(path, settings.keyPassphrase)
@@ -64,12 +63,19 @@ export function createKeyLoader(settings: Settings, mode: Mode): () => LoadedKey
   }
 }
 
+function refuseSeveral(given: Readonly<Record<string, unknown>>): void {
+  const set = Object.keys(given).filter((name) => given[name] !== undefined)
+  if (set.length < 2) return
+  throw new SettingsError([`${set.join(' and ')} are ${set.length === 2 ? 'both' : 'all'} set; one alone may be`])
+}
+
 /** Where every token is another issuer's. */
 const NO_OWN_KEYS: LoadedKeys = { keys: [], published: { keys: [] }, description: 'no key of its own', warnings: [] }
 
 const NO_KEY = [
   'in production mode a key is needed, and none is set. Set one of these:',
   '  VESTAL_SECRET=<text of at least 32 bytes>, such as VESTAL_SECRET="$(openssl rand -base64 48)"',
+  '  VESTAL_KEY=<the text of a PEM, a JWK or a JWK Set>',
   '  VESTAL_KEY_FILE=<file with a PEM, a JWK or a JWK Set>, or a key file that `vestal keys generate` makes',
   '  VESTAL_JWKS_URL=<where your identity provider publishes its keys>, with VESTAL_ISSUER and VESTAL_AUDIENCE',
   'Production mode is on because NODE_ENV is "production" or the host is not a loopback address.',
@@ -92,6 +98,14 @@ function loadFile(path: string, settings: Settings, sealerFor: SealerFor): Loade
     ? openRing(content, settings, { path, sealerFor, origin })
     : imported(content, settings, origin)
   return { ...loaded, path }
+}
+
+/** A key in the environment: its text, and not where it is. */
+function loadText(text: string, settings: Settings): LoadedKeys {
+  const source = 'VESTAL_KEY'
+  const content = contentOf(Buffer.from(text), source)
+  if (isKeyFile(content)) throw new SettingsError([`${source}: is a key file, which changes; name it in VESTAL_KEY_FILE`])
+  return imported(content, settings, { source, from: `the key of ${source}` })
 }
 
 interface RingSource {
@@ -154,14 +168,17 @@ function rememberSealer(path: string, passphrase: string | undefined): SealerFor
 
 /** What a file holds: the text of a PEM, a JSON value, or the bytes of a shared secret. */
 export function readKeyFile(path: string): KeyInput {
-  const bytes = readSmallFile(path)
+  return contentOf(readSmallFile(path), path)
+}
+
+function contentOf(bytes: Buffer, source: string): KeyInput {
   const text = bytes.toString('utf8').trim()
   if (text.includes('-----BEGIN ')) return text
   if (!text.startsWith('{')) return Buffer.from(text, 'utf8').equals(bytes) ? text : trimmed(bytes)
   try {
     return JSON.parse(text) as Jwk | JwkSet
   } catch {
-    throw new SettingsError([`${path}: begins as JSON and is not valid JSON`])
+    throw new SettingsError([`${source}: begins as JSON and is not valid JSON`])
   }
 }
 

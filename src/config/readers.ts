@@ -46,6 +46,17 @@ export function secret(bytesMin: number): Reader<string> {
   }
 }
 
+/** A key as text; its text is never told back. An environment that holds one line alone writes the line breaks of a PEM as `\n`. */
+export function keyText(): Reader<string> {
+  return (text) => {
+    const trimmed = text.trim()
+    const isPem = trimmed.startsWith('-----BEGIN ')
+    if ((isPem || trimmed.startsWith('{')) && trimmed.length <= 1024 * 1024)
+      return isPem ? trimmed.replaceAll('\\n', '\n') : trimmed
+    throw new RangeError('must be a PEM, a JWK or a JWK Set')
+  }
+}
+
 /** A passphrase; its text is never told back. */
 export function passphrase(bytesMin: number): Reader<string> {
   return (text) => {

@@ -100,6 +100,32 @@ describe('vestal token', () => {
     }
   })
 
+  test('is signed with a key of the environment of any kind but a secret', () => {
+    using place = new Workplace()
+    const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+    const publicKey = ec.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+    const pem = ec.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    const jwk = { ...ec.privateKey.export({ format: 'jwk' }), kid: 'k1' }
+    for (const text of [pem, pem.replaceAll('\n', '\\n'), ` ${pem}`, JSON.stringify(jwk), JSON.stringify({ keys: [jwk] })]) {
+      const { stdout, stderr } = place.run(TOKEN, { VESTAL_KEY: text })
+      expect([stderr, verifyJwt(stdout.trim(), publicKey).payload.sub]).toEqual(['', 'me'])
+    }
+    const refused: readonly (readonly [text: string, message: string])[] = [
+      [SECRET, 'VESTAL_KEY: must be a PEM, a JWK or a JWK Set; its value is not shown'],
+      ['{"kty":', 'VESTAL_KEY: begins as JSON and is not valid JSON'],
+      ['{"kty":"oct","k":"hunter2hunter2"}', 'VESTAL_KEY: the '],
+      [publicKey, 'they verify tokens and cannot sign them'],
+      ['{"format":"vestal-keys","version":1,"keys":[]}', 'VESTAL_KEY: is a key file, which changes'],
+    ]
+    for (const [text, message] of refused) {
+      const { stderr, exitCode } = place.run(TOKEN, { VESTAL_KEY: text })
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)])
+      expect(stderr).not.toContain('hunter2')
+    }
+    const several = place.run(TOKEN, { VESTAL_KEY: pem, VESTAL_SECRET: SECRET, VESTAL_KEY_FILE: 'x' })
+    expect(several.stderr).toContain('VESTAL_SECRET and VESTAL_KEY and VESTAL_KEY_FILE are all set')
+  })
+
   test('warns where others can read the key file', () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'secret.txt'), SECRET)

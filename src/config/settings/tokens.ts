@@ -1,4 +1,4 @@
-import { integer, line, listOf, name, oneOf, passphrase, secret } from '../readers.ts'
+import { integer, keyText, line, listOf, name, oneOf, passphrase, secret } from '../readers.ts'
 import { list, single } from './row.ts'
 
 /** A shorter passphrase is guessed. */
@@ -11,6 +11,12 @@ export const TOKENS = {
     value: 'TEXT',
     isSecret: true,
     help: 'Shared secret that signs and verifies tokens, at least 32 bytes (48 for HS384, 64 for HS512).',
+  }),
+  key: single<string | undefined>(keyText(), {
+    default: undefined,
+    value: 'TEXT',
+    isSecret: true,
+    help: 'Key instead of a secret, as text: a PEM, a JWK or a JWK Set. A public key verifies and cannot sign.',
   }),
   keyFile: single<string | undefined>(line(4096), {
     default: undefined,
