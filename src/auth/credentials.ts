@@ -69,12 +69,24 @@ function cookieToken(header: string, name: string): string {
   let token: string | undefined
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=')
-    if (equals === -1 || pair.slice(0, equals).trim() !== name) continue
-    const value = pair.slice(equals + 1).trim()
+    if (equals === -1 || trimmed(pair.slice(0, equals)) !== name) continue
+    const value = trimmed(pair.slice(equals + 1))
     if (token !== undefined && value !== token) throw new VestalError('COOKIE_AMBIGUOUS')
     token = value
   }
   return token ?? ''
+}
+
+/** Without the white space of HTTP at its ends (RFC 9110 §5.6.3); `trim` would take a no-break space off too. */
+function trimmed(text: string): string {
+  let [start, end] = [0, text.length]
+  while (start < end && isSpace(text, start)) start += 1
+  while (end > start && isSpace(text, end - 1)) end -= 1
+  return text.slice(start, end)
+}
+
+function isSpace(text: string, index: number): boolean {
+  return text[index] === ' ' || text[index] === '\t'
 }
 
 /**

@@ -92,7 +92,12 @@ function compileIssuer(issuer: TrustedIssuer, shared: SharedRules): IssuerPolicy
   const options = rulesOf(issuer, shared)
   checkOptions(options)
   const grantsOf = createGrantReader(issuer)
-  if (keys !== undefined) return localPolicy(keys, options, grantsOf)
+  if (keys !== undefined) {
+    const isPrivate = importKeys(keys).some(({ kind, canSign }) => kind !== 'oct' && canSign)
+    // Whoever has it can sign in the issuer's name, so it belongs to the issuer alone.
+    if (isPrivate) throw new KeyError(`the key of the issuer "${name}" is a private one; ask for the public one`)
+    return localPolicy(keys, options, grantsOf)
+  }
   const { keysChanged, schedule, warn } = shared
   const { algorithms } = options
   if (algorithms?.some((algorithm) => ALGORITHMS[algorithm].kind === 'oct'))

@@ -12,5 +12,10 @@ export function hasShared(path: string): boolean {
 
 /** A JSON file of the references. */
 export function readShared(path: string): unknown {
-  return JSON.parse(readFileSync(join(FOLDER, path), 'utf8'))
+  return JSON.parse(readSharedText(path))
+}
+
+/** A file of the references. */
+export function readSharedText(path: string): string {
+  return readFileSync(join(FOLDER, path), 'utf8')
 }
