@@ -48,6 +48,7 @@ const CATALOGUE = {
   BODY_TOO_LARGE: { status: 413, detail: 'The body is larger than this server takes' },
   NOT_FOUND: { status: 404, detail: 'Not Found' },
   METHOD_NOT_ALLOWED: { status: 405, detail: 'Method Not Allowed' },
+  UPGRADE_REQUIRED: { status: 426, detail: 'This path is for a WebSocket' },
   MODEL_UNKNOWN: { status: 404, detail: 'Request for unknown model' },
   MODEL_UNAVAILABLE: { status: 503, detail: 'The model is not ready' },
   MODEL_CONTROL_OFF: { status: 503, detail: 'explicit model load / unload is not allowed if polling is enabled' },

@@ -7,7 +7,6 @@ import { publicKeySet } from '../jwt/public-key-set.ts'
 import type { OwnKeys } from '../keys/own-keys.ts'
 import { accounts } from './accounts/accounts.ts'
 import type { AccountsOptions } from './accounts/context.ts'
-import { pathOf } from './address.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import { BODY_BYTES_MAX } from './body.ts'
 import { discovery } from './discovery.ts'
@@ -18,6 +17,7 @@ import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { openInference } from './open-inference.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
+import { reportToStandardError } from './report.ts'
 import { createRouteTable, type Route } from './route-table.ts'
 import { type SignInOptions, signIn } from './sign-in.ts'
 
@@ -80,7 +80,7 @@ export function createApp(options: AppOptions) {
     .wrap(operations.around)
     .use(errors({ report, routes: table, refused: operations.refused }))
     .use(info({ authentication: guard(authenticator), title, description }))
-    .use(models({ engine, authenticator, bodyBytesMax }))
+    .use(models({ engine, authenticator, bodyBytesMax, report }))
     .use(openInference({ engine, authenticator, bodyBytesMax }))
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
     .use(discovery({ published, ...(options.issuer !== undefined && { issuer: options.issuer }) }))
@@ -98,10 +98,6 @@ function ownKeySet({ keys, secret }: AuthenticationOptions): () => JwkSet {
   const own = input === undefined ? [] : importKeys(input).filter(({ canSign }) => canSign)
   const set = publicKeySet(own)
   return () => set
-}
-
-function reportToStandardError(error: unknown, request: Request): void {
-  console.error(`${request.method} ${pathOf(request)} failed:`, error)
 }
 
 export type App = ReturnType<typeof createApp>

@@ -7,18 +7,24 @@ import { parseJson } from '../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../tensor/rows.ts'
 import { guard } from './authentication.ts'
 import { readBody } from './body.ts'
+import { deadlineOf } from './deadline.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
 import { findModel, findReadyVersion, mayRead, permissionTo } from './model-access.ts'
 import { MODEL_DETAIL } from './openapi/models.ts'
+import { live } from './streaming/live.ts'
+import { stream } from './streaming/stream.ts'
 
 export interface ModelRoutesOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
   readonly bodyBytesMax: number
+  /** Hears of what is our own bug where no response can tell: in a stream that has begun. */
+  readonly report: (error: unknown, request: Request) => void
 }
 
 /** Models in rows, the Flama form: `{"input": rows}` is answered with `{"output": …}`. */
-export function models({ engine, authenticator, bodyBytesMax }: ModelRoutesOptions) {
+export function models(options: ModelRoutesOptions) {
+  const { engine, authenticator, bodyBytesMax } = options
   const read = permissionTo('read', engine)
   const predict = permissionTo('predict', engine)
   return new Elysia({ name: 'models' })
@@ -33,13 +39,16 @@ export function models({ engine, authenticator, bodyBytesMax }: ModelRoutesOptio
     })
     .post(
       '/models/:name/predict/',
-      async ({ params, request }) => answer(engine, findModel(engine, params.name), { request, bodyBytesMax }),
+      async ({ params, request, token }) =>
+        answer(engine, findModel(engine, params.name), { request, bodyBytesMax, subject: token.payload.sub }),
       {
         permissions: predict,
         parse: 'none',
         detail: MODEL_DETAIL.predict,
       },
     )
+    .use(stream(options))
+    .use(live(options))
 }
 
 function describe({ name, description, permissions, labels, examples, versions }: Model) {
@@ -49,13 +58,20 @@ function describe({ name, description, permissions, labels, examples, versions }
 interface Asked {
   readonly request: Request
   readonly bodyBytesMax: number
+  /** Who asks, as the token says. */
+  readonly subject: string | undefined
 }
 
-async function answer(engine: Engine, model: Model, { request, bodyBytesMax }: Asked): Promise<Response> {
+async function answer(engine: Engine, model: Model, { request, bodyBytesMax, subject }: Asked): Promise<Response> {
   const { version, inputs, outputs } = findReadyVersion(model)
+  const deadline = deadlineOf(request)
   const body = await readBody(request, bodyBytesMax)
   const input = readInput(parseJson(body, { exactIntegers: hasLongIntegers(inputs) }))
-  const result = await engine.infer(model.name, version, decodeRows(input, inputs), { signal: request.signal })
+  const result = await engine.infer(model.name, version, decodeRows(input, inputs), {
+    signal: request.signal,
+    ...(subject !== undefined && { subject }),
+    ...deadline(),
+  })
   const form = Array.isArray(input) ? 'rows' : 'columns'
   return jsonTextResponse(`{"output":${encodeRows(result, outputs, { form, labels: model.labels })}}`)
 }

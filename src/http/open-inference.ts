@@ -9,8 +9,10 @@ import { statistics } from './open-inference/statistics.ts'
 import { unsupported } from './open-inference/unsupported.ts'
 import { INFER_DETAIL } from './openapi/open-inference.ts'
 
+export type OpenInferenceOptions = Omit<ModelRoutesOptions, 'report'>
+
 /** The Open Inference Protocol, version 2, with Triton's extensions: everything under `/v2`. */
-export function openInference({ engine, authenticator, bodyBytesMax }: ModelRoutesOptions) {
+export function openInference({ engine, authenticator, bodyBytesMax }: OpenInferenceOptions) {
   return new Elysia({ name: 'open-inference' })
     .use(descriptions(engine, authenticator))
     .use(statistics(engine, authenticator))
@@ -19,7 +21,7 @@ export function openInference({ engine, authenticator, bodyBytesMax }: ModelRout
     .use(inference({ engine, authenticator, bodyBytesMax }))
 }
 
-function inference({ engine, authenticator, bodyBytesMax }: ModelRoutesOptions) {
+function inference({ engine, authenticator, bodyBytesMax }: OpenInferenceOptions) {
   const guarded = { permissions: permissionTo('predict', engine), parse: 'none', detail: INFER_DETAIL } as const
   return new Elysia()
     .use(guard(authenticator))

@@ -5,6 +5,7 @@ import { type AuthenticationOptions, keysOf, verifyOptionsOf } from './authentic
 import { BODY_BYTES_MAX } from './body.ts'
 import { models } from './models.ts'
 import { openInference } from './open-inference.ts'
+import { reportToStandardError } from './report.ts'
 
 export interface ServeModelsOptions {
   readonly engine: Engine
@@ -12,14 +13,17 @@ export interface ServeModelsOptions {
   readonly authentication: AuthenticationOptions
   /** Longest body of a prediction in bytes; default 64 MiB. */
   readonly bodyBytesMax?: number
+  /** Hears of what is our own bug in a stream that has begun; default writes it to the standard error. */
+  readonly report?: (error: unknown, request: Request) => void
 }
 
 /**
  * An Elysia plugin that serves an engine's models behind their permissions: `/models/…` in rows and `/v2/…` in tensors.
  * @throws KeyError, TypeError when keys or options cannot be used
  */
-export function serveModels({ engine, authentication, bodyBytesMax = BODY_BYTES_MAX }: ServeModelsOptions) {
+export function serveModels(options: ServeModelsOptions) {
+  const { engine, authentication, bodyBytesMax = BODY_BYTES_MAX, report = reportToStandardError } = options
   const authenticator = createAuthenticator(keysOf(authentication), verifyOptionsOf(authentication))
-  const options = { engine, authenticator, bodyBytesMax }
-  return new Elysia({ name: 'serve-models' }).use(models(options)).use(openInference(options))
+  const routes = { engine, authenticator, bodyBytesMax, report }
+  return new Elysia({ name: 'serve-models' }).use(models(routes)).use(openInference(routes))
 }

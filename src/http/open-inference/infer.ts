@@ -1,12 +1,12 @@
 import { invariant } from '../../core/invariant.ts'
-import type { Engine, Model, ModelVersion } from '../../engine/engine.ts'
+import type { Engine, InferOptions as EngineOptions, Model, ModelVersion } from '../../engine/engine.ts'
 import { classify } from '../../tensor/classification.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { parseJson } from '../../tensor/exact-json.ts'
 import { decodeRawRequest } from '../../tensor/raw-request.ts'
 import { decodeInferRequest, type InferRequest } from '../../tensor/request.ts'
 import type { RequestedOutput } from '../../tensor/request-outputs.ts'
-import { type AnsweredOutput, type EncodedAnswer, encodeInferResponse } from '../../tensor/response.ts'
+import { type AnsweredOutput, type EncodedAnswer, encodeInferResponse, type InferAnswer } from '../../tensor/response.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import { deadlineOf } from '../deadline.ts'
 import { encode, preferredCoding } from '../encodings.ts'
@@ -35,20 +35,42 @@ export async function infer(engine: Engine, asked: AskedModel, { request, bodyBy
   const version = findReadyVersion(model, asked.version)
   const deadline = deadlineOf(request)
   const question = decodeQuestion(await readInferBody(request, bodyBytesMax), model, version)
-  const { priority, timeoutMs } = question.parameters
-  const results = await engine.infer(model.name, version.version, question.inputs, {
+  const options = {
     signal: request.signal,
-    outputs: question.outputs.map(({ name }) => name),
     ...(subject !== undefined && { subject }),
-    ...(priority !== undefined && { priority }),
-    ...deadline(timeoutMs),
-  })
-  const outputs = question.outputs.map((output) => answered(output, { results, model, version }))
-  const { id } = question
-  return respond(encodeInferResponse({ modelName: model.name, modelVersion: version.version, id, outputs }), request)
+    ...deadline(question.parameters.timeoutMs),
+  }
+  return respond(encodeInferResponse(await computeQuestion(engine, question, { model, version, options })), request)
 }
 
-function decodeQuestion(body: InferBody, model: Model, { inputs, outputs }: ModelVersion): InferRequest {
+export interface Question {
+  readonly model: Model
+  readonly version: ModelVersion
+  /** Who asks, and for how long. */
+  readonly options: EngineOptions
+}
+
+/** Computes what a request asks for, and gives what is to be answered. */
+export async function computeQuestion(
+  engine: Engine,
+  { id, inputs, outputs, parameters }: InferRequest,
+  { model, version, options }: Question,
+): Promise<InferAnswer> {
+  const { priority } = parameters
+  const results = await engine.infer(model.name, version.version, inputs, {
+    ...options,
+    outputs: outputs.map(({ name }) => name),
+    ...(priority !== undefined && { priority }),
+  })
+  const answers = outputs.map((output) => answered(output, { results, model, version }))
+  return { modelName: model.name, modelVersion: version.version, id, outputs: answers }
+}
+
+/**
+ * Reads an inference request against the version that is to answer it.
+ * @throws VestalError BODY_INVALID, INPUT_INVALID, UNSUPPORTED
+ */
+export function decodeQuestion(body: InferBody, model: Model, { inputs, outputs }: ModelVersion): InferRequest {
   const target = { model: model.name, inputs, outputs }
   const { bytes, jsonLength } = body
   if (body.isRaw) return decodeRawRequest(bytes, target)
@@ -85,7 +107,7 @@ async function respond({ json, blobs }: EncodedAnswer, request: Request): Promis
 }
 
 /** The two parts of an answer in one piece, each copied once. */
-function joined(json: string, blobs: readonly Uint8Array[]) {
+export function joined(json: string, blobs: readonly Uint8Array[]) {
   const jsonLength = Buffer.byteLength(json)
   const bytes = Buffer.allocUnsafe(blobs.reduce((sum, { length }) => sum + length, jsonLength))
   bytes.write(json, 0, 'utf8')

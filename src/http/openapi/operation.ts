@@ -10,6 +10,8 @@ interface Answer {
   readonly otherType?: string
   /** The one media type of the answer; default `application/json`. */
   readonly contentType?: string
+  /** Default 200. */
+  readonly status?: number
 }
 
 interface Body {
@@ -45,6 +47,8 @@ export type SchemaName =
   | 'PredictAnswer'
   | 'ServerMetadata'
   | 'ModelMetadata'
+  | 'StreamRequest'
+  | 'StreamEvent'
   | 'ModelNames'
   | 'ModelConfiguration'
   | 'ModelStatistics'
@@ -71,6 +75,7 @@ const FAILURES = {
   412: ['Changed', 'It was changed since it was read; `If-Match` names a version that is no longer the current one'],
   413: ['TooLarge', 'The body is larger than this route takes'],
   422: ['LoadFailed', 'The model could not be loaded; the text says why, and what served goes on serving'],
+  426: ['UpgradeRequired', 'The request does not ask for a WebSocket'],
   428: ['VersionNeeded', 'A change needs `If-Match` with the `ETag` of what was read'],
   429: ['TooMany', 'Too many requests or attempts at once; `Retry-After` says when to try again'],
   501: ['Unsupported', 'The request asks for something that this server does not do'],
@@ -100,7 +105,7 @@ export function operation(options: Operation) {
     security: isOpen ? [] : [{ bearer: [] }, { cookie: [] }],
     ...(body && { requestBody: requestBody(body) }),
     responses: {
-      ...(answer && { 200: { description: answer.description, ...answerContent(answer) } }),
+      ...(answer && { [answer.status ?? 200]: { description: answer.description, ...answerContent(answer) } }),
       ...Object.fromEntries([...new Set(statuses)].sort().map((status) => [status, failure(status, isOpenInference)])),
     },
   }

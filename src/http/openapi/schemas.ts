@@ -86,6 +86,16 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
       oneOf: [list({}), { type: 'object', additionalProperties: list({}) }],
     },
   }),
+  StreamRequest: list({ description: 'A row' }, 'Rows; their number has no limit'),
+  StreamEvent: object(
+    {
+      row: { type: 'integer', description: 'Number of the row, from 0' },
+      output: { description: 'What predict answers for the row' },
+      status_code: { type: 'integer', description: 'In the place of an output: why there is none' },
+      detail: { description: 'In the place of an output: what is wrong' },
+    },
+    ['output', 'status_code', 'detail'],
+  ),
   ServerMetadata: object({ name: text('Name', 'vestal'), version: text('Version'), extensions: list({ type: 'string' }) }),
   ModelMetadata: object({
     name: text('Name', 'iris'),

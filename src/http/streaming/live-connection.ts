@@ -1,0 +1,131 @@
+import type { VestalError } from '../../core/errors.ts'
+import { vestalErrorIn } from '../errors.ts'
+import type { Witness } from './witness.ts'
+
+/** What is used of Bun's WebSocket. */
+export interface Socket {
+  send(message: string | Uint8Array): number
+  close(code: number, reason: string): void
+}
+
+/** Answers a message, in the form that it came in. */
+export interface MessagePredictor {
+  (message: string | Uint8Array): Promise<string | Uint8Array>
+  /** The answer that says what was wrong with a message. */
+  readonly failure: (message: string | Uint8Array | undefined, error: VestalError) => string | Uint8Array
+}
+
+export interface LiveConnectionOptions {
+  readonly predict: MessagePredictor
+  readonly stillMay: Witness
+  /** When the token expires, in milliseconds since 1970; absent when it does not. */
+  readonly expiresAtMs: number | undefined
+  readonly messageBytesMax: number
+  readonly report: (error: unknown) => void
+  readonly abort: AbortController
+}
+
+/** Messages of one connection that wait while another is computed, and their bytes. */
+export const MESSAGES_MAX = 64
+/** Codes of the WebSocket registry: unauthorized, forbidden, message too big, internal error, try again later. */
+const CLOSE = { unauthorized: 3000, forbidden: 3003, tooBig: 1009, internal: 1011, tooMany: 1013 } as const
+/** A timer cannot wait longer. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+/** What Bun's `send` gives when the client reads too slowly. */
+const IS_FULL = -1
+
+/**
+ * One open WebSocket: messages are answered one after the other, in their order. Nothing is computed while the client does not read, and
+ * the connection ends with its token.
+ */
+export class LiveConnection {
+  readonly #options: LiveConnectionOptions
+  readonly #waiting: (string | Uint8Array)[] = []
+  readonly #expiry: ReturnType<typeof setTimeout> | undefined
+  #waitingBytes = 0
+  #socket: Socket | undefined
+  #isWorking = false
+  #isClosed = false
+  #drain = Promise.withResolvers<void>()
+
+  constructor(options: LiveConnectionOptions) {
+    this.#options = options
+    if (options.expiresAtMs === undefined) return
+    // The check counts the leeway; the timer only makes it happen.
+    this.#expiry = setTimeout(
+      () => void this.#check(),
+      Math.min(TIMER_MS_MAX, Math.max(0, options.expiresAtMs - Date.now()) + 1000),
+    )
+    this.#expiry.unref()
+  }
+
+  /** Takes a message; too large a one, or one more than may wait, ends the connection. */
+  receive(socket: Socket, message: string | Uint8Array): void {
+    this.#socket = socket
+    if (this.#isClosed) return
+    const bytes = typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength
+    this.#waitingBytes += bytes
+    if (bytes > this.#options.messageBytesMax) this.#close(CLOSE.tooBig, 'the message is too large')
+    else if (this.#waiting.length >= MESSAGES_MAX || this.#waitingBytes > this.#options.messageBytesMax * 2) {
+      this.#close(CLOSE.tooMany, 'too many messages wait for an answer')
+    } else {
+      // Bun hands over memory that it uses again.
+      this.#waiting.push(typeof message === 'string' ? message : new Uint8Array(message))
+      if (!this.#isWorking) void this.#work()
+    }
+  }
+
+  /** Says that the client has read what was sent. */
+  drained(): void {
+    this.#drain.resolve()
+  }
+
+  /** Says that the connection is over: what is computed for it is given up. */
+  closed(): void {
+    this.#isClosed = true
+    clearTimeout(this.#expiry)
+    this.#waiting.length = 0
+    this.#options.abort.abort()
+    this.#drain.resolve()
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true
+    for (let message = this.#waiting.shift(); message !== undefined && !this.#isClosed; message = this.#waiting.shift()) {
+      const answer = await this.#answer(message)
+      this.#waitingBytes -= typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength
+      if (answer === undefined || this.#isClosed) break
+      this.#drain = Promise.withResolvers<void>()
+      if (this.#socket?.send(answer) === IS_FULL) await this.#drain.promise
+    }
+    this.#isWorking = false
+  }
+
+  /** The answer to a message; undefined once the connection is closed. */
+  async #answer(message: string | Uint8Array): Promise<string | Uint8Array | undefined> {
+    const { predict, report } = this.#options
+    try {
+      return (await this.#check(message)) ? await predict(message) : undefined
+    } catch (error) {
+      const failure = vestalErrorIn(error)
+      if (failure !== undefined) return predict.failure(message, failure)
+      report(error)
+      this.#close(CLOSE.internal, 'internal error')
+      return undefined
+    }
+  }
+
+  /** True while the token may; otherwise the refusal is told and the connection closed. */
+  async #check(message?: string | Uint8Array): Promise<boolean> {
+    const refusal = await this.#options.stillMay()
+    if (refusal === undefined || this.#isClosed) return !this.#isClosed
+    this.#socket?.send(this.#options.predict.failure(message, refusal))
+    this.#close(refusal.status === 403 ? CLOSE.forbidden : CLOSE.unauthorized, String(refusal.detail))
+    return false
+  }
+
+  #close(code: number, reason: string): void {
+    this.#socket?.close(code, reason)
+    this.closed()
+  }
+}

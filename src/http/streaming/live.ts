@@ -1,0 +1,60 @@
+import { Elysia } from 'elysia'
+import { VestalError } from '../../core/errors.ts'
+import { guard } from '../authentication.ts'
+import { findModel, findReadyVersion, permissionTo } from '../model-access.ts'
+import type { ModelRoutesOptions } from '../models.ts'
+import { STREAMING_DETAIL } from '../openapi/streaming.ts'
+import { LiveConnection, type Socket } from './live-connection.ts'
+import { createMessagePredictor } from './message-predictor.ts'
+import { createWitness } from './witness.ts'
+
+/** What Elysia's own WebSocket handler calls on a connection's data. */
+interface SocketData {
+  readonly message: (socket: Socket, message: string | Uint8Array) => void
+  readonly drain: () => void
+  readonly close: () => void
+}
+
+/** What there is of Bun's server here. */
+interface Upgrades {
+  upgrade(request: Request, options: { readonly data: SocketData }): boolean
+}
+
+/**
+ * Predictions over a WebSocket, `/models/{name}/live`: one message in, one out. It is a GET route and not Elysia's `ws`, which would parse
+ * messages itself and round 64-bit integers; the token is checked before the upgrade, as on every route.
+ */
+export function live({ engine, authenticator, bodyBytesMax, report }: ModelRoutesOptions) {
+  const predict = permissionTo('predict', engine)
+  return new Elysia().use(guard(authenticator)).get(
+    '/models/:name/live',
+    ({ params, request, server, token }) => {
+      const model = findModel(engine, params.name)
+      findReadyVersion(model)
+      const abort = new AbortController()
+      const subject = token.payload.sub
+      const connection = new LiveConnection({
+        predict: createMessagePredictor({ engine, name: model.name, subject, signal: abort.signal }),
+        stillMay: createWitness(authenticator, request, () => predict(params)),
+        expiresAtMs: token.payload.exp === undefined ? undefined : token.payload.exp * 1000,
+        messageBytesMax: bodyBytesMax,
+        report: (error) => report(error, request),
+        abort,
+      })
+      // The cast: Elysia types the server for any data.
+      upgrade(server as unknown as Upgrades | null, request, connection)
+    },
+    { permissions: predict, detail: STREAMING_DETAIL.live },
+  )
+}
+
+function upgrade(server: Upgrades | null, request: Request, connection: LiveConnection): void {
+  const data: SocketData = {
+    message: (socket, message) => connection.receive(socket, message),
+    drain: () => connection.drained(),
+    close: () => connection.closed(),
+  }
+  if (server?.upgrade(request, { data }) === true) return
+  connection.closed()
+  throw new VestalError('UPGRADE_REQUIRED', { headers: { upgrade: 'websocket', connection: 'Upgrade' } })
+}
