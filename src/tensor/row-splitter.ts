@@ -33,6 +33,8 @@ export class RowSplitter {
   #depth = 0
   #isInText = false
   #isEscaped = false
+  /** What is wrong behind rows that were right: it is told when those are gone. */
+  #fault: unknown
 
   constructor({ rowBytesMax, hasLines }: RowSplitterOptions) {
     this.#rowBytesMax = rowBytesMax
@@ -44,6 +46,7 @@ export class RowSplitter {
    * @throws VestalError BODY_INVALID, BODY_TOO_LARGE
    */
   push(chunk: Uint8Array): readonly Uint8Array[] {
+    if (this.#fault !== undefined) throw this.#fault
     if (this.#state !== 'head') return this.#cut(chunk)
     this.#keep(chunk)
     const head = this.#take()
@@ -59,6 +62,7 @@ export class RowSplitter {
    * @throws VestalError BODY_INVALID
    */
   end(): readonly Uint8Array[] {
+    if (this.#fault !== undefined) throw this.#fault
     if (this.#state === 'head') throw invalid('the body ended before its rows began')
     if (this.#state === 'line') {
       const last = trim(this.#take())
@@ -88,7 +92,17 @@ export class RowSplitter {
 
   #cut(chunk: Uint8Array): readonly Uint8Array[] {
     const rows: Uint8Array[] = []
-    if (this.#state === 'line') return this.#cutLines(chunk, rows)
+    try {
+      if (this.#state === 'line') this.#cutLines(chunk, rows)
+      else this.#cutArray(chunk, rows)
+    } catch (error) {
+      if (rows.length === 0) throw error
+      this.#fault = error
+    }
+    return rows
+  }
+
+  #cutArray(chunk: Uint8Array, rows: Uint8Array[]): void {
     let start = 0
     for (let index = 0; index < chunk.length; index += 1) {
       const byte = chunk[index] ?? SPACE
@@ -108,10 +122,9 @@ export class RowSplitter {
       }
     }
     if (this.#state === 'value') this.#keep(chunk.subarray(start))
-    return rows
   }
 
-  #cutLines(chunk: Uint8Array, rows: Uint8Array[]): readonly Uint8Array[] {
+  #cutLines(chunk: Uint8Array, rows: Uint8Array[]): void {
     let start = 0
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
       const row = trim(this.#take(chunk.subarray(start, end)))
@@ -119,7 +132,6 @@ export class RowSplitter {
       start = end + 1
     }
     this.#keep(chunk.subarray(start))
-    return rows
   }
 
   /** What a byte between rows does; true when it begins one. */

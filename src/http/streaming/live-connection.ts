@@ -12,7 +12,7 @@ export interface Socket {
 export interface MessagePredictor {
   (message: string | Uint8Array): Promise<string | Uint8Array>
   /** The answer that says what was wrong with a message. */
-  readonly failure: (message: string | Uint8Array | undefined, error: VestalError) => string | Uint8Array
+  readonly failure: (message: string | Uint8Array, error: VestalError) => string | Uint8Array
 }
 
 export interface LiveConnectionOptions {
@@ -29,6 +29,8 @@ export interface LiveConnectionOptions {
 export const MESSAGES_MAX = 64
 /** Codes of the WebSocket registry: unauthorized, forbidden, message too big, internal error, try again later. */
 const CLOSE = { unauthorized: 3000, forbidden: 3003, tooBig: 1009, internal: 1011, tooMany: 1013 } as const
+/** How long after it has expired a token is asked for again. */
+const WATCH_MS = 1000
 /** A timer cannot wait longer. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 /** What Bun's `send` gives when the client reads too slowly. */
@@ -41,7 +43,7 @@ const IS_FULL = -1
 export class LiveConnection {
   readonly #options: LiveConnectionOptions
   readonly #waiting: (string | Uint8Array)[] = []
-  readonly #expiry: ReturnType<typeof setTimeout> | undefined
+  #expiry: ReturnType<typeof setTimeout> | undefined
   #waitingBytes = 0
   #socket: Socket | undefined
   #isWorking = false
@@ -50,18 +52,16 @@ export class LiveConnection {
 
   constructor(options: LiveConnectionOptions) {
     this.#options = options
-    if (options.expiresAtMs === undefined) return
-    // The check counts the leeway; the timer only makes it happen.
-    this.#expiry = setTimeout(
-      () => void this.#check(),
-      Math.min(TIMER_MS_MAX, Math.max(0, options.expiresAtMs - Date.now()) + 1000),
-    )
-    this.#expiry.unref()
+  }
+
+  /** Says that the connection is there. */
+  opened(socket: Socket): void {
+    this.#socket = socket
+    this.#watch()
   }
 
   /** Takes a message; too large a one, or one more than may wait, ends the connection. */
-  receive(socket: Socket, message: string | Uint8Array): void {
-    this.#socket = socket
+  receive(message: string | Uint8Array): void {
     if (this.#isClosed) return
     const bytes = typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength
     this.#waitingBytes += bytes
@@ -87,6 +87,17 @@ export class LiveConnection {
     this.#waiting.length = 0
     this.#options.abort.abort()
     this.#drain.resolve()
+  }
+
+  /** Asks again when the token expires, and then each second: the clock of the check has a leeway. */
+  #watch(): void {
+    const { expiresAtMs } = this.#options
+    if (expiresAtMs === undefined || this.#isClosed) return
+    const delayMs = Math.min(TIMER_MS_MAX, Math.max(WATCH_MS, expiresAtMs - Date.now()))
+    this.#expiry = setTimeout(async () => {
+      if (await this.#check()) this.#watch()
+    }, delayMs)
+    this.#expiry.unref()
   }
 
   async #work(): Promise<void> {
@@ -119,7 +130,7 @@ export class LiveConnection {
   async #check(message?: string | Uint8Array): Promise<boolean> {
     const refusal = await this.#options.stillMay()
     if (refusal === undefined || this.#isClosed) return !this.#isClosed
-    this.#socket?.send(this.#options.predict.failure(message, refusal))
+    if (message !== undefined) this.#socket?.send(this.#options.predict.failure(message, refusal))
     this.#close(refusal.status === 403 ? CLOSE.forbidden : CLOSE.unauthorized, String(refusal.detail))
     return false
   }

@@ -10,6 +10,7 @@ import { createWitness } from './witness.ts'
 
 /** What Elysia's own WebSocket handler calls on a connection's data. */
 interface SocketData {
+  readonly open: (socket: Socket) => void
   readonly message: (socket: Socket, message: string | Uint8Array) => void
   readonly drain: () => void
   readonly close: () => void
@@ -50,7 +51,8 @@ export function live({ engine, authenticator, bodyBytesMax, report }: ModelRoute
 
 function upgrade(server: Upgrades | null, request: Request, connection: LiveConnection): void {
   const data: SocketData = {
-    message: (socket, message) => connection.receive(socket, message),
+    open: (socket) => connection.opened(socket),
+    message: (_socket, message) => connection.receive(message),
     drain: () => connection.drained(),
     close: () => connection.closed(),
   }

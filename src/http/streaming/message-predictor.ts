@@ -58,9 +58,9 @@ export function createMessagePredictor({ engine, name, subject, signal }: Messag
   return Object.assign(
     (message: string | Uint8Array) => (typeof message === 'string' ? predictText(message) : predictBinary(message)),
     {
-      failure: (message: string | Uint8Array | undefined, { status, detail }: VestalError) => {
+      failure: (message: string | Uint8Array, { status, detail }: VestalError) => {
         const json = JSON.stringify({ status_code: status, detail, error: null })
-        return message === undefined || typeof message === 'string' ? json : framed(json, [])
+        return typeof message === 'string' ? json : framed(json, [])
       },
     },
   )

@@ -5,7 +5,7 @@ import { vestalErrorIn } from '../errors.ts'
 import type { Witness } from './witness.ts'
 
 /** Rows that are worked on at once for one stream. */
-const ROWS_AT_ONCE = 16
+const ROWS_AT_ONCE = 32
 
 /** A row of the stream, or what ended it. */
 type Came = { readonly row: number; readonly bytes: Uint8Array } | { readonly row: number; readonly failure: VestalError }

@@ -10,8 +10,9 @@ export type Witness = () => Promise<VestalError | undefined>
  * that was taken back and a permission that a model asks for since then count from the next row or message.
  */
 export function createWitness(authenticator: Authenticator, request: Request, required: () => readonly string[]): Witness {
-  // Its own copy: what Bun keeps of a request ends with the request.
-  const shown = new Request(request.url, { headers: new Headers(request.headers) })
+  // Its own copy: what Bun keeps of a request ends with the request. A host that is none makes an address that is none.
+  const address = URL.canParse(request.url) ? request.url : 'http://localhost/'
+  const shown = new Request(address, { headers: new Headers(request.headers) })
   return async () => {
     try {
       authenticator.authorize(await authenticator.authenticateOrWait(shown), required())
