@@ -61,7 +61,7 @@ describe('rooms', () => {
   const owners: readonly (readonly [what: string, pattern: RegExp, owner: RegExp])[] = [
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/engine\/ort\.ts$/],
-    ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/signature-engines\.ts$/],
+    ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/engines\/native\.ts$/],
     ['the network as a client', /(?<!#)\bfetch\(/, /^src\/(?:jwks|wasm)\//],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/config\//],
     ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|store|wasm)\//],

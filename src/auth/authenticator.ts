@@ -1,12 +1,11 @@
 import { VestalError } from '../core/errors.ts'
-import { type CacheStatistics, SieveCache } from '../core/sieve-cache.ts'
+import type { CacheStatistics } from '../core/sieve-cache.ts'
 import type { RemoteKeysStatistics } from '../jwks/remote-keys.ts'
-import { LEEWAY_SECONDS } from '../jwt/claims.ts'
 import { createDecryptor } from '../jwt/decrypt.ts'
 import type { DecryptionKeyInput } from '../jwt/decryption-key.ts'
 import type { KeyInput } from '../jwt/key-set.ts'
 import type { VerifiedJwt, VerifyOptions } from '../jwt/verify.ts'
-import { challengeOf, scopeOf, withChallenge } from './challenge.ts'
+import { challengeHeaders, challengeOf, scopeOf, withChallenge } from './challenge.ts'
 import { createGrantReader } from './claim-mapping.ts'
 import { type CredentialOptions, createCredentialReader } from './credentials.ts'
 import { createOpener } from './opener.ts'
@@ -19,16 +18,13 @@ import {
   type SharedRules,
   type TrustedIssuer,
 } from './trusted-issuer.ts'
+import { createVerifiedTokens, type VerifiedTokensOptions } from './verified-tokens.ts'
 
-export interface AuthenticatorOptions extends CredentialOptions, Omit<VerifyOptions, 'issuers'> {
+export interface AuthenticatorOptions extends CredentialOptions, VerifiedTokensOptions, Omit<VerifyOptions, 'issuers'> {
   /** A text is a name that tokens of one's own keys may have in `iss`; an object is an issuer with keys of its own. */
   readonly issuers?: readonly (string | TrustedIssuer)[]
   /** Names the protected space in `WWW-Authenticate` (RFC 9110 §11.5); default `vestal`. */
   readonly realm?: string
-  /** Verified tokens that are remembered; default 10 000, and 0 remembers none. */
-  readonly cacheEntriesMax?: number
-  /** Memory for them, in bytes, each counted as eight times its characters; default 64 MiB. */
-  readonly cacheBytesMax?: number
   /** Opens encrypted tokens, which are refused without it: the PEM of a private key, or a JWK. */
   readonly decryptionKey?: DecryptionKeyInput
   /** Asked of each request's token, remembered or not: true refuses it. It must answer at once. */
@@ -70,20 +66,6 @@ export interface AuthenticatedToken extends VerifiedJwt {
   readonly allows: PermissionCheck
 }
 
-interface Remembered {
-  readonly token: AuthenticatedToken
-  /** Milliseconds since 1970 between which the token's times are right, leeway included. */
-  readonly fromMs: number
-  readonly untilMs: number
-}
-
-const CACHE_ENTRIES_MAX = 10_000
-const CACHE_BYTES_MAX = 64 * 1024 * 1024
-/** A longer token is verified each time: a few of them would push many out. */
-const CACHED_TOKEN_BYTES_MAX = 4096
-/** Bytes that a remembered token takes for each of its characters: the text, its claims and its permissions. */
-const BYTES_A_CHARACTER = 8
-
 /** Waits that one token may need; each of them changes what the next attempt finds. */
 const WAITS_MAX = 3
 
@@ -94,12 +76,11 @@ const WAITS_MAX = 3
  */
 export function createAuthenticator(keys: KeyInput | undefined, options: AuthenticatorOptions = {}): Authenticator {
   const { realm = 'vestal', headerPrefix = 'Bearer', isRevoked, now = Date.now } = options
-  const reader = createCredentialReader(options)
-  const cache = createCache(options)
   const challenge = challengeOf(realm, headerPrefix)
-  const leewayMs = (options.leewaySeconds ?? LEEWAY_SECONDS) * 1000
+  const reader = createCredentialReader(options)
+  const tokens = createVerifiedTokens<AuthenticatedToken>(options)
   const { issuers: named = [], ...rules } = options
-  const shared: SharedRules = { ...rules, now, keysChanged: () => cache.clear() }
+  const shared: SharedRules = { ...rules, now, keysChanged: () => tokens.clear() }
   const issuers = compileIssuers(
     named.filter((issuer) => typeof issuer === 'object'),
     shared,
@@ -117,15 +98,6 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     decryptionKey === undefined ? (_: Request, text: string) => text : createOpener(createDecryptor(decryptionKey, rules))
   const remotes = [...issuers].flatMap(([name, { remote }]) => (remote === undefined ? [] : [[name, remote] as const]))
 
-  /** The token that is remembered under a header's value, where its times are still right. */
-  const recall = (header: string): AuthenticatedToken | undefined => {
-    const remembered = cache.get(header)
-    if (remembered === undefined) return undefined
-    const time = now()
-    if (time >= remembered.fromMs && time < remembered.untilMs) return remembered.token
-    cache.delete(header)
-    return undefined
-  }
   const verifyAndRemember = (text: string, header: string, request: Request): AuthenticatedToken | Promise<void> => {
     const signed = open(request, text)
     if (typeof signed !== 'string') return signed
@@ -133,24 +105,19 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     const verified = policy.verify(signed)
     if (verified instanceof Promise) return verified
     const token = freezeDeep({ ...verified, allows: compileGrants(policy.grantsOf(verified.payload)) })
-    if (text.length <= CACHED_TOKEN_BYTES_MAX) {
-      const { exp, nbf, iat } = verified.payload
-      const fromMs = Math.max(secondsToMs(nbf) ?? 0, secondsToMs(iat) ?? 0) - leewayMs
-      const expiryMs = (secondsToMs(exp) ?? Number.POSITIVE_INFINITY) + leewayMs
-      cache.set(header, { token, fromMs, untilMs: Math.min(expiryMs, policy.untilMs()) }, text.length * BYTES_A_CHARACTER)
-    }
+    tokens.remember(header, token, policy.untilMs())
     return token
   }
   const identify = (request: Request): AuthenticatedToken | Promise<void> | undefined => {
     const header = reader.header(request)
     if (header !== null) {
-      const known = recall(header)
+      const known = tokens.recall(header)
       if (known !== undefined) return known
     }
     const text = header === null ? reader.tokenOfCookie(request) : reader.tokenOfHeader(header)
     if (text === undefined) return undefined
     const canonical = reader.canonical(text)
-    return (header === canonical ? undefined : recall(canonical)) ?? verifyAndRemember(text, canonical, request)
+    return (header === canonical ? undefined : tokens.recall(canonical)) ?? verifyAndRemember(text, canonical, request)
   }
   const attempt = (request: Request): AuthenticatedToken | Promise<void> => {
     let token: AuthenticatedToken | Promise<void> | undefined
@@ -162,7 +129,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
       throw error instanceof VestalError ? withChallenge(error, challenge) : error
     }
     if (token === undefined)
-      throw new VestalError('TOKEN_MISSING', { reason: 'no token was sent', headers: { 'www-authenticate': challenge } })
+      throw new VestalError('TOKEN_MISSING', { reason: 'no token was sent', headers: challengeHeaders(challenge) })
     return token
   }
   const waitAndAttempt = async (request: Request, first: Promise<void>): Promise<AuthenticatedToken> => {
@@ -190,10 +157,10 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     },
     replaceKeys(next) {
       policyOf = choose(next)
-      cache.clear()
+      tokens.clear()
     },
     get cacheStatistics() {
-      return cache.statistics
+      return tokens.statistics
     },
     get remoteKeyStatistics() {
       return new Map(remotes.map(([name, remote]) => [name, remote.statistics]))
@@ -212,18 +179,6 @@ function ownPolicy(keys: KeyInput, rules: VerifyOptions): IssuerPolicy {
 function atOnce(found: AuthenticatedToken | Promise<void>): AuthenticatedToken {
   if (!(found instanceof Promise)) return found
   throw new VestalError('KEYS_UNAVAILABLE', { reason: 'the keys are still being fetched', headers: { 'retry-after': '1' } })
-}
-
-function createCache({ cacheEntriesMax = CACHE_ENTRIES_MAX, cacheBytesMax = CACHE_BYTES_MAX }: AuthenticatorOptions) {
-  for (const [name, value] of Object.entries({ cacheEntriesMax, cacheBytesMax })) {
-    if (!Number.isSafeInteger(value) || value < 0) throw new TypeError(`"${name}" is a whole number from 0 up`)
-  }
-  return new SieveCache<Remembered>({ entriesMax: cacheEntriesMax, weightMax: cacheBytesMax })
-}
-
-function secondsToMs(seconds: number | null | undefined): number | undefined {
-  // Flama's tokens may have null for a claim that is not there.
-  return seconds === undefined || seconds === null ? undefined : seconds * 1000
 }
 
 /** One token's claims are handed to many requests: none of them may change what the next one sees. */

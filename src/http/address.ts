@@ -1,5 +1,10 @@
+/** A URL with nothing in its path that a parser would write otherwise. */
+const PLAIN = /^https?:\/\/[\w.-]+(?::\d+)?(\/[\w/-]*)(?:$|\?)/
+
 /** Path of the request without its query. A `Host` that is no host leaves a URL that cannot be parsed; the path stands in it all the same. */
 export function pathOf({ url }: Request): string {
+  const plain = PLAIN.exec(url)?.[1]
+  if (plain !== undefined) return plain
   return URL.canParse(url) ? new URL(url).pathname : (/^(?:\w+:\/\/[^/]*)?([^?#]*)/.exec(url)?.[1] ?? '')
 }
 

@@ -49,7 +49,16 @@ export function answerError(error: VestalError, request: Request): Response {
     path === '/v2' || path.startsWith('/v2/')
       ? { error: typeof detail === 'string' ? detail : JSON.stringify(detail) }
       : { status_code: status, detail, error: null }
-  return new Response(JSON.stringify(body), { status, headers: { ...ERROR_HEADERS, ...error.headers } })
+  return new Response(JSON.stringify(body), { status, headers: headersOf(error.headers) })
+}
+
+/** Headers by those of the failure: a refusal's are the same object again and again, and building them is half of its answer. */
+const knownHeaders = new WeakMap<VestalError['headers'], Headers>()
+
+function headersOf(more: VestalError['headers']): Headers {
+  const known = knownHeaders.get(more) ?? new Headers({ ...ERROR_HEADERS, ...more })
+  knownHeaders.set(more, known)
+  return known
 }
 
 const ERROR_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }

@@ -1,10 +1,13 @@
+import { isUtf8 } from 'node:buffer'
+
+/** Characters of a text that is decoded without a buffer of its own; as many as the longest token. */
+const TEXT_BYTES_MAX = 65_536
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const UNPADDED = /^[A-Za-z0-9_-]*$/
 const PADDED = /^[A-Za-z0-9_-]*={0,2}$/
 
-/** Last characters whose unused low bits are zero: after two characters (4 bits unused) and after three (2 bits unused). */
-const ENDS_OF_TWO = new Set([...ALPHABET].filter((_, index) => index % 16 === 0))
-const ENDS_OF_THREE = new Set([...ALPHABET].filter((_, index) => index % 4 === 0))
+/** What each character of the alphabet stands for, by its code. */
+const VALUES = Uint8Array.from({ length: 128 }, (_, code) => Math.max(0, ALPHABET.indexOf(String.fromCharCode(code))))
 
 /**
  * True when the text is the one canonical base64url form of some bytes: RFC 7515 §2 (no padding, no other character)
@@ -21,17 +24,34 @@ export function isPaddedBase64url(text: string): boolean {
   return (unpadded.length === text.length || text.length % 4 === 0) && endsCanonically(unpadded)
 }
 
-function endsCanonically(text: string): boolean {
-  const rest = text.length % 4
+/** True when the unused bits of the last character are zero, and there is no character too many; of a text of the alphabet alone. */
+export function endsCanonically(text: string): boolean {
+  const rest = text.length & 3
   if (rest === 0) return true
-  if (rest === 1) return false
-  const last = text.charAt(text.length - 1)
-  return rest === 2 ? ENDS_OF_TWO.has(last) : ENDS_OF_THREE.has(last)
+  // After two characters four bits are unused, after three characters two; one character alone is no byte.
+  const unused = rest === 2 ? 0b1111 : 0b11
+  return rest !== 1 && ((VALUES[text.charCodeAt(text.length - 1)] ?? 0) & unused) === 0
 }
 
 /** The bytes of a text that one of the checks above has passed. */
 export function bytesOfBase64url(text: string): Buffer {
   return Buffer.from(text, 'base64url')
+}
+
+/** Where texts are decoded, one after the other: a buffer for each costs three times as much. */
+const decoded = Buffer.allocUnsafe(TEXT_BYTES_MAX)
+
+/** The text whose UTF-8 a text that one of the checks above has passed stands for; undefined where that is no UTF-8. */
+export function textOfBase64url(text: string): string | undefined {
+  if (text.length > TEXT_BYTES_MAX) return textOf(bytesOfBase64url(text))
+  const length = decoded.write(text, 'base64url')
+  const plain = decoded.toString('utf8', 0, length)
+  // What is no UTF-8 becomes this character, which may also have been there.
+  return plain.includes('\ufffd') ? textOf(bytesOfBase64url(text)) : plain
+}
+
+function textOf(bytes: Buffer): string | undefined {
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined
 }
 
 /** The canonical base64url form of bytes, or of a text's UTF-8. */

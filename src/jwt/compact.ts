@@ -1,6 +1,6 @@
 import { VestalError } from '../core/errors.ts'
 import { type Algorithm, isAlgorithm } from './algorithms.ts'
-import { bytesOfBase64url, isCanonicalBase64url, isPaddedBase64url } from './base64url.ts'
+import { bytesOfBase64url, endsCanonically, isCanonicalBase64url, isPaddedBase64url } from './base64url.ts'
 import { type JsonObject, readStrictObject } from './strict-json.ts'
 
 /** Bytes of a token by default; a longer one is refused before it is looked at. */
@@ -36,6 +36,7 @@ export interface CompactOptions {
 export function splitCompact(token: unknown, options: CompactOptions = {}): CompactJws {
   if (typeof token !== 'string') throw malformed('the token is not a text')
   if (token.length > (options.tokenBytesMax ?? TOKEN_BYTES_MAX)) throw new VestalError('TOKEN_TOO_LONG', { reason: 'too long' })
+  if (COMPACT.test(token) && options.interop === undefined) return splitCanonical(token)
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
   if (first <= 0 || second === -1) throw malformed('the token has fewer than three parts')
@@ -51,6 +52,20 @@ export function splitCompact(token: unknown, options: CompactOptions = {}): Comp
     throw malformed('a part of the token is not canonical base64url')
   }
   return parts
+}
+
+/** Three parts of the alphabet, the first of them not empty: what every good token is. */
+const COMPACT = /^[\w-]+\.[\w-]*\.[\w-]*$/
+
+function splitCanonical(token: string): CompactJws {
+  const first = token.indexOf('.')
+  const second = token.lastIndexOf('.')
+  const header = token.slice(0, first)
+  const payload = token.slice(first + 1, second)
+  const signature = token.slice(second + 1)
+  if (endsCanonically(header) && endsCanonically(payload) && endsCanonically(signature))
+    return { text: token, header, payload, signature }
+  throw malformed('a part of the token is not canonical base64url')
 }
 
 /** Five parts are a JWE (RFC 7516 §7.1), which is not accepted here; any other count is nothing. */

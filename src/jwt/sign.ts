@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { toBase64url } from './base64url.ts'
 import type { JwtPayload } from './claims.ts'
+import { createSignature } from './engines/boring.ts'
 import { KeyError } from './key-error.ts'
 import { importKeys, type KeyInput } from './key-set.ts'
 import type { ImportOptions, Key } from './keys.ts'
-import { createSignature } from './signature-engines.ts'
 import { keyIdOf } from './thumbprint.ts'
 
 /** Seconds that a token lives where its `exp` is not given. */

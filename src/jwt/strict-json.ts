@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 /** Objects and arrays inside each other in a token's header or claims; deeper ones are refused. */
 export const JSON_DEPTH_MAX = 32
 
-const QUOTE = 34
+const SPACE = 32
 const COLON = 58
 const BACKSLASH = 92
 
@@ -15,8 +15,11 @@ export type JsonObject = Readonly<Record<string, unknown>>
  * Returns the rule that was broken, as text, where it is none.
  */
 export function readStrictObject(bytes: Buffer): JsonObject | string {
-  if (!isUtf8(bytes)) return 'not UTF-8'
-  const text = bytes.toString('utf8')
+  return isUtf8(bytes) ? readStrictText(bytes.toString('utf8')) : 'not UTF-8'
+}
+
+/** As `readStrictObject`, of a text that was valid UTF-8. */
+export function readStrictText(text: string): JsonObject | string {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -25,54 +28,58 @@ export function readStrictObject(bytes: Buffer): JsonObject | string {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not a JSON object'
   const members = countMembers(value, 1)
-  if (typeof members === 'string') return members
-  if (members !== countColons(text)) return 'a member is there twice'
+  // Names and texts are looked at one by one only where there can be something: an escape may hide it, nothing else can.
+  const fault = Number.isNaN(members) || text.includes('\\') || text.includes('__proto__') ? faultIn(value, 1) : undefined
+  if (fault !== undefined) return fault
+  if (members !== countNames(text)) return 'a member is there twice'
   // The cast is what the checks above establish: a plain object that JSON.parse made.
   return value as JsonObject
 }
 
-/** Members in the parsed value: `JSON.parse` keeps one of two members with the same name, so the text then holds more. */
-function countMembers(value: object, depth: number): number | string {
-  if (depth > JSON_DEPTH_MAX) return `deeper than ${JSON_DEPTH_MAX} levels`
+/**
+ * Members in the parsed value: `JSON.parse` keeps one of two members with the same name, so the text then holds more.
+ * NaN where it is too deep or a number is infinite.
+ */
+function countMembers(value: object, depth: number): number {
+  if (depth > JSON_DEPTH_MAX) return Number.NaN
   let count = 0
   if (Array.isArray(value)) {
-    for (const element of value) {
-      const inside = countInside(element, depth)
-      if (typeof inside === 'string') return inside
-      count += inside
-    }
+    for (const inside of value) count += countInside(inside, depth)
     return count
   }
-  for (const name in value) {
-    if (name === '__proto__') return 'a member is called __proto__'
-    if (!name.isWellFormed()) return 'a lone surrogate'
-    const inside = countInside((value as JsonObject)[name], depth)
-    if (typeof inside === 'string') return inside
-    count += 1 + inside
-  }
+  for (const name in value) count += 1 + countInside((value as JsonObject)[name], depth)
   return count
 }
 
-function countInside(value: unknown, depth: number): number | string {
-  switch (typeof value) {
-    case 'string':
-      return value.isWellFormed() ? 0 : 'a lone surrogate'
-    case 'number':
-      return Number.isFinite(value) ? 0 : 'a number is too large'
-    case 'object':
-      return value === null ? 0 : countMembers(value, depth + 1)
-    default:
-      return 0
-  }
+function countInside(value: unknown, depth: number): number {
+  if (typeof value === 'object') return value === null ? 0 : countMembers(value, depth + 1)
+  return typeof value === 'number' && !Number.isFinite(value) ? Number.NaN : 0
 }
 
-/** Colons outside strings: one for each member that the text holds. */
-function countColons(text: string): number {
+/** The rule that a value breaks, looked for in every name and every value. */
+function faultIn(value: unknown, depth: number): string | undefined {
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : 'a lone surrogate'
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'a number is too large'
+  if (typeof value !== 'object' || value === null) return undefined
+  if (depth > JSON_DEPTH_MAX) return `deeper than ${JSON_DEPTH_MAX} levels`
+  for (const name in value) {
+    if (name === '__proto__') return 'a member is called __proto__'
+    if (!name.isWellFormed()) return 'a lone surrogate'
+    const fault = faultIn((value as JsonObject)[name], depth + 1)
+    if (fault !== undefined) return fault
+  }
+  return undefined
+}
+
+/** Texts that a colon follows: one for each member that the JSON holds. */
+function countNames(text: string): number {
   let count = 0
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index)
-    if (code === COLON) count += 1
-    else if (code === QUOTE) index = endOfString(text, index)
+  let begin = text.indexOf('"')
+  while (begin !== -1) {
+    let next = endOfString(text, begin) + 1
+    while (text.charCodeAt(next) <= SPACE) next += 1
+    if (text.charCodeAt(next) === COLON) count += 1
+    begin = text.indexOf('"', next)
   }
   return count
 }

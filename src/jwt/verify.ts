@@ -1,12 +1,13 @@
 import { VestalError } from '../core/errors.ts'
 import { type Algorithm, isAlgorithm } from './algorithms.ts'
-import { bytesOfBase64url } from './base64url.ts'
+import { textOfBase64url } from './base64url.ts'
 import { type ClaimRules, checkClaims, type JwtPayload } from './claims.ts'
 import { type JoseHeader, mediaType, readHeader, splitCompact, TOKEN_BYTES_MAX } from './compact.ts'
+import type { SignatureCheck } from './engines/signature-check.ts'
 import { importKeys, type KeyInput, selectKey } from './key-set.ts'
 import type { Key } from './keys.ts'
-import { createSignatureCheck, type EngineName, type SignatureCheck } from './signature-engines.ts'
-import { readStrictObject } from './strict-json.ts'
+import { createSignatureCheck, type EngineName } from './signature-engines.ts'
+import { readStrictText } from './strict-json.ts'
 
 export interface VerifyOptions extends ClaimRules {
   /** Algorithms accepted of those that the keys allow; all of them by default. */
@@ -38,14 +39,14 @@ export function createVerifier(input: KeyInput, options: VerifyOptions = {}): (t
   checkOptions(options)
   const pinned = options.algorithms?.length === 1 ? options.algorithms[0] : undefined
   const keys = importKeys(input, { ...(pinned && { algorithm: pinned }), ...(options.interop && { interop: options.interop }) })
-  const checkOf = signatureChecks(keys, options)
-  const headerOf = headerReader(options.types ?? TYPES)
+  const prepare = headerReader(options.types ?? TYPES, signatureChecks(keys, options))
   const now = options.now ?? Date.now
   return (token) => {
     const parts = splitCompact(token, options)
-    const header = headerOf(parts.header)
-    if (!checkOf(header)(parts)) throw new VestalError('SIGNATURE_INVALID', { reason: 'the signature is not right' })
-    const payload = readStrictObject(bytesOfBase64url(parts.payload))
+    const { header, isSigned } = prepare(parts.header)
+    if (!isSigned(parts)) throw new VestalError('SIGNATURE_INVALID', { reason: 'the signature is not right' })
+    const text = textOfBase64url(parts.payload)
+    const payload = text === undefined ? 'not UTF-8' : readStrictText(text)
     if (typeof payload === 'string') throw new VestalError('TOKEN_MALFORMED', { reason: `the payload is ${payload}` })
     return { header, payload: checkClaims(payload, options, now() / 1000) }
   }
@@ -59,19 +60,28 @@ export function verifyJwt(token: string, keys: KeyInput, options: VerifyOptions 
   return createVerifier(keys, options)(token)
 }
 
-/** Reads headers and remembers those that are right: tokens of one issuer share theirs to the letter. */
-function headerReader(types: readonly string[]): (encoded: string) => JoseHeader {
+interface KnownHeader {
+  readonly header: JoseHeader
+  readonly isSigned: SignatureCheck
+}
+
+/** Reads headers, with the check that each asks for, and remembers those that are right: tokens of one issuer share theirs to the letter. */
+function headerReader(
+  types: readonly string[],
+  checkOf: (header: JoseHeader) => SignatureCheck,
+): (encoded: string) => KnownHeader {
   const accepted = new Set(types.map(mediaType))
-  const known = new Map<string, JoseHeader>()
+  const remembered = new Map<string, KnownHeader>()
   return (encoded) => {
-    const remembered = known.get(encoded)
-    if (remembered !== undefined) return remembered
+    const known = remembered.get(encoded)
+    if (known !== undefined) return known
     const header = readHeader(encoded)
     if (!accepted.has(mediaType(header.typ ?? 'JWT')))
       throw new VestalError('TOKEN_TYPE_REFUSED', { reason: 'the "typ" is another' })
-    if (known.size >= HEADERS_MAX) known.clear()
-    known.set(encoded, Object.freeze(header))
-    return header
+    const read = { header: Object.freeze(header), isSigned: checkOf(header) }
+    if (remembered.size >= HEADERS_MAX) remembered.clear()
+    remembered.set(encoded, read)
+    return read
   }
 }
 

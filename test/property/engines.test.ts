@@ -27,7 +27,7 @@ function asymmetric(
 ): Subject {
   return {
     algorithm,
-    engines: ['boring', 'wasm'],
+    engines: ['native', 'boring', 'wasm'],
     rounds,
     signing: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     verifying: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString(),

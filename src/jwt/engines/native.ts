@@ -1,0 +1,55 @@
+import { createRequire } from 'node:module'
+import { ALGORITHMS, type Algorithm } from '../algorithms.ts'
+import type { Key } from '../keys.ts'
+import type { SignatureCheck } from './signature-check.ts'
+
+type VerifySync = typeof import('@node-rs/jsonwebtoken').verifySync
+
+/** The Rust addon, or why there is none. */
+export interface NativeAddon {
+  readonly verifySync?: VerifySync
+  readonly reason?: string
+}
+
+const PACKAGE = '@node-rs/jsonwebtoken'
+
+/** Loads the Rust addon; a platform without one still serves, and can say why. */
+export function loadAddon(name = PACKAGE): NativeAddon {
+  try {
+    const { verifySync } = createRequire(import.meta.url)(name) as typeof import('@node-rs/jsonwebtoken')
+    return typeof verifySync === 'function' ? { verifySync } : { reason: `${PACKAGE} is broken: it has no "verifySync"` }
+  } catch (error) {
+    return { reason: `${PACKAGE} cannot be loaded: ${withoutPaths(error instanceof Error ? error.message : String(error))}` }
+  }
+}
+
+/** The first sentence of a message, without what it quotes: that names paths of this machine. */
+function withoutPaths(message: string): string {
+  const [first = ''] = message.split(/\n|\. /)
+  return first.replaceAll(/(?:'[^']*'|"[^"]*"|\S*[\\/]\S*)/g, '…')
+}
+
+/** True for what node-rs can check: it has no ES512. */
+export function isNativeAlgorithm(algorithm: string): boolean {
+  return algorithm !== 'ES512'
+}
+
+/**
+ * node-rs as a signature oracle: it also checks claims, laxly, so those checks are off and what it returns is thrown away.
+ * Every throw is a refusal: its texts differ from version to version. It takes a key as text, and reads that at each call.
+ */
+export function nativeCheck(verifySync: VerifySync, { verifying }: Key, algorithm: Algorithm): SignatureCheck {
+  const isSecret = ALGORITHMS[algorithm].kind === 'oct'
+  const material = isSecret ? verifying.export() : verifying.export({ type: 'spki', format: 'pem' }).toString()
+  // The cast: node-rs declares a const enum that is these names at run time.
+  const algorithms = [algorithm] as unknown as Required<NonNullable<Parameters<VerifySync>[2]>>['algorithms']
+  const validation = Object.freeze({ algorithms, requiredSpecClaims: [], validateExp: false, validateNbf: false })
+  return (token) => {
+    try {
+      verifySync(token.text, material, validation)
+      return true
+    } catch {
+      return false
+    }
+  }
+}
