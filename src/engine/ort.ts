@@ -1,6 +1,7 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { DATATYPES, datatypeOfOnnx } from '../tensor/datatypes.ts'
 import type { Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
+import { loadReason, notATensor } from './load-reason.ts'
 import type { SessionOptions } from './messages.ts'
 import type { RunTiming } from './statistics.ts'
 
@@ -59,7 +60,7 @@ async function create(path: string, { threads, arena, optimization }: SessionOpt
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     })
   } catch (error) {
-    throw new Error(safeReason(error).replaceAll(path, 'the file'))
+    throw new Error(safeReason(loadReason(error instanceof Error ? error.message : String(error), path)))
   }
 }
 
@@ -77,7 +78,7 @@ export function safeReason(error: unknown): string {
 
 function specsOf(metadata: readonly InferenceSession.ValueMetadata[], kind: 'input' | 'output'): readonly TensorSpec[] {
   return metadata.map((value) => {
-    if (!value.isTensor) throw new Error(`the ${kind} '${value.name}' is no tensor`)
+    if (!value.isTensor) throw new Error(notATensor(kind, value.name))
     const datatype = datatypeOfOnnx(value.type)
     if (datatype === undefined) throw new Error(`the ${kind} '${value.name}' has the unsupported type ${value.type}`)
     const shape = value.shape.map((dimension) => (typeof dimension === 'number' && dimension >= 0 ? dimension : -1))

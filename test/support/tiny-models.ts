@@ -14,6 +14,7 @@ const ELEMENT_TYPES = {
   FP64: 11,
   UINT32: 12,
   UINT64: 13,
+  BF16: 16,
 } as const
 
 type ElementType = keyof typeof ELEMENT_TYPES
@@ -35,6 +36,8 @@ export interface Constant {
   readonly name: string
   readonly shape: readonly number[]
   readonly values: Float32Array | BigInt64Array
+  /** File beside the model that has the values in place of the model itself. */
+  readonly location?: string
 }
 
 export interface Graph {
@@ -42,10 +45,12 @@ export interface Graph {
   readonly inputs: readonly Value[]
   readonly outputs: readonly Value[]
   readonly constants?: readonly Constant[]
+  /** Version of ONNX's operators; default 17. */
+  readonly opset?: number
 }
 
 /** The bytes of a model with this graph. */
-export function onnxModel({ nodes, inputs, outputs, constants = [] }: Graph): Uint8Array {
+export function onnxModel({ nodes, inputs, outputs, constants = [], opset = 17 }: Graph): Uint8Array {
   const graph = [
     ...nodes.map((node) => message(1, nodeFields(node))),
     text(2, 'graph'),
@@ -53,7 +58,7 @@ export function onnxModel({ nodes, inputs, outputs, constants = [] }: Graph): Ui
     ...inputs.map((value) => message(11, valueFields(value))),
     ...outputs.map((value) => message(12, valueFields(value))),
   ]
-  return Buffer.concat([integer(1, 8), message(7, graph), message(8, [text(1, ''), integer(2, 17)])])
+  return Buffer.concat([integer(1, 8), message(7, graph), message(8, [text(1, ''), integer(2, opset)])])
 }
 
 /** A model that gives its input back: `x` → `y`. */
@@ -114,28 +119,37 @@ function nodeFields({ operator, inputs, outputs }: Node): readonly Buffer[] {
   return [...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)), text(4, operator)]
 }
 
-function valueFields({ name, datatype, shape }: Value): readonly Buffer[] {
+/** A named value of a tensor's type. */
+export function valueFields({ name, datatype, shape }: Value): readonly Buffer[] {
   const dimensions = shape.map((dimension) =>
     message(1, [typeof dimension === 'number' ? integer(1, dimension) : text(2, dimension)]),
   )
   return [text(1, name), message(2, [message(1, [integer(1, ELEMENT_TYPES[datatype]), message(2, dimensions)])])]
 }
 
-function constantFields({ name, shape, values }: Constant): readonly Buffer[] {
+function constantFields({ name, shape, values, location }: Constant): readonly Buffer[] {
   const type = values instanceof Float32Array ? ELEMENT_TYPES.FP32 : ELEMENT_TYPES.INT64
   const raw = Buffer.from(values.buffer, values.byteOffset, values.byteLength)
-  return [...shape.map((dimension) => integer(1, dimension)), integer(2, type), text(8, name), bytes(9, raw)]
+  const entry = (key: string, value: string) => message(13, [text(1, key), text(2, value)])
+  const content =
+    location === undefined
+      ? [bytes(9, raw)]
+      : [entry('location', location), entry('offset', '0'), entry('length', String(raw.length)), integer(14, 1)]
+  return [...shape.map((dimension) => integer(1, dimension)), integer(2, type), text(8, name), ...content]
 }
 
-function integer(field: number, value: number): Buffer {
+/** A field of protobuf. */
+export function integer(field: number, value: number): Buffer {
   return Buffer.concat([varint(field * 8), varint(value)])
 }
 
-function text(field: number, value: string): Buffer {
+/** A field of protobuf. */
+export function text(field: number, value: string): Buffer {
   return bytes(field, Buffer.from(value))
 }
 
-function message(field: number, fields: readonly Buffer[]): Buffer {
+/** A field of protobuf. */
+export function message(field: number, fields: readonly Buffer[]): Buffer {
   return bytes(field, Buffer.concat(fields))
 }
 

@@ -1,0 +1,125 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createEngine } from '../../../src/engine/create-engine.ts'
+import type { NamedTensors, Tensor } from '../../../src/tensor/tensor.ts'
+import {
+  defaultedModel,
+  externalModel,
+  integerProductModel,
+  quantizingModel,
+  unknownOperatorModel,
+  zipMapModel,
+} from '../../support/odd-models.ts'
+import { identityModel, onnxModel } from '../../support/tiny-models.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'vestal-brought-'))
+const weights = new Uint8Array(new Float32Array([3, 4]).buffer)
+const ofOpset = (opset: number) =>
+  onnxModel({
+    nodes: [{ operator: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    inputs: [{ name: 'x', datatype: 'FP32', shape: ['n'] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: ['n'] }],
+    opset,
+  })
+const MODELS: Readonly<Record<string, Uint8Array>> = {
+  zipmap: zipMapModel(),
+  unknown: unknownOperatorModel(),
+  bf16: identityModel('BF16'),
+  'opset-7': ofOpset(7),
+  'opset-26': ofOpset(26),
+  'opset-99': ofOpset(99),
+  external: externalModel('weights.bin'),
+  'external-gone': externalModel('gone.bin'),
+  'external-up': externalModel('../../weights.bin'),
+  'external-root': externalModel(join(folder, 'weights.bin')),
+  'external-link': externalModel('link.bin'),
+  defaulted: defaultedModel(),
+  quantizing: quantizingModel(),
+  product: integerProductModel(),
+  half: identityModel('FP16', ['n', 'm']),
+  texts: identityModel('BYTES', ['n', 2]),
+}
+for (const [name, content] of Object.entries(MODELS)) await Bun.write(join(folder, name, '1/model.onnx'), content)
+await Bun.write(join(folder, 'weights.bin'), weights)
+await Bun.write(join(folder, 'external/1/weights.bin'), weights)
+symlinkSync(join(folder, 'weights.bin'), join(folder, 'external-link/1/link.bin'))
+const engine = await createEngine({ modelsDirectory: folder, threads: 1, instances: 1, warn: () => undefined })
+afterAll(async () => {
+  await engine.stop()
+  rmSync(folder, { recursive: true })
+})
+
+const run = async (name: string, inputs: Readonly<Record<string, Tensor>>) =>
+  plain(await engine.infer(name, '1', new Map(Object.entries(inputs))))
+const plain = (outputs: NamedTensors) =>
+  Object.fromEntries([...outputs].map(([name, { shape, data }]) => [name, { shape, data: [...(data as Iterable<unknown>)] }]))
+const floats = (shape: readonly number[], ...values: number[]): Tensor => ({
+  datatype: 'FP32',
+  shape,
+  data: new Float32Array(values),
+})
+
+describe('a model that cannot be served says why, and what mends it', () => {
+  const cases: readonly (readonly [name: string, reason: string])[] = [
+    ['zipmap', "the output 'y' is a sequence, a map or an optional"],
+    ['zipmap', "options={'zipmap': False}"],
+    ['bf16', 'an input or output has the type BF16, which cannot be served; cast it to FP32 or FP16'],
+    ['unknown', 'Telepathy'],
+    ['opset-99', 'its operators are of opset 99, and this ONNX Runtime knows those up to 26'],
+    ['external-gone', 'External data path does not exist'],
+    ['external-up', 'escapes'],
+    ['external-root', 'Absolute path not allowed'],
+    ['external-link', 'escapes'],
+  ]
+  for (const [name, reason] of cases) {
+    test(`${name}: ${reason}`, () => {
+      const [version] = engine.model(name)?.versions ?? []
+      expect(version?.state).toBe('unavailable')
+      expect(version?.reason).toContain(reason)
+      expect(version?.reason).not.toContain(folder)
+      expect(version?.reason).not.toContain(tmpdir())
+    })
+  }
+})
+
+describe('a model', () => {
+  test('of the oldest and of the newest operators is served', async () => {
+    for (const name of ['opset-7', 'opset-26'])
+      expect(await run(name, { x: floats([1], 5) })).toEqual({ y: { shape: [1], data: [5] } })
+  })
+
+  test('whose weights stand in a file beside it is served', async () => {
+    expect(await run('external', { x: floats([2], 1, 2) })).toEqual({ y: { shape: [2], data: [3, 8] } })
+  })
+
+  test('with an input that has a default is served with it', async () => {
+    expect(engine.model('defaulted')?.versions[0]?.inputs.map(({ name }) => name)).toEqual(['x'])
+    expect(await run('defaulted', { x: floats([2], 1, 2) })).toEqual({ y: { shape: [2], data: [11, 12] } })
+  })
+
+  test('that quantises gives integers and scalars', async () => {
+    expect(await run('quantizing', { x: floats([3], 0, 127.5, 255) })).toEqual({
+      q: { shape: [3], data: [0, 128, 255] },
+      scale: { shape: [], data: [1] },
+      zero: { shape: [], data: [0] },
+    })
+  })
+
+  test('of 8-bit integers and several inputs of any size is served', async () => {
+    const a: Tensor = { datatype: 'UINT8', shape: [1, 2], data: new Uint8Array([200, 3]) }
+    const b: Tensor = { datatype: 'INT8', shape: [2, 1], data: new Int8Array([-2, 5]) }
+    expect(await run('product', { a, b })).toEqual({ y: { shape: [1, 1], data: [-385] } })
+  })
+
+  test('of half floats keeps them', async () => {
+    const x: Tensor = { datatype: 'FP16', shape: [1, 2], data: new Float16Array([1.5, -65_504]) }
+    expect(await run('half', { x })).toEqual({ y: { shape: [1, 2], data: [1.5, -65_504] } })
+  })
+
+  test('of texts keeps them', async () => {
+    const x: Tensor = { datatype: 'BYTES', shape: [1, 2], data: ['é😀', ''] }
+    expect(await run('texts', { x })).toEqual({ y: { shape: [1, 2], data: ['é😀', ''] } })
+  })
+})
