@@ -1,6 +1,7 @@
 import type { Datatype } from '../../tensor/datatypes.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { ModelConfiguration, ModelVersion } from '../engine.ts'
+import type { PipelineDefinition } from '../pipelines/definition.ts'
 import type { ModelRunner } from '../runner.ts'
 import type { FoundModel } from './scan.ts'
 import type { VersionPolicy } from './version-policy.ts'
@@ -10,7 +11,7 @@ import type { VersionPolicy } from './version-policy.ts'
  * Where max_batch_size is more than 0, the first dimension of every shape is the batch and is not among the dims.
  */
 export function configurationOf(
-  { name, file, config }: FoundModel,
+  { name, file, config, pipeline }: FoundModel,
   { inputs, outputs }: ModelVersion,
   runner: ModelRunner,
 ): ModelConfiguration {
@@ -21,8 +22,7 @@ export function configurationOf(
   return {
     ...config?.table,
     name,
-    platform: 'onnxruntime_onnx',
-    backend: 'onnxruntime',
+    ...(pipeline === undefined ? { platform: 'onnxruntime_onnx', backend: 'onnxruntime' } : ensemble(pipeline)),
     version_policy: policyConfiguration(file.versions ?? { kind: 'all' }),
     max_batch_size: batchSizeMax,
     input: tensors(inputs, config?.table.input),
@@ -37,6 +37,21 @@ export function configurationOf(
         },
       }),
     ...(file.settings.isCached !== undefined && { response_cache: { enable: file.settings.isCached } }),
+  }
+}
+
+function ensemble({ steps }: PipelineDefinition) {
+  return {
+    platform: 'ensemble',
+    backend: '',
+    ensemble_scheduling: {
+      step: steps.map(({ model, version, inputs, outputs }) => ({
+        model_name: model,
+        model_version: version === undefined ? -1 : Number(version),
+        input_map: Object.fromEntries(inputs),
+        output_map: Object.fromEntries(outputs),
+      })),
+    },
   }
 }
 

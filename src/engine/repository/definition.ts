@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { type PipelineDefinition, readPipelineFile } from '../pipelines/definition.ts'
 import { EMPTY_MODEL_FILE, type ModelFile, readModelFile } from './model-file.ts'
 import { interpretConfig, type ModelConfig } from './pbtxt/interpret.ts'
 import { readConfigJson, readConfigText } from './pbtxt/typed-config.ts'
@@ -10,6 +11,8 @@ export interface ModelDefinition {
   readonly file: ModelFile
   /** Of `config.pbtxt`, or of the request that loaded the model. */
   readonly config?: ModelConfig
+  /** The models that it chains, where it is a pipeline. */
+  readonly pipeline?: PipelineDefinition
   /** Why none of its versions can serve. */
   readonly reason?: string
 }
@@ -17,18 +20,21 @@ export interface ModelDefinition {
 /** Largest file that describes a model. */
 export const DEFINITION_BYTES_MAX = 1024 * 1024
 
-/** Reads `model.toml` and `config.pbtxt` of a folder; a JSON configuration stands in for the second. */
+/** Reads `model.toml`, `pipeline.toml` and `config.pbtxt` of a folder; a JSON configuration stands in for the second. */
 export function readDefinition(folder: string, name: string, configJson?: string): ModelDefinition {
   try {
     const toml = readSmall(folder, 'model.toml')
     const file = toml === undefined ? EMPTY_MODEL_FILE : readModelFile(toml)
     const pbtxt = configJson === undefined ? readSmall(folder, 'config.pbtxt') : undefined
-    if (configJson === undefined && pbtxt === undefined) return { file }
+    const chain = readSmall(folder, 'pipeline.toml')
+    const own = chain === undefined ? undefined : readPipelineFile(chain)
+    if (configJson === undefined && pbtxt === undefined) return { file, ...(own !== undefined && { pipeline: own }) }
     const config = interpretConfig(
       configJson === undefined ? readConfigText(pbtxt ?? '') : readConfigJson(parseJson(configJson)),
       name,
     )
-    return { file: merge(file, config, folder), config }
+    const pipeline = own ?? config.pipeline
+    return { file: merge(file, config, folder), config, ...(pipeline !== undefined && { pipeline }) }
   } catch (error) {
     return { file: EMPTY_MODEL_FILE, reason: error instanceof Error ? error.message : String(error) }
   }

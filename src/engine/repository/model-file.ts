@@ -1,5 +1,5 @@
 import { MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
-import { TomlTable, withoutAbsent } from './toml-table.ts'
+import { readToml, type TomlTable, withoutAbsent } from './toml-table.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
 import { readWarmups, type Warmup } from './warmup-table.ts'
 
@@ -40,7 +40,7 @@ export const EMPTY_MODEL_FILE: ModelFile = {
  * @throws Error naming the key and the rule
  */
 export function readModelFile(text: string): ModelFile {
-  const file = new TomlTable(parse(text), '')
+  const file = readToml(text, 'model.toml')
   const description = file.any('description') ?? ''
   if (typeof description !== 'string') throw file.fault('description', 'must be a text')
   const versions = readVersions(file.table('versions'))
@@ -56,14 +56,6 @@ export function readModelFile(text: string): ModelFile {
   }
   file.end()
   return read
-}
-
-function parse(text: string): unknown {
-  try {
-    return Bun.TOML.parse(text)
-  } catch (error) {
-    throw new Error(`model.toml is not valid TOML: ${error instanceof Error ? error.message.split('\n')[0] : ''}`)
-  }
 }
 
 function readPermissions(table: TomlTable | undefined): ModelFile['permissions'] {

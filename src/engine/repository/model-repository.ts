@@ -2,23 +2,17 @@ import { VestalError } from '../../core/errors.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import type { InferOptions, LoadOptions, UnloadOptions } from '../engine.ts'
 import type { ModelRunner } from '../runner.ts'
+import { pipelineOrder, refreshDependents, UNLOADED } from './dependents.ts'
 import { withoutRunner } from './describe.ts'
 import { Lingering } from './lingering.ts'
-import { ModelTable } from './model-table.ts'
+import { type Entry, ModelTable } from './model-table.ts'
 import { Overrides } from './override.ts'
-import {
-  type FoundModel,
-  type FoundVersion,
-  findModel,
-  findModels,
-  isModelName,
-  modelIn,
-  type RepositoryOptions,
-} from './scan.ts'
+import { type FoundModel, type FoundVersion, findModel, findModels, type RepositoryOptions } from './scan.ts'
+import { atStart, chosen, keyOf, leftOut, unknown } from './selection.ts'
 import { type ServedVersion, type StartVersionOptions, startVersion } from './served-version.ts'
 import { Turns } from './turns.ts'
 
-export interface ModelRepositoryOptions extends RepositoryOptions, StartVersionOptions {
+export interface ModelRepositoryOptions extends RepositoryOptions, Omit<StartVersionOptions, 'pipelineEngine'> {
   /** How long a version that is listed no more still answers requests that began before; default 10 s. */
   readonly lingerMs?: number
   /** Models that are loaded at the start; all of them when absent. */
@@ -29,14 +23,13 @@ export interface ModelRepositoryOptions extends RepositoryOptions, StartVersionO
 
 /** Models that are loaded at once. */
 const LOADS_MAX = 4
-/** What an index says of a version that somebody took off. */
-const UNLOADED = 'unloaded'
 const LINGER_MS = 10_000
 
 /** The models and what computes them. A version is loaded beside the one that serves, and takes its place once it is ready. */
 export class ModelRepository {
   readonly #options: ModelRepositoryOptions
   readonly table = new ModelTable()
+  readonly #versionOptions: StartVersionOptions
   readonly #turns = new Turns(LOADS_MAX)
   /** Runners that serve no more and finish what they have. */
   readonly #draining = new Set<Promise<void>>()
@@ -46,6 +39,12 @@ export class ModelRepository {
 
   constructor(options: ModelRepositoryOptions) {
     this.#options = options
+    const pipelineEngine: StartVersionOptions['pipelineEngine'] = {
+      model: (name) => this.table.model(name),
+      pipeline: (name) => this.table.get(name)?.found.pipeline,
+      infer: (name, version, inputs, asked) => this.infer(name, version, inputs, asked),
+    }
+    this.#versionOptions = { ...options, pipelineEngine }
     this.#lingering = new Lingering(options.lingerMs ?? LINGER_MS, (runner) => this.#drain(runner))
   }
 
@@ -55,15 +54,12 @@ export class ModelRepository {
 
   /** Finds and loads every model; what cannot be loaded is there as unavailable, with its reason. */
   async start(): Promise<void> {
-    const { loadAtStart } = this.#options
     const found = findModels(this.#options)
     for (const model of found) this.table.put(model, new Map())
-    const wanted = loadAtStart === undefined ? found : found.filter(({ name }) => loadAtStart.has(name))
-    for (const name of loadAtStart ?? []) {
-      if (this.table.get(name) === undefined)
-        this.#options.warn(`the model ${name} is to be loaded at the start, and is not there`)
-    }
-    await Promise.all(wanted.map((model) => this.#turns.take(model.name, () => this.#replace(model, chosen(model), true))))
+    const wanted = atStart(found, this.#options)
+    const loadOne = (model: FoundModel) => this.#turns.take(model.name, () => this.#replace(model, chosen(model), true))
+    await Promise.all(wanted.filter(({ pipeline }) => pipeline === undefined).map(loadOne))
+    for (const pipeline of pipelineOrder(wanted)) await loadOne(pipeline)
   }
 
   /**
@@ -89,9 +85,11 @@ export class ModelRepository {
         detail: `failed to load '${name.slice(0, 100)}': a configuration or files in the request are not allowed (model_override)`,
       })
     }
+    // Others' loads and unloads keep their order: only a pipeline waits before it takes its turn.
+    if (findModel(name, this.#options)?.pipeline !== undefined) await this.#loadMembers(name, new Set())
     await this.#turns.take(name, async () => {
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
-      const found = isOverride ? this.#findOverride(name, options) : findModel(name, this.#options)
+      const found = isOverride ? this.#overrides.find(name, options, this.#options) : findModel(name, this.#options)
       if (found === undefined) throw unknown(name)
       const wanted = version === undefined ? chosen(found) : found.versions.filter((candidate) => candidate.version === version)
       if (version !== undefined && wanted.length === 0) throw unknown(name, version)
@@ -102,17 +100,34 @@ export class ModelRepository {
     })
   }
 
+  /** Loads those models of a pipeline that are not ready: who asks for it asks for them. */
+  async #loadMembers(name: string, seen: Set<string>): Promise<void> {
+    seen.add(name)
+    const steps = findModel(name, this.#options)?.pipeline?.steps ?? []
+    for (const { model } of steps) {
+      const isReady = this.table.model(model)?.versions.some(({ state }) => state === 'ready') === true
+      if (isReady || seen.has(model) || findModel(model, this.#options) === undefined) continue
+      await this.#loadMembers(model, seen)
+      await this.#turns.take(model, async () => {
+        const found = findModel(model, this.#options)
+        if (found !== undefined && !this.#isStopping) await this.#replace(found, chosen(found), true)
+      })
+    }
+  }
+
   /** Takes off a model whose files are gone. */
   async remove(name: string): Promise<void> {
     await this.unload(name)
     this.table.delete(name)
+    this.#refreshDependents(name)
   }
 
   /**
    * Takes a model or one of its versions off; what it has at hand is finished.
    * @throws VestalError MODEL_UNKNOWN
    */
-  async unload(name: string, { version }: UnloadOptions = {}): Promise<void> {
+  async unload(name: string, { version, dependents = false }: UnloadOptions = {}): Promise<void> {
+    const members = dependents ? (this.table.get(name)?.found.pipeline?.steps ?? []) : []
     await this.#turns.take(name, async () => {
       const entry = this.table.get(name)
       if (entry === undefined) throw unknown(name)
@@ -125,19 +140,28 @@ export class ModelRepository {
         this.#lingering.end(keyOf(name, number))
       }
       this.table.put(entry.found, versions)
+      this.#refreshDependents(name)
       this.#sweep(name)
     })
+    for (const { model } of members) if (this.table.get(model) !== undefined) await this.unload(model)
   }
 
   /** Refuses new work, finishes what is at hand, and ends all workers. */
   async stop(): Promise<void> {
     this.#isStopping = true
-    const runners = this.table.entries().flatMap(({ versions }) => [...versions.values()].flatMap(({ runner }) => runner ?? []))
-    await Promise.all(runners.map((runner) => runner.stop()))
+    // Pipelines first, those that are made of others before these: the steps that they have still to run need them.
+    const entries = this.table.entries()
+    const pipelines = pipelineOrder(entries.map(({ found }) => found)).toReversed()
+    for (const { name } of pipelines) await this.#stopModel(this.table.get(name))
+    await Promise.all(entries.filter(({ found }) => found.pipeline === undefined).map((entry) => this.#stopModel(entry)))
     await this.#turns.settled()
     this.#lingering.endAll()
     await Promise.all(this.#draining)
     this.#overrides.removeAll()
+  }
+
+  async #stopModel(entry: Entry | undefined): Promise<void> {
+    await Promise.all([...(entry?.versions.values() ?? [])].map(({ runner }) => runner?.stop()))
   }
 
   /**
@@ -152,7 +176,7 @@ export class ModelRepository {
       ...loading.map(({ version }) => [version, { version: withoutRunner(version, 'loading') }] as const),
     ])
     for (const warning of found.config?.warnings ?? []) this.#options.warn(`${found.name}: ${warning}`)
-    const started = await Promise.all(wanted.map((version) => startVersion(found, version, this.#options)))
+    const started = await Promise.all(wanted.map((version) => startVersion(found, version, this.#versionOptions)))
     const faults = started
       .filter(({ runner }) => runner === undefined)
       .map(({ version: { version, reason } }) => `version ${version}: ${reason}`)
@@ -170,15 +194,16 @@ export class ModelRepository {
     for (const each of started) next.set(each.version.version, each)
     this.table.put(found, next)
     this.#retire(found.name, before, next)
+    this.#refreshDependents(found.name)
     return reason
   }
 
-  /** Of a request that brings files, the model they make; of one that brings a configuration alone, the folder with that. */
-  #findOverride(name: string, options: LoadOptions): FoundModel | undefined {
-    const { config, files } = options
-    if (files === undefined || files.size === 0) return findModel(name, this.#options, config)
-    if (!isModelName(name)) return undefined
-    return modelIn(this.#overrides.write(name, options), name, config)
+  #refreshDependents(name: string): void {
+    refreshDependents(name, {
+      table: this.table,
+      engine: this.#versionOptions.pipelineEngine,
+      drain: (runner) => this.#drain(runner),
+    })
   }
 
   #sweep(name: string): void {
@@ -212,26 +237,4 @@ export class ModelRepository {
       new Map(entry.versions).set(version, { version: withoutRunner(version, 'unavailable', UNLOADED) }),
     )
   }
-}
-
-/** What a whole load loads. */
-function chosen({ versions }: FoundModel): readonly FoundVersion[] {
-  return versions.filter(({ leftOut }) => leftOut === undefined)
-}
-
-/** The versions that the policy leaves out, as they are listed. */
-function leftOut({ versions }: FoundModel): readonly (readonly [string, ServedVersion])[] {
-  return versions.flatMap(({ version, leftOut: reason }) =>
-    reason === undefined ? [] : [[version, { version: withoutRunner(version, 'unavailable', reason) }] as const],
-  )
-}
-
-function keyOf(name: string, version: string): string {
-  return `${name}/${version}`
-}
-
-function unknown(name: string, version?: string): VestalError {
-  const shown = name.slice(0, 100)
-  const what = version === undefined ? 'no such model' : `no version ${version.slice(0, 20)}`
-  return new VestalError('MODEL_UNKNOWN', { detail: `failed to load '${shown}', failed to poll from model repository: ${what}` })
 }

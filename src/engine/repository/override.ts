@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
 import type { LoadOptions } from '../engine.ts'
 import { isInnerPath } from './inner-path.ts'
+import { type FoundModel, findModel, isModelName, modelIn, type RepositoryOptions } from './scan.ts'
 
 /** Files that one request to load may bring, and their bytes in all. */
 const FILES_MAX = 64
@@ -16,10 +17,20 @@ export class Overrides {
   readonly #folders = new Map<string, string>()
 
   /**
+   * Of a request that brings files, the model that they make; of one that brings a configuration alone, the folder with that.
+   * @throws VestalError BODY_INVALID, naming the file and the rule
+   */
+  find(name: string, options: LoadOptions, repository: RepositoryOptions): FoundModel | undefined {
+    const { config, files } = options
+    if (files === undefined || files.size === 0) return findModel(name, repository, config)
+    return isModelName(name) ? modelIn(this.#write(name, options), name, config) : undefined
+  }
+
+  /**
    * Writes the files of a request, and gives their folder.
    * @throws VestalError BODY_INVALID, naming the file and the rule
    */
-  write(name: string, { config, files = new Map() }: LoadOptions): string {
+  #write(name: string, { config, files = new Map() }: LoadOptions): string {
     const refuse = (what: string) => new VestalError('BODY_INVALID', { detail: `failed to load '${name}', ${what}` })
     if (config === undefined) throw refuse('files in the request need a "config" beside them')
     if (files.size > FILES_MAX) throw refuse(`the request has more than ${FILES_MAX} files`)

@@ -104,7 +104,9 @@ export function modelIn(folder: string, name: string, configJson?: string): Foun
     .map((entry) => entry.name)
     .sort((a, b) => Number(b) - Number(a))
   const definition = readDefinition(folder, name, configJson)
-  const { file, config } = definition
+  const { file, config, pipeline } = definition
+  // A pipeline has no file of its own, and one version.
+  if (pipeline !== undefined) return { name, folder, ...definition, versions: [{ version: numbers[0] ?? '1', path: folder }] }
   const policy = file.versions ?? { kind: 'all' }
   const chosen = chosenVersions(policy, numbers)
   const versions = numbers.map((version): FoundVersion => {

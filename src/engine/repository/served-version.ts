@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path'
 import type { ModelVersion } from '../engine.ts'
+import { type StartPipelineOptions, startPipeline } from '../pipelines/start-pipeline.ts'
 import type { ModelRunner, StartRunner } from '../runner.ts'
 import { ModelCounters } from '../statistics.ts'
 import { verifyChecksums } from './checksum.ts'
@@ -19,6 +20,8 @@ export interface ServedVersion {
 
 export interface StartVersionOptions {
   readonly startRunner: StartRunner
+  /** What pipelines compute with. */
+  readonly pipelineEngine: StartPipelineOptions['engine']
   readonly warn: (message: string) => void
 }
 
@@ -29,11 +32,15 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
   try {
     const fault = model.reason ?? found.reason
     if (fault !== undefined) throw new Error(fault)
-    const { folder, file, config } = model
-    if (folder !== undefined) await verifyChecksums(file.checksums, { folder, version, fileName: basename(found.path) })
+    const { folder, file, config, pipeline } = model
+    if (folder !== undefined && pipeline === undefined)
+      await verifyChecksums(file.checksums, { folder, version, fileName: basename(found.path) })
     const counters = new ModelCounters()
     const key = `${model.name}/${version}`
-    runner = await options.startRunner({ key, path: resolve(found.path), settings: file.settings, counters })
+    runner =
+      pipeline === undefined
+        ? await options.startRunner({ key, path: resolve(found.path), settings: file.settings, counters })
+        : startPipeline({ name: model.name, definition: pipeline, engine: options.pipelineEngine, counters })
     const inputs = declaredSpecs(config, 'input', runner.inputs)
     const outputs = declaredSpecs(config, 'output', runner.outputs)
     const labelled = [...file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))

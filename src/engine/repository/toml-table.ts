@@ -1,13 +1,15 @@
-/** A table of model.toml that is read key by key; every fault names the key and the rule. */
+/** A table of a file that is read key by key; every fault names the file, the key and the rule. */
 export class TomlTable {
   readonly #values: Readonly<Record<string, unknown>>
   readonly #path: string
+  readonly #file: string
   readonly #known = new Set<string>()
 
-  constructor(value: unknown, path: string) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw fault(path, 'must be a table')
+  constructor(value: unknown, path: string, file = 'model.toml') {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw fault(file, path, 'must be a table')
     this.#values = value as Readonly<Record<string, unknown>>
     this.#path = path
+    this.#file = file
   }
 
   get keys(): readonly string[] {
@@ -57,14 +59,14 @@ export class TomlTable {
   /** A table inside; undefined where it is absent. */
   table(key: string): TomlTable | undefined {
     const value = this.any(key)
-    return value === undefined ? undefined : new TomlTable(value, this.#pathOf(key))
+    return value === undefined ? undefined : new TomlTable(value, this.#pathOf(key), this.#file)
   }
 
   /** A list of tables; empty where it is absent. */
   tables(key: string): readonly TomlTable[] {
     const value = this.any(key) ?? []
     if (!Array.isArray(value)) throw this.fault(key, 'must be a list of tables')
-    return value.map((item, index) => new TomlTable(item, `${this.#pathOf(key)}[${index}]`))
+    return value.map((item, index) => new TomlTable(item, `${this.#pathOf(key)}[${index}]`, this.#file))
   }
 
   /** Refuses what was not read. */
@@ -74,7 +76,7 @@ export class TomlTable {
   }
 
   fault(key: string, rule: string): Error {
-    return fault(this.#pathOf(key), rule)
+    return fault(this.#file, this.#pathOf(key), rule)
   }
 
   #pathOf(key: string): string {
@@ -82,8 +84,20 @@ export class TomlTable {
   }
 }
 
-function fault(path: string, rule: string): Error {
-  return new Error(`model.toml: "${path}" ${rule}`)
+function fault(file: string, path: string, rule: string): Error {
+  return new Error(`${file}: "${path}" ${rule}`)
+}
+
+/**
+ * The whole of a TOML file.
+ * @throws Error naming the file
+ */
+export function readToml(text: string, file: string): TomlTable {
+  try {
+    return new TomlTable(Bun.TOML.parse(text), '', file)
+  } catch (error) {
+    throw new Error(`${file} is not valid TOML: ${error instanceof Error ? error.message.split('\n')[0] : ''}`)
+  }
 }
 
 /** The object without the keys that have no value. */

@@ -1,5 +1,7 @@
 import { type Datatype, isDatatype } from '../../../tensor/datatypes.ts'
 import { MODEL_SETTING_BOUNDS, type ModelSettings } from '../../model-settings.ts'
+import type { PipelineDefinition } from '../../pipelines/definition.ts'
+import { ensembleOf } from '../../pipelines/ensemble.ts'
 import { isInnerPath } from '../inner-path.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from '../version-policy.ts'
 import type { WarmupTensors } from '../warmup-table.ts'
@@ -26,6 +28,8 @@ export interface ModelConfig {
   readonly settings: ModelSettings
   readonly versions: VersionPolicy
   readonly warmups: readonly WarmupTensors[]
+  /** The models that it chains, where it is an ensemble. */
+  readonly pipeline?: PipelineDefinition
   /** Name of the model's file in the version's folder. */
   readonly fileName?: string
   /** All of it, as clients read it. */
@@ -47,6 +51,7 @@ export function interpretConfig(config: TypedConfig, modelName: string): ModelCo
     throw fault('default_model_filename', 'must be the name of a file in the folder of the version')
   }
   const warnings = [...config.warnings]
+  const pipeline = ensembleOf(config)
   const settings = settingsOf(config, batchSizeMax, warnings)
   return {
     ...(batchSizeMax !== undefined && { batchSizeMax }),
@@ -55,6 +60,7 @@ export function interpretConfig(config: TypedConfig, modelName: string): ModelCo
     settings,
     versions: policyOf(config),
     warmups: warmupsOf(config),
+    ...(pipeline !== undefined && { pipeline }),
     ...(fileName !== undefined && { fileName: String(fileName) }),
     table,
     warnings,

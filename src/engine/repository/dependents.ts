@@ -1,0 +1,78 @@
+import type { StartPipelineOptions } from '../pipelines/start-pipeline.ts'
+import { startPipeline } from '../pipelines/start-pipeline.ts'
+import type { ModelRunner } from '../runner.ts'
+import { ModelCounters } from '../statistics.ts'
+import { declaredSpecs } from './declared.ts'
+import { withoutRunner } from './describe.ts'
+import type { ModelTable } from './model-table.ts'
+import type { FoundModel } from './scan.ts'
+import type { ServedVersion } from './served-version.ts'
+
+/** What an index says of a version that somebody took off. */
+export const UNLOADED = 'unloaded'
+
+export interface DependentsOptions {
+  readonly table: ModelTable
+  readonly engine: StartPipelineOptions['engine']
+  /** Lets a runner finish what it has, and ends it. */
+  readonly drain: (runner: ModelRunner) => void
+}
+
+/**
+ * Checks again, at once, the pipelines that a model which has changed is part of: those that fit it no more are unavailable with
+ * the reason, and those that were waiting for it serve. So no request meets a pipeline whose steps do not fit together.
+ */
+export function refreshDependents(name: string, options: DependentsOptions, seen: ReadonlySet<string> = new Set()): void {
+  const { table, engine, drain } = options
+  for (const { found, versions } of table.entries()) {
+    // One that is part of itself is refused where it is checked; here it must only not go on for ever.
+    if (seen.has(found.name) || found.pipeline?.steps.some(({ model }) => model === name) !== true) continue
+    const next = new Map<string, ServedVersion>()
+    for (const [number, served] of versions) {
+      const { state, reason } = served.version
+      const isWanted = state === 'ready' || (state === 'unavailable' && reason !== UNLOADED)
+      next.set(number, isWanted ? servePipeline(found, number, { engine, counters: served.counters }) : served)
+    }
+    table.put(found, next)
+    for (const [number, { runner }] of versions) if (runner !== undefined && runner !== next.get(number)?.runner) drain(runner)
+    refreshDependents(found.name, options, new Set([...seen, found.name]))
+  }
+}
+
+/** A pipeline's version as its models are now. */
+function servePipeline(
+  { name, pipeline, config }: FoundModel,
+  version: string,
+  {
+    engine,
+    counters = new ModelCounters(),
+  }: { readonly engine: StartPipelineOptions['engine']; readonly counters: ModelCounters | undefined },
+): ServedVersion {
+  try {
+    if (pipeline === undefined) throw new Error('it is no pipeline')
+    const runner = startPipeline({ name, definition: pipeline, engine, counters })
+    const inputs = declaredSpecs(config, 'input', runner.inputs)
+    const outputs = declaredSpecs(config, 'output', runner.outputs)
+    return { version: { version, state: 'ready', inputs, outputs }, runner, counters }
+  } catch (error) {
+    return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)), counters }
+  }
+}
+
+/** Pipelines after those that they are made of; one that goes round in a circle comes where it may, and is refused when it is checked. */
+export function pipelineOrder(models: readonly FoundModel[]): readonly FoundModel[] {
+  const byName = new Map(models.map((model) => [model.name, model]))
+  const ordered = new Set<FoundModel>()
+  const seen = new Set<string>()
+  const visit = (model: FoundModel) => {
+    if (seen.has(model.name)) return
+    seen.add(model.name)
+    for (const step of model.pipeline?.steps ?? []) {
+      const member = byName.get(step.model)
+      if (member !== undefined) visit(member)
+    }
+    ordered.add(model)
+  }
+  for (const model of models) visit(model)
+  return [...ordered].filter(({ pipeline }) => pipeline !== undefined)
+}

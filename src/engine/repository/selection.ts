@@ -1,0 +1,39 @@
+import { VestalError } from '../../core/errors.ts'
+import { withoutRunner } from './describe.ts'
+import type { FoundModel, FoundVersion } from './scan.ts'
+import type { ServedVersion } from './served-version.ts'
+
+/** The models that are loaded at the start: all, or those that are named; one that is named and not there is told. */
+export function atStart(
+  found: readonly FoundModel[],
+  { loadAtStart, warn }: { readonly loadAtStart?: ReadonlySet<string>; readonly warn: (message: string) => void },
+): readonly FoundModel[] {
+  if (loadAtStart === undefined) return found
+  const gone = [...loadAtStart].filter((name) => !found.some((model) => model.name === name))
+  for (const name of gone) warn(`the model ${name} is to be loaded at the start, and is not there`)
+  return found.filter(({ name }) => loadAtStart.has(name))
+}
+
+/** What a whole load loads. */
+export function chosen({ versions }: FoundModel): readonly FoundVersion[] {
+  return versions.filter(({ leftOut }) => leftOut === undefined)
+}
+
+/** The versions that the policy leaves out, as they are listed. */
+export function leftOut({ versions }: FoundModel): readonly (readonly [string, ServedVersion])[] {
+  return versions.flatMap(({ version, leftOut: reason }) =>
+    reason === undefined ? [] : [[version, { version: withoutRunner(version, 'unavailable', reason) }] as const],
+  )
+}
+
+/** Name of a version in messages and maps. */
+export function keyOf(name: string, version: string): string {
+  return `${name}/${version}`
+}
+
+/** The error of a model or a version that is not there. */
+export function unknown(name: string, version?: string): VestalError {
+  const shown = name.slice(0, 100)
+  const what = version === undefined ? 'no such model' : `no version ${version.slice(0, 20)}`
+  return new VestalError('MODEL_UNKNOWN', { detail: `failed to load '${shown}', failed to poll from model repository: ${what}` })
+}
