@@ -4,5 +4,5 @@ import time
 
 import jwt
 
-claims = {"sub": "python", "exp": int(time.time()) + 60, "data": {"permissions": ["model:*:predict", "model:*:read"]}}
+claims = {"sub": "python", "exp": int(time.time()) + 60, "data": {"permissions": ["model:*:predict", "model:*:read", "model:*:admin"]}}
 print(jwt.encode(claims, sys.argv[1], algorithm="HS256"))
