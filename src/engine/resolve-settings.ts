@@ -13,7 +13,7 @@ export interface EngineDefaults {
 export type ResolvedSettings = Required<Omit<ModelSettings, 'rowsMax' | 'isCached'>> & Pick<ModelSettings, 'rowsMax'>
 
 /** Rows of a shared run: more than this gives little on a processor, and makes the others wait. */
-export const BATCH_ROWS_MAX = 64
+export const BATCH_ROWS_MAX = 32
 
 /**
  * Fills in what a model does not say. Workers times threads of a run are the cores: one worker that uses all of them, where nothing

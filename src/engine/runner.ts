@@ -86,6 +86,7 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       ...settings,
       clock: SYSTEM_CLOCK,
       counters,
+      mayRunAhead: instances === 1,
       batches: { rowsMax: settings.batchRowsMax, bytesMax: BATCH_BYTES_MAX, delayMs: settings.batchDelayMs },
     })
     pool.serve(scheduler)

@@ -8,13 +8,16 @@ import { pack } from './transfer.ts'
 declare const self: Worker
 
 let session: Session | undefined
+/** Runs go one after the other: the answer of one is sent before the next begins. */
+let turn = Promise.resolve()
 
 self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   switch (message.kind) {
     case 'load':
       return void load(message)
     case 'run':
-      return void run(message)
+      turn = turn.then(() => run(message))
+      return
     default:
       return never(message)
   }

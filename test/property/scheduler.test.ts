@@ -28,13 +28,15 @@ interface Limits {
   readonly rowsMax: number
   readonly batchBytesMax: number
   readonly delayMs: number
+  readonly mayRunAhead: boolean
+  readonly isPrompt: boolean
 }
 
 const REFUSALS = new Set(['QUEUE_FULL', 'SUBJECT_LIMIT', 'SERVER_STOPPING'])
 
 /** A scheduler with workers that the test plays, and everything that is known of every request. */
 class System {
-  readonly clock = new HandClock()
+  readonly clock: HandClock
   readonly counters = new ModelCounters()
   readonly admission: Admission
   readonly workers: readonly HandInstance<Asked, number>[]
@@ -44,10 +46,10 @@ class System {
   readonly #dead = new Set<HandInstance<Asked, number>>()
   #runsOf = new Map<number, number>()
   readonly #limits: Limits
-  readonly #runsSeen = new Map<HandInstance<Asked, number>, number>()
 
   constructor(workers: number, limits: Limits) {
     this.#limits = limits
+    this.clock = new HandClock(limits)
     this.admission = new Admission(limits)
     this.scheduler = new Scheduler({
       clock: this.clock,
@@ -55,11 +57,12 @@ class System {
       admission: this.admission,
       queueMax: limits.queueMax,
       batches: { rowsMax: limits.rowsMax, bytesMax: limits.batchBytesMax, delayMs: limits.delayMs },
+      mayRunAhead: limits.mayRunAhead,
       priorityLevels: 2,
       priorityDefault: 2,
       timeoutMs: 1_000,
     })
-    this.workers = Array.from({ length: workers }, () => new HandInstance((input: Asked) => input.id))
+    this.workers = Array.from({ length: workers }, () => this.#worker())
     for (const worker of this.workers) this.scheduler.attach(worker)
   }
 
@@ -95,7 +98,7 @@ class System {
     if (this.#dead.has(worker)) return
     this.#dead.add(worker)
     this.scheduler.detach(worker)
-    if (worker.isBusy) worker.settle({ kind: 'lost' })
+    worker.lose()
     if (this.#dead.size === this.workers.length) this.scheduler.despair()
   }
 
@@ -106,24 +109,24 @@ class System {
 
   /** What must hold at every moment. */
   check(): void {
-    const running = this.workers.flatMap(({ inputs }) => inputs)
+    const running = this.workers.flatMap(({ given }) => given.flat())
     this.#must(
       running.length === this.scheduler.running,
       `${running.length} run, and the scheduler says ${this.scheduler.running}`,
     )
-    const { requestsMax, queueMax, delayMs } = this.#limits
+    const { requestsMax, queueMax, delayMs, isPrompt, mayRunAhead } = this.#limits
     this.#must(this.admission.requests <= requestsMax, 'too many requests')
     this.#must(this.scheduler.waiting + this.scheduler.running <= queueMax, 'too many in the queue')
     this.#checkSubjects(running)
     this.#must(this.admission.requests === this.scheduler.waiting + running.length, 'a place was lost')
     for (const worker of this.workers) {
-      this.#checkRun(worker.inputs)
-      this.#checkBegun(worker)
+      for (const run of worker.given) this.#checkRun(run)
+      this.#must(worker.given.length <= (mayRunAhead ? 2 : 1), `a worker was given ${worker.given.length} runs`)
     }
     for (const { id, told } of this.asked) this.#must(told.length <= 1, `request ${id} was told ${told.join(' and ')}`)
     const idle = this.workers.some((worker) => !worker.isBusy && !this.#dead.has(worker))
     // A worker may be idle for a moment, to let a batch come together.
-    this.#must(!idle || this.scheduler.waiting === 0 || delayMs > 0, 'somebody waits while a worker is idle')
+    this.#must(!idle || this.scheduler.waiting === 0 || delayMs > 0 || !isPrompt, 'somebody waits while a worker is idle')
   }
 
   #checkRun(inputs: readonly Asked[]): void {
@@ -139,6 +142,13 @@ class System {
     this.#must(new Set(inputs).size === inputs.length, 'a request twice in one run')
   }
 
+  #worker(): HandInstance<Asked, number> {
+    return new HandInstance(
+      ({ id }: Asked) => id,
+      (inputs) => this.#checkBegun(inputs),
+    )
+  }
+
   /** What is running of a subject is a part of what it may have. */
   #checkSubjects(running: readonly Asked[]): void {
     const { subjectRequestsMax, bytesMax } = this.#limits
@@ -149,17 +159,11 @@ class System {
     this.#must(this.admission.bytes <= bytesMax || this.admission.requests === 1, 'too many bytes')
   }
 
-  /** What nobody waits for any more is not begun. */
-  #checkBegun(worker: HandInstance<Asked, number>): void {
-    const isNew = worker.isBusy && worker.runs.length > (this.#runsSeen.get(worker) ?? 0)
-    this.#runsSeen.set(worker, worker.runs.length)
-    if (!isNew) return
+  /** What nobody waits for any more is not handed over. */
+  #checkBegun(inputs: readonly Asked[]): void {
     const nowMs = this.clock.now()
-    for (const { id, controller, deadlineMs } of worker.inputs) {
-      this.#must(
-        !controller.signal.aborted && (deadlineMs >= nowMs || this.#limits.delayMs > 0),
-        `request ${id} was given up, and begun`,
-      )
+    for (const { id, controller, deadlineMs } of inputs) {
+      this.#must(!controller.signal.aborted && deadlineMs > nowMs, `request ${id} was given up, and begun`)
     }
   }
 
@@ -169,6 +173,7 @@ class System {
     const stopped = this.scheduler.stop()
     for (let turn = 0; this.admission.requests > 0 && turn < 1000; turn += 1) {
       for (const worker of this.workers) this.finish(worker)
+      this.clock.turn()
       this.clock.pass(1)
     }
     await stopped
@@ -241,6 +246,8 @@ const LIMITS = fc.record({
   rowsMax: fc.integer({ min: 1, max: 10 }),
   batchBytesMax: fc.integer({ min: 1, max: 60 }),
   delayMs: fc.constantFrom(0, 0, 3),
+  mayRunAhead: fc.boolean(),
+  isPrompt: fc.boolean(),
 })
 
 type Step = typeof STEP extends fc.Arbitrary<infer S> ? S : never
@@ -253,7 +260,10 @@ async function play(system: System, step: Step): Promise<void> {
   else if (step.kind === 'revive') system.revive(at(step.worker))
   else if (step.kind === 'abort') system.asked[step.request]?.controller.abort()
   else if (step.kind === 'pass') system.clock.pass(step.ms)
-  else await Bun.sleep(0)
+  else {
+    system.clock.turn()
+    await Bun.sleep(0)
+  }
 }
 
 test('every caller gets its own answer, once, and no limit is ever exceeded: with cancellations, failures, deadlines and lost workers', async () => {

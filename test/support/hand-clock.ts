@@ -3,10 +3,27 @@ import type { Clock } from '../../src/engine/scheduling/clock.ts'
 /** A clock that a test moves by hand. */
 export class HandClock implements Clock {
   #nowMs = 1_000
+  /** What waits for the end of a turn; nothing does where every turn ends at once. */
+  readonly #soon: (() => void)[] = []
+  readonly #isPrompt: boolean
   readonly #timers = new Set<{ readonly timeMs: number; readonly wake: () => void }>()
+
+  constructor({ isPrompt = true } = {}) {
+    this.#isPrompt = isPrompt
+  }
 
   now(): number {
     return this.#nowMs
+  }
+
+  soon(work: () => void): void {
+    if (this.#isPrompt) work()
+    else this.#soon.push(work)
+  }
+
+  /** Ends the turn. */
+  turn(): void {
+    for (const work of this.#soon.splice(0)) work()
   }
 
   at(timeMs: number, wake: () => void): () => void {

@@ -1,29 +1,42 @@
 import type { Instance, Outcome } from '../../src/engine/scheduling/job.ts'
 
+interface Run<I, O> {
+  readonly inputs: readonly I[]
+  readonly settle: (outcome: Outcome<O>) => void
+}
+
 /** A worker that a test plays: it shows what it was given, and answers when the test says so. */
 export class HandInstance<I, O> implements Instance<I, O> {
   readonly #answer: (input: I) => O
-  #settle: ((outcome: Outcome<O>) => void) | undefined
+  readonly #hear: (inputs: readonly I[]) => void
+  readonly #given: Run<I, O>[] = []
   /** What it was given to run, run by run. */
   readonly runs: (readonly I[])[] = []
 
-  constructor(answer: (input: I) => O) {
+  /** `given` hears of every run as it is handed over. */
+  constructor(answer: (input: I) => O, given: (inputs: readonly I[]) => void = () => undefined) {
     this.#answer = answer
+    this.#hear = given
   }
 
   get isBusy(): boolean {
-    return this.#settle !== undefined
+    return this.#given.length > 0
   }
 
   /** What runs now. */
   get inputs(): readonly I[] {
-    return this.isBusy ? (this.runs.at(-1) ?? []) : []
+    return this.#given[0]?.inputs ?? []
+  }
+
+  /** What runs now, and what it was given ahead. */
+  get given(): readonly (readonly I[])[] {
+    return this.#given.map(({ inputs }) => inputs)
   }
 
   run(inputs: readonly I[], settle: (outcome: Outcome<O>) => void): void {
-    if (this.isBusy) throw new Error('it was given a run while it was in one')
+    this.#hear(inputs)
     this.runs.push(inputs)
-    this.#settle = settle
+    this.#given.push({ inputs, settle })
   }
 
   /** Answers the run with what its inputs give. */
@@ -34,8 +47,11 @@ export class HandInstance<I, O> implements Instance<I, O> {
 
   /** Answers the run as the test says. */
   settle(outcome: Outcome<O>): void {
-    const settle = this.#settle
-    this.#settle = undefined
-    settle?.(outcome)
+    this.#given.shift()?.settle(outcome)
+  }
+
+  /** Ends in the middle of its run. */
+  lose(): void {
+    for (const [index, { settle }] of this.#given.splice(0).entries()) settle({ kind: 'lost', isBegun: index === 0 })
   }
 }

@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds that only go forward. */
   now(): number
+  /** Calls once what is at hand in this turn of the event loop is done. */
+  soon(work: () => void): void
   /** Calls once that time has come; gives what calls it off. The process may end before, unless the wait keeps it alive. */
   at(timeMs: number, wake: () => void, options?: { readonly keepsAlive: true }): () => void
 }
@@ -12,6 +14,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 /** The time of this machine. */
 export const SYSTEM_CLOCK: Clock = {
   now: () => performance.now(),
+  soon: (work) => void setImmediate(work),
   at(timeMs, wake, options) {
     const timer = setTimeout(wake, Math.min(Math.max(0, Math.ceil(timeMs - performance.now())), TIMER_MS_MAX))
     if (options === undefined) timer.unref()

@@ -28,6 +28,13 @@ export class Deadlines<J extends Timed> {
     this.#jobs.delete(job)
   }
 
+  /** Tells at once of those whose time is over, where a timer is late. */
+  look(): void {
+    if (this.#clock.now() < this.#wakeMs) return
+    this.#callOff?.()
+    this.#wake()
+  }
+
   #wakeAt(timeMs: number): void {
     if (timeMs >= this.#wakeMs) return
     this.#callOff?.()

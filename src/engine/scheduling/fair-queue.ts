@@ -56,6 +56,15 @@ export class FairQueue<J extends Queued> {
     return undefined
   }
 
+  /** The job that would be taken. */
+  peek(): J | undefined {
+    for (const level of this.#order) {
+      const job = level.peek()
+      if (job !== undefined) return job
+    }
+    return undefined
+  }
+
   /** Every job, in no order that means anything. */
   *[Symbol.iterator](): Iterator<J> {
     for (const level of this.#order) yield* level.jobs()
@@ -69,6 +78,12 @@ export class FairQueue<J extends Queued> {
     this.#order = [...this.#levels].sort(([a], [b]) => a - b).map(([, each]) => each)
     return level
   }
+}
+
+interface Next<J> {
+  readonly subject: string
+  readonly line: Line<J>
+  readonly index: number
 }
 
 class Level<J extends Queued> {
@@ -97,16 +112,13 @@ class Level<J extends Queued> {
     return true
   }
 
+  peek(): J | undefined {
+    const next = this.#next(undefined)
+    return next?.line.jobs[next.index]
+  }
+
   take(fits: ((job: J) => boolean) | undefined): J | undefined {
-    if (this.#size === 0) return undefined
-    let next: { readonly subject: string; readonly line: Line<J>; readonly index: number } | undefined
-    for (const [subject, line] of this.#lines) {
-      // Without a job, and with no more than the others, a subject is like one that is new.
-      if (line.jobs.length === 0 && line.servedRows <= this.#servedRows) this.#lines.delete(subject)
-      if (line.jobs.length === 0 || (next !== undefined && line.servedRows >= next.line.servedRows)) continue
-      const index = fits === undefined ? 0 : line.jobs.findIndex(fits)
-      if (index >= 0) next = { subject, line, index }
-    }
+    const next = this.#next(fits)
     if (next === undefined) return undefined
     const { subject, line, index } = next
     const [job] = line.jobs.splice(index, 1)
@@ -118,6 +130,19 @@ class Level<J extends Queued> {
     this.#lines.set(subject, line)
     this.#left(subject, line)
     return job
+  }
+
+  #next(fits: ((job: J) => boolean) | undefined): Next<J> | undefined {
+    if (this.#size === 0) return undefined
+    let next: Next<J> | undefined
+    for (const [subject, line] of this.#lines) {
+      // Without a job, and with no more than the others, a subject is like one that is new.
+      if (line.jobs.length === 0 && line.servedRows <= this.#servedRows) this.#lines.delete(subject)
+      if (line.jobs.length === 0 || (next !== undefined && line.servedRows >= next.line.servedRows)) continue
+      const index = fits === undefined ? 0 : line.jobs.findIndex(fits)
+      if (index >= 0) next = { subject, line, index }
+    }
+    return next
   }
 
   *jobs(): Iterable<J> {

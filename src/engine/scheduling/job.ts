@@ -34,11 +34,11 @@ export interface Job<I, O> extends Queued {
 export type Outcome<O> =
   | { readonly kind: 'done'; readonly outputs: readonly O[]; readonly timing: RunTiming }
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'lost' }
+  | { readonly kind: 'lost'; readonly isBegun: boolean }
 
-/** Something that computes one run at a time. */
+/** Something that computes one run at a time, and may be given the next while it does. */
 export interface Instance<I, O> {
-  /** Computes inputs of one bucket together, and tells once what became of them. */
+  /** Computes inputs of one bucket together, in the order of the calls, and tells once what became of them. */
   run(inputs: readonly I[], settle: (outcome: Outcome<O>) => void): void
 }
 
@@ -50,4 +50,38 @@ export interface BatchRules {
   readonly bytesMax: number
   /** How long the first of a batch waits for others while a worker is idle; 0 does not wait. */
   readonly delayMs: number
+}
+
+/** What is given to each request that does not say it, or says more than it may. */
+export interface JobRules {
+  /** Levels that a request may name; 0 lets no request name one. */
+  readonly priorityLevels: number
+  /** The level of a request that names none. */
+  readonly priorityDefault: number
+  /** For requests that name no time of their own, and the longest that one may name. */
+  readonly timeoutMs: number
+}
+
+/** A job for a submission that came now, and the promise of its answer. */
+export function createJob<I, O>(
+  submission: Submission<I>,
+  rules: JobRules,
+  nowMs: number,
+): { job: Job<I, O>; promise: Promise<O> } {
+  const { subject = '', rows, priority = 0, timeoutMs = Number.POSITIVE_INFINITY } = submission
+  const { promise, resolve, reject } = Promise.withResolvers<O>()
+  const isLevel = Number.isSafeInteger(priority) && priority >= 1 && priority <= rules.priorityLevels
+  const job: Job<I, O> = {
+    submission,
+    subject,
+    level: isLevel ? priority : rules.priorityDefault,
+    rows,
+    takenMs: nowMs,
+    deadlineMs: nowMs + Math.min(timeoutMs, rules.timeoutMs),
+    resolve,
+    reject,
+    sentMs: 0,
+    isAnswered: false,
+  }
+  return { job, promise }
 }

@@ -1,13 +1,15 @@
 import { VestalError } from '../../core/errors.ts'
+import { invariant } from '../../core/invariant.ts'
 import type { ModelCounters, RejectionReason } from '../statistics.ts'
 import type { Admission } from './admission.ts'
 import type { Clock } from './clock.ts'
 import { Deadlines } from './deadlines.ts'
-import type { BatchRules, Instance, Job, Outcome, Submission } from './job.ts'
+import { type BatchRules, createJob, type Instance, type Job, type JobRules, type Outcome, type Submission } from './job.ts'
+import { Places } from './places.ts'
 import { refusal } from './refusals.ts'
 import { Waiting } from './waiting.ts'
 
-export interface SchedulerOptions {
+export interface SchedulerOptions extends JobRules {
   readonly clock: Clock
   /** The limits that all models share. */
   readonly admission: Admission
@@ -15,12 +17,11 @@ export interface SchedulerOptions {
   /** Requests of this model version that wait or run at once. */
   readonly queueMax: number
   readonly batches: BatchRules
-  /** Levels that a request may name; 0 lets no request name one. */
-  readonly priorityLevels: number
-  /** The level of a request that names none. */
-  readonly priorityDefault: number
-  /** For requests that name no time of their own, and the longest that one may name. */
-  readonly timeoutMs: number
+  /**
+   * Gives an instance a whole batch while it computes another, so that it has no pause between them; for one instance alone, since
+   * what is given cannot be taken back for another that is idle.
+   */
+  readonly mayRunAhead: boolean
 }
 
 /**
@@ -29,19 +30,21 @@ export interface SchedulerOptions {
  */
 export class Scheduler<I, O> {
   readonly #options: SchedulerOptions
-  readonly #idle: Instance<I, O>[] = []
+  readonly #places: Places<I, O>
   readonly #waiting: Waiting<I, O>
   readonly #deadlines: Deadlines<Job<I, O>>
   readonly #stopped = Promise.withResolvers<void>()
   /** Jobs whose place is taken: they wait, run, or are thrown away once their run is done. */
   readonly #jobs = new Set<Job<I, O>>()
   #running = 0
+  #isDue = false
   #isStopping = false
   #isLost = false
 
   constructor(options: SchedulerOptions) {
     this.#options = options
-    this.#waiting = new Waiting(options.batches, options.clock, () => this.#dispatch())
+    this.#places = new Places(options.mayRunAhead)
+    this.#waiting = new Waiting(options.batches, options.clock, () => this.#dispatchNow())
     this.#deadlines = new Deadlines(options.clock, (job) => this.#giveUp(job, 'timeout'))
   }
 
@@ -58,23 +61,9 @@ export class Scheduler<I, O> {
    * @throws VestalError QUEUE_FULL, SUBJECT_LIMIT, REQUEST_TIMEOUT, REQUEST_ABORTED, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED
    */
   submit(submission: Submission<I>): Promise<O> {
-    const { subject = '', bytes, rows, signal } = submission
+    const { subject = '', bytes, signal } = submission
     this.#enter(subject, bytes, signal)
-    const { promise, resolve, reject } = Promise.withResolvers<O>()
-    const takenMs = this.#options.clock.now()
-    const timeoutMs = Math.min(submission.timeoutMs ?? Number.POSITIVE_INFINITY, this.#options.timeoutMs)
-    const job: Job<I, O> = {
-      submission,
-      subject,
-      level: this.#levelOf(submission.priority),
-      rows,
-      takenMs,
-      deadlineMs: takenMs + timeoutMs,
-      resolve,
-      reject,
-      sentMs: 0,
-      isAnswered: false,
-    }
+    const { job, promise } = createJob<I, O>(submission, this.#options, this.#options.clock.now())
     this.#jobs.add(job)
     this.#waiting.push(job)
     this.#deadlines.add(job)
@@ -92,14 +81,13 @@ export class Scheduler<I, O> {
   /** An instance that is ready for runs. */
   attach(instance: Instance<I, O>): void {
     this.#isLost = false
-    this.#idle.push(instance)
+    this.#places.add(instance)
     this.#dispatch()
   }
 
   /** An instance that is gone; what runs on it is told by its own outcome, `lost`. */
   detach(instance: Instance<I, O>): void {
-    const index = this.#idle.indexOf(instance)
-    if (index >= 0) this.#idle.splice(index, 1)
+    this.#places.remove(instance)
   }
 
   /** There is no instance and none to come soon: refuses what waits and what comes, until one is attached. */
@@ -130,21 +118,37 @@ export class Scheduler<I, O> {
     return refusal(reason)
   }
 
-  #levelOf(priority = 0): number {
-    const { priorityLevels, priorityDefault } = this.#options
-    return Number.isSafeInteger(priority) && priority >= 1 && priority <= priorityLevels ? priority : priorityDefault
+  /**
+   * Hands out runs once what is at hand in this turn of the event loop is done: requests that arrive together, and those that callers
+   * send as soon as they have an answer, then share a run in place of each having one.
+   */
+  #dispatch(): void {
+    const { hasIdle, hasAhead } = this.#places
+    const mayRun = hasIdle ? this.#waiting.size > 0 : hasAhead && this.#waiting.hasFullBatch
+    if (this.#isDue || !mayRun) return
+    this.#isDue = true
+    this.#options.clock.soon(() => {
+      this.#isDue = false
+      this.#dispatchNow()
+    })
   }
 
-  #dispatch(): void {
-    while (this.#idle.length > 0) {
+  #dispatchNow(): void {
+    this.#deadlines.look()
+    while (this.#places.hasIdle) {
       const batch = this.#waiting.next()
       if (batch === undefined) return
-      const instance = this.#idle.pop()
-      if (instance !== undefined) this.#run(instance, batch)
+      this.#run(this.#places.takeIdle(), batch)
+    }
+    while (this.#places.hasAhead) {
+      const batch = this.#waiting.nextFull()
+      if (batch === undefined) return
+      this.#run(this.#places.takeAhead(), batch)
     }
   }
 
-  #run(instance: Instance<I, O>, batch: readonly Job<I, O>[]): void {
+  #run(instance: Instance<I, O> | undefined, batch: readonly Job<I, O>[]): void {
+    invariant(instance !== undefined, 'there is a place')
     const nowMs = this.#options.clock.now()
     for (const job of batch) job.sentMs = nowMs
     this.#running += batch.length
@@ -155,7 +159,7 @@ export class Scheduler<I, O> {
         if (isSettled) return
         isSettled = true
         this.#running -= batch.length
-        if (outcome.kind !== 'lost') this.#idle.push(instance)
+        if (outcome.kind !== 'lost') this.#places.free(instance)
         this.#settle(batch, outcome)
         this.#dispatch()
         this.#resolveIfDone()
@@ -164,7 +168,7 @@ export class Scheduler<I, O> {
   }
 
   #settle(batch: readonly Job<I, O>[], outcome: Outcome<O>): void {
-    if (outcome.kind === 'lost') this.#apart(batch, undefined)
+    if (outcome.kind === 'lost') this.#apart(batch, undefined, outcome.isBegun)
     else if (outcome.kind === 'failed') this.#apart(batch, outcome.reason)
     else if (outcome.outputs.length === batch.length) this.#done(batch, outcome)
     else this.#apart(batch, 'its outputs do not belong to its inputs')
@@ -184,9 +188,12 @@ export class Scheduler<I, O> {
     }
   }
 
-  /** A run that came to nothing: what failed or was lost in company runs once more by itself, so that none spoils its neighbours. */
-  #apart(batch: readonly Job<I, O>[], reason: string | undefined): void {
-    const again = batch.length > 1 ? batch.filter(({ isAnswered }) => !isAnswered) : []
+  /**
+   * A run that came to nothing: what failed or was lost in company runs once more by itself, so that none spoils its neighbours, and
+   * so does what was not begun.
+   */
+  #apart(batch: readonly Job<I, O>[], reason: string | undefined, isBegun = true): void {
+    const again = batch.length > 1 || !isBegun ? batch.filter(({ isAnswered }) => !isAnswered) : []
     for (const job of again) {
       job.sentMs = 0
       this.#waiting.pushAgain(job)

@@ -10,6 +10,9 @@ export class Waiting<I, O> {
   readonly #queue = new FairQueue<Job<I, O>>()
   /** What failed in company; it has waited once, and goes first. */
   readonly #again: Job<I, O>[] = []
+  /** Rows that wait, by bucket. */
+  readonly #rows = new Map<string, number>()
+  #fullBuckets = 0
   #callOff: (() => void) | undefined
 
   /** `ready` is called when a batch that was held back for others has waited long enough. */
@@ -23,8 +26,14 @@ export class Waiting<I, O> {
     return this.#queue.size + this.#again.length
   }
 
+  /** True while the rows of some bucket are enough for a whole batch. */
+  get hasFullBatch(): boolean {
+    return this.#fullBuckets > 0
+  }
+
   push(job: Job<I, O>): void {
     this.#queue.push(job)
+    this.#count(job, job.rows)
   }
 
   pushAgain(job: Job<I, O>): void {
@@ -34,7 +43,11 @@ export class Waiting<I, O> {
   /** Takes a job out; false when it does not wait. */
   remove(job: Job<I, O>): boolean {
     const index = this.#again.indexOf(job)
-    if (index < 0) return this.#queue.remove(job)
+    if (index < 0) {
+      const isThere = this.#queue.remove(job)
+      if (isThere) this.#count(job, -job.rows)
+      return isThere
+    }
     this.#again.splice(index, 1)
     return true
   }
@@ -48,8 +61,34 @@ export class Waiting<I, O> {
     const again = this.#again.shift()
     if (again !== undefined) return [again]
     if (this.#rules.delayMs > 0 && this.#isHeldBack()) return undefined
-    const first = this.#queue.take()
+    const first = this.#take()
     return first === undefined ? undefined : this.#fill(first)
+  }
+
+  /** The next run where it is a whole batch: waiting for more would not make it larger. */
+  nextFull(): readonly Job<I, O>[] | undefined {
+    const { rowsMax } = this.#rules
+    if (this.#fullBuckets === 0 || this.#again.length > 0) return undefined
+    const { bucket } = this.#queue.peek()?.submission ?? {}
+    if (bucket === undefined || (this.#rows.get(bucket) ?? 0) < rowsMax) return undefined
+    return this.next()
+  }
+
+  #take(fits?: (job: Job<I, O>) => boolean): Job<I, O> | undefined {
+    const job = this.#queue.take(fits)
+    if (job !== undefined) this.#count(job, -job.rows)
+    return job
+  }
+
+  #count({ submission: { bucket } }: Job<I, O>, change: number): void {
+    if (bucket === undefined) return
+    const { rowsMax } = this.#rules
+    const before = this.#rows.get(bucket) ?? 0
+    const after = before + change
+    if (before < rowsMax && after >= rowsMax) this.#fullBuckets += 1
+    if (before >= rowsMax && after < rowsMax) this.#fullBuckets -= 1
+    if (after > 0) this.#rows.set(bucket, after)
+    else this.#rows.delete(bucket)
   }
 
   #fill(first: Job<I, O>): readonly Job<I, O>[] {
@@ -60,7 +99,7 @@ export class Waiting<I, O> {
     let bytes = this.#rules.bytesMax - first.submission.bytes
     const fits = (job: Job<I, O>) => job.submission.bucket === bucket && job.rows <= rows && job.submission.bytes <= bytes
     while (rows > 0) {
-      const job = this.#queue.take(fits)
+      const job = this.#take(fits)
       if (job === undefined) break
       batch.push(job)
       rows -= job.rows
@@ -71,16 +110,13 @@ export class Waiting<I, O> {
 
   /** True while a bigger batch may still come together; somebody whom no batch can take in, or who has waited enough, ends it. */
   #isHeldBack(): boolean {
-    const { rowsMax, delayMs } = this.#rules
+    const { delayMs } = this.#rules
     this.#callOff?.()
     this.#callOff = undefined
-    const rows = new Map<string, number>()
+    if (this.hasFullBatch) return false
     let endMs = Number.POSITIVE_INFINITY
-    for (const { submission, rows: own, takenMs } of this.#queue) {
+    for (const { submission, takenMs } of this.#queue) {
       if (submission.bucket === undefined) return false
-      const sum = (rows.get(submission.bucket) ?? 0) + own
-      if (sum >= rowsMax) return false
-      rows.set(submission.bucket, sum)
       endMs = Math.min(endMs, takenMs + delayMs)
     }
     if (endMs === Number.POSITIVE_INFINITY || endMs <= this.#clock.now()) return false

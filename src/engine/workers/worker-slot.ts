@@ -25,11 +25,11 @@ export interface WorkerSlotEvents {
   readonly abandoned: (worker: Worker) => void
 }
 
-export type Answer = Extract<FromWorker, { kind: 'result' | 'failed' }> | { readonly kind: 'lost' }
+export type Answer = Extract<FromWorker, { kind: 'result' | 'failed' }> | { readonly kind: 'lost'; readonly isBegun: boolean }
 
 interface Run {
   readonly settle: (answer: Answer) => void
-  readonly begunMs: number
+  begunMs: number
 }
 
 /** A worker that is lost is replaced after this, doubled each time in a row up to the longest. */
@@ -45,7 +45,8 @@ export class WorkerSlot {
   #isLoaded = false
   #isStopped = false
   #lossesInARow = 0
-  #run: Run | undefined
+  /** The run that it computes, and what it was given ahead, in order. */
+  readonly #runs: Run[] = []
   #callOffRestart: (() => void) | undefined
   #isWatched = false
 
@@ -79,17 +80,22 @@ export class WorkerSlot {
     )
   }
 
-  /** Hands over a run; the worker must be idle. Buffers that are moved are gone here. */
+  /** Hands over a run, which begins when those before it are done. Buffers that are moved are gone here. */
   run(message: Extract<ToWorker, { kind: 'run' }>, buffers: ArrayBuffer[], settle: (answer: Answer) => void): void {
     const { clock, runMsMax } = this.#options
-    this.#run = { settle, begunMs: clock.now() }
+    const run: Run = { settle, begunMs: clock.now() }
+    if (this.#worker === undefined) {
+      settle({ kind: 'lost', isBegun: false })
+      return
+    }
     try {
-      this.#worker?.postMessage(message satisfies ToWorker, buffers)
+      this.#worker.postMessage(message satisfies ToWorker, buffers)
     } catch (error) {
       // Nothing was sent, such as where a buffer was moved elsewhere before.
-      this.#settle({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) })
+      settle({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) })
+      return
     }
-    if (this.#worker === undefined) this.#settle({ kind: 'lost' })
+    this.#runs.push(run)
     if (!this.#isWatched) this.#watch(runMsMax)
   }
 
@@ -136,15 +142,16 @@ export class WorkerSlot {
   }
 
   #settle(answer: Answer): void {
-    const run = this.#run
-    this.#run = undefined
+    const run = this.#runs.shift()
+    const [next] = this.#runs
+    if (next !== undefined) next.begunMs = this.#options.clock.now()
     run?.settle(answer)
   }
 
   #lost(reason: string): void {
     this.#isLoaded = false
     this.#tryLater(reason)
-    this.#settle({ kind: 'lost' })
+    for (const [index, { settle }] of this.#runs.splice(0).entries()) settle({ kind: 'lost', isBegun: index === 0 })
   }
 
   #tryLater(reason: string): void {
@@ -162,8 +169,9 @@ export class WorkerSlot {
     this.#isWatched = true
     clock.at(clock.now() + afterMs, () => {
       this.#isWatched = false
-      if (this.#run === undefined || this.#isStopped) return
-      const leftMs = this.#run.begunMs + runMsMax - clock.now()
+      const [run] = this.#runs
+      if (run === undefined || this.#isStopped) return
+      const leftMs = run.begunMs + runMsMax - clock.now()
       if (leftMs > 0) return this.#watch(leftMs)
       if (!mayAbandon()) return this.#watch(LOOK_AGAIN_MS)
       this.#abandon()

@@ -141,6 +141,7 @@ describe('a worker that is lost', () => {
   test('is replaced: what was with it is told, what waited is computed', async () => {
     const { engine, workers, warnings } = await start({ modelsDirectory: single })
     const sent = codeOf(() => infer(engine, 'quick', quick(1)))
+    while (engine.statistics('quick')[0]?.running !== 1) await Bun.sleep(0)
     const waiting = codeOf(async () => (await infer(engine, 'quick', quick(3))).get('y')?.data[0])
     workers[0]?.terminate()
     expect(await sent).toBe('WORKER_LOST')

@@ -21,6 +21,7 @@ function start(
     admission,
     queueMax: 100,
     batches: { rowsMax: 4, bytesMax: 1000, delayMs: 0 },
+    mayRunAhead: false,
     priorityLevels: 0,
     priorityDefault: 1,
     timeoutMs: 60_000,
@@ -119,6 +120,52 @@ describe('a scheduler', () => {
     worker.finish()
     void ask('alone', { bucket: undefined })
     expect(worker.runs.at(-1)).toEqual(['alone'])
+  })
+})
+
+describe('an instance that may run ahead', () => {
+  test('is given a whole batch while it computes, and nothing less', () => {
+    const { worker, ask } = start({ mayRunAhead: true })
+    for (const input of ['a', 'b', 'c', 'd']) void ask(input)
+    expect(worker.given).toEqual([['a']])
+    void ask('e')
+    expect(worker.given).toEqual([['a'], ['b', 'c', 'd', 'e']])
+    for (const input of ['f', 'g', 'h', 'i', 'j']) void ask(input)
+    expect(worker.given).toHaveLength(2)
+    worker.finish()
+    expect(worker.given).toEqual([
+      ['b', 'c', 'd', 'e'],
+      ['f', 'g', 'h', 'i'],
+    ])
+    worker.finish()
+    worker.finish()
+    expect(worker.given).toEqual([['j']])
+  })
+
+  test('and is lost gives back what it had not begun, which is computed by the next', async () => {
+    const { worker, scheduler, ask } = start({ mayRunAhead: true, batches: { rowsMax: 1, bytesMax: 1, delayMs: 0 } })
+    const answers = [ask('a'), ask('b'), ask('c')]
+    expect(worker.given).toEqual([['a'], ['b']])
+    worker.lose()
+    scheduler.attach(worker)
+    finishAll([worker])
+    expect(await Promise.all(answers)).toEqual(['WORKER_LOST', 'B', 'C'])
+  })
+})
+
+describe('requests of one turn', () => {
+  test('share a run', () => {
+    const clock = new HandClock({ isPrompt: false })
+    const { worker, ask } = start({ clock })
+    void ask('a')
+    void ask('b')
+    expect(worker.given).toEqual([])
+    clock.turn()
+    expect(worker.given).toEqual([['a', 'b']])
+    worker.finish()
+    void ask('c')
+    clock.turn()
+    expect(worker.given).toEqual([['c']])
   })
 })
 
@@ -260,16 +307,16 @@ describe('a run that comes to nothing', () => {
     const { worker, scheduler, ask } = start()
     const first = ask('first')
     const answers = [ask('good'), ask('poison')]
-    worker.settle({ kind: 'lost' })
+    worker.lose()
     expect(await first).toBe('WORKER_LOST')
     expect(worker.isBusy).toBe(false)
     scheduler.attach(worker)
     expect(worker.inputs).toEqual(['good', 'poison'])
-    worker.settle({ kind: 'lost' })
+    worker.lose()
     scheduler.attach(worker)
     worker.finish()
     expect(worker.inputs).toEqual(['poison'])
-    worker.settle({ kind: 'lost' })
+    worker.lose()
     expect(await Promise.all(answers)).toEqual(['GOOD', 'WORKER_LOST'])
   })
 
@@ -287,7 +334,7 @@ describe('a run that comes to nothing', () => {
     const { worker, scheduler, ask } = start({ workers: 1 })
     void ask('first')
     const waiting = ask('a')
-    worker.settle({ kind: 'lost' })
+    worker.lose()
     scheduler.despair()
     expect([await waiting, await ask('b')]).toEqual(['WORKER_LOST', 'WORKER_LOST'])
     scheduler.attach(worker)
