@@ -257,7 +257,7 @@ describe('a configuration', () => {
       name: 'times',
       platform: 'onnxruntime_onnx',
       // Its rows may be computed together, so that they are no dimension of their own here.
-      max_batch_size: 64,
+      max_batch_size: 32,
       input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [] }],
       dynamic_batching: { max_queue_delay_microseconds: 0 },
     })
