@@ -1,8 +1,9 @@
 import { VestalError } from '../core/errors.ts'
 import type { Algorithm } from './algorithms.ts'
 import { bytesOfBase64url, isCanonicalBase64url } from './base64url.ts'
-import { type CompactJws, checkHeader, type JoseHeader, readHeader, splitCompact, TOKEN_BYTES_MAX } from './compact.ts'
-import { importKeys, type KeyInput, selectKey } from './key-set.ts'
+import { type CompactJws, type JoseHeader, splitCompact, TOKEN_BYTES_MAX } from './compact.ts'
+import { checkJwsHeader } from './jws-header.ts'
+import { importUsableKeys, type KeyInput, selectKeys } from './key-set.ts'
 import { createSignatureCheck, type EngineName } from './signature-engines.ts'
 import { type JsonObject, readStrictObject } from './strict-json.ts'
 
@@ -30,12 +31,13 @@ export interface FlattenedJws {
 }
 
 /**
- * Verifies a compact JWS (RFC 7515 §5.2) whatever its payload is, and checks no claim: for a token use `verifyJwt`.
+ * Verifies a compact JWS (RFC 7515 §5.2) whatever its payload is, and checks no claim: for a token use `verifyJwt`. Of a JWK Set the
+ * member with the header's `kid` is used, or, where the header has none, whichever member fits its `alg` (RFC 7515 appendix D).
  * @throws VestalError with the reason's code; KeyError when the keys cannot be used
  */
 export function verifyCompactJws(token: string, jwkOrSet: KeyInput, options: JwsOptions = {}): VerifiedJws {
   const parts = splitCompact(token, options)
-  return verifyParts(parts, readHeader(parts.header), { jwkOrSet, options })
+  return verifyParts(parts, joinHeaders(readStrictObject(bytesOfBase64url(parts.header)), {}), { jwkOrSet, options })
 }
 
 /**
@@ -63,7 +65,7 @@ function joinHeaders(protectedHeader: JsonObject | string, unprotected: JsonObje
   if (typeof protectedHeader === 'string') throw malformed(`the protected header is ${protectedHeader}`)
   const shared = Object.keys(unprotected).find((name) => Object.hasOwn(protectedHeader, name))
   if (shared !== undefined) throw malformed('a member is in both headers')
-  return checkHeader({ ...unprotected, ...protectedHeader })
+  return checkJwsHeader({ ...unprotected, ...protectedHeader })
 }
 
 function verifyParts(
@@ -75,9 +77,10 @@ function verifyParts(
   if (algorithms !== undefined && !algorithms.includes(header.alg)) {
     throw new VestalError('ALGORITHM_REFUSED', { reason: `${header.alg} is not one of the accepted algorithms` })
   }
-  const key = selectKey(importKeys(jwkOrSet), header.alg, header.kid)
-  const check = createSignatureCheck(key, header.alg, { ...(engine && { engine }), isPayloadFree: true })
-  if (!check(parts)) throw new VestalError('SIGNATURE_INVALID', { reason: 'the signature is not right' })
+  const keys = selectKeys(importUsableKeys(jwkOrSet), header.alg, header.kid)
+  const engineOptions = { ...(engine && { engine }), isPayloadFree: true }
+  if (!keys.some((key) => createSignatureCheck(key, header.alg, engineOptions)(parts)))
+    throw new VestalError('SIGNATURE_INVALID', { reason: 'the signature is not right' })
   return { header, payload: new Uint8Array(bytesOfBase64url(parts.payload)) }
 }
 

@@ -16,13 +16,33 @@ export type KeyInput = string | Uint8Array | Key | Jwk | JwkSet | readonly (Key 
  * which is the mix that algorithm confusion needs (RFC 8725 §3.1).
  */
 export function importKeys(input: KeyInput, options: ImportOptions = {}): readonly Key[] {
-  const keys = listOf(input, options)
+  return checkTogether(listOf(input, options), (names) => names)
+}
+
+function checkTogether(
+  keys: readonly Key[],
+  namesOf: (names: readonly (string | undefined)[]) => readonly (string | undefined)[],
+): readonly Key[] {
   if (keys.length === 0) throw new KeyError('there is no key')
   if (keys.length > KEYS_MAX) throw new KeyError(`there are ${keys.length} keys; at most ${KEYS_MAX} are accepted`)
-  const names = keys.map(keyIdOf)
+  const names = namesOf(keys.map(keyIdOf))
   if (new Set(names).size !== names.length) throw new KeyError('two keys have the same "kid", or more than one secret has none')
   if (new Set(keys.map((key) => key.kind === 'oct')).size > 1) throw new KeyError('shared secrets and public keys are mixed')
   return keys
+}
+
+/** As `importKeys`; members of a JWK Set that cannot be used are left out, as RFC 7517 §5 asks, and secrets need no names. */
+export function importUsableKeys(input: KeyInput): readonly Key[] {
+  if (typeof input !== 'object' || input === null || !('keys' in input) || !Array.isArray(input.keys)) return importKeys(input)
+  const usable = input.keys.flatMap((member: Jwk) => {
+    try {
+      return [oneOf(member, {})]
+    } catch (error) {
+      if (error instanceof KeyError) return []
+      throw error
+    }
+  })
+  return checkTogether(usable, (names) => names.filter((name) => name !== undefined))
 }
 
 function listOf(input: KeyInput, options: ImportOptions): readonly Key[] {
@@ -59,4 +79,15 @@ export function selectKey(keys: readonly Key[], algorithm: Algorithm, kid: strin
   if (!key.algorithms.includes(algorithm))
     throw new VestalError('ALGORITHM_REFUSED', { reason: `the key is not for ${algorithm}` })
   return key
+}
+
+/**
+ * The keys that may have signed: the one that `selectKey` gives, or, where a header names none of several, all that are for the algorithm.
+ * @throws VestalError KEY_UNKNOWN, ALGORITHM_REFUSED
+ */
+export function selectKeys(keys: readonly Key[], algorithm: Algorithm, kid: string | undefined): readonly Key[] {
+  if (kid !== undefined || keys.length === 1) return [selectKey(keys, algorithm, kid)]
+  const fitting = keys.filter((key) => key.canVerify && key.algorithms.includes(algorithm))
+  if (fitting.length === 0) throw new VestalError('ALGORITHM_REFUSED', { reason: `no key is for ${algorithm}` })
+  return fitting
 }
