@@ -11,7 +11,7 @@ import { headerAttacks } from './headers.ts'
 import { signatureAttacks, soundRsaToken } from './signatures.ts'
 
 const TARGETS: readonly Target[] = ['HS256', 'RS256', 'ES256', 'EdDSA']
-const ENGINES = ['auto', 'boring', 'wasm'] as const
+const ENGINES = ['auto', 'native', 'boring', 'wasm'] as const
 const ALL = [...algorithmAttacks(), ...signatureAttacks(), ...encodingAttacks(), ...headerAttacks(), ...claimAttacks()]
 
 /** Rows in the order of the list, each with its attacks. */

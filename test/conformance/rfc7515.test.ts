@@ -62,7 +62,7 @@ function jwkOf(alg: string, more: object = {}): Jwk {
   return { ...(material as Jwk), ...more }
 }
 
-const ENGINES: readonly EngineName[] = ['auto', 'boring', 'wasm']
+const ENGINES: readonly EngineName[] = ['auto', 'native', 'boring', 'wasm']
 
 /** One answer of all engines. */
 function judge(token: string, keys: unknown, options: { readonly algorithms?: readonly Algorithm[] } = {}): string {
