@@ -118,6 +118,11 @@ export class SignatureChecker {
     }
   }
 
+  /** Bytes of the module's memory: keys take some, and checking tokens takes no more. */
+  get memoryBytes() {
+    return this.#exports.memory.buffer.byteLength
+  }
+
   /** @param {SignatureKey} key */
   #place(key) {
     const { bytes, second } = key.material()

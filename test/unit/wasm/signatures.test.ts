@@ -106,6 +106,33 @@ describe('a token', () => {
   })
 })
 
+describe('the memory', () => {
+  const pairs = {
+    HS256: undefined,
+    RS256: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    ES256: generateKeyPairSync('ec', { namedCurve: 'prime256v1' }),
+    EdDSA: generateKeyPairSync('ed25519'),
+  }
+  const calls = { HS256: 100_000, RS256: 200, ES256: 200, EdDSA: 500 }
+  for (const [algorithm, pair] of Object.entries(pairs)) {
+    const count = calls[algorithm as keyof typeof calls]
+    test(`does not grow over ${count} tokens of ${algorithm}, right and wrong ones`, async () => {
+      const own = await loadSignatureChecker()
+      const token =
+        pair === undefined
+          ? makeToken()
+          : signJwt({ sub: 'me' }, pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
+      const key = own.importKey(algorithm, pair === undefined ? bytes(SECRET) : { ...pair.publicKey.export({ format: 'jwk' }) })
+      const wrong = token.replace('.', '.e')
+      expect([own.verify(key, token), own.verify(key, wrong)]).toEqual([true, false])
+      const before = own.memoryBytes
+      let right = 0
+      for (let call = 0; call < count; call += 1) if (own.verify(key, call % 2 === 0 ? token : wrong)) right += 1
+      expect([right, own.memoryBytes]).toEqual([count / 2, before])
+    })
+  }
+})
+
 describe('a trap', () => {
   /** A module of the same form, whose `verify` traps at each token that begins with `x`, and calls all others right. */
   function trappingModule(): WebAssembly.Module {

@@ -1,8 +1,5 @@
 //! Keys, each for exactly one algorithm.
 
-extern crate alloc;
-
-use alloc::boxed::Box;
 use hmac::{Hmac, Mac};
 use rsa::{pkcs1v15, pss, traits::PublicKeyParts, BigUint, RsaPublicKey};
 use sha2::{Sha256, Sha384, Sha512};
@@ -17,16 +14,16 @@ pub enum Key {
     Hs256(Hmac<Sha256>),
     Hs384(Hmac<Sha384>),
     Hs512(Hmac<Sha512>),
-    Rs256(Box<pkcs1v15::VerifyingKey<Sha256>>),
-    Rs384(Box<pkcs1v15::VerifyingKey<Sha384>>),
-    Rs512(Box<pkcs1v15::VerifyingKey<Sha512>>),
-    Ps256(Box<pss::VerifyingKey<Sha256>>),
-    Ps384(Box<pss::VerifyingKey<Sha384>>),
-    Ps512(Box<pss::VerifyingKey<Sha512>>),
+    Rs256(pkcs1v15::VerifyingKey<Sha256>),
+    Rs384(pkcs1v15::VerifyingKey<Sha384>),
+    Rs512(pkcs1v15::VerifyingKey<Sha512>),
+    Ps256(pss::VerifyingKey<Sha256>),
+    Ps384(pss::VerifyingKey<Sha384>),
+    Ps512(pss::VerifyingKey<Sha512>),
     Es256(p256::ecdsa::VerifyingKey),
     Es384(p384::ecdsa::VerifyingKey),
-    Es512(Box<p521::ecdsa::VerifyingKey>),
-    EdDsa(Box<ed25519_dalek::VerifyingKey>),
+    Es512(p521::ecdsa::VerifyingKey),
+    EdDsa(ed25519_dalek::VerifyingKey),
 }
 
 impl Key {
@@ -37,17 +34,17 @@ impl Key {
             0 => Key::Hs256(Hmac::new_from_slice(second).ok()?),
             1 => Key::Hs384(Hmac::new_from_slice(second).ok()?),
             2 => Key::Hs512(Hmac::new_from_slice(second).ok()?),
-            3 => Key::Rs256(Box::new(pkcs1v15::VerifyingKey::new(rsa()?))),
-            4 => Key::Rs384(Box::new(pkcs1v15::VerifyingKey::new(rsa()?))),
-            5 => Key::Rs512(Box::new(pkcs1v15::VerifyingKey::new(rsa()?))),
+            3 => Key::Rs256(pkcs1v15::VerifyingKey::new(rsa()?)),
+            4 => Key::Rs384(pkcs1v15::VerifyingKey::new(rsa()?)),
+            5 => Key::Rs512(pkcs1v15::VerifyingKey::new(rsa()?)),
             // The salt is as long as the hash (RFC 7518 §3.5).
-            6 => Key::Ps256(Box::new(pss::VerifyingKey::new_with_salt_len(rsa()?, 32))),
-            7 => Key::Ps384(Box::new(pss::VerifyingKey::new_with_salt_len(rsa()?, 48))),
-            8 => Key::Ps512(Box::new(pss::VerifyingKey::new_with_salt_len(rsa()?, 64))),
+            6 => Key::Ps256(pss::VerifyingKey::new_with_salt_len(rsa()?, 32)),
+            7 => Key::Ps384(pss::VerifyingKey::new_with_salt_len(rsa()?, 48)),
+            8 => Key::Ps512(pss::VerifyingKey::new_with_salt_len(rsa()?, 64)),
             9 => Key::Es256(p256::ecdsa::VerifyingKey::from_sec1_bytes(second).ok()?),
             10 => Key::Es384(p384::ecdsa::VerifyingKey::from_sec1_bytes(second).ok()?),
-            11 => Key::Es512(Box::new(p521::ecdsa::VerifyingKey::from_sec1_bytes(second).ok()?)),
-            12 => Key::EdDsa(Box::new(ed25519_dalek::VerifyingKey::from_bytes(second.try_into().ok()?).ok()?)),
+            11 => Key::Es512(p521::ecdsa::VerifyingKey::from_sec1_bytes(second).ok()?),
+            12 => Key::EdDsa(ed25519_dalek::VerifyingKey::from_bytes(second.try_into().ok()?).ok()?),
             _ => return None,
         })
     }
@@ -58,12 +55,12 @@ impl Key {
             Key::Hs256(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
             Key::Hs384(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
             Key::Hs512(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
-            Key::Rs256(key) => pkcs1(key.as_ref(), message, signature),
-            Key::Rs384(key) => pkcs1(key.as_ref(), message, signature),
-            Key::Rs512(key) => pkcs1(key.as_ref(), message, signature),
-            Key::Ps256(key) => probabilistic(key.as_ref(), message, signature),
-            Key::Ps384(key) => probabilistic(key.as_ref(), message, signature),
-            Key::Ps512(key) => probabilistic(key.as_ref(), message, signature),
+            Key::Rs256(key) => pkcs1(key, message, signature),
+            Key::Rs384(key) => pkcs1(key, message, signature),
+            Key::Rs512(key) => pkcs1(key, message, signature),
+            Key::Ps256(key) => probabilistic(key, message, signature),
+            Key::Ps384(key) => probabilistic(key, message, signature),
+            Key::Ps512(key) => probabilistic(key, message, signature),
             // 64, 96 and 132 bytes, r and s (RFC 7518 §3.4); any other length is none.
             Key::Es256(key) => p256::ecdsa::Signature::from_slice(signature).is_ok_and(|s| key.verify(message, &s).is_ok()),
             Key::Es384(key) => p384::ecdsa::Signature::from_slice(signature).is_ok_and(|s| key.verify(message, &s).is_ok()),

@@ -15,7 +15,8 @@ const SIGNATURE_BYTES_MAX: usize = 2_048;
 
 static mut BUFFER: [u8; BUFFER_BYTES] = [0; BUFFER_BYTES];
 static mut SIGNATURE: [u8; SIGNATURE_BYTES_MAX] = [0; SIGNATURE_BYTES_MAX];
-static mut KEYS: [Option<Key>; KEYS_MAX] = [const { None }; KEYS_MAX];
+/// Behind pointers, so that a table without keys is zeros and takes no room in the module.
+static mut KEYS: [Option<Box<Key>>; KEYS_MAX] = [const { None }; KEYS_MAX];
 
 /// What the functions below answer where they do not answer a handle.
 const REFUSED: i32 = -1;
@@ -46,7 +47,7 @@ pub extern "C" fn import_key(algorithm: u32, length: usize, second: usize) -> i3
     match key {
         None => REFUSED,
         Some(key) => {
-            keys[place] = Some(key);
+            keys[place] = Some(Box::new(key));
             place as i32
         }
     }
