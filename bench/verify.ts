@@ -6,6 +6,8 @@ import { report, reportAsked } from './harness/report.ts'
 import { GENERATOR } from './load/load.ts'
 import { algorithmSections } from './verify/algorithms.ts'
 import { cacheHitSection } from './verify/cache-hit.ts'
+import { reportCacheMemory } from './verify/cache-memory.ts'
+import { reportCachePolicies } from './verify/cache-policies.ts'
 import { reportEngines } from './verify/engines.ts'
 import { type FloodSize, flood } from './verify/flood.ts'
 import { type ServedRounds, servedSections } from './verify/served.ts'
@@ -32,6 +34,8 @@ export async function benchVerify(sizes: VerifySizes, isKept: boolean): Promise<
   const wasm = await wasmSection(sizes.rounds)
   const hit = await cacheHitSection(sizes.rounds)
   report([wasm.section, hit.section], alone)
+  reportCachePolicies(sizes.rounds, alone)
+  reportCacheMemory(alone)
   asked.push(...algorithms.asked, wasm.asked, hit.asked, ...(await flood(sizes.flood, underLoad)))
   reportAsked(asked, underLoad)
 }
