@@ -1,5 +1,6 @@
 import { heapStats } from 'bun:jsc'
 import { createAuthenticator } from '../../src/auth/authenticator.ts'
+import type { JwtPayload } from '../../src/jwt/claims.ts'
 import { signJwt } from '../../src/jwt/sign.ts'
 import { type Occasion, reportTable } from '../harness/report.ts'
 import { SECRET } from '../servers/plan.ts'
@@ -7,7 +8,7 @@ import { SECRET } from '../servers/plan.ts'
 const TOKENS = 5000
 
 /** Tokens of three sizes, from the least that is asked for to a list of many permissions. */
-const SHAPES: Readonly<Record<string, (index: number) => object>> = {
+const SHAPES: Readonly<Record<string, (index: number) => JwtPayload>> = {
   'a subject alone': (index) => ({ sub: `user-${index}` }),
   'four claims and four permissions': (index) => ({
     sub: `user-${index}`,
@@ -37,7 +38,7 @@ export function reportCacheMemory(occasion: Occasion): void {
   reportTable({ id: 'verify-cache-memory', title: 'Memory of a remembered token', text, head, rows }, occasion)
 }
 
-function remember(claims: (index: number) => object, authenticator: ReturnType<typeof createAuthenticator>): number {
+function remember(claims: (index: number) => JwtPayload, authenticator: ReturnType<typeof createAuthenticator>): number {
   let characters = 0
   for (let index = 0; index < TOKENS; index += 1) {
     const authorization = `Bearer ${signJwt(claims(index), SECRET, { lifetimeSeconds: 3600 })}`

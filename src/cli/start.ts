@@ -9,13 +9,14 @@ import type { Engine } from '../engine/engine.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import { KeyError } from '../jwt/key-error.ts'
-import { loadNative } from '../jwt/signature-engines.ts'
+import { warnOfFallback } from '../jwt/signature-engines.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
 import { accountsOf, type ServedAccounts } from './accounts.ts'
 import { authenticationOf } from './authentication.ts'
+import { describeEngines } from './engines.ts'
 import { loadIssuers } from './issuers.ts'
 import { createLiveKeys, type LiveKeys } from './live-keys.ts'
-import { createKeyLoader, type LoadedKeys } from './load-keys.ts'
+import { createKeyLoader } from './load-keys.ts'
 import { listenForMetrics } from './metrics-listener.ts'
 import { collectProcess } from './process-metrics.ts'
 import { sign } from './token.ts'
@@ -26,7 +27,8 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   const warn = (message: string) => console.error(`warning: ${message}`)
   const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => console.log(message) })
   const loaded = keys.current()
-  for (const warning of [...loaded.warnings, ...engineWarnings(settings, loaded)]) warn(warning)
+  for (const warning of loaded.warnings) warn(warning)
+  if (settings.engine === 'native') warnOfFallback()
   // Before the models: a database that cannot be used ends the start with nothing to stop.
   const accounts = await accountsOf(settings, { mode, signing: () => keys.current().signing, warn })
   const engine = await createEngine({
@@ -49,7 +51,7 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
     console.log(`Metrics are at ${url}metrics`)
   }
   stopOnSignal(server, parts, settings.shutdownSeconds)
-  announce(`http://${server.hostname}:${server.port}`, parts)
+  announce(`http://${server.hostname}:${server.port}`, parts, describeEngines(settings.engine))
 }
 
 /** Keys that cannot be used together are found out here, when the engine runs already. */
@@ -74,13 +76,6 @@ function engineSettings(settings: Settings): EngineOptions {
     timeoutMs: settings.requestTimeoutSeconds * 1000,
     runMsMax: settings.runSecondsMax * 1000,
   }
-}
-
-/** A platform without the Rust addon still serves, and says so. */
-function engineWarnings({ engine }: Settings, { keys }: LoadedKeys): readonly string[] {
-  const { reason } = loadNative()
-  if (engine !== 'auto' || reason === undefined || keys[0]?.kind !== 'oct') return []
-  return [`@node-rs/jsonwebtoken cannot be loaded, so BoringSSL checks signatures: ${reason}`]
 }
 
 interface Parts {
@@ -167,7 +162,7 @@ function stopOnSignal(server: Server, { engine, accounts }: Parts, shutdownSecon
   process.on('SIGINT', stop)
 }
 
-function announce(base: string, { mode, keys, issuers, engine, accounts }: Parts): void {
+function announce(base: string, { mode, keys, issuers, engine, accounts }: Parts, engines: string): void {
   const models = engine.models().map(({ name, versions }) => {
     const ready = versions.filter(({ state }) => state === 'ready').map(({ version }) => version)
     return ready.length > 0 ? `${name} (version ${ready.join(', ')})` : `${name} (unavailable: ${versions[0]?.reason ?? ''})`
@@ -175,6 +170,7 @@ function announce(base: string, { mode, keys, issuers, engine, accounts }: Parts
   console.log(`Vestal ${VERSION} listens on ${base}, documentation at ${base}/docs/
 Mode:   ${mode}
 Tokens: ${[keys.current().description, ...issuers.map(({ name }) => `the issuer ${name}`)].join(', ')}
+Checks: ${engines}
 Models: ${models.length === 0 ? 'none' : models.join(', ')}${accounts?.announcement ?? ''}`)
   if (mode !== 'development' || keys.current().signing === undefined) return
   console.error(`

@@ -35,6 +35,32 @@ describe('vestal start in development mode', () => {
     expect(await new Response(child.stderr).text()).toContain('WARNING: development mode')
   })
 
+  test('says which engine checks signatures', async () => {
+    using place = new Workplace()
+    const { output, child } = await place.start()
+    expect(output).toContain('Checks: boring (BoringSSL in Bun)')
+    child.kill('SIGTERM')
+    await child.exited
+  })
+
+  test('serves without the Rust addon where it cannot be loaded, and says why', async () => {
+    using place = new Workplace()
+    const { base, output, child } = await place.start(['--engine', 'native'], {
+      NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/broken.node',
+    })
+    expect(output).toContain('Checks: boring (BoringSSL in Bun)')
+    const { token } = (await (await signIn(base)).json()) as { token: string }
+    const answer = await fetch(`${base}/private/info/`, { headers: { authorization: `Bearer ${token}` } })
+    expect(answer.status).toBe(200)
+    child.kill('SIGTERM')
+    await child.exited
+    const errors = await new Response(child.stderr).text()
+    expect(
+      errors.match(/warning: @node-rs\/jsonwebtoken cannot be loaded: .*; BoringSSL checks signatures in its place/g),
+    ).toHaveLength(1)
+    expect(errors).not.toContain('/nowhere')
+  })
+
   test('signs nobody in under another name, as a rebound page would ask', async () => {
     using place = new Workplace()
     const { base, child } = await place.start()
