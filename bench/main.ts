@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util'
 import { benchHttp } from './http.ts'
+import { benchSign } from './sign.ts'
 import { benchVerify, type VerifySizes } from './verify.ts'
 
-const HELP = `Usage: bun run bench <verify|http> [--quick]
+const HELP = `Usage: bun run bench <verify|sign|http> [--quick]
 
   verify   tokens: libraries, engines, WebAssembly and the cache; servers of Bun, Node, Rust and Go under load; a flood of bad ones
+  sign     making tokens: Vestal and other libraries
   http     public, protected and predict routes under load: Vestal and a bare Bun.serve that does the same by hand
   --quick  short rounds, and nothing that has to be built, to see that it works; nothing to rely on
 
@@ -30,6 +32,7 @@ const FULL: VerifySizes = {
 
 if (values.help) console.log(HELP)
 else if (positionals[0] === 'verify') await benchVerify(values.quick ? QUICK : FULL, !values.quick)
+else if (positionals[0] === 'sign') await benchSign((values.quick ? QUICK : FULL).rounds, !values.quick)
 else if (positionals[0] === 'http') {
   await benchHttp(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }, !values.quick)
 } else {

@@ -3,8 +3,9 @@ import { dirname } from 'node:path'
 import { SettingsError } from '../config/load.ts'
 import { PASSPHRASE_BYTES_MIN } from '../config/settings/tokens.ts'
 import type { Settings } from '../config/settings.ts'
-import { isAlgorithm } from '../jwt/algorithms.ts'
-import { generateKey } from '../jwt/generate-key.ts'
+import { KEY_SET_SECONDS } from '../http/discovery.ts'
+import { type Algorithm, isAlgorithm } from '../jwt/algorithms.ts'
+import { type GeneratedKey, generateKey, partsOf } from '../jwt/generate-key.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import {
   addKey,
@@ -12,11 +13,13 @@ import {
   KEEP_SECONDS,
   type KeyRing,
   prune,
+  type RingKey,
   retire,
   revoke,
   rotate,
   stateIn,
 } from '../jwt/key-ring.ts'
+import { importKeys } from '../jwt/key-set.ts'
 import { withFileLock } from '../keys/file-lock.ts'
 import { formatKeyFile, isKeyFile, type KeyFile, parseKeyFile, type StoredSecret } from '../keys/key-file.ts'
 import { createSealer, isSealed, newSealing, type Sealer } from '../keys/sealing.ts'
@@ -29,6 +32,7 @@ import { promptSecret } from './prompt.ts'
 export const KEYS_FLAGS: readonly FlagRow[] = [
   { name: 'json', help: 'Print JSON in place of a table.' },
   { name: 'encrypt', help: 'Seal private keys with a passphrase: that of VESTAL_KEY_PASSPHRASE, or one that is asked for.' },
+  { name: 'from', value: 'FILE', help: 'Take the key of a PEM, a JWK or a secret in place of a new one (generate).' },
   {
     name: 'keep-seconds',
     value: 'SECONDS',
@@ -48,6 +52,8 @@ interface Asked extends ChangeOptions {
   readonly kid: string
   readonly path: string
   readonly isEncrypted: boolean
+  /** A file with a key that exists already. */
+  readonly from: string | undefined
   readonly settings: Settings
 }
 
@@ -79,6 +85,8 @@ function readAsked(settings: Settings, { words, values, switches }: Arguments): 
     faults.push(`keys ${name}: needs one key id; vestal keys list shows them`)
   if (!needsKid && action !== undefined && kid !== undefined)
     faults.push(`keys ${name}: takes no ${JSON.stringify(kid.slice(0, 60))}`)
+  const from = values.get('from')?.at(-1)
+  if (from !== undefined && action !== 'generate') faults.push('--from: goes with generate')
   const keep = values.get('keep-seconds')?.at(-1)
   const keepSeconds = keep === undefined ? KEEP_SECONDS : Number(keep)
   if ((keep !== undefined && !/^\d{1,9}$/.test(keep)) || keepSeconds > KEEP_SECONDS_MAX)
@@ -86,7 +94,7 @@ function readAsked(settings: Settings, { words, values, switches }: Arguments): 
   if (action === undefined || faults.length > 0) throw new SettingsError(faults)
   const path = keyFilePath(settings)
   const now = Math.floor(Date.now() / 1000)
-  return { action, kid: kid ?? '', path, isEncrypted: switches.has('encrypt'), settings, now, keepSeconds }
+  return { action, kid: kid ?? '', path, from, isEncrypted: switches.has('encrypt'), settings, now, keepSeconds }
 }
 
 function readFile(path: string): KeyFile {
@@ -121,26 +129,51 @@ function change(asked: Asked): KeyFile {
 function changed(ring: Ring, asked: Asked, vault: Vault): Ring {
   const { action, kid } = asked
   if (action === 'generate') return withFresh(ring, asked, vault)
+  const isHandedOver = needsSuccessor(ring, asked)
+  const waiting = stateIn(ring, 'next')
   // Nothing may stop a key from being taken out of use, so a successor is made where none waits.
-  const ready = lacksSuccessor(ring, asked) ? withFresh(ring, asked, vault) : ring
-  if (ready !== ring)
-    console.error('warning: no key was next, so one was made; verifiers learn of it when they fetch the keys again')
+  const ready = isHandedOver && waiting === undefined ? withFresh(ring, asked, vault) : ring
+  if (isHandedOver) warnOfSuccessor(waiting, asked)
   if (action === 'rotate') return rotate(ready, asked)
   return action === 'retire' ? retire(ready, kid, asked) : revoke(ready, kid, asked)
 }
 
-function lacksSuccessor(ring: Ring, { action, kid }: Asked): boolean {
-  const isActive = action === 'rotate' || stateIn(ring, 'active')?.kid === kid
-  return isActive && stateIn(ring, 'next') === undefined
+/** True where another key has to sign afterwards. */
+function needsSuccessor(ring: Ring, { action, kid }: Asked): boolean {
+  return action === 'rotate' || stateIn(ring, 'active')?.kid === kid
+}
+
+/** Says so where not every verifier has had the time to learn of the key that signs from now on. */
+function warnOfSuccessor(waiting: RingKey<StoredSecret> | undefined, { now }: Asked): void {
+  if (waiting === undefined) {
+    console.error('warning: no key was next, so one was made; verifiers learn of it when they fetch the keys again')
+  } else if (waiting.publicJwk !== undefined && now - waiting.createdAt < KEY_SET_SECONDS) {
+    console.error(`warning: verifiers may keep the published keys for ${KEY_SET_SECONDS} s, and the next key is younger`)
+  }
 }
 
 /** Adds a new key: of the algorithm asked for, else of the one that signs now. */
 function withFresh(ring: Ring, asked: Asked, vault: Vault): Ring {
   const named = asked.settings.algorithm
-  const algorithm = isAlgorithm(named) ? named : (stateIn(ring, 'active')?.algorithm ?? ALGORITHM)
-  const { kid, secret, publicJwk } = generateKey(algorithm)
+  const wanted = isAlgorithm(named) ? named : undefined
+  const made =
+    asked.from === undefined
+      ? generateKey(wanted ?? stateIn(ring, 'active')?.algorithm ?? ALGORITHM)
+      : takenFrom(asked.from, wanted)
+  const { kid, algorithm, secret, publicJwk } = made
   const key = { kid, algorithm, createdAt: asked.now, secret: vault.seal(kid, secret), ...(publicJwk && { publicJwk }) }
   return addKey(ring, key, asked)
+}
+
+/** The key of a file that servers have used so far, so that what it signed stays good when a ring takes over. */
+function takenFrom(path: string, algorithm: Algorithm | undefined): GeneratedKey {
+  try {
+    const [key, second] = importKeys(readKeyFile(path), { isOneAlgorithm: true, ...(algorithm && { algorithm }) })
+    if (key === undefined || second !== undefined) throw new KeyError('holds more than one key')
+    return partsOf(key)
+  } catch (error) {
+    throw error instanceof KeyError ? new SettingsError([`${path}: ${error.message}`]) : error
+  }
 }
 
 interface Vault {
@@ -175,7 +208,9 @@ function createVault({ ring, sealing }: KeyFile, { isEncrypted }: Asked, passphr
 /** The passphrase, where the change will seal something: that of the environment, or one that is typed, twice where it is new. */
 function passphraseFor({ ring, sealing }: KeyFile, asked: Asked): string | undefined {
   const { action, isEncrypted, path, settings } = asked
-  const isNeeded = isEncrypted || (sealing !== undefined && (action === 'generate' || lacksSuccessor(ring, asked)))
+  const isNeeded =
+    isEncrypted ||
+    (sealing !== undefined && (action === 'generate' || (needsSuccessor(ring, asked) && stateIn(ring, 'next') === undefined)))
   if (!isNeeded || settings.keyPassphrase !== undefined) return settings.keyPassphrase
   const typed = promptSecret(`Passphrase of ${path}`)
   if (typed === undefined) throw new KeyError('a passphrase is needed; set VESTAL_KEY_PASSPHRASE')

@@ -36,11 +36,11 @@ export function sign(
   key: Key,
   { settings, lifetimeSeconds }: { readonly settings: Settings; readonly lifetimeSeconds: number },
 ): string {
-  const { issuer, audience, tokenType, interop } = settings
+  const { issuer, audience, tokenType, interop, engine } = settings
   // RFC 9068 §2.1 names access tokens; Flama names none.
   const type = tokenType.includes('at+jwt') && interop === undefined ? 'at+jwt' : (tokenType[0] ?? 'JWT')
   const payload = { ...claims, ...(issuer !== undefined && { iss: issuer }), ...(audience.length > 0 && { aud: audience }) }
-  return signJwt(payload, key, { lifetimeSeconds, type })
+  return signJwt(payload, key, { lifetimeSeconds, type, engine })
 }
 
 function readClaims(settings: Settings, values: Arguments['values']) {

@@ -1,8 +1,10 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { ALGORITHMS, type Algorithm } from './algorithms.ts'
 import type { Jwk } from './jwk-members.ts'
-import { importJwk } from './keys.ts'
-import { thumbprintOf } from './thumbprint.ts'
+import { KeyError } from './key-error.ts'
+import { importJwk, type Key } from './keys.ts'
+import { publicKeySet } from './public-key-set.ts'
+import { keyIdOf, thumbprintOf } from './thumbprint.ts'
 
 /** A new key in the parts that a ring keeps. */
 export interface GeneratedKey {
@@ -32,6 +34,16 @@ export function generateKey(algorithm: Algorithm): GeneratedKey {
   const names = { kid, alg: algorithm, use: 'sig' }
   const secret = { ...(privateKey.export({ format: 'jwk' }) as Jwk), ...names }
   return { kid, algorithm, publicJwk: { ...publicMembers, ...names }, secret }
+}
+
+/** The parts that a ring keeps of a key that was made elsewhere. @throws KeyError where it cannot sign */
+export function partsOf(key: Key): GeneratedKey {
+  const { algorithm, signing } = key
+  if (signing === undefined) throw new KeyError('the key is public; a ring holds keys that sign')
+  const kid = keyIdOf(key) ?? nameOf(randomBytes(16))
+  const [publicJwk] = publicKeySet([{ ...key, kid }]).keys
+  const secret = { ...(signing.export({ format: 'jwk' }) as Jwk), kid, alg: algorithm, use: 'sig' }
+  return { kid, algorithm, secret, ...(publicJwk && { publicJwk }) }
 }
 
 function nameOf(bytes: Buffer): string {

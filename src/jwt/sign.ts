@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { toBase64url } from './base64url.ts'
 import type { JwtPayload } from './claims.ts'
-import { createSignature } from './engines/boring.ts'
 import { KeyError } from './key-error.ts'
 import { importKeys, type KeyInput } from './key-set.ts'
 import type { ImportOptions, Key } from './keys.ts'
+import { createToken, type EngineName } from './signature-engines.ts'
 import { keyIdOf } from './thumbprint.ts'
 
 /** Seconds that a token lives where its `exp` is not given. */
@@ -15,6 +15,8 @@ export interface SignOptions extends ImportOptions {
   readonly lifetimeSeconds?: number
   /** The header's `typ`; default `JWT`. */
   readonly type?: string
+  /** Who signs with a shared secret: `native` is Rust, where the type is `JWT`; default BoringSSL, which also signs everything else. */
+  readonly engine?: EngineName
   /** Clock in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
 }
@@ -26,17 +28,19 @@ export interface SignOptions extends ImportOptions {
  */
 export function signJwt(payload: JwtPayload, key: KeyInput, options: SignOptions = {}): string {
   const signer = signingKey(key, options)
-  const { lifetimeSeconds = LIFETIME_SECONDS, type = 'JWT', now = Date.now } = options
+  const { lifetimeSeconds = LIFETIME_SECONDS, type = 'JWT', engine, now = Date.now } = options
   if (!(lifetimeSeconds > 0)) throw new TypeError('"lifetimeSeconds" is a positive number')
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload))
     throw new TypeError('the payload is an object of claims')
   const algorithm = options.algorithm ?? signer.algorithm
+  if (!signer.algorithms.includes(algorithm)) throw new KeyError(`this key cannot be used with ${algorithm}`)
   const iat = payload.iat ?? Math.floor(now() / 1000)
   const claims = { ...payload, iat, exp: payload.exp ?? iat + Math.ceil(lifetimeSeconds), jti: payload.jti ?? randomUUID() }
   const kid = keyIdOf(signer)
-  const header = { alg: algorithm, typ: type, ...(kid !== undefined && { kid }) }
+  // In the order in which node-rs writes it.
+  const header = { typ: type, alg: algorithm, ...(kid !== undefined && { kid }) }
   const input = `${toBase64url(JSON.stringify(header))}.${toBase64url(JSON.stringify(claims))}`
-  return `${input}.${toBase64url(createSignature(signer, algorithm, input))}`
+  return createToken(signer, { algorithm, kid, claims, input }, engine)
 }
 
 function signingKey(input: KeyInput, options: ImportOptions): Key {

@@ -1,6 +1,7 @@
 import { ALGORITHMS, type Algorithm } from './algorithms.ts'
-import { boringCheck } from './engines/boring.ts'
-import { isNativeAlgorithm, loadAddon, type NativeAddon, nativeCheck } from './engines/native.ts'
+import { toBase64url } from './base64url.ts'
+import { boringCheck, createSignature } from './engines/boring.ts'
+import { isNativeAlgorithm, loadAddon, type NativeAddon, nativeCheck, nativeToken, type Unsigned } from './engines/native.ts'
 import type { SignatureCheck } from './engines/signature-check.ts'
 import { wasmCheck } from './engines/wasm.ts'
 import type { Key } from './keys.ts'
@@ -31,6 +32,18 @@ export function createSignatureCheck(key: Key, algorithm: Algorithm, options: En
   if (options.engine === 'native') warnOfFallback()
   const verifySync = engine === 'native' && options.isPayloadFree !== true ? loadNative().verifySync : undefined
   return verifySync === undefined ? boringCheck(key, algorithm) : nativeCheck(verifySync, key, algorithm)
+}
+
+/**
+ * Signs a token. Where `native` is asked for, Rust signs with shared secrets what it can write; everything else is BoringSSL's, and no private
+ * key is ever handed to RustCrypto (RUSTSEC-2023-0071).
+ */
+export function createToken(key: Key, unsigned: Unsigned, engine: EngineName = 'auto'): string {
+  const { algorithm, input } = unsigned
+  if (engine === 'native') warnOfFallback()
+  const signSync = engine === 'native' && key.kind === 'oct' ? loadNative().signSync : undefined
+  const native = signSync === undefined ? undefined : nativeToken(signSync, key, unsigned)
+  return native ?? `${input}.${toBase64url(createSignature(key, algorithm, input))}`
 }
 
 /** Which engine is at work for each algorithm when this one is asked for, and why it is another where it is. */

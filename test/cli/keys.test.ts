@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeJwt, verifyJwt } from '../../src/index.ts'
@@ -44,7 +45,10 @@ describe('vestal keys', () => {
     const [, second] = keys(place, ['generate']).rows
     expect(keys(place, ['generate'])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('is next already') })
     const rotated = keys(place, ['rotate'])
-    expect([rotated.states, rotated.stderr]).toEqual([['retired', 'active'], ''])
+    expect([rotated.states, rotated.stderr]).toEqual([
+      ['retired', 'active'],
+      expect.stringContaining('for 300 s, and the next key is younger'),
+    ])
     expect(decodeJwt(place.run(TOKEN).stdout.trim()).header.kid).toBe(second?.kid ?? '')
     expect(keys(place, ['revoke', first?.kid ?? '']).states).toEqual(['revoked', 'active'])
     expect(keys(place, ['retire', second?.kid ?? '']).states).toEqual(['revoked', 'retired', 'active'])
@@ -77,6 +81,42 @@ describe('vestal keys', () => {
       expect(decodeJwt(place.run(TOKEN).stdout.trim()).header).toMatchObject({ alg: algorithm, kid: row?.kid ?? '' })
     })
   }
+
+  test('takes over a key that servers have used so far, with what it signed', () => {
+    using place = new Workplace()
+    const pem = generateKeyPairSync('ec', { namedCurve: 'secp384r1' })
+      .privateKey.export({ type: 'pkcs8', format: 'pem' })
+      .toString()
+    writeFileSync(join(place.folder, 'old.pem'), pem, { mode: 0o600 })
+    writeFileSync(join(place.folder, 'old.txt'), SECRET, { mode: 0o600 })
+    const old = place.run(TOKEN, { VESTAL_KEY_FILE: 'old.pem' }).stdout.trim()
+    expect(keys(place, ['generate', '--from', 'old.pem']).rows).toEqual([
+      expect.objectContaining({ alg: 'ES384', state: 'active' }),
+    ])
+    expect(keys(place, ['rotate']).states).toEqual(['retired', 'active'])
+    const { keys: stored } = JSON.parse(readFileSync(path(place), 'utf8')) as { keys: readonly { public: object }[] }
+    expect(verifyJwt(old, { keys: stored.map((key) => ({ ...key.public })) }).payload.sub).toBe('me')
+    const [secret] = keys(place, ['generate', '--from', 'old.txt', '--key-file', 'secrets.json', '--algorithm', 'HS512']).rows
+    expect(secret).toMatchObject({ alg: 'HS512', state: 'active' })
+    expect(
+      verifyJwt(place.run(TOKEN, { VESTAL_KEY_FILE: 'secrets.json' }).stdout.trim(), SECRET, { algorithms: ['HS512'] }).payload
+        .sub,
+    ).toBe('me')
+    const publicPem = createPublicKey(pem).export({ type: 'spki', format: 'pem' })
+    writeFileSync(join(place.folder, 'public.pem'), publicPem)
+    writeFileSync(join(place.folder, 'short.txt'), 'hunter2')
+    for (const [args, message] of [
+      [['--from', 'public.pem'], 'public.pem: the key is public'],
+      [['--from', 'short.txt'], 'short.txt: the secret has 7 bytes'],
+      [['--from', 'gone.pem'], 'gone.pem: cannot be read'],
+      [['--from', 'old.pem', '--algorithm', 'RS256'], 'old.pem: this key cannot be used with RS256'],
+    ] as const) {
+      const { stderr, exitCode } = place.run(['keys', 'generate', ...args, '--key-file', 'new.json'])
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)])
+      expect(stderr).not.toContain('hunter2')
+    }
+    expect(place.run(['keys', 'rotate', '--from', 'old.pem']).stderr).toContain('--from: goes with generate')
+  })
 
   test('tells what is wrong, with exit code 2 and on the standard error', () => {
     using place = new Workplace()

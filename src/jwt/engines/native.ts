@@ -4,10 +4,12 @@ import type { Key } from '../keys.ts'
 import type { SignatureCheck } from './signature-check.ts'
 
 type VerifySync = typeof import('@node-rs/jsonwebtoken').verifySync
+type SignSync = typeof import('@node-rs/jsonwebtoken').signSync
 
 /** The Rust addon, or why there is none. */
 export interface NativeAddon {
   readonly verifySync?: VerifySync
+  readonly signSync?: SignSync
   readonly reason?: string
 }
 
@@ -16,8 +18,10 @@ const PACKAGE = '@node-rs/jsonwebtoken'
 /** Loads the Rust addon; a platform without one still serves, and can say why. */
 export function loadAddon(name = PACKAGE): NativeAddon {
   try {
-    const { verifySync } = createRequire(import.meta.url)(name) as typeof import('@node-rs/jsonwebtoken')
-    return typeof verifySync === 'function' ? { verifySync } : { reason: `${PACKAGE} is broken: it has no "verifySync"` }
+    const { verifySync, signSync } = createRequire(import.meta.url)(name) as typeof import('@node-rs/jsonwebtoken')
+    return typeof verifySync === 'function'
+      ? { verifySync, signSync }
+      : { reason: `${PACKAGE} is broken: it has no "verifySync"` }
   } catch (error) {
     return { reason: `${PACKAGE} cannot be loaded: ${withoutPaths(error instanceof Error ? error.message : String(error))}` }
   }
@@ -51,5 +55,34 @@ export function nativeCheck(verifySync: VerifySync, { verifying }: Key, algorith
     } catch {
       return false
     }
+  }
+}
+
+/** A token to sign: what its parts hold, and the two of them as they are to be signed. */
+export interface Unsigned {
+  readonly algorithm: Algorithm
+  readonly kid: string | undefined
+  readonly claims: object
+  readonly input: string
+}
+
+/**
+ * node-rs as a signer of HMAC. It writes the header itself, always with the `typ` `JWT`, and the claims in its own way; a token of it counts only
+ * where it is the one that was asked for, to the letter, and is undefined where it is another.
+ */
+export function nativeToken(
+  signSync: SignSync,
+  { signing }: Key,
+  { algorithm, kid, claims, input }: Unsigned,
+): string | undefined {
+  if (signing === undefined) return undefined
+  try {
+    // The cast: node-rs declares a const enum that is these names at run time.
+    const header = { algorithm, ...(kid !== undefined && { keyId: kid }) } as unknown as Parameters<SignSync>[2]
+    const token = signSync(claims as Parameters<SignSync>[0], signing.export(), header)
+    return token.startsWith(`${input}.`) ? token : undefined
+  } catch {
+    // It takes no BigInt, no NaN and no function; what they become is for JSON to say.
+    return undefined
   }
 }
