@@ -5,6 +5,7 @@ export const BODY_BYTES_MAX = 64 * 1024 * 1024
 
 /** Pieces of a body smaller than this are gathered, so that a body of many small ones takes no more memory than its bytes. */
 const PIECE_BYTES_MIN = 64 * 1024
+const NO_BYTES = new Uint8Array(0)
 
 /**
  * Reads a request's body up to a limit. A declared length over it is refused unread; one that is not declared, at the limit. The
@@ -24,9 +25,9 @@ export async function readBody(request: Request, bytesMax: number): Promise<Uint
 }
 
 async function readCounted(request: Request, bytesMax: number): Promise<Uint8Array> {
-  if (request.body === null) return new Uint8Array(0)
+  if (request.body === null) return NO_BYTES
   const pieces: Uint8Array[] = []
-  const gathered = new Uint8Array(PIECE_BYTES_MIN)
+  let gathered = NO_BYTES
   let used = 0
   let length = 0
   const flush = () => {
@@ -37,8 +38,10 @@ async function readCounted(request: Request, bytesMax: number): Promise<Uint8Arr
     length += chunk.byteLength
     if (length > bytesMax) throw bodyTooLarge(bytesMax)
     if (used + chunk.byteLength > PIECE_BYTES_MIN) flush()
-    if (chunk.byteLength >= PIECE_BYTES_MIN) pieces.push(chunk)
+    // Most bodies are one piece, which needs nothing around it.
+    if (pieces.length === 0 || chunk.byteLength >= PIECE_BYTES_MIN) pieces.push(chunk)
     else {
+      if (gathered.length === 0) gathered = new Uint8Array(PIECE_BYTES_MIN)
       gathered.set(chunk, used)
       used += chunk.byteLength
     }
