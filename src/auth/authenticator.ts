@@ -15,6 +15,9 @@ import {
   compileIssuers,
   type IssuerPolicy,
   localPolicy,
+  orClose,
+  refuseSharedNames,
+  remotesOf,
   type SharedRules,
   type TrustedIssuer,
 } from './trusted-issuer.ts'
@@ -86,17 +89,25 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     shared,
   )
   const names = named.filter((issuer) => typeof issuer === 'string')
+  const remotes = remotesOf(issuers)
+  const close = () => {
+    for (const [, remote] of remotes) remote.close()
+  }
   const choose = (own: KeyInput | undefined) =>
     choosePolicy(
       own === undefined ? undefined : ownPolicy(own, { ...rules, ...(names.length > 0 && { issuers: names }) }),
       issuers,
       rules,
     )
-  let policyOf = choose(keys)
+  let policyOf = orClose(() => {
+    refuseSharedNames(names, issuers)
+    return choose(keys)
+  }, close)
   const { decryptionKey } = options
   const open =
-    decryptionKey === undefined ? (_: Request, text: string) => text : createOpener(createDecryptor(decryptionKey, rules))
-  const remotes = [...issuers].flatMap(([name, { remote }]) => (remote === undefined ? [] : [[name, remote] as const]))
+    decryptionKey === undefined
+      ? (_: Request, text: string) => text
+      : orClose(() => createOpener(createDecryptor(decryptionKey, rules)), close)
 
   const verifyAndRemember = (text: string, header: string, request: Request): AuthenticatedToken | Promise<void> => {
     const signed = open(request, text)
@@ -165,9 +176,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     get remoteKeyStatistics() {
       return new Map(remotes.map(([name, remote]) => [name, remote.statistics]))
     },
-    close() {
-      for (const [, remote] of remotes) remote.close()
-    },
+    close,
   }
 }
 

@@ -77,7 +77,40 @@ export function compileIssuers(issuers: readonly TrustedIssuer[], shared: Shared
   const names = issuers.map(({ name }) => name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw new TypeError(`two issuers have the name "${twice}"`)
-  return new Map(issuers.map((issuer) => [issuer.name, compileIssuer(issuer, shared)]))
+  const compiled = new Map<string, IssuerPolicy>()
+  const close = () => {
+    for (const [, remote] of remotesOf(compiled)) remote.close()
+  }
+  for (const issuer of issuers)
+    compiled.set(
+      issuer.name,
+      orClose(() => compileIssuer(issuer, shared), close),
+    )
+  return compiled
+}
+
+/** The keys at addresses, by issuer. */
+export function remotesOf(issuers: ReadonlyMap<string, IssuerPolicy>): readonly (readonly [name: string, remote: RemoteKeys])[] {
+  return [...issuers].flatMap(([name, { remote }]) => (remote === undefined ? [] : [[name, remote] as const]))
+}
+
+/** Does work, and closes what was begun before it where it fails. */
+export function orClose<T>(work: () => T, close: () => void): T {
+  try {
+    return work()
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+/**
+ * One's own tokens and another issuer's never have one name: what asks whose a token is would take one for the other.
+ * @throws TypeError
+ */
+export function refuseSharedNames(own: readonly string[], issuers: ReadonlyMap<string, IssuerPolicy>): void {
+  const shared = own.find((name) => issuers.has(name))
+  if (shared !== undefined) throw new TypeError(`two issuers have the name "${shared}": one's own, and another`)
 }
 
 /**

@@ -17,7 +17,9 @@ export function loadIssuers(settings: Settings): readonly TrustedIssuer[] {
   const named = jwksUrl === undefined ? issuers : [...issuers, simpleIssuer(settings, jwksUrl)]
   const faults = named.flatMap(({ name }, index) => {
     const isTwice = named.findIndex((other) => other.name === name) !== index
-    return isTwice ? [`issuers: two have the name ${JSON.stringify(name)}`] : []
+    // Whoever has the server's own name would make tokens for its accounts.
+    const isOwn = jwksUrl === undefined && name === settings.issuer
+    return isTwice || isOwn ? [`issuers: two have the name ${JSON.stringify(name)}`] : []
   })
   if (faults.length > 0) throw new SettingsError(faults)
   return named.map((issuer) => trustedIssuer(issuer, settings))
@@ -25,11 +27,11 @@ export function loadIssuers(settings: Settings): readonly TrustedIssuer[] {
 
 /** One issuer without a file: its name and audience are those of the settings. */
 function simpleIssuer(settings: Settings, jwksUrl: string): IssuerSettings {
-  const { issuer, audience, permissionClaim, algorithm, secret, keyFile } = settings
+  const { issuer, audience, permissionClaim, algorithm, secret, key, keyFile } = settings
   const faults: string[] = []
   if (issuer === undefined) faults.push('jwks_url: the issuer whose keys these are must be named too, with --issuer')
   if (audience.length === 0) faults.push('jwks_url: what this server is called in its tokens must be named too, with --audience')
-  if (secret !== undefined || keyFile !== undefined)
+  if (secret !== undefined || key !== undefined || keyFile !== undefined)
     faults.push('jwks_url: a key of one’s own is set too; write the other issuer as [[issuers]] in vestal.toml')
   if (faults.length > 0) throw new SettingsError(faults)
   const claims = permissionClaim.length > 0 ? { permissionClaims: permissionClaim } : {}

@@ -93,7 +93,10 @@ describe('vestal start with other issuers', () => {
     }
     writeFileSync(join(place.folder, 'one.json'), JSON.stringify(A.jwk))
     expectFault(start({ VESTAL_SECRET: SECRET }), 'mixed')
+    expectFault(start({ VESTAL_ISSUER: 'one' }), 'two have the name "one"')
     writeFileSync(join(place.folder, 'vestal.toml'), '')
+    const simple = { VESTAL_JWKS_URL: 'https://one.example/jwks', VESTAL_ISSUER: 'one', VESTAL_AUDIENCE: 'me' }
+    expectFault(start({ ...simple, VESTAL_KEY: JSON.stringify(A.jwk) }), 'a key of one’s own')
     expectFault(start({ VESTAL_JWKS_URL: 'https://one.example/jwks' }), '--issuer')
     expectFault(start({ VESTAL_JWKS_URL: 'http://one.example/jwks' }), 'https')
   })

@@ -155,6 +155,27 @@ describe('issuers that cannot work are refused at the start', () => {
     refuse(Array.from({ length: 65 }, (_, index) => ({ ...ISSUER, name: `i${index}` }))).toThrow('at most 64')
   })
 
+  test('where one has the name of one’s own tokens', () => {
+    const keys = { keys: [OWN.jwk] }
+    expect(() => createAuthenticator(keys, { issuers: ['https://one.example', ISSUER] })).toThrow('two issuers have the name')
+    expect(() => createAuthenticator(keys, { issuers: ['https://own.example', ISSUER] })).not.toThrow()
+  })
+
+  test('and leave nothing behind that fetches', async () => {
+    await using server = startKeyServer(A)
+    const timer = new ManualSchedule()
+    const remote = { name: 'remote', audiences: ['vestal'], jwksUrl: server.url }
+    const options = { schedule: timer.schedule, warn: () => undefined }
+    expect(() => createAuthenticator(undefined, { issuers: [remote, { ...ISSUER, audiences: [] }], ...options })).toThrow(
+      '"audiences"',
+    )
+    expect(() => createAuthenticator(SECRET, { issuers: [remote], ...options })).toThrow('mixed')
+    expect(() => createAuthenticator(undefined, { issuers: [remote], decryptionKey: 'x', ...options })).toThrow('private key')
+    using other = start([remote])
+    await other.sendAndWait(A.sign({ ...CLAIMS, iss: 'remote' }))
+    expect(timer.delays).toEqual([])
+  })
+
   test('where shared secrets stand beside public keys (A7)', () => {
     refuse([ISSUER, { ...ISSUER, name: 'two', keys: SECRET }]).toThrow('mixed')
     expect(() => createAuthenticator(SECRET, { issuers: [ISSUER] })).toThrow('mixed')
