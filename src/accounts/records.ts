@@ -77,7 +77,7 @@ export interface Revocation {
   /** `token`: one `jti`. `session`: one `sid`. `subject`: all of a `sub` that carry an older epoch. `api-keys`: the keys changed. */
   readonly kind: 'token' | 'session' | 'subject' | 'api-keys'
   readonly value: string
-  /** The oldest epoch that is still accepted, for `subject`; 0 for the rest. */
+  /** The oldest epoch that is still accepted, for `subject`; for `api-keys` a number that changes with them; 0 for the rest. */
   readonly epoch: number
   readonly createdAt: number
   /** When it may be forgotten. */

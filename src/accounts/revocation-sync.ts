@@ -11,6 +11,8 @@ export interface RevocationSyncOptions {
   readonly intervalMs?: number
   /** Called when the API keys may have changed. */
   readonly onApiKeys?: () => Promise<void>
+  /** Called once a minute, for what need not be written at once. */
+  readonly onIdle?: () => Promise<void>
   /** Hears once that the store cannot be reached, and once that it can again. */
   readonly warn?: (message: string) => void
 }
@@ -34,9 +36,9 @@ const PRUNE_EVERY_MS = 60_000
 
 /** Prepares the questions; the first `poll` reads all that is revoked. */
 export function createRevocationSync(options: RevocationSyncOptions): RevocationSync {
-  const { store, revocations, now, intervalMs = 300, onApiKeys, warn = () => undefined } = options
+  const { store, revocations, now, intervalMs = 300, onApiKeys, onIdle, warn = () => undefined } = options
   let since = 0
-  let keysAt = 0
+  let knownKeys = ''
   let answeredAt = 0
   let prunedAt = 0
   let isFailing = false
@@ -47,14 +49,16 @@ export function createRevocationSync(options: RevocationSyncOptions): Revocation
     const askedAt = now()
     const found = await store.read((records) => records.revocationsSince(since - OVERLAP_MS))
     for (const revocation of found) if (revocation.kind !== 'api-keys') revocations.add(revocation)
-    const changedAt = found.findLast(({ kind }) => kind === 'api-keys')?.createdAt ?? keysAt
-    if (changedAt !== keysAt) await onApiKeys?.()
-    keysAt = changedAt
+    const change = found.find(({ kind }) => kind === 'api-keys')
+    const keys = change === undefined ? knownKeys : `${change.createdAt} ${change.epoch}`
+    if (keys !== knownKeys) await onApiKeys?.()
+    knownKeys = keys
     since = askedAt
     answeredAt = now()
     if (askedAt - prunedAt < PRUNE_EVERY_MS) return
     prunedAt = askedAt
     revocations.prune()
+    await onIdle?.()
     await store.transaction((records) => records.pruneRevocations(askedAt))
   }
 

@@ -14,6 +14,8 @@ export interface AccountsContext {
   readonly revocations: RevocationList
   readonly audit: Audit
   readonly sign: SignClaims
+  /** Called when API keys were changed here, before anyone is answered. */
+  readonly apiKeysChanged: () => Promise<void>
   /** Clock in milliseconds since 1970. */
   readonly now: () => number
   readonly lifetimes: Lifetimes
@@ -35,7 +37,7 @@ export const CHALLENGE = { 'www-authenticate': 'Bearer realm="vestal"' }
 
 /** A change to the store that may revoke: what it revokes is written with it, and holds here before anyone is answered. */
 export async function transact<T>(
-  { store, revocations, now }: Pick<AccountsContext, 'store' | 'revocations' | 'now'>,
+  { store, revocations, now, apiKeysChanged }: Pick<AccountsContext, 'store' | 'revocations' | 'now' | 'apiKeysChanged'>,
   work: (records: Records, revoke: Revoke) => Promise<T>,
 ): Promise<T> {
   let revoked: Revocation[] = []
@@ -48,6 +50,7 @@ export async function transact<T>(
     })
   })
   for (const revocation of revoked) revocations.add(revocation)
+  if (revoked.some(({ kind }) => kind === 'api-keys')) await apiKeysChanged()
   return result
 }
 

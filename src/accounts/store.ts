@@ -55,6 +55,7 @@ export interface Records {
 
   apiKeys(page: Page): Promise<readonly ApiKey[]>
   lockApiKey(id: string): Promise<ApiKey | undefined>
+  countApiKeys(): Promise<number>
   insertApiKey(key: ApiKey): Promise<void>
   updateApiKey(
     id: string,

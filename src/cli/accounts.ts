@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { type ApiKeyDirectory, createApiKeyDirectory } from '../accounts/api-key-directory.ts'
 import { type AuditEvent, auditLine } from '../accounts/audit.ts'
 import { addFirstAdministrator } from '../accounts/first-administrator.ts'
 import { createPasswords } from '../accounts/passwords.ts'
@@ -25,6 +26,7 @@ import { sign } from './token.ts'
 export interface OpenAccounts {
   readonly context: AccountsContext
   readonly store: OpenStore
+  readonly apiKeys: ApiKeyDirectory
 }
 
 /** Opens the database of the settings. @throws SettingsError where it cannot be opened */
@@ -46,10 +48,12 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
     await store.close()
     throw unusable(error)
   }
+  const apiKeys = createApiKeyDirectory({ store, now: Date.now })
   const write = createAuditFile({ path: join(settings.data, 'audit.log') })
   const context: AccountsContext = {
     store,
     sign,
+    apiKeysChanged: apiKeys.load,
     passwords: createPasswords({ memoryKiB: settings.passwordMemoryKib }),
     throttle: createThrottle({
       accountMax: settings.signInAttemptsMax,
@@ -66,7 +70,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
       accessTokenSeconds: settings.accessTokenSeconds,
     },
   }
-  return { context, store }
+  return { context, store, apiKeys }
 }
 
 /** The message of a database is safe to show: it names what failed, and holds no address of ours. */
@@ -111,11 +115,17 @@ async function serveAccounts(
   settings: Settings,
   { mode, sign, warn }: { readonly mode: Mode; readonly sign: AccountsContext['sign']; readonly warn: (message: string) => void },
 ): Promise<ServedAccounts> {
-  const { context, store } = await openAccounts(settings, sign)
+  const { context, store, apiKeys } = await openAccounts(settings, sign)
   const { revocations, now } = context
-  const sync = createRevocationSync({ store, revocations, now, warn })
+  const tidyUp = async () => {
+    await apiKeys.flush()
+    const { idleSeconds } = context.lifetimes
+    await store.transaction((records) => records.pruneSessions(now(), now() - idleSeconds * 1000))
+  }
+  const sync = createRevocationSync({ store, revocations, now, warn, onApiKeys: apiKeys.load, onIdle: tidyUp })
   let announcement = ''
   try {
+    await apiKeys.load()
     await sync.poll()
     if (mode === 'production') announcement = await firstAdministrator(context, settings)
   } catch (error) {
@@ -129,6 +139,9 @@ async function serveAccounts(
     options: {
       context,
       cookies,
+      apiKeys,
+      isFresh: () => sync.isFresh,
+      whenStale: settings.whenRevocationsUnknown,
       originOf: createOriginReader(settings.trustedProxies),
       issuer: settings.issuer,
     },
@@ -136,6 +149,7 @@ async function serveAccounts(
     announcement,
     async stop() {
       await sync.stop()
+      await apiKeys.flush().catch((error: unknown) => warn(`when API keys were last used was not written: ${String(error)}`))
       await store.close()
     },
   }

@@ -5,6 +5,7 @@ import { type Mode, modeOf } from '../config/mode.ts'
 import { settingsPage } from '../config/page.ts'
 import type { Settings } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'
+import { API_KEYS_FLAGS, apiKeys } from './api-keys.ts'
 import { type Arguments, readArguments } from './arguments.ts'
 import { DATABASE_FLAGS, database } from './database.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
@@ -51,6 +52,14 @@ const VERBS: readonly Verb[] = [
     flags: USERS_FLAGS,
     words: 2,
     run: users,
+  },
+  {
+    name: 'api-keys',
+    usage: 'api-keys create NAME|list|revoke ID [flags]',
+    summary: 'Make, list and revoke keys of programs.',
+    flags: API_KEYS_FLAGS,
+    words: 2,
+    run: apiKeys,
   },
   {
     name: 'db',

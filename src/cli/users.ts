@@ -49,7 +49,9 @@ export async function users(settings: Settings, _mode: Mode, args: Arguments): P
     const account = await act(context, { action, name, input, args })
     print([account], args)
   } catch (error) {
-    throw error instanceof VestalError ? new SettingsError([faultOf(error, name)]) : error
+    throw error instanceof VestalError
+      ? new SettingsError([faultIn(error, `there is no account ${JSON.stringify(name)}; users list shows them`)])
+      : error
   } finally {
     await store.close()
   }
@@ -93,11 +95,11 @@ function print(accounts: readonly ShownAccount[], { switches }: Arguments): void
   console.log(table([['NAME', 'ID', 'ROLES', 'STATE'], ...rows]))
 }
 
-function faultOf({ code, detail }: VestalError, name: string): string {
-  if (code === 'RECORD_UNKNOWN') return `there is no account ${JSON.stringify(name)}; users list shows them`
-  return typeof detail === 'string'
-    ? detail
-    : Object.entries(detail)
-        .map(([field, rule]) => `${field}: ${rule}`)
-        .join('\n')
+/** What a refusal says, field by field. */
+export function faultIn({ code, detail }: VestalError, unknown: string): string {
+  if (code === 'RECORD_UNKNOWN') return unknown
+  if (typeof detail === 'string') return detail
+  return Object.entries(detail)
+    .map(([field, rule]) => `${field}: ${rule}`)
+    .join('\n')
 }

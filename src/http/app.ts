@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
-import { createAuthenticator } from '../auth/authenticator.ts'
+import { guardAuthenticator } from '../accounts/guarded-authenticator.ts'
+import { type Authenticator, createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../engine/engine.ts'
 import { importKeys } from '../jwt/key-set.ts'
 import type { JwkSet } from '../jwt/keys.ts'
@@ -66,9 +67,8 @@ export function createApp(options: AppOptions) {
     routes: table,
     signatureEngine: options.authentication.engine,
   })
-  const authenticator = operations.observe(
-    createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication)),
-  )
+  const tokens = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
+  const authenticator = operations.observe(options.accounts === undefined ? tokens : guardAuthenticator(tokens, options.accounts))
   subscribe?.((keys) => authenticator.replaceKeys(keys))
   const app = new Elysia({
     name: 'vestal',
@@ -83,13 +83,33 @@ export function createApp(options: AppOptions) {
     .use(models({ engine, authenticator, bodyBytesMax, report }))
     .use(openInference({ engine, authenticator, bodyBytesMax }))
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
-    .use(discovery({ published, ...(options.issuer !== undefined && { issuer: options.issuer }) }))
+    .use(
+      discovery({
+        published,
+        hasTokenEndpoint: options.accounts !== undefined,
+        ...(options.issuer !== undefined && { issuer: options.issuer }),
+      }),
+    )
     .use(docs({ title, description, headerPrefix, cookieKey }))
   if (options.accounts !== undefined) {
-    app.use(accounts(options.accounts, { authentication: guard(authenticator), demonstration: options.signIn }))
+    app.use(
+      accounts(options.accounts, {
+        authenticator,
+        demonstration: options.signIn,
+        verify: verifierOf(tokens, options.authentication),
+      }),
+    )
   } else if (options.signIn !== undefined) app.use(signIn(options.signIn))
   routes.push(...app.routes)
   return app
+}
+
+/** Asks of a text what is asked of a request that carries it. */
+function verifierOf(tokens: Authenticator, { headerKey = 'Authorization', headerPrefix = 'Bearer' }: AuthenticationOptions) {
+  return async (text: string) => {
+    const value = /[\r\n\0]/.test(text) ? '' : `${headerPrefix} ${text}`.trim()
+    return tokens.authenticateOrWait(new Request('http://localhost/', { headers: { [headerKey]: value } }))
+  }
 }
 
 /** What may be published of keys that stay what they are: of those that sign here, and not of those that others sign with. */

@@ -10,6 +10,8 @@ export interface DiscoveryOptions {
   readonly published: () => JwkSet
   /** The issuer of the tokens that are signed here, where it is an address: `https`, or `http` on a loopback address. */
   readonly issuer?: string
+  /** True where accounts and API keys get tokens here. */
+  readonly hasTokenEndpoint?: boolean
 }
 
 /** Seconds that verifiers may keep the key set: so long, at most, a new key is unknown to them, and a revoked one known. */
@@ -18,9 +20,9 @@ const KEY_SET_PATH = '/.well-known/jwks.json'
 const METADATA_PATH = '/.well-known/oauth-authorization-server'
 
 /** What other services need to check the tokens that are signed here: the public keys, and where they are (RFC 7517, RFC 8414). */
-export function discovery({ published, issuer }: DiscoveryOptions) {
+export function discovery({ published, issuer, hasTokenEndpoint = false }: DiscoveryOptions) {
   const keySet = createKeySetText(published)
-  const metadata = issuer === undefined ? undefined : metadataOf(issuer)
+  const metadata = issuer === undefined ? undefined : metadataOf(issuer, hasTokenEndpoint)
   const app = new Elysia({ name: 'discovery' })
     .get(KEY_SET_PATH, () => jsonTextResponse(keySet(), CACHED), { detail: DISCOVERY_DETAIL.keySet })
     .get(METADATA_PATH, () => answer(metadata), { detail: DISCOVERY_DETAIL.metadata })
@@ -54,13 +56,26 @@ function createKeySetText(published: () => JwkSet): () => string {
  * RFC 8414 §2. `issuer` is the one of the tokens to the letter (§3.3). Only what exists is named: there is no authorization endpoint, so
  * `response_types_supported`, which must be there, is empty.
  */
-function metadataOf(issuer: string): object | undefined {
+function metadataOf(issuer: string, hasTokenEndpoint: boolean): object | undefined {
   if (!isIssuerAddress(issuer)) return undefined
+  const base = issuer.replace(/\/$/, '')
   return {
     issuer,
-    jwks_uri: `${issuer.replace(/\/$/, '')}${KEY_SET_PATH}`,
+    jwks_uri: `${base}${KEY_SET_PATH}`,
     response_types_supported: [],
-    grant_types_supported: [],
+    grant_types_supported: hasTokenEndpoint ? ['password', 'refresh_token', 'client_credentials'] : [],
+    ...(hasTokenEndpoint && tokenEndpoints(base)),
+  }
+}
+
+function tokenEndpoints(base: string) {
+  return {
+    token_endpoint: `${base}/oauth/token`,
+    token_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post'],
+    introspection_endpoint: `${base}/oauth/introspect`,
+    introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'Bearer'],
+    revocation_endpoint: `${base}/oauth/revoke`,
+    revocation_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post'],
   }
 }
 

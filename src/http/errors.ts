@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
+import { oauthFailure } from './accounts/oauth-failure.ts'
 import { pathOf } from './address.ts'
 import type { RouteTable } from './route-table.ts'
 
@@ -43,13 +44,16 @@ export function vestalErrorIn(error: unknown): VestalError | undefined {
  * `Content-Type` is exactly `application/json`: KServe's client reads the text only then.
  */
 export function answerError(error: VestalError, request: Request): Response {
-  const { status, detail } = error
+  const { status } = error
   const path = pathOf(request)
-  const body =
-    path === '/v2' || path.startsWith('/v2/')
-      ? { error: typeof detail === 'string' ? detail : JSON.stringify(detail) }
-      : { status_code: status, detail, error: null }
-  return new Response(JSON.stringify(body), { status, headers: headersOf(error.headers) })
+  return new Response(JSON.stringify(bodyOf(error, path)), { status, headers: headersOf(error.headers) })
+}
+
+function bodyOf(error: VestalError, path: string): unknown {
+  const { status, detail } = error
+  if (path.startsWith('/oauth/')) return oauthFailure(error)
+  if (path === '/v2' || path.startsWith('/v2/')) return { error: typeof detail === 'string' ? detail : JSON.stringify(detail) }
+  return { status_code: status, detail, error: null }
 }
 
 /** Headers by those of the failure: a refusal's are the same object again and again, and building them is half of its answer. */

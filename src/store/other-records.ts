@@ -19,6 +19,7 @@ export function apiKeyRecords({ database, tables: { apiKeys } }: Source) {
           .limit(limit),
       ),
     lockApiKey: async (id: string) => (await read(locked(database.select().from(apiKeys).where(eq(apiKeys.id, id)))))[0],
+    countApiKeys: () => database.$count(apiKeys),
     async insertApiKey(key: ApiKey) {
       await database.insert(apiKeys).values({ ...key, permissions: listText(key.permissions) })
     },

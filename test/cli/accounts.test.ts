@@ -114,6 +114,40 @@ describe('the first start in production mode', () => {
   })
 })
 
+describe('vestal api-keys', () => {
+  test('makes a key that a server which runs accepts, lists it, and ends it', async () => {
+    using place = new Workplace()
+    const { base, child } = await place.start()
+    const made = place.run(['api-keys', 'create', 'robot', '--permission', 'my-permission-name', '--days', '30'])
+    const key = made.stdout.trim()
+    expect([made.exitCode, key]).toEqual([0, expect.stringMatching(/^vst_\w{12}_\w{43}_\w{6}$/)])
+    const status = async () => (await fetch(`${base}/private/info/`, { headers: { 'x-api-key': key } })).status
+    await until(200, status)
+    const [row] = JSON.parse(place.run(['api-keys', 'list', '--json']).stdout) as { id: string }[]
+    expect(row).toMatchObject({ name: 'robot', permissions: ['my-permission-name'], revokedAt: null })
+    expect(place.run(['api-keys', 'list']).stdout).not.toContain(key)
+    expect(place.run(['api-keys', 'revoke', row?.id ?? '']).stdout).toContain('revoked')
+    await until(401, status)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+
+  test('says what is wrong', () => {
+    using place = new Workplace()
+    const wrong: readonly (readonly [args: readonly string[], message: string])[] = [
+      [['api-keys'], 'api-keys: say what to do'],
+      [['api-keys', 'create'], 'needs a name'],
+      [['api-keys', 'revoke', 'x'], 'there is no key "x"'],
+      [['api-keys', 'create', 'a', '--days', '0'], '--days: must be'],
+      [['api-keys', 'create', 'a', '--permission', 'a b'], 'permissions: must be'],
+    ]
+    for (const [args, message] of wrong) {
+      const { exitCode, stdout, stderr } = place.run(args)
+      expect([args, exitCode, stdout, stderr]).toEqual([args, 2, '', expect.stringContaining(message)])
+    }
+  })
+})
+
 describe('vestal db', () => {
   test('says whether the database is of this version, and brings it there', () => {
     using place = new Workplace()

@@ -11,6 +11,8 @@ const OPEN = [
   'GET /.well-known/oauth-authorization-server',
   'POST /auth/',
   'POST /auth/refresh/',
+  'POST /oauth/token',
+  'POST /oauth/revoke',
   'GET /docs',
   'GET /docs/openapi.json',
   'GET /docs/assets/start.js',
@@ -57,6 +59,12 @@ function isOpenInference(path: string): boolean {
   return path === '/v2' || path.startsWith('/v2/')
 }
 
+function unauthorizedAt(path: string) {
+  if (isOpenInference(path)) return { status: 401, body: { error: 'Unauthorized' } }
+  if (path.startsWith('/oauth/')) return { status: 401, body: { error: 'invalid_token', error_description: 'Unauthorized' } }
+  return failure(401, 'Unauthorized')
+}
+
 for (const open of DOORS) {
   const app = createServer(engine, { accounts })
   const door = open(app)
@@ -71,7 +79,7 @@ for (const open of DOORS) {
     })
 
     for (const { method, path, name } of routes.filter((route) => !OPEN.includes(route.name))) {
-      const unauthorized = isOpenInference(path) ? { status: 401, body: { error: 'Unauthorized' } } : failure(401, 'Unauthorized')
+      const unauthorized = unauthorizedAt(path)
       const bodies = method === 'POST' ? [undefined, '{}', '{', 'x'.repeat(100_000)] : [undefined]
 
       for (const asked of new Set([pathOf(path), path.replaceAll(/:\w+/g, 'no-such-thing'), `${pathOf(path)}?a=1`])) {

@@ -1,4 +1,5 @@
 import { type AccountInput, createAccount } from '../../src/accounts/administration.ts'
+import { createApiKeyDirectory } from '../../src/accounts/api-key-directory.ts'
 import type { AuditEvent } from '../../src/accounts/audit.ts'
 import { createPasswords, type Passwords } from '../../src/accounts/passwords.ts'
 import { createRevocationList } from '../../src/accounts/revocation-list.ts'
@@ -30,6 +31,7 @@ export interface AccountsServerOptions {
   readonly isSecure?: boolean
   readonly demonstration?: AppOptions['signIn']
   readonly issuer?: string
+  readonly whenStale?: AccountsOptions['whenStale']
   /** One of the two doors; default in memory. */
   readonly open?: (typeof DOORS)[number]
 }
@@ -40,6 +42,7 @@ export class AccountsServer implements AsyncDisposable {
   readonly events: AuditEvent[] = []
   readonly store: OpenStore
   readonly context: AccountsContext
+  readonly apiKeys: ReturnType<typeof createApiKeyDirectory>
   readonly sync: ReturnType<typeof createRevocationSync>
   readonly options: AccountsOptions
   readonly app: ReturnType<typeof createApp>
@@ -62,6 +65,7 @@ export class AccountsServer implements AsyncDisposable {
       now,
       revocations,
       lifetimes,
+      apiKeysChanged: () => this.apiKeys.load(),
       passwords: options.passwords ?? createPasswords(CHEAP),
       throttle: createThrottle({ accountMax: 1000, addressMax: 100_000, ...options.throttle }),
       audit: (event) => void this.events.push(event),
@@ -71,13 +75,22 @@ export class AccountsServer implements AsyncDisposable {
           lifetimeSeconds: lifetimes.accessTokenSeconds,
         }),
     }
-    this.sync = createRevocationSync({ store: this.store, revocations, now })
+    this.apiKeys = createApiKeyDirectory({ store: this.store, now })
+    this.sync = createRevocationSync({ store: this.store, revocations, now, onApiKeys: this.apiKeys.load })
     const names = { access: 'access_token', refresh: 'refresh_token' }
     const { isSecure = false, demonstration } = options
     const cookies = isSecure
       ? { access: `__Host-${names.access}`, refresh: `__Host-${names.refresh}`, isSecure }
       : { ...names, isSecure }
-    this.options = { context: this.context, cookies, originOf: createOriginReader(options.trustedProxies ?? []), issuer }
+    this.options = {
+      apiKeys: this.apiKeys,
+      isFresh: () => this.sync.isFresh,
+      whenStale: options.whenStale ?? 'open',
+      context: this.context,
+      cookies,
+      originOf: createOriginReader(options.trustedProxies ?? []),
+      issuer,
+    }
     this.app = createApp({
       engine: NO_ENGINE,
       authentication: {
@@ -88,6 +101,7 @@ export class AccountsServer implements AsyncDisposable {
         ...(issuer !== undefined && { issuers: [issuer] }),
       },
       accounts: this.options,
+      ...(issuer !== undefined && { issuer }),
       ...(demonstration && { signIn: demonstration }),
     })
     const open = options.open ?? DOORS[0]
@@ -100,6 +114,7 @@ export class AccountsServer implements AsyncDisposable {
     const server = new AccountsServer(database, options)
     await server.store.migrate()
     await addFirstRoles(server.store, server.clock.ms)
+    await server.apiKeys.load()
     await server.sync.poll()
     return server
   }

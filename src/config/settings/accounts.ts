@@ -57,6 +57,11 @@ export const ACCOUNTS = {
     value: 'KIB',
     help: 'Memory of argon2id for one password, in two passes. Older hashes are made anew at the next sign-in where it rises.',
   }),
+  whenRevocationsUnknown: single<'closed' | 'administration' | 'open'>(oneOf('closed', 'administration', 'open'), {
+    default: 'administration',
+    value: 'WORD',
+    help: 'What is refused with 503 while the database does not say what other processes revoked: everything (closed), what changes something or shows who may (administration), nothing (open).',
+  }),
   trustedProxies: list(listOf(line(64), 32), {
     default: [] as readonly string[],
     shownDefault: 'none',

@@ -1,19 +1,25 @@
 import { Elysia } from 'elysia'
-import type { AuthenticationPlugin } from '../authentication.ts'
+import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
+import { guard } from '../authentication.ts'
 import type { SignInOptions } from '../sign-in.ts'
 import type { AccountsOptions } from './context.ts'
+import { oauth } from './oauth.ts'
 import { accountSessions } from './sessions.ts'
 import { accountSignIn } from './sign-in.ts'
 
+export interface AccountRoutes {
+  readonly authenticator: Authenticator
+  /** The sign-in of development mode, for as long as there is no account. */
+  readonly demonstration: SignInOptions | undefined
+  /** The verified token of a text; it throws a `VestalError` where there is none. */
+  readonly verify: (text: string) => Promise<AuthenticatedToken>
+}
+
 /** All routes about accounts. */
-export function accounts(
-  options: AccountsOptions,
-  {
-    authentication,
-    demonstration,
-  }: { readonly authentication: AuthenticationPlugin; readonly demonstration: SignInOptions | undefined },
-) {
+export function accounts(options: AccountsOptions, { authenticator, demonstration, verify }: AccountRoutes) {
+  const authentication = guard(authenticator)
   return new Elysia({ name: 'accounts' })
     .use(accountSignIn(options, demonstration))
     .use(accountSessions({ ...options, authentication }))
+    .use(oauth({ ...options, authenticator, verify }))
 }

@@ -1,3 +1,5 @@
+import type { ApiKeyDirectory } from '../../accounts/api-key-directory.ts'
+import type { StalePolicy } from '../../accounts/guarded-authenticator.ts'
 import type { AccountsContext } from '../../accounts/service.ts'
 import type { Bearer } from '../../accounts/sessions.ts'
 import type { SignedIn } from '../../accounts/sign-in.ts'
@@ -12,6 +14,10 @@ export interface AccountsOptions {
   readonly context: AccountsContext
   readonly cookies: SessionCookies
   readonly originOf: OriginReader
+  readonly apiKeys: ApiKeyDirectory
+  /** False while what other processes revoke is not known here. */
+  readonly isFresh: () => boolean
+  readonly whenStale: StalePolicy
   /** `iss` of tokens made here; undefined where they have none. Another issuer's token is no account's, whatever its `sub`. */
   readonly issuer: string | undefined
 }

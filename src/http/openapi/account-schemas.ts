@@ -62,6 +62,45 @@ const SCHEMAS = {
     ['old_password'],
   ),
   SessionList: object({ sessions: { type: 'array', items: session } }),
+  TokenRequest: object(
+    {
+      grant_type: { type: 'string', enum: ['password', 'refresh_token', 'client_credentials'] },
+      username: text('Name or id of an account, for `password`'),
+      password: text('Its password'),
+      refresh_token: text('For `refresh_token`'),
+      scope: text('Permissions that are enough, separated by spaces, for `client_credentials`'),
+      client_id: text('Id of an API key'),
+      client_secret: text('The API key'),
+    },
+    ['username', 'password', 'refresh_token', 'scope', 'client_id', 'client_secret'],
+  ),
+  TokenAnswer: object(
+    {
+      access_token: text('A JSON Web Token'),
+      token_type: { type: 'string', enum: ['Bearer'] },
+      expires_in: { type: 'integer', description: 'Seconds that the token lives' },
+      scope: text('Permissions that it grants, separated by spaces'),
+      refresh_token: text('For a session of an account'),
+    },
+    ['refresh_token'],
+  ),
+  TokenText: object({ token: text('An access token or a refresh token'), token_type_hint: text('Not needed') }, [
+    'token_type_hint',
+  ]),
+  Introspection: object(
+    {
+      active: yes('False, and nothing else, for a token that is not accepted'),
+      token_type: text('`Bearer` or `refresh_token`'),
+      scope: text('Permissions, separated by spaces'),
+      client_id: text('Client that it was made for'),
+      username: text('Name of the account'),
+      sub: text('Whom it is for'),
+      exp: { type: 'integer' },
+      iat: { type: 'integer' },
+    },
+    ['token_type', 'scope', 'client_id', 'username', 'sub', 'exp', 'iat'],
+  ),
+  OauthFailure: object({ error: text('A word of RFC 6749 §5.2'), error_description: text('What is wrong') }),
   Ended: object({ ended: text('Id of what has ended') }),
 }
 

@@ -16,7 +16,8 @@ export function openApiDocument({ title, description, cookieKey }: DocumentOptio
     servers: [{ url: '/', description: 'This server' }],
     tags: [
       { name: 'Information', description: 'What this server is' },
-      { name: 'Sign-in', description: 'Tokens, in development mode' },
+      { name: 'Sign-in', description: 'Tokens and sessions of accounts; the demonstration in development mode' },
+      { name: 'OAuth 2.0', description: 'The same for OAuth clients' },
       { name: 'Models', description: 'Predictions in rows: the shortest way to ask' },
       { name: 'Open Inference Protocol', description: 'Predictions in tensors, for clients of Triton, KServe and MLServer' },
       { name: 'Keys', description: 'What other services need to check tokens that are signed here' },
@@ -32,6 +33,17 @@ export function openApiDocument({ title, description, cookieKey }: DocumentOptio
           scheme: 'bearer',
           bearerFormat: 'JWT',
           description: 'A token from `bun run token --subject me --permission "model:*:predict"`, or from `POST /auth/`',
+        },
+        account: {
+          type: 'oauth2',
+          description: 'Name and password of an account, where this server has accounts',
+          flows: { password: { tokenUrl: '/oauth/token', refreshUrl: '/oauth/token', scopes: {} } },
+        },
+        apiKey: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'X-API-Key',
+          description: 'A key of a program, where this server has accounts: `bun run api-keys create`',
         },
         cookie: {
           type: 'apiKey',

@@ -22,6 +22,8 @@ interface Body {
   readonly isOptional?: boolean
   /** Another media type that the body may come in. */
   readonly otherType?: string
+  /** The one media type of the body; default `application/json`. */
+  readonly contentType?: string
 }
 
 export interface Operation {
@@ -37,6 +39,8 @@ export interface Operation {
   readonly failures?: readonly FailureStatus[]
   /** Under `/v2` a failure is `{"error"}`. */
   readonly isOpenInference?: boolean
+  /** Under `/oauth/` it is `{"error", "error_description"}`. */
+  readonly isOauth?: boolean
 }
 
 export type SchemaName =
@@ -90,7 +94,7 @@ export type FailureStatus = keyof typeof FAILURES
 
 /** The documentation of a route, in the form that OpenAPI 3.0 gives an operation. */
 export function operation(options: Operation) {
-  const { tag, summary, description, permission, body, answer, failures = [], isOpenInference = false } = options
+  const { tag, summary, description, permission, body, answer, failures = [] } = options
   const isOpen = permission === undefined
   const statuses: FailureStatus[] = isOpen ? [...failures] : [400, 401, 403, ...failures]
   const asks = isOpen
@@ -102,20 +106,20 @@ export function operation(options: Operation) {
     tags: [tag],
     summary,
     description: description === undefined ? asks : `${description} ${asks}`,
-    security: isOpen ? [] : [{ bearer: [] }, { cookie: [] }],
+    security: isOpen ? [] : [{ bearer: [] }, { account: [] }, { apiKey: [] }, { cookie: [] }],
     ...(body && { requestBody: requestBody(body) }),
     responses: {
       ...(answer && { [answer.status ?? 200]: { description: answer.description, ...answerContent(answer) } }),
-      ...Object.fromEntries([...new Set(statuses)].sort().map((status) => [status, failure(status, isOpenInference)])),
+      ...Object.fromEntries([...new Set(statuses)].sort().map((status) => [status, failure(status, options)])),
     },
   }
 }
 
-function requestBody({ schema, examples, isOptional = false, otherType }: Body) {
+function requestBody({ schema, examples, isOptional = false, otherType, contentType = 'application/json' }: Body) {
   const values = Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
   return {
     required: !isOptional,
-    content: { 'application/json': { schema: reference(schema), examples: values }, ...otherContent(otherType) },
+    content: { [contentType]: { schema: reference(schema), examples: values }, ...otherContent(otherType) },
   }
 }
 
@@ -132,14 +136,16 @@ function reference(name: string) {
   return { $ref: `#/components/schemas/${name}` }
 }
 
-function failure(status: FailureStatus, isOpenInference: boolean) {
-  return { $ref: `#/components/responses/${isOpenInference ? 'OpenInference' : ''}${FAILURES[status][0]}` }
+function failure(status: FailureStatus, { isOpenInference = false, isOauth = false }: Operation) {
+  const form = isOpenInference ? 'OpenInference' : isOauth ? 'Oauth' : ''
+  return { $ref: `#/components/responses/${form}${FAILURES[status][0]}` }
 }
 
 /** The responses that `operation` refers to, for the document's components. */
 export function failureResponses() {
   const entries = Object.entries(FAILURES).flatMap(([status, [name, description]]) => [
     [name, response(description, 'Failure', { status_code: Number(status), detail: description, error: null })],
+    [`Oauth${name}`, response(description, 'OauthFailure', { error: 'invalid_request', error_description: description })],
     [`OpenInference${name}`, response(description, 'OpenInferenceFailure', { error: description })],
   ])
   return Object.fromEntries(entries) as Readonly<Record<string, ReturnType<typeof response>>>

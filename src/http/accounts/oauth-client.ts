@@ -1,0 +1,94 @@
+import type { ApiKeyDirectory, KnownKey } from '../../accounts/api-key-directory.ts'
+import { VestalError } from '../../core/errors.ts'
+import { readBody } from '../body.ts'
+import { ACCOUNT_BODY_BYTES_MAX } from './fields.ts'
+
+const FORM_TYPE = 'application/x-www-form-urlencoded'
+const PARAMETERS_MAX = 32
+
+/**
+ * Reads the parameters of an OAuth request. An empty one counts as absent, and none may come twice (RFC 6749 §3.2).
+ * @throws VestalError BODY_INVALID, BODY_TOO_LARGE
+ */
+export async function readForm(request: Request): Promise<ReadonlyMap<string, string>> {
+  const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type !== FORM_TYPE) throw new VestalError('BODY_INVALID', { detail: `The body must be ${FORM_TYPE}` })
+  const text = Buffer.from(await readBody(request, ACCOUNT_BODY_BYTES_MAX)).toString('utf8')
+  const form = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (form.has(name) || form.size >= PARAMETERS_MAX)
+      throw new VestalError('BODY_INVALID', { detail: 'A parameter came twice, or there are too many' })
+    form.set(name, value)
+  }
+  return new Map([...form].filter(([, value]) => value !== ''))
+}
+
+/** One parameter. @throws VestalError BODY_INVALID where it is missing */
+export function needed(form: ReadonlyMap<string, string>, name: string): string {
+  const value = form.get(name)
+  if (value === undefined) throw new VestalError('BODY_INVALID', { detail: { [name]: 'is missing' } })
+  return value
+}
+
+/**
+ * The client that asks (RFC 6749 §2.3): by HTTP Basic or in the form, never both. Its name is an API key's id, its secret the key.
+ * Undefined where the request names none.
+ * @throws VestalError CLIENT_REFUSED, BODY_INVALID
+ */
+export function clientOf(
+  request: Request,
+  form: ReadonlyMap<string, string>,
+  apiKeys: Pick<ApiKeyDirectory, 'find'>,
+): KnownKey | undefined {
+  const basic = basicOf(request)
+  const id = form.get('client_id')
+  const secret = form.get('client_secret')
+  if (basic !== undefined && secret !== undefined) throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
+  const given = basic ?? (id === undefined && secret === undefined ? undefined : { id: id ?? '', secret: secret ?? '' })
+  return given === undefined ? undefined : knownClient(given, apiKeys)
+}
+
+/** As `clientOf`, of HTTP Basic alone: for routes that look at who asks before they read the body. */
+export function basicClientOf(request: Request, apiKeys: Pick<ApiKeyDirectory, 'find'>): KnownKey | undefined {
+  const basic = basicOf(request)
+  return basic === undefined ? undefined : knownClient(basic, apiKeys)
+}
+
+interface Given {
+  readonly id: string
+  readonly secret: string
+}
+
+function knownClient({ id, secret }: Given, apiKeys: Pick<ApiKeyDirectory, 'find'>): KnownKey {
+  try {
+    const known = apiKeys.find(secret)
+    if (known.key.id === id) return known
+  } catch (error) {
+    if (!(error instanceof VestalError)) throw error
+    throw refused(error.message)
+  }
+  throw refused('the secret is another client’s')
+}
+
+function refused(reason: string): VestalError {
+  return new VestalError('CLIENT_REFUSED', { reason, headers: { 'www-authenticate': 'Basic realm="vestal", charset="UTF-8"' } })
+}
+
+/** Name and secret of HTTP Basic, each of them form-encoded (RFC 6749 §2.3.1). A page for people sends it empty where nobody filled it in. */
+function basicOf(request: Request): Given | undefined {
+  const header = request.headers.get('authorization')
+  if (header === null || !/^basic /i.test(header)) return undefined
+  const encoded = /^basic +([\w+/]+={0,2})$/i.exec(header)?.[1]
+  const text = encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  if (colon === -1) throw refused('the header is not Basic')
+  if (text === ':') return undefined
+  const decode = (part: string) => {
+    try {
+      return decodeURIComponent(part.replaceAll('+', ' '))
+    } catch {
+      throw refused('the header is not form-encoded')
+    }
+  }
+  return { id: decode(text.slice(0, colon)), secret: decode(text.slice(colon + 1)) }
+}

@@ -1,0 +1,156 @@
+import { Elysia } from 'elysia'
+import type { KnownKey } from '../../accounts/api-key-directory.ts'
+import type { Origin } from '../../accounts/audit.ts'
+import type { Grants, IssuedToken } from '../../accounts/issue.ts'
+import { describeRefreshToken, issueClientToken, revokeRefreshToken, revokeToken } from '../../accounts/oauth.ts'
+import { refreshSession } from '../../accounts/refresh.ts'
+import { signInWithPassword } from '../../accounts/sign-in.ts'
+import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
+import { grantsOf } from '../../auth/permissions.ts'
+import { VestalError } from '../../core/errors.ts'
+import { jsonResponse } from '../json.ts'
+import { OAUTH_DETAIL } from '../openapi/oauth.ts'
+import type { AccountsOptions } from './context.ts'
+import { basicClientOf, clientOf, needed, readForm } from './oauth-client.ts'
+
+/** RFC 6749 §5.1. */
+const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
+/** What a client must be granted to ask about tokens. */
+export const INTROSPECT_PERMISSION = 'tokens:introspect'
+
+export interface OauthOptions extends AccountsOptions {
+  readonly authenticator: Authenticator
+  /** The verified token of a text; it throws a `VestalError` where there is none. */
+  readonly verify: (text: string) => Promise<AuthenticatedToken>
+}
+
+/** OAuth 2.0: tokens (RFC 6749), what they are (RFC 7662) and their end (RFC 7009). */
+export function oauth(options: OauthOptions) {
+  const { originOf } = options
+  return new Elysia({ name: 'oauth' })
+    .post(
+      '/oauth/token',
+      async ({ request, server }) => giveToken(options, request, originOf(request, server?.requestIP(request)?.address)),
+      { parse: 'none', detail: OAUTH_DETAIL.token },
+    )
+    .post('/oauth/introspect', async ({ request }) => introspect(options, request), {
+      parse: 'none',
+      detail: OAUTH_DETAIL.introspect,
+    })
+    .post(
+      '/oauth/revoke',
+      async ({ request, server }) => revoke(options, request, originOf(request, server?.requestIP(request)?.address)),
+      { parse: 'none', detail: OAUTH_DETAIL.revoke },
+    )
+}
+
+async function giveToken(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
+  const { context, apiKeys } = options
+  const form = await readForm(request)
+  const grant = needed(form, 'grant_type')
+  const client = clientOf(request, form, apiKeys)
+  const scope = form
+    .get('scope')
+    ?.split(' ')
+    .filter((name) => name !== '')
+  if (grant === 'client_credentials') return answer(options, issueClientToken(context, clientNeeded(client), { scope, origin }))
+  // A session's grants are its account's; they are read anew at each refresh, so there is nothing to narrow.
+  if (scope !== undefined) throw new VestalError('SCOPE_REFUSED', { detail: 'A scope is taken with client_credentials alone' })
+  const clientId = client?.key.id
+  if (grant === 'password') return password(options, form, { origin, clientId })
+  if (grant !== 'refresh_token') throw new VestalError('GRANT_UNSUPPORTED')
+  const refreshToken = needed(form, 'refresh_token')
+  return answer(
+    options,
+    await asGrant(refreshSession(context, { refreshToken, origin, ...(clientId !== undefined && { clientId }) })),
+  )
+}
+
+async function password(
+  options: OauthOptions,
+  form: ReadonlyMap<string, string>,
+  { origin, clientId }: { readonly origin: Origin; readonly clientId: string | undefined },
+): Promise<Response> {
+  const claimant = { login: needed(form, 'username'), password: needed(form, 'password'), origin, isLasting: true }
+  return answer(
+    options,
+    await asGrant(signInWithPassword(options.context, { ...claimant, ...(clientId !== undefined && { clientId }) })),
+  )
+}
+
+function clientNeeded(client: KnownKey | undefined): KnownKey {
+  if (client !== undefined) return client
+  throw new VestalError('CLIENT_REFUSED', {
+    reason: 'no client is named',
+    headers: { 'www-authenticate': 'Basic realm="vestal"' },
+  })
+}
+
+/** RFC 6749 §5.2 has one word, and 400, for all that is wrong with a password or a refresh token. */
+async function asGrant<T>(result: Promise<T>): Promise<T> {
+  try {
+    return await result
+  } catch (error) {
+    const isGrant = error instanceof VestalError && (error.code === 'SIGN_IN_REFUSED' || error.code === 'REFRESH_TOKEN_REFUSED')
+    throw isGrant ? new VestalError('GRANT_REFUSED', { reason: error.message }) : error
+  }
+}
+
+function answer(
+  { context }: OauthOptions,
+  issued: IssuedToken & { readonly grants: Grants; readonly refreshToken?: string },
+): Response {
+  const { token, grants, refreshToken } = issued
+  const scope = [...new Set([...grants.permissions, ...Object.values(grants.roles).flat()])].join(' ')
+  const body = { access_token: token, token_type: 'Bearer', expires_in: context.lifetimes.accessTokenSeconds, scope }
+  return jsonResponse({ ...body, ...(refreshToken !== undefined && { refresh_token: refreshToken }) }, NO_STORE)
+}
+
+/** Who asks comes first: a client by HTTP Basic, or a token or API key, that is granted to. */
+async function introspect(options: OauthOptions, request: Request): Promise<Response> {
+  const { context, apiKeys, authenticator } = options
+  const client = basicClientOf(request, apiKeys)
+  const caller = client?.token ?? (await authenticator.authenticateOrWait(request))
+  authenticator.authorize(caller, [INTROSPECT_PERMISSION])
+  const text = needed(await readForm(request), 'token')
+  const refresh = await describeRefreshToken(context, text)
+  if (refresh !== undefined) return jsonResponse({ active: true, token_type: 'refresh_token', ...refresh }, NO_STORE)
+  return jsonResponse(await describeToken(options, text), NO_STORE)
+}
+
+async function describeToken(options: OauthOptions, text: string): Promise<object> {
+  const token = await verified(options, text)
+  if (token === undefined) return { active: false }
+  const { sub, exp, iat, nbf, aud, iss, jti, client_id } = token.payload
+  const username = sub === undefined || iss !== options.issuer ? undefined : await nameOf(options, sub)
+  const scope = grantsOf(token.payload).join(' ')
+  // A member that is undefined is left out of the JSON.
+  return { active: true, token_type: 'Bearer', scope, client_id, username, sub, exp, iat, nbf, aud, iss, jti }
+}
+
+/** Undefined for a token that is not accepted here; a store or keys that cannot be reached are no answer about it. */
+async function verified({ verify }: OauthOptions, text: string): Promise<AuthenticatedToken | undefined> {
+  try {
+    return await verify(text)
+  } catch (error) {
+    if (error instanceof VestalError && error.status < 500) return undefined
+    throw error
+  }
+}
+
+async function nameOf({ context }: OauthOptions, subject: string): Promise<string | undefined> {
+  return (await context.store.read((records) => records.accountById(subject)))?.name
+}
+
+/** A token that is unknown, foreign or malformed is answered like one that was revoked (RFC 7009 §2.2). */
+async function revoke(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
+  const { context, apiKeys, issuer } = options
+  const form = await readForm(request)
+  const clientId = clientOf(request, form, apiKeys)?.key.id
+  const text = needed(form, 'token')
+  await revokeRefreshToken(context, text, { clientId, origin })
+  const { sub, jti, iss, client_id } = (await verified(options, text))?.payload ?? {}
+  const isTheirs = sub !== undefined && jti !== undefined && iss === issuer && client_id === clientId
+  if (isTheirs) await revokeToken(context, { tokenId: jti, subject: sub, origin })
+  return jsonResponse({}, NO_STORE)
+}

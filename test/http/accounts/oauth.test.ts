@@ -1,0 +1,351 @@
+import { describe, expect, test } from 'bun:test'
+import { changeAccount } from '../../../src/accounts/administration.ts'
+import { apiKeyId, makeApiKey } from '../../../src/accounts/api-key-text.ts'
+import { changeApiKey, createApiKey, revokeApiKey } from '../../../src/accounts/api-keys.ts'
+import { decodeJwt } from '../../../src/index.ts'
+import { AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
+import { STORES } from '../../support/stores.ts'
+import { makeToken, nowSeconds, tokenWith } from '../../support/tokens.ts'
+
+const BY = { actor: 'test' }
+const basic = (id: string, secret: string) => ({
+  authorization: `Basic ${btoa(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`)}`,
+})
+
+/** Sends a form. */
+function form(
+  server: AccountsServer,
+  path: string,
+  fields: Record<string, string> | string,
+  headers: Record<string, string> = {},
+) {
+  const body = typeof fields === 'string' ? fields : new URLSearchParams(fields).toString()
+  return server.ask('POST', path, { body, headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers } })
+}
+
+const makeKey = (
+  server: AccountsServer,
+  permissions: readonly string[] = ['my-permission-name'],
+  expiresAt: number | null = null,
+) => createApiKey(server.context, { name: 'robot', permissions, expiresAt }, BY)
+
+for (const kind of STORES) {
+  describe(`the token endpoint, ${kind.name}`, () => {
+    test('gives tokens for a password and for a refresh token, and nothing may keep them', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      await server.account('ada')
+      const first = await form(server, '/oauth/token', { grant_type: 'password', username: 'ada', password: PASSWORD })
+      expect([first.status, first.headers.get('cache-control'), first.headers.get('pragma')]).toEqual([
+        200,
+        'no-store',
+        'no-cache',
+      ])
+      expect(first.body).toEqual({
+        access_token: expect.any(String),
+        token_type: 'Bearer',
+        expires_in: 300,
+        scope: 'model:*:predict model:*:read my-permission-name',
+        refresh_token: expect.stringMatching(/^[\w-]{43}$/),
+      })
+      expect(await server.statusWith(first.body.access_token)).toBe(200)
+      const second = await form(server, '/oauth/token', { grant_type: 'refresh_token', refresh_token: first.body.refresh_token })
+      expect(second.status).toBe(200)
+      expect(second.body.refresh_token).not.toBe(first.body.refresh_token)
+      expect(await server.statusWith(second.body.access_token)).toBe(200)
+    })
+
+    test('is named in the metadata of the issuer, with all that is there', async () => {
+      await using place = await startAccounts(kind, { issuer: 'https://here.example/' })
+      const { body } = await place.server.ask('GET', '/.well-known/oauth-authorization-server')
+      expect(body).toMatchObject({
+        issuer: 'https://here.example/',
+        token_endpoint: 'https://here.example/oauth/token',
+        introspection_endpoint: 'https://here.example/oauth/introspect',
+        revocation_endpoint: 'https://here.example/oauth/revoke',
+        grant_types_supported: ['password', 'refresh_token', 'client_credentials'],
+      })
+    })
+
+    test('answers what is wrong in the words of RFC 6749', async () => {
+      await using place = await startAccounts(kind, { throttle: { accountMax: 5 } })
+      const { server } = place
+      await server.account('ada')
+      const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
+      const cases: readonly (readonly [fields: Record<string, string> | string, status: number, error: string])[] = [
+        ['', 400, 'invalid_request'],
+        [{ grant_type: 'implicit' }, 400, 'unsupported_grant_type'],
+        [{ grant_type: 'password', username: 'ada' }, 400, 'invalid_request'],
+        [{ ...grant, password: 'wrong' }, 400, 'invalid_grant'],
+        [{ ...grant, username: 'nobody' }, 400, 'invalid_grant'],
+        [{ ...grant, scope: 'everything' }, 400, 'invalid_scope'],
+        [`${new URLSearchParams(grant)}&grant_type=password`, 400, 'invalid_request'],
+        [{ grant_type: 'refresh_token', refresh_token: 'x' }, 400, 'invalid_grant'],
+        [{ grant_type: 'client_credentials' }, 401, 'invalid_client'],
+        [{ ...grant, client_id: 'x', client_secret: 'y' }, 401, 'invalid_client'],
+      ]
+      for (const [fields, status, error] of cases) {
+        const answer = await form(server, '/oauth/token', fields)
+        expect([fields, answer.status, answer.body]).toEqual([fields, status, { error, error_description: expect.any(String) }])
+        expect(answer.headers.get('cache-control')).toBe('no-store')
+      }
+      const json = await server.ask('POST', '/oauth/token', { body: grant, headers: { 'content-type': 'application/json' } })
+      expect([json.status, json.body.error]).toEqual([400, 'invalid_request'])
+      for (let attempt = 0; attempt < 5; attempt += 1) await form(server, '/oauth/token', { ...grant, password: 'wrong' })
+      const throttled = await form(server, '/oauth/token', grant)
+      expect([throttled.status, throttled.body.error, throttled.headers.get('retry-after')]).toEqual([
+        429,
+        'temporarily_unavailable',
+        expect.stringMatching(/^\d+$/),
+      ])
+    })
+
+    test('gives a client a token for its key, narrowed by a scope, until the key is changed', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id, text } = await makeKey(server, ['my-permission-name', 'model:*:predict'])
+      const ways: readonly (readonly [fields: Record<string, string>, headers: Record<string, string>])[] = [
+        [{}, basic(id, text)],
+        [{ client_id: id, client_secret: text }, {}],
+      ]
+      for (const [fields, headers] of ways) {
+        const { status, body } = await form(server, '/oauth/token', { grant_type: 'client_credentials', ...fields }, headers)
+        expect([status, body.scope, body.refresh_token]).toEqual([200, 'my-permission-name model:*:predict', undefined])
+        expect(decodeJwt(body.access_token).payload).toMatchObject({ sub: `key:${id}`, client_id: id })
+        expect(await server.statusWith(body.access_token)).toBe(200)
+        expect((await server.ask('GET', '/auth/me/', { token: body.access_token })).status).toBe(404)
+      }
+      const ask = (scope: string) => form(server, '/oauth/token', { grant_type: 'client_credentials', scope }, basic(id, text))
+      const narrow = (await ask('model:iris:predict')).body
+      expect([narrow.scope, await server.statusWith(narrow.access_token)]).toEqual(['model:iris:predict', 403])
+      expect((await ask('users:write')).body.error).toBe('invalid_scope')
+      const wide = (await ask('my-permission-name')).body
+      await changeApiKey(server.context, { id, permissions: ['my-permission-name'] }, BY)
+      expect([await server.statusWith(wide.access_token), await server.statusWith(narrow.access_token)]).toEqual([401, 401])
+      await server.sync.poll()
+      const again = (await ask('my-permission-name')).body
+      expect(await server.statusWith(again.access_token)).toBe(200)
+      await revokeApiKey(server.context, { id }, BY)
+      expect(await server.statusWith(again.access_token)).toBe(401)
+    })
+
+    test('refuses a client with another’s secret, a wrong one, none, or two ways at once', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const [one, two] = [await makeKey(server), await makeKey(server)]
+      const ask = async (headers: Record<string, string>, fields: Record<string, string> = {}) => {
+        const { status, body } = await form(server, '/oauth/token', { grant_type: 'client_credentials', ...fields }, headers)
+        return [status, body.error]
+      }
+      for (const headers of [
+        basic(one.id, two.text),
+        basic('', one.text),
+        basic(one.id, ''),
+        basic(one.id, `${one.text}x`),
+        { authorization: 'Basic !' },
+      ])
+        expect([headers, await ask(headers)]).toEqual([headers, [401, 'invalid_client']])
+      expect(await ask(basic(one.id, one.text), { client_secret: one.text })).toEqual([400, 'invalid_request'])
+    })
+
+    test('keeps a session to the client that it was made for', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      await server.account('ada')
+      const [one, two] = [await makeKey(server), await makeKey(server)]
+      const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
+      const { refresh_token, access_token } = (await form(server, '/oauth/token', grant, basic(one.id, one.text))).body
+      expect(decodeJwt(access_token).payload.client_id).toBe(one.id)
+      const refresh = { grant_type: 'refresh_token', refresh_token }
+      for (const headers of [{}, basic(two.id, two.text)])
+        expect((await form(server, '/oauth/token', refresh, headers)).body.error).toBe('invalid_grant')
+      expect((await server.refresh(refresh_token)).status).toBe(401)
+      expect((await form(server, '/oauth/token', refresh, basic(one.id, one.text))).status).toBe(200)
+    })
+  })
+
+  describe(`introspection, ${kind.name}`, () => {
+    test('tells those who may what a token is, and of the rest nothing', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada')
+      const key = await makeKey(server, ['tokens:introspect'])
+      const { token, refreshToken } = await server.signIn('ada')
+      const ask = (text: string) => form(server, '/oauth/introspect', { token: text }, basic(key.id, key.text))
+      const { body, headers } = await ask(token)
+      const { exp, iat, jti } = decodeJwt(token).payload
+      expect(headers.get('cache-control')).toBe('no-store')
+      expect(body).toEqual({
+        active: true,
+        token_type: 'Bearer',
+        scope: 'model:*:predict model:*:read my-permission-name',
+        username: 'ada',
+        sub: id,
+        exp,
+        iat,
+        jti,
+      })
+      expect((await ask(refreshToken)).body).toMatchObject({
+        active: true,
+        token_type: 'refresh_token',
+        sub: id,
+        username: 'ada',
+      })
+      const next = (await server.refresh(refreshToken)).body
+      const expired = makeToken({ payload: { sub: id, exp: nowSeconds() - 60 } })
+      const other = makeToken({ payload: { sub: id, exp: nowSeconds() + 60, aud: 'other' } })
+      for (const text of [refreshToken, expired, other, 'x', 'a.b.c', `${token}x`, '\n', 'A'.repeat(43), 'é'])
+        expect([text, (await ask(text)).body]).toEqual([text, { active: false }])
+      await server.ask('POST', '/auth/logout/', { token: next.token })
+      for (const text of [token, next.token, next.refresh_token]) expect((await ask(text)).body).toEqual({ active: false })
+    })
+
+    test('is for those who are granted it alone, who are asked first', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const weak = await makeKey(server)
+      const strong = await makeKey(server, ['tokens:introspect'])
+      const status = async (headers: Record<string, string>, body = 'token=x') =>
+        (await form(server, '/oauth/introspect', body, headers)).status
+      expect(await status({})).toBe(401)
+      expect(await status(basic(weak.id, weak.text))).toBe(403)
+      expect(await status({ authorization: `Bearer ${tokenWith(['other'])}` }, 'x'.repeat(100_000))).toBe(403)
+      expect(await status({ authorization: `Bearer ${tokenWith(['tokens:introspect'])}` })).toBe(200)
+      expect(await status({ 'x-api-key': strong.text })).toBe(200)
+      expect(await status({ 'x-api-key': strong.text }, 'other=x')).toBe(400)
+    })
+  })
+
+  describe(`revocation by a client, ${kind.name}`, () => {
+    test('ends a token alone, or a session by its refresh token; what is unknown is no fault', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      await server.account('ada')
+      const [one, two] = [await server.signIn('ada'), await server.signIn('ada')]
+      const revoke = async (token: string, headers: Record<string, string> = {}) => {
+        const { status, body } = await form(server, '/oauth/revoke', { token }, headers)
+        return [status, body]
+      }
+      for (const token of ['x', 'a.b.c', 'A'.repeat(43), `${one.token}x`, tokenWith(['*']), '\0'])
+        expect([token, await revoke(token)]).toEqual([token, [200, {}]])
+      expect([await server.statusWith(one.token), await server.statusWith(two.token)]).toEqual([200, 200])
+      expect(await revoke(one.token)).toEqual([200, {}])
+      expect([await server.statusWith(one.token), (await server.refresh(one.refreshToken)).status]).toEqual([401, 200])
+      expect(await revoke(two.refreshToken)).toEqual([200, {}])
+      expect([await server.statusWith(two.token), (await server.refresh(two.refreshToken)).status]).toEqual([401, 401])
+      expect((await form(server, '/oauth/revoke', {})).body.error).toBe('invalid_request')
+    })
+
+    test('does not end what was made for another client', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      await server.account('ada')
+      const [one, two] = [await makeKey(server), await makeKey(server)]
+      const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
+      const { refresh_token, access_token } = (await form(server, '/oauth/token', grant, basic(one.id, one.text))).body
+      for (const headers of [{}, basic(two.id, two.text)])
+        for (const token of [access_token, refresh_token])
+          expect((await form(server, '/oauth/revoke', { token }, headers)).status).toBe(200)
+      expect(await server.statusWith(access_token)).toBe(200)
+      await form(server, '/oauth/revoke', { token: refresh_token }, basic(one.id, one.text))
+      expect(await server.statusWith(access_token)).toBe(401)
+    })
+  })
+
+  describe(`an API key, ${kind.name}`, () => {
+    test('is accepted in two headers, one at a time, and asks the database nothing', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { text } = await makeKey(server)
+      const before = server.store.statistics
+      const status = async (headers: Record<string, string>) => (await server.ask('GET', '/private/info/', { headers })).status
+      for (const headers of [{ 'x-api-key': text }, { authorization: `Bearer ${text}` }, { authorization: `bearer ${text}` }])
+        expect([headers, await status(headers)]).toEqual([headers as never, 200])
+      expect(server.store.statistics).toEqual(before)
+      expect(await status({ 'x-api-key': text, authorization: `Bearer ${text}` })).toBe(400)
+      expect(await status({ 'x-api-key': text, authorization: `Bearer ${tokenWith(['my-permission-name'])}` })).toBe(400)
+      for (const wrong of [
+        '',
+        'x',
+        text.slice(0, -1),
+        `${text}x`,
+        makeApiKey().text,
+        `${text}, ${text}`,
+        text.replace('vst_', 'VST_'),
+      ])
+        expect([wrong, await status({ 'x-api-key': wrong })]).toEqual([wrong, 401])
+      const { status: refused, headers, body } = await server.ask('GET', '/private/info/', { headers: { 'x-api-key': 'x' } })
+      expect([refused, headers.get('www-authenticate'), body.detail]).toEqual([
+        401,
+        'Bearer realm="vestal", error="invalid_token"',
+        'Unauthorized',
+      ])
+      const bad = await server.ask('GET', '/private/info/', {
+        headers: { 'x-api-key': 'x', cookie: `access_token=${tokenWith(['*'])}` },
+      })
+      expect(bad.status).toBe(401)
+    })
+
+    test('does what it is granted, until it is over or revoked, on every process', async () => {
+      await using place = await startAccounts(kind)
+      const { server, database } = place
+      await using other = await AccountsServer.start(database)
+      const key = await makeKey(server, ['my-permission-name'], server.clock.ms + 1000)
+      const none = await makeKey(server, [])
+      await other.sync.poll()
+      const status = async (where: AccountsServer, text: string) =>
+        (await where.ask('GET', '/private/info/', { headers: { 'x-api-key': text } })).status
+      expect([await status(server, key.text), await status(other, key.text), await status(server, none.text)]).toEqual([
+        200, 200, 403,
+      ])
+      server.clock.ms += 1000
+      expect(await status(server, key.text)).toBe(401)
+      server.clock.ms += 1
+      const second = await makeKey(server)
+      await revokeApiKey(server.context, { id: second.id }, BY)
+      server.clock.ms += 1
+      await Promise.all([server.sync.poll(), other.sync.poll()])
+      expect([await status(server, second.text), await status(other, second.text)]).toEqual([401, 401])
+      await server.apiKeys.flush()
+      const [used] = await server.store
+        .read((records) => records.apiKeys({ limit: 10 }))
+        .then((keys) => keys.filter(({ id }) => id === key.id))
+      expect(used?.lastUsedAt).toBe(server.clock.ms - 1002)
+      expect(JSON.stringify(used)).not.toContain(key.text)
+    })
+
+    test('has a checksum, so that a mistyped one is known', () => {
+      const { text, id } = makeApiKey()
+      expect(text).toMatch(/^vst_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/)
+      expect(apiKeyId(text)).toBe(id)
+      for (let index = 4; index < text.length; index += 1) {
+        const other = `${text.slice(0, index)}${text[index] === 'a' ? 'b' : 'a'}${text.slice(index + 1)}`
+        if (text[index] !== '_') expect(apiKeyId(other)).toBeUndefined()
+      }
+    })
+  })
+
+  describe(`a store that cannot be reached, ${kind.name}`, () => {
+    for (const whenStale of ['closed', 'administration', 'open'] as const) {
+      test(`is a 503 for what the setting says: ${whenStale}`, async () => {
+        await using place = await startAccounts(kind, { whenStale })
+        const { server } = place
+        const { id } = await server.account('ada', { permissions: ['metrics:read', '*'] })
+        const { token } = await server.signIn('ada')
+        const status = async (path: string) => (await server.ask('GET', path, { token })).status
+        expect([await status('/private/info/'), await status('/models/')]).toEqual([200, 200])
+        server.clock.ms += 2001
+        const isClosed = whenStale === 'closed'
+        expect([await status('/private/info/'), await status('/models/')]).toEqual(isClosed ? [503, 503] : [200, 200])
+        const introspection = await form(server, '/oauth/introspect', { token }, { authorization: `Bearer ${token}` })
+        expect(introspection.status).toBe(whenStale === 'open' ? 200 : 503)
+        if (whenStale !== 'open') expect(introspection.headers.get('retry-after')).toBe('1')
+        await server.sync.poll()
+        expect(await status('/private/info/')).toBe(200)
+        await changeAccount(server.context, { id, isDisabled: true }, BY)
+        server.clock.ms += 2001
+        expect(await status('/private/info/')).toBe(401)
+      })
+    }
+  })
+}
