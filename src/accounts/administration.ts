@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import type { PermissionCheck } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
-import type { Origin } from './audit.ts'
+import type { AuditEvent, Origin } from './audit.ts'
 import { isPermission, isRoleName, isUuid, nameFault, normaliseName } from './names.ts'
 import { passwordFault } from './passwords.ts'
 import type { Account } from './records.ts'
@@ -11,6 +12,19 @@ import type { AccountFilter, Page, Records } from './store.ts'
 export interface Actor {
   readonly actor: string
   readonly origin?: Origin
+  /** What they are granted, and so may grant and take away; everything where it is absent, as for the command line. */
+  readonly allows?: PermissionCheck
+}
+
+/** Throws where somebody would grant, change or take away more than they are granted: that would be a way to it. */
+export function refuseBeyond({ allows }: Actor, permissions: readonly string[]): void {
+  if (allows !== undefined && !allows(permissions))
+    throw new VestalError('PERMISSION_MISSING', { detail: 'This is more than you are granted' })
+}
+
+/** Who did it, as the audit log has it. */
+export function doneBy({ actor, origin }: Actor): Pick<AuditEvent, 'actor' | 'origin'> {
+  return { actor, ...(origin && { origin }) }
 }
 
 /** A change to an account; what is absent stays. */
@@ -76,10 +90,10 @@ export async function createAccount(
     lastSignInAt: null,
   }
   await context.store.transaction(async (records) => {
-    await refuseGrants(records, account)
+    refuseBeyond(by, await refuseGrants(records, account))
     if (!(await records.insertAccount(account))) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
   })
-  context.audit({ event: 'account-created', subject: account.id, name, ...by })
+  context.audit({ event: 'account-created', subject: account.id, name, ...doneBy(by) })
   return shown(account)
 }
 
@@ -113,7 +127,8 @@ export async function changeAccount(
       disabledAt: isDisabled ? (account.disabledAt ?? now()) : null,
       version: account.version + 1,
     }
-    await refuseGrants(records, next)
+    refuseBeyond(by, await allGrants(records, account))
+    refuseBeyond(by, await refuseGrants(records, next))
     const { roles, id: _, createdAt: __, epoch: ___, ...columns } = next
     if (!(await records.updateAccount(account.id, columns))) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
     if (!sameList(roles, account.roles)) await records.replaceRoles(account.id, roles)
@@ -128,7 +143,7 @@ export async function changeAccount(
     subject: changed.id,
     name: changed.name,
     reason: Object.keys(input).join(' '),
-    ...by,
+    ...doneBy(by),
   })
   return shown(changed)
 }
@@ -143,11 +158,12 @@ export async function deleteAccount(
     const account = await records.lockAccount(id)
     if (account === undefined) throw new VestalError('RECORD_UNKNOWN')
     if (version !== undefined && version !== account.version) throw new VestalError('VERSION_CONFLICT')
+    refuseBeyond(by, await allGrants(records, account))
     await revoke('subject', id, account.epoch + 1)
     for (const session of await records.sessionsOf(id)) await endSession(records, revoke, session.id)
     await records.deleteAccount(id)
   })
-  context.audit({ event: 'account-deleted', subject: id, ...by })
+  context.audit({ event: 'account-deleted', subject: id, ...doneBy(by) })
 }
 
 function faultsOf({ name, password, permissions = [], roles = [] }: AccountInput, owner: string): Record<string, string> {
@@ -175,17 +191,22 @@ export function refuseFaults(faults: Readonly<Record<string, string>>): void {
   if (Object.keys(faults).length > 0) throw new VestalError('BODY_INVALID', { detail: faults })
 }
 
-/** Throws where an account's roles are not there, or its grants would not fit into a token. */
+/** Throws where an account's roles are not there, or its grants would not fit into a token; gives all that it is granted. */
 export async function refuseGrants(
   records: Records,
   { roles, permissions }: Pick<Account, 'roles' | 'permissions'>,
-): Promise<void> {
+): Promise<readonly string[]> {
   const known = await records.rolesNamed(roles)
   const unknown = roles.filter((name) => !known.some((role) => role.name === name))
   if (unknown.length > 0) refuseFaults({ roles: `there is no role ${unknown.join(', ')}` })
   const length = [...permissions, ...known.flatMap((role) => [role.name, ...role.permissions])].join('","').length
   if (length > GRANTS_LENGTH_MAX)
     refuseFaults({ roles: `with its permissions this is ${length} characters; a token carries at most ${GRANTS_LENGTH_MAX}` })
+  return [...permissions, ...known.flatMap((role) => role.permissions)]
+}
+
+async function allGrants(records: Records, { roles, permissions }: Account): Promise<readonly string[]> {
+  return [...permissions, ...(await records.rolesNamed(roles)).flatMap((role) => role.permissions)]
 }
 
 function shown({ passwordHash, epoch: _, ...account }: Account): ShownAccount {

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { VestalError } from '../core/errors.ts'
-import { type Actor, permissionsFault, refuseFaults } from './administration.ts'
+import { type Actor, doneBy, permissionsFault, refuseBeyond, refuseFaults } from './administration.ts'
 import { isApiKeyId, makeApiKey } from './api-key-text.ts'
 import type { ApiKey } from './records.ts'
 import { type AccountsContext, type Revoke, transact } from './service.ts'
@@ -44,6 +44,7 @@ export async function createApiKey(
   by: Actor,
 ): Promise<ShownApiKey & { readonly text: string }> {
   refuseFaults(faultsOf(input, context.now()))
+  refuseBeyond(by, input.permissions ?? [])
   const { id, text, hash } = makeApiKey()
   const key: ApiKey = {
     id,
@@ -62,7 +63,7 @@ export async function createApiKey(
     await records.insertApiKey(key)
     await announce(revoke)
   })
-  context.audit({ event: 'api-key-created', subject: subjectOfKey(id), ...by })
+  context.audit({ event: 'api-key-created', subject: subjectOfKey(id), ...doneBy(by) })
   return { ...shownApiKey(key), text }
 }
 
@@ -79,23 +80,29 @@ export async function changeApiKey(
   by: Actor,
 ): Promise<ShownApiKey> {
   refuseFaults(faultsOf(input, context.now()))
-  const changed = await update(context, { id, version }, input)
-  context.audit({ event: 'api-key-changed', subject: subjectOfKey(id), ...by })
+  const changed = await update(context, { id, version }, { changes: input, by })
+  context.audit({ event: 'api-key-changed', subject: subjectOfKey(id), ...doneBy(by) })
   return changed
 }
 
 /** Ends a key for good, and the tokens that it got. It stays in the list. @throws VestalError RECORD_UNKNOWN, VERSION_CONFLICT */
 export async function revokeApiKey(context: AccountsContext, key: KeyVersion, by: Actor): Promise<ShownApiKey> {
-  const revoked = await update(context, key, { revokedAt: context.now() })
-  context.audit({ event: 'api-key-revoked', subject: subjectOfKey(key.id), ...by })
+  const revoked = await update(context, key, { changes: { revokedAt: context.now() }, by })
+  context.audit({ event: 'api-key-revoked', subject: subjectOfKey(key.id), ...doneBy(by) })
   return revoked
 }
 
-function update(context: AccountsContext, { id, version }: KeyVersion, changes: ApiKeyInput & { readonly revokedAt?: number }) {
+interface KeyChange {
+  readonly changes: ApiKeyInput & { readonly revokedAt?: number }
+  readonly by: Actor
+}
+
+function update(context: AccountsContext, { id, version }: KeyVersion, { changes, by }: KeyChange) {
   return transact(context, async (records, revoke) => {
     const key = isApiKeyId(id) ? await records.lockApiKey(id) : undefined
     if (key === undefined) throw new VestalError('RECORD_UNKNOWN')
     if (version !== undefined && version !== key.version) throw new VestalError('VERSION_CONFLICT')
+    refuseBeyond(by, [...key.permissions, ...(changes.permissions ?? [])])
     const next = { ...key, ...changes, revokedAt: key.revokedAt ?? changes.revokedAt ?? null, version: key.version + 1 }
     const { name, permissions, expiresAt, revokedAt } = next
     await records.updateApiKey(id, { name, permissions, expiresAt, revokedAt, version: next.version })

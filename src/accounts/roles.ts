@@ -1,5 +1,5 @@
 import { VestalError } from '../core/errors.ts'
-import { type Actor, permissionsFault, refuseFaults, refuseGrants } from './administration.ts'
+import { type Actor, doneBy, permissionsFault, refuseBeyond, refuseFaults, refuseGrants } from './administration.ts'
 import { isRoleName } from './names.ts'
 import type { Role } from './records.ts'
 import { type AccountsContext, type Revoke, raiseEpoch, transact } from './service.ts'
@@ -53,9 +53,10 @@ export async function createRole(
     version: 1,
     createdAt: context.now(),
   }
+  refuseBeyond(by, role.permissions)
   const isNew = await context.store.transaction((records) => records.insertRole(role))
   if (!isNew) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
-  context.audit({ event: 'role-created', subject: name, ...by })
+  context.audit({ event: 'role-created', subject: name, ...doneBy(by) })
   return role
 }
 
@@ -74,24 +75,25 @@ export async function changeRole(
   refuseFaults(faultsOf(input))
   const changed = await transact(context, async (records, revoke) => {
     const role = await lockedRole(records, { name, version })
+    refuseBeyond(by, [...role.permissions, ...(input.permissions ?? [])])
     const next = { ...role, ...input, version: role.version + 1 }
     const { description, permissions } = next
     await records.updateRole(name, { description, permissions, version: next.version })
     if (input.permissions !== undefined) await endTokensOfHolders(records, revoke, name)
     return next
   })
-  context.audit({ event: 'role-changed', subject: name, ...by })
+  context.audit({ event: 'role-changed', subject: name, ...doneBy(by) })
   return changed
 }
 
 /** Deletes a role: nobody has it any more, and the tokens of those who had it die. */
 export async function deleteRole(context: AccountsContext, { name, version }: RoleVersion, by: Actor): Promise<void> {
   await transact(context, async (records, revoke) => {
-    await lockedRole(records, { name, version })
+    refuseBeyond(by, (await lockedRole(records, { name, version })).permissions)
     await endTokensOfHolders(records, revoke, name)
     await records.deleteRole(name)
   })
-  context.audit({ event: 'role-deleted', subject: name, ...by })
+  context.audit({ event: 'role-deleted', subject: name, ...doneBy(by) })
 }
 
 async function lockedRole(records: Records, { name, version }: RoleVersion): Promise<Role> {

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { type ApiKeyDirectory, createApiKeyDirectory } from '../accounts/api-key-directory.ts'
-import { type AuditEvent, auditLine } from '../accounts/audit.ts'
 import { addFirstAdministrator } from '../accounts/first-administrator.ts'
 import { createPasswords } from '../accounts/passwords.ts'
 import { createRevocationList } from '../accounts/revocation-list.ts'
@@ -18,15 +17,20 @@ import { sessionCookies } from '../http/accounts/cookies.ts'
 import { createOriginReader } from '../http/accounts/origin.ts'
 import type { AuthenticationOptions } from '../http/authentication.ts'
 import type { Key } from '../jwt/keys.ts'
-import { createAuditFile } from '../store/audit-file.ts'
+import { createAuditLog } from '../store/audit-log.ts'
 import { type OpenStore, openStore } from '../store/open-store.ts'
 import { sign } from './token.ts'
+
+const DAY_MS = 86_400_000
+/** Days that the audit log is kept in the database. */
+const AUDIT_DAYS = 400
 
 /** Accounts as `vestal start` and the verbs about accounts use them. */
 export interface OpenAccounts {
   readonly context: AccountsContext
-  readonly store: OpenStore
   readonly apiKeys: ApiKeyDirectory
+  /** Writes what is left of the audit log, and closes the database. */
+  readonly close: () => Promise<void>
 }
 
 /** Opens the database of the settings. @throws SettingsError where it cannot be opened */
@@ -49,7 +53,8 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
     throw unusable(error)
   }
   const apiKeys = createApiKeyDirectory({ store, now: Date.now })
-  const write = createAuditFile({ path: join(settings.data, 'audit.log') })
+  const warn = (message: string) => console.error(`warning: ${message}`)
+  const log = createAuditLog({ to: settings.auditTo, folder: settings.data, store, now: Date.now, warn })
   const context: AccountsContext = {
     store,
     sign,
@@ -61,7 +66,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
       windowSeconds: settings.signInWindowSeconds,
     }),
     revocations: createRevocationList(),
-    audit: (event: AuditEvent) => write(auditLine(event, Date.now())),
+    audit: log.write,
     now: Date.now,
     lifetimes: {
       sessionSeconds: settings.sessionSeconds,
@@ -70,7 +75,11 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
       accessTokenSeconds: settings.accessTokenSeconds,
     },
   }
-  return { context, store, apiKeys }
+  const close = async () => {
+    await log.flush()
+    await store.close()
+  }
+  return { context, apiKeys, close }
 }
 
 /** The message of a database is safe to show: it names what failed, and holds no address of ours. */
@@ -115,12 +124,15 @@ async function serveAccounts(
   settings: Settings,
   { mode, sign, warn }: { readonly mode: Mode; readonly sign: AccountsContext['sign']; readonly warn: (message: string) => void },
 ): Promise<ServedAccounts> {
-  const { context, store, apiKeys } = await openAccounts(settings, sign)
-  const { revocations, now } = context
+  const { context, apiKeys, close } = await openAccounts(settings, sign)
+  const { revocations, now, store } = context
   const tidyUp = async () => {
     await apiKeys.flush()
     const { idleSeconds } = context.lifetimes
-    await store.transaction((records) => records.pruneSessions(now(), now() - idleSeconds * 1000))
+    await store.transaction(async (records) => {
+      await records.pruneSessions(now(), now() - idleSeconds * 1000)
+      await records.pruneAudit(now() - AUDIT_DAYS * DAY_MS)
+    })
   }
   const sync = createRevocationSync({ store, revocations, now, warn, onApiKeys: apiKeys.load, onIdle: tidyUp })
   let announcement = ''
@@ -129,7 +141,7 @@ async function serveAccounts(
     await sync.poll()
     if (mode === 'production') announcement = await firstAdministrator(context, settings)
   } catch (error) {
-    await store.close()
+    await close()
     throw error
   }
   sync.start()
@@ -150,7 +162,7 @@ async function serveAccounts(
     async stop() {
       await sync.stop()
       await apiKeys.flush().catch((error: unknown) => warn(`when API keys were last used was not written: ${String(error)}`))
-      await store.close()
+      await close()
     },
   }
 }

@@ -29,7 +29,7 @@ export async function apiKeys(settings: Settings, _mode: Mode, args: Arguments):
   if (action !== 'list' && name === '')
     throw new SettingsError([`api-keys ${action}: needs ${action === 'create' ? 'a name' : 'the id of a key'}`])
   const expiresAt = readDays(args)
-  const { context, store } = await openAccounts(settings, () => '')
+  const { context, close } = await openAccounts(settings, () => '')
   try {
     if (action === 'create') await create(context, { name, expiresAt, args })
     else print(action === 'list' ? await everyKey(context) : [await revoke(context, name)], args)
@@ -38,7 +38,7 @@ export async function apiKeys(settings: Settings, _mode: Mode, args: Arguments):
       ? new SettingsError([faultIn(error, `there is no key ${JSON.stringify(name)}; api-keys list shows them`)])
       : error
   } finally {
-    await store.close()
+    await close()
   }
 }
 

@@ -7,6 +7,7 @@ import type { Settings } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'
 import { API_KEYS_FLAGS, apiKeys } from './api-keys.ts'
 import { type Arguments, readArguments } from './arguments.ts'
+import { AUDIT_FLAGS, audit } from './audit.ts'
 import { DATABASE_FLAGS, database } from './database.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
 import { KEYS_FLAGS, keys } from './keys.ts'
@@ -60,6 +61,13 @@ const VERBS: readonly Verb[] = [
     flags: API_KEYS_FLAGS,
     words: 2,
     run: apiKeys,
+  },
+  {
+    name: 'audit',
+    usage: 'audit [flags]',
+    summary: 'Show what happened to accounts, sessions and keys, newest last.',
+    flags: AUDIT_FLAGS,
+    run: (settings, _mode, args) => audit(settings, args),
   },
   {
     name: 'db',

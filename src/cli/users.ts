@@ -43,7 +43,7 @@ export async function users(settings: Settings, _mode: Mode, args: Arguments): P
   if (action === undefined) throw new SettingsError([`users: say what to do, one of ${ACTIONS.join(', ')}`])
   if (action !== 'list' && name === '') throw new SettingsError([`users ${action}: needs the name of an account`])
   const input = action === 'add' || action === 'passwd' ? await passwordOf(name, args) : {}
-  const { context, store } = await openAccounts(settings, () => '')
+  const { context, close } = await openAccounts(settings, () => '')
   try {
     if (action === 'list') return print(await everyAccount(context), args)
     const account = await act(context, { action, name, input, args })
@@ -53,7 +53,7 @@ export async function users(settings: Settings, _mode: Mode, args: Arguments): P
       ? new SettingsError([faultIn(error, `there is no account ${JSON.stringify(name)}; users list shows them`)])
       : error
   } finally {
-    await store.close()
+    await close()
   }
 }
 

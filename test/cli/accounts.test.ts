@@ -148,6 +148,36 @@ describe('vestal api-keys', () => {
   })
 })
 
+describe('vestal audit', () => {
+  for (const to of ['file', 'database']) {
+    test(`shows what happened, filtered, from the ${to}, and never a password`, async () => {
+      using place = new Workplace()
+      const environment = { VESTAL_AUDIT_TO: to }
+      place.run(['users', 'add', 'ada'], environment, PASSWORD)
+      const { base, child } = await place.start([], environment)
+      await post(`${base}/auth/`, { name: 'ada', password: 'a wrong password' })
+      await post(`${base}/auth/`, { name: 'ada', password: PASSWORD })
+      child.kill('SIGTERM')
+      await child.exited
+      const all = place.run(['audit', '--json'], environment)
+      expect(
+        all.stdout
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line).event),
+      ).toEqual(['account-created', 'sign-in-refused', 'sign-in'])
+      for (const secret of [PASSWORD, 'a wrong password']) expect(all.stdout).not.toContain(secret)
+      const refused = place.run(['audit', '--event', 'sign-in-refused', '--subject', 'ada'], environment)
+      expect(refused.stdout.trim().split('\n')).toEqual([
+        expect.stringContaining('TIME'),
+        expect.stringMatching(/sign-in-refused +ada .*127\.0\.0\.1/),
+      ])
+      expect(place.run(['audit', '--since', '2999-01-01T00:00:00Z', '--json'], environment).stdout.trim()).toBe('')
+      expect(place.run(['audit', '--since', 'x'], environment).stderr).toContain('--since: must be')
+    })
+  }
+})
+
 describe('vestal db', () => {
   test('says whether the database is of this version, and brings it there', () => {
     using place = new Workplace()

@@ -62,6 +62,11 @@ export const ACCOUNTS = {
     value: 'WORD',
     help: 'What is refused with 503 while the database does not say what other processes revoked: everything (closed), what changes something or shows who may (administration), nothing (open).',
   }),
+  auditTo: single<'file' | 'database' | 'both'>(oneOf('file', 'database', 'both'), {
+    default: 'file',
+    value: 'WORD',
+    help: 'Where the audit log is kept: audit.log in the data folder, the database of the accounts, or both.',
+  }),
   trustedProxies: list(listOf(line(64), 32), {
     default: [] as readonly string[],
     shownDefault: 'none',

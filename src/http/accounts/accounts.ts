@@ -2,10 +2,13 @@ import { Elysia } from 'elysia'
 import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
 import { guard } from '../authentication.ts'
 import type { SignInOptions } from '../sign-in.ts'
+import { apiKeys } from './api-keys.ts'
 import type { AccountsOptions } from './context.ts'
 import { oauth } from './oauth.ts'
+import { roles } from './roles.ts'
 import { accountSessions } from './sessions.ts'
 import { accountSignIn } from './sign-in.ts'
+import { users } from './users.ts'
 
 export interface AccountRoutes {
   readonly authenticator: Authenticator
@@ -21,5 +24,8 @@ export function accounts(options: AccountsOptions, { authenticator, demonstratio
   return new Elysia({ name: 'accounts' })
     .use(accountSignIn(options, demonstration))
     .use(accountSessions({ ...options, authentication }))
+    .use(users({ ...options, authentication }))
+    .use(roles({ ...options, authentication }))
+    .use(apiKeys({ ...options, authentication }))
     .use(oauth({ ...options, authenticator, verify }))
 }

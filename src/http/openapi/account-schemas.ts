@@ -24,6 +24,37 @@ const session = object({
   client_id: { ...text('The client that it is for'), nullable: true },
 })
 
+const cursor = { ...text('For the next page; null at the end'), nullable: true }
+const version = { type: 'integer' as const, description: 'Also the ETag' }
+const user = {
+  id: uuid,
+  name: text('Name or email'),
+  permissions: texts('Permissions beside those of the roles'),
+  roles: texts('Names of roles'),
+  version,
+  has_password: yes('Whether it can sign in with one'),
+  created_at: time('When it was made'),
+  disabled_at: time('Since when it may not sign in'),
+  last_sign_in_at: time('When it last signed in'),
+}
+const role = {
+  name: text('Name'),
+  description: text('What it is for'),
+  permissions: texts('What it grants'),
+  version,
+  created_at: time('When it was made'),
+}
+const apiKey = {
+  id: text('Also its client_id'),
+  name: text('What it is called'),
+  permissions: texts('What it grants'),
+  version,
+  created_at: time('When it was made'),
+  expires_at: time('When it is over'),
+  last_used_at: time('When it was last used, to the minute'),
+  revoked_at: time('When it was ended'),
+}
+
 const SCHEMAS = {
   SignIn: object(
     {
@@ -99,6 +130,35 @@ const SCHEMAS = {
       iat: { type: 'integer' },
     },
     ['token_type', 'scope', 'client_id', 'username', 'sub', 'exp', 'iat'],
+  ),
+  User: object(user),
+  UserList: object({ users: { type: 'array', items: object(user) }, next_cursor: cursor }),
+  UserInput: object(
+    {
+      name: text('Name or email; needed for a new account'),
+      password: { ...text('8 characters to 1024 bytes; null takes it away'), nullable: true },
+      password_once: yes('The password signs in once'),
+      permissions: texts('Permissions beside those of the roles'),
+      roles: texts('Names of roles'),
+      disabled: yes('Whether it may not sign in'),
+    },
+    ['name', 'password', 'password_once', 'permissions', 'roles', 'disabled'],
+  ),
+  Role: object(role),
+  RoleList: object({ roles: { type: 'array', items: object(role) }, next_cursor: cursor }),
+  RoleInput: object(
+    { name: text('Needed for a new role'), description: text('What it is for'), permissions: texts('What it grants') },
+    ['name', 'description', 'permissions'],
+  ),
+  ApiKey: object({ ...apiKey, key: text('The key itself, when it is made') }, ['key']),
+  ApiKeyList: object({ api_keys: { type: 'array', items: object(apiKey) }, next_cursor: cursor }),
+  ApiKeyInput: object(
+    {
+      name: text('Needed for a new key'),
+      permissions: texts('What it grants'),
+      expires_at: time('When it is over; null for never'),
+    },
+    ['name', 'permissions', 'expires_at'],
   ),
   OauthFailure: object({ error: text('A word of RFC 6749 §5.2'), error_description: text('What is wrong') }),
   Ended: object({ ended: text('Id of what has ended') }),

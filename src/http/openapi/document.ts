@@ -18,6 +18,7 @@ export function openApiDocument({ title, description, cookieKey }: DocumentOptio
       { name: 'Information', description: 'What this server is' },
       { name: 'Sign-in', description: 'Tokens and sessions of accounts; the demonstration in development mode' },
       { name: 'OAuth 2.0', description: 'The same for OAuth clients' },
+      { name: 'Administration', description: 'Accounts, roles and API keys' },
       { name: 'Models', description: 'Predictions in rows: the shortest way to ask' },
       { name: 'Open Inference Protocol', description: 'Predictions in tensors, for clients of Triton, KServe and MLServer' },
       { name: 'Keys', description: 'What other services need to check tokens that are signed here' },

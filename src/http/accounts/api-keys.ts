@@ -1,0 +1,80 @@
+import { Elysia } from 'elysia'
+import { changeApiKey, createApiKey, findApiKey, listApiKeys, revokeApiKey, type ShownApiKey } from '../../accounts/api-keys.ts'
+import { jsonResponse } from '../json.ts'
+import { API_KEY_DETAIL } from '../openapi/administration.ts'
+import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
+import { type Fields, fieldFault, readFields } from './fields.ts'
+import { nextCursor, readQuery, tagOf, versionIn } from './paging.ts'
+import { timeOf } from './sessions.ts'
+
+const FIELDS = { name: 'text', permissions: 'texts', expires_at: 'text or null' } as const
+
+/** Keys of programs, for those who may see and change them. */
+export function apiKeys(options: AdministrationOptions) {
+  const { context } = options
+  return new Elysia({ name: 'api-keys' })
+    .use(options.authentication)
+    .get(
+      '/admin/api-keys/',
+      async ({ request }) => {
+        const { page } = readQuery(request, [])
+        const keys = await listApiKeys(context, page)
+        return jsonResponse({ api_keys: keys.map(shown), next_cursor: nextCursor(keys.length, page, keys.at(-1)?.id) }, NO_STORE)
+      },
+      { permissions: ['api-keys:read'], detail: API_KEY_DETAIL.list },
+    )
+    .post(
+      '/admin/api-keys/',
+      async ({ request, server, token }) => {
+        const { name, ...input } = readKey(await readFields(request, FIELDS))
+        if (name === undefined) throw fieldFault('name', 'is missing')
+        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        const { text, ...key } = await createApiKey(context, { ...input, name }, by)
+        return jsonResponse({ ...shown(key), key: text }, { ...NO_STORE, ...tagOf(key.version) })
+      },
+      { parse: 'none', permissions: ['api-keys:write'], detail: API_KEY_DETAIL.create },
+    )
+    .get('/admin/api-keys/:key/', async ({ params }) => one(await findApiKey(context, params.key)), {
+      permissions: ['api-keys:read'],
+      detail: API_KEY_DETAIL.read,
+    })
+    .patch(
+      '/admin/api-keys/:key/',
+      async ({ request, server, token, params }) => {
+        const version = versionIn(request)
+        const input = readKey(await readFields(request, FIELDS))
+        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        return one(await changeApiKey(context, { ...input, id: params.key, version }, by))
+      },
+      { parse: 'none', permissions: ['api-keys:write'], detail: API_KEY_DETAIL.change },
+    )
+    .delete(
+      '/admin/api-keys/:key/',
+      async ({ request, server, token, params }) => {
+        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        return one(await revokeApiKey(context, { id: params.key, version: versionIn(request) }, by))
+      },
+      { parse: 'none', permissions: ['api-keys:write'], detail: API_KEY_DETAIL.revoke },
+    )
+}
+
+function readKey({ expires_at, ...fields }: Fields<typeof FIELDS>) {
+  if (expires_at === undefined || expires_at === null) return { ...fields, ...(expires_at === null && { expiresAt: null }) }
+  const expiresAt = /^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/.test(expires_at) ? Date.parse(expires_at) : Number.NaN
+  if (Number.isNaN(expiresAt)) throw fieldFault('expires_at', 'must be a time such as 2027-01-01T00:00:00Z, or null')
+  return { ...fields, expiresAt }
+}
+
+function one(key: ShownApiKey): Response {
+  return jsonResponse(shown(key), { ...NO_STORE, ...tagOf(key.version) })
+}
+
+function shown({ id, name, permissions, version, createdAt, expiresAt, lastUsedAt, revokedAt }: ShownApiKey) {
+  const times = {
+    created_at: timeOf(createdAt),
+    expires_at: timeOf(expiresAt),
+    last_used_at: timeOf(lastUsedAt),
+    revoked_at: timeOf(revokedAt),
+  }
+  return { id, name, permissions, version, ...times }
+}

@@ -1,0 +1,67 @@
+import type { Page } from '../../accounts/store.ts'
+import { VestalError } from '../../core/errors.ts'
+import { fieldFault } from './fields.ts'
+
+/** Rows of a page, by default and at most. */
+const LIMIT = 50
+const LIMIT_MAX = 200
+const CURSOR_LENGTH_MAX = 1024
+
+/**
+ * Reads which page a request asks for, and its filters.
+ * @throws VestalError BODY_INVALID for a parameter that is not known, is given twice or is wrong
+ */
+export function readQuery(
+  request: Request,
+  filters: readonly string[],
+): { readonly page: Page; readonly filter: ReadonlyMap<string, string> } {
+  const known = new Set(['limit', 'cursor', ...filters])
+  const given = new Map<string, string>()
+  for (const [name, value] of new URL(request.url).searchParams) {
+    if (!known.has(name)) throw fieldFault(name.slice(0, 64), 'is not a parameter of this list')
+    if (given.has(name) || value.length > CURSOR_LENGTH_MAX || value.includes('\0'))
+      throw fieldFault(name, 'must be given once, and be short')
+    given.set(name, value)
+  }
+  const { limit = String(LIMIT), cursor } = Object.fromEntries(given)
+  if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > LIMIT_MAX)
+    throw fieldFault('limit', `must be a whole number from 1 to ${LIMIT_MAX}`)
+  const after = cursor === undefined ? undefined : placeIn(cursor)
+  return { page: { limit: Number(limit), ...(after !== undefined && { after }) }, filter: given }
+}
+
+/** A filter that is true or false. */
+export function yesOrNo(name: string, text: string | undefined): boolean | undefined {
+  if (text === undefined || text === 'true' || text === 'false') return text === undefined ? undefined : text === 'true'
+  throw fieldFault(name, 'must be true or false')
+}
+
+/** The cursor of the next page; null where this one was not full. */
+export function nextCursor(rows: number, { limit }: Page, last: string | undefined): string | null {
+  return rows < limit || last === undefined ? null : Buffer.from(last).toString('base64url')
+}
+
+function placeIn(cursor: string): string {
+  const text = Buffer.from(cursor, 'base64url').toString('utf8')
+  if (Buffer.from(text).toString('base64url') !== cursor || text.includes('\0'))
+    throw fieldFault('cursor', 'must be one that this list gave')
+  return text
+}
+
+/** The entity tag of a version. */
+export function tagOf(version: number): { readonly etag: string } {
+  return { etag: `"${version}"` }
+}
+
+/**
+ * The version that the caller read, from `If-Match`; undefined for `*`, which takes any.
+ * @throws VestalError VERSION_NEEDED, VERSION_CONFLICT
+ */
+export function versionIn(request: Request): number | undefined {
+  const header = request.headers.get('if-match')?.trim()
+  if (header === undefined || header === '') throw new VestalError('VERSION_NEEDED')
+  if (header === '*') return undefined
+  const version = /^"(\d{1,15})"$/.exec(header)?.[1]
+  if (version === undefined) throw new VestalError('VERSION_CONFLICT')
+  return Number(version)
+}

@@ -1,0 +1,69 @@
+import { Elysia } from 'elysia'
+import type { Role } from '../../accounts/records.ts'
+import { changeRole, createRole, deleteRole, findRole, listRoles } from '../../accounts/roles.ts'
+import { jsonResponse } from '../json.ts'
+import { ROLE_DETAIL } from '../openapi/administration.ts'
+import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
+import { fieldFault, readFields } from './fields.ts'
+import { nextCursor, readQuery, tagOf, versionIn } from './paging.ts'
+import { timeOf } from './sessions.ts'
+
+/** Roles, for those who may see and change them. */
+export function roles(options: AdministrationOptions) {
+  const { context } = options
+  return new Elysia({ name: 'roles' })
+    .use(options.authentication)
+    .get(
+      '/admin/roles/',
+      async ({ request }) => {
+        const { page } = readQuery(request, [])
+        const found = await listRoles(context, page)
+        return jsonResponse(
+          { roles: found.map(shown), next_cursor: nextCursor(found.length, page, found.at(-1)?.name) },
+          NO_STORE,
+        )
+      },
+      { permissions: ['roles:read'], detail: ROLE_DETAIL.list },
+    )
+    .post(
+      '/admin/roles/',
+      async ({ request, server, token }) => {
+        const { name, ...input } = await readFields(request, { name: 'text', description: 'text', permissions: 'texts' })
+        if (name === undefined) throw fieldFault('name', 'is missing')
+        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        return one(await createRole(context, { ...input, name }, by))
+      },
+      { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.create },
+    )
+    .get('/admin/roles/:role/', async ({ params }) => one(await findRole(context, params.role)), {
+      permissions: ['roles:read'],
+      detail: ROLE_DETAIL.read,
+    })
+    .patch(
+      '/admin/roles/:role/',
+      async ({ request, server, token, params }) => {
+        const version = versionIn(request)
+        const input = await readFields(request, { description: 'text', permissions: 'texts' })
+        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        return one(await changeRole(context, { ...input, name: params.role, version }, by))
+      },
+      { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.change },
+    )
+    .delete(
+      '/admin/roles/:role/',
+      async ({ request, server, token, params }) => {
+        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        await deleteRole(context, { name: params.role, version: versionIn(request) }, by)
+        return jsonResponse({ ended: params.role }, NO_STORE)
+      },
+      { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.remove },
+    )
+}
+
+function one(role: Role): Response {
+  return jsonResponse(shown(role), { ...NO_STORE, ...tagOf(role.version) })
+}
+
+function shown({ name, description, permissions, version, createdAt }: Role) {
+  return { name, description, permissions, version, created_at: timeOf(createdAt) }
+}

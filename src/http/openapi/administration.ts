@@ -1,0 +1,175 @@
+import { operation } from './operation.ts'
+
+const tag = 'Administration'
+const TIME = '2026-11-24T08:00:00.000Z'
+const USER = {
+  id: '497f6eca-6276-4993-bfeb-53cbbbba6f08',
+  name: 'ada@example.com',
+  permissions: [],
+  roles: ['analyst'],
+  version: 1,
+  has_password: true,
+  created_at: TIME,
+  disabled_at: null,
+  last_sign_in_at: TIME,
+}
+const ROLE = { name: 'analyst', description: 'Asks every model', permissions: ['model:*:predict'], version: 1, created_at: TIME }
+const KEY = {
+  id: '4fK2mQ9xZ1aB',
+  name: 'robot',
+  permissions: ['model:iris:predict'],
+  version: 1,
+  created_at: TIME,
+  expires_at: '2027-01-01T00:00:00.000Z',
+  last_used_at: null,
+  revoked_at: null,
+}
+const LISTS = '`limit` (1 to 200, default 50) and `cursor` page through it.'
+const GRANTS = 'Nobody grants, changes or takes away more than they are granted.'
+const MATCH = '`If-Match` takes the `ETag` of what was read, or `*`.'
+const CHANGE = [404, 409, 412, 413, 428, 503] as const
+
+/** The documentation of the routes under `/admin/users/`. */
+export const USER_DETAIL = {
+  list: operation({
+    tag,
+    summary: 'Accounts, by name',
+    description: `Filters: \`name\` (its beginning), \`role\`, \`disabled\` (true or false). ${LISTS}`,
+    permission: 'users:read',
+    answer: { description: 'A page of accounts', schema: 'UserList', example: { users: [USER], next_cursor: null } },
+    failures: [503],
+  }),
+  create: operation({
+    tag,
+    summary: 'Make an account',
+    description: GRANTS,
+    permission: 'users:write',
+    body: {
+      schema: 'UserInput',
+      examples: { account: { name: 'ada@example.com', password: 'a long sentence', roles: ['analyst'] } },
+    },
+    answer: { description: 'The account', schema: 'User', example: USER },
+    failures: [409, 413, 503],
+  }),
+  read: operation({
+    tag,
+    summary: 'One account, by id or name',
+    permission: 'users:read',
+    answer: { description: 'The account', schema: 'User', example: USER },
+    failures: [404, 503],
+  }),
+  change: operation({
+    tag,
+    summary: 'Change an account',
+    description: `Other grants end its tokens; another password, or being disabled, its sessions too. ${MATCH} ${GRANTS}`,
+    permission: 'users:write',
+    body: { schema: 'UserInput', examples: { roles: { roles: ['operator'] }, disable: { disabled: true } } },
+    answer: { description: 'The account', schema: 'User', example: { ...USER, version: 2 } },
+    failures: CHANGE,
+  }),
+  remove: operation({
+    tag,
+    summary: 'Delete an account',
+    description: `Ends its sessions and its tokens. ${MATCH} ${GRANTS}`,
+    permission: 'users:write',
+    answer: { description: 'It is deleted', schema: 'Ended', example: { ended: USER.id } },
+    failures: CHANGE,
+  }),
+}
+
+/** The documentation of the routes under `/admin/roles/`. */
+export const ROLE_DETAIL = {
+  list: operation({
+    tag,
+    summary: 'Roles, by name',
+    description: LISTS,
+    permission: 'roles:read',
+    answer: { description: 'A page of roles', schema: 'RoleList', example: { roles: [ROLE], next_cursor: null } },
+    failures: [503],
+  }),
+  create: operation({
+    tag,
+    summary: 'Make a role',
+    description: GRANTS,
+    permission: 'roles:write',
+    body: {
+      schema: 'RoleInput',
+      examples: { role: { name: 'tester', description: 'Asks iris', permissions: ['model:iris:predict'] } },
+    },
+    answer: { description: 'The role', schema: 'Role', example: ROLE },
+    failures: [409, 413, 503],
+  }),
+  read: operation({
+    tag,
+    summary: 'One role',
+    permission: 'roles:read',
+    answer: { description: 'The role', schema: 'Role', example: ROLE },
+    failures: [404, 503],
+  }),
+  change: operation({
+    tag,
+    summary: 'Change a role',
+    description: `Other permissions end the tokens of all who have it. ${MATCH} ${GRANTS}`,
+    permission: 'roles:write',
+    body: { schema: 'RoleInput', examples: { permissions: { permissions: ['model:*:read'] } } },
+    answer: { description: 'The role', schema: 'Role', example: { ...ROLE, version: 2 } },
+    failures: CHANGE,
+  }),
+  remove: operation({
+    tag,
+    summary: 'Delete a role',
+    description: `Ends the tokens of all who have it. ${MATCH} ${GRANTS}`,
+    permission: 'roles:write',
+    answer: { description: 'It is deleted', schema: 'Ended', example: { ended: ROLE.name } },
+    failures: CHANGE,
+  }),
+}
+
+/** The documentation of the routes under `/admin/api-keys/`. */
+export const API_KEY_DETAIL = {
+  list: operation({
+    tag,
+    summary: 'API keys, by id',
+    description: LISTS,
+    permission: 'api-keys:read',
+    answer: { description: 'A page of keys', schema: 'ApiKeyList', example: { api_keys: [KEY], next_cursor: null } },
+    failures: [503],
+  }),
+  create: operation({
+    tag,
+    summary: 'Make an API key',
+    description: `The answer holds the key; it is not shown again. ${GRANTS}`,
+    permission: 'api-keys:write',
+    body: { schema: 'ApiKeyInput', examples: { key: { name: 'robot', permissions: ['model:iris:predict'], expires_at: null } } },
+    answer: {
+      description: 'The key',
+      schema: 'ApiKey',
+      example: { ...KEY, key: 'vst_4fK2mQ9xZ1aB_0000000000000000000000000000000000000000000_000000' },
+    },
+    failures: [413, 503],
+  }),
+  read: operation({
+    tag,
+    summary: 'One API key',
+    permission: 'api-keys:read',
+    answer: { description: 'The key', schema: 'ApiKey', example: KEY },
+    failures: [404, 503],
+  }),
+  change: operation({
+    tag,
+    summary: 'Change an API key',
+    description: `Ends the tokens that it got. ${MATCH} ${GRANTS}`,
+    permission: 'api-keys:write',
+    body: { schema: 'ApiKeyInput', examples: { permissions: { permissions: ['model:*:read'] } } },
+    answer: { description: 'The key', schema: 'ApiKey', example: { ...KEY, version: 2 } },
+    failures: CHANGE,
+  }),
+  revoke: operation({
+    tag,
+    summary: 'End an API key',
+    description: `It stays in the list. Ends the tokens that it got. ${MATCH} ${GRANTS}`,
+    permission: 'api-keys:write',
+    answer: { description: 'The key', schema: 'ApiKey', example: { ...KEY, version: 2, revoked_at: TIME } },
+    failures: CHANGE,
+  }),
+}

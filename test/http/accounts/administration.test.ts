@@ -1,0 +1,257 @@
+import { describe, expect, test } from 'bun:test'
+import { type AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
+import { STORES } from '../../support/stores.ts'
+import { tokenWith } from '../../support/tokens.ts'
+
+const ALL = tokenWith(['*'])
+const match = (tag: string | number) => ({ 'if-match': typeof tag === 'number' ? `"${tag}"` : tag })
+
+const make = (server: AccountsServer, body: object, token = ALL) => server.ask('POST', '/admin/users/', { body, token })
+
+for (const kind of STORES) {
+  describe(`the administration of accounts, ${kind.name}`, () => {
+    test('makes an account, shows it by id and by name, changes it, deletes it', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const made = await make(server, { name: 'Ada@Example.com', password: PASSWORD, roles: ['analyst'], permissions: ['a:b'] })
+      expect([made.status, made.headers.get('etag'), made.headers.get('cache-control')]).toEqual([200, '"1"', 'no-store'])
+      const { id } = made.body
+      expect(made.body).toEqual({
+        id,
+        name: 'ada@example.com',
+        permissions: ['a:b'],
+        roles: ['analyst'],
+        version: 1,
+        has_password: true,
+        created_at: new Date(server.clock.ms).toISOString(),
+        disabled_at: null,
+        last_sign_in_at: null,
+      })
+      for (const key of [id, 'ada@example.com', 'ADA%40example.com'])
+        expect((await server.ask('GET', `/admin/users/${key}/`, { token: ALL })).body).toEqual(made.body)
+      const { token } = await server.signIn('ada@example.com')
+      const changed = await server.ask('PATCH', `/admin/users/${id}/`, {
+        token: ALL,
+        body: { name: 'bea', roles: [] },
+        headers: match(1),
+      })
+      expect([changed.status, changed.headers.get('etag'), changed.body.name, changed.body.roles]).toEqual([
+        200,
+        '"2"',
+        'bea',
+        [],
+      ])
+      expect(await server.statusWith(token)).toBe(401)
+      const next = await server.signIn('bea')
+      const disabled = await server.ask('PATCH', `/admin/users/${id}/`, {
+        token: ALL,
+        body: { disabled: true },
+        headers: match('*'),
+      })
+      expect([disabled.status, disabled.body.disabled_at]).toEqual([200, expect.any(String)])
+      expect((await server.refresh(next.refreshToken)).status).toBe(401)
+      expect((await server.ask('DELETE', `/admin/users/${id}/`, { token: ALL, headers: match(3) })).body).toEqual({ ended: id })
+      expect((await server.ask('GET', `/admin/users/${id}/`, { token: ALL })).status).toBe(404)
+      expect(server.events.map(({ event }) => event)).toEqual(
+        expect.arrayContaining(['account-created', 'account-changed', 'account-deleted']),
+      )
+    })
+
+    test('lets nobody overwrite what another changed in the meantime', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = (await make(server, { name: 'ada' })).body
+      const change = (headers: Record<string, string>, method = 'PATCH') =>
+        server.ask(method, `/admin/users/${id}/`, { token: ALL, body: { permissions: ['a:b'] }, headers })
+      for (const method of ['PATCH', 'DELETE']) {
+        expect((await change({}, method)).status).toBe(428)
+        for (const tag of ['"2"', '"0"', '1', 'W/"1"', '"1", "2"', 'x'])
+          expect([tag, (await change(match(tag), method)).status]).toEqual([tag, 412])
+      }
+      const both = await Promise.all([change(match(1)), change(match(1))])
+      expect(both.map(({ status }) => status).toSorted()).toEqual([200, 412])
+    })
+
+    test('says which field is wrong, and of two accounts of one name makes one', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const cases: readonly (readonly [body: unknown, fields: readonly string[]])[] = [
+        [{}, ['name']],
+        [{ name: 'a b', password: 'short', permissions: ['a b'], roles: ['No'] }, ['name', 'password', 'permissions', 'roles']],
+        [{ name: 'ada', roles: ['king'] }, ['roles']],
+        [{ name: 'ada', admin: true }, ['admin']],
+        [{ name: 'ada', disabled: 1, permissions: 'x' }, ['disabled', 'permissions']],
+        [{ name: 'ada', permissions: Array(65).fill('a:b') }, ['permissions']],
+        [{ name: 'ada', permissions: Array.from({ length: 30 }, (_, index) => `${'x'.repeat(100)}:${index}`) }, ['permissions']],
+        [{ name: 'ada', __proto__x: 1 }, ['__proto__x']],
+        [[], ['body']],
+      ]
+      for (const [body, fields] of cases) {
+        const answer = await make(server, body as object)
+        expect([body, answer.status, Object.keys(answer.body.detail)]).toEqual([body, 400, fields as string[]])
+      }
+      const twice = await Promise.all(['ada', 'ADA', ' ada '].map((name) => make(server, { name, password: PASSWORD })))
+      expect(twice.map(({ status }) => status).toSorted()).toEqual([200, 409, 409])
+    })
+
+    test('lists a page at a time, with filters, and refuses what is no parameter', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      for (const name of ['ada', 'abel', 'bea', 'cid', 'dan'])
+        await server.account(name, { isDisabled: name === 'bea', roles: name === 'cid' ? [] : ['analyst'] })
+      const list = async (query: string) => {
+        const { body } = await server.ask('GET', `/admin/users/?${query}`, { token: ALL })
+        return { names: body.users?.map(({ name }: { name: string }) => name), cursor: body.next_cursor }
+      }
+      const names: string[] = []
+      let cursor = ''
+      do {
+        const page = await list(`limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`)
+        names.push(...page.names)
+        cursor = page.cursor ?? ''
+      } while (cursor !== '')
+      expect(names).toEqual(['abel', 'ada', 'bea', 'cid', 'dan'])
+      expect((await list('name=A')).names).toEqual(['abel', 'ada'])
+      expect((await list('role=analyst&disabled=false')).names).toEqual(['abel', 'ada', 'dan'])
+      expect((await list('disabled=true')).names).toEqual(['bea'])
+      for (const query of [
+        'limit=0',
+        'limit=201',
+        'limit=x',
+        'limit=1&limit=2',
+        'cursor=!',
+        'cursor=AA%3D',
+        'disabled=yes',
+        'x=1',
+        'name=%00',
+        `name=${'x'.repeat(2000)}`,
+      ])
+        expect([query, (await server.ask('GET', `/admin/users/?${query}`, { token: ALL })).status]).toEqual([query, 400])
+      for (const id of ['nobody', '%00', 'x'.repeat(300), '..%2f', '497f6eca-6276-4993-bfeb-53cbbbba6f08'])
+        expect([id, (await server.ask('GET', `/admin/users/${id}/`, { token: ALL })).status]).toEqual([id, 404])
+    })
+
+    test('lets nobody grant, change or delete more than they are granted', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const clerk = tokenWith(['users:write', 'users:read', 'roles:write', 'api-keys:write', 'model:*:predict'])
+      const { id: chief } = (await make(server, { name: 'chief', password: PASSWORD, roles: ['admin'] })).body
+      const as = (method: string, path: string, body?: object) =>
+        server.ask(method, path, { token: clerk, ...(body && { body }), headers: match('*') })
+      const refused: readonly (readonly [method: string, path: string, body?: object])[] = [
+        ['POST', '/admin/users/', { name: 'eve', roles: ['admin'] }],
+        ['POST', '/admin/users/', { name: 'eve', permissions: ['*'] }],
+        ['POST', '/admin/users/', { name: 'eve', permissions: ['model:*:read'] }],
+        ['PATCH', `/admin/users/${chief}/`, { password: 'a password of the clerk' }],
+        ['PATCH', `/admin/users/${chief}/`, { disabled: true }],
+        ['DELETE', `/admin/users/${chief}/`],
+        ['POST', '/admin/roles/', { name: 'king', permissions: ['*'] }],
+        ['PATCH', '/admin/roles/analyst/', { permissions: [] }],
+        ['DELETE', '/admin/roles/admin/'],
+        ['POST', '/admin/api-keys/', { name: 'robot', permissions: ['users:read', 'audit:read'] }],
+      ]
+      for (const [method, path, body] of refused) {
+        const { status, body: answer } = await as(method, path, body)
+        expect([method, path, status, answer.detail]).toEqual([method, path, 403, 'This is more than you are granted'])
+      }
+      await server.signIn('chief')
+      expect((await as('POST', '/admin/users/', { name: 'dan', permissions: ['model:*:predict'] })).status).toBe(200)
+      expect((await as('DELETE', '/admin/users/dan/')).status).toBe(200)
+    })
+  })
+
+  describe(`the administration of roles, ${kind.name}`, () => {
+    test('makes, shows, lists, changes and deletes one, and its holders’ tokens die', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const made = await server.ask('POST', '/admin/roles/', {
+        token: ALL,
+        body: { name: 'tester', description: 'Tests', permissions: ['my-permission-name'] },
+      })
+      expect([made.status, made.headers.get('etag')]).toEqual([200, '"1"'])
+      expect((await server.ask('GET', '/admin/roles/tester/', { token: ALL })).body).toEqual(made.body)
+      const { body } = await server.ask('GET', '/admin/roles/', { token: ALL })
+      expect(body.roles.map(({ name }: { name: string }) => name)).toEqual(['admin', 'analyst', 'operator', 'tester'])
+      await server.account('ada', { roles: ['tester'] })
+      const first = await server.signIn('ada')
+      expect(await server.statusWith(first.token)).toBe(200)
+      const change = (method: string, tag: number, fields?: object) =>
+        server.ask(method, '/admin/roles/tester/', { token: ALL, headers: match(tag), ...(fields && { body: fields }) })
+      expect((await change('PATCH', 1, { description: 'Tests more' })).status).toBe(200)
+      expect(await server.statusWith(first.token)).toBe(200)
+      expect((await change('PATCH', 1, { permissions: [] })).status).toBe(412)
+      expect((await change('PATCH', 2, { permissions: ['other:read'] })).status).toBe(200)
+      expect(await server.statusWith(first.token)).toBe(401)
+      const second = (await server.refresh(first.refreshToken)).body
+      expect(await server.statusWith(second.token)).toBe(403)
+      expect((await change('DELETE', 3)).body).toEqual({ ended: 'tester' })
+      expect(await server.statusWith(second.token)).toBe(401)
+      expect((await server.ask('GET', '/admin/users/ada/', { token: ALL })).body.roles).toEqual([])
+      for (const name of ['Tester', 'a b', '', '__proto__'])
+        expect((await server.ask('POST', '/admin/roles/', { token: ALL, body: { name } })).status).toBe(400)
+      expect((await server.ask('POST', '/admin/roles/', { token: ALL, body: { name: 'admin' } })).status).toBe(409)
+      expect((await server.ask('GET', '/admin/roles/%00/', { token: ALL })).status).toBe(404)
+    })
+
+    test('refuses permissions that would no longer fit into the token of a holder', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const many = (letter: string) => Array.from({ length: 15 }, (_, index) => `${letter.repeat(90)}:${index}`)
+      await server.ask('POST', '/admin/roles/', { token: ALL, body: { name: 'one', permissions: many('a') } })
+      await server.ask('POST', '/admin/roles/', { token: ALL, body: { name: 'two' } })
+      await server.account('ada', { roles: ['one', 'two'] })
+      const { status, body } = await server.ask('PATCH', '/admin/roles/two/', {
+        token: ALL,
+        headers: match('*'),
+        body: { permissions: many('b') },
+      })
+      expect([status, Object.keys(body.detail)]).toEqual([400, ['roles']])
+      expect((await server.ask('GET', '/admin/roles/two/', { token: ALL })).body.permissions).toEqual([])
+    })
+  })
+
+  describe(`the administration of API keys, ${kind.name}`, () => {
+    test('makes one that works at once, shows it without its secret, changes and ends it', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const expires_at = new Date(server.clock.ms + 60_000).toISOString()
+      const made = await server.ask('POST', '/admin/api-keys/', {
+        token: ALL,
+        body: { name: 'robot', permissions: ['my-permission-name'], expires_at },
+      })
+      const { key, id, ...rest } = made.body
+      expect([made.status, made.headers.get('cache-control'), rest.expires_at]).toEqual([200, 'no-store', expires_at])
+      const status = async () => (await server.ask('GET', '/private/info/', { headers: { 'x-api-key': key } })).status
+      expect(await status()).toBe(200)
+      const { body } = await server.ask('GET', '/admin/api-keys/', { token: ALL })
+      expect(body).toEqual({ api_keys: [{ id, ...rest }], next_cursor: null })
+      const change = (method: string, tag: string | number, fields?: object) =>
+        server.ask(method, `/admin/api-keys/${id}/`, { token: ALL, headers: match(tag), ...(fields && { body: fields }) })
+      expect((await change('PATCH', 1, { permissions: [], expires_at: null })).body).toMatchObject({
+        permissions: [],
+        expires_at: null,
+        version: 2,
+      })
+      expect(await status()).toBe(403)
+      expect((await change('DELETE', 1)).status).toBe(412)
+      expect((await change('DELETE', 2)).body.revoked_at).toBe(new Date(server.clock.ms).toISOString())
+      expect(await status()).toBe(401)
+      expect((await change('PATCH', '*', { permissions: ['my-permission-name'] })).status).toBe(200)
+      expect(await status()).toBe(401)
+      for (const fields of [
+        {},
+        { name: '' },
+        { name: 'a\nb' },
+        { name: 'a', expires_at: 'tomorrow' },
+        { name: 'a', expires_at: '2020-01-01T00:00:00Z' },
+        { name: 'a', permissions: ['a b'] },
+      ])
+        expect([fields, (await server.ask('POST', '/admin/api-keys/', { token: ALL, body: fields })).status]).toEqual([
+          fields,
+          400,
+        ])
+      for (const other of ['x', '%00', '000000000000'])
+        expect((await server.ask('GET', `/admin/api-keys/${other}/`, { token: ALL })).status).toBe(404)
+    })
+  })
+}
