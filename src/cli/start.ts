@@ -75,6 +75,7 @@ function engineSettings(settings: Settings): EngineOptions {
     inputBytesMax: settings.inputBytesMax,
     timeoutMs: settings.requestTimeoutSeconds * 1000,
     runMsMax: settings.runSecondsMax * 1000,
+    cacheBytesMax: settings.responseCacheBytesMax,
   }
 }
 

@@ -21,6 +21,8 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly timeoutMs?: number
   /** A run that takes longer is given up, and another worker started beside it; default 120 s. */
   readonly runMsMax?: number
+  /** Bytes of answers that a model with a cache (`cache = true` in its model.toml) keeps; default 64 MiB a version. */
+  readonly cacheBytesMax?: number
   /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
   readonly instances?: number
   /** Threads that one run may use; default the cores, shared among the workers. */
@@ -49,6 +51,7 @@ const LIMITS = {
   inputBytes: 2 ** 30,
   timeoutMs: 60_000,
   runMs: 120_000,
+  cacheBytes: 2 ** 26,
   pollMs: 15_000,
 } as const
 
@@ -72,6 +75,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     queueMax: options.queueMax ?? LIMITS.queue,
     timeoutMs: options.timeoutMs ?? LIMITS.timeoutMs,
     runMsMax: options.runMsMax ?? LIMITS.runMs,
+    cacheBytesMax: options.cacheBytesMax ?? LIMITS.cacheBytes,
     warn,
     startWorker: options.startWorker ?? startThread,
   })

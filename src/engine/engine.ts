@@ -39,6 +39,8 @@ export interface InferOptions {
   readonly priority?: number
   /** Milliseconds that waiting and computing may take in all; then the request is refused with REQUEST_TIMEOUT. */
   readonly timeoutMs?: number
+  /** `skip` computes, also where the model has a cache. */
+  readonly cache?: 'skip'
 }
 
 /** One version of a model as the repository lists it; a model that was never loaded has its name alone. */

@@ -5,6 +5,7 @@ import type { InferOptions } from './engine.ts'
 import type { BatchCheck, Loaded } from './messages.ts'
 import type { ModelSettings } from './model-settings.ts'
 import { type EngineDefaults, type ResolvedSettings, resolveSettings } from './resolve-settings.ts'
+import { ResponseCache, throughCache } from './response-cache.ts'
 import type { Admission } from './scheduling/admission.ts'
 import { SYSTEM_CLOCK } from './scheduling/clock.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
@@ -54,6 +55,8 @@ export interface RunnerOptions extends EngineDefaults {
   readonly admission: Admission
   /** A run that takes longer is given up, and its worker replaced beside it. */
   readonly runMsMax: number
+  /** Bytes of answers that a model with a cache keeps, with their questions. */
+  readonly cacheBytesMax: number
   readonly warn: (message: string) => void
   /** Starts the thread that computes; a test may hand in its own. */
   readonly startWorker: () => Worker
@@ -93,6 +96,14 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
     const batching = batchingOf(loaded, settings)
     const isInOwnRows = isInRows(loaded.inputs)
     const bucketOf = createBucketOf(loaded.inputs)
+    const cache = own.isCached === true ? new ResponseCache(options.cacheBytesMax) : undefined
+    const compute = (input: RunInput, asked: InferOptions) => {
+      const rows = isInOwnRows ? rowsOf(input.inputs) : undefined
+      checkRows(rows, settings, key)
+      const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
+      const bucket = mayShare ? bucketOf(input) : undefined
+      return scheduler.submit({ ...asked, input, rows: Math.max(1, rows ?? 1), bytes: bytesOf(input.inputs), bucket })
+    }
     let isStopping = false
     return {
       inputs: loaded.inputs,
@@ -103,14 +114,16 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       run(inputs, { outputs, ...asked }) {
         checkInputs(loaded.inputs, inputs)
         checkOutputs(loaded, outputs)
-        const rows = isInOwnRows ? rowsOf(inputs) : undefined
-        checkRows(rows, settings, key)
         const input = { inputs, outputs }
-        const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
-        const bucket = mayShare ? bucketOf(input) : undefined
-        return scheduler.submit({ ...asked, input, rows: Math.max(1, rows ?? 1), bytes: bytesOf(inputs), bucket })
+        if (cache === undefined || asked.cache === 'skip' || isStopping) return compute(input, asked)
+        return throughCache(input, { cache, counters, compute: () => compute(input, asked) })
       },
-      gauges: () => ({ waiting: scheduler.waiting, running: scheduler.running, workersAlive: pool.alive }),
+      gauges: () => ({
+        waiting: scheduler.waiting,
+        running: scheduler.running,
+        workersAlive: pool.alive,
+        ...(cache && { cache: cache.statistics }),
+      }),
       async stop() {
         isStopping = true
         await scheduler.stop()

@@ -1,3 +1,5 @@
+import type { ResponseCacheStatistics } from './response-cache.ts'
+
 /** How often something happened, and how long it took in all. */
 export interface Duration {
   readonly count: number
@@ -40,6 +42,8 @@ export interface ModelStatistics {
   readonly running: number
   /** Workers that have the model loaded, now. */
   readonly workersAlive: number
+  /** What its cache of answers has done, and holds; absent where it has none. */
+  readonly cache?: ResponseCacheStatistics
   readonly rejected: Readonly<Record<RejectionReason, number>>
 }
 
@@ -51,7 +55,7 @@ export interface RunTiming {
 }
 
 /** What is not counted but looked up when somebody asks. */
-export type Gauges = Pick<ModelStatistics, 'waiting' | 'running' | 'workersAlive'>
+export type Gauges = Pick<ModelStatistics, 'waiting' | 'running' | 'workersAlive' | 'cache'>
 
 const REASONS: readonly RejectionReason[] = ['queue-full', 'subject-limit', 'timeout', 'aborted', 'worker-lost', 'stopping']
 /** Numbers of rows that are told apart; runs of others are counted in all sums but in no row of `batches`. */
@@ -134,6 +138,7 @@ export class ModelCounters {
   /** A request that was answered from the cache. */
   hit(ns: number): void {
     this.#cacheHit.add(ns)
+    this.#success.add(ns)
   }
 
   /** A request that the cache could not answer: the time of looking, and of keeping what was computed. */

@@ -45,4 +45,9 @@ export const ENGINE = {
     value: 'N',
     help: 'A run that takes longer is given up, and another worker is started beside its own.',
   }),
+  responseCacheBytesMax: single(integer(1, 2 ** 40), {
+    default: 2 ** 26,
+    value: 'BYTES',
+    help: 'Answers that a model version keeps where its model.toml says cache = true, with their questions; the least used are dropped.',
+  }),
 }

@@ -20,7 +20,7 @@ export interface WarmUpOptions {
 export async function warmUp(runner: ModelRunner, { file, folder, warn }: WarmUpOptions): Promise<void> {
   if (file.warmups.length === 0) {
     try {
-      await runner.run(zeros(runner.inputs), {})
+      await runner.run(zeros(runner.inputs), { cache: 'skip' })
     } catch (error) {
       warn(`it could not be warmed up with zeros (${reasonOf(error)}); [[warmup]] in model.toml can give it inputs`)
     }
@@ -38,7 +38,7 @@ export async function warmUp(runner: ModelRunner, { file, folder, warn }: WarmUp
 
 async function runOne(runner: ModelRunner, warmup: Warmup, { file, folder }: Omit<WarmUpOptions, 'warn'>): Promise<void> {
   if (warmup.kind === 'tensors') {
-    await runner.run(warmupTensors(warmup, folder), {})
+    await runner.run(warmupTensors(warmup, folder), { cache: 'skip' })
     return
   }
   const answer = await runRows(runner, warmup, file.labels)
@@ -47,7 +47,7 @@ async function runOne(runner: ModelRunner, warmup: Warmup, { file, folder }: Omi
 }
 
 async function runRows(runner: ModelRunner, { input }: WarmupRows, labels: ModelFile['labels']): Promise<unknown> {
-  const outputs = await runner.run(decodeRows(input, runner.inputs), {})
+  const outputs = await runner.run(decodeRows(input, runner.inputs), { cache: 'skip' })
   const form = Array.isArray(input) ? 'rows' : 'columns'
   return JSON.parse(encodeRows(outputs, runner.outputs, { form, labels }))
 }
