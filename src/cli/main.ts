@@ -8,10 +8,11 @@ import { VERSION } from '../core/version.ts'
 import { API_KEYS_FLAGS, apiKeys } from './api-keys.ts'
 import { type Arguments, readArguments } from './arguments.ts'
 import { AUDIT_FLAGS, audit } from './audit.ts'
+import { CommandError } from './command-error.ts'
 import { DATABASE_FLAGS, database } from './database.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
 import { KEYS_FLAGS, keys } from './keys.ts'
-import { MODELS_FLAGS, models } from './models.ts'
+import { MODELS_FLAGS, models } from './models/models.ts'
 import { start } from './start.ts'
 import { TOKEN_FLAGS, token } from './token.ts'
 import { USERS_FLAGS, users } from './users.ts'
@@ -33,10 +34,11 @@ const VERBS: readonly Verb[] = [
   },
   {
     name: 'models',
-    usage: 'models [flags]',
-    summary: 'List the models and whether they are ready.',
+    usage: 'models [list|inspect NAME|load NAME|unload NAME|run NAME --input FILE|check FILE.onnx] [flags]',
+    summary: 'List, look at, load, unload, run and check models.',
     flags: MODELS_FLAGS,
-    run: (settings, _mode, args) => models(settings, args),
+    words: 3,
+    run: models,
   },
   {
     name: 'keys',
@@ -114,6 +116,10 @@ async function main(args: readonly string[]): Promise<void> {
 try {
   await main(process.argv.slice(2))
 } catch (error) {
+  if (error instanceof CommandError) {
+    console.error(error.message)
+    process.exit(1)
+  }
   if (!(error instanceof SettingsError)) throw error
   for (const fault of error.faults) console.error(fault)
   process.exitCode = EXIT_USAGE

@@ -34,4 +34,11 @@ export const MODELS = {
     value: 'off|on',
     help: 'Whether a request to load may bring a configuration and model files of its own.',
   }),
+  clientToken: single(line(16_384), {
+    default: undefined as string | undefined,
+    shownDefault: 'one that the local key signs',
+    value: 'TOKEN',
+    help: 'Token with which `vestal models` asks a running server.',
+    isSecret: true,
+  }),
 }

@@ -1,0 +1,24 @@
+import { createEngine } from '../../engine/create-engine.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { ModelsRequest } from './server.ts'
+
+/** Hands over an engine of this process with the models of the settings, of which it loads the one that is asked for, and what it needs. */
+export async function withEngine(request: ModelsRequest, work: (engine: Engine) => Promise<void>): Promise<void> {
+  const { settings, name } = request
+  const engine = await createEngine({
+    modelsDirectory: settings.models,
+    files: settings.model,
+    instances: settings.instances ?? 1,
+    ...(settings.threads !== undefined && { threads: settings.threads }),
+    modelControl: 'explicit',
+    loadAtStart: new Set(),
+    warn: (message) => console.error(`warning: ${message}`),
+  })
+  try {
+    // What cannot be loaded is there as unavailable, and told by who asks for it.
+    if (engine.model(name) !== undefined) await engine.load(name).catch(() => undefined)
+    await work(engine)
+  } finally {
+    await engine.stop()
+  }
+}

@@ -1,0 +1,58 @@
+import { SettingsError } from '../../config/load.ts'
+import { CommandError } from '../command-error.ts'
+import { withEngine } from './local-engine.ts'
+import { type ModelsRequest, serverAt, urlOf } from './server.ts'
+
+/** `vestal models load`: has a running server load a model, or one version of it. */
+export async function loadModel(request: ModelsRequest): Promise<void> {
+  const server = serverAt(urlOf(request), request, [`model:${request.name}:admin`])
+  await server.ask(`${pathOf(request)}/load`, { method: 'POST' })
+  console.log(`${request.name}: loaded`)
+}
+
+/** `vestal models unload`: has a running server take a model off, or one version of it. */
+export async function unloadModel(request: ModelsRequest): Promise<void> {
+  const server = serverAt(urlOf(request), request, [`model:${request.name}:admin`])
+  const body = request.args.switches.has('dependents') ? JSON.stringify({ parameters: { unload_dependents: true } }) : ''
+  await server.ask(`${pathOf(request)}/unload`, { method: 'POST', body })
+  console.log(`${request.name}: unloaded`)
+}
+
+/** `vestal models inspect`: all that is known of a model, as JSON. */
+export async function inspectModel(request: ModelsRequest): Promise<void> {
+  const { name, args } = request
+  const version = versionOf(request)
+  if (!args.values.has('url'))
+    return withEngine(request, async (engine) => {
+      const model = engine.model(name)
+      if (model === undefined) throw new CommandError(`${name}: there is no such model`)
+      const { labels, versions, ...rest } = model
+      const isReady = versions.some((each) => each.state === 'ready' && (version === undefined || each.version === version))
+      print({
+        ...rest,
+        labels: Object.fromEntries(labels),
+        versions: version === undefined ? versions : versions.filter((each) => each.version === version),
+        ...(isReady && { configuration: engine.configuration(name, version) }),
+      })
+    })
+  const server = serverAt(urlOf(request), request, [`model:${name}:read`])
+  const model = JSON.parse(await server.ask(`/models/${encodeURIComponent(name)}/`)) as object
+  const path = `/v2/models/${encodeURIComponent(name)}${version === undefined ? '' : `/versions/${version}`}/config`
+  print({ ...model, configuration: JSON.parse(await server.ask(path)) })
+}
+
+/** The version that `--version` names. */
+export function versionOf({ args }: ModelsRequest): string | undefined {
+  const version = args.values.get('version')?.at(-1)
+  if (version === undefined || /^[1-9]\d{0,8}$/.test(version)) return version
+  throw new SettingsError([`--version: must be a whole number from 1 up, got ${JSON.stringify(version.slice(0, 60))}`])
+}
+
+function pathOf(request: ModelsRequest): string {
+  const version = versionOf(request)
+  return `/v2/repository/models/${encodeURIComponent(request.name)}${version === undefined ? '' : `/versions/${version}`}`
+}
+
+function print(value: unknown): void {
+  console.log(JSON.stringify(value, null, 2))
+}

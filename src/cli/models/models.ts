@@ -1,0 +1,49 @@
+import { SettingsError } from '../../config/load.ts'
+import type { Mode } from '../../config/mode.ts'
+import type { Settings } from '../../config/settings.ts'
+import type { Arguments, FlagRow } from '../arguments.ts'
+import { checkModel } from './check.ts'
+import { listModels } from './list.ts'
+import { inspectModel, loadModel, unloadModel } from './manage.ts'
+import { runModel } from './run.ts'
+
+export const MODELS_FLAGS: readonly FlagRow[] = [
+  { name: 'json', help: 'list: print JSON in place of a table.' },
+  { name: 'url', value: 'URL', help: 'A server to ask, such as http://127.0.0.1:8000; inspect and run work without one too.' },
+  { name: 'version', value: 'N', help: 'inspect, load, unload, run: this version alone.' },
+  { name: 'dependents', help: 'unload: the models of a pipeline too.' },
+  { name: 'input', value: 'FILE', help: 'run: .csv, .ndjson, .json or .npy; - is the standard input.' },
+  { name: 'output', value: 'FILE', help: 'run: .csv, .ndjson, .json or .npy; default the standard output.' },
+  { name: 'input-format', value: 'csv|ndjson|json|npy', help: 'run: what the input is; default its ending, or ndjson.' },
+  { name: 'output-format', value: 'csv|ndjson|json|npy', help: 'run: what the output is; default its ending, or ndjson.' },
+  { name: 'output-name', value: 'NAME', help: 'run: the one output of the model that is written.' },
+  { name: 'rows', value: 'N', help: 'run: rows of one request, 1 to 10000; default 256.' },
+]
+
+/** `vestal models …`: the models of the folder, or of a running server. */
+export async function models(settings: Settings, mode: Mode, args: Arguments): Promise<void> {
+  const [action = 'list', name, ...others] = args.words
+  const needsName = action !== 'list'
+  if (!['list', 'inspect', 'load', 'unload', 'run', 'check'].includes(action)) {
+    throw new SettingsError([`${JSON.stringify(action.slice(0, 60))}: is not one of list, inspect, load, unload, run and check`])
+  }
+  if (needsName && name === undefined) {
+    throw new SettingsError([`models ${action}: needs ${action === 'check' ? 'a model file' : 'the name of a model'}`])
+  }
+  if (others.length > 0 || (!needsName && name !== undefined)) throw new SettingsError([`models ${action}: takes no more words`])
+  const request = { settings, mode, args, name: name ?? '' }
+  switch (action) {
+    case 'inspect':
+      return inspectModel(request)
+    case 'load':
+      return loadModel(request)
+    case 'unload':
+      return unloadModel(request)
+    case 'run':
+      return runModel(request)
+    case 'check':
+      return checkModel(request)
+    default:
+      return listModels(settings, args)
+  }
+}

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'bun:test'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { signJwt } from '../../src/index.ts'
+import { Workplace } from '../support/command-line.ts'
+import { MODELS } from '../support/server.ts'
+import { identityModel } from '../support/tiny-models.ts'
+import { SECRET } from '../support/tokens.ts'
+
+const CSV = 'a,b,c,d\n5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n'
+const NDJSON = '[5.1,3.5,1.4,0.2]\n\n[6.7,3.0,5.2,2.3]\n'
+
+describe('vestal models run', () => {
+  test('computes CSV, NDJSON and JSON alike', () => {
+    using place = new Workplace()
+    const inputs = { 'x.csv': CSV, 'x.ndjson': NDJSON, 'x.json': `{"input":[${NDJSON.trim().replace('\n\n', ',')}]}` }
+    const answers = Object.entries(inputs).map(([name, text]) => {
+      writeFileSync(join(place.folder, name), text)
+      const { stdout, stderr, exitCode } = place.run(['models', 'run', 'iris', '--input', name])
+      expect([exitCode, stderr]).toEqual([0, ''])
+      return stdout
+    })
+    expect(new Set(answers).size).toBe(1)
+    const labels = (answers[0] ?? '')
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { label: string }).label)
+    expect(labels).toEqual(['setosa', 'virginica'])
+  })
+
+  test('writes CSV, JSON and .npy, and reads its own .npy', () => {
+    using place = new Workplace()
+    writeFileSync(join(place.folder, 'x.csv'), CSV)
+    const run = (...args: readonly string[]) => place.run(['models', 'run', ...args])
+    expect(run('iris', '--input', 'x.csv', '--output-format', 'csv').stdout).toMatch(
+      /^label,probabilities\.setosa,probabilities\.versicolor,probabilities\.virginica\nsetosa,0\.97/,
+    )
+    expect(JSON.parse(run('iris', '--input', 'x.csv', '--output-format', 'json', '--output-name', 'label').stdout)).toEqual([
+      'setosa',
+      'virginica',
+    ])
+    writeFileSync(join(place.folder, 'same.onnx'), identityModel('FP32', ['n', 3]))
+    expect(run('iris', '--input', 'x.csv', '--output', 'p.npy', '--output-name', 'probabilities').exitCode).toBe(0)
+    const { stdout, stderr } = run('same', '--model', 'same=same.onnx', '--input', 'p.npy', '--rows', '1')
+    expect(stderr).toBe('')
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as number[]).length),
+    ).toEqual([3, 3])
+    expect(stdout).toMatch(/^\[0\.97/)
+  })
+
+  test('tells what is wrong by line and field, with exit code 1 or 2, and leaves no half-written file', () => {
+    using place = new Workplace()
+    writeFileSync(join(place.folder, 'x.csv'), `${CSV}1,2,x,4\n`)
+    writeFileSync(join(place.folder, 'x.ndjson'), `${NDJSON}[1,2]\n[1,2,3,4]\n`)
+    writeFileSync(join(place.folder, 'odd.txt'), '')
+    const cases: readonly (readonly [args: readonly string[], exitCode: number, message: string])[] = [
+      [['iris', '--input', 'x.csv', '--output', 'y.ndjson'], 1, 'x.csv line 4, column 3 (c): must be a number, got "x"'],
+      [['iris', '--input', 'x.ndjson'], 1, "x.ndjson line 4: input 'X'"],
+      [['iris', '--input', 'gone.csv'], 1, 'gone.csv: cannot be read'],
+      [['gone', '--input', 'x.csv'], 1, 'gone: there is no such model'],
+      [['iris'], 2, '--input: must be given'],
+      [['iris', '--input', 'odd.txt'], 2, 'say so with --input-format'],
+      [['iris', '--input', 'x.csv', '--rows', '0'], 2, '--rows: must be a whole number from 1 to 10000'],
+      [['iris', '--input', 'x.csv', '--output-name', 'z'], 2, '--output-name: the model has no output "z"'],
+      [['iris', '--input', 'x.csv', '--output-format', 'npy'], 2, '--output: a .npy must be a file'],
+    ]
+    for (const [args, exitCode, message] of cases) {
+      const done = place.run(['models', 'run', ...args])
+      expect([done.exitCode, done.stdout, done.stderr]).toEqual([exitCode, '', expect.stringContaining(message)])
+    }
+    expect([...new Bun.Glob('y.*').scanSync(place.folder)]).toEqual([])
+  })
+})
+
+describe('vestal models check', () => {
+  test('says with what a file can be served, and how it is fastest', () => {
+    using place = new Workplace()
+    const { stdout, exitCode } = place.run(['models', 'check', join(MODELS, 'iris/1/model.onnx')])
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain('Inputs:   X FP32[-1,4]')
+    expect(stdout).toMatch(
+      /Recommended, for model\.toml:\n\n\[serving\]\ninstances = \d+\nthreads = \d+\n\n\[batching\]\nrows_max = \d+\n/,
+    )
+  })
+
+  test('says why a file cannot be', () => {
+    using place = new Workplace()
+    writeFileSync(join(place.folder, 'bad.onnx'), identityModel('BF16'))
+    const { stdout, stderr, exitCode } = place.run(['models', 'check', 'bad.onnx'])
+    expect([exitCode, stdout, stderr]).toEqual([
+      1,
+      '',
+      expect.stringContaining('bad.onnx cannot be served: an input or output has the type BF16'),
+    ])
+  })
+})
+
+describe('vestal models, of a running server', () => {
+  test('are looked at, run, unloaded and loaded again', async () => {
+    using place = new Workplace()
+    cpSync(join(MODELS, 'iris'), join(place.folder, 'models/iris'), { recursive: true })
+    writeFileSync(join(place.folder, 'x.csv'), CSV)
+    const environment = { VESTAL_MODELS: 'models', VESTAL_SECRET: SECRET }
+    const { base, child } = await place.start(['--model-control', 'explicit'], environment)
+    const ask = (words: readonly string[], more: Readonly<Record<string, string>> = {}) =>
+      place.run(['models', ...words, '--url', base], { ...environment, ...more })
+    try {
+      expect(JSON.parse(ask(['inspect', 'iris']).stdout)).toMatchObject({
+        name: 'iris',
+        configuration: { platform: 'onnxruntime_onnx' },
+      })
+      const remote = ask(['run', 'iris', '--input', 'x.csv'])
+      expect([remote.exitCode, remote.stderr]).toEqual([0, ''])
+      expect(remote.stdout).toContain('"label":"virginica"')
+      expect(ask(['unload', 'iris']).stdout).toBe('iris: unloaded\n')
+      const refused = ask(['run', 'iris', '--input', 'x.csv'])
+      expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('the server answered 503')])
+      expect(ask(['load', 'iris', '--version', '1']).stdout).toBe('iris: loaded\n')
+      expect(ask(['load', 'gone']).exitCode).toBe(1)
+      const weak = signJwt({ sub: 'me', data: { permissions: ['model:iris:read'] } }, SECRET)
+      const forbidden = ask(['unload', 'iris'], { VESTAL_CLIENT_TOKEN: weak })
+      expect([forbidden.exitCode, forbidden.stderr]).toEqual([1, expect.stringContaining('the server answered 403')])
+    } finally {
+      child.kill()
+      await child.exited
+    }
+  })
+
+  test('that is not there is told, and so are words that make no sense', () => {
+    using place = new Workplace()
+    const cases: readonly (readonly [args: readonly string[], exitCode: number, message: string])[] = [
+      [['load', 'iris', '--url', 'http://127.0.0.1:1'], 1, 'http://127.0.0.1:1 cannot be reached'],
+      [['load', 'iris', '--url', 'file:///x'], 2, '--url: must be an http or https address'],
+      [['load', 'iris', '--version', 'new', '--url', 'http://127.0.0.1:1'], 2, '--version: must be a whole number from 1 up'],
+      [['load'], 2, 'models load: needs the name of a model'],
+      [['check'], 2, 'models check: needs a model file'],
+      [['list', 'iris'], 2, 'models list: takes no more words'],
+      [['fly', 'iris'], 2, '"fly": is not one of list, inspect, load, unload, run and check'],
+    ]
+    for (const [args, exitCode, message] of cases) {
+      const done = place.run(['models', ...args])
+      expect([done.exitCode, done.stdout, done.stderr]).toEqual([exitCode, '', expect.stringContaining(message)])
+    }
+  })
+
+  test('a long file is computed row for row', () => {
+    using place = new Workplace()
+    const line = '[5.1,3.5,1.4,0.2]\n'
+    writeFileSync(join(place.folder, 'long.ndjson'), line.repeat(60_000))
+    const { exitCode, stderr } = place.run([
+      'models',
+      'run',
+      'iris',
+      '--input',
+      'long.ndjson',
+      '--output',
+      'out.ndjson',
+      '--rows',
+      '2000',
+    ])
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect(readFileSync(join(place.folder, 'out.ndjson'), 'utf8').split('\n')).toHaveLength(60_001)
+  })
+})
