@@ -4,6 +4,7 @@ import type { Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
 import { loadReason, notATensor } from './load-reason.ts'
 import type { SessionOptions } from './messages.ts'
 import type { RunTiming } from './statistics.ts'
+import { withoutZipMaps } from './zip-map.ts'
 
 /** A loaded model. */
 export interface Session {
@@ -27,7 +28,7 @@ const RUN_OPTIONS = { logSeverityLevel: LOG_SEVERITY_FATAL } as const
  * @throws Error with a reason that is safe to show
  */
 export async function loadSession(path: string, options: SessionOptions): Promise<Session> {
-  const session = await create(path, options)
+  const session = await createReadable(path, options)
   const inputs = specsOf(session.inputMetadata, 'input')
   const outputs = specsOf(session.outputMetadata, 'output')
   const inputNames = inputs.map(({ name }) => name)
@@ -48,9 +49,24 @@ export async function loadSession(path: string, options: SessionOptions): Promis
   }
 }
 
-async function create(path: string, { threads, arena, optimization }: SessionOptions): Promise<InferenceSession> {
+/** Where a converter of scikit-learn has put maps behind the tensors, the tensors are given in their place. */
+async function createReadable(path: string, options: SessionOptions): Promise<InferenceSession> {
+  const session = await create(path, path, options)
+  if (session.outputMetadata.every(({ isTensor }) => isTensor)) return session
+  const changed = withoutZipMaps(await Bun.file(path).bytes())
+  if (changed === undefined) return session
+  await session.release()
+  return create(changed, path, options)
+}
+
+async function create(
+  model: string | Uint8Array,
+  path: string,
+  { threads, arena, optimization }: SessionOptions,
+): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(path, {
+    // The cast: the two forms of a model have an overload each.
+    return await InferenceSession.create(model as string, {
       intraOpNumThreads: threads,
       executionMode: 'sequential',
       graphOptimizationLevel: optimization,

@@ -116,6 +116,7 @@ describe('vestal models, of a running server', () => {
       const remote = ask(['run', 'iris', '--input', 'x.csv'])
       expect([remote.exitCode, remote.stderr]).toEqual([0, ''])
       expect(remote.stdout).toContain('"label":"virginica"')
+      expect(ask(['list']).stdout).toMatch(/^NAME .*\niris +1 +X FP32\[-1,4\] .* ready\n$/)
       expect(ask(['unload', 'iris']).stdout).toBe('iris: unloaded\n')
       const refused = ask(['run', 'iris', '--input', 'x.csv'])
       expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('the server answered 503')])

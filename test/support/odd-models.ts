@@ -1,15 +1,35 @@
 import { integer, message, onnxModel, text, valueFields } from './tiny-models.ts'
 
-/** A classifier's end as skl2onnx writes it: probabilities `x` FP32[n,3] → `y`, a sequence of maps from class to number. */
-export function zipMapModel(): Uint8Array {
-  const labels = message(5, [text(1, 'classlabels_int64s'), integer(8, 0), integer(8, 1), integer(8, 2), integer(20, 7)])
-  const node = message(1, [text(1, 'x'), text(2, 'y'), text(4, 'ZipMap'), labels, text(7, 'ai.onnx.ml')])
-  const map = message(5, [integer(1, 7), message(2, [message(1, [integer(1, 1)])])])
+/**
+ * A classifier's end as skl2onnx writes it: probabilities `x` FP32[n,3] → `y`, a sequence of maps from class to number, and `z`, the same
+ * as they came.
+ */
+export function zipMapModel(labels: 'integers' | 'packed' | 'texts' = 'integers'): Uint8Array {
+  const attribute = {
+    integers: [text(1, 'classlabels_int64s'), integer(8, 0), integer(8, 1), integer(8, 2), integer(20, 7)],
+    packed: [text(1, 'classlabels_int64s'), message(8, [Buffer.from([0, 1, 200, 1])]), integer(20, 7)],
+    texts: [text(1, 'classlabels_strings'), text(9, 'a'), text(9, 'b'), text(9, 'c'), integer(20, 8)],
+  }[labels]
+  const node = message(1, [text(1, 'x'), text(2, 'y'), text(4, 'ZipMap'), message(5, attribute), text(7, 'ai.onnx.ml')])
+  const copy = message(1, [text(1, 'x'), text(2, 'z'), text(4, 'Identity')])
+  const map = message(5, [integer(1, labels === 'texts' ? 8 : 7), message(2, [message(1, [integer(1, 1)])])])
   const sequence = message(2, [message(4, [message(1, [map])])])
   const input = message(11, [...valueFields({ name: 'x', datatype: 'FP32', shape: ['n', 3] })])
-  const graph = message(7, [node, text(2, 'graph'), input, message(12, [text(1, 'y'), sequence])])
+  const output = message(12, [...valueFields({ name: 'z', datatype: 'FP32', shape: ['n', 3] })])
+  const graph = message(7, [node, copy, text(2, 'graph'), input, message(12, [text(1, 'y'), sequence]), output])
   const opsets = [message(8, [text(1, ''), integer(2, 17)]), message(8, [text(1, 'ai.onnx.ml'), integer(2, 1)])]
   return Buffer.concat([integer(1, 8), graph, ...opsets])
+}
+
+/** A model whose output is a sequence of tensors. */
+export function sequenceModel(): Uint8Array {
+  const node = message(1, [text(1, 'x'), text(1, 'x'), text(2, 'y'), text(4, 'SequenceConstruct')])
+  const tensor = valueFields({ name: 'y', datatype: 'FP32', shape: ['n'] })[1] ?? Buffer.alloc(0)
+  // A sequence of what that type is: the same bytes under another number.
+  const sequence = message(2, [message(4, [message(1, [tensor.subarray(2)])])])
+  const input = message(11, [...valueFields({ name: 'x', datatype: 'FP32', shape: ['n'] })])
+  const graph = message(7, [node, text(2, 'graph'), input, message(12, [text(1, 'y'), sequence])])
+  return Buffer.concat([integer(1, 8), graph, message(8, [text(1, ''), integer(2, 17)])])
 }
 
 /** A model of an operator that ONNX Runtime does not have. */

@@ -1,28 +1,41 @@
-import type { Settings } from '../../config/settings.ts'
 import { createEngine } from '../../engine/create-engine.ts'
 import type { Model, ModelVersion } from '../../engine/engine.ts'
 import { describeShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
-import type { Arguments } from '../arguments.ts'
 import { table } from '../table.ts'
+import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
-/** `vestal models list`: loads every model and prints what it takes, what it gives and whether it is ready. */
-export async function listModels(settings: Settings, { switches }: Arguments): Promise<void> {
+type Listed = Pick<Model, 'name' | 'description' | 'versions'>
+
+/** `vestal models list`: every model, what it takes, what it gives and whether it is ready; of the folder, or of a running server. */
+export async function listModels(request: ModelsRequest): Promise<void> {
+  const { args } = request
+  const models = args.values.has('url') ? await modelsOfServer(request) : await modelsOfFolder(request)
+  const rows = models.flatMap((model) => model.versions.map((version) => ({ model, version })))
+  console.log(args.switches.has('json') ? JSON.stringify(rows.map(asJson), null, 2) : table([HEADER, ...rows.map(asCells)]))
+}
+
+async function modelsOfFolder({ settings }: ModelsRequest): Promise<readonly Listed[]> {
   const engine = await createEngine({
     modelsDirectory: settings.models,
     files: settings.model,
     instances: 1,
     warn: (message) => console.error(`warning: ${message}`),
   })
-  const rows = engine.models().flatMap((model) => model.versions.map((version) => ({ model, version })))
+  const models = engine.models()
   await engine.stop()
-  console.log(switches.has('json') ? JSON.stringify(rows.map(asJson), null, 2) : table([HEADER, ...rows.map(asCells)]))
+  return models
+}
+
+async function modelsOfServer(request: ModelsRequest): Promise<readonly Listed[]> {
+  const server = serverAt(urlOf(request), request, ['model:*:read'])
+  return (JSON.parse(await server.ask('/models/')) as { readonly models: readonly Listed[] }).models
 }
 
 const HEADER = ['NAME', 'VERSION', 'INPUTS', 'OUTPUTS', 'STATE']
 
 interface Row {
-  readonly model: Model
+  readonly model: Listed
   readonly version: ModelVersion
 }
 

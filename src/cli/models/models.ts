@@ -9,7 +9,11 @@ import { runModel } from './run.ts'
 
 export const MODELS_FLAGS: readonly FlagRow[] = [
   { name: 'json', help: 'list: print JSON in place of a table.' },
-  { name: 'url', value: 'URL', help: 'A server to ask, such as http://127.0.0.1:8000; inspect and run work without one too.' },
+  {
+    name: 'url',
+    value: 'URL',
+    help: 'A server to ask, such as http://127.0.0.1:8000; list, inspect and run work without one too.',
+  },
   { name: 'version', value: 'N', help: 'inspect, load, unload, run: this version alone.' },
   { name: 'dependents', help: 'unload: the models of a pipeline too.' },
   { name: 'input', value: 'FILE', help: 'run: .csv, .ndjson, .json or .npy; - is the standard input.' },
@@ -44,6 +48,6 @@ export async function models(settings: Settings, mode: Mode, args: Arguments): P
     case 'check':
       return checkModel(request)
     default:
-      return listModels(settings, args)
+      return listModels(request)
   }
 }

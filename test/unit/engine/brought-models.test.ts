@@ -9,6 +9,7 @@ import {
   externalModel,
   integerProductModel,
   quantizingModel,
+  sequenceModel,
   unknownOperatorModel,
   zipMapModel,
 } from '../../support/odd-models.ts'
@@ -24,7 +25,10 @@ const ofOpset = (opset: number) =>
     opset,
   })
 const MODELS: Readonly<Record<string, Uint8Array>> = {
-  zipmap: zipMapModel(),
+  sequence: sequenceModel(),
+  'zipmap-integers': zipMapModel(),
+  'zipmap-packed': zipMapModel('packed'),
+  'zipmap-texts': zipMapModel('texts'),
   unknown: unknownOperatorModel(),
   bf16: identityModel('BF16'),
   'opset-7': ofOpset(7),
@@ -63,8 +67,7 @@ const floats = (shape: readonly number[], ...values: number[]): Tensor => ({
 
 describe('a model that cannot be served says why, and what mends it', () => {
   const cases: readonly (readonly [name: string, reason: string])[] = [
-    ['zipmap', "the output 'y' is a sequence, a map or an optional"],
-    ['zipmap', "options={'zipmap': False}"],
+    ['sequence', "the output 'y' is a sequence, a map or an optional"],
     ['bf16', 'an input or output has the type BF16, which cannot be served; cast it to FP32 or FP16'],
     ['unknown', 'Telepathy'],
     ['opset-99', 'its operators are of opset 99, and this ONNX Runtime knows those up to 26'],
@@ -88,6 +91,17 @@ describe('a model', () => {
   test('of the oldest and of the newest operators is served', async () => {
     for (const name of ['opset-7', 'opset-26'])
       expect(await run(name, { x: floats([1], 5) })).toEqual({ y: { shape: [1], data: [5] } })
+  })
+
+  test('of scikit-learn whose answer is a map gives the numbers of the classes, in their order', async () => {
+    for (const name of ['zipmap-integers', 'zipmap-packed', 'zipmap-texts']) {
+      expect(engine.model(name)?.versions[0]?.outputs).toEqual([
+        { name: 'y', datatype: 'FP32', shape: [-1, 3] },
+        { name: 'z', datatype: 'FP32', shape: [-1, 3] },
+      ])
+      const data = [0.5, 0.25, 0.125, 1, 2, 3]
+      expect(await run(name, { x: floats([2, 3], ...data) })).toEqual({ y: { shape: [2, 3], data }, z: { shape: [2, 3], data } })
+    }
   })
 
   test('whose weights stand in a file beside it is served', async () => {
