@@ -14,13 +14,29 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   tensor: ['core'],
   jwks: ['core', 'jwt'],
   metrics: ['core'],
+  log: ['core'],
   auth: ['core', 'jwt', 'jwks'],
   accounts: ['core', 'jwt', 'auth'],
   store: ['core', 'accounts'],
   engine: ['core', 'tensor'],
-  http: ['core', 'keys', 'jwt', 'tensor', 'metrics', 'auth', 'accounts', 'engine'],
+  http: ['core', 'keys', 'jwt', 'tensor', 'metrics', 'log', 'auth', 'accounts', 'engine'],
   config: ['core'],
-  cli: ['core', 'wasm', 'jwt', 'keys', 'tensor', 'metrics', 'jwks', 'auth', 'accounts', 'store', 'engine', 'http', 'config'],
+  cli: [
+    'core',
+    'wasm',
+    'jwt',
+    'keys',
+    'tensor',
+    'metrics',
+    'log',
+    'jwks',
+    'auth',
+    'accounts',
+    'store',
+    'engine',
+    'http',
+    'config',
+  ],
 }
 const LINES_MAX = 250
 
@@ -80,7 +96,7 @@ describe('rooms', () => {
   }
 
   test('that are pure know neither HTTP nor files nor processes', () => {
-    for (const file of sources.filter((name) => /^src\/(?:core|jwt|tensor|metrics|auth|accounts)\//.test(name))) {
+    for (const file of sources.filter((name) => /^src\/(?:core|jwt|tensor|metrics|log|auth|accounts)\//.test(name))) {
       const forbidden = importsOf(file).filter((name) => /^(?:node:)?(?:fs|http|net|child_process|os|path)/.test(name))
       expect([file, forbidden]).toEqual([file, []])
     }

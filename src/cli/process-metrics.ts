@@ -1,17 +1,19 @@
 import { readdirSync } from 'node:fs'
 import { type Histogram, SECONDS_BOUNDS } from '../metrics/histogram.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
+import type { LogOutput } from './log-output.ts'
 
 /** How often the event loop is asked how late it is. */
 const LAG_INTERVAL_MS = 250
 
 /** Counts what this process takes of the machine, under the names that every Prometheus client library uses. */
-export function collectProcess(registry: MetricRegistry): void {
+export function collectProcess(registry: MetricRegistry, log: LogOutput): void {
   const rows: readonly (readonly [name: string, type: 'counter' | 'gauge', help: string, read: () => number | undefined])[] = [
     ['process_resident_memory_bytes', 'gauge', 'Resident memory in bytes.', () => process.memoryUsage.rss()],
     ['process_cpu_seconds_total', 'counter', 'Processor time of user and system in seconds.', cpuSeconds],
     ['process_start_time_seconds', 'gauge', 'Start of the process in seconds since 1970.', startSeconds],
     ['process_open_fds', 'gauge', 'Open file handles.', openHandles],
+    ['vestal_log_lines_dropped_total', 'counter', 'Lines of the log that nobody read in time.', log.dropped],
     ['vestal_heap_used_bytes', 'gauge', 'Memory that JavaScript objects take.', () => process.memoryUsage().heapUsed],
   ]
   for (const [name, type, help, read] of rows) {

@@ -18,7 +18,6 @@ import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { openInference } from './open-inference.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
-import { reportToStandardError } from './report.ts'
 import { createRouteTable, type Route } from './route-table.ts'
 import { type SignInOptions, signIn } from './sign-in.ts'
 
@@ -40,7 +39,7 @@ export interface AppOptions {
   readonly operations?: OperationsOptions
   /** Accounts, their sessions and their administration; none of their routes exists when this is absent. */
   readonly accounts?: AccountsOptions
-  /** Hears of what is our own bug, in full; default writes it to the standard error. */
+  /** Hears of what is our own bug, in full; default writes it to the log. */
   readonly report?: (error: unknown, request: Request) => void
 }
 
@@ -51,13 +50,7 @@ const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every m
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createApp(options: AppOptions) {
-  const {
-    engine,
-    title = 'Vestal',
-    description = DESCRIPTION,
-    bodyBytesMax = BODY_BYTES_MAX,
-    report = reportToStandardError,
-  } = options
+  const { engine, title = 'Vestal', description = DESCRIPTION, bodyBytesMax = BODY_BYTES_MAX } = options
   const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
   const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
@@ -69,6 +62,7 @@ export function createApp(options: AppOptions) {
   })
   const tokens = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
   const authenticator = operations.observe(options.accounts === undefined ? tokens : guardAuthenticator(tokens, options.accounts))
+  const report = options.report ?? operations.report
   subscribe?.((keys) => authenticator.replaceKeys(keys))
   const app = new Elysia({
     name: 'vestal',
@@ -81,7 +75,7 @@ export function createApp(options: AppOptions) {
     .use(errors({ report, routes: table, refused: operations.refused }))
     .use(info({ authentication: guard(authenticator), title, description }))
     .use(models({ engine, authenticator, bodyBytesMax, report }))
-    .use(openInference({ engine, authenticator, bodyBytesMax }))
+    .use(openInference({ engine, authenticator, bodyBytesMax, readiness: operations.readiness }))
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
     .use(
       discovery({

@@ -11,6 +11,7 @@ import { deadlineOf } from './deadline.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
 import { findModel, findReadyVersion, mayRead, permissionTo } from './model-access.ts'
 import { MODEL_DETAIL } from './openapi/models.ts'
+import type { Readiness } from './readiness.ts'
 import { live } from './streaming/live.ts'
 import { stream } from './streaming/stream.ts'
 
@@ -18,6 +19,8 @@ export interface ModelRoutesOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
   readonly bodyBytesMax: number
+  /** Whether the server takes requests; default follows the engine. */
+  readonly readiness?: Readiness
   /** Hears of what is our own bug where no response can tell: in a stream that has begun. */
   readonly report: (error: unknown, request: Request) => void
 }

@@ -20,8 +20,8 @@ export type Answered = (request: Request, record: RequestRecord, answer: Answer)
 /** Elysia types it as any function of unknowns. */
 type Handle = (...request: unknown[]) => unknown
 
-/** A caller's own id is taken when it is short and plain: it goes into headers and logs. */
-const REQUEST_ID = /^[\w.:=+/-]{1,128}$/
+/** A caller's own id is taken when it is short and plain, and no token: it goes into headers and logs. */
+const REQUEST_ID = /^(?!.*eyJ)[\w.:=+/-]{1,128}$/
 
 /**
  * Stands around the whole app: gives each request its id and its record, and tells what became of it. It is for `wrap`, since a hook
@@ -46,6 +46,7 @@ export function createObserver({ ledger, routes, answered, steadyNow = () => per
       subject: undefined,
       tokenId: undefined,
       code: undefined,
+      reason: undefined,
     }
     ledger.open(request, record)
     const answer = handle(request)

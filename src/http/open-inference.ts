@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
 import { guard } from './authentication.ts'
+import { health } from './health.ts'
 import { permissionTo } from './model-access.ts'
 import type { ModelRoutesOptions } from './models.ts'
 import { descriptions } from './open-inference/descriptions.ts'
@@ -8,12 +9,19 @@ import { repository } from './open-inference/repository.ts'
 import { statistics } from './open-inference/statistics.ts'
 import { unsupported } from './open-inference/unsupported.ts'
 import { INFER_DETAIL } from './openapi/open-inference.ts'
+import { createReadiness } from './readiness.ts'
 
 export type OpenInferenceOptions = Omit<ModelRoutesOptions, 'report'>
 
 /** The Open Inference Protocol, version 2, with Triton's extensions: everything under `/v2`. */
-export function openInference({ engine, authenticator, bodyBytesMax }: OpenInferenceOptions) {
+export function openInference({
+  engine,
+  authenticator,
+  bodyBytesMax,
+  readiness = createReadiness(engine),
+}: OpenInferenceOptions) {
   return new Elysia({ name: 'open-inference' })
+    .use(health({ readiness, authenticator }))
     .use(descriptions(engine, authenticator))
     .use(statistics(engine, authenticator))
     .use(repository({ engine, authenticator, bodyBytesMax }))

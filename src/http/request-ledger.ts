@@ -14,6 +14,8 @@ export interface RequestRecord {
   tokenId: string | undefined
   /** Set where the request is refused. */
   code: ErrorCode | undefined
+  /** Which check refused; for the log alone. */
+  reason: string | undefined
 }
 
 /** The records of the requests at hand. A request that is gone takes its record with it. */

@@ -178,6 +178,58 @@ describe('vestal start', () => {
     })
   }
 
+  test('told to stop is not ready first, and takes requests until the delay has passed', async () => {
+    using place = new Workplace()
+    const { base, child } = await place.start(['--shutdown-delay-seconds', '1'])
+    child.kill('SIGTERM')
+    while ((await fetch(`${base}/v2/health/ready`)).status !== 503);
+    expect((await fetch(`${base}/public/info/`)).status).toBe(200)
+    expect(await child.exited).toBe(0)
+    expect(fetch(`${base}/v2/health/live`)).rejects.toThrow()
+  })
+
+  test('told to stop a second time ends at once, with 1', async () => {
+    using place = new Workplace()
+    const { base, child } = await place.start(['--shutdown-delay-seconds', '600'])
+    child.kill('SIGTERM')
+    while ((await fetch(`${base}/v2/health/ready`)).status !== 503);
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(1)
+  })
+
+  test('logs one JSON object a line where no terminal is', async () => {
+    using place = new Workplace()
+    const { base, output, rest, child } = await place.start([], { VESTAL_LOG_FORMAT: '' })
+    await fetch(`${base}/public/info/`)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+    const lines = `${output}${await rest}`.trim().split('\n')
+    const entries = lines.map((line) => JSON.parse(line) as { level: string; message: string; route?: string })
+    expect(entries.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`listens on ${base}`),
+      'development mode: anybody on this machine gets a token',
+      'request',
+      expect.stringContaining('stopping'),
+    ])
+    expect(entries[2]?.route).toBe('/public/info/')
+    expect(await new Response(child.stderr).text()).toBe('')
+  })
+
+  test('whose log nobody reads goes on answering', async () => {
+    using place = new Workplace()
+    const { server, reader } = await place.startUnread([], { VESTAL_LOG_FORMAT: 'json' })
+    const { base, child } = server
+    // More than a pipe and the buffer before it hold: a mebibyte, and 64 KiB.
+    const headers = { 'x-request-id': 'x'.repeat(128) }
+    for (let index = 0; index < 4000; index += 1) await fetch(`${base}/private/info/`, { headers })
+    expect((await fetch(`${base}/v2/health/live`)).status).toBe(200)
+    // And goes on when the reader is gone.
+    await reader.cancel()
+    for (let index = 0; index < 100; index += 1) expect((await fetch(`${base}/v2/health/live`)).status).toBe(200)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+
   test('that cannot finish in time is cut off with 1', async () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'slow.onnx'), slowModel(400))

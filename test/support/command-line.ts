@@ -11,7 +11,7 @@ export class Workplace implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'vestal-cli-'))
 
   environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
-    return { PATH: process.env.PATH ?? '', HOME: this.folder, VESTAL_MODELS: MODELS, ...more }
+    return { PATH: process.env.PATH ?? '', HOME: this.folder, VESTAL_MODELS: MODELS, VESTAL_LOG_FORMAT: 'pretty', ...more }
   }
 
   /** Runs `vestal` to its end. */
@@ -26,6 +26,19 @@ export class Workplace implements Disposable {
 
   /** Starts a server on a free port and gives it once it says where it listens. */
   async start(args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Promise<StartedServer> {
+    const { server, reader } = await this.startUnread(args, environment)
+    const decoder = new TextDecoder()
+    const read = async () => {
+      let rest = ''
+      for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read())
+        rest += decoder.decode(chunk.value)
+      return rest
+    }
+    return { ...server, rest: read() }
+  }
+
+  /** The same, with nobody who reads what it prints from then on. */
+  async startUnread(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     const child = Bun.spawn([process.execPath, MAIN, 'start', '--port', '0', ...args], {
       cwd: this.folder,
       env: this.environment(environment),
@@ -34,11 +47,12 @@ export class Workplace implements Disposable {
     })
     let output = ''
     const decoder = new TextDecoder()
-    for await (const chunk of child.stdout) {
-      output += decoder.decode(chunk, { stream: true })
-      const base = /listens on (http:\/\/\S+),/.exec(output)?.[1]
-      if (base !== undefined && (output.includes('/predict/') || output.includes('Mode:   production')))
-        return { base, output, child }
+    const reader = child.stdout.getReader()
+    for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read()) {
+      output += decoder.decode(chunk.value, { stream: true })
+      const base = /listens on (https?:\/\/[^\s,"]+),/.exec(output)?.[1]
+      const isWhole = output.includes('/predict/') || output.includes('Mode:   production') || output.startsWith('{')
+      if (base !== undefined && isWhole) return { server: { base, output, child }, reader }
     }
     throw new Error(`the server ended with ${await child.exited}: ${await new Response(child.stderr).text()}`)
   }
@@ -52,5 +66,7 @@ export interface StartedServer {
   readonly base: string
   /** What it printed up to then. */
   readonly output: string
+  /** What it printed after that, once it has ended. */
+  readonly rest: Promise<string>
   readonly child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>
 }

@@ -3,6 +3,7 @@ import type { Authenticator } from '../../auth/authenticator.ts'
 import { VERSION } from '../../core/version.ts'
 import type { Engine, Model } from '../../engine/engine.ts'
 import { guard } from '../authentication.ts'
+import { readinessResponse } from '../health.ts'
 import { jsonResponse } from '../json.ts'
 import { findModel, findReadyVersion, findVersion, mayRead, permissionTo } from '../model-access.ts'
 import { DESCRIPTION_DETAIL } from '../openapi/open-inference-descriptions.ts'
@@ -22,14 +23,12 @@ export const EXTENSIONS: readonly string[] = [
   'statistics',
 ]
 
-/** Health, open to everybody since an orchestrator has no token, and metadata of the server and its models. */
+/** Metadata of the server and its models. */
 export function descriptions(engine: Engine, authenticator: Authenticator) {
   const read = permissionTo('read', engine)
-  const { live, ready, server, list, metadata, modelReady, configuration } = DESCRIPTION_DETAIL
+  const { server, list, metadata, modelReady, configuration } = DESCRIPTION_DETAIL
   return new Elysia()
     .use(guard(authenticator))
-    .get('/v2/health/live', () => jsonResponse({ live: true }), { detail: live })
-    .get('/v2/health/ready', () => readiness({ ready: engine.isReady() }), { detail: ready })
     .get('/v2', () => jsonResponse({ name: 'vestal', version: VERSION, extensions: EXTENSIONS }), {
       permissions: [],
       detail: server,
@@ -54,13 +53,13 @@ export function descriptions(engine: Engine, authenticator: Authenticator) {
       ({ params }) => jsonResponse(metadataOf(findModel(engine, params.name), params.version)),
       { permissions: read, detail: metadata },
     )
-    .get('/v2/models/:name/ready', ({ params }) => readiness(modelReadiness(findModel(engine, params.name))), {
+    .get('/v2/models/:name/ready', ({ params }) => readinessResponse(modelReadiness(findModel(engine, params.name))), {
       permissions: read,
       detail: modelReady,
     })
     .get(
       '/v2/models/:name/versions/:version/ready',
-      ({ params }) => readiness(modelReadiness(findModel(engine, params.name), params.version)),
+      ({ params }) => readinessResponse(modelReadiness(findModel(engine, params.name), params.version)),
       { permissions: read, detail: modelReady },
     )
     .get('/v2/models/:name/config', ({ params }) => jsonResponse(configurationOf(engine, params.name)), {
@@ -90,10 +89,4 @@ function modelReadiness(model: Model, asked?: string) {
   const isReady =
     asked === undefined ? model.versions.some(({ state }) => state === 'ready') : findVersion(model, asked).state === 'ready'
   return { name: model.name, ready: isReady }
-}
-
-function readiness(body: { readonly ready: boolean }): Response {
-  return body.ready
-    ? jsonResponse(body)
-    : new Response(JSON.stringify(body), { status: 503, headers: { 'content-type': 'application/json', 'retry-after': '1' } })
 }

@@ -17,6 +17,7 @@ export const DESCRIPTION_DETAIL = {
   ready: operation({
     tag: 'Health',
     summary: 'Whether the server can answer predictions',
+    description: 'A token with `metrics:read` is told the reasons; any other token changes nothing.',
     answer: { description: 'It can', schema: 'Ready', example: { ready: true } },
     failures: [503],
     isOpenInference: true,

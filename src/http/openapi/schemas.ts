@@ -163,7 +163,14 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
     ['id'],
   ),
   Live: object({ live: { type: 'boolean' } }),
-  Ready: object({ ready: { type: 'boolean' } }),
+  Ready: object(
+    {
+      ready: { type: 'boolean' },
+      phase: text('`serving` or `stopping`; told to those with `metrics:read`'),
+      reasons: list({ type: 'string' }, 'What is not as it should be; told to those with `metrics:read`'),
+    },
+    ['phase', 'reasons'],
+  ),
   ModelReady: object({ name: text('Name'), ready: { type: 'boolean' } }),
   Metrics: text('Metrics in the text format of Prometheus'),
   JwkSet: object({ keys: list({ type: 'object', description: 'A JSON Web Key (RFC 7517 §4)' }) }),

@@ -1,0 +1,63 @@
+import type { Engine } from '../engine/engine.ts'
+import type { Readiness } from '../http/readiness.ts'
+import type { Logger } from '../log/logger.ts'
+
+/** What listens, as Bun gives it. */
+export interface Listener {
+  stop(): Promise<void>
+  closeIdleConnections(): void
+}
+
+export interface ShutdownOptions {
+  readonly readiness: Readiness
+  readonly engine: Engine
+  readonly accounts?: { readonly stop: () => Promise<void> }
+  readonly listeners: readonly Listener[]
+  /** How long requests are still taken once ready is off. */
+  readonly delaySeconds: number
+  /** How long requests at hand may take once the listener is closed. */
+  readonly deadlineSeconds: number
+  readonly logger: Logger
+  /** Writes the log's last lines. */
+  readonly flush: () => Promise<void>
+}
+
+/**
+ * Stops in order when told to: ready is off, the delay passes, the listener closes, requests at hand are finished, and the process ends
+ * with 0. What takes too long is cut off, and the code is then 1. A second signal ends it at once.
+ */
+export function stopOnSignal(options: ShutdownOptions): void {
+  const { readiness, delaySeconds, deadlineSeconds, logger, flush } = options
+  let isStopping = false
+  const end = async (code: number) => {
+    await Promise.race([flush(), Bun.sleep(100)])
+    process.exit(code)
+  }
+  const stop = async () => {
+    if (isStopping) process.exit(1)
+    isStopping = true
+    readiness.stop()
+    if (delaySeconds > 0) {
+      logger.info(`stopping: not ready from now on, requests are taken for ${delaySeconds} s more`)
+      await Bun.sleep(delaySeconds * 1000)
+    }
+    setTimeout(() => {
+      logger.error(`stopped after ${deadlineSeconds} s with requests still at hand`)
+      void end(1)
+    }, deadlineSeconds * 1000)
+    logger.info('stopping: requests at hand are finished, new ones are refused')
+    await drain(options)
+    await end(0)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+/** The engine first: it gives its last answers, and the server then sends them. */
+async function drain({ engine, accounts, listeners }: ShutdownOptions): Promise<void> {
+  const closed = listeners.map((listener) => listener.stop())
+  await engine.stop()
+  for (const listener of listeners) listener.closeIdleConnections()
+  await Promise.all(closed)
+  await accounts?.stop()
+}

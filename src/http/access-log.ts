@@ -1,0 +1,36 @@
+import type { LogFields, Logger } from '../log/logger.ts'
+import { type Answered, pathnameOf } from './observe.ts'
+import { nameIn } from './route-table.ts'
+
+/** Requests that the log tells of. */
+export type AccessLog = 'all' | 'failures' | 'off'
+
+/** `traceparent` of W3C Trace Context §3.2; ids of zeros alone are none. */
+const TRACE_PARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/
+/** What a method may be made of, so that a stranger's own tells nothing else. */
+const METHOD = /^[A-Z]{1,16}$/
+
+/** One line for each request: who asked for what, and what became of it. Never the path or the query that came: they may hold anything. */
+export function createAccessLog(logger: Logger, which: AccessLog): Answered {
+  return (request, record, { status, durationMs }) => {
+    if (which === 'off' || (which === 'failures' && status < 400)) return
+    const level = status === 500 ? 'error' : status > 500 ? 'warn' : 'info'
+    if (!logger.isOn(level)) return
+    const { id, route, subject, tokenId, code, reason } = record
+    const trace = request.headers.get('traceparent')
+    const fields: LogFields = {
+      requestId: id,
+      traceId: trace === null ? undefined : TRACE_PARENT.exec(trace)?.[1],
+      method: METHOD.test(request.method) ? request.method : 'other',
+      route: route.path,
+      status,
+      durationMs,
+      subject,
+      tokenId,
+      model: route.nameAt === -1 ? undefined : nameIn(route, pathnameOf(request.url)),
+      code,
+      reason,
+    }
+    logger[level]('request', fields)
+  }
+}

@@ -1,0 +1,42 @@
+import type { Engine } from '../engine/engine.ts'
+
+/** Where the server stands: `serving`, or on its way out. */
+export type Phase = 'serving' | 'stopping'
+
+/** Whether the server takes requests, and why it does not. */
+export interface Readiness {
+  readonly phase: Phase
+  isReady(): boolean
+  /** What is not as it should be, in words that are safe to show to those who may see it. */
+  reasons(): readonly string[]
+  /** Ready is off from now on, while requests are still answered: load balancers are to look elsewhere first. */
+  stop(): void
+}
+
+/** Follows the engine until the server is told to stop. */
+export function createReadiness(engine: Engine): Readiness {
+  let phase: Phase = 'serving'
+  return {
+    get phase() {
+      return phase
+    },
+    isReady: () => phase === 'serving' && engine.isReady(),
+    reasons: () => [
+      ...(phase === 'stopping' ? ['the server is stopping'] : []),
+      ...(engine.isReady() ? [] : ['the engine takes no work']),
+      ...engine
+        .models()
+        .flatMap(({ name, versions }) =>
+          versions
+            .filter(({ state }) => state !== 'ready')
+            .map(
+              ({ version, state, reason }) =>
+                `${name} version ${version} is ${state}${reason === undefined ? '' : `: ${reason}`}`,
+            ),
+        ),
+    ],
+    stop: () => {
+      phase = 'stopping'
+    },
+  }
+}

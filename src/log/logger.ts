@@ -1,0 +1,129 @@
+import { clean, STACK_MAX } from './clean.ts'
+
+/** How much is told; each level tells what those after it tell, too. */
+export const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type Level = (typeof LEVELS)[number]
+
+/** What a line may say beside its message. There is no field for a header, a body, a query or a token, so none can get in. */
+export interface LogFields {
+  readonly requestId?: string | undefined
+  readonly traceId?: string | undefined
+  readonly method?: string | undefined
+  /** The route as it was written; never the path that came, which may hold anything. */
+  readonly route?: string | undefined
+  readonly status?: number | undefined
+  readonly durationMs?: number | undefined
+  readonly address?: string | undefined
+  readonly subject?: string | undefined
+  readonly tokenId?: string | undefined
+  readonly model?: string | undefined
+  readonly version?: string | undefined
+  /** A code of docs/errors.md. */
+  readonly code?: string | undefined
+  /** Which check refused. */
+  readonly reason?: string | undefined
+  readonly error?: unknown
+  /** What the server says of itself when it starts. */
+  readonly mode?: string | undefined
+  readonly url?: string | undefined
+  readonly count?: number | undefined
+}
+
+/** Writes what happens, one line each. */
+export interface Logger {
+  /** False where a line of this level would go nowhere; a caller on a hot path asks before it builds one. */
+  isOn(level: Exclude<Level, 'silent'>): boolean
+  setLevel(level: Level): void
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+export interface LoggerOptions {
+  readonly level: Level
+  /** Takes a finished line, without its end. */
+  readonly write: (line: string, level: Exclude<Level, 'silent'>) => void
+  readonly format: (entry: LogEntry) => string
+  /** Milliseconds since 1970; default `Date.now`. */
+  readonly now?: () => number
+}
+
+export interface LogEntry {
+  readonly timeMs: number
+  readonly level: Exclude<Level, 'silent'>
+  readonly message: string
+  readonly fields: LogFields
+}
+
+/** Prepares a logger. Lines below its level cost a comparison. */
+export function createLogger({ level, write, format, now = Date.now }: LoggerOptions): Logger {
+  let lowest = LEVELS.indexOf(level)
+  const isOn = (asked: Exclude<Level, 'silent'>) => LEVELS.indexOf(asked) >= lowest
+  const log =
+    (asked: Exclude<Level, 'silent'>) =>
+    (message: string, fields: LogFields = NO_FIELDS) => {
+      if (isOn(asked)) write(format({ timeMs: now(), level: asked, message, fields }), asked)
+    }
+  return {
+    isOn,
+    setLevel: (next) => {
+      lowest = LEVELS.indexOf(next)
+    },
+    debug: log('debug'),
+    info: log('info'),
+    warn: log('warn'),
+    error: log('error'),
+  }
+}
+
+const NO_FIELDS: LogFields = {}
+
+/** One JSON object: `time`, `level`, `message`, and the fields that are there. */
+export function jsonLine({ timeMs, level, message, fields }: LogEntry): string {
+  let line = `{"time":"${timeText(timeMs)}","level":"${level}","message":${JSON.stringify(clean(message))}`
+  for (const name of Object.keys(fields) as (keyof LogFields)[]) {
+    const value = fields[name]
+    if (value === undefined) continue
+    line += `,"${name}":${typeof value === 'number' ? jsonNumber(value) : JSON.stringify(textOf(value))}`
+  }
+  return `${line}}`
+}
+
+/** A line for people: the message, and what a request came to. */
+export function prettyLine({ timeMs, level, message, fields }: LogEntry): string {
+  const prefix = level === 'info' ? '' : `${level === 'warn' ? 'warning' : level}: `
+  const rest = Object.entries(fields)
+    .filter(([name, value]) => value !== undefined && !UNSHOWN.has(name))
+    .map(([name, value]) => (typeof value === 'number' ? `${name}=${jsonNumber(value)}` : `${name}=${textOf(value)}`))
+  if (fields.requestId === undefined)
+    return `${prefix}${clean(message, STACK_MAX)}${rest.length > 0 ? ` (${rest.join(' ')})` : ''}`
+  return `${timeText(timeMs).slice(11, 23)} ${prefix}${clean(message)} ${rest.join(' ')}`
+}
+
+/** Fields that a person at a terminal has no use for. */
+const UNSHOWN = new Set(['mode', 'url', 'address', 'traceId'])
+
+let secondMs = Number.NaN
+let secondText = ''
+
+/** RFC 3339 with milliseconds. The text of a second is made once. */
+function timeText(timeMs: number): string {
+  const ms = timeMs % 1000
+  if (timeMs - ms !== secondMs) {
+    secondMs = timeMs - ms
+    secondText = new Date(secondMs).toISOString().slice(0, 20)
+  }
+  return `${secondText}${String(ms).padStart(3, '0')}Z`
+}
+
+function jsonNumber(value: number): string {
+  return Number.isFinite(value) ? String(Math.round(value * 1000) / 1000) : 'null'
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return clean(value)
+  if (!(value instanceof Error)) return clean(String(value))
+  const cause = value.cause === undefined ? '' : `\ncaused by ${textOf(value.cause)}`
+  return clean(`${value.stack ?? `${value.name}: ${value.message}`}${cause}`, STACK_MAX)
+}

@@ -1,0 +1,168 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { type AppOptions, VestalError } from '../../src/index.ts'
+import { createLogger, jsonLine } from '../../src/log/logger.ts'
+import { DOORS } from '../support/doors.ts'
+import { bundledEngine, createServer } from '../support/server.ts'
+import { bearer, makeToken, nowSeconds, SECRET, tokenWith } from '../support/tokens.ts'
+
+const engine = await bundledEngine()
+afterAll(() => engine.stop())
+
+interface Line {
+  readonly [field: string]: string | number
+}
+
+for (const [index, open] of DOORS.entries()) {
+  const where = index === 0 ? 'in memory' : 'over a socket'
+  const setUp = (operations: AppOptions['operations'] = {}, options: Partial<AppOptions> = {}) => {
+    const lines: string[] = []
+    const logger = createLogger({ level: 'debug', format: jsonLine, write: (line) => lines.push(line) })
+    const door = open(createServer(engine, { ...options, operations: { logger, ...operations } }))
+    const parsed = () => lines.map((line) => JSON.parse(line) as Line)
+    return { door, lines, parsed, [Symbol.asyncDispose]: () => door.close() }
+  }
+
+  describe(`the log of requests, ${where}`, () => {
+    test('has a line for each, with who asked for what and what became of it', async () => {
+      await using server = setUp()
+      const headers = {
+        authorization: `Bearer ${tokenWith(['model:iris:predict'], { sub: 'anna', jti: 'token-7' })}`,
+        traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+        'x-request-id': 'mine',
+      }
+      await server.door.fetch('/models/iris/predict/', { method: 'POST', headers, body: '{"input":[[5.1,3.5,1.4,0.2]]}' })
+      expect(server.parsed()).toEqual([
+        {
+          time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+          level: 'info',
+          message: 'request',
+          requestId: 'mine',
+          traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+          method: 'POST',
+          route: '/models/:name/predict/',
+          status: 200,
+          durationMs: expect.any(Number),
+          subject: 'anna',
+          tokenId: 'token-7',
+          model: 'iris',
+        },
+      ])
+    })
+
+    test('says why a request was refused, which the caller is not told', async () => {
+      await using server = setUp()
+      const expired = makeToken({ payload: { sub: 'me', exp: nowSeconds() - 60 } })
+      await server.door.fetch('/private/info/', { headers: { authorization: `Bearer ${expired}` } })
+      await server.door.fetch('/private/info/', { headers: bearer('something:else') })
+      await server.door.fetch('/nowhere/at/all?secret=hunter2hunter2')
+      const seen = server.parsed().map(({ route = '', status = '', code = '', reason = '' }) => [route, status, code, reason])
+      expect(seen).toEqual([
+        ['/private/info/', 401, 'TOKEN_EXPIRED', expect.stringContaining('exp')],
+        ['/private/info/', 403, 'PERMISSION_MISSING', 'needs my-permission-name'],
+        ['other', 404, 'NOT_FOUND', 'Not Found'],
+      ])
+    })
+
+    test('has the same id as the response', async () => {
+      await using server = setUp()
+      const response = await server.door.fetch('/public/info/')
+      expect(server.parsed()[0]?.requestId).toBe(response.headers.get('x-request-id') ?? 'none')
+    })
+
+    test('leaves a traceparent out that is none', async () => {
+      await using server = setUp()
+      for (const traceparent of ['x', '00-00000000000000000000000000000000-00f067aa0ba902b7-01', '00-4bf9-00-01', '']) {
+        await server.door.fetch('/public/info/', { headers: { traceparent } })
+      }
+      expect(server.parsed().map(({ traceId }) => traceId)).toEqual([undefined, undefined, undefined, undefined] as never)
+    })
+
+    test('can be kept to failures, or be off', async () => {
+      await using failures = setUp({ accessLog: 'failures' })
+      await using off = setUp({ accessLog: 'off' })
+      for (const { door } of [failures, off]) {
+        await door.fetch('/public/info/')
+        await door.fetch('/private/info/')
+      }
+      expect(failures.parsed().map(({ status }) => status)).toEqual([401])
+      expect(off.lines).toEqual([])
+    })
+
+    test('tells of our own bug in full, with the id of the request, and the client nothing', async () => {
+      await using server = setUp(
+        {},
+        {
+          signIn: {
+            isLoopbackHost: () => true,
+            issue: () => {
+              throw new TypeError('a planted bug')
+            },
+          },
+        },
+      )
+      const body = JSON.stringify({ id: crypto.randomUUID() })
+      const response = await server.door.fetch('/auth/', { method: 'POST', body })
+      expect([response.status, await response.text()]).toEqual([500, expect.not.stringContaining('planted')])
+      const [bug, request] = server.parsed()
+      expect([bug?.level, bug?.message, bug?.error]).toEqual([
+        'error',
+        'a request met a bug',
+        expect.stringContaining('TypeError: a planted bug'),
+      ])
+      expect([request?.level, request?.status, request?.code]).toEqual(['error', 500, 'INTERNAL'])
+      expect(bug?.requestId).toBe(request?.requestId as string)
+    })
+  })
+
+  describe(`no secret is logged, ${where}`, () => {
+    test('wherever in a request it stands', async () => {
+      const issue = (subject: string) => {
+        throw new VestalError('INTERNAL', { reason: `cannot sign for ${subject}`, cause: new Error(`secret=${SECRET}`) })
+      }
+      await using server = setUp({}, { signIn: { isLoopbackHost: () => true, issue } })
+      const good = tokenWith(['*'], { sub: 'me' })
+      const secrets: string[] = [SECRET, good]
+      for (const token of [
+        good,
+        `${good}x`,
+        makeToken({ secret: 'x'.repeat(64) }),
+        makeToken({ payload: { exp: 1 } }),
+        good.slice(0, -5),
+      ]) {
+        secrets.push(token, token.split('.')[2] ?? '', token.split('.')[1] ?? '')
+        const places: readonly (readonly [string, RequestInit])[] = [
+          ['/private/info/', { headers: { authorization: `Bearer ${token}` } }],
+          ['/private/info/', { headers: { authorization: `Basic ${token}` } }],
+          ['/private/info/', { headers: { authorization: token } }],
+          ['/private/info/', { headers: { authorization: `Bearer ${token} ${token}` } }],
+          ['/private/info/', { headers: { cookie: `access_token=${token}` } }],
+          ['/private/info/', { headers: { cookie: `access_token=${token}; access_token=${token}` } }],
+          ['/private/info/', { headers: { 'x-request-id': token } }],
+          ['/private/info/', { headers: { 'x-request-id': token.slice(0, 60), traceparent: token } }],
+          [`/private/info/?access_token=${token}`, {}],
+          [`/${token}`, {}],
+          [`/models/${token}/`, { headers: { authorization: `Bearer ${good}` } }],
+          [`/v2/models/${token}/infer`, { method: 'POST', headers: { authorization: `Bearer ${good}` }, body: '{}' }],
+          [
+            `/v2/models/iris/versions/${token}/infer`,
+            { method: 'POST', headers: { authorization: `Bearer ${good}` }, body: '{}' },
+          ],
+          ['/models/iris/predict/', { method: 'POST', headers: { authorization: `Bearer ${good}` }, body: `{"${token}":1}` }],
+          ['/models/iris/predict/', { method: 'POST', headers: { authorization: `Bearer ${good}` }, body: token }],
+          [
+            '/models/iris/predict/',
+            { method: 'POST', headers: { authorization: `Bearer ${good}` }, body: `{"input":"${token}"}` },
+          ],
+          ['/auth/', { method: 'POST', body: JSON.stringify({ id: token, password: SECRET }) }],
+          ['/auth/', { method: 'POST', body: JSON.stringify({ id: crypto.randomUUID(), password: SECRET }) }],
+        ]
+        for (const [path, init] of places) await (await server.door.fetch(path, init)).arrayBuffer()
+      }
+      expect(server.lines.length).toBeGreaterThan(80)
+      const log = server.lines.join('\n')
+      for (const secret of secrets.filter((text) => text.length > 8))
+        expect([secret, log.includes(secret)]).toEqual([secret, false])
+      expect(log).not.toMatch(/eyJ/)
+    })
+  })
+}
