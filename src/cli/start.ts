@@ -117,7 +117,14 @@ function build(settings: Settings, { mode, keys, issuers, engine, accounts, regi
     title: settings.title,
     description: settings.description,
     bodyBytesMax: settings.bodyBytesMax,
-    operations: { registry, readiness, logger: logging.logger, accessLog: settings.accessLog },
+    operations: {
+      registry,
+      readiness,
+      logger: logging.logger,
+      accessLog: settings.accessLog,
+      front: settings,
+      ...(settings.rateLimits.length > 0 && { rateLimits: settings.rateLimits }),
+    },
     ...(hasSignIn && {
       signIn: {
         issue: (subject: string) => {

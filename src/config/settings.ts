@@ -1,6 +1,7 @@
 import { ACCOUNTS } from './settings/accounts.ts'
 import { CLAIMS } from './settings/claims.ts'
 import { ENGINE } from './settings/engine.ts'
+import { FRONT } from './settings/front.ts'
 import { ISSUERS } from './settings/issuers.ts'
 import { MODELS } from './settings/models.ts'
 import { OPERATIONS } from './settings/operations.ts'
@@ -9,7 +10,7 @@ import { SERVER } from './settings/server.ts'
 import { TOKENS } from './settings/tokens.ts'
 
 /** Every setting there is. Its names elsewhere follow: `bodyBytesMax` is `--body-bytes-max`, `VESTAL_BODY_BYTES_MAX`, `body_bytes_max`. */
-const TABLE = { ...SERVER, ...MODELS, ...ENGINE, ...TOKENS, ...CLAIMS, ...ISSUERS, ...ACCOUNTS, ...OPERATIONS }
+const TABLE = { ...SERVER, ...MODELS, ...ENGINE, ...TOKENS, ...CLAIMS, ...ISSUERS, ...ACCOUNTS, ...OPERATIONS, ...FRONT }
 
 export type SettingName = keyof typeof TABLE
 

@@ -50,16 +50,18 @@ const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every m
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createApp(options: AppOptions) {
-  const { engine, title = 'Vestal', description = DESCRIPTION, bodyBytesMax = BODY_BYTES_MAX } = options
+  const { title = 'Vestal', description = DESCRIPTION, bodyBytesMax = BODY_BYTES_MAX } = options
   const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
   const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
   const table = createRouteTable(routes)
   const operations = createOperations(options.operations ?? {}, {
-    engine,
+    engine: options.engine,
     routes: table,
     signatureEngine: options.authentication.engine,
+    peerOf: (request) => app.server?.requestIP(request)?.address,
   })
+  const engine = operations.limit(options.engine)
   const tokens = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
   const authenticator = operations.observe(options.accounts === undefined ? tokens : guardAuthenticator(tokens, options.accounts))
   const report = options.report ?? operations.report

@@ -1,9 +1,11 @@
+import type { Front } from './front/front.ts'
 import type { RequestLedger, RequestRecord } from './request-ledger.ts'
 import { NO_ROUTE, type RouteTable } from './route-table.ts'
 
 export interface ObserveOptions {
   readonly ledger: RequestLedger
   readonly routes: RouteTable
+  readonly front: Front
   /** Hears of every request once it is answered; of a stream, once it begins. */
   readonly answered: Answered
   /** Milliseconds of a clock that is never set; default `performance.now`. */
@@ -27,12 +29,16 @@ const REQUEST_ID = /^(?!.*eyJ)[\w.:=+/-]{1,128}$/
  * Stands around the whole app: gives each request its id and its record, and tells what became of it. It is for `wrap`, since a hook
  * would see neither what the router refuses nor the status of a failure.
  */
-export function createObserver({ ledger, routes, answered, steadyNow = () => performance.now() }: ObserveOptions) {
+export function createObserver({ ledger, routes, front, answered, steadyNow = () => performance.now() }: ObserveOptions) {
   const nextId = createIds()
   const finish = (request: Request, record: RequestRecord, response: unknown): unknown => {
     // Nothing is returned where a WebSocket took the connection over.
     const isResponse = response instanceof Response
-    if (isResponse) response.headers.set('x-request-id', record.id)
+    if (isResponse) {
+      front.after(request, record, response)
+      response.headers.set('x-request-id', record.id)
+    }
+    record.release?.()
     answered(request, record, { status: isResponse ? response.status : 101, durationMs: steadyNow() - record.startedMs })
     return response
   }
@@ -47,9 +53,11 @@ export function createObserver({ ledger, routes, answered, steadyNow = () => per
       tokenId: undefined,
       code: undefined,
       reason: undefined,
+      limit: undefined,
+      release: undefined,
     }
     ledger.open(request, record)
-    const answer = handle(request)
+    const answer = front.before(request, record) ?? handle(request)
     return answer instanceof Promise
       ? answer.then((response) => finish(request, record, response))
       : finish(request, record, answer)

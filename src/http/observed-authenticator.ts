@@ -3,17 +3,22 @@ import type { EngineName } from '../jwt/signature-engines.ts'
 import type { Counter } from '../metrics/counter.ts'
 import type { MetricRegistry, Reading } from '../metrics/registry.ts'
 import { vestalErrorIn } from './errors.ts'
-import type { RequestLedger } from './request-ledger.ts'
+import type { RequestLedger, RequestRecord } from './request-ledger.ts'
 
 export interface ObservedOptions {
   readonly ledger: RequestLedger
   readonly registry: MetricRegistry
   /** Who checks a signature of that algorithm. */
+  /** Counts a request of a verified token against its limits, and throws where one is met. */
+  readonly admit?: (record: RequestRecord, token: AuthenticatedToken) => void
   readonly engineOf: (algorithm: string) => Exclude<EngineName, 'auto'>
 }
 
 /** The authenticator, with what it decides counted and noted in the request's record. */
-export function observeAuthenticator(inner: Authenticator, { ledger, registry, engineOf }: ObservedOptions): Authenticator {
+export function observeAuthenticator(
+  inner: Authenticator,
+  { ledger, registry, engineOf, admit }: ObservedOptions,
+): Authenticator {
   const verifications = registry.counter('vestal_token_verifications_total', {
     help: 'Requests whose token was asked for, by outcome (accepted, or the reason of docs/errors.md) and by who checks its signatures.',
     labels: ['outcome', 'engine'],
@@ -21,7 +26,9 @@ export function observeAuthenticator(inner: Authenticator, { ledger, registry, e
   collectCache(inner, registry)
   collectRemoteKeys(inner, registry)
   const acceptedBy = new Map<string, Counter>()
-  const accepted = (request: Request, { header: { alg }, payload: { sub, jti } }: AuthenticatedToken): void => {
+  const accepted = (request: Request, token: AuthenticatedToken): void => {
+    const { alg } = token.header
+    const { sub, jti } = token.payload
     const record = ledger.of(request)
     if (record === undefined || record.isAuthenticated) return
     record.isAuthenticated = true
@@ -30,8 +37,10 @@ export function observeAuthenticator(inner: Authenticator, { ledger, registry, e
     const counter = acceptedBy.get(alg) ?? verifications.of('accepted', engineOf(alg))
     acceptedBy.set(alg, counter)
     counter.add()
+    admit?.(record, token)
   }
-  const refused = (error: unknown): void => {
+  const refused = (request: Request, error: unknown): void => {
+    if (ledger.of(request)?.isAuthenticated === true) return
     verifications.of(vestalErrorIn(error)?.code ?? 'INTERNAL', 'none').add()
   }
   const observe = (request: Request, authenticate: (request: Request) => AuthenticatedToken): AuthenticatedToken => {
@@ -40,7 +49,7 @@ export function observeAuthenticator(inner: Authenticator, { ledger, registry, e
       accepted(request, token)
       return token
     } catch (error) {
-      refused(error)
+      refused(request, error)
       throw error
     }
   }
@@ -53,7 +62,7 @@ export function observeAuthenticator(inner: Authenticator, { ledger, registry, e
         accepted(request, token)
         return token
       } catch (error) {
-        refused(error)
+        refused(request, error)
         throw error
       }
     },

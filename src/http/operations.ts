@@ -1,4 +1,4 @@
-import type { Authenticator } from '../auth/authenticator.ts'
+import type { AuthenticatedToken, Authenticator } from '../auth/authenticator.ts'
 import { VERSION } from '../core/version.ts'
 import type { Engine } from '../engine/engine.ts'
 import { type EngineName, engineFor } from '../jwt/signature-engines.ts'
@@ -8,12 +8,14 @@ import { MetricRegistry } from '../metrics/registry.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
 import { collectEngine } from './engine-metrics.ts'
 import type { ErrorsOptions } from './errors.ts'
+import { createFront, type FrontOptions, type PeerOf } from './front/front.ts'
+import { createRateLimits, type RateLimitSettings, type RateLimits } from './front/rate-limits.ts'
 import { createHttpMetrics } from './http-metrics.ts'
 import { type Answered, createObserver } from './observe.ts'
 import { observeAuthenticator } from './observed-authenticator.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { reportToStandardError } from './report.ts'
-import { RequestLedger } from './request-ledger.ts'
+import { RequestLedger, type RequestRecord } from './request-ledger.ts'
 import type { RouteTable } from './route-table.ts'
 
 export interface OperationsOptions {
@@ -25,6 +27,10 @@ export interface OperationsOptions {
   readonly accessLog?: AccessLog
   /** Whether the server takes requests; default follows the engine. */
   readonly readiness?: Readiness
+  /** Hosts, origins, proxies and addresses. */
+  readonly front?: FrontOptions
+  /** What the holders of each role may do; default without a limit. */
+  readonly rateLimits?: readonly RateLimitSettings[]
 }
 
 interface Parts {
@@ -32,6 +38,7 @@ interface Parts {
   readonly routes: RouteTable
   /** Who checks signatures, as the settings say. */
   readonly signatureEngine: EngineName | undefined
+  readonly peerOf: PeerOf
 }
 
 /** What stands around the routes: it sees every request, counts it, and knows what became of it. */
@@ -39,6 +46,8 @@ export interface Operations {
   readonly around: ReturnType<typeof createObserver>
   readonly refused: NonNullable<ErrorsOptions['refused']>
   readonly observe: (authenticator: Authenticator) => Authenticator
+  /** The engine, with the rows of a subject counted. */
+  readonly limit: (engine: Engine) => Engine
   readonly readMetrics: () => string
   readonly readiness: Readiness
   /** Tells of our own bug, in full. */
@@ -46,7 +55,7 @@ export interface Operations {
 }
 
 /** Prepares counting and noting for one app. */
-export function createOperations(options: OperationsOptions, { engine, routes, signatureEngine }: Parts): Operations {
+export function createOperations(options: OperationsOptions, { engine, routes, signatureEngine, peerOf }: Parts): Operations {
   const { registry = new MetricRegistry(), logger, accessLog = 'all', readiness = createReadiness(engine) } = options
   const ledger = new RequestLedger()
   const count = createHttpMetrics(registry, engine)
@@ -55,10 +64,17 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
     count(request, record, answer)
     tell?.(request, record, answer)
   }
+  const front = createFront(options.front ?? {}, peerOf)
+  const limits = options.rateLimits === undefined ? undefined : createRateLimits(options.rateLimits, options.front?.now)
+  const admit = (record: RequestRecord, token: AuthenticatedToken): void => {
+    const admitted = limits?.admit(token)
+    record.limit = admitted?.applied ?? record.limit
+    record.release = admitted?.release
+  }
   collectServer(registry, engine, readiness)
   collectEngine(registry, engine)
   return {
-    around: createObserver({ ledger, routes, answered }),
+    around: createObserver({ ledger, routes, front, answered }),
     refused: (error, request) => {
       const record = ledger.of(request)
       if (record === undefined) return
@@ -66,13 +82,31 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
       record.reason = error.message
     },
     observe: (authenticator) =>
-      observeAuthenticator(authenticator, { ledger, registry, engineOf: (algorithm) => engineFor(algorithm, signatureEngine) }),
+      observeAuthenticator(authenticator, {
+        ledger,
+        registry,
+        admit,
+        engineOf: (algorithm) => engineFor(algorithm, signatureEngine),
+      }),
+    limit: (engine) => (limits === undefined ? engine : limitRows(engine, limits)),
     readMetrics: () => exposition(registry.snapshot()),
     readiness,
     report: (error, request) => {
       const requestId = ledger.of(request)?.id
       if (logger === undefined) reportToStandardError(error, request)
       else logger.error('a request met a bug', { ...(requestId !== undefined && { requestId }), error })
+    },
+  }
+}
+
+/** An engine is an object of functions, so one of them can be another. */
+function limitRows(engine: Engine, limits: RateLimits): Engine {
+  return {
+    ...engine,
+    infer: (model, version, inputs, options) => {
+      const [first] = inputs.values()
+      limits.takeRows(options?.subject, first?.shape[0] ?? 1)
+      return engine.infer(model, version, inputs, options)
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../core/errors.ts'
+import type { AppliedLimit } from './front/rate-limits.ts'
 import type { FoundRoute } from './route-table.ts'
 
 /** What is known of a request while it is answered, for its log line and its metrics. */
@@ -16,6 +17,10 @@ export interface RequestRecord {
   code: ErrorCode | undefined
   /** Which check refused; for the log alone. */
   reason: string | undefined
+  /** The limit that the response tells of. */
+  limit: AppliedLimit | undefined
+  /** To be called once the request is answered. */
+  release: (() => void) | undefined
 }
 
 /** The records of the requests at hand. A request that is gone takes its record with it. */

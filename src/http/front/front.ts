@@ -1,0 +1,80 @@
+import { VestalError } from '../../core/errors.ts'
+import { RateLimiter } from '../../core/rate-limiter.ts'
+import { createOriginReader } from '../accounts/origin.ts'
+import { hostOf } from '../address.ts'
+import { answerError } from '../errors.ts'
+import type { RequestRecord } from '../request-ledger.ts'
+import { createCors } from './cors.ts'
+import { applyTo, limited, rateLimitHeaders } from './rate-limits.ts'
+
+export interface FrontOptions {
+  /** Names that this server answers to, without a port; default any. */
+  readonly allowedHosts?: readonly string[]
+  /** Origins whose pages may ask, each with its scheme; default none. */
+  readonly corsOrigins?: readonly string[]
+  /** Addresses whose `X-Forwarded-For` is believed; default none. */
+  readonly trustedProxies?: readonly string[]
+  /** Longest URL; default 8192. */
+  readonly urlBytesMax?: number
+  /** Requests a minute from one address; default without a limit. */
+  readonly addressRequestsPerMinute?: number | undefined
+  readonly now?: () => number
+}
+
+/** The other end of a request's connection; undefined where there is none to know. */
+export type PeerOf = (request: Request) => string | undefined
+
+/** What stands before the routes: it sees a request before anything reads it, and a response last. */
+export interface Front {
+  /** A refusal, or the answer to a preflight; undefined where the request goes on. */
+  before(request: Request, record: RequestRecord): Response | undefined
+  after(request: Request, record: RequestRecord, response: Response): void
+}
+
+const URL_BYTES_MAX = 8192
+
+/** For every response: its type is not guessed, and no page of another site may take it in. Pages have their own policy beside. */
+const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
+  ['x-content-type-options', 'nosniff'],
+  ['cross-origin-resource-policy', 'same-origin'],
+]
+
+/** Prepares the front of one app. */
+export function createFront(options: FrontOptions, peerOf: PeerOf): Front {
+  const { allowedHosts = [], corsOrigins = [], urlBytesMax = URL_BYTES_MAX, addressRequestsPerMinute } = options
+  const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()))
+  const cors = createCors(corsOrigins)
+  const originOf = createOriginReader(options.trustedProxies ?? [])
+  const limiter =
+    addressRequestsPerMinute === undefined
+      ? undefined
+      : new RateLimiter({ perMinute: addressRequestsPerMinute, ...(options.now && { now: options.now }) })
+  const check = (request: Request, record: RequestRecord): void => {
+    if (request.url.length > urlBytesMax) throw new VestalError('URL_TOO_LONG')
+    if (hosts.size > 0 && !hosts.has(hostOf(request).toLowerCase())) throw new VestalError('HOST_REFUSED')
+    if (limiter === undefined) return
+    const applied = applyTo('address', limiter, originOf(request, peerOf(request)).address)
+    if (!applied.state.isAllowed) throw limited(applied)
+    record.limit = applied
+  }
+  return {
+    before(request, record) {
+      try {
+        check(request, record)
+      } catch (error) {
+        if (!(error instanceof VestalError)) throw error
+        record.code = error.code
+        record.reason = error.message
+        return answerError(error, request)
+      }
+      return cors.preflight(request, record.route.methods)
+    },
+    after(request, record, { headers }) {
+      for (const [name, value] of SECURITY_HEADERS) headers.set(name, value)
+      cors.allow(request, headers)
+      if (record.limit !== undefined && !headers.has('ratelimit')) {
+        for (const [name, value] of Object.entries(rateLimitHeaders(record.limit))) headers.set(name, value)
+      }
+    },
+  }
+}
