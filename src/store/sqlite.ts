@@ -24,8 +24,10 @@ export function openSqlite(path: string): Connection {
   closeSync(openSync(path, 'a', 0o600))
   chmodSync(path, 0o600)
   const client = new SqliteDatabase(path, { strict: true })
-  client.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  // Nobody is answered yet, and another process may be mending the log of one that was killed.
+  client.run(`PRAGMA busy_timeout = ${WAIT_MS_MAX}`)
   client.run('PRAGMA journal_mode = WAL')
+  client.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
   client.run('PRAGMA synchronous = FULL')
   client.run('PRAGMA foreign_keys = ON')
   client.run('PRAGMA secure_delete = ON')

@@ -207,11 +207,12 @@ describe('vestal start', () => {
     const entries = lines.map((line) => JSON.parse(line) as { level: string; message: string; route?: string })
     expect(entries.map(({ message }) => message)).toEqual([
       expect.stringContaining(`listens on ${base}`),
+      expect.stringContaining('signatures are checked by'),
       'development mode: anybody on this machine gets a token',
       'request',
       expect.stringContaining('stopping'),
     ])
-    expect(entries[2]?.route).toBe('/public/info/')
+    expect(entries[3]?.route).toBe('/public/info/')
     expect(await new Response(child.stderr).text()).toBe('')
   })
 
