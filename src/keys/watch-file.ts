@@ -7,6 +7,8 @@ export interface WatchFileOptions {
 }
 
 const POLL_MS = 1000
+/** Others write into the folder too, a database among them: many events are one look. */
+const GATHER_MS = 20
 
 /**
  * Calls back at each change of a file, and at each poll, with whether it changed. The folder is watched and not the file, because a file that is
@@ -25,11 +27,20 @@ export function watchFile(
     seen = now
     onLook(isChanged)
   }
-  const watcher = watchFolder(dirname(path), look)
+  let gathering: ReturnType<typeof setTimeout> | undefined
+  const lookSoon = () => {
+    gathering ??= setTimeout(() => {
+      gathering = undefined
+      look()
+    }, GATHER_MS)
+    gathering.unref()
+  }
+  const watcher = watchFolder(dirname(path), lookSoon)
   const timer = setInterval(look, pollMs)
   timer.unref()
   return () => {
     clearInterval(timer)
+    clearTimeout(gathering)
     watcher?.close()
   }
 }

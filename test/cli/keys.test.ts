@@ -73,7 +73,7 @@ describe('vestal keys', () => {
     expect(keys(place, ['generate']).states).toEqual(['active', 'next'])
   })
 
-  for (const algorithm of ['HS256', 'HS512', 'ES384', 'RS256', 'PS256', 'EdDSA']) {
+  for (const algorithm of ['HS512', 'ES384', 'PS256', 'EdDSA']) {
     test(`makes keys for ${algorithm}`, () => {
       using place = new Workplace()
       const [row] = keys(place, ['generate', '--algorithm', algorithm]).rows
