@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { onCore } from '../harness/cores.ts'
 
 export interface StartedServer {
@@ -25,4 +26,19 @@ export async function startServer(name: string, command: readonly string[]): Pro
   }
   clearTimeout(timer)
   throw new Error(`the server ${name} did not start`)
+}
+
+/** Hundredths of a second: what Linux counts processor time in. */
+const TICKS_A_SECOND = 100
+
+/** Processor time that a process has taken so far, where the system tells it as Linux does. */
+export function cpuSeconds(pid: number): number {
+  try {
+    // After the name, which may hold anything, the twelfth and thirteenth field: user and system time.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
+  } catch {
+    // Another system: the figure is told as not a number.
+    return Number.NaN
+  }
 }

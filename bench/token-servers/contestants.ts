@@ -5,7 +5,7 @@ import { build } from './build.ts'
 /** A server with a route that asks for a token. `kind` says what it is compared as. */
 export interface TokenServer {
   readonly name: string
-  readonly kind: 'ours' | 'bare' | 'javascript' | 'axum' | 'go'
+  readonly kind: 'ours' | 'whole' | 'bare' | 'javascript' | 'axum' | 'go'
   readonly note: string
   /** How it is started; undefined where that cannot be done here. */
   readonly command: () => Promise<readonly string[] | undefined>
@@ -39,9 +39,16 @@ function built(name: string, folder: 'axum' | 'go', note: string): TokenServer {
   }
 }
 
-export const VESTAL = onBun('vestal', '../servers/vestal.ts', 'ours', 'the whole server: createApp')
+export const VESTAL = onBun('vestal', 'vestal.ts', 'ours', 'Elysia with the plugin, on Bun')
+export const WHOLE_SERVER = onBun(
+  'vestal start',
+  '../servers/vestal.ts',
+  'whole',
+  'the whole server: metrics, request ids, models',
+)
 export const TOKEN_SERVERS: readonly TokenServer[] = [
   VESTAL,
+  WHOLE_SERVER,
   onBun('bare Bun.serve', 'bare.ts', 'bare', 'the same check by hand, with a Map'),
   onBun('hono', 'hono.ts', 'javascript', 'on Bun, with its jwt'),
   onBun('elysia', 'elysia-jwt.ts', 'javascript', 'on Bun, with @elysiajs/jwt'),

@@ -5,7 +5,7 @@ import { type Occasion, reportTable } from '../harness/report.ts'
 import { type LoadResult, putLoad, type Target } from '../load/load.ts'
 import { PERMISSION, SECRET } from '../servers/plan.ts'
 import { type StartedServer, startServer } from '../servers/start.ts'
-import { VESTAL } from '../token-servers/contestants.ts'
+import { WHOLE_SERVER } from '../token-servers/contestants.ts'
 
 export interface FloodSize {
   readonly requests: number
@@ -20,7 +20,7 @@ const pattern = `${token.slice(0, -20)}#${token.slice(-12)}`
 
 /** Invalid tokens, another each time, and one who comes with a good one meanwhile. */
 export async function flood(size: FloodSize, occasion: Occasion): Promise<Asked[]> {
-  const server = await startServer(VESTAL.name, (await VESTAL.command()) ?? [])
+  const server = await startServer(WHOLE_SERVER.name, (await WHOLE_SERVER.command()) ?? [])
   try {
     const good: Target = { url: `${server.base}/private/info/`, method: 'GET', headers: { authorization: `Bearer ${token}` } }
     const probe = (seconds: number) => putLoad(good, { seconds, connections: 1 })
@@ -41,7 +41,7 @@ export async function flood(size: FloodSize, occasion: Occasion): Promise<Asked[
       [`p99 of a good token among ${CONNECTIONS} connections with invalid tokens`, `${during.toFixed(2)} ms`],
       ['invalid tokens', `${sent}, all refused`],
     ]
-    const text = 'Invalid tokens, each another, while one connection sends a good token.'
+    const text = 'The whole server is sent invalid tokens, each another, while one connection sends a good one.'
     reportTable({ id: 'verify-flood', title: 'A flood of invalid tokens', text, head: ['', ''], rows }, occasion)
     const what = `${sent} distinct invalid tokens`
     return [

@@ -43,7 +43,7 @@ export interface Authenticator {
   /** True where a token may have to wait, for an issuer's keys or its decryption: `authenticateOrWait` is then the one to call. */
   readonly mayWait: boolean
   /**
-   * The verified token of a request, at once. It is frozen: the same token gives the same object again.
+   * The verified token of a request, at once. One that is remembered is frozen: the same token gives the same object again.
    * @throws VestalError with status 400, 401, 403 or 503, and a `WWW-Authenticate` header where RFC 6750 §3 asks for one
    */
   authenticate(request: Request): AuthenticatedToken
@@ -115,7 +115,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     const policy = policyOf(signed)
     const verified = policy.verify(signed)
     if (verified instanceof Promise) return verified
-    const token = freezeDeep({ ...verified, allows: compileGrants(policy.grantsOf(verified.payload)) })
+    const token = { ...verified, allows: compileGrants(policy.grantsOf(verified.payload)) }
     tokens.remember(header, token, policy.untilMs())
     return token
   }
@@ -188,11 +188,4 @@ function ownPolicy(keys: KeyInput, rules: VerifyOptions): IssuerPolicy {
 function atOnce(found: AuthenticatedToken | Promise<void>): AuthenticatedToken {
   if (!(found instanceof Promise)) return found
   throw new VestalError('KEYS_UNAVAILABLE', { reason: 'the keys are still being fetched', headers: { 'retry-after': '1' } })
-}
-
-/** One token's claims are handed to many requests: none of them may change what the next one sees. */
-function freezeDeep<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const member of Object.values(value)) freezeDeep(member)
-  return Object.freeze(value)
 }

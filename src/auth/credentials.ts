@@ -29,6 +29,7 @@ export interface CredentialReader {
 
 /** `b64token` of RFC 6750 §2.1; `=` may stand inside too, for tokens that are padded part by part. */
 const TOKEN = '[\\w.~+/=-]+'
+const ALONE = new RegExp(`^${TOKEN}$`)
 /** `tchar` of RFC 9110 §5.6.2: what names of headers, cookies and schemes are made of. */
 const NAME = /^[!#$%&'*+.^`|~\w-]+$/
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -48,7 +49,9 @@ export function createCredentialReader(options: CredentialOptions = {}): Credent
   return {
     header: ({ headers }) => headers.get(headerKey),
     tokenOfHeader(value) {
-      const token = form.exec(value)?.[1]
+      // What nearly all clients write, to the letter, needs no more than a cut.
+      const rest = start !== '' && value.startsWith(start) ? value.slice(start.length) : ''
+      const token = ALONE.test(rest) ? rest : form.exec(value)?.[1]
       if (token === undefined)
         throw new VestalError('AUTHORIZATION_MALFORMED', { reason: 'the header is not a scheme and one token' })
       return token

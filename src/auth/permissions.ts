@@ -21,12 +21,16 @@ export function grantsOf(claims: JsonObject, options: GrantOptions = {}): readon
 }
 
 function grantsIn({ permissions, roles }: JsonObject): readonly string[] {
-  const direct = textsIn(permissions)
-  return isObject(roles) ? [...direct, ...Object.values(roles).flatMap(textsIn)] : direct
+  const grants = textsIn(permissions)
+  if (!isObject(roles)) return grants
+  const all = [...grants]
+  for (const role of Object.values(roles)) all.push(...textsIn(role))
+  return all
 }
 
 function textsIn(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+  if (!Array.isArray(value)) return []
+  return value.every((item) => typeof item === 'string') ? value : value.filter((item) => typeof item === 'string')
 }
 
 function isObject(value: unknown): value is JsonObject {
@@ -41,16 +45,29 @@ export type PermissionCheck = (required: readonly string[]) => boolean
  * it has as many segments and each of them is `*` or equal. A requirement is exact: a `*` in it is a character like any other.
  */
 export function compileGrants(grants: readonly string[]): PermissionCheck {
-  if (grants.includes(WILDCARD)) return () => true
-  const exact = new Set(grants)
-  const patterns = grants.filter((grant) => grant.includes(WILDCARD)).map((grant) => grant.split(SEPARATOR))
-  const isCovered = (permission: string) => {
-    if (exact.has(permission)) return true
+  const exact = grants.length > SEARCHED_MAX ? new Set(grants) : undefined
+  // Taken apart when a permission is not granted by name, which for many tokens is never.
+  let patterns: readonly (readonly string[])[] | undefined
+  const isMatched = (permission: string) => {
+    patterns ??= grants.filter((grant) => grant.includes(WILDCARD)).map((grant) => grant.split(SEPARATOR))
     if (patterns.length === 0) return false
     const asked = permission.split(SEPARATOR)
-    return patterns.some((pattern) => matches(pattern, asked))
+    return patterns.some((pattern) => isEverything(pattern) || matches(pattern, asked))
   }
-  return (required) => required.every(isCovered)
+  return (required) => {
+    for (const permission of required) {
+      const isNamed = exact === undefined ? grants.includes(permission) : exact.has(permission)
+      if (!isNamed && !isMatched(permission)) return false
+    }
+    return true
+  }
+}
+
+/** Grants that are looked through one by one; of more a set is made. */
+const SEARCHED_MAX = 16
+
+function isEverything(pattern: readonly string[]): boolean {
+  return pattern.length === 1 && pattern[0] === WILDCARD
 }
 
 function matches(pattern: readonly string[], asked: readonly string[]): boolean {

@@ -1,3 +1,4 @@
+import { Doorkeeper } from '../core/doorkeeper.ts'
 import { type CacheStatistics, SieveCache } from '../core/sieve-cache.ts'
 import { LEEWAY_SECONDS } from '../jwt/claims.ts'
 import type { VerifiedJwt } from '../jwt/verify.ts'
@@ -15,7 +16,10 @@ export interface VerifiedTokensOptions {
 export interface VerifiedTokens<T extends VerifiedJwt> {
   /** The token that is remembered under a header's value, where its times are right now. */
   recall(header: string): T | undefined
-  /** Remembers a token, until its end or `untilMs`, whichever is first. */
+  /**
+   * Remembers a token, frozen, until its end or `untilMs`, whichever is first. Where another would have to go for it, it has to come twice:
+   * tokens that are used once would push out those that are used again, and keeping them costs more than verifying them.
+   */
   remember(header: string, token: T, untilMs: number): void
   /** Forgets all of them, at once however many there are. */
   clear(): void
@@ -44,6 +48,8 @@ export function createVerifiedTokens<T extends VerifiedJwt>(options: VerifiedTok
   }
   const leewayMs = (options.leewaySeconds ?? LEEWAY_SECONDS) * 1000
   const cache = new SieveCache<Remembered<T>>({ entriesMax: cacheEntriesMax, weightMax: cacheBytesMax })
+  // A token that comes again among so many others is worth its place.
+  const doorkeeper = new Doorkeeper(Math.min(cacheEntriesMax, ENTRIES_MAX) * 4)
   return {
     recall(header) {
       const remembered = cache.get(header)
@@ -54,11 +60,12 @@ export function createVerifiedTokens<T extends VerifiedJwt>(options: VerifiedTok
       return undefined
     },
     remember(header, token, untilMs) {
-      if (header.length > HEADER_BYTES_MAX) return
+      const weight = header.length * BYTES_A_CHARACTER
+      if (header.length > HEADER_BYTES_MAX || !(cache.hasRoom(weight) || doorkeeper.hasSeen(header))) return
       const { exp, nbf, iat } = token.payload
       const fromMs = Math.max(secondsToMs(nbf) ?? 0, secondsToMs(iat) ?? 0) - leewayMs
       const expiryMs = (secondsToMs(exp) ?? Number.POSITIVE_INFINITY) + leewayMs
-      cache.set(header, { token, fromMs, untilMs: Math.min(expiryMs, untilMs) }, header.length * BYTES_A_CHARACTER)
+      cache.set(header, { token: freezeDeep(token), fromMs, untilMs: Math.min(expiryMs, untilMs) }, weight)
     },
     clear: () => cache.clear(),
     get statistics() {
@@ -70,4 +77,16 @@ export function createVerifiedTokens<T extends VerifiedJwt>(options: VerifiedTok
 function secondsToMs(seconds: number | null | undefined): number | undefined {
   // Flama's tokens may have null for a claim that is not there.
   return seconds === undefined || seconds === null ? undefined : seconds * 1000
+}
+
+/** One token's claims are handed to many requests: none of them may change what the next one sees. */
+function freezeDeep<V extends object>(value: V): V {
+  // Objects are walked by name: `Object.values` takes half as long again.
+  if (Array.isArray(value)) for (const member of value) freezeInside(member)
+  else for (const name in value) freezeInside(value[name])
+  return Object.freeze(value)
+}
+
+function freezeInside(value: unknown): void {
+  if (typeof value === 'object' && value !== null) freezeDeep(value)
 }

@@ -68,6 +68,12 @@ export class SieveCache<V> {
     this.#weight += weight
   }
 
+  /** True where a value of that weight can be kept and nothing has to go for it. */
+  hasRoom(weight: number): boolean {
+    const { entriesMax, weightMax } = this.#limits
+    return this.#entries.size < entriesMax && this.#weight + weight <= weightMax
+  }
+
   delete(key: string): void {
     const entry = this.#entries.get(key)
     if (entry !== undefined) this.#remove(entry)

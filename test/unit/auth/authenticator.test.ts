@@ -154,6 +154,18 @@ describe('the cache of verified tokens', () => {
     expect(long.authenticator.cacheStatistics.entries).toBe(0)
   })
 
+  test('that is full keeps a token for another only when it comes again', () => {
+    const { authenticator, send } = start({ cacheEntriesMax: 2 })
+    const [one, two, late] = [good({ sub: 'one' }), good({ sub: 'two' }), good({ sub: 'late' })]
+    for (const token of [one, two]) send(token)
+    for (let index = 0; index < 50; index += 1) expect(send(good({ sub: `once ${index}` }))).toBe('accepted')
+    expect(authenticator.cacheStatistics).toMatchObject({ entries: 2, evictions: 0, hits: 0 })
+    expect([send(one), send(two)]).toEqual(['accepted', 'accepted'])
+    expect(authenticator.cacheStatistics.hits).toBe(2)
+    expect([send(late), send(late), send(late)]).toEqual(['accepted', 'accepted', 'accepted'])
+    expect(authenticator.cacheStatistics).toMatchObject({ entries: 2, evictions: 1, hits: 3 })
+  })
+
   test('with limits that are none is refused at the start', () => {
     for (const options of [{ cacheEntriesMax: -1 }, { cacheEntriesMax: 1.5 }, { cacheBytesMax: Number.NaN }]) {
       expect(() => createAuthenticator(SECRET, options)).toThrow(TypeError)
