@@ -26,7 +26,7 @@ const QUICK: VerifySizes = {
 }
 const FULL: VerifySizes = {
   rounds: { rounds: 15, roundMs: 120 },
-  served: { rounds: 5, seconds: 2, isQuick: false },
+  served: { rounds: 4, seconds: 2, isQuick: false },
   flood: { requests: 1_000_000, seconds: 3 },
 }
 
