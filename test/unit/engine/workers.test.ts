@@ -129,7 +129,7 @@ describe('a run that hangs', () => {
   })
 
   test('takes at most two workers beside its own: the third is waited for', async () => {
-    const { engine, workers, open } = await startMarked({ modelsDirectory: folder, runMsMax: 30 })
+    const { engine, workers, open } = await startMarked({ modelsDirectory: folder, runMsMax: 300 })
     const given = []
     for (let round = 0; round < 2; round += 1) given.push(await ask(engine, 'one', HANG))
     expect(given).toEqual(['WORKER_LOST', 'WORKER_LOST'])
