@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util'
+import { benchEngine, type EngineSizes } from './engine.ts'
 import { benchHttp } from './http.ts'
 import { benchSign } from './sign.ts'
 import { benchVerify, type VerifySizes } from './verify.ts'
 
-const HELP = `Usage: bun run bench <verify|sign|http> [--quick]
+const HELP = `Usage: bun run bench <verify|sign|http|engine> [--quick]
 
   verify   tokens: libraries, engines, WebAssembly and the cache; servers of Bun, Node, Rust and Go under load; a flood of bad ones
   sign     making tokens: Vestal and other libraries
   http     public, protected and predict routes under load: Vestal and a bare Bun.serve that does the same by hand
+  engine   models: batches on and off, one caller, ways to a worker, health while models compute, memory
   --quick  short rounds, and nothing that has to be built, to see that it works; nothing to rely on
 
 Tables and charts go to docs/benchmarks.md, but for a quick run's. The load goes to this machine alone and stops by itself; wrk makes it where it is installed.
@@ -30,9 +32,21 @@ const FULL: VerifySizes = {
   flood: { requests: 1_000_000, seconds: 3 },
 }
 
+const ENGINE_QUICK: EngineSizes = {
+  rounds: { rounds: 3, roundMs: 20 },
+  batching: { rounds: 2, roundMs: 150 },
+  liveSeconds: 1,
+}
+const ENGINE_FULL: EngineSizes = {
+  rounds: { rounds: 15, roundMs: 120 },
+  batching: { rounds: 9, roundMs: 600 },
+  liveSeconds: 6,
+}
+
 if (values.help) console.log(HELP)
 else if (positionals[0] === 'verify') await benchVerify(values.quick ? QUICK : FULL, !values.quick)
 else if (positionals[0] === 'sign') await benchSign((values.quick ? QUICK : FULL).rounds, !values.quick)
+else if (positionals[0] === 'engine') await benchEngine(values.quick ? ENGINE_QUICK : ENGINE_FULL, !values.quick)
 else if (positionals[0] === 'http') {
   await benchHttp(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }, !values.quick)
 } else {

@@ -31,7 +31,7 @@ export interface Occasion {
 const PAGE = join(import.meta.dir, '../../docs/benchmarks.md')
 const HEAD = `# Benchmarks
 
-Written by \`bun run bench verify\` and \`bun run bench http\`; each replaces its own sections. Contestants run in turns in one run; the
+Written by \`bun run bench verify\`, \`http\` and \`engine\`; each replaces its own sections. Contestants run in turns in one run; the
 figures are medians of the rounds with the median distance from them. The machine is small and shared: the ratios are worth more than
 the figures.
 `
@@ -49,13 +49,17 @@ export function report(sections: readonly Section[], occasion: Occasion): void {
   console.log(`\n${occasion.machine}`)
 }
 
-/** Prints what was asked for beside what was measured, and puts it into docs/benchmarks.md. */
-export function reportAsked(rows: readonly Asked[], occasion: Occasion): void {
+/** Prints what was asked for beside what was measured, and puts it into docs/benchmarks.md under that name. */
+export function reportAsked(
+  { id, title }: { readonly id: string; readonly title: string },
+  rows: readonly Asked[],
+  occasion: Occasion,
+): void {
   const answer = { true: 'yes', false: '**no**', undefined: 'not measured' }
   const lines = rows.map(({ what, atLeast, measured, isMet }) => `| ${what} | ${atLeast} | ${measured} | ${answer[`${isMet}`]} |`)
-  const table = `## What the token bench is asked to show\n\n| what | asked | measured | met |\n|---|---|---|---|\n${lines.join('\n')}`
+  const table = `## ${title}\n\n| what | asked | measured | met |\n|---|---|---|---|\n${lines.join('\n')}`
   console.log(`\n${table}`)
-  keep('verify-asked', table, occasion)
+  keep(id, table, occasion)
 }
 
 /** Prints a table of figures that are no contest, and puts it into docs/benchmarks.md. */

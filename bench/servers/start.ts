@@ -11,8 +11,13 @@ export interface StartedServer {
 const START_MS_MAX = 20_000
 
 /** Starts a server that prints its port, on the core of servers. */
-export async function startServer(name: string, command: readonly string[]): Promise<StartedServer> {
-  const child = Bun.spawn(onCore(0, command), { stdout: 'pipe', stderr: 'inherit' })
+export function startServer(name: string, command: readonly string[]): Promise<StartedServer> {
+  return startUnpinned(name, onCore(0, command))
+}
+
+/** Starts a server that prints its port, on all cores. */
+export async function startUnpinned(name: string, command: readonly string[]): Promise<StartedServer> {
+  const child = Bun.spawn([...command], { stdout: 'pipe', stderr: 'inherit' })
   const stop = async () => {
     child.kill('SIGKILL')
     await child.exited

@@ -24,6 +24,8 @@ export type ToWorker =
       /** Names of the outputs to compute; all when absent. */
       readonly outputs?: readonly string[] | undefined
     }
+  /** It ends its thread once what it was given is done. */
+  | { readonly kind: 'end' }
 
 /** A model that was loaded. */
 export interface Loaded {

@@ -9,14 +9,18 @@ declare const self: Worker
 
 let session: Session | undefined
 /** Runs go one after the other: the answer of one is sent before the next begins. */
-let turn = Promise.resolve()
+let turn: Promise<void> = Promise.resolve()
 
 self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
   switch (message.kind) {
     case 'load':
-      return void load(message)
+      turn = load(message)
+      return
     case 'run':
       turn = turn.then(() => run(message))
+      return
+    case 'end':
+      turn = turn.then(() => process.exit())
       return
     default:
       return never(message)

@@ -52,6 +52,6 @@ export class HandInstance<I, O> implements Instance<I, O> {
 
   /** Ends in the middle of its run. */
   lose(): void {
-    for (const [index, { settle }] of this.#given.splice(0).entries()) settle({ kind: 'lost', isBegun: index === 0 })
+    for (const { settle } of this.#given.splice(0)) settle({ kind: 'lost' })
   }
 }

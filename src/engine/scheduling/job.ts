@@ -34,7 +34,7 @@ export interface Job<I, O> extends Queued {
 export type Outcome<O> =
   | { readonly kind: 'done'; readonly outputs: readonly O[]; readonly timing: RunTiming }
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'lost'; readonly isBegun: boolean }
+  | { readonly kind: 'lost' }
 
 /** Something that computes one run at a time, and may be given the next while it does. */
 export interface Instance<I, O> {

@@ -168,7 +168,7 @@ export class Scheduler<I, O> {
   }
 
   #settle(batch: readonly Job<I, O>[], outcome: Outcome<O>): void {
-    if (outcome.kind === 'lost') this.#apart(batch, undefined, outcome.isBegun)
+    if (outcome.kind === 'lost') this.#apart(batch, undefined)
     else if (outcome.kind === 'failed') this.#apart(batch, outcome.reason)
     else if (outcome.outputs.length === batch.length) this.#done(batch, outcome)
     else this.#apart(batch, 'its outputs do not belong to its inputs')
@@ -189,11 +189,11 @@ export class Scheduler<I, O> {
   }
 
   /**
-   * A run that came to nothing: what failed or was lost in company runs once more by itself, so that none spoils its neighbours, and
-   * so does what was not begun.
+   * A run that came to nothing: what failed or was lost in company runs once more by itself, so that none spoils its neighbours. What
+   * was alone is told: its memory went to the worker with it.
    */
-  #apart(batch: readonly Job<I, O>[], reason: string | undefined, isBegun = true): void {
-    const again = batch.length > 1 || !isBegun ? batch.filter(({ isAnswered }) => !isAnswered) : []
+  #apart(batch: readonly Job<I, O>[], reason: string | undefined): void {
+    const again = batch.length > 1 ? batch.filter(({ isAnswered }) => !isAnswered) : []
     for (const job of again) {
       job.sentMs = 0
       this.#waiting.pushAgain(job)

@@ -99,7 +99,6 @@ export class WorkerPool {
         },
         abandoned: (worker) => {
           this.#abandoned.add(worker)
-          worker.unref()
           worker.addEventListener('close', () => this.#abandoned.delete(worker))
         },
       },

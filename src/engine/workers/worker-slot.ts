@@ -25,7 +25,7 @@ export interface WorkerSlotEvents {
   readonly abandoned: (worker: Worker) => void
 }
 
-export type Answer = Extract<FromWorker, { kind: 'result' | 'failed' }> | { readonly kind: 'lost'; readonly isBegun: boolean }
+export type Answer = Extract<FromWorker, { kind: 'result' | 'failed' }> | { readonly kind: 'lost' }
 
 interface Run {
   readonly settle: (answer: Answer) => void
@@ -85,7 +85,7 @@ export class WorkerSlot {
     const { clock, runMsMax } = this.#options
     const run: Run = { settle, begunMs: clock.now() }
     if (this.#worker === undefined) {
-      settle({ kind: 'lost', isBegun: false })
+      settle({ kind: 'lost' })
       return
     }
     try {
@@ -102,9 +102,10 @@ export class WorkerSlot {
   /** Ends the worker, which must be idle, and starts no other. */
   stop(): void {
     this.#isStopped = true
-    this.#isLoaded = false
     this.#callOffRestart?.()
-    this.#worker?.terminate()
+    if (this.#isLoaded) this.#worker?.terminate()
+    else if (this.#worker !== undefined) endSoon(this.#worker)
+    this.#isLoaded = false
     this.#worker = undefined
   }
 
@@ -112,9 +113,8 @@ export class WorkerSlot {
     const worker = this.#options.startWorker()
     this.#worker = worker
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      // One that was left to itself is idle once it answers, and may be ended.
-      if (this.#worker !== worker) worker.terminate()
-      else if (data.kind === 'loaded') {
+      if (this.#worker !== worker) return
+      if (data.kind === 'loaded') {
         this.#isLoaded = true
         loaded(data)
       } else if (data.kind === 'refused') {
@@ -135,7 +135,7 @@ export class WorkerSlot {
     worker.addEventListener('close', onLost)
     worker.addEventListener('error', (event) => {
       // An uncaught error may leave the thread alive, and nobody knows in what state.
-      if (this.#worker === worker) worker.terminate()
+      if (this.#worker === worker) endSoon(worker)
       onLost(event)
     })
     worker.postMessage(this.#options.load)
@@ -151,7 +151,7 @@ export class WorkerSlot {
   #lost(reason: string): void {
     this.#isLoaded = false
     this.#tryLater(reason)
-    for (const [index, { settle }] of this.#runs.splice(0).entries()) settle({ kind: 'lost', isBegun: index === 0 })
+    for (const { settle } of this.#runs.splice(0)) settle({ kind: 'lost' })
   }
 
   #tryLater(reason: string): void {
@@ -181,7 +181,16 @@ export class WorkerSlot {
   #abandon(): void {
     const worker = this.#worker
     this.#worker = undefined
-    if (worker !== undefined) this.#options.on.abandoned(worker)
+    if (worker !== undefined) {
+      endSoon(worker)
+      this.#options.on.abandoned(worker)
+    }
     this.#lost('a run took too long')
   }
+}
+
+/** Lets a worker end itself when it has done what it is at: ended from outside in native code, it could take the process with it. */
+function endSoon(worker: Worker): void {
+  worker.postMessage({ kind: 'end' } satisfies ToWorker)
+  worker.unref()
 }

@@ -81,6 +81,16 @@ describe('a worker whose thread ends in a run', () => {
     await engine.stop()
   })
 
+  test('is replaced by one that is let load, also when everything stops meanwhile', async () => {
+    const { engine, workers } = await startMarked({ modelsDirectory: folder })
+    expect(await ask(engine, 'one', CRASH)).toBe('WORKER_LOST')
+    await until(() => workers.length === 3)
+    const ended = Promise.withResolvers<unknown>()
+    workers[2]?.addEventListener('close', ended.resolve)
+    await engine.stop()
+    await ended.promise
+  })
+
   test('is refused for at once while no other can be started, and served when one can', async () => {
     const own = mkdtempSync(join(tmpdir(), 'vestal-gone-'))
     const path = join(own, 'one/1/model.onnx')
@@ -115,7 +125,7 @@ describe('a run that hangs', () => {
   })
 
   test('for too long is given up: another worker takes its place, and its own ends with it', async () => {
-    const { engine, workers, open } = await startMarked({ modelsDirectory: folder, runMsMax: 50 })
+    const { engine, workers, open } = await startMarked({ modelsDirectory: folder, runMsMax: 400 })
     const { answer: hung } = await askAlone(engine, 'one', HANG)
     const waiting = ask(engine, 'one', 2)
     expect(await Promise.all([hung, waiting])).toEqual(['WORKER_LOST', 2])
@@ -128,13 +138,26 @@ describe('a run that hangs', () => {
     await engine.stop()
   })
 
+  test('gives back the batch that its worker was given ahead', async () => {
+    const { engine, workers, open } = await startMarked({ modelsDirectory: folder, runMsMax: 400 })
+    const { answer: hung } = await askAlone(engine, 'one', HANG)
+    const ahead = Array.from({ length: 32 }, (_, index) => ask(engine, 'one', index))
+    expect(await hung).toBe('WORKER_LOST')
+    expect(await Promise.all(ahead)).toEqual(Array.from({ length: 32 }, (_, index) => index))
+    const ended = Promise.withResolvers<unknown>()
+    workers[0]?.addEventListener('close', ended.resolve)
+    open()
+    await ended.promise
+    await engine.stop()
+  })
+
   test('takes at most two workers beside its own: the third is waited for', async () => {
     const { engine, workers, open } = await startMarked({ modelsDirectory: folder, runMsMax: 300 })
     const given = []
     for (let round = 0; round < 2; round += 1) given.push(await ask(engine, 'one', HANG))
     expect(given).toEqual(['WORKER_LOST', 'WORKER_LOST'])
     const { answer: third } = await askAlone(engine, 'one', HANG)
-    expect(await ask(engine, 'one', 2, { timeoutMs: 200 })).toBe('REQUEST_TIMEOUT')
+    expect(await ask(engine, 'one', 2, { timeoutMs: 700 })).toBe('REQUEST_TIMEOUT')
     expect([workers.length, statisticsOf(engine, 'one')?.running]).toEqual([4, 1])
     open()
     expect(await third).toBe(HANG)

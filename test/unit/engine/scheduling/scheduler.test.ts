@@ -142,14 +142,20 @@ describe('an instance that may run ahead', () => {
     expect(worker.given).toEqual([['j']])
   })
 
-  test('and is lost gives back what it had not begun, which is computed by the next', async () => {
-    const { worker, scheduler, ask } = start({ mayRunAhead: true, batches: { rowsMax: 1, bytesMax: 1, delayMs: 0 } })
-    const answers = [ask('a'), ask('b'), ask('c')]
-    expect(worker.given).toEqual([['a'], ['b']])
+  test('and is lost gives back both batches, which are computed one by one', async () => {
+    const { worker, scheduler, ask } = start({ mayRunAhead: true, batches: { rowsMax: 2, bytesMax: 9, delayMs: 0 } })
+    const answers = ['a', 'b', 'c', 'd', 'e'].map((input) => ask(input))
+    expect(worker.given).toEqual([['a'], ['b', 'c']])
+    worker.finish()
+    expect(worker.given).toEqual([
+      ['b', 'c'],
+      ['d', 'e'],
+    ])
     worker.lose()
     scheduler.attach(worker)
     finishAll([worker])
-    expect(await Promise.all(answers)).toEqual(['WORKER_LOST', 'B', 'C'])
+    expect(worker.runs.slice(-4)).toEqual([['b'], ['c'], ['d'], ['e']])
+    expect(await Promise.all(answers)).toEqual(['A', 'B', 'C', 'D', 'E'])
   })
 })
 
