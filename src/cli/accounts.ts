@@ -19,6 +19,7 @@ import type { AuthenticationOptions } from '../http/authentication.ts'
 import type { Key } from '../jwt/keys.ts'
 import { createAuditLog } from '../store/audit-log.ts'
 import { type OpenStore, openStore } from '../store/open-store.ts'
+import { openRedis } from '../store/redis.ts'
 import { sign } from './token.ts'
 
 const DAY_MS = 86_400_000
@@ -53,6 +54,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
     throw unusable(error)
   }
   const apiKeys = createApiKeyDirectory({ store, now: Date.now })
+  const redis = settings.redis === undefined ? undefined : openRedis(settings.redis)
   const warn = (message: string) => console.error(`warning: ${message}`)
   const log = createAuditLog({ to: settings.auditTo, folder: settings.data, store, now: Date.now, warn })
   const context: AccountsContext = {
@@ -61,6 +63,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
     apiKeysChanged: apiKeys.load,
     passwords: createPasswords({ memoryKiB: settings.passwordMemoryKib }),
     throttle: createThrottle({
+      ...(redis && { redis: redis.commands }),
       accountMax: settings.signInAttemptsMax,
       addressMax: settings.signInAddressAttemptsMax,
       windowSeconds: settings.signInWindowSeconds,
@@ -77,6 +80,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
   }
   const close = async () => {
     await log.flush()
+    redis?.close()
     await store.close()
   }
   return { context, apiKeys, close }

@@ -15,6 +15,12 @@ export const ACCOUNTS = {
     isSecret: true,
     help: 'Where accounts are kept: a file of SQLite, or the address of a Postgres database.',
   }),
+  redis: single<string | undefined>(line(4096), {
+    default: undefined,
+    value: 'redis://…',
+    isSecret: true,
+    help: 'Redis that counts attempts to sign in for all processes; without it each process counts its own.',
+  }),
   adminPassword: single<string | undefined>(secret(8), {
     default: undefined,
     value: 'TEXT',

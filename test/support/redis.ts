@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { RedisClient } from 'bun'
+import { hasTool } from './tools.ts'
+
+/** A server of Redis that this process started, on a loopback address, which keeps nothing. */
+export interface RedisServer extends AsyncDisposable {
+  readonly url: string
+  kill(): Promise<void>
+}
+
+/** Starts one, where Redis is installed; undefined, with a message, where it is not. */
+export async function startRedis(): Promise<RedisServer | undefined> {
+  const program = Bun.which('redis-server')
+  if (!hasTool('Redis', program)) return undefined
+  const folder = mkdtempSync(join(tmpdir(), 'vestal-redis-'))
+  const port = await freePort()
+  const flags = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no', '--dir', folder]
+  // It ends with the process that started it, however that one ends.
+  const child = Bun.spawn(['setpriv', '--pdeathsig', 'TERM', program, ...flags], {
+    cwd: folder,
+    stdout: 'ignore',
+    stderr: 'ignore',
+  })
+  const url = `redis://127.0.0.1:${port}`
+  const isUp = async () => {
+    const client = new RedisClient(url, { connectionTimeout: 500, autoReconnect: false })
+    const answer = await client.send('PING', []).catch(() => undefined)
+    client.close()
+    return answer === 'PONG'
+  }
+  while (!(await isUp())) {
+    if (child.exitCode !== null) throw new Error('Redis ended while it started')
+    await Bun.sleep(20)
+  }
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await child.exited
+  }
+  return {
+    url,
+    kill,
+    async [Symbol.asyncDispose]() {
+      await kill()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  server.listen(0, '127.0.0.1', resolve)
+  await promise
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
