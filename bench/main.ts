@@ -2,12 +2,14 @@ import { parseArgs } from 'node:util'
 import { benchEngine, type EngineSizes } from './engine.ts'
 import { benchHttp } from './http.ts'
 import { benchSign } from './sign.ts'
+import { benchSignIn } from './sign-in.ts'
 import { benchVerify, type VerifySizes } from './verify.ts'
 
-const HELP = `Usage: bun run bench <verify|sign|http|engine> [--quick]
+const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine> [--quick]
 
   verify   tokens: libraries, engines, WebAssembly and the cache; servers of Bun, Node, Rust and Go under load; a flood of bad ones
   sign     making tokens: Vestal and other libraries
+  sign-in  refused sign-ins of names that are there and names that are not: the times must be the same
   http     public, protected and predict routes under load: Vestal and a bare Bun.serve that does the same by hand
   engine   models: batches on and off, one caller, ways to a worker, health while models compute, memory
   --quick  short rounds, and nothing that has to be built, to see that it works; nothing to rely on
@@ -47,6 +49,7 @@ if (values.help) console.log(HELP)
 else if (positionals[0] === 'verify') await benchVerify(values.quick ? QUICK : FULL, !values.quick)
 else if (positionals[0] === 'sign') await benchSign((values.quick ? QUICK : FULL).rounds, !values.quick)
 else if (positionals[0] === 'engine') await benchEngine(values.quick ? ENGINE_QUICK : ENGINE_FULL, !values.quick)
+else if (positionals[0] === 'sign-in') await benchSignIn(values.quick ? 10 : 200, !values.quick)
 else if (positionals[0] === 'http') {
   await benchHttp(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }, !values.quick)
 } else {

@@ -50,7 +50,7 @@ const VERBS: readonly Verb[] = [
   },
   {
     name: 'users',
-    usage: 'users add|list|disable|enable|passwd|roles [NAME] [flags]',
+    usage: 'users add|list|disable|enable|passwd|roles|signout [NAME] [flags]',
     summary: 'Make, list and change accounts.',
     flags: USERS_FLAGS,
     words: 2,

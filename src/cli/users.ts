@@ -7,6 +7,7 @@ import {
   type ShownAccount,
 } from '../accounts/administration.ts'
 import type { AccountsContext } from '../accounts/service.ts'
+import { signOutEverywhere } from '../accounts/sessions.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
@@ -31,8 +32,9 @@ export const USERS_FLAGS: readonly FlagRow[] = [
   { name: 'json', help: 'Print JSON in place of a table.' },
 ]
 
-const ACTIONS = ['add', 'list', 'disable', 'enable', 'passwd', 'roles'] as const
+const ACTIONS = ['add', 'list', 'disable', 'enable', 'passwd', 'roles', 'signout'] as const
 const BY = { actor: 'command-line' }
+const NOWHERE = { address: 'command-line', userAgent: '' }
 const PAGE = 500
 
 /** `vestal users …`. What it changes holds for a server that runs within a second. */
@@ -73,6 +75,10 @@ async function act(context: AccountsContext, { action, name, input, args }: Act)
   if (action === 'add') return createAccount(context, { name, ...input, ...grants }, BY)
   const { id } = await findAccount(context, name)
   if (action === 'roles') return changeAccount(context, { id, ...grants }, BY)
+  if (action === 'signout') {
+    await signOutEverywhere(context, { accountId: id, origin: NOWHERE }, BY.actor)
+    return findAccount(context, id)
+  }
   if (action === 'passwd') return changeAccount(context, { id, ...input }, BY)
   return changeAccount(context, { id, isDisabled: action === 'disable' }, BY)
 }
