@@ -1,21 +1,25 @@
 import { parseArgs } from 'node:util'
 import { benchEngine, type EngineSizes } from './engine.ts'
 import { benchHttp } from './http.ts'
+import { benchServing } from './serving.ts'
 import { benchSign } from './sign.ts'
 import { benchSignIn } from './sign-in.ts'
+import { benchTensor } from './tensor.ts'
 import { benchVerify, type VerifySizes } from './verify.ts'
 
-const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine> [--quick]
+const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine|serving|tensor> [--quick]
 
   verify   tokens: libraries, engines, WebAssembly and the cache; servers of Bun, Node, Rust and Go under load; a flood of bad ones
   sign     making tokens: Vestal and other libraries
   sign-in  refused sign-ins of names that are there and names that are not: the times must be the same
   http     public, protected and predict routes under load: Vestal and a bare Bun.serve that does the same by hand
   engine   models: batches on and off, one caller, ways to a worker, health while models compute, memory
+  serving  one row of digits: Vestal protected, a bare Bun.serve, Rust, FastAPI, MLServer, LitServe and BentoML in one interleaved run
+  tensor   an FP32 tensor of 8 MB there and back, in binary and in JSON
   --quick  short rounds, and nothing that has to be built, to see that it works; nothing to rely on
 
 Tables and charts go to docs/benchmarks.md, but for a quick run's. The load goes to this machine alone and stops by itself; wrk makes it where it is installed.
-Servers in Rust and Go take part where cargo and go are installed, and are built in the user's cache. All of it takes under ten minutes.
+Servers in Rust, Go and Python take part where cargo, go and python3 are installed, and are built in the user’s cache. All of it takes under ten minutes.
 `
 
 const { values, positionals } = parseArgs({
@@ -52,6 +56,10 @@ else if (positionals[0] === 'engine') await benchEngine(values.quick ? ENGINE_QU
 else if (positionals[0] === 'sign-in') await benchSignIn(values.quick ? 10 : 200, !values.quick)
 else if (positionals[0] === 'http') {
   await benchHttp(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }, !values.quick)
+} else if (positionals[0] === 'serving') {
+  await benchServing({ ...(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }), isQuick: values.quick })
+} else if (positionals[0] === 'tensor') {
+  await benchTensor(values.quick ? { rounds: 1, requests: 2 } : { rounds: 7, requests: 5 }, !values.quick)
 } else {
   console.error(HELP)
   process.exitCode = 2

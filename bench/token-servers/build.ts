@@ -5,7 +5,7 @@ import { join } from 'node:path'
 const CACHE = join(homedir(), '.cache', 'vestal-bench')
 
 interface Recipe {
-  readonly folder: 'axum' | 'go'
+  readonly folder: 'axum' | 'go' | 'axum-ort'
   readonly tool: 'cargo' | 'go'
   readonly command: readonly string[]
   /** Where the program is after that, from the folder it is built in. */
@@ -19,6 +19,12 @@ const RECIPES: readonly Recipe[] = [
     command: ['cargo', 'build', '--quiet', '--release'],
     program: 'target/release/vestal-bench-axum',
   },
+  {
+    folder: 'axum-ort',
+    tool: 'cargo',
+    command: ['cargo', 'build', '--quiet', '--release'],
+    program: 'target/release/vestal-bench-axum-ort',
+  },
   { folder: 'go', tool: 'go', command: ['go', 'build', '-o', 'bench', '.'], program: 'bench' },
 ]
 
@@ -26,7 +32,7 @@ const RECIPES: readonly Recipe[] = [
 export async function build(folder: Recipe['folder']): Promise<string | undefined> {
   const recipe = RECIPES.find((one) => one.folder === folder)
   if (recipe === undefined || Bun.which(recipe.tool) === null) return undefined
-  const source = join(import.meta.dir, folder)
+  const source = join(import.meta.dir, folder === 'axum-ort' ? '../serving-servers' : '.', folder)
   const hash = new Bun.CryptoHasher('sha256')
   for (const file of [...new Bun.Glob('**/*').scanSync(source)].sort()) hash.update(file).update(readFileSync(join(source, file)))
   const work = join(CACHE, `${folder}-${hash.digest('hex').slice(0, 16)}`)
