@@ -35,7 +35,7 @@ interface NarrowOptions {
 
 function narrowed(
   spec: TensorSpec,
-  { datatype, dims, isOptional }: DeclaredTensor,
+  { datatype, dims, reshape, isOptional }: DeclaredTensor,
   { kind, isInBatches }: NarrowOptions,
 ): TensorSpec {
   const where = `config.pbtxt: the ${kind} '${spec.name}'`
@@ -44,9 +44,11 @@ function narrowed(
     throw new Error(`${where} is ${datatype}, but the model has ${spec.datatype}`)
   if (dims === undefined) return spec
   const shape = isInBatches ? [-1, ...dims] : dims
+  const own = reshape ?? dims
+  const inner = isInBatches ? [-1, ...own] : own
   const fits =
-    shape.length === spec.shape.length && shape.every((size, index) => spec.shape[index] === -1 || spec.shape[index] === size)
+    inner.length === spec.shape.length && inner.every((size, index) => spec.shape[index] === -1 || spec.shape[index] === size)
   if (fits) return { ...spec, shape }
   const batch = isInBatches ? ' (its first dimension is the batch)' : ''
-  throw new Error(`${where} has dims ${describeShape(dims)}, but the model has ${describeShape(spec.shape)}${batch}`)
+  throw new Error(`${where} has dims ${describeShape(own)}, but the model has ${describeShape(spec.shape)}${batch}`)
 }

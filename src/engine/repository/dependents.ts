@@ -5,6 +5,7 @@ import { ModelCounters } from '../statistics.ts'
 import { declaredSpecs } from './declared.ts'
 import { withoutRunner } from './describe.ts'
 import type { ModelTable } from './model-table.ts'
+import { reshapedRunner } from './reshape.ts'
 import type { FoundModel } from './scan.ts'
 import type { ServedVersion } from './served-version.ts'
 
@@ -53,7 +54,8 @@ function servePipeline(
     const runner = startPipeline({ name, definition: pipeline, engine, counters })
     const inputs = declaredSpecs(config, 'input', runner.inputs)
     const outputs = declaredSpecs(config, 'output', runner.outputs)
-    return { version: { version, state: 'ready', inputs, outputs }, runner, counters }
+    const shown = reshapedRunner(runner, config, { inputs, outputs })
+    return { version: { version, state: 'ready', inputs, outputs }, runner: shown, counters }
   } catch (error) {
     return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)), counters }
   }

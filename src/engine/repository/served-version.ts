@@ -6,6 +6,7 @@ import { ModelCounters } from '../statistics.ts'
 import { verifyChecksums } from './checksum.ts'
 import { declaredSpecs } from './declared.ts'
 import { withoutRunner } from './describe.ts'
+import { reshapedRunner } from './reshape.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
 import { warmUp } from './warm-up.ts'
 
@@ -43,6 +44,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
         : startPipeline({ name: model.name, definition: pipeline, engine: options.pipelineEngine, counters })
     const inputs = declaredSpecs(config, 'input', runner.inputs)
     const outputs = declaredSpecs(config, 'output', runner.outputs)
+    runner = reshapedRunner(runner, config, { inputs, outputs })
     const labelled = [...file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))
     if (labelled !== undefined) throw new Error(`model.toml: the model has no output "${labelled}"`)
     await warmUp(runner, { file, folder, warn: (message) => options.warn(`${key}: ${message}`) })

@@ -14,6 +14,8 @@ export interface DeclaredTensor {
   readonly name: string
   readonly datatype?: Datatype
   readonly dims?: readonly number[]
+  /** The dims that the model itself has, where they are others. */
+  readonly reshape?: readonly number[]
   readonly isOptional: boolean
   /** File with the names of its classes, inside the model's folder. */
   readonly labelFile?: string
@@ -97,9 +99,6 @@ function tensorsOf({ table, fault }: TypedConfig, kind: 'input' | 'output'): rea
     if (names.has(name)) throw fault(`${path}.name`, 'is there twice')
     names.add(name)
     if (ragged === true) throw fault(`${path}.allow_ragged_batch`, 'requests of different shapes are not joined')
-    if (reshape !== undefined) {
-      throw fault(`${path}.reshape`, 'is not supported; give dims as the model has them, or put a Reshape into the model')
-    }
     if (labelFile !== undefined && !isInnerPath(String(labelFile))) {
       throw fault(`${path}.label_filename`, 'must be a path inside the folder of the model')
     }
@@ -107,6 +106,7 @@ function tensorsOf({ table, fault }: TypedConfig, kind: 'input' | 'output'): rea
       name,
       ...datatypeOf(type, () => fault(`${path}.data_type`, `${String(type)} cannot be served`)),
       ...dimensionsOf(dims, () => fault(`${path}.dims`, 'must be -1 or from 0 up')),
+      ...reshapeOf(reshape, dims, (rule) => fault(`${path}.reshape`, rule)),
       isOptional: tensor.optional === true,
       ...(labelFile !== undefined && { labelFile: String(labelFile) }),
     }
@@ -124,6 +124,22 @@ function dimensionsOf(dims: ConfigValue | undefined, fault: () => Error): Pick<D
   if (!Array.isArray(dims)) return {}
   if (!dims.every((dimension) => typeof dimension === 'number' && dimension >= -1)) throw fault()
   return { dims: dims as readonly number[] }
+}
+
+/** Other dims of as many elements: both fixed, or both with one that may be of any size. */
+function reshapeOf(
+  reshape: ConfigValue | undefined,
+  dims: ConfigValue | undefined,
+  fault: (rule: string) => Error,
+): Pick<DeclaredTensor, 'reshape'> {
+  if (!isTable(reshape)) return {}
+  const { dims: own = [] } = dimensionsOf(dims, () => fault('needs dims'))
+  const { dims: shape = [] } = dimensionsOf(reshape.shape, () => fault('must have sizes of -1 or from 0 up'))
+  const open = (sizes: readonly number[]) => sizes.filter((size) => size === -1).length
+  const product = (sizes: readonly number[]) => sizes.reduce((count, size) => count * size, 1)
+  if (open(own) > 1 || open(shape) !== open(own)) throw fault('must have as many sizes of -1 as dims, at most one')
+  if (open(own) === 0 && product(own) !== product(shape)) throw fault('must have as many elements as dims')
+  return { reshape: shape }
 }
 
 function policyOf({ table, fault }: TypedConfig): VersionPolicy {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { VestalError } from '../../../../src/core/errors.ts'
 import { createEngine } from '../../../../src/engine/create-engine.ts'
 import type { Engine } from '../../../../src/engine/engine.ts'
-import type { NamedTensors } from '../../../../src/tensor/tensor.ts'
+import type { NamedTensors, Tensor } from '../../../../src/tensor/tensor.ts'
 import { identityModel, twoOutputModel } from '../../../support/tiny-models.ts'
 
 let folder = ''
@@ -102,6 +102,36 @@ describe('a model with a config.pbtxt', () => {
       expect(served.model('two')?.versions[0]).toMatchObject({ state: 'unavailable', reason: expect.stringContaining(reason) })
     })
   }
+
+  test('may have other shapes outside than the model has', async () => {
+    const served = await serve(
+      `max_batch_size: 4
+       input { name: "x" data_type: TYPE_FP32 dims: [ 1, 2, 1 ] reshape { shape: [ 2 ] } }
+       output { name: "double" data_type: TYPE_FP32 dims: [ 2, 1 ] reshape { shape: [ 2 ] } }`,
+    )
+    expect(served.model('two')?.versions[0]).toMatchObject({
+      state: 'ready',
+      inputs: [{ name: 'x', shape: [-1, 1, 2, 1] }],
+      outputs: [
+        { name: 'double', shape: [-1, 2, 1] },
+        { name: 'negative', shape: [-1, 2] },
+      ],
+    })
+    const x: Tensor = { datatype: 'FP32', shape: [2, 1, 2, 1], data: new Float32Array([1, 2, 3, 4]) }
+    const outputs = await served.infer('two', '1', new Map([['x', x]]))
+    expect(outputs.get('double')).toEqual({ datatype: 'FP32', shape: [2, 2, 1], data: new Float32Array([2, 4, 6, 8]) })
+    expect(outputs.get('negative')?.shape).toEqual([2, 2])
+  })
+
+  test('of one dimension is served in batches with a reshape to none, as there', async () => {
+    await put('1/model.onnx', identityModel('BYTES'))
+    const side = (name: string) => `{ name: "${name}" data_type: TYPE_STRING dims: [ 1 ] reshape { shape: [] } }`
+    await put('config.pbtxt', `max_batch_size: 8 input ${side('x')} output ${side('y')}`)
+    engine = await createEngine({ modelsDirectory: folder, threads: 1, warn: () => undefined })
+    const x: Tensor = { datatype: 'BYTES', shape: [2, 1], data: ['a', 'b'] }
+    const outputs = await engine.infer('two', '1', new Map([['x', x]]))
+    expect(outputs.get('y')).toEqual({ datatype: 'BYTES', shape: [2, 1], data: ['a', 'b'] })
+  })
 
   test('in batches needs a first dimension of any size', async () => {
     await put('1/model.onnx', identityModel('FP32', [3]))
