@@ -80,9 +80,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     startWorker: options.startWorker ?? startThread,
   })
   const repository = new ModelRepository({ ...options, warn, startRunner })
+  const loaded = modelControl === 'poll' ? fingerprints(options) : undefined
   await repository.start()
   const { table } = repository
-  const poller = modelControl === 'poll' ? pollerOf(repository, { ...options, warn }) : undefined
+  const poller = loaded === undefined ? undefined : pollerOf(repository, loaded, { ...options, warn })
   const mayChange = () => {
     if (modelControl !== 'explicit') throw new VestalError('MODEL_CONTROL_OFF')
   }
@@ -108,9 +109,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 }
 
-function pollerOf(repository: ModelRepository, options: EngineOptions & { readonly warn: (message: string) => void }): Poller {
+function pollerOf(
+  repository: ModelRepository,
+  loaded: ReadonlyMap<string, string | undefined>,
+  options: EngineOptions & { readonly warn: (message: string) => void },
+): Poller {
   return new Poller({
     intervalMs: options.pollMs ?? LIMITS.pollMs,
+    loaded,
     look: () => fingerprints(options),
     load: (name) => repository.load(name),
     remove: (name) => repository.remove(name),

@@ -149,15 +149,21 @@ export class ModelRepository {
   /** Refuses new work, finishes what is at hand, and ends all workers. */
   async stop(): Promise<void> {
     this.#isStopping = true
-    // Pipelines first, those that are made of others before these: the steps that they have still to run need them.
-    const entries = this.table.entries()
-    const pipelines = pipelineOrder(entries.map(({ found }) => found)).toReversed()
-    for (const { name } of pipelines) await this.#stopModel(this.table.get(name))
-    await Promise.all(entries.filter(({ found }) => found.pipeline === undefined).map((entry) => this.#stopModel(entry)))
+    await this.#stopModels()
     await this.#turns.settled()
+    // A load that was at hand has put what it loaded in its place meanwhile.
+    await this.#stopModels()
     this.#lingering.endAll()
     await Promise.all(this.#draining)
     this.#overrides.removeAll()
+  }
+
+  /** Pipelines first, those that are made of others before these: the steps that they have still to run need them. */
+  async #stopModels(): Promise<void> {
+    const entries = this.table.entries()
+    for (const { name } of pipelineOrder(entries.map(({ found }) => found)).toReversed())
+      await this.#stopModel(this.table.get(name))
+    await Promise.all(entries.filter(({ found }) => found.pipeline === undefined).map((entry) => this.#stopModel(entry)))
   }
 
   async #stopModel(entry: Entry | undefined): Promise<void> {

@@ -1,5 +1,7 @@
 export interface PollerOptions {
   readonly intervalMs: number
+  /** What the files looked like before they were loaded: what changed meanwhile is loaded again. */
+  readonly loaded: ReadonlyMap<string, string | undefined>
   /** What each model's files look like now, by name. */
   readonly look: () => ReadonlyMap<string, string | undefined>
   /** Loads a model that is new or has changed. */
@@ -22,10 +24,9 @@ export class Poller {
   #round: Promise<void> = Promise.resolve()
   #isStopped = false
 
-  /** Begins with what was loaded just now. */
   constructor(options: PollerOptions) {
     this.#options = options
-    this.#known = options.look()
+    this.#known = options.loaded
     this.#last = this.#known
     this.#wait()
   }

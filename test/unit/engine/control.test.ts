@@ -52,6 +52,29 @@ describe('the start', () => {
   })
 })
 
+describe('a stop', () => {
+  test('in the middle of a load leaves no worker behind', async () => {
+    await put(folder, 'times/1/model.onnx', factorModel(2))
+    let [started, closed] = [0, 0]
+    const startWorker = () => {
+      started += 1
+      const worker = new Worker(new URL('../../../src/engine/worker.ts', import.meta.url))
+      worker.addEventListener('close', () => {
+        closed += 1
+      })
+      return worker
+    }
+    const served = await start({ modelControl: 'explicit', startWorker, instances: 1 })
+    const loading = failureOf(() => served.load('times'))
+    const later = failureOf(() => served.load('times'))
+    await until(() => started === 2)
+    await served.stop()
+    expect([await loading, await later]).toEqual([undefined, ['SERVER_STOPPING', expect.any(String)]])
+    await until(() => closed === started)
+    expect(started).toBe(2)
+  })
+})
+
 describe('polling', () => {
   test('loads what is new or has changed, takes off what is gone, and lets nobody else change the models', async () => {
     await put(folder, 'times/1/model.onnx', factorModel(2))
