@@ -36,6 +36,21 @@ async function failureOf(work: () => unknown): Promise<unknown> {
   }
 }
 
+/** A folder that is this process's folder of temporary files for a while. */
+function temporaryFolder(): { readonly path: string } & Disposable {
+  const before = process.env.TMPDIR
+  const path = mkdtempSync(join(tmpdir(), 'vestal-tmp-'))
+  process.env.TMPDIR = path
+  return {
+    path,
+    [Symbol.dispose]() {
+      if (before === undefined) delete process.env.TMPDIR
+      else process.env.TMPDIR = before
+      rmSync(path, { recursive: true })
+    },
+  }
+}
+
 async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await Bun.sleep(1)
 }
@@ -96,7 +111,9 @@ describe('polling', () => {
     const served = await start({ modelControl: 'poll', pollMs: 2 })
     await put(folder, 'times/1/model.onnx', 'broken')
     await until(() => warnings.length > 0)
-    await Bun.sleep(20)
+    // Another model shows that the folder is looked at again and again meanwhile.
+    await put(folder, 'other/1/model.onnx', factorModel(5))
+    await until(() => served.model('other')?.versions[0]?.state === 'ready')
     expect(warnings).toEqual([expect.stringContaining("failed to load 'times', version 1:")])
     expect(await answer(served)).toBe(2)
     await put(folder, 'times/1/model.onnx', factorModel(7))
@@ -139,24 +156,25 @@ describe('a load that brings its own', () => {
   })
 
   test('serves files in place of the folder, of a model that has none too, and takes them away when they serve no more', async () => {
-    const before = new Set(readdirSync(tmpdir()))
-    const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith('vestal-model-') && !before.has(name))
+    using own = temporaryFolder()
+    const left = () => readdirSync(own.path).filter((name) => name.startsWith('vestal-model-'))
     await put(folder, 'times/1/model.onnx', factorModel(2))
     const served = await start({ modelControl: 'explicit', mayOverride: true })
     await served.load('times', { config, files: files('3/model.onnx') })
     await served.load('brought', { config, files: files('1/model.onnx') })
     expect([await answer(served, 'times', '3'), await answer(served, 'brought')]).toEqual([9, 9])
-    const own = left()
+    const used = left()
+    expect(used).toHaveLength(2)
     expect(await override(served, { config, files: files('3/model.onnx', Buffer.from('broken')) })).toEqual([
       'MODEL_LOAD_FAILED',
       expect.any(String),
     ])
     expect(await answer(served, 'times', '3')).toBe(9)
-    expect(left()).toEqual(own)
+    expect(left()).toEqual(used)
     await served.load('times')
     expect(await answer(served)).toBe(2)
     await served.unload('brought')
-    expect(left().filter((name) => own.includes(name))).toEqual([])
+    expect(left()).toEqual([])
   })
 
   const paths = [
