@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { VestalError } from '../../../src/core/errors.ts'
@@ -91,16 +91,22 @@ describe('a stop', () => {
 })
 
 describe('polling', () => {
+  /** Moves a file or a folder into its place in one step: a look in the middle of writing it is another test's matter. */
+  async function move(path: string, files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
+    for (const [name, content] of Object.entries(files)) await put(folder, join('.staging', path, name), content)
+    renameSync(join(folder, '.staging', path), join(folder, path))
+  }
+
   test('loads what is new or has changed, takes off what is gone, and lets nobody else change the models', async () => {
     await put(folder, 'times/1/model.onnx', factorModel(2))
     const served = await start({ modelControl: 'poll', pollMs: 2 })
     expect(await failureOf(() => served.load('times'))).toEqual(['MODEL_CONTROL_OFF', expect.any(String)])
-    await put(folder, 'times/2/model.onnx', factorModel(4))
-    await put(folder, 'other/1/model.onnx', factorModel(5))
+    await move('times/2', { 'model.onnx': factorModel(4) })
+    await move('other', { '1/model.onnx': factorModel(5) })
     await until(() => served.index().filter(({ state }) => state === 'READY').length === 3)
     expect([await answer(served, 'times', '2'), await answer(served, 'other')]).toEqual([4, 5])
-    rmSync(join(folder, 'other'), { recursive: true })
-    rmSync(join(folder, 'times/1'), { recursive: true })
+    renameSync(join(folder, 'other'), join(folder, '.staging/gone'))
+    renameSync(join(folder, 'times/1'), join(folder, '.staging/one'))
     await until(() => served.index().length === 1)
     expect(served.index()).toEqual([{ name: 'times', version: '2', state: 'READY' }])
     expect(warnings).toEqual([])
@@ -109,14 +115,14 @@ describe('polling', () => {
   test('keeps what serves where the new file is broken, says so once, and takes the next', async () => {
     await put(folder, 'times/1/model.onnx', factorModel(2))
     const served = await start({ modelControl: 'poll', pollMs: 2 })
-    await put(folder, 'times/1/model.onnx', 'broken')
+    await move('times/1/model.onnx', { '': 'broken' })
     await until(() => warnings.length > 0)
     // Another model shows that the folder is looked at again and again meanwhile.
-    await put(folder, 'other/1/model.onnx', factorModel(5))
+    await move('other', { '1/model.onnx': factorModel(5) })
     await until(() => served.model('other')?.versions[0]?.state === 'ready')
     expect(warnings).toEqual([expect.stringContaining("failed to load 'times', version 1:")])
     expect(await answer(served)).toBe(2)
-    await put(folder, 'times/1/model.onnx', factorModel(7))
+    await move('times/1/model.onnx', { '': factorModel(7) })
     let last: unknown
     while (last !== 7) last = await answer(served)
   })
