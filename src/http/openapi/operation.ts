@@ -96,7 +96,7 @@ export type FailureStatus = keyof typeof FAILURES
 export function operation(options: Operation) {
   const { tag, summary, description, permission, body, answer, failures = [] } = options
   const isOpen = permission === undefined
-  const statuses: FailureStatus[] = isOpen ? [...failures] : [400, 401, 403, ...failures]
+  const statuses: FailureStatus[] = isOpen ? [429, ...failures] : [400, 401, 403, 429, ...failures]
   const asks = isOpen
     ? 'Open to everybody.'
     : permission === ''
