@@ -115,16 +115,18 @@ async function startServer(bin: string): Promise<PostgresServer> {
 const SHARED = Symbol.for('vestal test postgres')
 const shared = globalThis as unknown as { [SHARED]?: Promise<PostgresServer> }
 
-/** The server, where Postgres is installed; undefined, with a message, where it is not. */
-export function postgresServer(): Promise<PostgresServer> | undefined {
-  const bin = programs()
-  if (!hasTool('Postgres', bin)) return undefined
-  shared[SHARED] ??= startServer(bin)
+/** True where Postgres is installed; a message says so where it is not. */
+export function hasPostgres(): boolean {
+  return hasTool('Postgres', programs())
+}
+
+/** The server, which the first who asks starts. */
+export function postgresServer(): Promise<PostgresServer> {
+  shared[SHARED] ??= startServer(programs() ?? '')
   return shared[SHARED]
 }
 
 /** A server of one's own, to be killed. */
 export function ownPostgresServer(): Promise<PostgresServer> | undefined {
-  const bin = programs()
-  return hasTool('Postgres', bin) ? startServer(bin) : undefined
+  return hasPostgres() ? startServer(programs() ?? '') : undefined
 }

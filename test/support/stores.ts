@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type OpenStore, openStore } from '../../src/store/open-store.ts'
-import { postgresServer } from './postgres.ts'
+import { hasPostgres, postgresServer } from './postgres.ts'
 
 /** A database of a test's own, empty, and how to open it. */
 export interface TestDatabase {
@@ -41,10 +41,10 @@ const SQLITE: StoreKind = {
   },
 }
 
-const server = postgresServer()
+const POSTGRES: StoreKind = {
+  name: 'Postgres',
+  create: async () => databaseAt(await (await postgresServer()).createDatabase()),
+}
 
 /** SQLite everywhere, and Postgres where it is installed. */
-export const STORES: readonly StoreKind[] =
-  server === undefined
-    ? [SQLITE]
-    : [SQLITE, { name: 'Postgres', create: async () => databaseAt(await (await server).createDatabase()) }]
+export const STORES: readonly StoreKind[] = hasPostgres() ? [SQLITE, POSTGRES] : [SQLITE]

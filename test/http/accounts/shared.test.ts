@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { createThrottle } from '../../../src/accounts/throttle.ts'
 import { openRedis } from '../../../src/store/redis.ts'
 import { Workplace } from '../../support/command-line.ts'
-import { postgresServer } from '../../support/postgres.ts'
+import { hasPostgres, postgresServer } from '../../support/postgres.ts'
 import { startRedis } from '../../support/redis.ts'
 import { SECRET } from '../../support/tokens.ts'
 
@@ -15,7 +15,7 @@ const post = (url: string, body: unknown, token?: string) =>
   })
 
 const redis = await startRedis()
-const postgres = await postgresServer()
+const postgres = hasPostgres() ? await postgresServer() : undefined
 
 if (redis !== undefined) {
   describe('the throttle over Redis', () => {
