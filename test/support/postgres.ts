@@ -54,8 +54,28 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
+const PREFIX = 'vestal-postgres-'
+
+/** A process of tests that was ended could not clear up after itself; the next one does. */
+function removeLeftovers(): void {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
+    const pid = Number(/^(\d+)-/.exec(name.slice(PREFIX.length))?.[1])
+    if (Number.isInteger(pid) && !isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    // There is no process of that number.
+    return false
+  }
+}
+
 async function startServer(bin: string): Promise<PostgresServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'vestal-postgres-'))
+  removeLeftovers()
+  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`))
   const { uid, gid } = postgresUser()
   if (uid !== undefined) chownSync(folder, Number(uid), Number(gid))
   const data = join(folder, 'data')
