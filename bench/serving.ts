@@ -96,6 +96,8 @@ async function start(server: ServingServer): Promise<Running | undefined> {
     ...(plan.cwd !== undefined && { cwd: plan.cwd }),
     stdout: 'ignore',
     stderr: 'ignore',
+    // A group of its own: some servers leave their workers behind.
+    detached: true,
   })
   const url = `http://127.0.0.1:${port}${PATH}`
   const deadline = Date.now() + START_MS_MAX
@@ -113,11 +115,15 @@ async function start(server: ServingServer): Promise<Running | undefined> {
   return undefined
 }
 
-/** Some servers have children of their own, which end when they are asked to and not when they are killed. */
+/** Ends a server, and then whatever of its group is left. */
 async function stop(child: Bun.Subprocess): Promise<void> {
   child.kill('SIGTERM')
   await Promise.race([child.exited, Bun.sleep(5000)])
-  child.kill('SIGKILL')
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // Nothing of it is left.
+  }
 }
 
 function freePort(): number {
