@@ -36,16 +36,21 @@ function floatWriter(name: string, datatype: Datatype, data: Float64Array): Elem
   }
 }
 
-/** Six significant digits for values from a thousandth to a thousand, by the power of ten below them, from -3 up. */
+/** What gives six significant digits of values from a thousandth to a thousand, by the power of ten below them, from -3 up. */
 const SCALES = [1e8, 1e7, 1e6, 1e5, 1e4, 1e3]
+
+/** The least value that each of `SMALL_SCALES` is for. */
+const SMALL_FROM = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13]
+/** The same for smaller values. With three digits more it is a power of ten of at most 22, which a double holds exactly. */
+const SMALL_SCALES = [1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18]
 
 /** The shortest decimal that is nearest to this FP32: `0.1` and not `0.10000000149011612`. Nine digits always do. */
 export function shortestFloat32(value: number): string {
   const size = Math.abs(value)
-  // Where probabilities are, scaled integers are three times as fast as trying precisions; a double divided by a power of ten is the
+  // Where probabilities are, scaled integers are many times as fast as trying precisions; a double divided by a power of ten is the
   // double nearest to the decimal, so its text is the decimal.
-  if (size >= 1e-3 && size < 1e3) {
-    let scale = SCALES[size < 1 ? (size < 0.1 ? (size < 0.01 ? 0 : 1) : 2) : size < 10 ? 3 : size < 100 ? 4 : 5] ?? 1
+  if (size >= 1e-13 && size < 1e3) {
+    let scale = size < 1e-3 ? smallScaleOf(size) : scaleOf(size)
     for (let digits = 6; digits < 9; digits += 1) {
       const candidate = Math.round(value * scale) / scale
       if (Math.fround(candidate) === value) return String(candidate)
@@ -55,6 +60,16 @@ export function shortestFloat32(value: number): string {
   }
   // Below this the floats are so far apart that fewer digits tell them from each other.
   return shortest(value, { round: Math.fround, digitsMin: size < 1e-37 ? 1 : 6, digitsMax: 9 })
+}
+
+function scaleOf(size: number): number {
+  return SCALES[size < 1 ? (size < 0.1 ? (size < 0.01 ? 0 : 1) : 2) : size < 10 ? 3 : size < 100 ? 4 : 5] ?? 1
+}
+
+function smallScaleOf(size: number): number {
+  let index = 0
+  while (size < (SMALL_FROM[index] ?? 0)) index += 1
+  return SMALL_SCALES[index] ?? 1
 }
 
 /** The shortest decimal that is nearest to this FP16. Five digits always do. */

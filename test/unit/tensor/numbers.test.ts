@@ -15,6 +15,11 @@ describe('a float', () => {
     [Math.fround(1e-45), '1e-45'],
     [16_777_216, '16777216'],
     [Math.fround(123.456), '123.456'],
+    [Math.fround(-1e-4), '-0.0001'],
+    [Math.fround(9.999999e-5), '0.00009999999'],
+    [Math.fround(3.4239454e-7), '3.4239454e-7'],
+    [Math.fround(1e-13), '1e-13'],
+    [Math.fround(9.9e-14), '9.9e-14'],
   ]
   for (const [value, text] of cases) {
     test(`of 32 bits, ${value}, is written as ${text}`, () => {
@@ -33,6 +38,21 @@ describe('a float', () => {
       const text = shortestFloat32(value)
       if (Math.fround(Number(text)) !== value) throw new Error(`${value} was written as ${text}; ${random.seed}`)
       expect(text.replace(/e.*|[-.]/g, '').replace(/^0+|0+$/g, '').length).toBeLessThanOrEqual(9)
+    }
+  })
+
+  test('of 32 bits has the fewest digits from six up that read back as itself, as trying them finds', () => {
+    const random = seeded('float32 digits')
+    const float = new Float32Array(1)
+    for (let power = -16; power < 5; power += 1) {
+      for (let index = 0; index < 500; index += 1) {
+        // The first is the power of ten itself, where the scale changes.
+        float[0] = index === 0 ? 10 ** power : (1 + random() * 9) * 10 ** power
+        const value = float[0] ?? 0
+        const digits = [6, 7, 8].find((count) => Math.fround(Number(value.toPrecision(count))) === value) ?? 9
+        const text = shortestFloat32(value)
+        if (text !== String(Number(value.toPrecision(digits)))) throw new Error(`${value} was written as ${text}; ${random.seed}`)
+      }
     }
   })
 
