@@ -103,8 +103,7 @@ export class WorkerSlot {
   stop(): void {
     this.#isStopped = true
     this.#callOffRestart?.()
-    if (this.#isLoaded) this.#worker?.terminate()
-    else if (this.#worker !== undefined) endSoon(this.#worker)
+    if (this.#worker !== undefined) endSoon(this.#worker)
     this.#isLoaded = false
     this.#worker = undefined
   }
@@ -119,7 +118,7 @@ export class WorkerSlot {
         loaded(data)
       } else if (data.kind === 'refused') {
         this.#worker = undefined
-        worker.terminate()
+        endSoon(worker)
         failed(data.reason)
       } else {
         this.#lossesInARow = 0
@@ -189,7 +188,10 @@ export class WorkerSlot {
   }
 }
 
-/** Lets a worker end itself when it has done what it is at: ended from outside in native code, it could take the process with it. */
+/**
+ * Lets a worker end itself when it has done what it is at. `terminate` is never called: where it meets ONNX Runtime's native code, an
+ * error that nobody can catch ends the whole process.
+ */
 function endSoon(worker: Worker): void {
   worker.postMessage({ kind: 'end' } satisfies ToWorker)
   worker.unref()

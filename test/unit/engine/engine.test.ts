@@ -6,6 +6,8 @@ import { VestalError } from '../../../src/core/errors.ts'
 import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
 import type { NamedTensors, Tensor } from '../../../src/tensor/tensor.ts'
+import { startMarked } from '../../support/marked-engine.ts'
+import { CRASH } from '../../support/marks.ts'
 import { identityModel, slowModel, twoOutputModel } from '../../support/tiny-models.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-engine-'))
@@ -28,25 +30,9 @@ const quick = (...values: number[]): NamedTensors =>
 const slow = (size = 500): NamedTensors =>
   new Map([['x', { datatype: 'FP32', shape: [size, size], data: new Float32Array(size * size) }]])
 
-/** An engine whose worker the test can end, as a crash would. */
-async function start(options: EngineOptions = {}): Promise<{ engine: Engine; workers: Worker[]; warnings: string[] }> {
-  const workers: Worker[] = []
-  const warnings: string[] = []
-  const startWorker = () => {
-    const worker = new Worker(new URL('../../../src/engine/worker.ts', import.meta.url))
-    workers.push(worker)
-    return worker
-  }
-  const engine = await createEngine({
-    modelsDirectory: folder,
-    instances: 1,
-    threads: 1,
-    warn: (text) => warnings.push(text),
-    startWorker,
-    ...options,
-  })
-  return { engine, workers, warnings }
-}
+const start = async (options: EngineOptions = {}): Promise<{ engine: Engine }> => ({
+  engine: await createEngine({ modelsDirectory: folder, instances: 1, threads: 1, warn: () => undefined, ...options }),
+})
 
 async function codeOf(work: () => Promise<unknown>): Promise<unknown> {
   try {
@@ -139,11 +125,10 @@ describe('the queue', () => {
 
 describe('a worker that is lost', () => {
   test('is replaced: what was with it is told, what waited is computed', async () => {
-    const { engine, workers, warnings } = await start({ modelsDirectory: single })
-    const sent = codeOf(() => infer(engine, 'quick', quick(1)))
+    const { engine, workers, warnings } = await startMarked({ modelsDirectory: single })
+    const sent = codeOf(() => infer(engine, 'quick', quick(CRASH)))
     while (engine.statistics('quick')[0]?.running !== 1) await Bun.sleep(0)
     const waiting = codeOf(async () => (await infer(engine, 'quick', quick(3))).get('y')?.data[0])
-    workers[0]?.terminate()
     expect(await sent).toBe('WORKER_LOST')
     expect(await waiting).toBe(3)
     expect([workers.length, engine.isReady()]).toEqual([2, true])
@@ -152,24 +137,17 @@ describe('a worker that is lost', () => {
   })
 
   test('again and again is replaced again and again', async () => {
-    const { engine, workers } = await start({ modelsDirectory: single })
+    const { engine, workers } = await startMarked({ modelsDirectory: single })
     for (let round = 0; round < 3; round += 1) {
-      workers.at(-1)?.terminate()
-      expect(await codeOf(async () => (await infer(engine, 'quick', quick(round))).get('y')?.data[0])).toBeOneOf([
-        round,
-        'WORKER_LOST',
-      ])
+      expect(await codeOf(() => infer(engine, 'quick', quick(CRASH)))).toBe('WORKER_LOST')
       expect(await codeOf(async () => (await infer(engine, 'quick', quick(round))).get('y')?.data[0])).toBe(round)
     }
+    expect(workers).toHaveLength(4)
     await engine.stop()
   })
 
   test('before its model is loaded makes that model unavailable', async () => {
-    const startWorker = () => {
-      const worker = new Worker(new URL('../../../src/engine/worker.ts', import.meta.url))
-      worker.terminate()
-      return worker
-    }
+    const startWorker = () => new Worker(URL.createObjectURL(new Blob(['process.exit()'])))
     const engine = await createEngine({ modelsDirectory: single, warn: () => undefined, startWorker })
     expect(engine.model('quick')?.versions).toEqual([
       {
@@ -194,6 +172,28 @@ describe('a stop', () => {
     expect(await codeOf(async () => infer(engine, 'quick', quick(1)))).toBe('SERVER_STOPPING')
     await stopped
     expect(await Promise.all([running, waiting])).toEqual([1, 1])
+  })
+
+  test('lets every worker end itself, also those that refused their model: from outside it could end the process', async () => {
+    let terminated = 0
+    const ended: Promise<unknown>[] = []
+    const startWorker = () => {
+      const worker = new Worker(new URL('../../../src/engine/worker.ts', import.meta.url))
+      const terminate = worker.terminate.bind(worker)
+      worker.terminate = () => {
+        terminated += 1
+        terminate()
+      }
+      ended.push(new Promise((resolve) => worker.addEventListener('close', resolve)))
+      return worker
+    }
+    const engine = await createEngine({ modelsDirectory: folder, instances: 2, threads: 1, warn: () => undefined, startWorker })
+    const running = Promise.all(Array.from({ length: 4 }, () => infer(engine, 'slow', slow(100))))
+    await engine.stop()
+    expect(await running).toHaveLength(4)
+    expect(ended.length).toBeGreaterThanOrEqual(7)
+    await Promise.all(ended)
+    expect(terminated).toBe(0)
   })
 })
 
