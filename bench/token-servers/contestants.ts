@@ -5,7 +5,7 @@ import { build } from './build.ts'
 /** A server with a route that asks for a token. `kind` says what it is compared as. */
 export interface TokenServer {
   readonly name: string
-  readonly kind: 'ours' | 'whole' | 'bare' | 'javascript' | 'axum' | 'go'
+  readonly kind: 'ours' | 'ours by name' | 'whole' | 'bare' | 'javascript' | 'axum' | 'go'
   readonly note: string
   /** How it is started; undefined where that cannot be done here. */
   readonly command: () => Promise<readonly string[] | undefined>
@@ -40,6 +40,7 @@ function built(name: string, folder: 'axum' | 'go', note: string): TokenServer {
 }
 
 export const VESTAL = onBun('vestal', 'vestal.ts', 'ours', 'Elysia with the plugin, on Bun')
+const VESTAL_BORING = onBun('vestal, boring', 'vestal-boring.ts', 'ours by name', 'the same with the engine boring')
 export const WHOLE_SERVER = onBun(
   'vestal start',
   '../servers/vestal.ts',
@@ -48,6 +49,7 @@ export const WHOLE_SERVER = onBun(
 )
 export const TOKEN_SERVERS: readonly TokenServer[] = [
   VESTAL,
+  VESTAL_BORING,
   WHOLE_SERVER,
   onBun('bare Bun.serve', 'bare.ts', 'bare', 'the same check by hand, with a Map'),
   onBun('hono', 'hono.ts', 'javascript', 'on Bun, with its jwt'),

@@ -1,12 +1,4 @@
-/** Elysia with Vestal's plugin: what the other contestants are, a framework with its tokens and a route. */
-import { Elysia } from 'elysia'
-import { authentication } from '../../src/index.ts'
-import { INFORMATION, PERMISSION, SECRET } from '../servers/plan.ts'
+/** The plugin as it is by default: Rust checks HMAC. */
+import { servePlugin } from './plugin.ts'
 
-const { title, description } = INFORMATION
-const app = new Elysia()
-  .use(authentication({ secret: SECRET }))
-  .get('/public/info/', () => ({ title, description, public: true }))
-  .get('/private/info/', () => ({ title, description, public: false }), { permissions: [PERMISSION] })
-  .listen({ port: 0, hostname: '127.0.0.1' })
-console.log(app.server?.port)
+servePlugin()

@@ -7,7 +7,7 @@ import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import { createReadiness, type Readiness } from '../http/readiness.ts'
 import { KeyError } from '../jwt/key-error.ts'
-import { warnOfFallback } from '../jwt/signature-engines.ts'
+import { signatureEngines, warnOfFallback } from '../jwt/signature-engines.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
 import { accountsOf } from './accounts.ts'
 import { type Announced, announce } from './announce.ts'
@@ -31,7 +31,8 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => logger.info(message) })
   const loaded = keys.current()
   for (const warning of loaded.warnings) warn(warning)
-  if (settings.engine === 'native') warnOfFallback()
+  const { fallback } = signatureEngines(settings.engine)
+  if (fallback !== undefined) warnOfFallback()
   // Before the models: a database that cannot be used ends the start with nothing to stop.
   const accounts = await accountsOf(settings, { mode, signing: () => keys.current().signing, warn })
   logger.debug('settings and keys are read; the models are loaded next')

@@ -15,7 +15,7 @@ export interface SignOptions extends ImportOptions {
   readonly lifetimeSeconds?: number
   /** The header's `typ`; default `JWT`. */
   readonly type?: string
-  /** Who signs with a shared secret: `native` is Rust, where the type is `JWT`; default BoringSSL, which also signs everything else. */
+  /** Who signs with a shared secret: `auto`, the default, and `native` are Rust, where the type is `JWT`; BoringSSL signs everything else. */
   readonly engine?: EngineName
   /** Clock in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number

@@ -11,7 +11,7 @@ export type ActiveEngine = 'native' | 'boring' | 'wasm'
 
 /**
  * Who is asked to. `native` is @node-rs/jsonwebtoken, a Rust addon; `boring` is Bun's own node:crypto (BoringSSL); `wasm` is our module
- * of the RustCrypto crates. `auto` is the fastest for each algorithm, by the bench (docs/decisions/003).
+ * of the RustCrypto crates. `auto` is Rust for HMAC and the fastest for the rest, which is BoringSSL (docs/decisions/003).
  */
 export type EngineName = 'auto' | ActiveEngine
 
@@ -29,19 +29,20 @@ let isWarned = false
 export function createSignatureCheck(key: Key, algorithm: Algorithm, options: EngineOptions = {}): SignatureCheck {
   const engine = engineFor(algorithm, options.engine)
   if (engine === 'wasm') return wasmCheck(key, algorithm)
-  if (options.engine === 'native') warnOfFallback()
+  if (isNativeWanted(algorithm, options.engine)) warnOfFallback()
   const verifySync = engine === 'native' && options.isPayloadFree !== true ? loadNative().verifySync : undefined
   return verifySync === undefined ? boringCheck(key, algorithm) : nativeCheck(verifySync, key, algorithm)
 }
 
 /**
- * Signs a token. Where `native` is asked for, Rust signs with shared secrets what it can write; everything else is BoringSSL's, and no private
+ * Signs a token. Rust signs with shared secrets what it can write, by default and with `native`; everything else is BoringSSL's, and no private
  * key is ever handed to RustCrypto (RUSTSEC-2023-0071).
  */
 export function createToken(key: Key, unsigned: Unsigned, engine: EngineName = 'auto'): string {
   const { algorithm, input } = unsigned
-  if (engine === 'native') warnOfFallback()
-  const signSync = engine === 'native' && key.kind === 'oct' ? loadNative().signSync : undefined
+  const isNative = key.kind === 'oct' && isNativeWanted(algorithm, engine)
+  if (isNative) warnOfFallback()
+  const signSync = isNative ? loadNative().signSync : undefined
   const native = signSync === undefined ? undefined : nativeToken(signSync, key, unsigned)
   return native ?? `${input}.${toBase64url(createSignature(key, algorithm, input))}`
 }
@@ -49,7 +50,7 @@ export function createToken(key: Key, unsigned: Unsigned, engine: EngineName = '
 /** Which engine is at work for each algorithm when this one is asked for, and why it is another where it is. */
 export interface SignatureEngines {
   readonly algorithms: Readonly<Record<Algorithm, ActiveEngine>>
-  /** Set where `native` is asked for and the addon cannot be loaded: BoringSSL then does its work. */
+  /** Set where Rust would be at work and the addon cannot be loaded: BoringSSL then does its work. */
   readonly fallback?: string
 }
 
@@ -59,14 +60,21 @@ export function signatureEngines(engine: EngineName = 'auto', loaded: NativeAddo
   const algorithms = Object.fromEntries(names.map((name) => [name, engineFor(name, engine, loaded)]))
   // The cast: a row for each name of the table.
   const active = { algorithms: algorithms as Record<Algorithm, ActiveEngine> }
-  return engine === 'native' && loaded.reason !== undefined ? { ...active, fallback: loaded.reason } : active
+  const isMissed = loaded.reason !== undefined && (engine === 'native' || engine === 'auto')
+  return isMissed ? { ...active, fallback: loaded.reason } : active
 }
 
 /** Who checks signatures of an algorithm where this engine is asked for. */
 export function engineFor(algorithm: string, engine: EngineName = 'auto', loaded?: NativeAddon): ActiveEngine {
   if (engine === 'wasm' || engine === 'boring') return engine
-  if (engine === 'auto' || !isNativeAlgorithm(algorithm)) return 'boring'
+  if (!isNativeWanted(algorithm, engine)) return 'boring'
   return (loaded ?? loadNative()).verifySync === undefined ? 'boring' : 'native'
+}
+
+/** True where Rust is to do it: whatever node-rs has when it is named, and HMAC when nobody is. */
+function isNativeWanted(algorithm: string, engine: EngineName = 'auto'): boolean {
+  if (engine === 'native') return isNativeAlgorithm(algorithm)
+  return engine === 'auto' && algorithm.startsWith('HS')
 }
 
 /** Says once, on the standard error, that the addon cannot be had and who works in its place. */

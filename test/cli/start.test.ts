@@ -38,14 +38,16 @@ describe('vestal start in development mode', () => {
   test('says which engine checks signatures', async () => {
     using place = new Workplace()
     const { output, child } = await place.start()
-    expect(output).toContain('Checks: boring (BoringSSL in Bun)')
+    expect(output).toContain(
+      'Checks: HS256, HS384, HS512: native (Rust, @node-rs/jsonwebtoken); the rest: boring (BoringSSL in Bun)',
+    )
     child.kill('SIGTERM')
     await child.exited
   })
 
   test('serves without the Rust addon where it cannot be loaded, and says why', async () => {
     using place = new Workplace()
-    const { base, output, child } = await place.start(['--engine', 'native'], {
+    const { base, output, child } = await place.start([], {
       NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/broken.node',
     })
     expect(output).toContain('Checks: boring (BoringSSL in Bun)')

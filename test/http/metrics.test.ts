@@ -69,7 +69,7 @@ for (const [index, open] of DOORS.entries()) {
       await server.door.fetch('/private/info/', { headers: { authorization: 'Bearer a.b.c' } })
       const outcomes = 'vestal_token_verifications_total'
       // The reading itself is the fourth that is accepted.
-      expect(await server.sumOf(outcomes, { outcome: 'accepted', engine: 'boring' })).toBe(4)
+      expect(await server.sumOf(outcomes, { outcome: 'accepted', engine: 'native' })).toBe(4)
       expect(await server.sumOf(outcomes, { outcome: 'TOKEN_EXPIRED' })).toBe(1)
       expect(await server.sumOf(outcomes, { outcome: 'TOKEN_MALFORMED' })).toBe(1)
       expect(await server.sumOf('vestal_token_cache_hits_total')).toBeGreaterThanOrEqual(2)

@@ -47,7 +47,7 @@ export const TOKENS = {
   engine: single<'auto' | 'native' | 'boring' | 'wasm'>(oneOf('auto', 'native', 'boring', 'wasm'), {
     default: 'auto',
     value: 'NAME',
-    help: 'Who checks signatures: native (@node-rs/jsonwebtoken, Rust), boring (BoringSSL in Bun), wasm (RustCrypto in WebAssembly), or auto: the fastest of them, which is boring.',
+    help: 'Who checks signatures: native (@node-rs/jsonwebtoken, Rust), boring (BoringSSL in Bun), wasm (RustCrypto in WebAssembly), or auto: native for HMAC and boring for the rest. boring checks HMAC faster too, which counts where each token is used once.',
   }),
   accessTokenSeconds: single(integer(1, 86_400), {
     default: 300,

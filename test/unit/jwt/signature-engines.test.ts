@@ -13,7 +13,7 @@ describe('the engines at work', () => {
   test('are told algorithm by algorithm', () => {
     expect(signatureEngines('boring').algorithms).toEqual(all('boring'))
     expect(signatureEngines('wasm').algorithms).toEqual(all('wasm'))
-    expect(signatureEngines().algorithms).toEqual(all('boring'))
+    expect(signatureEngines().algorithms).toEqual(all('boring', { HS256: 'native', HS384: 'native', HS512: 'native' }))
   })
 
   test('are native where that is asked for, but for ES512, which node-rs does not have', () => {
@@ -27,7 +27,8 @@ describe('the engines at work', () => {
     expect(missing.reason).toStartWith('@node-rs/jsonwebtoken cannot be loaded: ')
     expect(missing.reason).not.toContain(import.meta.dir)
     expect(signatureEngines('native', missing)).toEqual({ algorithms: all('boring'), fallback: missing.reason ?? '' })
-    expect(signatureEngines('auto', missing)).toEqual({ algorithms: all('boring') })
+    expect(signatureEngines('auto', missing)).toEqual({ algorithms: all('boring'), fallback: missing.reason ?? '' })
+    expect(signatureEngines('boring', missing)).toEqual({ algorithms: all('boring') })
   })
 
   test('are BoringSSL too where the addon is another thing than it should be', () => {
