@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { PermissionCheck } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
 import type { AuditEvent, Origin } from './audit.ts'
+import { ADMINISTRATOR, lockAdministrators } from './last-administrator.ts'
 import { isPermission, isRoleName, isUuid, nameFault, normaliseName } from './names.ts'
 import { passwordFault } from './passwords.ts'
 import type { Account } from './records.ts'
@@ -101,7 +102,7 @@ export async function createAccount(
  * Changes an account. What its tokens say would no longer be true, so a change of its password, permissions, roles or of whether it is
  * disabled ends them; a new password, or being disabled, ends its sessions too.
  * @param version the version that the caller read; any where it is undefined
- * @throws VestalError RECORD_UNKNOWN, VERSION_CONFLICT, BODY_INVALID, NAME_TAKEN
+ * @throws VestalError RECORD_UNKNOWN, VERSION_CONFLICT, BODY_INVALID, NAME_TAKEN, LAST_ADMINISTRATOR
  */
 export async function changeAccount(
   context: AccountsContext,
@@ -114,6 +115,8 @@ export async function changeAccount(
   refuseFaults(faultsOf({ ...input, ...(name !== undefined && { name }) }, name ?? known.name))
   const passwordHash = typeof input.password === 'string' ? await passwords.hash(input.password) : input.password
   const changed = await transact(context, async (records, revoke) => {
+    const mayLose = input.isDisabled === true || (input.roles !== undefined && !input.roles.includes(ADMINISTRATOR))
+    const keepAdministrator = mayLose ? await lockAdministrators(records) : undefined
     const account = await records.lockAccount(known.id)
     if (account === undefined) throw new VestalError('RECORD_UNKNOWN')
     if (version !== undefined && version !== account.version) throw new VestalError('VERSION_CONFLICT')
@@ -129,6 +132,7 @@ export async function changeAccount(
     }
     refuseBeyond(by, await allGrants(records, account))
     refuseBeyond(by, await refuseGrants(records, next))
+    await keepAdministrator?.(account)
     const { roles, id: _, createdAt: __, epoch: ___, ...columns } = next
     if (!(await records.updateAccount(account.id, columns))) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
     if (!sameList(roles, account.roles)) await records.replaceRoles(account.id, roles)
@@ -148,17 +152,19 @@ export async function changeAccount(
   return shown(changed)
 }
 
-/** Deletes an account with its sessions; its tokens die. */
+/** Deletes an account with its sessions; its tokens die. @throws VestalError RECORD_UNKNOWN, VERSION_CONFLICT, LAST_ADMINISTRATOR */
 export async function deleteAccount(
   context: AccountsContext,
   { id, version }: { readonly id: string; readonly version?: number | undefined },
   by: Actor,
 ): Promise<void> {
   await transact(context, async (records, revoke) => {
+    const keepAdministrator = await lockAdministrators(records)
     const account = await records.lockAccount(id)
     if (account === undefined) throw new VestalError('RECORD_UNKNOWN')
     if (version !== undefined && version !== account.version) throw new VestalError('VERSION_CONFLICT')
     refuseBeyond(by, await allGrants(records, account))
+    await keepAdministrator(account)
     await revoke('subject', id, account.epoch + 1)
     for (const session of await records.sessionsOf(id)) await endSession(records, revoke, session.id)
     await records.deleteAccount(id)

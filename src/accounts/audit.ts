@@ -28,6 +28,7 @@ export type AuditEventName =
   | 'api-key-revoked'
   | 'client-token'
   | 'client-refused'
+  | 'permission-refused'
 
 /** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
 export interface AuditEvent {
@@ -41,6 +42,8 @@ export interface AuditEvent {
   readonly sessionId?: string
   readonly tokenId?: string
   readonly reason?: string
+  /** The route that was asked for, with the names of its parameters in place of their values. */
+  readonly route?: string
   readonly origin?: Origin
 }
 

@@ -27,17 +27,19 @@ interface Refused {
 /**
  * Gives a session's next refresh token, and an access token. The parent of the valid one gives the same successor again for a short
  * time: an answer may be lost, and two tabs may ask at once. Whatever is older was copied, and ends the session.
- * @throws VestalError REFRESH_TOKEN_REFUSED, STORE_UNAVAILABLE
+ * @throws VestalError REFRESH_TOKEN_REFUSED, SIGN_IN_THROTTLED, STORE_UNAVAILABLE
  */
 export async function refreshSession(context: AccountsContext, request: RefreshRequest): Promise<Refreshed> {
-  const { audit } = context
+  const { audit, throttle } = context
   const { refreshToken, origin } = request
+  await throttle.refuseGuesser(origin.address)
   const outcome = isRefreshToken(refreshToken)
     ? await transact(context, (records, revoke) => refresh(context, { ...request, records, revoke }))
     : ({ event: 'refresh-refused', reason: 'it is not a refresh token' } as const)
   if ('event' in outcome) {
     const { event, reason, session } = outcome
     audit({ event, reason, origin, ...(session && { subject: session.accountId, sessionId: session.id }) })
+    if (session === undefined) await throttle.guessed(origin.address)
     throw new VestalError('REFRESH_TOKEN_REFUSED', { reason, headers: CHALLENGE })
   }
   const { accountId: actor, sessionId, tokenId } = outcome

@@ -1,5 +1,6 @@
 import { VestalError } from '../core/errors.ts'
 import { type Actor, doneBy, permissionsFault, refuseBeyond, refuseFaults, refuseGrants } from './administration.ts'
+import { ADMINISTRATOR, hasAdministrator } from './last-administrator.ts'
 import { isRoleName } from './names.ts'
 import type { Role } from './records.ts'
 import { type AccountsContext, type Revoke, raiseEpoch, transact } from './service.ts'
@@ -90,6 +91,7 @@ export async function changeRole(
 export async function deleteRole(context: AccountsContext, { name, version }: RoleVersion, by: Actor): Promise<void> {
   await transact(context, async (records, revoke) => {
     refuseBeyond(by, (await lockedRole(records, { name, version })).permissions)
+    if (name === ADMINISTRATOR && (await hasAdministrator(records))) throw new VestalError('LAST_ADMINISTRATOR')
     await endTokensOfHolders(records, revoke, name)
     await records.deleteRole(name)
   })

@@ -22,6 +22,10 @@ export interface Throttle {
   attempt(account: string, address: string): Promise<void>
   /** A right password: the account's count starts anew, and the address gets its attempt back. */
   succeeded(account: string, address: string): Promise<void>
+  /** Refuses an address that sent too many secrets that are nobody's. Where Redis does not say, it passes. @throws VestalError SIGN_IN_THROTTLED */
+  refuseGuesser(address: string): Promise<void>
+  /** Counts a client's secret or a refresh token that is nobody's. */
+  guessed(address: string): Promise<void>
 }
 
 /** Prepares the two counts. Names that exist and names that do not are counted alike, under a hash of the name. */
@@ -33,6 +37,7 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
       : new RateLimiterRedis({ storeClient: redis, keyPrefix, points, duration: windowSeconds })
   const accounts = limiter('vestal-account', accountMax)
   const addresses = limiter('vestal-address', addressMax)
+  const guesses = limiter('vestal-guess', addressMax)
   return {
     async attempt(account, address) {
       await consume(addresses, subnetOf(address))
@@ -40,6 +45,14 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
     },
     async succeeded(account, address) {
       await Promise.all([accounts.delete(keyOf(account)), addresses.reward(subnetOf(address))])
+    },
+    async refuseGuesser(address) {
+      // These secrets have 256 random bits, so who is signed in goes on while Redis cannot be reached.
+      const known = await guesses.get(subnetOf(address)).catch(() => null)
+      if (known !== null && known.consumedPoints >= addressMax) throw throttled(known)
+    },
+    async guessed(address) {
+      await guesses.penalty(subnetOf(address)).catch(() => undefined)
     },
   }
 }
@@ -49,9 +62,13 @@ async function consume(limiter: RateLimiterAbstract, key: string): Promise<void>
     await limiter.consume(key)
   } catch (error) {
     if (!(error instanceof RateLimiterRes)) throw new VestalError('STORE_UNAVAILABLE', { cause: error })
-    const seconds = Math.max(1, Math.ceil(error.msBeforeNext / 1000))
-    throw new VestalError('SIGN_IN_THROTTLED', { headers: { 'retry-after': String(seconds) } })
+    throw throttled(error)
   }
+}
+
+function throttled({ msBeforeNext }: RateLimiterRes): VestalError {
+  const seconds = Math.max(1, Math.ceil(msBeforeNext / 1000))
+  return new VestalError('SIGN_IN_THROTTLED', { headers: { 'retry-after': String(seconds) } })
 }
 
 function keyOf(account: string): string {

@@ -1,3 +1,4 @@
+import { parseAddressBlock } from '../core/address-blocks.ts'
 import { isLoopback } from '../core/loopback.ts'
 
 /** Reads a setting's text; throws a RangeError whose message is the rule that the text broke. */
@@ -34,6 +35,14 @@ export function name(): Reader<string> {
   return (text) => {
     if (/^[!#$%&'*+.^`|~\w-]{1,64}$/.test(text)) return text
     throw new RangeError("must be letters, digits and -_.!#$%&'*+^`|~, at most 64")
+  }
+}
+
+/** An address, or a block of addresses. */
+export function addressBlock(): Reader<string> {
+  return (text) => {
+    if (parseAddressBlock(text) !== undefined) return text.trim()
+    throw new RangeError('must be an address or a block of them, such as 10.0.0.0/8 or fd00::/8')
   }
 }
 

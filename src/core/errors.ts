@@ -47,6 +47,10 @@ const CATALOGUE = {
   STORE_UNAVAILABLE: { status: 503, detail: 'The accounts cannot be reached; try again' },
   RECORD_UNKNOWN: { status: 404, detail: 'Not Found' },
   NAME_TAKEN: { status: 409, detail: 'The name is taken' },
+  LAST_ADMINISTRATOR: {
+    status: 409,
+    detail: 'The last enabled account with the role admin cannot be disabled, deleted or lose that role',
+  },
   VERSION_CONFLICT: { status: 412, detail: 'It was changed in the meantime; read it again' },
   VERSION_NEEDED: { status: 428, detail: 'Send If-Match with the ETag of what you read' },
   BODY_INVALID: { status: 400, detail: 'The body is not what this route takes' },

@@ -7,6 +7,7 @@ import type { JwkSet } from '../jwt/keys.ts'
 import { publicKeySet } from '../jwt/public-key-set.ts'
 import type { OwnKeys } from '../keys/own-keys.ts'
 import { accounts } from './accounts/accounts.ts'
+import { createRefusalAudit, withRequestIds } from './accounts/audited-refusals.ts'
 import type { AccountsOptions } from './accounts/context.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import { BODY_BYTES_MAX } from './body.ts'
@@ -55,15 +56,22 @@ export function createApp(options: AppOptions) {
   const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
   const table = createRouteTable(routes)
+  const peerOf = (request: Request) => app.server?.requestIP(request)?.address
   const operations = createOperations(options.operations ?? {}, {
     engine: options.engine,
     routes: table,
     signatureEngine: options.authentication.engine,
-    peerOf: (request) => app.server?.requestIP(request)?.address,
+    peerOf,
   })
   const engine = operations.limit(options.engine)
   const tokens = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
   const authenticator = operations.observe(options.accounts === undefined ? tokens : guardAuthenticator(tokens, options.accounts))
+  const served = options.accounts && withRequestIds(options.accounts, operations)
+  const note = served && createRefusalAudit(served, { ...operations, peerOf })
+  const refused: typeof operations.refused = (error, request) => {
+    operations.refused(error, request)
+    note?.(error, request)
+  }
   const report = options.report ?? operations.report
   subscribe?.((keys) => authenticator.replaceKeys(keys))
   const app = new Elysia({
@@ -74,7 +82,7 @@ export function createApp(options: AppOptions) {
     serve: { reusePort: false, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
   })
     .wrap(operations.around)
-    .use(errors({ report, routes: table, refused: operations.refused }))
+    .use(errors({ report, routes: table, refused }))
     .use(info({ authentication: guard(authenticator), title, description }))
     .use(models({ engine, authenticator, bodyBytesMax, report }))
     .use(openInference({ engine, authenticator, bodyBytesMax, readiness: operations.readiness }))
@@ -87,9 +95,9 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(docs({ title, description, headerPrefix, cookieKey }))
-  if (options.accounts !== undefined) {
+  if (served !== undefined) {
     app.use(
-      accounts(options.accounts, {
+      accounts(served, {
         authenticator,
         demonstration: options.signIn,
         verify: verifierOf(tokens, options.authentication),

@@ -50,6 +50,8 @@ export interface Operations {
   readonly limit: (engine: Engine) => Engine
   readonly readMetrics: () => string
   readonly readiness: Readiness
+  /** What is known of a request at hand. */
+  readonly recordOf: (request: Request) => RequestRecord | undefined
   /** Tells of our own bug, in full. */
   readonly report: ErrorsOptions['report']
 }
@@ -91,6 +93,7 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
     limit: (engine) => (limits === undefined ? engine : limitRows(engine, limits)),
     readMetrics: () => exposition(registry.snapshot()),
     readiness,
+    recordOf: (request) => ledger.of(request),
     report: (error, request) => {
       const requestId = ledger.of(request)?.id
       if (logger === undefined) reportToStandardError(error, request)

@@ -44,13 +44,19 @@ describe('vestal users', () => {
       expect([args, exitCode, stdout, stderr]).toEqual([args, 2, '', expect.stringContaining(message)])
     }
     expect(place.run(['users', 'roles', 'ada', '--role', 'admin']).exitCode).toBe(0)
+    for (const args of [['disable'], ['roles', '--role', 'analyst'], ['roles']]) {
+      const { exitCode, stderr } = place.run(['users', args[0] ?? '', 'ada', ...args.slice(1)])
+      expect([args, exitCode, stderr]).toEqual([args, 2, expect.stringContaining('last enabled account with the role admin')])
+    }
+    place.run(['users', 'add', 'bea', '--role', 'admin'], {}, PASSWORD)
     expect(place.run(['users', 'disable', 'ada']).exitCode).toBe(0)
     const { stdout } = place.run(['users', 'list'])
     expect(stdout.trim().split('\n')).toEqual([
       expect.stringMatching(/^NAME +ID +ROLES +STATE$/),
       expect.stringMatching(/^ada .* admin +disabled$/),
+      expect.stringMatching(/^bea .* admin +enabled$/),
     ])
-    expect(JSON.parse(place.run(['users', 'list', '--json']).stdout)).toHaveLength(1)
+    expect(JSON.parse(place.run(['users', 'list', '--json']).stdout)).toHaveLength(2)
   })
 
   test('ends the demonstration of a server that runs, and what it changes holds there', async () => {

@@ -1,6 +1,10 @@
-import type { ApiKeyDirectory, KnownKey } from '../../accounts/api-key-directory.ts'
+import type { KnownKey } from '../../accounts/api-key-directory.ts'
+import { isApiKeyId } from '../../accounts/api-key-text.ts'
+import { subjectOfKey } from '../../accounts/api-keys.ts'
+import type { Origin } from '../../accounts/audit.ts'
 import { VestalError } from '../../core/errors.ts'
 import { readBody } from '../body.ts'
+import type { AccountsOptions } from './context.ts'
 import { ACCOUNT_BODY_BYTES_MAX } from './fields.ts'
 
 const FORM_TYPE = 'application/x-www-form-urlencoded'
@@ -33,25 +37,21 @@ export function needed(form: ReadonlyMap<string, string>, name: string): string 
 /**
  * The client that asks (RFC 6749 §2.3): by HTTP Basic or in the form, never both. Its name is an API key's id, its secret the key.
  * Undefined where the request names none.
- * @throws VestalError CLIENT_REFUSED, BODY_INVALID
+ * @throws VestalError CLIENT_REFUSED, BODY_INVALID, SIGN_IN_THROTTLED
  */
-export function clientOf(
-  request: Request,
-  form: ReadonlyMap<string, string>,
-  apiKeys: Pick<ApiKeyDirectory, 'find'>,
-): KnownKey | undefined {
+export async function clientOf(request: Request, form: ReadonlyMap<string, string>, asked: Asked): Promise<KnownKey | undefined> {
   const basic = basicOf(request)
   const id = form.get('client_id')
   const secret = form.get('client_secret')
   if (basic !== undefined && secret !== undefined) throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
   const given = basic ?? (id === undefined && secret === undefined ? undefined : { id: id ?? '', secret: secret ?? '' })
-  return given === undefined ? undefined : knownClient(given, apiKeys)
+  return given === undefined ? undefined : knownClient(given, asked)
 }
 
 /** As `clientOf`, of HTTP Basic alone: for routes that look at who asks before they read the body. */
-export function basicClientOf(request: Request, apiKeys: Pick<ApiKeyDirectory, 'find'>): KnownKey | undefined {
+export async function basicClientOf(request: Request, asked: Asked): Promise<KnownKey | undefined> {
   const basic = basicOf(request)
-  return basic === undefined ? undefined : knownClient(basic, apiKeys)
+  return basic === undefined ? undefined : knownClient(basic, asked)
 }
 
 interface Given {
@@ -59,7 +59,29 @@ interface Given {
   readonly secret: string
 }
 
-function knownClient({ id, secret }: Given, apiKeys: Pick<ApiKeyDirectory, 'find'>): KnownKey {
+/** Whom clients are known by, and where the request came from. */
+export interface Asked {
+  readonly options: Pick<AccountsOptions, 'apiKeys' | 'context'>
+  readonly origin: Origin
+}
+
+/** A wrong secret is counted against the address, and noted. */
+async function knownClient(given: Given, { options, origin }: Asked): Promise<KnownKey> {
+  const { throttle, audit } = options.context
+  // What stands in the place of an id may be a secret that was put there by mistake.
+  const subject = isApiKeyId(given.id) ? { subject: subjectOfKey(given.id) } : {}
+  try {
+    await throttle.refuseGuesser(origin.address)
+    return findClient(given, options)
+  } catch (error) {
+    if (!(error instanceof VestalError)) throw error
+    audit({ event: 'client-refused', ...subject, reason: error.message, origin })
+    if (error.code === 'CLIENT_REFUSED') await throttle.guessed(origin.address)
+    throw error
+  }
+}
+
+function findClient({ id, secret }: Given, { apiKeys }: Pick<AccountsOptions, 'apiKeys'>): KnownKey {
   try {
     const known = apiKeys.find(secret)
     if (known.key.id === id) return known

@@ -33,10 +33,14 @@ export function oauth(options: OauthOptions) {
       async ({ request, server }) => giveToken(options, request, originOf(request, server?.requestIP(request)?.address)),
       { parse: 'none', detail: OAUTH_DETAIL.token },
     )
-    .post('/oauth/introspect', async ({ request }) => introspect(options, request), {
-      parse: 'none',
-      detail: OAUTH_DETAIL.introspect,
-    })
+    .post(
+      '/oauth/introspect',
+      async ({ request, server }) => introspect(options, request, originOf(request, server?.requestIP(request)?.address)),
+      {
+        parse: 'none',
+        detail: OAUTH_DETAIL.introspect,
+      },
+    )
     .post(
       '/oauth/revoke',
       async ({ request, server }) => revoke(options, request, originOf(request, server?.requestIP(request)?.address)),
@@ -45,10 +49,10 @@ export function oauth(options: OauthOptions) {
 }
 
 async function giveToken(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
-  const { context, apiKeys } = options
+  const { context } = options
   const form = await readForm(request)
   const grant = needed(form, 'grant_type')
-  const client = clientOf(request, form, apiKeys)
+  const client = await clientOf(request, form, { options, origin })
   const scope = form
     .get('scope')
     ?.split(' ')
@@ -107,9 +111,9 @@ function answer(
 }
 
 /** Who asks comes first: a client by HTTP Basic, or a token or API key, that is granted to. */
-async function introspect(options: OauthOptions, request: Request): Promise<Response> {
-  const { context, apiKeys, authenticator } = options
-  const client = basicClientOf(request, apiKeys)
+async function introspect(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
+  const { context, authenticator } = options
+  const client = await basicClientOf(request, { options, origin })
   const caller = client?.token ?? (await authenticator.authenticateOrWait(request))
   authenticator.authorize(caller, [INTROSPECT_PERMISSION])
   const text = needed(await readForm(request), 'token')
@@ -144,9 +148,9 @@ async function nameOf({ context }: OauthOptions, subject: string): Promise<strin
 
 /** A token that is unknown, foreign or malformed is answered like one that was revoked (RFC 7009 §2.2). */
 async function revoke(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
-  const { context, apiKeys, issuer } = options
+  const { context, issuer } = options
   const form = await readForm(request)
-  const clientId = clientOf(request, form, apiKeys)?.key.id
+  const clientId = (await clientOf(request, form, { options, origin }))?.key.id
   const text = needed(form, 'token')
   await revokeRefreshToken(context, text, { clientId, origin })
   const { sub, jti, iss, client_id } = (await verified(options, text))?.payload ?? {}

@@ -1,4 +1,5 @@
 import type { Origin } from '../../accounts/audit.ts'
+import { createAddressBlocks } from '../../core/address-blocks.ts'
 
 const FORWARDED_MAX = 16
 
@@ -10,26 +11,24 @@ export type OriginReader = (request: Request, peer: string | undefined) => Origi
  * from its end: the first address that is no trusted proxy is the client's. What stands before it anybody can have written.
  */
 export function createOriginReader(trustedProxies: readonly string[]): OriginReader {
-  const trusted = new Set(trustedProxies.map(plainAddress))
+  const isTrusted = createAddressBlocks(trustedProxies.map(plainAddress))
   return (request, peer) => {
-    const requestId = request.headers.get('x-request-id') ?? undefined
     return {
-      address: clientAddress(request, peer, trusted),
+      address: clientAddress(request, peer, isTrusted),
       userAgent: (request.headers.get('user-agent') ?? '').slice(0, 200),
-      ...(requestId !== undefined && /^[\w.:-]{1,64}$/.test(requestId) && { requestId }),
     }
   }
 }
 
-function clientAddress(request: Request, peer: string | undefined, trusted: ReadonlySet<string>): string {
+function clientAddress(request: Request, peer: string | undefined, isTrusted: (address: string) => boolean): string {
   if (peer === undefined) return 'unknown'
   const direct = plainAddress(peer)
-  if (!trusted.has(direct)) return direct
+  if (!isTrusted(direct)) return direct
   const forwarded = (request.headers.get('x-forwarded-for') ?? '').split(',').slice(-FORWARDED_MAX)
   for (const part of forwarded.reverse()) {
     const address = plainAddress(part)
     if (!isAddress(address)) break
-    if (!trusted.has(address)) return address
+    if (!isTrusted(address)) return address
   }
   return direct
 }

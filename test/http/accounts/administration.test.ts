@@ -131,6 +131,35 @@ for (const kind of STORES) {
         expect([id, (await server.ask('GET', `/admin/users/${id}/`, { token: ALL })).status]).toEqual([id, 404])
     })
 
+    test('keeps the last enabled administrator', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('chief', { roles: ['admin'] })
+      const { id: second } = await server.account('second', { roles: ['admin'], isDisabled: true })
+      const ask = (method: string, path: string, body?: object) =>
+        server.ask(method, path, { token: ALL, ...(body && { body }), headers: match('*') })
+      const losing: readonly (readonly [method: string, path: string, body?: object])[] = [
+        ['PATCH', `/admin/users/${id}/`, { disabled: true }],
+        ['PATCH', `/admin/users/${id}/`, { roles: ['analyst'] }],
+        ['DELETE', `/admin/users/${id}/`],
+        ['DELETE', '/admin/roles/admin/'],
+      ]
+      for (const [method, path, body] of losing) {
+        const { status, body: answer } = await ask(method, path, body)
+        expect([method, body, status, answer.detail]).toEqual([
+          method,
+          body,
+          409,
+          'The last enabled account with the role admin cannot be disabled, deleted or lose that role',
+        ])
+      }
+      await server.signIn('chief')
+      expect((await ask('PATCH', `/admin/users/${id}/`, { roles: ['admin', 'analyst'] })).status).toBe(200)
+      expect((await ask('PATCH', `/admin/users/${second}/`, { disabled: false })).status).toBe(200)
+      const both = await Promise.all([id, second].map((one) => ask('PATCH', `/admin/users/${one}/`, { disabled: true })))
+      expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
+    })
+
     test('lets nobody grant, change or delete more than they are granted', async () => {
       await using place = await startAccounts(kind)
       const { server } = place

@@ -4,6 +4,7 @@ import { apiKeyId, makeApiKey } from '../../../src/accounts/api-key-text.ts'
 import { changeApiKey, createApiKey, revokeApiKey } from '../../../src/accounts/api-keys.ts'
 import { decodeJwt } from '../../../src/index.ts'
 import { AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
+import { DOORS } from '../../support/doors.ts'
 import { STORES } from '../../support/stores.ts'
 import { makeToken, nowSeconds, tokenWith } from '../../support/tokens.ts'
 
@@ -53,6 +54,86 @@ for (const kind of STORES) {
       expect(second.status).toBe(200)
       expect(second.body.refresh_token).not.toBe(first.body.refresh_token)
       expect(await server.statusWith(second.body.access_token)).toBe(200)
+    })
+
+    test('notes a refused client, with the id of the answer and never the secret', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await makeKey(server)
+      const { text: wrong } = makeApiKey()
+      const grant = { grant_type: 'client_credentials' }
+      const refused = await form(server, '/oauth/token', { ...grant, client_id: id, client_secret: wrong })
+      await form(server, '/oauth/introspect', { token: 'x' }, basic(wrong, wrong))
+      expect(server.events.slice(-2)).toEqual([
+        {
+          event: 'client-refused',
+          subject: `key:${id}`,
+          reason: 'there is no such key',
+          origin: expect.objectContaining({ requestId: refused.headers.get('x-request-id') }),
+        },
+        expect.objectContaining({ event: 'client-refused', reason: 'there is no such key' }),
+      ])
+      expect(JSON.stringify(server.events)).not.toContain(wrong)
+    })
+
+    test('notes a valid token that lacks a permission, and no other', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada')
+      const { token } = await server.signIn('ada')
+      const before = server.events.length
+      expect(await server.statusWith(token)).toBe(200)
+      expect((await server.ask('GET', '/admin/users/', { token: 'x' })).status).toBe(401)
+      expect(server.events).toHaveLength(before)
+      const refused = await server.ask('GET', `/admin/users/${id}/`, { token, headers: { 'x-request-id': 'mine-1' } })
+      expect([refused.status, server.events.at(-1)]).toEqual([
+        403,
+        {
+          event: 'permission-refused',
+          actor: id,
+          tokenId: decodeJwt(token).payload.jti as string,
+          reason: 'needs users:read',
+          route: 'GET /admin/users/:id/',
+          origin: expect.objectContaining({ requestId: 'mine-1' }),
+        },
+      ])
+      for (let asked = 0; asked < 100; asked += 1) await server.ask('GET', '/admin/users/', { token })
+      const lines = server.events.filter(({ event }) => event === 'permission-refused').length
+      expect(lines).toBeGreaterThanOrEqual(60)
+      expect(lines).toBeLessThan(100)
+      expect(JSON.stringify(server.events)).not.toContain(token)
+    })
+
+    test('throttles wrong secrets and unknown refresh tokens of one address, and of no other', async () => {
+      const throttle = { addressMax: 3 }
+      const socket = DOORS[1]
+      await using place = await startAccounts(kind, {
+        throttle,
+        trustedProxies: ['127.0.0.0/8', '::1'],
+        ...(socket && { open: socket }),
+      })
+      const { server } = place
+      const { id, text } = await makeKey(server)
+      await server.account('ada')
+      const { refreshToken } = await server.signIn('ada')
+      const client = (secret: string, address: string) =>
+        form(
+          server,
+          '/oauth/token',
+          { grant_type: 'client_credentials', client_id: id, client_secret: secret },
+          { 'x-forwarded-for': address },
+        )
+      const refresh = (token: string, address: string) =>
+        server.ask('POST', '/auth/refresh/', { body: { refresh_token: token }, headers: { 'x-forwarded-for': address } })
+      for (let asked = 0; asked < 5; asked += 1) expect((await client(text, '192.0.2.1')).status).toBe(200)
+      const statuses: number[] = []
+      for (let asked = 0; asked < 2; asked += 1) statuses.push((await client(makeApiKey().text, '192.0.2.1')).status)
+      for (let asked = 0; asked < 2; asked += 1) statuses.push((await refresh('A'.repeat(43), '192.0.2.1')).status)
+      expect(statuses).toEqual([401, 401, 401, 429])
+      for (const late of [await client(text, '192.0.2.1'), await refresh(refreshToken, '192.0.2.1')])
+        expect([late.status, Number(late.headers.get('retry-after')) > 0]).toEqual([429, true])
+      expect((await client(text, '192.0.2.2')).status).toBe(200)
+      expect((await refresh(refreshToken, '192.0.2.2')).status).toBe(200)
     })
 
     test('is named in the metadata of the issuer, with all that is there', async () => {

@@ -4,6 +4,7 @@ import { isPermission, isRoleName, nameFault, normaliseName } from '../../../src
 import { makeRefreshToken, openToken, sealToken } from '../../../src/accounts/refresh-tokens.ts'
 import { createRevocationList } from '../../../src/accounts/revocation-list.ts'
 import { createThrottle, subnetOf } from '../../../src/accounts/throttle.ts'
+import { addressBlock } from '../../../src/config/readers.ts'
 import { createOriginReader } from '../../../src/http/accounts/origin.ts'
 
 describe('a name', () => {
@@ -154,6 +155,32 @@ describe('the address of a client', () => {
     expect(from(['10.0.0.1'], '10.0.0.1', 'nonsense')).toBe('10.0.0.1')
     expect(from(['10.0.0.1'], '10.0.0.1', '203.0.113.1, nonsense')).toBe('10.0.0.1')
     expect(from(['10.0.0.1'], '10.0.0.1')).toBe('10.0.0.1')
+  })
+
+  test('is what a proxy in a trusted block saw, and no other', () => {
+    const blocks = ['10.1.0.0/16', 'fd00:1::/32', '192.0.2.7']
+    for (const peer of ['10.1.0.0', '10.1.255.255', '::ffff:10.1.2.3', 'fd00:1:ffff::9', 'FD00:1::1', '192.0.2.7'])
+      expect([peer, from(blocks, peer, '1.1.1.1, 203.0.113.1, 10.1.9.9')]).toEqual([peer, '203.0.113.1'])
+    for (const peer of ['10.2.0.0', '10.0.255.255', 'fd00:2::1', '::1', '192.0.2.8'])
+      expect([peer, from(blocks, peer, '203.0.113.1')]).toEqual([peer, peer])
+    expect(from(['0.0.0.0/0'], '198.51.100.1', '2001:db8::1')).toBe('2001:db8::1')
+  })
+
+  test('is trusted by an address or a block, and by no other text', () => {
+    for (const text of ['10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '::1', 'fd00::/8', '::/0', '::1/128'])
+      expect([text, addressBlock()(text)]).toEqual([text, text])
+    for (const text of [
+      '',
+      'proxy',
+      '10.0.0/8',
+      '10.0.0.0/33',
+      '10.0.0.0/',
+      '10.0.0.0/-1',
+      '::/129',
+      '10.0.0.256',
+      'fe80::1%eth0',
+    ])
+      expect(() => addressBlock()(text)).toThrow('must be an address or a block of them')
   })
 })
 
