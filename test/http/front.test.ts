@@ -21,12 +21,34 @@ for (const [index, open] of DOORS.entries()) {
   describe(`every response, ${where}`, () => {
     test('says that its type is not to be guessed, and has no banner', async () => {
       await using server = setUp({})
-      for (const path of ['/public/info/', '/private/info/', '/nowhere', '/docs', '/docs/openapi.json', '/v2/health/ready']) {
+      for (const path of [
+        '/public/info/',
+        '/private/info/',
+        '/nowhere',
+        '/docs',
+        '/docs/openapi.json',
+        '/v2/health/ready',
+        '/v2',
+        '/models/',
+      ]) {
         const { headers } = await server.door.fetch(path)
         expect([path, headers.get('x-content-type-options')]).toEqual([path, 'nosniff'])
         expect([path, headers.get('cross-origin-resource-policy')]).toEqual([path, 'same-origin'])
         for (const banner of ['server', 'x-powered-by', 'via']) expect([path, headers.get(banner)]).toEqual([path, null])
       }
+    })
+
+    test('has headers of its own, though many begin with the same', async () => {
+      await using server = setUp({ front: { corsOrigins: ['https://app.example.org'] } })
+      const ask = (headers: Record<string, string>) => server.door.fetch('/v2/health/live', { headers })
+      const first = await ask({ origin: 'https://app.example.org', 'x-request-id': 'first' })
+      expect(first.status).toBe(200)
+      expect(first.headers.get('access-control-allow-origin')).toBe('https://app.example.org')
+      const second = await ask({})
+      expect(second.headers.get('access-control-allow-origin')).toBeNull()
+      expect([first.headers.get('x-request-id'), second.headers.get('x-request-id')]).not.toContain(null)
+      expect(second.headers.get('x-request-id')).not.toBe('first')
+      expect([first.headers.get('vary'), second.headers.get('vary')]).toEqual(['Origin', 'Origin'])
     })
   })
 

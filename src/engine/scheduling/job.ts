@@ -28,6 +28,8 @@ export interface Job<I, O> extends Queued {
   sentMs: number
   /** Its caller has an answer; what still runs for it is thrown away. */
   isAnswered: boolean
+  /** Listens to the signal until it has its answer; absent where there is no signal. */
+  onAbort: (() => void) | undefined
 }
 
 /** What became of one run: the answers in the order of the inputs, a refusal by the model, or the loss of the worker. */
@@ -82,6 +84,7 @@ export function createJob<I, O>(
     reject,
     sentMs: 0,
     isAnswered: false,
+    onAbort: undefined,
   }
   return { job, promise }
 }

@@ -68,11 +68,8 @@ export class Scheduler<I, O> {
     this.#waiting.push(job)
     this.#deadlines.add(job)
     if (signal !== undefined) {
-      const onAbort = () => this.#giveUp(job, 'aborted')
-      signal.addEventListener('abort', onAbort, { once: true })
-      // What ends the job calls this off: a signal may outlive many requests.
-      const forget = () => signal.removeEventListener('abort', onAbort)
-      promise.then(forget, forget)
+      job.onAbort = () => this.#giveUp(job, 'aborted')
+      signal.addEventListener('abort', job.onAbort)
     }
     this.#dispatch()
     return promise
@@ -181,7 +178,7 @@ export class Scheduler<I, O> {
     for (const [index, job] of batch.entries()) {
       this.#leave(job)
       if (job.isAnswered) continue
-      job.isAnswered = true
+      this.#answered(job)
       counters.succeeded((nowMs - job.takenMs) * 1e6, (job.sentMs - job.takenMs) * 1e6)
       // The cast: there are as many outputs as jobs.
       job.resolve(outputs[index] as O)
@@ -202,7 +199,7 @@ export class Scheduler<I, O> {
       if (again.includes(job)) continue
       this.#leave(job)
       if (job.isAnswered) continue
-      job.isAnswered = true
+      this.#answered(job)
       job.reject(this.#failure(job, reason))
     }
   }
@@ -217,11 +214,19 @@ export class Scheduler<I, O> {
   /** Answers the caller now. What waits leaves the queue; what runs goes on, since a run cannot be interrupted, and keeps its place. */
   #giveUp(job: Job<I, O>, reason: 'timeout' | 'aborted' | 'worker-lost'): void {
     if (job.isAnswered) return
-    job.isAnswered = true
+    this.#answered(job)
     this.#options.counters.failed((this.#options.clock.now() - job.takenMs) * 1e6)
     if (this.#waiting.remove(job)) this.#leave(job)
     job.reject(this.#refusal(reason))
     this.#resolveIfDone()
+  }
+
+  /** Marks what has its answer. A signal may outlive many requests, so nobody listens to it for this one any more. */
+  #answered(job: Job<I, O>): void {
+    job.isAnswered = true
+    if (job.onAbort === undefined) return
+    job.submission.signal?.removeEventListener('abort', job.onAbort)
+    job.onAbort = undefined
   }
 
   /** Gives the job's place back. */

@@ -3,6 +3,7 @@ import { RateLimiter } from '../../core/rate-limiter.ts'
 import { createOriginReader } from '../accounts/origin.ts'
 import { hostOf } from '../address.ts'
 import { answerError } from '../errors.ts'
+import { SECURITY_HEADERS } from '../json.ts'
 import type { RequestRecord } from '../request-ledger.ts'
 import { createCors } from './cors.ts'
 import { applyTo, limited, rateLimitHeaders } from './rate-limits.ts'
@@ -33,11 +34,7 @@ export interface Front {
 
 const URL_BYTES_MAX = 8192
 
-/** For every response: its type is not guessed, and no page of another site may take it in. Pages have their own policy beside. */
-const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
-  ['x-content-type-options', 'nosniff'],
-  ['cross-origin-resource-policy', 'same-origin'],
-]
+const SECURITY_HEADER_ENTRIES = Object.entries(SECURITY_HEADERS)
 
 /** Prepares the front of one app. */
 export function createFront(options: FrontOptions, peerOf: PeerOf): Front {
@@ -70,7 +67,10 @@ export function createFront(options: FrontOptions, peerOf: PeerOf): Front {
       return cors.preflight(request, record.route.methods)
     },
     after(request, record, { headers }) {
-      for (const [name, value] of SECURITY_HEADERS) headers.set(name, value)
+      // A response of `json.ts` has them already.
+      if (headers.get('cross-origin-resource-policy') !== SECURITY_HEADERS['cross-origin-resource-policy']) {
+        for (const [name, value] of SECURITY_HEADER_ENTRIES) headers.set(name, value)
+      }
       cors.allow(request, headers)
       if (record.limit !== undefined && !headers.has('ratelimit')) {
         for (const [name, value] of Object.entries(rateLimitHeaders(record.limit))) headers.set(name, value)

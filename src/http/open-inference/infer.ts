@@ -9,7 +9,7 @@ import type { RequestedOutput } from '../../tensor/request-outputs.ts'
 import { type AnsweredOutput, type EncodedAnswer, encodeInferResponse, type InferAnswer } from '../../tensor/response.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import { deadlineOf } from '../deadline.ts'
-import { encode, preferredCoding } from '../encodings.ts'
+import { type Coding, encode, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
 import { findModel, findReadyVersion } from '../model-access.ts'
 import { HEADER_LENGTH, type InferBody, readInferBody } from './infer-body.ts'
@@ -93,9 +93,13 @@ function answered({ name, isBinary, classCount }: RequestedOutput, { results, mo
   return { name, tensor: classify(name, tensor, { count: classCount, hasRows, ...(labels && { labels }) }), isBinary }
 }
 
-async function respond({ json, blobs }: EncodedAnswer, request: Request): Promise<Response> {
+function respond({ json, blobs }: EncodedAnswer, request: Request): Response | Promise<Response> {
   const coding = preferredCoding(request.headers.get('accept-encoding'))
   if (blobs.length === 0 && coding === undefined) return jsonTextResponse(json)
+  return respondInBytes({ json, blobs }, coding)
+}
+
+async function respondInBytes({ json, blobs }: EncodedAnswer, coding: Coding | undefined): Promise<Response> {
   const { bytes, jsonLength } = joined(json, blobs)
   const headers: Record<string, string> =
     blobs.length === 0

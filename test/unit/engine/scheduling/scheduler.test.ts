@@ -271,6 +271,38 @@ describe('a request that is given up', () => {
     expect(await ask('e', { signal: AbortSignal.abort() })).toBe('REQUEST_ABORTED')
   })
 
+  test('listens to a signal no longer than a request takes, however it ends', async () => {
+    const { clock, worker, ask } = start({ queueMax: 2 })
+    const { signal } = new AbortController()
+    let listeners = 0
+    const { addEventListener, removeEventListener } = signal
+    Object.assign(signal, {
+      addEventListener: (...asked: Parameters<typeof addEventListener>) => {
+        listeners += 1
+        addEventListener.apply(signal, asked)
+      },
+      removeEventListener: (...asked: Parameters<typeof removeEventListener>) => {
+        listeners -= 1
+        removeEventListener.apply(signal, asked)
+      },
+    })
+    const computed = ask('a', { signal })
+    expect(listeners).toBe(1)
+    const failed = ask('b', { signal })
+    expect(await ask('c', { signal })).toBe('QUEUE_FULL')
+    expect(listeners).toBe(2)
+    worker.finish()
+    expect(await computed).toBe('A')
+    expect(listeners).toBe(1)
+    worker.settle({ kind: 'failed', reason: 'no' })
+    expect(await failed).toBe('INFERENCE_FAILED')
+    expect(listeners).toBe(0)
+    const late = ask('d', { signal, timeoutMs: 50 })
+    clock.pass(50)
+    expect(await late).toBe('REQUEST_TIMEOUT')
+    expect(listeners).toBe(0)
+  })
+
   test('at its deadline is told so, whether it waits or runs; what runs keeps its place', async () => {
     const { worker, clock, scheduler, ask } = start({ queueMax: 2, timeoutMs: 100 })
     const running = ask('a')
