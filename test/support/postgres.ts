@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SQL } from 'bun'
+import { freePort } from './free-port.ts'
 import { hasTool } from './tools.ts'
 
 /** Folder of Postgres's programs: Debian keeps them by version, outside of the path. */
@@ -42,16 +42,6 @@ function postgresUser(): { uid?: string; gid?: string } {
   if (process.getuid?.() !== 0) return {}
   const id = (flag: string) => spawnSync('id', [flag, 'postgres']).stdout.toString().trim()
   return { uid: id('-u'), gid: id('-g') }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const { promise, resolve } = Promise.withResolvers<void>()
-  server.listen(0, '127.0.0.1', resolve)
-  await promise
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 const PREFIX = 'vestal-postgres-'
