@@ -14,6 +14,7 @@ import { type Announced, announce } from './announce.ts'
 import { authenticationOf } from './authentication.ts'
 import { describeEngines } from './engines.ts'
 import { loadIssuers } from './issuers.ts'
+import { listen } from './listeners.ts'
 import { createLiveKeys } from './live-keys.ts'
 import { createKeyLoader } from './load-keys.ts'
 import { createLogging, type Logging } from './logging.ts'
@@ -137,21 +138,4 @@ function build(settings: Settings, { mode, keys, issuers, engine, accounts, regi
       },
     }),
   })
-}
-
-type Server = NonNullable<ReturnType<typeof createApp>['server']>
-
-function listen(app: ReturnType<typeof createApp>, { host, port }: Settings, { logger, output }: Logging): Server | undefined {
-  try {
-    app.listen({ hostname: host, port })
-    return app.server ?? undefined
-  } catch (error) {
-    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-    logger.error(
-      isTaken ? `port ${port} on ${host} is taken; --port takes another` : `cannot listen on ${host}:${port}: ${String(error)}`,
-    )
-    void output.flush()
-    process.exitCode = 1
-    return undefined
-  }
 }
