@@ -28,7 +28,16 @@ export type AuditEventName =
   | 'api-key-revoked'
   | 'client-token'
   | 'client-refused'
+  | 'api-key-refused'
+  | 'token-refused'
+  | 'cross-site-refused'
   | 'permission-refused'
+  | 'keys-changed'
+  | 'key-generated'
+  | 'key-rotated'
+  | 'key-retired'
+  | 'key-revoked'
+  | 'audit-lost'
 
 /** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
 export interface AuditEvent {
@@ -44,6 +53,8 @@ export interface AuditEvent {
   readonly reason?: string
   /** The route that was asked for, with the names of its parameters in place of their values. */
   readonly route?: string
+  /** How many such events there were that are not told one by one. */
+  readonly count?: number
   readonly origin?: Origin
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type ApiKeyDirectory, createApiKeyDirectory } from '../accounts/api-key-directory.ts'
+import { boundAudit } from '../accounts/bounded-audit.ts'
 import { addFirstAdministrator } from '../accounts/first-administrator.ts'
 import { createPasswords } from '../accounts/passwords.ts'
 import { createRevocationList } from '../accounts/revocation-list.ts'
@@ -16,10 +17,10 @@ import type { AccountsOptions } from '../http/accounts/context.ts'
 import { sessionCookies } from '../http/accounts/cookies.ts'
 import { createOriginReader } from '../http/accounts/origin.ts'
 import type { AuthenticationOptions } from '../http/authentication.ts'
-import type { Key } from '../jwt/keys.ts'
 import { createAuditLog } from '../store/audit-log.ts'
 import { type OpenStore, openStore } from '../store/open-store.ts'
 import { openRedis } from '../store/redis.ts'
+import type { LiveKeys } from './live-keys.ts'
 import { sign } from './token.ts'
 
 const DAY_MS = 86_400_000
@@ -30,6 +31,8 @@ const AUDIT_DAYS = 400
 export interface OpenAccounts {
   readonly context: AccountsContext
   readonly apiKeys: ApiKeyDirectory
+  /** Writes how many refusals were not told one by one. */
+  readonly flushAudit: () => void
   /** Writes what is left of the audit log, and closes the database. */
   readonly close: () => Promise<void>
 }
@@ -57,6 +60,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
   const redis = settings.redis === undefined ? undefined : openRedis(settings.redis)
   const warn = (message: string) => console.error(`warning: ${message}`)
   const log = createAuditLog({ to: settings.auditTo, folder: settings.data, store, now: Date.now, warn })
+  const audit = boundAudit(log.write, Date.now)
   const context: AccountsContext = {
     store,
     sign,
@@ -69,7 +73,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
       windowSeconds: settings.signInWindowSeconds,
     }),
     revocations: createRevocationList(),
-    audit: log.write,
+    audit: audit.write,
     now: Date.now,
     lifetimes: {
       sessionSeconds: settings.sessionSeconds,
@@ -79,11 +83,12 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
     },
   }
   const close = async () => {
+    audit.flush()
     await log.flush()
     redis?.close()
     await store.close()
   }
-  return { context, apiKeys, close }
+  return { context, apiKeys, flushAudit: audit.flush, close }
 }
 
 /** The message of a database is safe to show: it names what failed, and holds no address of ours. */
@@ -108,11 +113,9 @@ export interface ServedAccounts {
 /** Accounts, where a setting does not turn them off and there is a key to sign their tokens with. */
 export async function accountsOf(
   settings: Settings,
-  {
-    signing,
-    ...rest
-  }: { readonly mode: Mode; readonly signing: () => Key | undefined; readonly warn: (message: string) => void },
+  { keys, ...rest }: { readonly mode: Mode; readonly keys: LiveKeys; readonly warn: (message: string) => void },
 ): Promise<ServedAccounts | undefined> {
+  const signing = () => keys.current().signing
   if (settings.accounts === 'off' || signing() === undefined) return undefined
   const { accessTokenSeconds: lifetimeSeconds } = settings
   const signClaims: AccountsContext['sign'] = (claims) => {
@@ -120,7 +123,10 @@ export async function accountsOf(
     invariant(key !== undefined, 'keys that change while the server runs can sign as before')
     return sign(claims, key, { settings, lifetimeSeconds })
   }
-  return serveAccounts(settings, { ...rest, sign: signClaims })
+  const served = await serveAccounts(settings, { ...rest, sign: signClaims })
+  const { audit } = served.options.context
+  keys.whenChanged((changes) => audit({ event: 'keys-changed', actor: 'server', reason: changes.join(', ') }))
+  return served
 }
 
 /** Opens the accounts and keeps them up with what others change. */
@@ -128,9 +134,10 @@ async function serveAccounts(
   settings: Settings,
   { mode, sign, warn }: { readonly mode: Mode; readonly sign: AccountsContext['sign']; readonly warn: (message: string) => void },
 ): Promise<ServedAccounts> {
-  const { context, apiKeys, close } = await openAccounts(settings, sign)
+  const { context, apiKeys, flushAudit, close } = await openAccounts(settings, sign)
   const { revocations, now, store } = context
   const tidyUp = async () => {
+    flushAudit()
     await apiKeys.flush()
     const { idleSeconds } = context.lifetimes
     await store.transaction(async (records) => {

@@ -25,6 +25,7 @@ import { formatKeyFile, isKeyFile, type KeyFile, parseKeyFile, type StoredSecret
 import { createSealer, isSealed, newSealing, type Sealer } from '../keys/sealing.ts'
 import { writeWhole } from '../keys/write-whole.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
+import { auditKeyChange } from './key-audit.ts'
 import { keysAsJson, keysAsTable } from './keys-output.ts'
 import { keyFilePath, readKeyFile } from './load-keys.ts'
 import { promptSecret } from './prompt.ts'
@@ -62,11 +63,13 @@ type Ring = KeyRing<StoredSecret>
 const NO_KEYS: KeyFile = { ring: { keys: [] } }
 
 /** `vestal keys`: makes, lists, rotates, retires and revokes the keys of a key file. A running server takes the change up by itself. */
-export function keys(settings: Settings, args: Arguments): void {
+export async function keys(settings: Settings, args: Arguments): Promise<void> {
   const asked = readAsked(settings, args)
   try {
-    const { ring } = asked.action === 'list' ? readFile(asked.path) : change(asked)
+    const { action, kid } = asked
+    const { ring } = action === 'list' ? readFile(asked.path) : change(asked)
     console.log(args.switches.has('json') ? keysAsJson(ring) : keysAsTable(ring))
+    if (action !== 'list') await auditKeyChange(settings, { action, ring, ...(kid !== '' && { kid }) })
   } catch (error) {
     if (error instanceof KeyError) throw new SettingsError([`${asked.path}: ${error.message}`])
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined

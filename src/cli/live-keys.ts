@@ -9,6 +9,8 @@ import type { LoadedKeys } from './load-keys.ts'
 /** The keys of a running server: those of its key file as it is now. */
 export interface LiveKeys extends OwnKeys {
   readonly current: () => LoadedKeys
+  /** Hears what became of each key, after the switch: `<key id> next`, `<key id> active`, `<key id> gone`. */
+  readonly whenChanged: (listener: (changes: readonly string[]) => void) => void
   /** Looks at the file no more. */
   readonly close: () => void
 }
@@ -31,10 +33,13 @@ export interface LiveKeysOptions {
 export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now = Date.now }: LiveKeysOptions): LiveKeys {
   let current = load()
   const listeners: ((keys: readonly Key[]) => void)[] = []
+  const watchers: ((changes: readonly string[]) => void)[] = []
   const { path } = current
   const replace = (next: LoadedKeys) => {
     for (const listener of listeners) listener(next.keys)
+    const changes = changesBetween(current, next)
     current = next
+    for (const watcher of watchers) watcher(changes)
   }
   const reload = () => {
     try {
@@ -61,6 +66,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     current: () => current,
     published: () => current.published,
     subscribe: (listener) => void listeners.push(listener),
+    whenChanged: (watcher) => void watchers.push(watcher),
     close: stop,
   }
 }
@@ -71,6 +77,23 @@ function withoutDropped(loaded: LoadedKeys, nowSeconds: number): LoadedKeys {
   const keys = loaded.keys.filter((key) => !isOver(keyIdOf(key)))
   if (keys.length === loaded.keys.length) return loaded
   return { ...loaded, keys, published: { keys: loaded.published.keys.filter(({ kid }) => !isOver(kid)) } }
+}
+
+/** What each key does now that it did not do before. A key without a name is told by its number. */
+function changesBetween(before: LoadedKeys, after: LoadedKeys): readonly string[] {
+  const [old, now] = [statesOf(before), statesOf(after)]
+  const gone = [...old.keys()].filter((kid) => !now.has(kid)).map((kid) => `${kid} gone`)
+  return [...[...now].filter(([kid, state]) => old.get(kid) !== state).map(([kid, state]) => `${kid} ${state}`), ...gone]
+}
+
+function statesOf({ keys, signing, dropTimes }: LoadedKeys): ReadonlyMap<string, string> {
+  return new Map(
+    keys.map((key, index) => {
+      const kid = keyIdOf(key) ?? `#${index + 1}`
+      if (key === signing || (signing !== undefined && kid === keyIdOf(signing))) return [kid, 'active']
+      return [kid, dropTimes?.has(kid) === true ? 'retired' : dropTimes === undefined ? 'verifies' : 'next']
+    }),
+  )
 }
 
 /** A file that was touched and holds what it held flushes no cache. */

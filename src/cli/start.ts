@@ -35,7 +35,7 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   const { fallback } = signatureEngines(settings.engine)
   if (fallback !== undefined) warnOfFallback()
   // Before the models: a database that cannot be used ends the start with nothing to stop.
-  const accounts = await accountsOf(settings, { mode, signing: () => keys.current().signing, warn })
+  const accounts = await accountsOf(settings, { mode, keys, warn })
   logger.debug('settings and keys are read; the models are loaded next')
   const engine = await createEngine({
     modelsDirectory: settings.models,

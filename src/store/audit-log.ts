@@ -8,16 +8,19 @@ import { createAuditFile } from './audit-file.ts'
 const FILE = 'audit.log'
 const FILES_MAX = 5
 const LINES_MAX = 100_000
-/** Lines that wait for the database; more are told of and lost. */
+/** Lines that wait for the database; more are lost, and their number is written when it answers again. */
 const WAITING_MAX = 10_000
 
 export interface AuditLogOptions {
   readonly to: 'file' | 'database' | 'both'
   readonly folder: string
-  readonly store: Store
+  /** Needed where the database is written. */
+  readonly store?: Pick<Store, 'transaction'>
   /** Clock in milliseconds since 1970. */
   readonly now: () => number
   readonly warn: (message: string) => void
+  /** Lines that may wait for the database; default 10 000. */
+  readonly waitingMax?: number
 }
 
 /** An audit log, and how to wait for what it has not written yet. */
@@ -27,17 +30,29 @@ export interface AuditLog {
 }
 
 /** Prepares the log where the setting says. A line of the file is there when `write` returns; one of the database follows. */
-export function createAuditLog({ to, folder, store, now, warn }: AuditLogOptions): AuditLog {
+export function createAuditLog({ to, folder, store, now, warn, waitingMax = WAITING_MAX }: AuditLogOptions): AuditLog {
   const toFile = to === 'database' ? () => undefined : createAuditFile({ path: join(folder, FILE), filesMax: FILES_MAX })
   let waiting = 0
+  let lost = 0
   let last: Promise<void> = Promise.resolve()
+  const lose = (reason: string) => {
+    if (lost === 0) warn(`events of the audit log are lost: ${reason}`)
+    lost += 1
+  }
+  const insert = async (line: string, at: number) => {
+    const told = lost
+    await store?.transaction(async (records) => {
+      await records.insertAudit({ id: randomUUID(), at, line })
+      if (told > 0) await records.insertAudit({ id: randomUUID(), at, line: auditLine({ event: 'audit-lost', count: told }, at) })
+    })
+    lost -= told
+  }
   const toDatabase = (line: string, at: number) => {
-    if (waiting >= WAITING_MAX) return warn('an event of the audit log was lost: the database does not keep up')
+    if (waiting >= waitingMax) return lose('the database does not keep up')
     waiting += 1
-    const insert = () => store.transaction((records) => records.insertAudit({ id: randomUUID(), at, line }))
     last = last
-      .then(insert)
-      .catch((error: unknown) => warn(`an event of the audit log was lost: ${String(error)}`))
+      .then(() => insert(line, at))
+      .catch((error: unknown) => lose(String(error)))
       .finally(() => {
         waiting -= 1
       })

@@ -184,6 +184,59 @@ describe('vestal audit', () => {
   }
 })
 
+describe('keys that change', () => {
+  for (const to of ['file', 'database']) {
+    test(`are in the audit log of the ${to}, by the command line that did it and by the server that took it up`, async () => {
+      using place = new Workplace()
+      const environment = { VESTAL_AUDIT_TO: to }
+      const kidOf = (args: readonly string[], state: string) => {
+        const { keys } = JSON.parse(place.run(['keys', ...args, '--json'], environment).stdout) as {
+          keys: readonly { kid: string; state: string }[]
+        }
+        return keys.find((key) => key.state === state)?.kid ?? ''
+      }
+      const first = kidOf(['generate'], 'active')
+      const { child } = await place.start([], environment)
+      const lines = () =>
+        place
+          .run(['audit', '--json'], environment)
+          .stdout.trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as { event: string; actor: string; subject?: string; reason: string })
+      const heard = async (count: number) => {
+        while (lines().filter(({ event }) => event === 'keys-changed').length < count) await Bun.sleep(20)
+      }
+      const second = kidOf(['generate'], 'next')
+      await heard(1)
+      expect(kidOf(['rotate'], 'active')).toBe(second)
+      await heard(2)
+      kidOf(['revoke', first], 'revoked')
+      await heard(3)
+      child.kill('SIGTERM')
+      expect(await child.exited).toBe(0)
+      const by = (who: string) => lines().filter(({ actor }) => actor === who)
+      expect(by('command-line').map(({ event, subject }) => [event, subject])).toEqual([
+        ['key-generated', first],
+        ['key-generated', second],
+        ['key-rotated', second],
+        ['key-revoked', first],
+      ])
+      expect(by('server').map(({ reason }) => reason)).toEqual([
+        `${second} next`,
+        `${first} retired, ${second} active`,
+        `${first} gone`,
+      ])
+      expect(JSON.stringify(lines())).not.toContain('"d"')
+    })
+  }
+
+  test('make no audit log where there are no accounts', () => {
+    using place = new Workplace()
+    expect(place.run(['keys', 'generate'], { VESTAL_ACCOUNTS: 'off' }).exitCode).toBe(0)
+    expect(statSync(join(place.folder, 'data/audit.log'), { throwIfNoEntry: false })).toBeUndefined()
+  })
+})
+
 describe('vestal db', () => {
   test('says whether the database is of this version, and brings it there', () => {
     using place = new Workplace()

@@ -1,6 +1,7 @@
 import { type AccountInput, createAccount } from '../../src/accounts/administration.ts'
 import { createApiKeyDirectory } from '../../src/accounts/api-key-directory.ts'
 import type { AuditEvent } from '../../src/accounts/audit.ts'
+import { boundAudit } from '../../src/accounts/bounded-audit.ts'
 import { createPasswords, type Passwords } from '../../src/accounts/passwords.ts'
 import { createRevocationList } from '../../src/accounts/revocation-list.ts'
 import { createRevocationSync } from '../../src/accounts/revocation-sync.ts'
@@ -40,6 +41,10 @@ export interface AccountsServerOptions {
 export class AccountsServer implements AsyncDisposable {
   readonly clock = { ms: Date.now() }
   readonly events: AuditEvent[] = []
+  readonly audit = boundAudit(
+    (event) => void this.events.push(event),
+    () => this.clock.ms,
+  )
   readonly store: OpenStore
   readonly context: AccountsContext
   readonly apiKeys: ReturnType<typeof createApiKeyDirectory>
@@ -68,7 +73,7 @@ export class AccountsServer implements AsyncDisposable {
       apiKeysChanged: () => this.apiKeys.load(),
       passwords: options.passwords ?? createPasswords(CHEAP),
       throttle: createThrottle({ accountMax: 1000, addressMax: 100_000, ...options.throttle }),
-      audit: (event) => void this.events.push(event),
+      audit: this.audit.write,
       sign: (claims) =>
         signJwt({ ...claims, ...(issuer !== undefined && { iss: issuer }) }, SECRET, {
           now,

@@ -1,12 +1,11 @@
-import type { VestalError } from '../../core/errors.ts'
-import { RateLimiter } from '../../core/rate-limiter.ts'
+import { apiKeyId } from '../../accounts/api-key-text.ts'
+import { subjectOfKey } from '../../accounts/api-keys.ts'
+import type { AuditEvent, AuditEventName } from '../../accounts/audit.ts'
+import type { ErrorCode, VestalError } from '../../core/errors.ts'
 import type { PeerOf } from '../front/front.ts'
 import type { RequestRecord } from '../request-ledger.ts'
 import type { AccountsOptions } from './context.ts'
 
-/** Lines a minute for one subject, and for all together: who asks in a loop must not push out what others did. */
-const SUBJECT_LINES = 60
-const LINES = 600
 const TEXT_LENGTH_MAX = 200
 
 interface Parts {
@@ -23,23 +22,58 @@ export function withRequestIds(options: AccountsOptions, { recordOf }: Pick<Part
   return { ...options, originOf }
 }
 
-/** Notes each request whose token is valid and lacks a permission. */
+/** Refusals of what a request shows of itself, by event. A request that shows nothing is none. */
+const EVENTS: Readonly<Partial<Record<ErrorCode, AuditEventName>>> = {
+  PERMISSION_MISSING: 'permission-refused',
+  API_KEY_REFUSED: 'api-key-refused',
+  CROSS_SITE_REFUSED: 'cross-site-refused',
+  AUTHORIZATION_MALFORMED: 'token-refused',
+  COOKIE_AMBIGUOUS: 'token-refused',
+  TOKEN_TOO_LONG: 'token-refused',
+  TOKEN_MALFORMED: 'token-refused',
+  TOKEN_ENCRYPTED: 'token-refused',
+  DECRYPTION_FAILED: 'token-refused',
+  TOKEN_TYPE_REFUSED: 'token-refused',
+  HEADER_PARAMETER_REFUSED: 'token-refused',
+  ALGORITHM_REFUSED: 'token-refused',
+  KEY_UNKNOWN: 'token-refused',
+  SIGNATURE_INVALID: 'token-refused',
+  CLAIM_MISSING: 'token-refused',
+  CLAIM_INVALID: 'token-refused',
+  TOKEN_EXPIRED: 'token-refused',
+  TOKEN_NOT_YET_VALID: 'token-refused',
+  TOKEN_ISSUED_IN_FUTURE: 'token-refused',
+  TOKEN_LIFETIME_TOO_LONG: 'token-refused',
+  ISSUER_REFUSED: 'token-refused',
+  AUDIENCE_REFUSED: 'token-refused',
+  TOKEN_REVOKED: 'token-refused',
+}
+
+/** Notes each request whose token or key is refused, lacks a permission, or was sent by another site's page. */
 export function createRefusalAudit({ context, originOf }: AccountsOptions, { recordOf, peerOf }: Parts) {
-  const bySubject = new RateLimiter({ perMinute: SUBJECT_LINES })
-  const all = new RateLimiter({ perMinute: LINES })
-  return ({ code, message }: VestalError, request: Request): void => {
+  return (error: VestalError, request: Request): void => {
+    const event = EVENTS[error.code]
     const record = recordOf(request)
-    if (code !== 'PERMISSION_MISSING' || record === undefined) return
-    const actor = record.subject?.slice(0, TEXT_LENGTH_MAX)
-    if (!bySubject.take(actor ?? '').isAllowed || !all.take('').isAllowed) return
-    const tokenId = record.tokenId?.slice(0, TEXT_LENGTH_MAX)
+    if (event === undefined || record === undefined) return
     context.audit({
-      event: 'permission-refused',
-      ...(actor !== undefined && { actor }),
-      ...(tokenId !== undefined && { tokenId }),
-      reason: message.slice(0, TEXT_LENGTH_MAX),
+      event,
+      ...whoIn(event, request, record),
+      // The message of a token's refusal may hold what was in it; its code says which check refused.
+      reason: event === 'token-refused' ? error.code : error.message.slice(0, TEXT_LENGTH_MAX),
       route: `${request.method} ${record.route.path}`,
       origin: originOf(request, peerOf(request)),
     })
+  }
+}
+
+/** Whoever is known: the subject of a token that is right, or the key that a wrong text names. */
+function whoIn(event: AuditEventName, { headers }: Request, { subject, tokenId }: RequestRecord): Partial<AuditEvent> {
+  if (event === 'api-key-refused') {
+    const id = apiKeyId(headers.get('x-api-key') ?? headers.get('authorization')?.replace(/^bearer +/i, '') ?? '')
+    return id === undefined ? {} : { subject: subjectOfKey(id) }
+  }
+  return {
+    ...(subject !== undefined && { actor: subject.slice(0, TEXT_LENGTH_MAX) }),
+    ...(tokenId !== undefined && { tokenId: tokenId.slice(0, TEXT_LENGTH_MAX) }),
   }
 }

@@ -40,7 +40,7 @@ export function needed(form: ReadonlyMap<string, string>, name: string): string 
  * @throws VestalError CLIENT_REFUSED, BODY_INVALID, SIGN_IN_THROTTLED
  */
 export async function clientOf(request: Request, form: ReadonlyMap<string, string>, asked: Asked): Promise<KnownKey | undefined> {
-  const basic = basicOf(request)
+  const basic = await namedByBasic(request, asked)
   const id = form.get('client_id')
   const secret = form.get('client_secret')
   if (basic !== undefined && secret !== undefined) throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
@@ -50,8 +50,21 @@ export async function clientOf(request: Request, form: ReadonlyMap<string, strin
 
 /** As `clientOf`, of HTTP Basic alone: for routes that look at who asks before they read the body. */
 export async function basicClientOf(request: Request, asked: Asked): Promise<KnownKey | undefined> {
-  const basic = basicOf(request)
+  const basic = await namedByBasic(request, asked)
   return basic === undefined ? undefined : knownClient(basic, asked)
+}
+
+/** Whom HTTP Basic names. A header that is nothing of the kind counts as a wrong secret does. */
+function namedByBasic(request: Request, asked: Asked): Promise<Given | undefined> {
+  const read = async () => {
+    try {
+      return basicOf(request)
+    } catch (error) {
+      await asked.options.context.throttle.refuseGuesser(asked.origin.address)
+      throw error
+    }
+  }
+  return noted(read, {}, asked)
 }
 
 interface Given {
@@ -65,14 +78,22 @@ export interface Asked {
   readonly origin: Origin
 }
 
-/** A wrong secret is counted against the address, and noted. */
-async function knownClient(given: Given, { options, origin }: Asked): Promise<KnownKey> {
-  const { throttle, audit } = options.context
+async function knownClient(given: Given, asked: Asked): Promise<KnownKey> {
   // What stands in the place of an id may be a secret that was put there by mistake.
   const subject = isApiKeyId(given.id) ? { subject: subjectOfKey(given.id) } : {}
+  await noted(() => asked.options.context.throttle.refuseGuesser(asked.origin.address), subject, asked)
+  return noted(() => findClient(given, asked.options), subject, asked)
+}
+
+/** The result. A client that is refused is noted; a secret that is wrong, or is none, is counted against the address. */
+async function noted<T>(
+  work: () => T | Promise<T>,
+  subject: { readonly subject?: string },
+  { options, origin }: Asked,
+): Promise<T> {
+  const { throttle, audit } = options.context
   try {
-    await throttle.refuseGuesser(origin.address)
-    return findClient(given, options)
+    return await work()
   } catch (error) {
     if (!(error instanceof VestalError)) throw error
     audit({ event: 'client-refused', ...subject, reason: error.message, origin })

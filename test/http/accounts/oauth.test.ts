@@ -84,7 +84,7 @@ for (const kind of STORES) {
       const before = server.events.length
       expect(await server.statusWith(token)).toBe(200)
       expect((await server.ask('GET', '/admin/users/', { token: 'x' })).status).toBe(401)
-      expect(server.events).toHaveLength(before)
+      expect(server.events.slice(before).map(({ event }) => event)).toEqual(['token-refused'])
       const refused = await server.ask('GET', `/admin/users/${id}/`, { token, headers: { 'x-request-id': 'mine-1' } })
       expect([refused.status, server.events.at(-1)]).toEqual([
         403,
@@ -97,10 +97,6 @@ for (const kind of STORES) {
           origin: expect.objectContaining({ requestId: 'mine-1' }),
         },
       ])
-      for (let asked = 0; asked < 100; asked += 1) await server.ask('GET', '/admin/users/', { token })
-      const lines = server.events.filter(({ event }) => event === 'permission-refused').length
-      expect(lines).toBeGreaterThanOrEqual(60)
-      expect(lines).toBeLessThan(100)
       expect(JSON.stringify(server.events)).not.toContain(token)
     })
 

@@ -68,6 +68,26 @@ describe('live keys', () => {
     live.close()
   })
 
+  test('tell what became of each key, by its name, once the others count', async () => {
+    using place = new Place()
+    const live = place.live()
+    const [first = '', second = ''] = names(double)
+    const told: unknown[] = []
+    live.whenChanged((changes) => void told.push([changes, live.current().signing?.kid]))
+    place.write(formatKeyFile({ ring: double }))
+    await until(() => told.length > 0)
+    place.write(formatKeyFile({ ring: rotate(double, { now: NOW }) }))
+    await until(() => told.length > 1)
+    place.write(formatKeyFile({ ring: revoke(rotate(double, { now: NOW }), first, { now: NOW }) }))
+    await until(() => told.length > 2)
+    expect(told).toEqual([
+      [[`${second} next`], first],
+      [[`${first} retired`, `${second} active`], second],
+      [[`${first} gone`], second],
+    ])
+    live.close()
+  })
+
   test('sign with the key that is active now', async () => {
     using place = new Place()
     const live = place.live()

@@ -2,8 +2,9 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Records } from '../../../src/accounts/store.ts'
 import { createAuditFile } from '../../../src/store/audit-file.ts'
-import { readAuditFiles } from '../../../src/store/audit-log.ts'
+import { createAuditLog, readAuditFiles } from '../../../src/store/audit-log.ts'
 
 test('the audit log is put aside when it is full, and keeps so many files', () => {
   const folder = mkdtempSync(join(tmpdir(), 'vestal-audit-'))
@@ -21,4 +22,36 @@ test('the audit log is put aside when it is full, and keeps so many files', () =
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+})
+
+test('lines that the database does not take in time are counted, and the number is written once it answers', async () => {
+  const written: string[] = []
+  const warned: string[] = []
+  const gate = Promise.withResolvers<void>()
+  // Only the one record is asked for.
+  const records = { insertAudit: async ({ line }: { line: string }) => void written.push(line) } as unknown as Records
+  const store = {
+    transaction: async <T>(work: (records: Records) => Promise<T>) => {
+      await gate.promise
+      return work(records)
+    },
+  }
+  const log = createAuditLog({
+    to: 'database',
+    folder: '',
+    store,
+    now: () => 0,
+    warn: (message) => warned.push(message),
+    waitingMax: 2,
+  })
+  for (let number = 0; number < 5; number += 1) log.write({ event: 'sign-in', actor: String(number) })
+  gate.resolve()
+  await log.flush()
+  const lines = written.map((line) => JSON.parse(line) as { event: string; actor?: string; count?: number })
+  expect(lines.map(({ event, actor, count }) => [event, actor ?? count])).toEqual([
+    ['sign-in', '0'],
+    ['audit-lost', 3],
+    ['sign-in', '1'],
+  ])
+  expect(warned).toEqual([expect.stringContaining('does not keep up')])
 })
