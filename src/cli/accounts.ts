@@ -33,6 +33,8 @@ export interface OpenAccounts {
   readonly apiKeys: ApiKeyDirectory
   /** Writes how many refusals were not told one by one. */
   readonly flushAudit: () => void
+  /** Events of the audit log that could not be written. */
+  readonly auditLost: () => number
   /** Writes what is left of the audit log, and closes the database. */
   readonly close: () => Promise<void>
 }
@@ -88,7 +90,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
     redis?.close()
     await store.close()
   }
-  return { context, apiKeys, flushAudit: audit.flush, close }
+  return { context, apiKeys, flushAudit: audit.flush, auditLost: log.lost, close }
 }
 
 /** The message of a database is safe to show: it names what failed, and holds no address of ours. */
@@ -105,6 +107,7 @@ export interface ServedAccounts {
   readonly options: AccountsOptions
   /** What the check of tokens has to know of accounts. */
   readonly authentication: Pick<AuthenticationOptions, 'cookieKey' | 'isRevoked'>
+  readonly auditLost: () => number
   /** Lines to print once the server listens; empty where there is nothing to say. */
   readonly announcement: string
   stop(): Promise<void>
@@ -134,7 +137,7 @@ async function serveAccounts(
   settings: Settings,
   { mode, sign, warn }: { readonly mode: Mode; readonly sign: AccountsContext['sign']; readonly warn: (message: string) => void },
 ): Promise<ServedAccounts> {
-  const { context, apiKeys, flushAudit, close } = await openAccounts(settings, sign)
+  const { context, apiKeys, flushAudit, auditLost, close } = await openAccounts(settings, sign)
   const { revocations, now, store } = context
   const tidyUp = async () => {
     flushAudit()
@@ -169,6 +172,7 @@ async function serveAccounts(
       issuer: settings.issuer,
     },
     authentication: { cookieKey: cookies.access, isRevoked: (token) => revocations.isRevoked(token) },
+    auditLost,
     announcement,
     async stop() {
       await sync.stop()

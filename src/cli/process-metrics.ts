@@ -1,19 +1,32 @@
 import { readdirSync } from 'node:fs'
-import { type Histogram, SECONDS_BOUNDS } from '../metrics/histogram.ts'
+import { SECONDS_BOUNDS } from '../core/distribution.ts'
+import type { Histogram } from '../metrics/histogram.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
-import type { LogOutput } from './log-output.ts'
 
 /** How often the event loop is asked how late it is. */
 const LAG_INTERVAL_MS = 250
 
-/** Counts what this process takes of the machine, under the names that every Prometheus client library uses. */
-export function collectProcess(registry: MetricRegistry, log: LogOutput): void {
+export interface Lost {
+  /** Lines of the log that nobody read in time. */
+  readonly logLines: () => number
+  /** Events of the audit log that could not be written; absent where there is none. */
+  readonly auditEvents: (() => number) | undefined
+}
+
+/** Counts what this process takes of the machine, under the names that every Prometheus client library uses, and what it lost. */
+export function collectProcess(registry: MetricRegistry, lost: Lost): void {
   const rows: readonly (readonly [name: string, type: 'counter' | 'gauge', help: string, read: () => number | undefined])[] = [
     ['process_resident_memory_bytes', 'gauge', 'Resident memory in bytes.', () => process.memoryUsage.rss()],
     ['process_cpu_seconds_total', 'counter', 'Processor time of user and system in seconds.', cpuSeconds],
     ['process_start_time_seconds', 'gauge', 'Start of the process in seconds since 1970.', startSeconds],
     ['process_open_fds', 'gauge', 'Open file handles.', openHandles],
-    ['vestal_log_lines_dropped_total', 'counter', 'Lines of the log that nobody read in time.', log.dropped],
+    ['vestal_log_lines_dropped_total', 'counter', 'Lines of the log that nobody read in time.', lost.logLines],
+    [
+      'vestal_audit_events_lost_total',
+      'counter',
+      'Events of the audit log that could not be written.',
+      () => lost.auditEvents?.(),
+    ],
     ['vestal_heap_used_bytes', 'gauge', 'Memory that JavaScript objects take.', () => process.memoryUsage().heapUsed],
   ]
   for (const [name, type, help, read] of rows) {

@@ -48,7 +48,7 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
     warn,
   })
   const registry = new MetricRegistry()
-  collectProcess(registry, output)
+  collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })
   const engines = describeEngines(settings.engine)
   const announced = { mode, keys, issuers, engine, engines, ...(accounts && { accounts }) }
   const readiness = createReadiness(engine)

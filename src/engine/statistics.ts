@@ -1,3 +1,4 @@
+import { Distribution, type DistributionSnapshot, SECONDS_BOUNDS } from '../core/distribution.ts'
 import type { ResponseCacheStatistics } from './response-cache.ts'
 
 /** How often something happened, and how long it took in all. */
@@ -35,6 +36,10 @@ export interface ModelStatistics {
   readonly computeOutput: Duration
   readonly cacheHit: Duration
   readonly cacheMiss: Duration
+  /** Seconds that requests waited which were computed then. */
+  readonly queueTimes: DistributionSnapshot
+  /** Seconds of the runs of the model. */
+  readonly computeTimes: DistributionSnapshot
   /** By number of rows, smallest first. */
   readonly batches: readonly BatchStatistics[]
   /** Requests that wait, and that are with a worker, now. */
@@ -61,6 +66,9 @@ const REASONS: readonly RejectionReason[] = ['queue-full', 'subject-limit', 'tim
 /** Numbers of rows that are told apart; runs of others are counted in all sums but in no row of `batches`. */
 const BATCH_SIZES_MAX = 256
 
+/** A small model takes less than what a request does. */
+const TIMES_BOUNDS = [0.0001, 0.00025, ...SECONDS_BOUNDS]
+
 class Sum {
   count = 0
   ns = 0
@@ -81,6 +89,8 @@ export class ModelCounters {
   #fail = new Sum()
   #queue = new Sum()
   #run = newRunSums()
+  #queueTimes = new Distribution(TIMES_BOUNDS)
+  #computeTimes = new Distribution(TIMES_BOUNDS)
   readonly #cacheHit = new Sum()
   #cacheMiss = new Sum()
   readonly #batches = new Map<number, RunSums>()
@@ -96,6 +106,8 @@ export class ModelCounters {
     this.#queue = new Sum()
     this.#cacheMiss = new Sum()
     this.#run = newRunSums()
+    this.#queueTimes = new Distribution(TIMES_BOUNDS)
+    this.#computeTimes = new Distribution(TIMES_BOUNDS)
     this.#batches.clear()
     this.#lastInferenceMs = 0
     this.#inferenceCount = 0
@@ -110,6 +122,7 @@ export class ModelCounters {
     this.#executionCount += 1
     this.#inferenceCount += rows
     this.#lastInferenceMs = nowMs
+    this.#computeTimes.observe(timing.inferNs / 1e9)
     addRun(this.#run, timing, requests)
     const known = this.#batches.get(rows)
     if (known !== undefined) addRun(known, timing, 1)
@@ -124,6 +137,7 @@ export class ModelCounters {
   succeeded(totalNs: number, queueNs: number): void {
     this.#success.add(totalNs)
     this.#queue.add(queueNs)
+    this.#queueTimes.observe(queueNs / 1e9)
   }
 
   /** A request that came to nothing after it was taken. */
@@ -160,6 +174,8 @@ export class ModelCounters {
       ...durationsOf(this.#run),
       cacheHit: this.#cacheHit.duration,
       cacheMiss: this.#cacheMiss.duration,
+      queueTimes: this.#queueTimes.snapshot(),
+      computeTimes: this.#computeTimes.snapshot(),
       batches: [...this.#batches].sort(([a], [b]) => a - b).map(([rows, sums]) => ({ rows, ...durationsOf(sums) })),
       ...gauges,
       // The cast: every reason is a key.

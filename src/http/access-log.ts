@@ -1,5 +1,6 @@
 import type { LogFields, Logger } from '../log/logger.ts'
 import { type Answered, pathnameOf } from './observe.ts'
+import type { AddressOf } from './request-ledger.ts'
 import { nameIn } from './route-table.ts'
 
 /** Requests that the log tells of. */
@@ -11,7 +12,7 @@ const TRACE_PARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}
 const METHOD = /^[A-Z]{1,16}$/
 
 /** One line for each request: who asked for what, and what became of it. Never the path or the query that came: they may hold anything. */
-export function createAccessLog(logger: Logger, which: AccessLog): Answered {
+export function createAccessLog(logger: Logger, which: AccessLog, addressOf: AddressOf): Answered {
   return (request, record, { status, durationMs }) => {
     if (which === 'off' || (which === 'failures' && status < 400)) return
     const level = status === 500 ? 'error' : status > 500 ? 'warn' : 'info'
@@ -25,6 +26,7 @@ export function createAccessLog(logger: Logger, which: AccessLog): Answered {
       route: route.path,
       status,
       durationMs,
+      address: addressOf(request, record),
       subject,
       tokenId,
       model: route.nameAt === -1 ? undefined : nameIn(route, pathnameOf(request.url)),

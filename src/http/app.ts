@@ -9,6 +9,7 @@ import type { OwnKeys } from '../keys/own-keys.ts'
 import { accounts } from './accounts/accounts.ts'
 import { createRefusalAudit, withRequestIds } from './accounts/audited-refusals.ts'
 import type { AccountsOptions } from './accounts/context.ts'
+import { countEvents } from './accounts/counted-events.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import { BODY_BYTES_MAX } from './body.ts'
 import { discovery } from './discovery.ts'
@@ -65,11 +66,13 @@ export function createApp(options: AppOptions) {
   })
   const engine = operations.limit(options.engine)
   const tokens = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
-  const authenticator = operations.observe(options.accounts === undefined ? tokens : guardAuthenticator(tokens, options.accounts))
-  const served = options.accounts && withRequestIds(options.accounts, operations)
+  const counted = options.accounts && countEvents(options.accounts, operations.registry)
+  const served = counted && withRequestIds(counted.options, operations)
+  const authenticator = operations.observe(served === undefined ? tokens : guardAuthenticator(tokens, served))
   const note = served && createRefusalAudit(served, { ...operations, peerOf })
   const refused: typeof operations.refused = (error, request) => {
     operations.refused(error, request)
+    counted?.refused(error, request)
     note?.(error, request)
   }
   const report = options.report ?? operations.report

@@ -1,13 +1,12 @@
 import type { Engine } from '../engine/engine.ts'
 import type { BatchStatistics, ModelStatistics, RejectionReason } from '../engine/statistics.ts'
 import type { Sample } from '../metrics/family.ts'
-import { COUNT_BOUNDS } from '../metrics/histogram.ts'
+import { COUNT_BOUNDS, histogramSamples } from '../metrics/histogram.ts'
 import type { MetricRegistry, Reading } from '../metrics/registry.ts'
 
 type Column = readonly [name: string, type: 'counter' | 'gauge', help: string, read: (row: ModelStatistics) => number]
 
 const US = 1e-3
-const SECONDS = 1e-9
 
 /** Triton's names, where ours mean the same: dashboards made for it go on working. */
 const TRITON: readonly Column[] = [
@@ -27,8 +26,6 @@ const TRITON: readonly Column[] = [
 ]
 
 const OURS: readonly Column[] = [
-  ['vestal_inference_queue_seconds_total', 'counter', 'Time that predictions waited.', ({ queue }) => queue.ns * SECONDS],
-  ['vestal_inference_compute_seconds_total', 'counter', 'Time that models computed.', (row) => row.computeInfer.ns * SECONDS],
   ['vestal_inference_waiting', 'gauge', 'Predictions that wait now.', ({ waiting }) => waiting],
   ['vestal_inference_running', 'gauge', 'Predictions that are with a worker now.', ({ running }) => running],
   ['vestal_workers_alive', 'gauge', 'Workers that have the model loaded now.', ({ workersAlive }) => workersAlive],
@@ -39,6 +36,20 @@ const OURS: readonly Column[] = [
     ({ lastInferenceMs }) => lastInferenceMs / 1000,
   ],
 ]
+
+/** What the cache of a model does; a model without one has no series. */
+const CACHE = [
+  ['vestal_response_cache_hits_total', 'counter', 'Predictions answered from the cache.', 'hits'],
+  ['vestal_response_cache_misses_total', 'counter', 'Predictions not found in the cache.', 'misses'],
+  ['vestal_response_cache_evictions_total', 'counter', 'Answers pushed out of the cache by others.', 'evictions'],
+  ['vestal_response_cache_entries', 'gauge', 'Answers in the cache.', 'entries'],
+  ['vestal_response_cache_bytes', 'gauge', 'Memory of the answers in the cache, with their questions.', 'bytes'],
+] as const
+
+const TIMES = [
+  ['vestal_inference_queue_seconds', 'Time that a prediction waited before it was computed.', 'queueTimes'],
+  ['vestal_inference_compute_seconds', 'Time of one run of the model.', 'computeTimes'],
+] as const
 
 /** How Triton sorts failures. */
 const TRITON_REASONS: Readonly<Record<RejectionReason, string>> = {
@@ -60,6 +71,15 @@ export function collectEngine(registry: MetricRegistry, engine: Engine): void {
       labels,
       read: () => engine.statistics().map((row): Reading => [[row.model, row.version], read(row)]),
     })
+  }
+  for (const [name, type, help, key] of CACHE) {
+    const read = ({ model, version, cache }: ModelStatistics): readonly Reading[] =>
+      cache === undefined ? [] : [[[model, version], cache[key]]]
+    registry.collected(name, { type, help, labels, read: () => engine.statistics().flatMap(read) })
+  }
+  for (const [name, help, key] of TIMES) {
+    const samples = (row: ModelStatistics) => histogramSamples(row[key], { model: row.model, version: row.version })
+    registry.snapshotted(name, () => ({ type: 'histogram', help, samples: engine.statistics().flatMap(samples) }))
   }
   registry.collected('nv_inference_request_failure', {
     type: 'counter',

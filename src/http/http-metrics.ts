@@ -1,5 +1,6 @@
+import { SECONDS_BOUNDS } from '../core/distribution.ts'
 import type { Engine } from '../engine/engine.ts'
-import { type Histogram, SECONDS_BOUNDS } from '../metrics/histogram.ts'
+import type { Histogram } from '../metrics/histogram.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { type Answered, pathnameOf } from './observe.ts'
 import { type FoundRoute, nameIn } from './route-table.ts'

@@ -6,6 +6,8 @@ export interface ObserveOptions {
   readonly ledger: RequestLedger
   readonly routes: RouteTable
   readonly front: Front
+  /** Hears of every request before anything is asked of it. */
+  readonly begun?: ((request: Request, record: RequestRecord) => void) | undefined
   /** Hears of every request once it is answered; of a stream, once it begins. */
   readonly answered: Answered
   /** Milliseconds of a clock that is never set; default `performance.now`. */
@@ -29,7 +31,8 @@ const REQUEST_ID = /^(?!.*eyJ)[\w.:=+/-]{1,128}$/
  * Stands around the whole app: gives each request its id and its record, and tells what became of it. It is for `wrap`, since a hook
  * would see neither what the router refuses nor the status of a failure.
  */
-export function createObserver({ ledger, routes, front, answered, steadyNow = () => performance.now() }: ObserveOptions) {
+export function createObserver(options: ObserveOptions) {
+  const { ledger, routes, front, begun, answered, steadyNow = () => performance.now() } = options
   const nextId = createIds()
   const finish = (request: Request, record: RequestRecord, response: unknown): unknown => {
     // Nothing is returned where a WebSocket took the connection over.
@@ -48,6 +51,7 @@ export function createObserver({ ledger, routes, front, answered, steadyNow = ()
       id: given !== null && REQUEST_ID.test(given) ? given : nextId(),
       route: routes(pathnameOf(request.url)) ?? NO_ROUTE,
       startedMs: steadyNow(),
+      address: undefined,
       isAuthenticated: false,
       subject: undefined,
       tokenId: undefined,
@@ -57,6 +61,7 @@ export function createObserver({ ledger, routes, front, answered, steadyNow = ()
       release: undefined,
     }
     ledger.open(request, record)
+    begun?.(request, record)
     const answer = front.before(request, record) ?? handle(request)
     return answer instanceof Promise
       ? answer.then((response) => finish(request, record, response))

@@ -6,6 +6,7 @@ import type { Logger } from '../log/logger.ts'
 import { exposition } from '../metrics/exposition.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
+import { createAddressReader } from './accounts/origin.ts'
 import { collectEngine } from './engine-metrics.ts'
 import type { ErrorsOptions } from './errors.ts'
 import { createFront, type FrontOptions, type PeerOf } from './front/front.ts'
@@ -15,7 +16,7 @@ import { type Answered, createObserver } from './observe.ts'
 import { observeAuthenticator } from './observed-authenticator.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { reportToStandardError } from './report.ts'
-import { RequestLedger, type RequestRecord } from './request-ledger.ts'
+import { type AddressOf, RequestLedger, type RequestRecord } from './request-ledger.ts'
 import type { RouteTable } from './route-table.ts'
 
 export interface OperationsOptions {
@@ -48,6 +49,7 @@ export interface Operations {
   readonly observe: (authenticator: Authenticator) => Authenticator
   /** The engine, with the rows of a subject counted. */
   readonly limit: (engine: Engine) => Engine
+  readonly registry: MetricRegistry
   readonly readMetrics: () => string
   readonly readiness: Readiness
   /** What is known of a request at hand. */
@@ -60,13 +62,17 @@ export interface Operations {
 export function createOperations(options: OperationsOptions, { engine, routes, signatureEngine, peerOf }: Parts): Operations {
   const { registry = new MetricRegistry(), logger, accessLog = 'all', readiness = createReadiness(engine) } = options
   const ledger = new RequestLedger()
+  const readAddress = createAddressReader(options.front?.trustedProxies ?? [])
+  const addressOf: AddressOf = (request, record) => (record.address ??= readAddress(request, peerOf(request)))
   const count = createHttpMetrics(registry, engine)
-  const tell = logger === undefined ? undefined : createAccessLog(logger, accessLog)
+  const tell = logger === undefined ? undefined : createAccessLog(logger, accessLog, addressOf)
+  // Asked at the begin where each request is told of: a connection that is gone, or a WebSocket's, has no address any more.
+  const begun = tell === undefined || accessLog !== 'all' ? undefined : addressOf
   const answered: Answered = (request, record, answer) => {
     count(request, record, answer)
     tell?.(request, record, answer)
   }
-  const front = createFront(options.front ?? {}, peerOf)
+  const front = createFront(options.front ?? {}, addressOf)
   const limits = options.rateLimits === undefined ? undefined : createRateLimits(options.rateLimits, options.front?.now)
   const admit = (record: RequestRecord, token: AuthenticatedToken): void => {
     const admitted = limits?.admit(token)
@@ -76,7 +82,7 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
   collectServer(registry, engine, readiness)
   collectEngine(registry, engine)
   return {
-    around: createObserver({ ledger, routes, front, answered }),
+    around: createObserver({ ledger, routes, front, begun, answered }),
     refused: (error, request) => {
       const record = ledger.of(request)
       if (record === undefined) return
@@ -91,6 +97,7 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
         engineOf: (algorithm) => engineFor(algorithm, signatureEngine),
       }),
     limit: (engine) => (limits === undefined ? engine : limitRows(engine, limits)),
+    registry,
     readMetrics: () => exposition(registry.snapshot()),
     readiness,
     recordOf: (request) => ledger.of(request),

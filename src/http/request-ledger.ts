@@ -9,6 +9,8 @@ export interface RequestRecord {
   readonly route: FoundRoute
   /** Milliseconds of the steady clock. */
   readonly startedMs: number
+  /** The client's address as far as it can be known; set once somebody asked for it. */
+  address: string | undefined
   /** Set once the token is verified. */
   isAuthenticated: boolean
   subject: string | undefined
@@ -22,6 +24,9 @@ export interface RequestRecord {
   /** To be called once the request is answered. */
   release: (() => void) | undefined
 }
+
+/** The client's address of a request at hand, `unknown` where there is no connection. */
+export type AddressOf = (request: Request, record: RequestRecord) => string
 
 /** The records of the requests at hand. A request that is gone takes its record with it. */
 export class RequestLedger {

@@ -10,6 +10,8 @@ const FILES_MAX = 5
 const LINES_MAX = 100_000
 /** Lines that wait for the database; more are lost, and their number is written when it answers again. */
 const WAITING_MAX = 10_000
+/** A disk that is full stays so: one warning in this time says enough. */
+const WARNING_EVERY_MS = 60_000
 
 export interface AuditLogOptions {
   readonly to: 'file' | 'database' | 'both'
@@ -26,6 +28,8 @@ export interface AuditLogOptions {
 /** An audit log, and how to wait for what it has not written yet. */
 export interface AuditLog {
   readonly write: Audit
+  /** Events that could not be written. */
+  readonly lost: () => number
   flush(): Promise<void>
 }
 
@@ -34,18 +38,24 @@ export function createAuditLog({ to, folder, store, now, warn, waitingMax = WAIT
   const toFile = to === 'database' ? () => undefined : createAuditFile({ path: join(folder, FILE), filesMax: FILES_MAX })
   let waiting = 0
   let lost = 0
+  /** Those of the database that it was told of since. */
+  let told = 0
+  let warnedMs = Number.NEGATIVE_INFINITY
   let last: Promise<void> = Promise.resolve()
   const lose = (reason: string) => {
-    if (lost === 0) warn(`events of the audit log are lost: ${reason}`)
     lost += 1
+    if (now() >= warnedMs && now() - warnedMs < WARNING_EVERY_MS) return
+    warnedMs = now()
+    warn(`events of the audit log are lost (${lost} up to now): ${reason}`)
   }
   const insert = async (line: string, at: number) => {
-    const told = lost
+    const untold = lost - told
     await store?.transaction(async (records) => {
       await records.insertAudit({ id: randomUUID(), at, line })
-      if (told > 0) await records.insertAudit({ id: randomUUID(), at, line: auditLine({ event: 'audit-lost', count: told }, at) })
+      if (untold > 0)
+        await records.insertAudit({ id: randomUUID(), at, line: auditLine({ event: 'audit-lost', count: untold }, at) })
     })
-    lost -= told
+    told += untold
   }
   const toDatabase = (line: string, at: number) => {
     if (waiting >= waitingMax) return lose('the database does not keep up')
@@ -61,9 +71,15 @@ export function createAuditLog({ to, folder, store, now, warn, waitingMax = WAIT
     write(event) {
       const at = now()
       const line = auditLine(event, at)
-      toFile(line)
+      try {
+        toFile(line)
+      } catch (error) {
+        // What was asked for goes on: a disk that is full ends no sign-in.
+        lose(error instanceof Error && 'code' in error ? `the file cannot be written (${String(error.code)})` : String(error))
+      }
       if (to !== 'file') toDatabase(line, at)
     },
+    lost: () => lost,
     flush: () => last,
   }
 }

@@ -8,6 +8,9 @@ import { bearer, makeToken, nowSeconds, SECRET, tokenWith } from '../support/tok
 const engine = await bundledEngine()
 afterAll(() => engine.stop())
 
+/** What is known of the client: nothing where there is no connection. */
+const ADDRESSES = ['unknown', '127.0.0.1']
+
 interface Line {
   readonly [field: string]: string | number
 }
@@ -42,11 +45,22 @@ for (const [index, open] of DOORS.entries()) {
           route: '/models/:name/predict/',
           status: 200,
           durationMs: expect.any(Number),
+          address: ADDRESSES[index] ?? '',
           subject: 'anna',
           tokenId: 'token-7',
           model: 'iris',
         },
       ])
+    })
+
+    test('has the address that a trusted proxy tells, and from anybody else that of the connection', async () => {
+      await using open = setUp()
+      await using proxied = setUp({ front: { trustedProxies: ['127.0.0.0/8'] } })
+      const headers = { 'x-forwarded-for': '198.51.100.9, 192.0.2.7' }
+      for (const server of [open, proxied]) await server.door.fetch('/public/info/', { headers })
+      const [direct = ''] = open.parsed().map(({ address }) => address)
+      const [told = ''] = proxied.parsed().map(({ address }) => address)
+      expect([direct, told]).toEqual([ADDRESSES[index] ?? '', index === 0 ? 'unknown' : '192.0.2.7'])
     })
 
     test('says why a request was refused, which the caller is not told', async () => {
@@ -166,3 +180,22 @@ for (const [index, open] of DOORS.entries()) {
     })
   })
 }
+
+test('a WebSocket has an address in its line, though its connection is no request any more', async () => {
+  const lines: string[] = []
+  const logger = createLogger({ level: 'debug', format: jsonLine, write: (line) => lines.push(line) })
+  const app = createServer(engine, { operations: { logger } })
+  app.listen({ port: 0, hostname: '127.0.0.1' })
+  const socket = new WebSocket(`ws://127.0.0.1:${app.server?.port}/models/iris/live`, {
+    headers: bearer('model:iris:predict'),
+  } as never)
+  const opened = Promise.withResolvers<void>()
+  socket.onopen = () => opened.resolve()
+  socket.onerror = () => opened.reject(new Error('it was not opened'))
+  await opened.promise
+  socket.close()
+  await app.stop(true)
+  expect(lines.map((line) => JSON.parse(line) as Line)).toEqual([
+    expect.objectContaining({ route: '/models/:name/live', status: 101, address: '127.0.0.1' }),
+  ])
+})

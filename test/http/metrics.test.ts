@@ -1,7 +1,10 @@
 import { afterAll, describe, expect, test } from 'bun:test'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { MetricRegistry } from '../../src/metrics/registry.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
-import { bundledEngine, createServer } from '../support/server.ts'
+import { bundledEngine, createServer, MODELS } from '../support/server.ts'
 import { bearer, makeToken, nowSeconds, tokenWith } from '../support/tokens.ts'
 
 const engine = await bundledEngine()
@@ -89,9 +92,40 @@ for (const [index, open] of DOORS.entries()) {
       expect(await server.sumOf('vestal_inference_batch_rows_count', labels)).toBe(runs + 3)
       expect(await server.sumOf('vestal_inference_batch_rows_sum', labels)).toBe(rows + 5)
       expect(await server.sumOf('vestal_prediction_duration_seconds_count', { model: 'iris' })).toBe(3)
-      expect(await server.sumOf('vestal_inference_compute_seconds_total', labels)).toBeGreaterThan(0)
+      expect(await server.sumOf('vestal_inference_compute_seconds_count', labels)).toBe(runs + 3)
+      expect(await server.sumOf('vestal_inference_compute_seconds_bucket', { ...labels, le: '+Inf' })).toBe(runs + 3)
+      expect(await server.sumOf('vestal_inference_compute_seconds_sum', labels)).toBeGreaterThan(0)
+      expect(await server.sumOf('vestal_inference_queue_seconds_count', labels)).toBe(
+        await server.sumOf('nv_inference_request_success', labels),
+      )
+      // It has no cache, so it has no series of one.
+      expect(await server.read()).not.toMatch(/^vestal_response_cache_\w+\{/m)
       expect(await server.sumOf('vestal_workers_alive', labels)).toBe(1)
       expect(await server.sumOf('vestal_model_ready', labels)).toBe(1)
+    })
+
+    test('counts what the cache of a model does', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'vestal-cache-'))
+      cpSync(join(MODELS, 'iris'), join(folder, 'iris'), { recursive: true })
+      writeFileSync(
+        join(folder, 'iris/model.toml'),
+        `${readFileSync(join(folder, 'iris/model.toml'), 'utf8')}\n[serving]\ncache = true\n`,
+      )
+      const cached = await bundledEngine(folder)
+      const registry = new MetricRegistry()
+      const door = open(createServer(cached, { operations: { registry } }))
+      try {
+        for (let index = 0; index < 3; index += 1) await door.fetch('/models/iris/predict/', predict)
+        const text = await (await door.fetch('/metrics', { headers: bearer('metrics:read') })).text()
+        const valueIn = (name: string) =>
+          Number(new RegExp(`^vestal_response_cache_${name}\\{model="iris",version="1"\\} (\\d+)$`, 'm').exec(text)?.[1])
+        expect(['hits_total', 'misses_total', 'evictions_total', 'entries'].map(valueIn)).toEqual([2, 1, 0, 1])
+        expect(valueIn('bytes')).toBeGreaterThan(512)
+      } finally {
+        await door.close()
+        await cached.stop()
+        rmSync(folder, { recursive: true, force: true })
+      }
     })
 
     test('does not grow when unknown paths, methods, models and subjects flood in', async () => {

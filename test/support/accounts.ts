@@ -22,7 +22,13 @@ export const PASSWORD = 'four words and a half'
 export const CHEAP = { memoryKiB: 64, passes: 1 }
 
 /** Accounts and their routes need no models. */
-const NO_ENGINE = { models: () => [], model: () => undefined, stop: async () => undefined } as unknown as Engine
+const NO_ENGINE = {
+  models: () => [],
+  model: () => undefined,
+  isReady: () => true,
+  statistics: () => [],
+  stop: async () => undefined,
+} as unknown as Engine
 
 export interface AccountsServerOptions {
   readonly lifetimes?: Partial<Lifetimes>

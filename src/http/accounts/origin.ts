@@ -3,21 +3,28 @@ import { createAddressBlocks } from '../../core/address-blocks.ts'
 
 const FORWARDED_MAX = 16
 
+/** Finds the client's address of a request, which came over a connection from that peer. */
+export type AddressReader = (request: Request, peer: string | undefined) => string
+
 /** Finds where a request came from. */
 export type OriginReader = (request: Request, peer: string | undefined) => Origin
+
+/** Prepares the reading of where requests came from. */
+export function createOriginReader(trustedProxies: readonly string[]): OriginReader {
+  const addressOf = createAddressReader(trustedProxies)
+  return (request, peer) => ({
+    address: addressOf(request, peer),
+    userAgent: (request.headers.get('user-agent') ?? '').slice(0, 200),
+  })
+}
 
 /**
  * Prepares the reading of a client's address. `X-Forwarded-For` counts only where the connection is from a trusted proxy, and is read
  * from its end: the first address that is no trusted proxy is the client's. What stands before it anybody can have written.
  */
-export function createOriginReader(trustedProxies: readonly string[]): OriginReader {
+export function createAddressReader(trustedProxies: readonly string[]): AddressReader {
   const isTrusted = createAddressBlocks(trustedProxies.map(plainAddress))
-  return (request, peer) => {
-    return {
-      address: clientAddress(request, peer, isTrusted),
-      userAgent: (request.headers.get('user-agent') ?? '').slice(0, 200),
-    }
-  }
+  return (request, peer) => clientAddress(request, peer, isTrusted)
 }
 
 function clientAddress(request: Request, peer: string | undefined, isTrusted: (address: string) => boolean): string {

@@ -1,10 +1,9 @@
 import { VestalError } from '../../core/errors.ts'
 import { RateLimiter } from '../../core/rate-limiter.ts'
-import { createOriginReader } from '../accounts/origin.ts'
 import { hostOf } from '../address.ts'
 import { answerError } from '../errors.ts'
 import { SECURITY_HEADERS } from '../json.ts'
-import type { RequestRecord } from '../request-ledger.ts'
+import type { AddressOf, RequestRecord } from '../request-ledger.ts'
 import { createCors } from './cors.ts'
 import { applyTo, limited, rateLimitHeaders } from './rate-limits.ts'
 
@@ -37,11 +36,10 @@ const URL_BYTES_MAX = 8192
 const SECURITY_HEADER_ENTRIES = Object.entries(SECURITY_HEADERS)
 
 /** Prepares the front of one app. */
-export function createFront(options: FrontOptions, peerOf: PeerOf): Front {
+export function createFront(options: FrontOptions, addressOf: AddressOf): Front {
   const { allowedHosts = [], corsOrigins = [], urlBytesMax = URL_BYTES_MAX, addressRequestsPerMinute } = options
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()))
   const cors = createCors(corsOrigins)
-  const originOf = createOriginReader(options.trustedProxies ?? [])
   const limiter =
     addressRequestsPerMinute === undefined
       ? undefined
@@ -50,7 +48,7 @@ export function createFront(options: FrontOptions, peerOf: PeerOf): Front {
     if (request.url.length > urlBytesMax) throw new VestalError('URL_TOO_LONG')
     if (hosts.size > 0 && !hosts.has(hostOf(request).toLowerCase())) throw new VestalError('HOST_REFUSED')
     if (limiter === undefined) return
-    const applied = applyTo('address', limiter, originOf(request, peerOf(request)).address)
+    const applied = applyTo('address', limiter, addressOf(request, record))
     if (!applied.state.isAllowed) throw limited(applied)
     record.limit = applied
   }

@@ -44,6 +44,8 @@ export function live({ engine, authenticator, bodyBytesMax, report }: ModelRoute
       })
       // The cast: Elysia types the server for any data.
       upgrade(server as unknown as Upgrades | null, request, connection)
+      // Nobody is sent this: the connection is a socket by now. It is for the log and the metrics.
+      return new Response(null, { status: 101 })
     },
     { permissions: predict, detail: STREAMING_DETAIL.live },
   )
