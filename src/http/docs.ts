@@ -35,7 +35,11 @@ export function docs(options: DocumentOptions) {
     .get('/docs', () => pageResponse(page(options.title), 'text/html; charset=utf-8'), HIDDEN)
     .get('/docs/assets/start.js', () => pageResponse(START, 'text/javascript; charset=utf-8'), HIDDEN)
   for (const [name, type] of Object.entries(ASSETS)) {
-    const file = Bun.file(Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir))
+    // The executable of `bun run build` has them in itself.
+    const path = Bun.isStandaloneExecutable
+      ? `${import.meta.dir}/${name}`
+      : Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir)
+    const file = Bun.file(path)
     app.get(`/docs/assets/${name}`, () => pageResponse(file, type), HIDDEN)
   }
   return app

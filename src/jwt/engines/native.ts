@@ -14,11 +14,13 @@ export interface NativeAddon {
 }
 
 const PACKAGE = '@node-rs/jsonwebtoken'
+/** Who asks for it and under which name: the executable of `bun run build` has it in a folder beside itself. */
+const [ASKER, NAME] = Bun.isStandaloneExecutable ? [process.execPath, './lib/jsonwebtoken.node'] : [import.meta.url, PACKAGE]
 
 /** Loads the Rust addon; a platform without one still serves, and can say why. */
-export function loadAddon(name = PACKAGE): NativeAddon {
+export function loadAddon(name = NAME): NativeAddon {
   try {
-    const { verifySync, signSync } = createRequire(import.meta.url)(name) as typeof import('@node-rs/jsonwebtoken')
+    const { verifySync, signSync } = createRequire(ASKER)(name) as typeof import('@node-rs/jsonwebtoken')
     return typeof verifySync === 'function'
       ? { verifySync, signSync }
       : { reason: `${PACKAGE} is broken: it has no "verifySync"` }

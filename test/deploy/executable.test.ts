@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MAIN, Workplace } from '../support/command-line.ts'
+import { MODELS } from '../support/server.ts'
+
+const ROOT = join(import.meta.dir, '../..')
+const folder = mkdtempSync(join(tmpdir(), 'vestal-executable-'))
+/** What was built, moved away from where it was built, and the models. */
+const installed = join(folder, 'installed')
+
+beforeAll(() => {
+  const built = join(folder, 'built')
+  const { exitCode, stderr } = Bun.spawnSync([process.execPath, join(ROOT, 'deploy/build.ts'), built])
+  if (exitCode !== 0) throw new Error(stderr.toString())
+  renameSync(built, installed)
+  cpSync(MODELS, join(installed, 'models'), { recursive: true })
+  symlinkSync(join(installed, 'vestal'), join(installed, 'link'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const program = join(installed, 'vestal')
+const models = { VESTAL_MODELS: join(installed, 'models') }
+const SECRET = { VESTAL_SECRET: 'a secret for tests alone, of 48 bytes and no less' }
+
+/** Every operation of the server's own document, with paths that lead somewhere. */
+async function operations(base: string): Promise<readonly (readonly [method: string, path: string, isOpen: boolean])[]> {
+  const document = (await (await fetch(`${base}/docs/openapi.json`)).json()) as {
+    readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly security?: readonly object[] }>>>>
+  }
+  return Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, { security }]) => {
+      const real = path.replace(/\{(\w+)\}/g, (_, name: string) => (name === 'version' ? '1' : 'iris'))
+      return [method.toUpperCase(), real, security === undefined || security.length === 0] as const
+    }),
+  )
+}
+
+describe('the executable of bun run build', () => {
+  test('has the libraries of this platform alone beside it', () => {
+    const [library, ...others] = readdirSync(join(installed, 'lib')).filter((name) =>
+      /onnxruntime\.(?:so|.*dylib|dll)/.test(name),
+    )
+    expect([library, others]).toEqual([expect.any(String), []])
+    expect(readdirSync(installed).sort()).toEqual(['lib', 'link', 'models', 'vestal'])
+  })
+
+  test('serves, from a link in another folder, what is in models/: signs a token, predicts, stops', async () => {
+    using place = new Workplace([join(installed, 'link')])
+    const { base, output, child, rest } = await place.start([], models)
+    expect(output).toContain('Mode:   development')
+    expect(output).toContain('native (Rust, @node-rs/jsonwebtoken)')
+    const token = place.run(['token', '--subject', 'me', '--permission', 'model:*:predict'], models).stdout.trim()
+    const answer = await fetch(`${base}/models/iris/predict/`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: '{"input": [[5.1, 3.5, 1.4, 0.2]]}',
+    })
+    expect(await answer.json()).toEqual({ output: [expect.objectContaining({ label: 'setosa' })] })
+    for (const [name, start] of [
+      ['swagger-ui.css', '.swagger-ui'],
+      ['swagger-ui-bundle.js', '/*!'],
+      ['favicon-32x32.png', '\uFFFDPNG'],
+      ['start.js', 'window.ui'],
+    ] as const) {
+      const asset = await fetch(`${base}/docs/assets/${name}`)
+      expect([name, asset.status, (await asset.text()).startsWith(start)]).toEqual([name, 200, true])
+    }
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+    await rest
+    // Neither telemetry nor anything else is left in the home folder, which is the working directory too.
+    expect(readdirSync(place.folder)).toEqual(['data'])
+  })
+
+  test('refuses strangers on every route that asks for a permission, as the source does', async () => {
+    using place = new Workplace([program])
+    const { base, child } = await place.start([], { ...models, ...SECRET, NODE_ENV: 'production' })
+    const all = await operations(base)
+    expect(all.length).toBeGreaterThan(50)
+    const guarded = all.filter(([, , isOpen]) => !isOpen)
+    expect(guarded.length).toBeGreaterThan(40)
+    for (const [method, path] of guarded) {
+      const { status } = await fetch(base + path, { method, redirect: 'manual', headers: { connection: 'close' } })
+      expect([method, path, [401, 426].includes(status)]).toEqual([method, path, true])
+    }
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+
+  test('checks signatures with every engine', async () => {
+    for (const engine of ['native', 'boring', 'wasm']) {
+      using place = new Workplace([program])
+      const { base, child } = await place.start(['--engine', engine, '--load-model', 'none'], { ...models, ...SECRET })
+      const token = place.run(['token', '--subject', 'me', '--permission', 'my-permission-name'], SECRET).stdout.trim()
+      const ask = (given: string) => fetch(`${base}/private/info/`, { headers: { authorization: `Bearer ${given}` } })
+      expect([engine, (await ask(token)).status]).toEqual([engine, 200])
+      expect([engine, (await ask(`${token.slice(0, -4)}AAAA`)).status]).toEqual([engine, 401])
+      child.kill('SIGTERM')
+      await child.exited
+    }
+  })
+
+  test('does what every other verb does', () => {
+    using place = new Workplace([program])
+    mkdirSync(join(place.folder, 'data'), { mode: 0o700 })
+    expect(place.run(['models', 'list'], models).stdout.match(/ready$/gm)).toHaveLength(4)
+    expect(place.run(['keys', 'generate', '--algorithm', 'ES256']).exitCode).toBe(0)
+    expect(place.run(['keys', 'list']).stdout).toContain('ES256')
+    expect(place.run(['db', 'migrate']).stdout).toContain('(now)')
+    expect(place.run(['db', 'status']).stdout).not.toContain('missing')
+    const made = place.run(['users', 'add', 'ada', '--json'], {}, 'correct horse battery staple\n')
+    expect([made.exitCode, made.stderr]).toEqual([0, ''])
+    expect(place.run(['users', 'list']).stdout).toContain('ada')
+    expect(place.run(['audit']).stdout).toContain('account-created')
+    expect(place.run(['api-keys', 'list']).exitCode).toBe(0)
+    expect(place.run(['settings']).stdout).toContain('# Settings')
+    expect(place.run(['--version']).stdout.trim()).toMatch(/^\d+\.\d+\.\d+/)
+    expect(place.run(['nonsense']).exitCode).toBe(2)
+  })
+
+  test('runs no code that a bunfig.toml of its working directory names', async () => {
+    using place = new Workplace([program])
+    await Bun.write(join(place.folder, 'bunfig.toml'), 'preload = ["./evil.ts"]\n')
+    await Bun.write(join(place.folder, 'evil.ts'), "console.log('evil ran')\n")
+    expect(place.run(['--version']).stdout).not.toContain('evil')
+    // Bun itself does: the file is one that would be read.
+    expect(Bun.spawnSync([process.execPath, MAIN, '--version'], { cwd: place.folder }).stdout.toString()).toContain('evil ran')
+  })
+})
