@@ -137,6 +137,7 @@ export async function changeAccount(
     if (!(await records.updateAccount(account.id, columns))) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
     if (!sameList(roles, account.roles)) await records.replaceRoles(account.id, roles)
     const isLockedOut = passwordHash !== undefined || (isDisabled && account.disabledAt === null)
+    if (isLockedOut) await records.forgetAddresses(account.id)
     if (isLockedOut) for (const session of await records.sessionsOf(account.id)) await endSession(records, revoke, session.id)
     if (isLockedOut || !sameList(roles, account.roles) || !sameList(permissions, account.permissions))
       await raiseEpoch(records, revoke, account)

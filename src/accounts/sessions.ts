@@ -80,10 +80,12 @@ export async function changePassword(context: AccountsContext, bearer: Bearer, c
     throw new VestalError('RECORD_UNKNOWN', { detail: 'The token is not of a session' })
   const fault = passwordFault(change.password, known.name)
   if (fault !== undefined) throw new VestalError('BODY_INVALID', { detail: { new_password: fault } })
-  await throttle.attempt(accountId, origin.address)
+  // Counted with the session: strangers who try to sign in do not get in the way of who has.
+  const attempt = { account: accountId, address: origin.address, place: sessionId }
+  await throttle.attempt(attempt)
   const isRight = known.passwordHash === null || (await passwords.verify(change.old ?? '', known.passwordHash))
   if (!isRight) throw new VestalError('SIGN_IN_REFUSED', { detail: 'The old password is not right', headers: CHALLENGE })
-  await throttle.succeeded(accountId, origin.address)
+  await throttle.succeeded(attempt)
   const passwordHash = await passwords.hash(change.password)
   const issued = await transact(context, async (records, revoke) => {
     const account = await lockedAccount(records, accountId)
@@ -91,6 +93,7 @@ export async function changePassword(context: AccountsContext, bearer: Bearer, c
     if (account.passwordHash !== known.passwordHash || account.disabledAt !== null || session === undefined)
       throw new VestalError('SIGN_IN_REFUSED', { detail: 'The old password is not right', headers: CHALLENGE })
     await records.updateAccount(accountId, { passwordHash, isPasswordOnce: false })
+    await records.forgetAddresses(accountId)
     const epoch = await raiseEpoch(records, revoke, account)
     for (const { id } of await records.sessionsOf(accountId)) if (id !== sessionId) await endSession(records, revoke, id)
     const grants = await grantsOfAccount(records, account)

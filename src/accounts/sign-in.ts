@@ -7,6 +7,7 @@ import type { Account, Session } from './records.ts'
 import { hashOf, makeRefreshToken } from './refresh-tokens.ts'
 import { type AccountsContext, CHALLENGE, endSession, transact } from './service.ts'
 import type { Records } from './store.ts'
+import { isAddress, subnetOf } from './subnet.ts'
 
 /** Who says to be somebody. */
 export interface Claimant {
@@ -30,7 +31,13 @@ export interface SignedIn extends IssuedToken {
 
 /** Sessions of one account at once; the one that was unused for longest ends when another begins. */
 export const SESSIONS_MAX = 100
+/** Addresses of one account that are remembered, and for how long. */
+export const ADDRESSES_MAX = 20
+export const ADDRESS_DAYS = 90
+const DAY_MS = 86_400_000
 const USER_AGENT_LENGTH_MAX = 200
+/** No account's id. */
+const NOBODY = '00000000-0000-0000-0000-000000000000'
 
 /**
  * Signs in with a password: one argon2 and one transaction. Nothing in the answer or its time says whether the name is known, the
@@ -43,14 +50,14 @@ export async function signInWithPassword(context: AccountsContext, claimant: Cla
   const login = isUuid(claimant.login) ? claimant.login.toLowerCase() : normaliseName(claimant.login)
   const attempt = { name: login, origin }
   try {
-    const account = await store.read((records) => accountOf(records, login))
+    const { account, place } = await store.read((records) => knownOf(context, records, { login, origin }))
     // Counted under what identifies the account, so that its id and its name are not two accounts' worth of attempts.
-    const counted = account?.id ?? login
-    await throttle.attempt(counted, origin.address)
+    const counted = { account: account?.id ?? login, address: origin.address, ...(place !== undefined && { place }) }
+    await throttle.attempt(counted)
     const isRight = await context.passwords.verify(claimant.password, account?.passwordHash)
     const signedIn = isRight && account !== undefined ? await beginSession(context, account, claimant) : undefined
     if (signedIn === undefined) throw new VestalError('SIGN_IN_REFUSED', { headers: CHALLENGE })
-    await throttle.succeeded(counted, origin.address)
+    await throttle.succeeded(counted)
     audit({ event: 'sign-in', actor: signedIn.accountId, sessionId: signedIn.sessionId, tokenId: signedIn.tokenId, ...attempt })
     return signedIn
   } catch (error) {
@@ -58,6 +65,18 @@ export async function signInWithPassword(context: AccountsContext, claimant: Cla
     if (error instanceof VestalError && error.code === 'SIGN_IN_THROTTLED') audit({ event: 'sign-in-throttled', ...attempt })
     throw error
   }
+}
+
+/** The account, and where it is right to be: the address where it has signed in from there. What is asked for nobody takes as long. */
+async function knownOf(
+  { now }: AccountsContext,
+  records: Records,
+  { login, origin }: Pick<Claimant, 'login' | 'origin'>,
+): Promise<{ readonly account: Account | undefined; readonly place: string | undefined }> {
+  const account = await accountOf(records, login)
+  const subnet = subnetOf(origin.address)
+  const isKnown = await records.isKnownAddress(account?.id ?? NOBODY, subnet, now() - ADDRESS_DAYS * DAY_MS)
+  return { account, place: isKnown ? subnet : undefined }
 }
 
 /** A text that cannot be a name is nobody's: databases do not take all that a text may hold. */
@@ -84,6 +103,8 @@ async function beginSession(context: AccountsContext, verified: Account, claiman
     })
     const others = await records.sessionsOf(account.id)
     for (const { id } of others.slice(SESSIONS_MAX - 1)) await endSession(records, revoke, id)
+    if (isAddress(claimant.origin.address))
+      await records.putKnownAddress(account.id, subnetOf(claimant.origin.address), now(), ADDRESSES_MAX)
     const session = sessionOf(context, account.id, claimant)
     await records.insertSession(session)
     if (refreshToken !== undefined) {

@@ -53,6 +53,13 @@ export interface Records {
   /** Deletes sessions that are over, with their refresh tokens. */
   pruneSessions(expiredBefore: number, idleSince: number): Promise<void>
 
+  /** True where the account signed in from there, at that time or later. */
+  isKnownAddress(accountId: string, subnet: string, since: number): Promise<boolean>
+  /** Remembers that the account signed in from there, and forgets all but the latest so many. */
+  putKnownAddress(accountId: string, subnet: string, at: number, addressesMax: number): Promise<void>
+  forgetAddresses(accountId: string): Promise<void>
+  pruneAddresses(before: number): Promise<void>
+
   apiKeys(page: Page): Promise<readonly ApiKey[]>
   lockApiKey(id: string): Promise<ApiKey | undefined>
   countApiKeys(): Promise<number>

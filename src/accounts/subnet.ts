@@ -1,3 +1,8 @@
+/** False for what stands in for an address where a connection has none. */
+export function isAddress(text: string): boolean {
+  return text.includes('.') || text.includes(':')
+}
+
 /** The part of an address that one customer of a provider has: an IPv4 address, or the first 64 bits of an IPv6 address. */
 export function subnetOf(address: string): string {
   const plain = address.toLowerCase().replace(/%.*$/, '')

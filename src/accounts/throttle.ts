@@ -1,77 +1,92 @@
 import { createHash } from 'node:crypto'
-import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import { VestalError } from '../core/errors.ts'
+import { type BucketOptions, type Buckets, createMemoryBuckets, createSharedBuckets, type RedisCommands } from './buckets.ts'
 import { subnetOf } from './subnet.ts'
 
 export interface ThrottleOptions {
-  /** Attempts for one account, right or wrong, within the window; a right one starts anew. Default 10. */
+  /** Attempts for one account that may come at once; they come back one by one within the window. Default 10. */
   readonly accountMax?: number
-  /** Attempts from one address within the window. Default 100. */
+  /** The same from one address. Default 100. */
   readonly addressMax?: number
-  /** Seconds; default 900. */
+  /** Seconds in which all attempts are back; default 900. */
   readonly windowSeconds?: number
-  /** A Redis client that several processes share; memory of this process where it is absent. */
+  /** Clock in milliseconds since 1970; default `Date.now`. */
+  readonly now?: () => number
+  /** A Redis that several processes share; memory of this process where it is absent. */
   readonly redis?: RedisCommands
 }
 
-/** What the throttle asks of Redis: a connection of ioredis. */
-export type RedisCommands = object
+/** A password that is tried. */
+export interface Attempt {
+  /** What identifies the account: its id, or the name where there is none. */
+  readonly account: string
+  readonly address: string
+  /**
+   * Where the account has been right before: an address of its own, or a session. Attempts from there are counted apart, so that
+   * strangers who use up the account's attempts do not lock its owner out.
+   */
+  readonly place?: string
+}
 
 /** Bounds how often a password may be tried. */
 export interface Throttle {
   /** Counts an attempt before the password is looked at. @throws VestalError SIGN_IN_THROTTLED with Retry-After, STORE_UNAVAILABLE */
-  attempt(account: string, address: string): Promise<void>
-  /** A right password: the account's count starts anew, and the address gets its attempt back. */
-  succeeded(account: string, address: string): Promise<void>
+  attempt(attempt: Attempt): Promise<void>
+  /** A right password: the attempts that it was counted under start anew, and the address gets its attempt back. */
+  succeeded(attempt: Attempt): Promise<void>
   /** Refuses an address that sent too many secrets that are nobody's. Where Redis does not say, it passes. @throws VestalError SIGN_IN_THROTTLED */
   refuseGuesser(address: string): Promise<void>
   /** Counts a client's secret or a refresh token that is nobody's. */
   guessed(address: string): Promise<void>
 }
 
-/** Prepares the two counts. Names that exist and names that do not are counted alike, under a hash of the name. */
+/** Prepares the buckets. Names that exist and names that do not are counted alike, under a hash of the name. */
 export function createThrottle(options: ThrottleOptions = {}): Throttle {
-  const { accountMax = 10, addressMax = 100, windowSeconds = 900, redis } = options
-  const limiter = (keyPrefix: string, points: number): RateLimiterAbstract =>
-    redis === undefined
-      ? new RateLimiterMemory({ keyPrefix, points, duration: windowSeconds })
-      : new RateLimiterRedis({ storeClient: redis, keyPrefix, points, duration: windowSeconds })
-  const accounts = limiter('vestal-account', accountMax)
-  const addresses = limiter('vestal-address', addressMax)
-  const guesses = limiter('vestal-guess', addressMax)
+  const { accountMax = 10, addressMax = 100, windowSeconds = 900, now = Date.now, redis } = options
+  const buckets = (prefix: string, capacity: number): Buckets => {
+    const bucket: BucketOptions = { capacity, windowSeconds, now }
+    return redis === undefined ? createMemoryBuckets(bucket) : createSharedBuckets(redis, { ...bucket, prefix })
+  }
+  const accounts = buckets('vestal-account', accountMax)
+  const addresses = buckets('vestal-address', addressMax)
+  const guesses = buckets('vestal-guess', addressMax)
   return {
-    async attempt(account, address) {
-      await consume(addresses, subnetOf(address))
-      await consume(accounts, keyOf(account))
+    async attempt(attempt) {
+      await inStore(async () => {
+        const key = keyOf(attempt)
+        const addressMs = await addresses.take(subnetOf(attempt.address))
+        // Who is told to come back is told when both let them in.
+        refuseWait(Math.max(addressMs, addressMs > 0 ? await accounts.look(key) : await accounts.take(key)))
+      })
     },
-    async succeeded(account, address) {
-      await Promise.all([accounts.delete(keyOf(account)), addresses.reward(subnetOf(address))])
+    async succeeded(attempt) {
+      await inStore(() => Promise.all([accounts.refill(keyOf(attempt)), addresses.giveBack(subnetOf(attempt.address))]))
     },
     async refuseGuesser(address) {
       // These secrets have 256 random bits, so who is signed in goes on while Redis cannot be reached.
-      const known = await guesses.get(subnetOf(address)).catch(() => null)
-      if (known !== null && known.consumedPoints >= addressMax) throw throttled(known)
+      refuseWait(await guesses.look(subnetOf(address)).catch(() => 0))
     },
     async guessed(address) {
-      await guesses.penalty(subnetOf(address)).catch(() => undefined)
+      await guesses.take(subnetOf(address)).catch(() => undefined)
     },
   }
 }
 
-async function consume(limiter: RateLimiterAbstract, key: string): Promise<void> {
+async function inStore<T>(work: () => Promise<T>): Promise<T> {
   try {
-    await limiter.consume(key)
+    return await work()
   } catch (error) {
-    if (!(error instanceof RateLimiterRes)) throw new VestalError('STORE_UNAVAILABLE', { cause: error })
-    throw throttled(error)
+    throw error instanceof VestalError ? error : new VestalError('STORE_UNAVAILABLE', { cause: error })
   }
 }
 
-function throttled({ msBeforeNext }: RateLimiterRes): VestalError {
-  const seconds = Math.max(1, Math.ceil(msBeforeNext / 1000))
-  return new VestalError('SIGN_IN_THROTTLED', { headers: { 'retry-after': String(seconds) } })
+function refuseWait(waitMs: number): void {
+  if (waitMs === 0) return
+  throw new VestalError('SIGN_IN_THROTTLED', { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) } })
 }
 
-function keyOf(account: string): string {
-  return createHash('sha256').update(account).digest('base64url')
+function keyOf({ account, place }: Attempt): string {
+  return createHash('sha256')
+    .update(place === undefined ? account : `${account} ${place}`)
+    .digest('base64url')
 }

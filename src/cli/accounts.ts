@@ -7,6 +7,7 @@ import { createRevocationList } from '../accounts/revocation-list.ts'
 import { createRevocationSync } from '../accounts/revocation-sync.ts'
 import { addFirstRoles } from '../accounts/roles.ts'
 import type { AccountsContext } from '../accounts/service.ts'
+import { ADDRESS_DAYS } from '../accounts/sign-in.ts'
 import { createThrottle } from '../accounts/throttle.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
@@ -145,6 +146,7 @@ async function serveAccounts(
     const { idleSeconds } = context.lifetimes
     await store.transaction(async (records) => {
       await records.pruneSessions(now(), now() - idleSeconds * 1000)
+      await records.pruneAddresses(now() - ADDRESS_DAYS * DAY_MS)
       await records.pruneAudit(now() - AUDIT_DAYS * DAY_MS)
     })
   }

@@ -1,5 +1,6 @@
 import type { Records, Store } from '../accounts/store.ts'
 import { accountRecords, roleRecords } from './account-records.ts'
+import { addressRecords } from './address-records.ts'
 import type { Connection } from './connection.ts'
 import { storeFailure } from './failures.ts'
 import { applyMigrations, type MigrationState, migrationsOf } from './migrations.ts'
@@ -62,6 +63,7 @@ function recordsOf(source: Source): Records {
     ...accountRecords(source),
     ...roleRecords(source),
     ...sessionRecords(source),
+    ...addressRecords(source),
     ...apiKeyRecords(source),
     ...revocationRecords(source),
     ...auditRecords(source),

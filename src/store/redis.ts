@@ -1,5 +1,5 @@
 import { RedisClient } from 'bun'
-import type { RedisCommands } from '../accounts/throttle.ts'
+import type { RedisCommands } from '../accounts/buckets.ts'
 
 /** A connection to Redis, as the throttle asks it. */
 export interface OpenRedis {
@@ -14,7 +14,6 @@ const CONNECT_MS = 2000
  * command fails: a sign-in is then refused and does not wait. Bun's own reconnecting keeps commands waiting, so it is off.
  */
 export function openRedis(url: string): OpenRedis {
-  const scripts = new Map<string, string>()
   let client: RedisClient | undefined
   let opening: Promise<RedisClient> | undefined
 
@@ -36,11 +35,7 @@ export function openRedis(url: string): OpenRedis {
 
   return {
     commands: {
-      // rate-limiter-flexible asks a client of ioredis for a command of its own, which is a script.
-      defineCommand: (name: string, { lua }: { readonly lua: string }) => void scripts.set(name, lua),
-      rlflxIncr: async ([key, ...values]: readonly string[]) =>
-        inTime((await connected()).send('EVAL', [scripts.get('rlflxIncr') ?? '', '1', key ?? '', ...values])),
-      del: async (key: string) => inTime((await connected()).del(key)),
+      run: async (script, key, values) => inTime((await connected()).send('EVAL', [script, '1', key, ...values])),
     },
     close: () => client?.close(),
   }

@@ -62,12 +62,24 @@ export function defineTables({ table, text, number, index, primaryKey }: Kit) {
     },
     (row) => [index('refresh_tokens_by_session').on(row.sessionId)],
   )
+  const knownAddresses = table(
+    'known_addresses',
+    {
+      accountId: text('account_id')
+        .notNull()
+        .references(() => accounts.id, { onDelete: 'cascade' }),
+      subnet: text('subnet').notNull(),
+      lastAt: number('last_at').notNull(),
+    },
+    (row) => [primaryKey({ columns: [row.accountId, row.subnet] })],
+  )
   return {
     accounts,
     roles,
     accountRoles,
     sessions,
     refreshTokens,
+    knownAddresses,
     ...defineOtherTables({ table, text, number, index, primaryKey }),
   }
 }

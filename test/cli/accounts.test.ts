@@ -243,7 +243,7 @@ describe('vestal db', () => {
     const before = place.run(['db', 'status', '--json'])
     expect([before.exitCode, JSON.parse(before.stdout)]).toMatchObject([
       1,
-      { kind: 'sqlite', migrations: [{ isApplied: false }] },
+      { kind: 'sqlite', migrations: [{ isApplied: false }, { isApplied: false }] },
     ])
     expect(place.run(['db', 'migrate']).stdout).toContain('(now)')
     expect(place.run(['db', 'migrate']).stdout).not.toContain('(now)')

@@ -78,7 +78,7 @@ export class AccountsServer implements AsyncDisposable {
       lifetimes,
       apiKeysChanged: () => this.apiKeys.load(),
       passwords: options.passwords ?? createPasswords(CHEAP),
-      throttle: createThrottle({ accountMax: 1000, addressMax: 100_000, ...options.throttle }),
+      throttle: createThrottle({ accountMax: 1000, addressMax: 100_000, now, ...options.throttle }),
       audit: this.audit.write,
       sign: (claims) =>
         signJwt({ ...claims, ...(issuer !== undefined && { iss: issuer }) }, SECRET, {

@@ -50,14 +50,18 @@ export const ACCOUNTS = {
   signInAttemptsMax: single(integer(1, 10_000), {
     default: 10,
     value: 'N',
-    help: 'Passwords that may be tried for one account within the window; one more is refused with 429.',
+    help: 'Passwords that may be tried for one account at once; they come back one by one within the window, and without one the answer is 429.',
   }),
   signInAddressAttemptsMax: single(integer(1, 1_000_000), {
     default: 100,
     value: 'N',
-    help: 'Passwords that may be tried from one address (IPv6: one /64) within the window.',
+    help: 'The same from one address (IPv6: one /64).',
   }),
-  signInWindowSeconds: single(integer(1, 86_400), { default: 900, value: 'SECONDS', help: 'The window of both.' }),
+  signInWindowSeconds: single(integer(1, 86_400), {
+    default: 900,
+    value: 'SECONDS',
+    help: 'Seconds in which all attempts of both are back.',
+  }),
   passwordMemoryKib: single(integer(7168, 1_048_576), {
     default: 19_456,
     value: 'KIB',

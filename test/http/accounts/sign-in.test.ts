@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { changeAccount } from '../../../src/accounts/administration.ts'
 import { createPasswords } from '../../../src/accounts/passwords.ts'
+import { ADDRESS_DAYS, ADDRESSES_MAX, signInWithPassword } from '../../../src/accounts/sign-in.ts'
 import { decodeJwt } from '../../../src/index.ts'
 import { CHEAP, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { DOORS } from '../../support/doors.ts'
@@ -127,6 +129,68 @@ for (const kind of STORES) {
       expect(risen).toContain('m=128,t=1')
       await server.signIn('ada')
       expect(await hashNow()).toBe(risen)
+    })
+
+    test('is not locked out by strangers who try its name, from where it signed in before', async () => {
+      const socket = DOORS[1]
+      await using place = await startAccounts(kind, {
+        throttle: { accountMax: 3, windowSeconds: 90 },
+        trustedProxies: ['127.0.0.0/8', '::1'],
+        ...(socket && { open: socket }),
+      })
+      const { server } = place
+      const { id } = await server.account('ada')
+      const from = async (address: string, name: string, password: string) => {
+        const headers = { 'x-forwarded-for': address }
+        const { status, body, headers: answered } = await server.ask('POST', '/auth/', { body: { name, password }, headers })
+        return { status, ...(status !== 200 && { body, retry: answered.get('retry-after') }) }
+      }
+      expect(await from('192.0.2.1', 'ada', PASSWORD)).toEqual({ status: 200 })
+      for (const [index, name] of ['ada', 'ada', 'ada', 'eve', 'eve', 'eve'].entries())
+        expect((await from(`198.51.100.${index}`, name, 'wrong')).status).toBe(401)
+      const locked = {
+        status: 429,
+        body: { status_code: 429, detail: 'Too many attempts; try again later', error: null },
+        retry: '30',
+      }
+      // Right or wrong, there or not: from where nobody was, all are answered alike.
+      expect(await from('198.51.100.9', 'ada', PASSWORD)).toEqual(locked)
+      expect(await from('198.51.100.9', 'ada', 'wrong')).toEqual(locked)
+      expect(await from('198.51.100.9', 'eve', 'wrong')).toEqual(locked)
+      for (let round = 0; round < 5; round += 1) expect(await from('192.0.2.1', 'ada', PASSWORD)).toEqual({ status: 200 })
+      for (let round = 0; round < 3; round += 1) expect((await from('192.0.2.1', 'ada', 'wrong')).status).toBe(401)
+      expect(await from('192.0.2.1', 'ada', PASSWORD)).toEqual(locked)
+      server.clock.ms += 30_000
+      expect(await from('203.0.113.1', 'ada', PASSWORD)).toEqual({ status: 200 })
+      // Another password forgets where the old one was right.
+      await changeAccount(server.context, { id, password: 'another sentence' }, { actor: 'test' })
+      for (const address of ['198.51.100.1', '198.51.100.2', '198.51.100.3', '192.0.2.1']) await from(address, 'ada', 'wrong')
+      expect((await from('192.0.2.1', 'ada', 'another sentence')).status).toBe(429)
+    })
+
+    test('remembers twenty addresses, for ninety days', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada')
+      const isKnown = (address: string) =>
+        server.store.read((records) => records.isKnownAddress(id, address, server.clock.ms - ADDRESS_DAYS * 86_400_000))
+      const signIn = (address: string) =>
+        signInWithPassword(server.context, {
+          login: 'ada',
+          password: PASSWORD,
+          isLasting: false,
+          origin: { address, userAgent: '' },
+        })
+      for (let number = 0; number <= ADDRESSES_MAX; number += 1) {
+        server.clock.ms += 1000
+        await signIn(`192.0.2.${number}`)
+      }
+      await signIn('unknown')
+      expect([await isKnown('192.0.2.0'), await isKnown('192.0.2.1'), await isKnown('unknown')]).toEqual([false, true, false])
+      server.clock.ms += 90 * 86_400_000
+      expect(await isKnown(`192.0.2.${ADDRESSES_MAX}`)).toBe(true)
+      server.clock.ms += 1000
+      expect(await isKnown(`192.0.2.${ADDRESSES_MAX}`)).toBe(false)
     })
 
     test('with a password for once signs in once, sets another, and cannot go back', async () => {

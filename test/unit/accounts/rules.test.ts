@@ -4,7 +4,6 @@ import { isPermission, isRoleName, nameFault, normaliseName } from '../../../src
 import { makeRefreshToken, openToken, sealToken } from '../../../src/accounts/refresh-tokens.ts'
 import { createRevocationList } from '../../../src/accounts/revocation-list.ts'
 import { subnetOf } from '../../../src/accounts/subnet.ts'
-import { createThrottle } from '../../../src/accounts/throttle.ts'
 import { addressBlock } from '../../../src/config/readers.ts'
 import { createOriginReader } from '../../../src/http/accounts/origin.ts'
 
@@ -99,29 +98,6 @@ describe('the list of what is revoked', () => {
 })
 
 describe('the throttle', () => {
-  test('counts by account and by address, and says when to come back', async () => {
-    const throttle = createThrottle({ accountMax: 2, addressMax: 5, windowSeconds: 60 })
-    await throttle.attempt('ada', '192.0.2.1')
-    await throttle.attempt('ada', '192.0.2.2')
-    const refused = await throttle.attempt('ada', '192.0.2.3').catch((error: unknown) => error)
-    expect(refused).toMatchObject({
-      code: 'SIGN_IN_THROTTLED',
-      status: 429,
-      headers: { 'retry-after': expect.stringMatching(/^(?:59|60)$/) },
-    })
-    for (const name of ['a', 'b', 'c', 'd', 'e']) await throttle.attempt(name, '2001:db8::1')
-    expect(throttle.attempt('f', '2001:db8:0:0:ffff::2')).rejects.toMatchObject({ code: 'SIGN_IN_THROTTLED' })
-    await throttle.attempt('f', '2001:db8:0:1::2')
-  })
-
-  test('starts anew for an account that signed in', async () => {
-    const throttle = createThrottle({ accountMax: 2, addressMax: 2 })
-    for (let round = 0; round < 10; round += 1) {
-      await throttle.attempt('ada', '192.0.2.1')
-      await throttle.succeeded('ada', '192.0.2.1')
-    }
-  })
-
   test('takes a whole /64 for one customer', () => {
     const cases = {
       '192.0.2.1': '192.0.2.1',

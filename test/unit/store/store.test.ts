@@ -45,15 +45,17 @@ async function migrated(store: OpenStore): Promise<OpenStore> {
   return store
 }
 
+const STEPS = ['0000_accounts', '0001_known_addresses']
+
 for (const kind of STORES) {
   describe(`the store, ${kind.name}`, () => {
     test('is migrated once, however many start at once', async () => {
       await using database = await kind.create()
       const stores = [database.open(), database.open(), database.open()]
-      expect(await stores[0]?.migrations()).toEqual([{ name: '0000_accounts', isApplied: false }])
+      expect(await stores[0]?.migrations()).toEqual(STEPS.map((name) => ({ name, isApplied: false })))
       const applied = await Promise.all(stores.map((store) => store.migrate()))
-      expect(applied.flat()).toEqual(['0000_accounts'])
-      expect(await stores[1]?.migrations()).toEqual([{ name: '0000_accounts', isApplied: true }])
+      expect(applied.flat()).toEqual(STEPS)
+      expect(await stores[1]?.migrations()).toEqual(STEPS.map((name) => ({ name, isApplied: true })))
       expect(await stores[2]?.faults()).toEqual([])
     })
 
