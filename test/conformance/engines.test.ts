@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createHmac, type KeyObject, sign } from 'node:crypto'
 import { type ErrorCode, VestalError } from '../../src/core/errors.ts'
 import { ALGORITHMS, type Algorithm } from '../../src/jwt/algorithms.ts'
 import type { ActiveEngine } from '../../src/jwt/signature-engines.ts'
 import { createVerifier } from '../../src/jwt/verify.ts'
+import { makeKeyPair } from '../support/key-pairs.ts'
 
 const ENGINES: readonly ActiveEngine[] = ['native', 'boring', 'wasm']
 /** Order of the group, for P-256, P-384, P-521 and Ed25519. */
@@ -22,17 +23,11 @@ interface Signer {
 }
 
 function signer(algorithm: Algorithm): Signer {
-  const { kind, curve = '' } = ALGORITHMS[algorithm]
-  if (kind === 'oct') {
+  if (ALGORITHMS[algorithm].kind === 'oct') {
     const secret = Buffer.from(crypto.getRandomValues(new Uint8Array(64)))
     return { verifying: secret, sign: (input, as = algorithm) => createHmac(ALGORITHMS[as].hash, secret).update(input).digest() }
   }
-  const pair =
-    kind === 'RSA'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-      : kind === 'EC'
-        ? generateKeyPairSync('ec', { namedCurve: curve })
-        : generateKeyPairSync('ed25519')
+  const pair = makeKeyPair(algorithm)
   return {
     verifying: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     sign: (input, as = algorithm, dsaEncoding = 'ieee-p1363') => signWith(pair.privateKey, as, { input, dsaEncoding }),

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { createVerifier as createFastVerifier, createSigner } from 'fast-jwt'
 import { jwtVerify, SignJWT } from 'jose'
 import jsonwebtoken from 'jsonwebtoken'
 import { type FlattenedJws, type Jwk, signJwt, verifyCompactJws, verifyFlattenedJws, verifyJwt } from '../../src/index.ts'
-import type { Algorithm } from '../../src/jwt/algorithms.ts'
+import { ALGORITHM_NAMES, type KeyPair, keyPairOf } from '../support/key-pairs.ts'
 import { hasShared, readShared } from '../support/shared.ts'
 import { SECRET } from '../support/tokens.ts'
 
@@ -63,35 +63,9 @@ describe('examples of the standards', () => {
   })
 })
 
-const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
-const PAIRS: Readonly<Record<string, { readonly publicKey: KeyObject; readonly privateKey: KeyObject }>> = {
-  RS: rsa,
-  PS: rsa,
-  ES256: generateKeyPairSync('ec', { namedCurve: 'prime256v1' }),
-  ES384: generateKeyPairSync('ec', { namedCurve: 'secp384r1' }),
-  ES512: generateKeyPairSync('ec', { namedCurve: 'secp521r1' }),
-  EdDSA: generateKeyPairSync('ed25519'),
-}
-const pairOf = (algorithm: Algorithm) => PAIRS[algorithm] ?? PAIRS[algorithm.slice(0, 2)]
-const ALL: readonly Algorithm[] = [
-  'HS256',
-  'HS384',
-  'HS512',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-]
-
-for (const algorithm of ALL) {
+for (const algorithm of ALGORITHM_NAMES) {
   describe(`${algorithm}, with the tokens of others`, () => {
-    const pair = pairOf(algorithm)
+    const pair = keyPairOf(algorithm)
     const pem = (kind: 'public' | 'private') =>
       pair === undefined
         ? SECRET
@@ -139,7 +113,7 @@ for (const algorithm of ALL) {
 }
 
 describe('a signature of ES256', () => {
-  const pair = PAIRS.ES256 as { publicKey: KeyObject; privateKey: KeyObject }
+  const pair = keyPairOf('ES256') as KeyPair
   const pem = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString()
   const token = signJwt({ sub: 'me' }, pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
   const [head, body] = token.split('.')

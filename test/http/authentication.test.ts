@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { type AnyElysia, Elysia, t } from 'elysia'
 import { authentication, type VerifiedJwt } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
+import { echoOf } from '../support/echo.ts'
 import { bearer, makeToken, nowSeconds, SECRET, tokenWith } from '../support/tokens.ts'
 
 const UNAUTHORIZED = failure(401, 'Unauthorized')
@@ -177,16 +178,7 @@ for (const order of ['before', 'after'] as const) {
 
     if (door.name === 'over a socket') {
       describe(`a WebSocket, with authentication used ${order} the routes`, () => {
-        const echo = (headers: Record<string, string>) =>
-          new Promise<string>((resolve) => {
-            const socket = new WebSocket(`${door.base.replace('http', 'ws')}/socket`, { headers } as unknown as string[])
-            socket.onopen = () => socket.send('hello')
-            socket.onmessage = ({ data }) => {
-              resolve(String(data))
-              socket.close()
-            }
-            socket.onerror = () => resolve('refused')
-          })
+        const echo = (headers: Record<string, string>) => echoOf(door.base, headers)
 
         test('is refused before the upgrade to those who may not', async () => {
           expect(await echo({})).toBe('refused')

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { type AnyElysia, Elysia, t } from 'elysia'
 import { authentication, type VerifiedJwt } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
+import { echoOf } from '../support/echo.ts'
 import { type KeyServer, ManualSchedule, startKeyServer, testKey } from '../support/key-server.ts'
 import { ownApp } from '../support/own-app.ts'
 import { nowSeconds } from '../support/tokens.ts'
@@ -82,17 +83,7 @@ for (const order of ['before', 'after'] as const) {
 
       if (door.name === 'over a socket')
         test('guards the upgrade to a WebSocket', async () => {
-          const echo = (headers: Record<string, string>) =>
-            new Promise<string>((resolve) => {
-              const socket = new WebSocket(`${door.base.replace('http', 'ws')}/socket`, { headers } as unknown as string[])
-              socket.onopen = () => socket.send('hello')
-              socket.onmessage = ({ data }) => {
-                resolve(String(data))
-                socket.close()
-              }
-              socket.onerror = () => resolve('refused')
-              socket.onclose = () => resolve('refused')
-            })
+          const echo = (headers: Record<string, string>) => echoOf(door.base, headers)
           expect(await echo(bearer('p1'))).toBe('hello')
           expect([await echo({}), await echo(bearer('p2')), await echo(bearer('p1', STRANGER))]).toEqual([
             'refused',
