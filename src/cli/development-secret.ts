@@ -19,11 +19,15 @@ export function developmentSecret(folder: string): { readonly bytes: Buffer; rea
   if (statSync(path, { throwIfNoEntry: false }) === undefined) makeSecret(folder, path)
   const warnings = isOpenToOthers(path) ? [`${path} could be read by others; its mode is 600 again`] : []
   if (warnings.length > 0) chmodSync(path, 0o600)
+  return { bytes: readDevelopmentSecret(path), warnings }
+}
+
+/** The secret of a file. @throws SettingsError where the file holds none */
+export function readDevelopmentSecret(path: string): Buffer {
   const text = readSmallFile(path).toString('utf8').trim()
   const bytes = isCanonicalBase64url(text) ? bytesOfBase64url(text) : Buffer.alloc(0)
-  if (bytes.length !== SECRET_BYTES)
-    throw new SettingsError([`${path}: does not hold a secret; delete it, and the next start makes a new one`])
-  return { bytes, warnings }
+  if (bytes.length === SECRET_BYTES) return bytes
+  throw new SettingsError([`${path}: does not hold a secret; delete it, and the next start makes a new one`])
 }
 
 /** Writes beside and links into place: the file is there whole or not at all, and a link does not replace what is there. */

@@ -55,12 +55,20 @@ export function createKeyLoader(settings: Settings, mode: Mode): () => LoadedKey
   const sealerFor = rememberSealer(path, settings.keyPassphrase)
   if (keyFile !== undefined || existsSync(path)) return () => loadFile(path, settings, sealerFor)
   if (settings.issuers.length > 0) return () => NO_OWN_KEYS
-  if (mode === 'production') throw new SettingsError(NO_KEY)
+  if (!usesDevelopmentSecret(settings, mode)) throw new SettingsError(NO_KEY)
   return () => {
     const { bytes, warnings } = developmentSecret(data)
     const source = developmentSecretPath(data)
     return imported(bytes, settings, { source, from: `a random secret, kept in ${source}`, warnings })
   }
+}
+
+/** True where no key is named and development mode makes one. */
+export function usesDevelopmentSecret(settings: Settings, mode: Mode): boolean {
+  const { secret, key, keyFile, jwksUrl, issuers } = settings
+  const isNamed =
+    secret !== undefined || key !== undefined || keyFile !== undefined || jwksUrl !== undefined || issuers.length > 0
+  return mode === 'development' && !isNamed && !existsSync(keyFilePath(settings))
 }
 
 function refuseSeveral(given: Readonly<Record<string, unknown>>): void {

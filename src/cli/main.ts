@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 import { processEnvironment } from '../config/environment.ts'
-import { loadSettings, SettingsError } from '../config/load.ts'
+import { type Examined, examineSettings, SettingsError } from '../config/load.ts'
 import { type Mode, modeOf } from '../config/mode.ts'
 import { settingsPage } from '../config/page.ts'
 import type { Settings } from '../config/settings.ts'
@@ -10,6 +10,7 @@ import { type Arguments, readArguments } from './arguments.ts'
 import { AUDIT_FLAGS, audit } from './audit.ts'
 import { CommandError } from './command-error.ts'
 import { DATABASE_FLAGS, database } from './database.ts'
+import { DOCTOR_FLAGS, doctor } from './doctor/doctor.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
 import { KEYS_FLAGS, keys } from './keys.ts'
 import { MODELS_FLAGS, models } from './models/models.ts'
@@ -20,7 +21,9 @@ import { USERS_FLAGS, users } from './users.ts'
 interface Verb extends VerbHelp {
   /** Words that it takes beside its flags; none by default. */
   readonly words?: number
-  readonly run: (settings: Settings, mode: Mode, args: Arguments) => void | Promise<void>
+  readonly run: (settings: Settings, mode: Mode, args: Arguments, examined: Examined) => void | Promise<void>
+  /** Tells of faults in the settings itself, and runs in spite of them. */
+  readonly mayHaveFaults?: true
 }
 
 const VERBS: readonly Verb[] = [
@@ -80,6 +83,14 @@ const VERBS: readonly Verb[] = [
     run: (settings, _mode, args) => database(settings, args),
   },
   {
+    name: 'doctor',
+    usage: 'doctor [flags]',
+    summary: 'Look at all that a start needs, and say what to do.',
+    flags: DOCTOR_FLAGS,
+    mayHaveFaults: true,
+    run: (_settings, mode, args, examined) => doctor({ ...examined, mode, environment: processEnvironment() }, args),
+  },
+  {
     name: 'settings',
     usage: 'settings',
     summary: 'Print the page of all settings.',
@@ -102,15 +113,17 @@ async function main(args: readonly string[]): Promise<void> {
   const given = readArguments(rest, verb.flags, verb.words)
   if (given.isHelp) return void process.stdout.write(verbHelp(verb))
   const environment = processEnvironment()
-  const { settings, warnings } = loadSettings({
+  const examined = examineSettings({
     flags: given.settings,
     faults: given.faults,
     environment,
     directory: process.cwd(),
     ...(given.configFile !== undefined && { configFile: given.configFile }),
   })
-  for (const warning of warnings) console.error(`warning: ${warning}`)
-  await verb.run(settings, modeOf(settings.host, environment), given)
+  const { settings, warnings, faults } = examined
+  if (faults.length > 0 && (verb.mayHaveFaults !== true || given.faults.length > 0)) throw new SettingsError(faults)
+  if (verb.mayHaveFaults !== true) for (const warning of warnings) console.error(`warning: ${warning}`)
+  await verb.run(settings, modeOf(settings.host, environment), given, examined)
 }
 
 try {

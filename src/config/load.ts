@@ -23,6 +23,13 @@ export interface Loaded {
   readonly warnings: readonly string[]
 }
 
+/** Settings as far as they could be read: one with a fault has its default. */
+export interface Examined extends Loaded {
+  readonly faults: readonly string[]
+  /** The file of settings, where there is one, and whether something in it is to be kept secret. */
+  readonly file?: { readonly path: string; readonly hasSecrets: boolean }
+}
+
 /** Everything that is wrong with the settings, told at once. No message holds the value of a secret. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
@@ -45,6 +52,13 @@ interface Given {
  * @throws SettingsError with every fault there is
  */
 export function loadSettings(sources: Sources): Loaded {
+  const { settings, warnings, faults } = examineSettings(sources)
+  if (faults.length > 0) throw new SettingsError(faults)
+  return { settings, warnings }
+}
+
+/** The same, with the faults beside what could be read. */
+export function examineSettings(sources: Sources): Examined {
   const faults: string[] = [...(sources.faults ?? [])]
   const file = readFile(sources, faults)
   const settings: Record<string, unknown> = {}
@@ -60,13 +74,20 @@ export function loadSettings(sources: Sources): Loaded {
   for (const key of Object.keys(file.table)) {
     if (!SETTING_NAMES.some((name) => keyOf(name) === key)) faults.push(`${key} in ${file.name}: is not a setting`)
   }
-  if (faults.length > 0) throw new SettingsError(faults)
-  // The cast: each setting was read by its own row, or has its default.
-  return { settings: settings as unknown as Settings, warnings: unknownVariables(sources.environment) }
+  const hasSecrets = SETTING_NAMES.some((name) => SETTINGS[name].isSecret === true && Object.hasOwn(file.table, keyOf(name)))
+  return {
+    // The cast: each setting was read by its own row, or has its default.
+    settings: settings as unknown as Settings,
+    warnings: unknownVariables(sources.environment),
+    faults,
+    ...(file.path !== undefined && { file: { path: file.path, hasSecrets } }),
+  }
 }
 
 interface File {
   readonly name: string
+  /** Absent where there is no file. */
+  readonly path?: string
   readonly table: Readonly<Record<string, unknown>>
 }
 
@@ -90,7 +111,7 @@ function readFile({ configFile, environment, directory }: Sources, faults: strin
   const path = asked ?? join(directory, name)
   if (asked === undefined && !existsSync(path)) return { name, table: {} }
   try {
-    return { name, table: Bun.TOML.parse(readFileSync(path, 'utf8')) as Readonly<Record<string, unknown>> }
+    return { name, path, table: Bun.TOML.parse(readFileSync(path, 'utf8')) as Readonly<Record<string, unknown>> }
   } catch (error) {
     const isMissing = error instanceof Error && 'code' in error
     faults.push(isMissing ? `${name}: cannot be read` : `${name}: is not valid TOML`)

@@ -13,8 +13,14 @@ const STATEMENT_TIMEOUT_MS = 10_000
 /** Name of the advisory lock under which migrations run: any number that others are unlikely to take. */
 const MIGRATION_LOCK = 8_307_115_116
 
+/** A connection to a server, which has a clock of its own. */
+export interface PostgresConnection extends Connection {
+  /** Milliseconds since 1970. */
+  readonly clockMs: () => Promise<number>
+}
+
 /** Prepares a pool of connections; the first question opens one. */
-export function openPostgres(url: string): Connection {
+export function openPostgres(url: string): PostgresConnection {
   const client = new SQL(url, {
     max: CONNECTIONS_MAX,
     connectionTimeout: CONNECT_SECONDS,
@@ -40,6 +46,10 @@ export function openPostgres(url: string): Connection {
       }),
     applied: () => applied(client),
     faults: async () => [],
+    async clockMs() {
+      const [row] = await client`SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms`
+      return Number(row?.ms)
+    },
     close: () => client.close({ timeout: 5 }),
   }
 }

@@ -4,6 +4,8 @@ import type { RedisCommands } from '../accounts/buckets.ts'
 /** A connection to Redis, as the throttle asks it. */
 export interface OpenRedis {
   readonly commands: RedisCommands
+  /** @throws Error where it does not answer, or refuses us */
+  ping(): Promise<void>
   close(): void
 }
 
@@ -36,6 +38,9 @@ export function openRedis(url: string): OpenRedis {
   return {
     commands: {
       run: async (script, key, values) => inTime((await connected()).send('EVAL', [script, '1', key, ...values])),
+    },
+    async ping() {
+      await inTime((await connected()).send('PING', []))
     },
     close: () => client?.close(),
   }

@@ -79,14 +79,16 @@ async function begin(client: SqliteDatabase, untilMs = performance.now() + WAIT_
   }
 }
 
-function appliedIn(client: SqliteDatabase): readonly { name: string; hash: string }[] {
+/** The migrations that a file was given. */
+export function appliedIn(client: SqliteDatabase): readonly { name: string; hash: string }[] {
   const isThere = client.query(`SELECT 1 FROM sqlite_master WHERE name = '${MIGRATIONS_TABLE}'`).get() !== null
   return isThere
     ? client.query<{ name: string; hash: string }, []>(`SELECT name, hash FROM ${MIGRATIONS_TABLE} ORDER BY name`).all()
     : []
 }
 
-function faultsIn(client: SqliteDatabase): readonly string[] {
+/** What SQLite finds wrong with a file. */
+export function faultsIn(client: SqliteDatabase): readonly string[] {
   const integrity = client.query<{ integrity_check: string }, []>('PRAGMA integrity_check').all()
   const orphans = client.query<{ table: string }, []>('PRAGMA foreign_key_check').all()
   return [

@@ -116,6 +116,7 @@ describe('the executable of bun run build', () => {
     expect(place.run(['audit']).stdout).toContain('account-created')
     expect(place.run(['api-keys', 'list']).exitCode).toBe(0)
     expect(place.run(['settings']).stdout).toContain('# Settings')
+    expect(place.run(['doctor', '--port', '0'], models).stdout).toEndWith('Nothing to do.\n')
     expect(place.run(['--version']).stdout.trim()).toMatch(/^\d+\.\d+\.\d+/)
     expect(place.run(['nonsense']).exitCode).toBe(2)
   })

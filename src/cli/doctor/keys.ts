@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs'
+import { SettingsError } from '../../config/load.ts'
+import { isKeyFile, parseKeyFile, textOfTime } from '../../keys/key-file.ts'
+import { authenticationOf } from '../authentication.ts'
+import { developmentSecretPath, readDevelopmentSecret } from '../development-secret.ts'
+import { loadIssuers } from '../issuers.ts'
+import { createKeyLoader, keyFilePath, readKeyFile, usesDevelopmentSecret } from '../load-keys.ts'
+import { type Finding, note, right, type Subject, wrong } from './finding.ts'
+
+const MEND = 'Mend it or name another; docs/keys.md says what may be a key.'
+
+/** Keys: whether there are any, which one signs, which will soon verify no more, and those of others. */
+export function lookAtKeys(subject: Subject): readonly Finding[] {
+  const { settings } = subject
+  return [
+    ...explained(() => ownKeys(subject)),
+    ...explained(() => {
+      const issuers = loadIssuers(settings)
+      return issuers.length === 0
+        ? []
+        : [right(`${issuers.length} other issuers are trusted; whether their keys can be had is not asked`)]
+    }),
+    ...explained(() => {
+      authenticationOf(settings, { keys: [], issuers: [] })
+      return settings.decryptionKeyFile === undefined ? [] : [right('encrypted tokens can be opened')]
+    }),
+  ]
+}
+
+function ownKeys({ settings, mode }: Subject): readonly Finding[] {
+  if (usesDevelopmentSecret(settings, mode)) return developmentSecret(settings.data)
+  // Without a passphrase nobody is asked for one here.
+  const {
+    description,
+    signing,
+    warnings: _,
+  } = createKeyLoader({ ...settings, keyPassphrase: settings.keyPassphrase ?? '' }, mode)()
+  const path = keyFilePath(settings)
+  const isRing = settings.secret === undefined && settings.key === undefined && existsSync(path)
+  const times = isRing ? timesOf(path) : []
+  if (signing !== undefined) return [right(description), ...times]
+  return [right(description), note('no key signs: tokens of others are verified, and none are made; there are no accounts')]
+}
+
+function developmentSecret(folder: string): readonly Finding[] {
+  const path = developmentSecretPath(folder)
+  if (!existsSync(path)) return [note(`there is no key yet; the first start in development mode makes a secret in ${path}`)]
+  readDevelopmentSecret(path)
+  return [right(`the random secret of development mode, in ${path}`)]
+}
+
+/** What will happen to the keys of a key file. */
+function timesOf(path: string): readonly Finding[] {
+  const content = readKeyFile(path)
+  if (!isKeyFile(content)) return []
+  const now = Date.now() / 1000
+  return parseKeyFile(content).ring.keys.flatMap(({ kid, state, dropAt }) => {
+    if (state === 'next') return [note(`the key ${kid} is next; vestal keys rotate lets it sign`)]
+    if (state !== 'retired' || dropAt === undefined || dropAt <= now) return []
+    return [note(`the key ${kid} is retired and verifies until ${textOfTime(dropAt)}; what it signed is refused from then on`)]
+  })
+}
+
+/** What is wrong is told as the server would at its start: the first line says what, those after it what to do. */
+function explained(look: () => readonly Finding[]): readonly Finding[] {
+  try {
+    return look()
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error
+    const [message = '', ...more] = error.faults
+    return [wrong(message, more.length > 0 ? more.join('\n') : MEND)]
+  }
+}
+
+/** Whether the settings have a key of this server's own that signs. */
+export function hasSigningKey({ settings, mode }: Subject): boolean {
+  try {
+    if (usesDevelopmentSecret(settings, mode)) return true
+    return createKeyLoader({ ...settings, keyPassphrase: settings.keyPassphrase ?? '' }, mode)().signing !== undefined
+  } catch (error) {
+    if (error instanceof SettingsError) return true
+    throw error
+  }
+}

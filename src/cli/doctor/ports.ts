@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { type Finding, messageOf, note, right, type Subject, wrong } from './finding.ts'
+
+/** The addresses that the server listens on: free, or who has them. */
+export async function lookAtPorts({ settings }: Subject): Promise<readonly Finding[]> {
+  const { host, port, metricsPort } = settings
+  return [
+    ...(await lookAtPort(host, port, '--port')),
+    ...(metricsPort === undefined ? [] : await lookAtPort('127.0.0.1', metricsPort, '--metrics-port')),
+  ]
+}
+
+async function lookAtPort(host: string, port: number, flag: string): Promise<readonly Finding[]> {
+  if (port === 0) return [note(`${flag} is 0: any free port is taken`)]
+  const code = refusalOf(host, port)
+  if (code === undefined) return [right(`port ${port} on ${host} is free`)]
+  if (code === 'EADDRINUSE') {
+    const owner = ownerOf(port)
+    if (await isVestal(host, port)) return [note(`Vestal listens on port ${port} of ${host} already${owner}`)]
+    return [wrong(`port ${port} on ${host} is taken${owner}`, `Stop what listens there, or take another port with ${flag}.`)]
+  }
+  if (code === 'EACCES')
+    return [
+      wrong(
+        `port ${port} may not be listened on by this user`,
+        `Take a port from 1024 up with ${flag}, or give the program CAP_NET_BIND_SERVICE.`,
+      ),
+    ]
+  return [wrong(`nothing can listen on ${host}, port ${port}: ${code}`, 'Name an address of this machine with --host.')]
+}
+
+/** Why nobody can listen there now; undefined where somebody can. It is listened on for a moment, and nobody is answered. */
+function refusalOf(hostname: string, port: number): string | undefined {
+  try {
+    Bun.listen({ hostname, port, exclusive: true, socket: { open: (socket) => void socket.end(), data: () => undefined } }).stop(
+      true,
+    )
+    return undefined
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : messageOf(error)
+  }
+}
+
+/** True where what listens says that it lives in Vestal's words. */
+async function isVestal(host: string, port: number): Promise<boolean> {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  try {
+    const signal = AbortSignal.timeout(2000)
+    const answer = await fetch(`http://${name.includes(':') ? `[${name}]` : name}:${port}/v2/health/live`, {
+      signal,
+      redirect: 'manual',
+    })
+    return answer.status === 200 && answer.headers.has('x-request-id')
+  } catch {
+    // It speaks something else, or nothing.
+    return false
+  }
+}
+
+/** ` by process N (name)`, where Linux says so; the sockets of other users are theirs to see. */
+function ownerOf(port: number): string {
+  const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeningIn(table, port)))
+  if (inodes.size === 0) return ''
+  for (const pid of entries('/proc').filter((name) => /^\d+$/.test(name))) {
+    const isOwner = entries(`/proc/${pid}/fd`).some((fd) => inodes.has(linkOf(`/proc/${pid}/fd/${fd}`)))
+    if (isOwner) return ` by process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`
+  }
+  return ''
+}
+
+/** Sockets that listen on the port, as links of open files name them. */
+function listeningIn(table: string, port: number): readonly string[] {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return textOf(table)
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local = '', , state]) => local.endsWith(suffix) && state === '0A')
+    .map((cells) => `socket:[${cells[9]}]`)
+}
+
+function entries(folder: string): readonly string[] {
+  return attempt(() => readdirSync(folder)) ?? []
+}
+
+function linkOf(path: string): string {
+  return attempt(() => readlinkSync(path)) ?? ''
+}
+
+function textOf(path: string): string {
+  return attempt(() => readFileSync(path, 'utf8')) ?? ''
+}
+
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    // Another system than Linux, a process that ended, or one of another user.
+    return undefined
+  }
+}

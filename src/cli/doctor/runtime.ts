@@ -1,0 +1,32 @@
+import { disableTelemetry } from '../../engine/telemetry.ts'
+import { loadAddon } from '../../jwt/engines/native.ts'
+import { type Finding, messageOf, note, orRight, right, type Subject, wrong } from './finding.ts'
+
+/** The Rust addon that checks signatures. */
+export function lookAtAddon({ settings: { engine } }: Subject): readonly Finding[] {
+  const { reason } = loadAddon()
+  if (reason === undefined) return [right('the Rust addon loads')]
+  if (engine === 'boring' || engine === 'wasm') return [note(`${reason}; --engine ${engine} does without`)]
+  return [
+    wrong(
+      `${reason}; BoringSSL checks signatures in its place`,
+      'bun install again, on the platform that it runs on; or --engine boring, which does without.',
+    ),
+  ]
+}
+
+/** That nothing is reported to anybody: ONNX Runtime's telemetry, and Bun's reports of its own crashes. */
+export function lookAtTelemetry({ environment }: Subject): readonly Finding[] {
+  const findings: Finding[] = []
+  try {
+    disableTelemetry()
+  } catch (error) {
+    findings.push(wrong(messageOf(error), 'Set ORT_DISABLE_TELEMETRY=1 in the environment that starts the server.'))
+  }
+  for (const name of ['BUN_CRASH_REPORT_URL', 'BUN_ENABLE_CRASH_REPORTING']) {
+    const value = environment[name]
+    if (value !== undefined && value !== '' && value !== '0')
+      findings.push(wrong(`${name} is set: a crash of Bun would be reported to others`, `Take ${name} out of the environment.`))
+  }
+  return orRight(findings, 'ONNX Runtime’s is turned off before it is loaded, and a crash of Bun is reported to nobody')
+}

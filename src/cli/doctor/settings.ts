@@ -1,0 +1,14 @@
+import { type Finding, note, right, type Subject, wrong } from './finding.ts'
+
+/** The settings: every fault at once, and variables that are no setting. */
+export function lookAtSettings({ faults, warnings, mode, settings, file }: Subject): readonly Finding[] {
+  const wrongs = [
+    ...faults.map((fault) => wrong(fault, 'Correct it; docs/settings.md has every setting. The server does not start before.')),
+    ...warnings.map((warning) => wrong(warning, 'Correct its name, or take it out of the environment.')),
+  ]
+  const from = file === undefined ? 'the environment and the flags' : `${file.path}, the environment and the flags`
+  if (wrongs.length === 0) return [right(`${mode} mode; every setting of ${from} can be read`)]
+  return faults.length === 0
+    ? wrongs
+    : [...wrongs, note(`what follows is looked at in ${mode} mode on ${settings.host}, with defaults for these`)]
+}
