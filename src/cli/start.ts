@@ -20,6 +20,7 @@ import { createKeyLoader } from './load-keys.ts'
 import { createLogging, type Logging } from './logging.ts'
 import { listenForMetrics } from './metrics-listener.ts'
 import { collectProcess } from './process-metrics.ts'
+import { sharedCountsOf } from './shared-counts.ts'
 import { stopOnSignal } from './shutdown.ts'
 import { sign } from './token.ts'
 
@@ -126,6 +127,7 @@ function build(settings: Settings, { mode, keys, issuers, engine, accounts, regi
       accessLog: settings.accessLog,
       front: settings,
       ...(settings.rateLimits.length > 0 && { rateLimits: settings.rateLimits }),
+      sharedCounts: sharedCountsOf(settings, (message) => logging.logger.warn(message)),
     },
     ...(hasSignIn && {
       signIn: {

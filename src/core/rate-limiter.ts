@@ -18,7 +18,15 @@ export interface RateState {
   readonly retrySeconds: number
 }
 
-const WINDOW_MS = 60_000
+/** What is asked of a key. */
+export interface RateQuestion {
+  readonly perMinute: number
+  readonly units: number
+}
+
+export const WINDOW_MS = 60_000
+/** What rounding leaves. */
+export const SLACK_MS = 0.001
 const KEYS_MAX = 10_000
 
 /**
@@ -41,28 +49,39 @@ export class RateLimiter {
   take(key: string, units = 1): RateState {
     const { perMinute, keysMax, now } = this.#options
     const nowMs = now()
-    const unitMs = WINDOW_MS / perMinute
-    const fullAtMs = Math.max(nowMs, this.#fullAtMs.get(key) ?? 0)
-    const costMs = units * unitMs
-    const lateMs = fullAtMs - nowMs + Math.min(costMs, WINDOW_MS) - WINDOW_MS
-    // A microsecond is what rounding leaves.
-    const isAllowed = lateMs <= 0.001
-    const nextMs = isAllowed ? fullAtMs + costMs : fullAtMs
-    if (isAllowed) {
-      this.#fullAtMs.delete(key)
-      if (this.#fullAtMs.size >= keysMax) this.#forgetOldest()
-      this.#fullAtMs.set(key, nextMs)
-    }
-    return {
-      isAllowed,
-      remaining: Math.max(0, Math.floor((WINDOW_MS - (nextMs - nowMs)) / unitMs + 0.001)),
-      resetSeconds: Math.ceil((nextMs - nowMs) / 1000),
-      retrySeconds: isAllowed ? 0 : Math.max(1, Math.ceil(lateMs / 1000)),
-    }
+    const question = { perMinute, units }
+    const owedMs = Math.max(0, (this.#fullAtMs.get(key) ?? 0) - nowMs)
+    if (lateMsOf(owedMs, question) > SLACK_MS) return stateOf(owedMs, { ...question, isAllowed: false })
+    const nextMs = owedMs + costMsOf(question)
+    this.#fullAtMs.delete(key)
+    if (this.#fullAtMs.size >= keysMax) this.#forgetOldest()
+    this.#fullAtMs.set(key, nowMs + nextMs)
+    return stateOf(nextMs, { ...question, isAllowed: true })
   }
 
   #forgetOldest(): void {
     const oldest = this.#fullAtMs.keys().next()
     if (oldest.done !== true) this.#fullAtMs.delete(oldest.value)
   }
+}
+
+/** Milliseconds that a key's units take to come back. */
+export function costMsOf({ perMinute, units }: RateQuestion): number {
+  return (units * WINDOW_MS) / perMinute
+}
+
+/** What is told of a key that has all of its units in so many milliseconds, after it was asked. */
+export function stateOf(owedMs: number, { isAllowed, ...question }: RateQuestion & { readonly isAllowed: boolean }): RateState {
+  const unitMs = WINDOW_MS / question.perMinute
+  return {
+    isAllowed,
+    remaining: Math.max(0, Math.floor((WINDOW_MS - owedMs) / unitMs + SLACK_MS)),
+    resetSeconds: Math.ceil(owedMs / 1000),
+    retrySeconds: isAllowed ? 0 : Math.max(1, Math.ceil(lateMsOf(owedMs, question) / 1000)),
+  }
+}
+
+/** By how much a key's units come too late; at most 0 where they are allowed. */
+function lateMsOf(owedMs: number, question: RateQuestion): number {
+  return owedMs + Math.min(costMsOf(question), WINDOW_MS) - WINDOW_MS
 }

@@ -1,4 +1,5 @@
 import type { Front } from './front/front.ts'
+import { after } from './front/quotas.ts'
 import type { RequestLedger, RequestRecord } from './request-ledger.ts'
 import { NO_ROUTE, type RouteTable } from './route-table.ts'
 
@@ -62,7 +63,8 @@ export function createObserver(options: ObserveOptions) {
     }
     ledger.open(request, record)
     begun?.(request, record)
-    const answer = front.before(request, record) ?? handle(request)
+    const early = front.before(request, record)
+    const answer = early === undefined ? handle(request) : after(early, (response): unknown => response ?? handle(request))
     return answer instanceof Promise
       ? answer.then((response) => finish(request, record, response))
       : finish(request, record, answer)

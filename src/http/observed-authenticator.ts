@@ -1,23 +1,26 @@
 import type { AuthenticatedToken, Authenticator } from '../auth/authenticator.ts'
+import { invariant } from '../core/invariant.ts'
 import type { EngineName } from '../jwt/signature-engines.ts'
 import type { Counter } from '../metrics/counter.ts'
 import type { MetricRegistry, Reading } from '../metrics/registry.ts'
 import { vestalErrorIn } from './errors.ts'
+import type { Maybe } from './front/quotas.ts'
 import type { RequestLedger, RequestRecord } from './request-ledger.ts'
 
 export interface ObservedOptions {
   readonly ledger: RequestLedger
   readonly registry: MetricRegistry
+  /** Counts a request of a verified token against its limits, and throws where one is met. It may wait where `mayWait` says so. */
+  readonly admit?: (record: RequestRecord, token: AuthenticatedToken) => Maybe<void>
+  readonly mayWait?: boolean
   /** Who checks a signature of that algorithm. */
-  /** Counts a request of a verified token against its limits, and throws where one is met. */
-  readonly admit?: (record: RequestRecord, token: AuthenticatedToken) => void
   readonly engineOf: (algorithm: string) => Exclude<EngineName, 'auto'>
 }
 
 /** The authenticator, with what it decides counted and noted in the request's record. */
 export function observeAuthenticator(
   inner: Authenticator,
-  { ledger, registry, engineOf, admit }: ObservedOptions,
+  { ledger, registry, engineOf, admit, mayWait = false }: ObservedOptions,
 ): Authenticator {
   const verifications = registry.counter('vestal_token_verifications_total', {
     help: 'Requests whose token was asked for, by outcome (accepted, or the reason of docs/errors.md) and by who checks its signatures.',
@@ -26,7 +29,7 @@ export function observeAuthenticator(
   collectCache(inner, registry)
   collectRemoteKeys(inner, registry)
   const acceptedBy = new Map<string, Counter>()
-  const accepted = (request: Request, token: AuthenticatedToken): void => {
+  const accepted = (request: Request, token: AuthenticatedToken): Maybe<void> => {
     const { alg } = token.header
     const { sub, jti } = token.payload
     const record = ledger.of(request)
@@ -37,7 +40,7 @@ export function observeAuthenticator(
     const counter = acceptedBy.get(alg) ?? verifications.of('accepted', engineOf(alg))
     acceptedBy.set(alg, counter)
     counter.add()
-    admit?.(record, token)
+    return admit?.(record, token)
   }
   const refused = (request: Request, error: unknown): void => {
     if (ledger.of(request)?.isAuthenticated === true) return
@@ -46,7 +49,7 @@ export function observeAuthenticator(
   const observe = (request: Request, authenticate: (request: Request) => AuthenticatedToken): AuthenticatedToken => {
     try {
       const token = authenticate(request)
-      accepted(request, token)
+      invariant(!(accepted(request, token) instanceof Promise), 'who may have to wait does')
       return token
     } catch (error) {
       refused(request, error)
@@ -54,12 +57,13 @@ export function observeAuthenticator(
     }
   }
   return {
-    mayWait: inner.mayWait,
+    mayWait: inner.mayWait || mayWait,
     authenticate: (request) => observe(request, inner.authenticate),
     async authenticateOrWait(request) {
       try {
         const token = await inner.authenticateOrWait(request)
-        accepted(request, token)
+        const admitted = accepted(request, token)
+        if (admitted !== undefined) await admitted
         return token
       } catch (error) {
         refused(request, error)

@@ -1,4 +1,5 @@
-import type { AuthenticatedToken, Authenticator } from '../auth/authenticator.ts'
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { SharedCounts } from '../core/shared-counts.ts'
 import { VERSION } from '../core/version.ts'
 import type { Engine } from '../engine/engine.ts'
 import { type EngineName, engineFor } from '../jwt/signature-engines.ts'
@@ -10,7 +11,8 @@ import { createAddressReader } from './accounts/origin.ts'
 import { collectEngine } from './engine-metrics.ts'
 import type { ErrorsOptions } from './errors.ts'
 import { createFront, type FrontOptions, type PeerOf } from './front/front.ts'
-import { createRateLimits, type RateLimitSettings, type RateLimits } from './front/rate-limits.ts'
+import { admitTo, countRefusals, limitRows } from './front/limited.ts'
+import { createRateLimits, type RateLimitSettings } from './front/rate-limits.ts'
 import { createHttpMetrics } from './http-metrics.ts'
 import { type Answered, createObserver } from './observe.ts'
 import { observeAuthenticator } from './observed-authenticator.ts'
@@ -32,6 +34,8 @@ export interface OperationsOptions {
   readonly front?: FrontOptions
   /** What the holders of each role may do; default without a limit. */
   readonly rateLimits?: readonly RateLimitSettings[]
+  /** Where limits are counted for several processes; by default each counts its own. */
+  readonly sharedCounts?: SharedCounts | undefined
 }
 
 interface Parts {
@@ -72,13 +76,10 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
     count(request, record, answer)
     tell?.(request, record, answer)
   }
-  const front = createFront(options.front ?? {}, addressOf)
-  const limits = options.rateLimits === undefined ? undefined : createRateLimits(options.rateLimits, options.front?.now)
-  const admit = (record: RequestRecord, token: AuthenticatedToken): void => {
-    const admitted = limits?.admit(token)
-    record.limit = admitted?.applied ?? record.limit
-    record.release = admitted?.release
-  }
+  const { sharedCounts: shared } = options
+  const refused = countRefusals(registry, shared)
+  const front = createFront(options.front ?? {}, addressOf, { shared, refused })
+  const limits = options.rateLimits && createRateLimits(options.rateLimits, { now: options.front?.now, shared, refused })
   collectServer(registry, engine, readiness)
   collectEngine(registry, engine)
   return {
@@ -93,10 +94,10 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
       observeAuthenticator(authenticator, {
         ledger,
         registry,
-        admit,
+        ...(limits && { admit: admitTo(limits), mayWait: shared !== undefined }),
         engineOf: (algorithm) => engineFor(algorithm, signatureEngine),
       }),
-    limit: (engine) => (limits === undefined ? engine : limitRows(engine, limits)),
+    limit: (inner) => (limits === undefined ? inner : limitRows(inner, limits)),
     registry,
     readMetrics: () => exposition(registry.snapshot()),
     readiness,
@@ -105,18 +106,6 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
       const requestId = ledger.of(request)?.id
       if (logger === undefined) reportToStandardError(error, request)
       else logger.error('a request met a bug', { ...(requestId !== undefined && { requestId }), error })
-    },
-  }
-}
-
-/** An engine is an object of functions, so one of them can be another. */
-function limitRows(engine: Engine, limits: RateLimits): Engine {
-  return {
-    ...engine,
-    infer: (model, version, inputs, options) => {
-      const [first] = inputs.values()
-      limits.takeRows(options?.subject, first?.shape[0] ?? 1)
-      return engine.infer(model, version, inputs, options)
     },
   }
 }

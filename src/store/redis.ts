@@ -1,28 +1,34 @@
 import { RedisClient } from 'bun'
 import type { RedisCommands } from '../accounts/buckets.ts'
 
-/** A connection to Redis, as the throttle asks it. */
+/** A connection to Redis. */
 export interface OpenRedis {
+  /** What the throttle asks of it. */
   readonly commands: RedisCommands
   /** @throws Error where it does not answer, or refuses us */
   ping(): Promise<void>
+  send(command: string, values: readonly string[]): Promise<unknown>
   close(): void
 }
 
-const CONNECT_MS = 2000
+export interface RedisOptions {
+  /** How long a connection, and an answer, may take; default 2000 ms. */
+  readonly timeoutMs?: number
+}
 
 /**
  * Prepares a connection; the first command opens it, and the first after it was lost opens another. While Redis cannot be reached a
- * command fails: a sign-in is then refused and does not wait. Bun's own reconnecting keeps commands waiting, so it is off.
+ * command fails: a sign-in is then refused and does not wait. Bun's own reconnecting keeps commands waiting, so it is off. A connection
+ * that does not answer in time is given up: the next command opens another.
  */
-export function openRedis(url: string): OpenRedis {
+export function openRedis(url: string, { timeoutMs = 2000 }: RedisOptions = {}): OpenRedis {
   let client: RedisClient | undefined
   let opening: Promise<RedisClient> | undefined
 
   async function open(): Promise<RedisClient> {
     client?.close()
-    const next = new RedisClient(url, { connectionTimeout: CONNECT_MS, autoReconnect: false, enableOfflineQueue: false })
-    await inTime(next.connect())
+    const next = new RedisClient(url, { connectionTimeout: timeoutMs, autoReconnect: false, enableOfflineQueue: false })
+    await inTime(next.connect(), timeoutMs)
     client = next
     return next
   }
@@ -35,21 +41,39 @@ export function openRedis(url: string): OpenRedis {
     return opening
   }
 
+  async function ask<T>(work: (client: RedisClient) => Promise<T>): Promise<T> {
+    const asked = await connected()
+    try {
+      return await inTime(work(asked), timeoutMs)
+    } catch (error) {
+      if (error instanceof Late && client === asked) {
+        client = undefined
+        asked.close()
+      }
+      throw error
+    }
+  }
+
   return {
     commands: {
-      run: async (script, key, values) => inTime((await connected()).send('EVAL', [script, '1', key, ...values])),
+      run: (script, key, values) => ask((redis) => redis.send('EVAL', [script, '1', key, ...values])),
     },
     async ping() {
-      await inTime((await connected()).send('PING', []))
+      await ask((redis) => redis.send('PING', []))
     },
+    send: (command, values) => ask((redis) => redis.send(command, [...values])),
     close: () => client?.close(),
   }
 }
 
-/** The result, or an error after two seconds. */
-async function inTime<T>(work: Promise<T>): Promise<T> {
+class Late extends Error {
+  override readonly name = 'Late'
+}
+
+/** The result, or an error after that time. */
+async function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error('Redis does not answer')), CONNECT_MS)
+  const timer = setTimeout(() => reject(new Late('Redis does not answer')), timeoutMs)
   try {
     return await Promise.race([work, promise])
   } finally {

@@ -9,6 +9,10 @@ import { hasTool } from './tools.ts'
 export interface RedisServer extends AsyncDisposable {
   readonly url: string
   kill(): Promise<void>
+  /** Starts it again after it was killed, with nothing in it. */
+  restart(): Promise<void>
+  /** Stops it where it is (`SIGSTOP`), or lets it go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void
 }
 
 /** Starts one, where Redis is installed; undefined, with a message, where it is not. */
@@ -19,11 +23,9 @@ export async function startRedis(): Promise<RedisServer | undefined> {
   const port = await freePort()
   const flags = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no', '--dir', folder]
   // It ends with the process that started it, however that one ends.
-  const child = Bun.spawn(['setpriv', '--pdeathsig', 'TERM', program, ...flags], {
-    cwd: folder,
-    stdout: 'ignore',
-    stderr: 'ignore',
-  })
+  const spawn = () =>
+    Bun.spawn(['setpriv', '--pdeathsig', 'TERM', program, ...flags], { cwd: folder, stdout: 'ignore', stderr: 'ignore' })
+  let child = spawn()
   const url = `redis://127.0.0.1:${port}`
   const isUp = async () => {
     const client = new RedisClient(url, { connectionTimeout: 500, autoReconnect: false })
@@ -31,10 +33,13 @@ export async function startRedis(): Promise<RedisServer | undefined> {
     client.close()
     return answer === 'PONG'
   }
-  while (!(await isUp())) {
-    if (child.exitCode !== null) throw new Error('Redis ended while it started')
-    await Bun.sleep(20)
+  const untilUp = async () => {
+    while (!(await isUp())) {
+      if (child.exitCode !== null) throw new Error('Redis ended while it started')
+      await Bun.sleep(20)
+    }
   }
+  await untilUp()
   const kill = async () => {
     child.kill('SIGKILL')
     await child.exited
@@ -42,6 +47,11 @@ export async function startRedis(): Promise<RedisServer | undefined> {
   return {
     url,
     kill,
+    async restart() {
+      child = spawn()
+      await untilUp()
+    },
+    signal: (name) => child.kill(name),
     async [Symbol.asyncDispose]() {
       await kill()
       rmSync(folder, { recursive: true, force: true })

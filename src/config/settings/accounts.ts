@@ -19,7 +19,7 @@ export const ACCOUNTS = {
     default: undefined,
     value: 'redis://…',
     isSecret: true,
-    help: 'Redis that counts attempts to sign in for all processes; without it each process counts its own.',
+    help: 'Redis that counts attempts to sign in, and rate limits, for all processes; without it each process counts its own.',
   }),
   adminPassword: single<string | undefined>(secret(8), {
     default: undefined,

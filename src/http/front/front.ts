@@ -1,11 +1,11 @@
 import { VestalError } from '../../core/errors.ts'
-import { RateLimiter } from '../../core/rate-limiter.ts'
 import { hostOf } from '../address.ts'
 import { answerError } from '../errors.ts'
 import { SECURITY_HEADERS } from '../json.ts'
 import type { AddressOf, RequestRecord } from '../request-ledger.ts'
 import { createCors } from './cors.ts'
-import { applyTo, limited, rateLimitHeaders } from './rate-limits.ts'
+import { after, createQuota, type Maybe } from './quotas.ts'
+import { applyTo, limited, type RateLimitsOptions, rateLimitHeaders } from './rate-limits.ts'
 
 export interface FrontOptions {
   /** Names that this server answers to, without a port; default any. */
@@ -27,7 +27,7 @@ export type PeerOf = (request: Request) => string | undefined
 /** What stands before the routes: it sees a request before anything reads it, and a response last. */
 export interface Front {
   /** A refusal, or the answer to a preflight; undefined where the request goes on. */
-  before(request: Request, record: RequestRecord): Response | undefined
+  before(request: Request, record: RequestRecord): Maybe<Response | undefined>
   after(request: Request, record: RequestRecord, response: Response): void
 }
 
@@ -36,33 +36,45 @@ const URL_BYTES_MAX = 8192
 const SECURITY_HEADER_ENTRIES = Object.entries(SECURITY_HEADERS)
 
 /** Prepares the front of one app. */
-export function createFront(options: FrontOptions, addressOf: AddressOf): Front {
+export function createFront(
+  options: FrontOptions,
+  addressOf: AddressOf,
+  { shared, refused }: Pick<RateLimitsOptions, 'shared' | 'refused'> = {},
+): Front {
   const { allowedHosts = [], corsOrigins = [], urlBytesMax = URL_BYTES_MAX, addressRequestsPerMinute } = options
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()))
   const cors = createCors(corsOrigins)
   const limiter =
     addressRequestsPerMinute === undefined
       ? undefined
-      : new RateLimiter({ perMinute: addressRequestsPerMinute, ...(options.now && { now: options.now }) })
-  const check = (request: Request, record: RequestRecord): void => {
+      : createQuota({ name: 'address', perMinute: addressRequestsPerMinute, now: options.now, shared })
+  const check = (request: Request, record: RequestRecord): Maybe<void> => {
     if (request.url.length > urlBytesMax) throw new VestalError('URL_TOO_LONG')
     if (hosts.size > 0 && !hosts.has(hostOf(request).toLowerCase())) throw new VestalError('HOST_REFUSED')
     if (limiter === undefined) return
-    const applied = applyTo('address', limiter, addressOf(request, record))
-    if (!applied.state.isAllowed) throw limited(applied)
-    record.limit = applied
+    return after(applyTo('address', limiter, addressOf(request, record)), (applied) => {
+      record.limit = applied
+      if (applied.state.isAllowed) return
+      refused?.('address')
+      throw limited(applied)
+    })
+  }
+  const refuse = (error: unknown, request: Request, record: RequestRecord): Response => {
+    if (!(error instanceof VestalError)) throw error
+    record.code = error.code
+    record.reason = error.message
+    return answerError(error, request)
   }
   return {
     before(request, record) {
+      const goOn = () => cors.preflight(request, record.route.methods)
       try {
-        check(request, record)
+        const checked = check(request, record)
+        if (checked instanceof Promise) return checked.then(goOn, (error: unknown) => refuse(error, request, record))
       } catch (error) {
-        if (!(error instanceof VestalError)) throw error
-        record.code = error.code
-        record.reason = error.message
-        return answerError(error, request)
+        return refuse(error, request, record)
       }
-      return cors.preflight(request, record.route.methods)
+      return goOn()
     },
     after(request, record, { headers }) {
       // A response of `json.ts` has them already.

@@ -1,6 +1,8 @@
 import type { AuthenticatedToken } from '../../auth/authenticator.ts'
 import { VestalError } from '../../core/errors.ts'
-import { RateLimiter, type RateState } from '../../core/rate-limiter.ts'
+import type { RateState } from '../../core/rate-limiter.ts'
+import type { Release, SharedCounts } from '../../core/shared-counts.ts'
+import { after, createPlaces, createQuota, type Maybe, type Quota } from './quotas.ts'
 
 /** What the holders of a role may do; what is absent is without a limit. */
 export interface RateLimitSettings {
@@ -18,23 +20,42 @@ export interface AppliedLimit {
   readonly state: RateState
 }
 
+/** A request that may go on. */
+export interface Admitted {
+  readonly applied: AppliedLimit | undefined
+  /** To be called when the request is answered. */
+  readonly release: Release | undefined
+}
+
+/** Limits that refuse. */
+export type LimitKind = 'address' | 'requests' | 'rows' | 'concurrent'
+
+export interface RateLimitsOptions {
+  /** Milliseconds of a clock that is never set; default `performance.now`. */
+  readonly now?: (() => number) | undefined
+  /** Counts that other processes share; those of this one where it is absent. */
+  readonly shared?: SharedCounts | undefined
+  /** Hears of every refusal. */
+  readonly refused?: (kind: LimitKind) => void
+}
+
 export interface RateLimits {
   /**
-   * Counts a request of a token's subject; what it gives is to be called when the request is answered.
+   * Counts a request of a token's subject; it waits only where counts are shared.
    * @throws VestalError RATE_LIMITED, SUBJECT_LIMIT
    */
-  admit(token: AuthenticatedToken): { readonly applied: AppliedLimit | undefined; readonly release: (() => void) | undefined }
+  admit(token: AuthenticatedToken): Maybe<Admitted>
   /**
    * Counts rows of a subject whose token was admitted.
    * @throws VestalError RATE_LIMITED
    */
-  takeRows(subject: string | undefined, rows: number): void
+  takeRows(subject: string | undefined, rows: number): Maybe<void>
 }
 
 interface Limits {
   readonly role: string
-  readonly requests?: RateLimiter
-  readonly rows?: RateLimiter
+  readonly requests?: Quota
+  readonly rows?: Quota
   readonly concurrent?: number
 }
 
@@ -42,21 +63,22 @@ interface Limits {
 const SUBJECTS_MAX = 10_000
 
 /** Prepares the limits by role. A token with several roles has the widest of each kind. */
-export function createRateLimits(settings: readonly RateLimitSettings[], now?: () => number): RateLimits {
-  const clock = now === undefined ? {} : { now }
+export function createRateLimits(settings: readonly RateLimitSettings[], options: RateLimitsOptions = {}): RateLimits {
+  const { now, shared, refused = () => undefined } = options
+  const quota = (name: string, perMinute: number) => createQuota({ name, perMinute, now, shared })
   const byRole = new Map(
     settings.map(({ role, requestsPerMinute, rowsPerMinute, concurrent }): [string, Limits] => [
       role,
       {
         role,
-        ...(requestsPerMinute !== undefined && { requests: new RateLimiter({ perMinute: requestsPerMinute, ...clock }) }),
-        ...(rowsPerMinute !== undefined && { rows: new RateLimiter({ perMinute: rowsPerMinute, ...clock }) }),
+        ...(requestsPerMinute !== undefined && { requests: quota(`requests:${role}`, requestsPerMinute) }),
+        ...(rowsPerMinute !== undefined && { rows: quota(`rows:${role}`, rowsPerMinute) }),
         ...(concurrent !== undefined && { concurrent }),
       },
     ]),
   )
-  const running = new Map<string, number>()
-  const rowLimits = new Map<string, RateLimiter | undefined>()
+  const places = createPlaces(shared)
+  const rowLimits = new Map<string, Quota | undefined>()
   const chosen = new WeakMap<AuthenticatedToken, Limits>()
   const limitsOf = (token: AuthenticatedToken): Limits => {
     const known = chosen.get(token)
@@ -68,21 +90,35 @@ export function createRateLimits(settings: readonly RateLimitSettings[], now?: (
     chosen.set(token, limits)
     return limits
   }
+  const refusal = (kind: LimitKind, applied: AppliedLimit): VestalError => {
+    refused(kind)
+    return limited(applied)
+  }
+  const enter = (subject: string, placesMax: number | undefined, applied: AppliedLimit | undefined): Maybe<Admitted> => {
+    if (placesMax === undefined) return { applied, release: undefined }
+    return after(places.enter(subject, placesMax), (place) => {
+      if (place !== 'full') return { applied, release: place }
+      refused('concurrent')
+      throw new VestalError('SUBJECT_LIMIT', { headers: { 'retry-after': '1' } })
+    })
+  }
   return {
     admit(token) {
       const limits = limitsOf(token)
       const subject = token.payload.sub ?? ''
       if (limits.rows !== undefined) remember(rowLimits, subject, limits.rows)
-      const applied = limits.requests && applyTo(limits.role, limits.requests, subject)
-      if (applied?.state.isAllowed === false) throw limited(applied)
-      const release = limits.concurrent === undefined ? undefined : enter(running, subject, limits.concurrent)
-      return { applied, release }
+      if (limits.requests === undefined) return enter(subject, limits.concurrent, undefined)
+      return after(applyTo(limits.role, limits.requests, subject), (applied) => {
+        if (!applied.state.isAllowed) throw refusal('requests', applied)
+        return enter(subject, limits.concurrent, applied)
+      })
     },
     takeRows(subject = '', rows) {
       const limiter = rowLimits.get(subject)
       if (limiter === undefined) return
-      const state = limiter.take(subject, rows)
-      if (!state.isAllowed) throw limited({ name: 'rows', perMinute: limiter.perMinute, state })
+      return after(limiter.take(subject, rows), (state) => {
+        if (!state.isAllowed) throw refusal('rows', { name: 'rows', perMinute: limiter.perMinute, state })
+      })
     },
   }
 }
@@ -105,8 +141,8 @@ export function limited(applied: AppliedLimit): VestalError {
 }
 
 /** Takes a unit, and says under which name. */
-export function applyTo(name: string, limiter: RateLimiter, key: string): AppliedLimit {
-  return { name, perMinute: limiter.perMinute, state: limiter.take(key) }
+export function applyTo(name: string, quota: Quota, key: string): Maybe<AppliedLimit> {
+  return after(quota.take(key), (state) => ({ name, perMinute: quota.perMinute, state }))
 }
 
 function rolesOf({ payload }: AuthenticatedToken): readonly string[] {
@@ -131,23 +167,12 @@ function widest(held: readonly Limits[], fallback: Limits | undefined): Limits {
   }, first)
 }
 
-function wider(left: RateLimiter | undefined, right: RateLimiter | undefined): RateLimiter | undefined {
+function wider(left: Quota | undefined, right: Quota | undefined): Quota | undefined {
   if (left === undefined || right === undefined) return undefined
   return left.perMinute >= right.perMinute ? left : right
 }
 
-function enter(running: Map<string, number>, subject: string, concurrentMax: number): () => void {
-  const count = running.get(subject) ?? 0
-  if (count >= concurrentMax) throw new VestalError('SUBJECT_LIMIT', { headers: { 'retry-after': '1' } })
-  running.set(subject, count + 1)
-  return () => {
-    const left = (running.get(subject) ?? 1) - 1
-    if (left === 0) running.delete(subject)
-    else running.set(subject, left)
-  }
-}
-
-function remember(limits: Map<string, RateLimiter | undefined>, subject: string, limiter: RateLimiter): void {
+function remember(limits: Map<string, Quota | undefined>, subject: string, limiter: Quota): void {
   limits.delete(subject)
   const oldest = limits.size >= SUBJECTS_MAX ? limits.keys().next() : undefined
   if (oldest?.done === false) limits.delete(oldest.value)

@@ -1,0 +1,10 @@
+import type { Settings } from '../config/settings.ts'
+import type { SharedCounts } from '../core/shared-counts.ts'
+import { openSharedCounts } from '../store/shared-counts.ts'
+
+/** Counts in Redis, where the settings name one and there are limits to count. */
+export function sharedCountsOf(settings: Settings, tell: (message: string) => void): SharedCounts | undefined {
+  const { redis, rateLimits, addressRequestsPerMinute } = settings
+  const hasLimits = rateLimits.length > 0 || addressRequestsPerMinute !== undefined
+  return redis === undefined || !hasLimits ? undefined : openSharedCounts({ url: redis, tell })
+}
