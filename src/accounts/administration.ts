@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { PermissionCheck } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
 import type { AuditEvent, Origin } from './audit.ts'
-import { ADMINISTRATOR, lockAdministrators } from './last-administrator.ts'
+import { lockAdministrators } from './last-administrator.ts'
 import { isPermission, isRoleName, isUuid, nameFault, normaliseName } from './names.ts'
 import { passwordFault } from './passwords.ts'
 import type { Account } from './records.ts'
@@ -115,7 +115,7 @@ export async function changeAccount(
   refuseFaults(faultsOf({ ...input, ...(name !== undefined && { name }) }, name ?? known.name))
   const passwordHash = typeof input.password === 'string' ? await passwords.hash(input.password) : input.password
   const changed = await transact(context, async (records, revoke) => {
-    const mayLose = input.isDisabled === true || (input.roles !== undefined && !input.roles.includes(ADMINISTRATOR))
+    const mayLose = input.isDisabled === true || input.roles !== undefined || input.permissions !== undefined
     const keepAdministrator = mayLose ? await lockAdministrators(records) : undefined
     const account = await records.lockAccount(known.id)
     if (account === undefined) throw new VestalError('RECORD_UNKNOWN')
@@ -132,10 +132,10 @@ export async function changeAccount(
     }
     refuseBeyond(by, await allGrants(records, account))
     refuseBeyond(by, await refuseGrants(records, next))
-    await keepAdministrator?.(account)
     const { roles, id: _, createdAt: __, epoch: ___, ...columns } = next
     if (!(await records.updateAccount(account.id, columns))) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
     if (!sameList(roles, account.roles)) await records.replaceRoles(account.id, roles)
+    await keepAdministrator?.()
     const isLockedOut = passwordHash !== undefined || (isDisabled && account.disabledAt === null)
     if (isLockedOut) await records.forgetAddresses(account.id)
     if (isLockedOut) for (const session of await records.sessionsOf(account.id)) await endSession(records, revoke, session.id)
@@ -165,10 +165,10 @@ export async function deleteAccount(
     if (account === undefined) throw new VestalError('RECORD_UNKNOWN')
     if (version !== undefined && version !== account.version) throw new VestalError('VERSION_CONFLICT')
     refuseBeyond(by, await allGrants(records, account))
-    await keepAdministrator(account)
     await revoke('subject', id, account.epoch + 1)
     for (const session of await records.sessionsOf(id)) await endSession(records, revoke, session.id)
     await records.deleteAccount(id)
+    await keepAdministrator()
   })
   context.audit({ event: 'account-deleted', subject: id, ...doneBy(by) })
 }

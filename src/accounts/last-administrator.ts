@@ -1,25 +1,22 @@
 import { VestalError } from '../core/errors.ts'
-import type { Account } from './records.ts'
 import type { Records } from './store.ts'
 
-/** The role whose last enabled holder stays. */
-export const ADMINISTRATOR = 'admin'
+/**
+ * What somebody must always be able to do: everything, since nobody grants more than they are granted; and writing accounts, where nobody
+ * may do everything. Each is told by the grants that cover it.
+ */
+const LEVELS: readonly (readonly string[])[] = [['*'], ['*', 'users:write', 'users:*', '*:write', '*:*']]
 
 /**
- * Lets one transaction at a time take administrators away, so that two cannot disable each other at once. It comes before any account is
- * locked. What it gives refuses to take away the last enabled one; an account that is none passes.
+ * Lets one transaction at a time take administrators away, so that two cannot disable each other at once. It comes before any account or
+ * role is locked. What it gives is to be asked when all is written: it refuses to take away the last enabled account that could, however
+ * it was granted.
  */
-export async function lockAdministrators(records: Records): Promise<(account: Account) => Promise<void>> {
-  await records.lockRole(ADMINISTRATOR)
-  return async ({ id, roles, disabledAt }) => {
-    if (disabledAt !== null || !roles.includes(ADMINISTRATOR)) return
-    const enabled = await records.accounts({ role: ADMINISTRATOR, isDisabled: false }, { limit: 2 })
-    // What the transaction has written to the account itself may be seen already.
-    if (!enabled.some((other) => other.id !== id)) throw new VestalError('LAST_ADMINISTRATOR')
+export async function lockAdministrators(records: Records): Promise<() => Promise<void>> {
+  const kept: (readonly string[])[] = []
+  for (const grants of LEVELS) if ((await records.lockHolders(grants, 2)).length > 0) kept.push(grants)
+  return async () => {
+    for (const grants of kept)
+      if ((await records.lockHolders(grants, 1)).length === 0) throw new VestalError('LAST_ADMINISTRATOR')
   }
-}
-
-/** True where an enabled account has the role: it cannot be deleted under them. */
-export async function hasAdministrator(records: Records): Promise<boolean> {
-  return (await records.accounts({ role: ADMINISTRATOR, isDisabled: false }, { limit: 1 })).length > 0
 }

@@ -1,6 +1,6 @@
 import { VestalError } from '../core/errors.ts'
 import { type Actor, doneBy, permissionsFault, refuseBeyond, refuseFaults, refuseGrants } from './administration.ts'
-import { ADMINISTRATOR, hasAdministrator } from './last-administrator.ts'
+import { lockAdministrators } from './last-administrator.ts'
 import { isRoleName } from './names.ts'
 import type { Role } from './records.ts'
 import { type AccountsContext, type Revoke, raiseEpoch, transact } from './service.ts'
@@ -75,11 +75,13 @@ export async function changeRole(
 ): Promise<Role> {
   refuseFaults(faultsOf(input))
   const changed = await transact(context, async (records, revoke) => {
+    const keepAdministrator = input.permissions === undefined ? undefined : await lockAdministrators(records)
     const role = await lockedRole(records, { name, version })
     refuseBeyond(by, [...role.permissions, ...(input.permissions ?? [])])
     const next = { ...role, ...input, version: role.version + 1 }
     const { description, permissions } = next
     await records.updateRole(name, { description, permissions, version: next.version })
+    await keepAdministrator?.()
     if (input.permissions !== undefined) await endTokensOfHolders(records, revoke, name)
     return next
   })
@@ -90,10 +92,11 @@ export async function changeRole(
 /** Deletes a role: nobody has it any more, and the tokens of those who had it die. */
 export async function deleteRole(context: AccountsContext, { name, version }: RoleVersion, by: Actor): Promise<void> {
   await transact(context, async (records, revoke) => {
+    const keepAdministrator = await lockAdministrators(records)
     refuseBeyond(by, (await lockedRole(records, { name, version })).permissions)
-    if (name === ADMINISTRATOR && (await hasAdministrator(records))) throw new VestalError('LAST_ADMINISTRATOR')
     await endTokensOfHolders(records, revoke, name)
     await records.deleteRole(name)
+    await keepAdministrator()
   })
   context.audit({ event: 'role-deleted', subject: name, ...doneBy(by) })
 }

@@ -39,6 +39,8 @@ export interface Records {
   lockRole(name: string): Promise<Role | undefined>
   roles(page: Page): Promise<readonly Role[]>
   holdersOf(role: string): Promise<readonly string[]>
+  /** Ids of enabled accounts that have one of these grants, by the letter, themselves or by a role; by name, so many at most. */
+  lockHolders(grants: readonly string[], limit: number): Promise<readonly string[]>
   insertRole(role: Role): Promise<boolean>
   updateRole(name: string, changes: Partial<Pick<Role, 'description' | 'permissions' | 'version'>>): Promise<void>
   deleteRole(name: string): Promise<void>

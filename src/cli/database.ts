@@ -12,13 +12,14 @@ export async function database(settings: Settings, { words: [action], switches }
   try {
     const applied = action === 'migrate' ? await store.migrate() : []
     const migrations = await store.migrations()
-    const faults = await store.faults()
-    if (switches.has('json')) console.log(JSON.stringify({ kind: store.kind, migrations, applied, faults }, null, 2))
+    const [faults, notes] = [await store.faults(), await store.notes()]
+    if (switches.has('json')) console.log(JSON.stringify({ kind: store.kind, migrations, applied, faults, notes }, null, 2))
     else {
       console.log(`database: ${store.kind}`)
       for (const { name, isApplied } of migrations)
         console.log(`${isApplied ? 'applied' : 'missing'}  ${name}${applied.includes(name) ? ' (now)' : ''}`)
       for (const fault of faults) console.log(`fault    ${fault}`)
+      for (const note of notes) console.log(`note     ${note}`)
     }
     if (faults.length > 0 || migrations.some(({ isApplied }) => !isApplied)) process.exitCode = 1
   } catch (error) {

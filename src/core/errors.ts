@@ -49,7 +49,7 @@ const CATALOGUE = {
   NAME_TAKEN: { status: 409, detail: 'The name is taken' },
   LAST_ADMINISTRATOR: {
     status: 409,
-    detail: 'The last enabled account with the role admin cannot be disabled, deleted or lose that role',
+    detail: 'This would leave no enabled account that is granted everything, or that may write accounts',
   },
   VERSION_CONFLICT: { status: 412, detail: 'It was changed in the meantime; read it again' },
   VERSION_NEEDED: { status: 428, detail: 'Send If-Match with the ETag of what you read' },

@@ -1,4 +1,4 @@
-import { and, asc, eq, exists, gt, inArray, isNotNull, isNull, like, type SQL } from 'drizzle-orm'
+import { type AnyColumn, and, asc, eq, exists, gt, inArray, isNotNull, isNull, like, or, type SQL, sql } from 'drizzle-orm'
 import type { Account, Role } from '../accounts/records.ts'
 import type { AccountChanges, AccountFilter, Page, Records } from '../accounts/store.ts'
 import { listIn, listText, locked, type Source } from './query.ts'
@@ -80,9 +80,14 @@ function rowOf({ permissions, isPasswordOnce, ...changes }: AccountChanges) {
   }
 }
 
+/** True where a list in a column has one of these items. `LIKE` would not tell capitals apart in SQLite. */
+function hasOne(column: AnyColumn, items: readonly string[]): SQL | undefined {
+  return or(...items.map((item) => sql`replace(${column}, ${JSON.stringify(item)}, '') <> ${column}`))
+}
+
 /** Roles, and who holds them. */
 export function roleRecords({ database, tables }: Source) {
-  const { roles, accountRoles } = tables
+  const { accounts, roles, accountRoles } = tables
   const read = async (rows: PromiseLike<readonly Tables['roles']['$inferSelect'][]>): Promise<readonly Role[]> =>
     (await rows).map((row) => ({ ...row, permissions: listIn(row.permissions) }))
 
@@ -111,6 +116,24 @@ export function roleRecords({ database, tables }: Source) {
       (await database.select().from(accountRoles).where(eq(accountRoles.role, role)).orderBy(asc(accountRoles.accountId))).map(
         ({ accountId }) => accountId,
       ),
+    async lockHolders(grants: readonly string[], limit: number) {
+      const byRole = exists(
+        database
+          .select()
+          .from(accountRoles)
+          .innerJoin(roles, eq(roles.name, accountRoles.role))
+          .where(and(eq(accountRoles.accountId, accounts.id), hasOne(roles.permissions, grants))),
+      )
+      const found = await locked(
+        database
+          .select({ id: accounts.id })
+          .from(accounts)
+          .where(and(isNull(accounts.disabledAt), or(hasOne(accounts.permissions, grants), byRole)))
+          .orderBy(asc(accounts.name))
+          .limit(limit),
+      )
+      return found.map(({ id }) => id)
+    },
     async insertRole(role: Role) {
       const row = { ...role, permissions: listText(role.permissions) }
       return (await database.insert(roles).values(row).onConflictDoNothing().returning({ name: roles.name })).length > 0

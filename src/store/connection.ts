@@ -12,6 +12,8 @@ export interface Connection {
   migrate<T>(work: (target: MigrationTarget) => Promise<T>): Promise<T>
   /** The migrations that were applied. */
   applied(): Promise<readonly { readonly name: string; readonly hash: string }[]>
+  /** Answers a question that has one number, in a column `n`. */
+  count(sql: string): Promise<number>
   /** What the database finds wrong with itself; empty where nothing is. */
   faults(): Promise<readonly string[]>
   close(): Promise<void>

@@ -3,6 +3,7 @@ import { accountRecords, roleRecords } from './account-records.ts'
 import { addressRecords } from './address-records.ts'
 import type { Connection } from './connection.ts'
 import { storeFailure } from './failures.ts'
+import { type CountRows, findFaults, findNotes } from './integrity.ts'
 import { applyMigrations, type MigrationState, migrationsOf } from './migrations.ts'
 import { apiKeyRecords, auditRecords, revocationRecords } from './other-records.ts'
 import { openPostgres } from './postgres.ts'
@@ -15,8 +16,10 @@ export interface OpenStore extends Store {
   /** Applies the migrations that are missing, under a lock, and gives their names. */
   migrate(): Promise<readonly string[]>
   migrations(): Promise<readonly MigrationState[]>
-  /** What the database finds wrong with itself. */
+  /** What is wrong with the database: what it finds itself and, once all migrations are applied, rows that fit no other. */
   faults(): Promise<readonly string[]>
+  /** What is no fault and worth a look, such as accounts that nobody can sign in to. */
+  notes(): Promise<readonly string[]>
 }
 
 /** Opens the database: Postgres for an address that begins with `postgres://` or `postgresql://`, and a file of SQLite for any other text. */
@@ -36,7 +39,8 @@ export function openStore(address: string): OpenStore {
     },
     migrate: () => connection.migrate((target) => applyMigrations(steps, target)),
     migrations: async () => statesOf(connection, steps),
-    faults: () => connection.faults(),
+    faults: async () => [...(await connection.faults()), ...(await whenMigrated(connection, steps, findFaults))],
+    notes: () => whenMigrated(connection, steps, findNotes),
     get statistics() {
       return { ...statistics }
     },
@@ -51,6 +55,16 @@ async function told<T>(result: Promise<T>): Promise<T> {
   } catch (error) {
     throw storeFailure(error)
   }
+}
+
+/** The rows can be looked at where every table is there. */
+async function whenMigrated(
+  connection: Connection,
+  steps: readonly { readonly name: string }[],
+  find: (count: CountRows) => Promise<readonly string[]>,
+): Promise<readonly string[]> {
+  const isMigrated = (await statesOf(connection, steps)).every(({ isApplied }) => isApplied)
+  return isMigrated ? find((sql) => connection.count(sql)) : []
 }
 
 async function statesOf(connection: Connection, steps: readonly { readonly name: string }[]): Promise<readonly MigrationState[]> {

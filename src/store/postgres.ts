@@ -45,11 +45,25 @@ export function openPostgres(url: string): PostgresConnection {
         return work({ run: (statement) => transaction.unsafe(statement), applied: () => applied(transaction) })
       }),
     applied: () => applied(client),
-    faults: async () => [],
     async clockMs() {
       const [row] = await client`SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms`
       return Number(row?.ms)
     },
+    count: async (sql) => Number((await client.unsafe(sql))[0]?.n),
+    faults: () => faultsIn(client),
     close: () => client.close({ timeout: 5 }),
   }
+}
+
+/** What Postgres itself knows to be unfinished. Its pages are checked by `pg_amcheck`, which needs rights that a server should not have. */
+async function faultsIn(client: SQL): Promise<readonly string[]> {
+  const indexes = await client.unsafe(`SELECT index.relname AS name FROM pg_index
+    JOIN pg_class AS index ON index.oid = indexrelid
+    WHERE NOT indisvalid AND index.relnamespace = current_schema()::regnamespace ORDER BY 1`)
+  const constraints = await client.unsafe(`SELECT conname AS name FROM pg_constraint
+    WHERE NOT convalidated AND connamespace = current_schema()::regnamespace ORDER BY 1`)
+  return [
+    ...indexes.map(({ name }: { name: string }) => `the index ${name} is not valid`),
+    ...constraints.map(({ name }: { name: string }) => `the constraint ${name} was not checked against all rows`),
+  ]
 }

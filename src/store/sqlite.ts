@@ -63,6 +63,7 @@ export function openSqlite(path: string): Connection {
         ),
       ),
     applied: () => inTurn(async () => appliedIn(client)),
+    count: (sql) => inTurn(async () => Number(client.query<{ n: number }, []>(sql).get()?.n)),
     faults: () => inTurn(async () => faultsIn(client)),
     close: () => inTurn(async () => client.close()),
   }

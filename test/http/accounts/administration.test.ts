@@ -150,7 +150,7 @@ for (const kind of STORES) {
           method,
           body,
           409,
-          'The last enabled account with the role admin cannot be disabled, deleted or lose that role',
+          'This would leave no enabled account that is granted everything, or that may write accounts',
         ])
       }
       await server.signIn('chief')
@@ -158,6 +158,43 @@ for (const kind of STORES) {
       expect((await ask('PATCH', `/admin/users/${second}/`, { disabled: false })).status).toBe(200)
       const both = await Promise.all([id, second].map((one) => ask('PATCH', `/admin/users/${one}/`, { disabled: true })))
       expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
+    })
+
+    test('keeps the last who may do everything, and the last who may write accounts, however they were granted it', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const ask = async (method: string, path: string, body?: object) =>
+        (await server.ask(method, path, { token: ALL, ...(body && { body }), headers: match('*') })).status
+      await server.ask('POST', '/admin/roles/', { token: ALL, body: { name: 'owner', permissions: ['*'] } })
+      await server.ask('POST', '/admin/roles/', { token: ALL, body: { name: 'registrar', permissions: ['users:write'] } })
+      const { id: own } = await server.account('own', { roles: [], permissions: ['*'] })
+      // Capitals are another permission.
+      await server.account('other', { roles: ['analyst'], permissions: ['USERS:WRITE', 'model:*:write'] })
+      for (const [method, body] of [
+        ['PATCH', { permissions: ['users:write'] }],
+        ['PATCH', { disabled: true }],
+        ['DELETE'],
+      ] as const)
+        expect(await ask(method, `/admin/users/${own}/`, body)).toBe(409)
+      const { id: owner } = await server.account('owner', { roles: ['owner'] })
+      expect(await ask('PATCH', `/admin/users/${own}/`, { permissions: [] })).toBe(200)
+      expect(await ask('PATCH', `/admin/users/${owner}/`, { roles: ['registrar'] })).toBe(409)
+      expect(await ask('PATCH', '/admin/roles/owner/', { permissions: ['users:write'] })).toBe(409)
+      expect(await ask('DELETE', '/admin/roles/owner/')).toBe(409)
+      expect(await ask('PATCH', '/admin/roles/owner/', { permissions: ['*', 'model:*:read'] })).toBe(200)
+    })
+
+    test('keeps the last who may write accounts where nobody may do everything', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const ask = async (method: string, path: string, body?: object) =>
+        (await server.ask(method, path, { token: ALL, ...(body && { body }), headers: match('*') })).status
+      await server.ask('POST', '/admin/roles/', { token: ALL, body: { name: 'registrar', permissions: ['users:*'] } })
+      const { id } = await server.account('clerk', { roles: ['registrar'] })
+      expect(await ask('PATCH', `/admin/users/${id}/`, { disabled: true })).toBe(409)
+      expect(await ask('PATCH', '/admin/roles/registrar/', { permissions: ['users:read'] })).toBe(409)
+      await server.account('second', { roles: [], permissions: ['*:write'] })
+      expect(await ask('PATCH', `/admin/users/${id}/`, { disabled: true })).toBe(200)
     })
 
     test('lets nobody grant, change or delete more than they are granted', async () => {
