@@ -61,6 +61,30 @@ export interface AuditEvent {
 /** Takes note of what happened; it does not wait and does not fail. */
 export type Audit = (event: AuditEvent) => void
 
+/** What is asked of the log. */
+export interface AuditQuery {
+  /** Names of events; any where it is absent. */
+  readonly events?: readonly string[]
+  /** An account, a session, a key, a name or an address that did it, or whom it was done to. */
+  readonly subject?: string
+  /** Milliseconds since 1970, from which on. */
+  readonly since?: number
+  /** Milliseconds since 1970, before which. */
+  readonly until?: number
+  readonly limit: number
+  /** Where the page before ended, as it said. */
+  readonly after?: string
+}
+
+/** Events as their lines have them, newest first. There may be more where `next` is there, also after a page that is not full. */
+export interface AuditPage {
+  readonly events: readonly object[]
+  readonly next?: string
+}
+
+/** Reads the log. @throws VestalError BODY_INVALID for a place that the log did not give */
+export type AuditReader = (query: AuditQuery) => Promise<AuditPage>
+
 /** A line of the log, with the time in UTC first. JSON escapes what could break the line. */
 export function auditLine({ origin, name, ...event }: AuditEvent, nowMs: number): string {
   return JSON.stringify({

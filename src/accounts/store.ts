@@ -15,6 +15,14 @@ export interface AccountFilter {
   readonly isDisabled?: boolean
 }
 
+/** Which lines of the audit log; times in milliseconds since 1970. */
+export interface AuditFilter {
+  readonly since: number
+  readonly until?: number
+  /** The last line of the part before. */
+  readonly before?: { readonly at: number; readonly id: string }
+}
+
 /** Changes to an account; what is absent stays. */
 export type AccountChanges = Partial<
   Pick<Account, 'name' | 'passwordHash' | 'isPasswordOnce' | 'permissions' | 'epoch' | 'version' | 'disabledAt' | 'lastSignInAt'>
@@ -79,7 +87,7 @@ export interface Records {
 
   insertAudit(record: AuditRecord): Promise<void>
   /** Newest first. */
-  audit(sinceMs: number, limit: number): Promise<readonly AuditRecord[]>
+  audit(filter: AuditFilter, limit: number): Promise<readonly AuditRecord[]>
   pruneAudit(before: number): Promise<void>
 }
 

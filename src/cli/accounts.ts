@@ -19,6 +19,7 @@ import { sessionCookies } from '../http/accounts/cookies.ts'
 import { createOriginReader } from '../http/accounts/origin.ts'
 import type { AuthenticationOptions } from '../http/authentication.ts'
 import { createAuditLog } from '../store/audit-log.ts'
+import { createAuditReader } from '../store/audit-reader.ts'
 import { type OpenStore, openStore } from '../store/open-store.ts'
 import { openRedis } from '../store/redis.ts'
 import type { LiveKeys } from './live-keys.ts'
@@ -168,6 +169,7 @@ async function serveAccounts(
       context,
       cookies,
       apiKeys,
+      readAudit: createAuditReader({ to: settings.auditTo, folder: settings.data, store }),
       isFresh: () => sync.isFresh,
       whenStale: settings.whenRevocationsUnknown,
       originOf: createOriginReader(settings.trustedProxies),

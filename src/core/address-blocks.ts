@@ -10,13 +10,14 @@ export interface AddressBlock extends Address {
   readonly free: number
 }
 
-/** Reads an address or a block; undefined for any other text. */
+/** Reads an address or a block; undefined for any other text. IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4. */
 export function parseAddressBlock(text: string): AddressBlock | undefined {
   const [, written = '', length] = /^([0-9a-f.:]{2,45})(?:\/(\d{1,3}))?$/i.exec(text.trim()) ?? []
-  const address = parseAddress(written)
+  const address = parseWritten(written)
   if (address === undefined) return undefined
   const free = length === undefined ? 0 : address.bits - Number(length)
-  return free < 0 ? undefined : { ...address, free }
+  if (free < 0) return undefined
+  return { ...(free <= 32 ? plain(address) : address), free }
 }
 
 /** Prepares the question whether an address is in one of the blocks. A text that is no block has no address in it. */
@@ -31,7 +32,24 @@ export function createAddressBlocks(texts: readonly string[]): (address: string)
 }
 
 function parseAddress(text: string): Address | undefined {
+  const address = parseWritten(text)
+  return address && plain(address)
+}
+
+/** RFC 4291 §2.5.5.2: 80 bits of zeros, 16 of ones, and an address of IPv4. */
+function plain({ value, bits }: Address): Address {
+  return bits === 128 && value >> 32n === 0xffffn ? { value: value & 0xffffffffn, bits: 32 } : { value, bits }
+}
+
+function parseWritten(text: string): Address | undefined {
   if (!text.includes(':')) return parseIpv4(text)
+  const [, head, tail = ''] = /^(.*:)([^:]*\..*)$/.exec(text) ?? []
+  if (head === undefined) return parseIpv6(text)
+  const last = parseIpv4(tail)
+  return last && parseIpv6(`${head}${(last.value >> 16n).toString(16)}:${(last.value & 0xffffn).toString(16)}`)
+}
+
+function parseIpv6(text: string): Address | undefined {
   const halves = text.split('::').map((half) => (half === '' ? [] : half.split(':')))
   const [before = [], after = []] = halves
   const given = before.length + after.length

@@ -84,16 +84,21 @@ export function createAuditLog({ to, folder, store, now, warn, waitingMax = WAIT
   }
 }
 
+/** Where the files are, or would be, newest first. */
+export function auditPaths(folder: string): readonly string[] {
+  return Array.from({ length: FILES_MAX + 1 }, (_, number) => join(folder, number === 0 ? FILE : `${FILE}.${number}`))
+}
+
 /** The lines of the files, oldest first, 100 000 at most. */
 export function readAuditFiles(folder: string): readonly string[] {
-  const paths = Array.from({ length: FILES_MAX + 1 }, (_, number) =>
-    join(folder, number === 0 ? FILE : `${FILE}.${number}`),
-  ).reverse()
-  const lines = paths.filter((path) => existsSync(path)).flatMap((path) => readFileSync(path, 'utf8').split('\n'))
+  const lines = [...auditPaths(folder)]
+    .reverse()
+    .filter((path) => existsSync(path))
+    .flatMap((path) => readFileSync(path, 'utf8').split('\n'))
   return lines.filter((line) => line !== '').slice(-LINES_MAX)
 }
 
 /** The lines of the database, oldest first, 100 000 at most. */
 export async function readAuditTable(store: Store): Promise<readonly string[]> {
-  return (await store.read((records) => records.audit(0, LINES_MAX))).map(({ line }) => line).reverse()
+  return (await store.read((records) => records.audit({ since: 0 }, LINES_MAX))).map(({ line }) => line).reverse()
 }

@@ -1,6 +1,6 @@
-import { and, asc, desc, eq, gt, gte, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, lt, or } from 'drizzle-orm'
 import type { ApiKey, AuditRecord, Revocation } from '../accounts/records.ts'
-import type { Page, Records } from '../accounts/store.ts'
+import type { AuditFilter, Page, Records } from '../accounts/store.ts'
 import { listIn, listText, locked, type Source } from './query.ts'
 import type { Tables } from './schema.ts'
 
@@ -58,11 +58,17 @@ export function auditRecords({ database, tables: { audit } }: Source) {
     async insertAudit(record: AuditRecord) {
       await database.insert(audit).values(record)
     },
-    audit: (sinceMs: number, limit: number): Promise<readonly AuditRecord[]> =>
+    audit: ({ since, until, before }: AuditFilter, limit: number): Promise<readonly AuditRecord[]> =>
       database
         .select()
         .from(audit)
-        .where(and(gte(audit.at, sinceMs)))
+        .where(
+          and(
+            gte(audit.at, since),
+            ...(until === undefined ? [] : [lt(audit.at, until)]),
+            ...(before === undefined ? [] : [or(lt(audit.at, before.at), and(eq(audit.at, before.at), lt(audit.id, before.id)))]),
+          ),
+        )
         .orderBy(desc(audit.at), desc(audit.id))
         .limit(limit),
     async pruneAudit(before: number) {

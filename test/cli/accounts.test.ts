@@ -167,6 +167,14 @@ describe('vestal audit', () => {
       const { base, child } = await place.start([], environment)
       await post(`${base}/auth/`, { name: 'ada', password: 'a wrong password' })
       await post(`${base}/auth/`, { name: 'ada', password: PASSWORD })
+      const reader = place.run(['token', '--subject', 'auditor', '--permission', 'audit:read'], environment).stdout.trim()
+      const shown = async () => {
+        const answer = await fetch(`${base}/admin/audit/?subject=ada`, { headers: { authorization: `Bearer ${reader}` } })
+        return ((await answer.json()) as { events: { event: string }[] }).events.map(({ event }) => event)
+      }
+      // Lines of the database follow the answer that they are about.
+      while ((await shown()).length < 3);
+      expect(await shown()).toEqual(['sign-in', 'sign-in-refused', 'account-created'])
       child.kill('SIGTERM')
       await child.exited
       const all = place.run(['audit', '--json'], environment)

@@ -11,6 +11,7 @@ import { createThrottle, type ThrottleOptions } from '../../src/accounts/throttl
 import type { AccountsOptions } from '../../src/http/accounts/context.ts'
 import { createOriginReader } from '../../src/http/accounts/origin.ts'
 import { type AppOptions, createApp, type Engine, signJwt } from '../../src/index.ts'
+import { createAuditReader } from '../../src/store/audit-reader.ts'
 import type { OpenStore } from '../../src/store/open-store.ts'
 import { DOORS, type Door } from './doors.ts'
 import { STORES, type StoreKind, type TestDatabase } from './stores.ts'
@@ -95,6 +96,7 @@ export class AccountsServer implements AsyncDisposable {
       : { ...names, isSecure }
     this.options = {
       apiKeys: this.apiKeys,
+      readAudit: createAuditReader({ to: 'database', folder: '', store: this.store }),
       isFresh: () => this.sync.isFresh,
       whenStale: options.whenStale ?? 'open',
       context: this.context,

@@ -3,6 +3,7 @@ import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator
 import { guard } from '../authentication.ts'
 import type { SignInOptions } from '../sign-in.ts'
 import { apiKeys } from './api-keys.ts'
+import { auditLog } from './audit.ts'
 import type { AccountsOptions } from './context.ts'
 import { oauth } from './oauth.ts'
 import { roles } from './roles.ts'
@@ -27,5 +28,6 @@ export function accounts(options: AccountsOptions, { authenticator, demonstratio
     .use(users({ ...options, authentication }))
     .use(roles({ ...options, authentication }))
     .use(apiKeys({ ...options, authentication }))
+    .use(auditLog({ ...options, authentication }))
     .use(oauth({ ...options, authenticator, verify }))
 }

@@ -1,4 +1,5 @@
 import type { ApiKeyDirectory } from '../../accounts/api-key-directory.ts'
+import type { AuditReader } from '../../accounts/audit.ts'
 import type { StalePolicy } from '../../accounts/guarded-authenticator.ts'
 import type { AccountsContext } from '../../accounts/service.ts'
 import type { Bearer } from '../../accounts/sessions.ts'
@@ -15,6 +16,7 @@ export interface AccountsOptions {
   readonly cookies: SessionCookies
   readonly originOf: OriginReader
   readonly apiKeys: ApiKeyDirectory
+  readonly readAudit: AuditReader
   /** False while what other processes revoke is not known here. */
   readonly isFresh: () => boolean
   readonly whenStale: StalePolicy

@@ -38,7 +38,19 @@ export function yesOrNo(name: string, text: string | undefined): boolean | undef
 
 /** The cursor of the next page; null where this one was not full. */
 export function nextCursor(rows: number, { limit }: Page, last: string | undefined): string | null {
-  return rows < limit || last === undefined ? null : Buffer.from(last).toString('base64url')
+  return rows < limit ? null : cursorOf(last)
+}
+
+/** The cursor of a place; null where there is none. */
+export function cursorOf(place: string | undefined): string | null {
+  return place === undefined ? null : Buffer.from(place).toString('base64url')
+}
+
+/** A time in milliseconds since 1970. */
+export function timeIn(name: string, text: string): number {
+  const time = /^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(time)) throw fieldFault(name, 'must be a time such as 2027-01-01T00:00:00Z')
+  return time
 }
 
 function placeIn(cursor: string): string {

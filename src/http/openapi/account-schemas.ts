@@ -152,6 +152,17 @@ const SCHEMAS = {
   ),
   ApiKey: object({ ...apiKey, key: text('The key itself, when it is made') }, ['key']),
   ApiKeyList: object({ api_keys: { type: 'array', items: object(apiKey) }, next_cursor: cursor }),
+  AuditList: object({
+    events: {
+      type: 'array',
+      items: {
+        ...object({ time: { ...time('When it happened'), nullable: false }, event: text('What happened') }),
+        additionalProperties: true,
+        description: 'A line of the audit log, as it is',
+      },
+    },
+    next_cursor: cursor,
+  }),
   ApiKeyInput: object(
     {
       name: text('Needed for a new key'),

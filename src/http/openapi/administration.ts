@@ -173,3 +173,25 @@ export const API_KEY_DETAIL = {
     failures: CHANGE,
   }),
 }
+
+const EVENT = {
+  time: TIME,
+  event: 'sign-in',
+  actor: USER.id,
+  sessionId: '0b8f1a54-6f0e-4c57-8a55-6c1f2a0f5a11',
+  name: 'ada@example.com',
+  address: '192.0.2.1',
+  userAgent: 'curl/8',
+}
+
+/** The documentation of the audit log. */
+export const AUDIT_DETAIL = {
+  list: operation({
+    tag,
+    summary: 'What happened, newest first',
+    description: `Filters: \`event\` (names with commas between them), \`subject\` (who did it or whom it was done to: an account, a session, a key, a name, an address), \`since\` and \`until\` (times such as 2026-11-24T00:00:00Z). ${LISTS} A page may have fewer events than the limit, or none, and more may follow: it is over where \`next_cursor\` is null.`,
+    permission: 'audit:read',
+    answer: { description: 'A page of events', schema: 'AuditList', example: { events: [EVENT], next_cursor: null } },
+    failures: [503],
+  }),
+}

@@ -408,6 +408,7 @@ for (const kind of STORES) {
         await using place = await startAccounts(kind, { whenStale })
         const { server } = place
         const { id } = await server.account('ada', { permissions: ['metrics:read', '*'] })
+        await server.account('chief', { roles: ['admin'] })
         const { token } = await server.signIn('ada')
         const status = async (path: string) => (await server.ask('GET', path, { token })).status
         expect([await status('/private/info/'), await status('/models/')]).toEqual([200, 200])

@@ -5,6 +5,7 @@ import { makeRefreshToken, openToken, sealToken } from '../../../src/accounts/re
 import { createRevocationList } from '../../../src/accounts/revocation-list.ts'
 import { subnetOf } from '../../../src/accounts/subnet.ts'
 import { addressBlock } from '../../../src/config/readers.ts'
+import { createAddressBlocks, parseAddressBlock } from '../../../src/core/address-blocks.ts'
 import { createOriginReader } from '../../../src/http/accounts/origin.ts'
 
 describe('a name', () => {
@@ -141,6 +142,35 @@ describe('the address of a client', () => {
     for (const peer of ['10.2.0.0', '10.0.255.255', 'fd00:2::1', '::1', '192.0.2.8'])
       expect([peer, from(blocks, peer, '203.0.113.1')]).toEqual([peer, peer])
     expect(from(['0.0.0.0/0'], '198.51.100.1', '2001:db8::1')).toBe('2001:db8::1')
+  })
+
+  test('is IPv4 where it is written as IPv6, in blocks and in what they are asked for', () => {
+    for (const block of [
+      '10.1.0.0/16',
+      '::ffff:10.1.0.0/112',
+      '::ffff:a01:0/112',
+      '::FFFF:10.1.0.0/112',
+      '0:0:0:0:0:ffff:10.1.0.0/112',
+    ]) {
+      const isIn = createAddressBlocks([block])
+      for (const address of ['10.1.2.3', '::ffff:10.1.2.3', '::ffff:a01:203', '0:0:0:0:0:FFFF:a01:203'])
+        expect([block, address, isIn(address)]).toEqual([block, address, true])
+      for (const address of ['10.2.2.3', '::ffff:10.2.2.3', '::a01:203', '::10.1.2.3', '64:ff9b::10.1.2.3', '::ffff:0:a01:203'])
+        expect([block, address, isIn(address)]).toEqual([block, address, false])
+    }
+    expect(createAddressBlocks(['::ffff:0:0/96'])('203.0.113.9')).toBe(true)
+    expect(createAddressBlocks(['64:ff9b::10.0.0.0/104'])('64:ff9b::10.9.9.9')).toBe(true)
+    expect(from(['::ffff:10.1.0.0/112'], '10.1.2.3', '203.0.113.1')).toBe('203.0.113.1')
+    expect(from(['::ffff:10.1.0.0/112'], '10.2.2.3', '203.0.113.1')).toBe('10.2.2.3')
+    for (const text of [
+      '::ffff:10.1.0.256',
+      '::ffff:10.1.0',
+      '::ffff:1.2.3.4.5',
+      '10.1.2.3:',
+      ':10.1.2.3',
+      '::ffff:10.1.2.3/129',
+    ])
+      expect([text, parseAddressBlock(text)]).toEqual([text, undefined])
   })
 
   test('is trusted by an address or a block, and by no other text', () => {

@@ -1,0 +1,35 @@
+import { Elysia } from 'elysia'
+import { jsonResponse } from '../json.ts'
+import { AUDIT_DETAIL } from '../openapi/administration.ts'
+import { type AdministrationOptions, NO_STORE } from './administration.ts'
+import { fieldFault } from './fields.ts'
+import { cursorOf, readQuery, timeIn } from './paging.ts'
+
+const EVENTS_MAX = 16
+const EVENT = /^[a-z]+(?:-[a-z]+)*$/
+
+/** The audit log, for those who may see it. */
+export function auditLog(options: AdministrationOptions) {
+  return new Elysia({ name: 'audit-log' })
+    .use(options.authentication)
+    .get('/admin/audit/', async ({ request }) => list(options, request), {
+      permissions: ['audit:read'],
+      detail: AUDIT_DETAIL.list,
+    })
+}
+
+async function list({ readAudit }: AdministrationOptions, request: Request): Promise<Response> {
+  const { page, filter } = readQuery(request, ['event', 'subject', 'since', 'until'])
+  const events = filter.get('event')?.split(',')
+  if (events !== undefined && (events.length > EVENTS_MAX || !events.every((name) => EVENT.test(name))))
+    throw fieldFault('event', `must be one to ${EVENTS_MAX} names of events, with commas between them`)
+  const [subject, since, until] = [filter.get('subject'), filter.get('since'), filter.get('until')]
+  const { events: found, next } = await readAudit({
+    ...page,
+    ...(events !== undefined && { events }),
+    ...(subject !== undefined && { subject }),
+    ...(since !== undefined && { since: timeIn('since', since) }),
+    ...(until !== undefined && { until: timeIn('until', until) }),
+  })
+  return jsonResponse({ events: found, next_cursor: cursorOf(next) }, NO_STORE)
+}
