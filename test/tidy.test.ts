@@ -78,7 +78,7 @@ describe('rooms', () => {
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/engine\/ort\.ts$/],
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/engines\/native\.ts$/],
-    ['the network as a client', /(?<!#)\bfetch\(/, /^src\/(?:jwks\/|wasm\/|cli\/(?:doctor\/ports|models\/server)\.ts$)/],
+    ['the network as a client', /(?<!#)\bfetch\(/, /^src\/(?:jwks\/|wasm\/|cli\/(?:local-server|models\/server)\.ts$)/],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/config\//],
     ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|store|wasm)\//],
     [

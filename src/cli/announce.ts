@@ -27,6 +27,8 @@ export function announce(base: string, announced: Announced, { logger, isPretty 
     logger.info(`Vestal ${VERSION} listens on ${base}, with ${models.length} models`, { mode, url: base })
     logger.info(`signatures are checked by ${engines}`)
     if (mode === 'development') logger.warn('development mode: anybody on this machine gets a token')
+    // A password that signs in once has no place in the log, and would be lost without one.
+    if (accounts !== undefined && accounts.announcement !== '') console.error(accounts.announcement.trim())
     return
   }
   console.log(`Vestal ${VERSION} listens on ${base}, documentation at ${base}/docs/

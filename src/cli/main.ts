@@ -14,6 +14,7 @@ import { DOCTOR_FLAGS, doctor } from './doctor/doctor.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
 import { KEYS_FLAGS, keys } from './keys.ts'
 import { MODELS_FLAGS, models } from './models/models.ts'
+import { ready } from './ready.ts'
 import { start } from './start.ts'
 import { TOKEN_FLAGS, token } from './token.ts'
 import { USERS_FLAGS, users } from './users.ts'
@@ -81,6 +82,13 @@ const VERBS: readonly Verb[] = [
     flags: DATABASE_FLAGS,
     words: 1,
     run: (settings, _mode, args) => database(settings, args),
+  },
+  {
+    name: 'ready',
+    usage: 'ready [flags]',
+    summary: 'Ask the server of these settings whether it is ready.',
+    flags: [],
+    run: (settings) => ready(settings),
   },
   {
     name: 'doctor',

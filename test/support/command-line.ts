@@ -9,11 +9,11 @@ export const MAIN = join(import.meta.dir, '../../src/cli/main.ts')
 /** A folder of its own, with an environment that holds nothing of the machine's. */
 export class Workplace implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'vestal-cli-'))
-  readonly #program: readonly string[]
+  readonly program: readonly string[]
 
   /** With another program than that of the source, such as an executable. */
   constructor(program: readonly string[] = [process.execPath, MAIN]) {
-    this.#program = program
+    this.program = program
   }
 
   environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -22,7 +22,7 @@ export class Workplace implements Disposable {
 
   /** Runs `vestal` to its end. */
   run(args: readonly string[], environment: Readonly<Record<string, string>> = {}, input = '') {
-    const { stdout, stderr, exitCode } = Bun.spawnSync([...this.#program, ...args], {
+    const { stdout, stderr, exitCode } = Bun.spawnSync([...this.program, ...args], {
       cwd: this.folder,
       env: this.environment(environment),
       stdin: Buffer.from(input),
@@ -45,7 +45,7 @@ export class Workplace implements Disposable {
 
   /** The same, with nobody who reads what it prints from then on. */
   async startUnread(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    const child = Bun.spawn([...this.#program, 'start', '--port', '0', ...args], {
+    const child = Bun.spawn([...this.program, 'start', '--port', '0', ...args], {
       cwd: this.folder,
       env: this.environment(environment),
       stdout: 'pipe',

@@ -1,22 +1,29 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import type { Settings } from '../../config/settings.ts'
+import { askLocal } from '../local-server.ts'
 import { type Finding, messageOf, note, right, type Subject, wrong } from './finding.ts'
 
 /** The addresses that the server listens on: free, or who has them. */
 export async function lookAtPorts({ settings }: Subject): Promise<readonly Finding[]> {
-  const { host, port, metricsPort } = settings
+  const { host, port, metricsPort, allowedHosts } = settings
   return [
-    ...(await lookAtPort(host, port, '--port')),
-    ...(metricsPort === undefined ? [] : await lookAtPort('127.0.0.1', metricsPort, '--metrics-port')),
+    ...(await lookAtPort({ host, port, allowedHosts }, '--port')),
+    ...(metricsPort === undefined
+      ? []
+      : await lookAtPort({ host: '127.0.0.1', port: metricsPort, allowedHosts: [] }, '--metrics-port')),
   ]
 }
 
-async function lookAtPort(host: string, port: number, flag: string): Promise<readonly Finding[]> {
+type Address = Pick<Settings, 'host' | 'port' | 'allowedHosts'>
+
+async function lookAtPort(address: Address, flag: string): Promise<readonly Finding[]> {
+  const { host, port } = address
   if (port === 0) return [note(`${flag} is 0: any free port is taken`)]
   const code = refusalOf(host, port)
   if (code === undefined) return [right(`port ${port} on ${host} is free`)]
   if (code === 'EADDRINUSE') {
     const owner = ownerOf(port)
-    if (await isVestal(host, port)) return [note(`Vestal listens on port ${port} of ${host} already${owner}`)]
+    if (await isVestal(address)) return [note(`Vestal listens on port ${port} of ${host} already${owner}`)]
     return [wrong(`port ${port} on ${host} is taken${owner}`, `Stop what listens there, or take another port with ${flag}.`)]
   }
   if (code === 'EACCES')
@@ -42,19 +49,22 @@ function refusalOf(hostname: string, port: number): string | undefined {
 }
 
 /** True where what listens says that it lives in Vestal's words. */
-async function isVestal(host: string, port: number): Promise<boolean> {
-  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+async function isVestal(address: Address): Promise<boolean> {
   try {
-    const signal = AbortSignal.timeout(2000)
-    const answer = await fetch(`http://${name.includes(':') ? `[${name}]` : name}:${port}/v2/health/live`, {
-      signal,
-      redirect: 'manual',
-    })
-    return answer.status === 200 && answer.headers.has('x-request-id')
+    const answer = await askLocal(address, '/v2/health/live')
+    return answer.headers.has('x-request-id') || (await firstOf(await askLocal(address, '/metrics'))).includes('vestal_')
   } catch {
     // It speaks something else, or nothing.
     return false
   }
+}
+
+/** The beginning of a body: whoever listens may have no end. */
+async function firstOf({ body }: Response): Promise<string> {
+  const reader = body?.getReader()
+  const chunk = await reader?.read()
+  await reader?.cancel()
+  return Buffer.from(chunk?.value ?? []).toString()
 }
 
 /** ` by process N (name)`, where Linux says so; the sockets of other users are theirs to see. */
