@@ -38,6 +38,8 @@ export type AuditEventName =
   | 'key-retired'
   | 'key-revoked'
   | 'audit-lost'
+  | 'settings-reloaded'
+  | 'settings-refused'
 
 /** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
 export interface AuditEvent {

@@ -17,6 +17,8 @@ export interface Buckets {
   giveBack(key: string): Promise<void>
   /** Fills the bucket. */
   refill(key: string): Promise<void>
+  /** Full buckets have so many attempts from now on; one that is empty stays empty, and fills at the new pace. */
+  limit(capacity: number): void
 }
 
 /** What the buckets ask of Redis. */
@@ -36,7 +38,7 @@ export function createMemoryBuckets({
   keysMax = KEYS_MAX,
 }: BucketOptions & { readonly keysMax?: number }): Buckets {
   const fullAt = new Map<string, number>()
-  const { oneMs, windowMs } = timesOf(capacity, windowSeconds)
+  let { oneMs, windowMs } = timesOf(capacity, windowSeconds)
 
   function put(key: string, at: number): void {
     fullAt.delete(key)
@@ -65,6 +67,9 @@ export function createMemoryBuckets({
     async refill(key) {
       fullAt.delete(key)
     },
+    limit(next) {
+      ;({ oneMs, windowMs } = timesOf(next, windowSeconds))
+    },
   }
 }
 
@@ -90,7 +95,8 @@ export function createSharedBuckets(
   { run }: RedisCommands,
   { prefix, capacity, windowSeconds, now }: BucketOptions & { readonly prefix: string },
 ): Buckets {
-  const { oneMs, windowMs } = timesOf(capacity, windowSeconds)
+  let full = capacity
+  let { oneMs, windowMs } = timesOf(capacity, windowSeconds)
   const ask = async (key: string, taken: number) =>
     Number(await run(SCRIPT, `${prefix}:${key}`, [Math.floor(now()), oneMs, windowMs, taken].map(String)))
   return {
@@ -100,7 +106,11 @@ export function createSharedBuckets(
       await ask(key, -1)
     },
     async refill(key) {
-      await ask(key, -capacity)
+      await ask(key, -full)
+    },
+    limit(next) {
+      full = next
+      ;({ oneMs, windowMs } = timesOf(next, windowSeconds))
     },
   }
 }

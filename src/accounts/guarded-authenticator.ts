@@ -15,7 +15,7 @@ export interface GuardOptions {
 
 const BEARER_KEY = /^bearer +(vst_\S*)$/i
 /** Rooms of permissions that are about the server itself, and verbs that change. */
-const ADMINISTRATIVE = /^(?:users|roles|api-keys|audit|keys|tokens):|:(?:admin|write)$|^\*$/
+const ADMINISTRATIVE = /^(?:users|roles|api-keys|audit|keys|tokens|server):|:(?:admin|write)$|^\*$/
 
 /** True for a permission that changes something, or shows who may. */
 export function isAdministrative(permission: string): boolean {

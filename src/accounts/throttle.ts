@@ -38,6 +38,8 @@ export interface Throttle {
   refuseGuesser(address: string): Promise<void>
   /** Counts a client's secret or a refresh token that is nobody's. */
   guessed(address: string): Promise<void>
+  /** Takes other limits from now on; what was used up comes back at the new pace. */
+  limit(limits: Required<Pick<ThrottleOptions, 'accountMax' | 'addressMax'>>): void
 }
 
 /** Prepares the buckets. Names that exist and names that do not are counted alike, under a hash of the name. */
@@ -68,6 +70,11 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
     },
     async guessed(address) {
       await guesses.take(subnetOf(address)).catch(() => undefined)
+    },
+    limit(limits) {
+      accounts.limit(limits.accountMax)
+      addresses.limit(limits.addressMax)
+      guesses.limit(limits.addressMax)
     },
   }
 }

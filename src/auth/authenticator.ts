@@ -1,3 +1,4 @@
+import type { Change } from '../core/change.ts'
 import { VestalError } from '../core/errors.ts'
 import type { CacheStatistics } from '../core/sieve-cache.ts'
 import type { RemoteKeysStatistics } from '../jwks/remote-keys.ts'
@@ -6,21 +7,11 @@ import type { DecryptionKeyInput } from '../jwt/decryption-key.ts'
 import type { KeyInput } from '../jwt/key-set.ts'
 import type { VerifiedJwt, VerifyOptions } from '../jwt/verify.ts'
 import { challengeHeaders, challengeOf, scopeOf, withChallenge } from './challenge.ts'
-import { createGrantReader } from './claim-mapping.ts'
 import { type CredentialOptions, createCredentialReader } from './credentials.ts'
 import { createOpener } from './opener.ts'
 import { compileGrants, type PermissionCheck } from './permissions.ts'
-import {
-  choosePolicy,
-  compileIssuers,
-  type IssuerPolicy,
-  localPolicy,
-  orClose,
-  refuseSharedNames,
-  remotesOf,
-  type SharedRules,
-  type TrustedIssuer,
-} from './trusted-issuer.ts'
+import { type ChangingRules, compileTrust } from './trust.ts'
+import { closeRemotes, orClose, remotesOf, type SharedRules, type TrustedIssuer } from './trusted-issuer.ts'
 import { createVerifiedTokens, type VerifiedTokensOptions } from './verified-tokens.ts'
 
 export interface AuthenticatorOptions extends CredentialOptions, VerifiedTokensOptions, Omit<VerifyOptions, 'issuers'> {
@@ -69,6 +60,22 @@ export interface AuthenticatedToken extends VerifiedJwt {
   readonly allows: PermissionCheck
 }
 
+/** Other rules, checked and ready. */
+export interface RulesChange extends Change {
+  /** Settles once the keys of new issuers were asked for: those who come right after the change need not wait for them. */
+  readonly fetched: Promise<unknown>
+}
+
+/** An authenticator whose rules may change. */
+export interface ChangingAuthenticator extends Authenticator {
+  /**
+   * Checks other rules in the place of those of the options. Where they are applied, what was verified before is forgotten at once. Issuers
+   * that stay keep the keys that were fetched.
+   * @throws KeyError, TypeError when they cannot be used
+   */
+  prepareRules(rules: ChangingRules): RulesChange
+}
+
 /** Waits that one token may need; each of them changes what the next attempt finds. */
 const WAITS_MAX = 3
 
@@ -77,32 +84,20 @@ const WAITS_MAX = 3
  * @param keys one's own; undefined where every token is an issuer's of the options
  * @throws KeyError, TypeError when keys or options cannot be used
  */
-export function createAuthenticator(keys: KeyInput | undefined, options: AuthenticatorOptions = {}): Authenticator {
+export function createAuthenticator(keys: KeyInput | undefined, options: AuthenticatorOptions = {}): ChangingAuthenticator {
   const { realm = 'vestal', headerPrefix = 'Bearer', isRevoked, now = Date.now } = options
   const challenge = challengeOf(realm, headerPrefix)
   const reader = createCredentialReader(options)
   const tokens = createVerifiedTokens<AuthenticatedToken>(options)
-  const { issuers: named = [], ...rules } = options
+  const { issuers: _, ...rules } = options
   const shared: SharedRules = { ...rules, now, keysChanged: () => tokens.clear() }
-  const issuers = compileIssuers(
-    named.filter((issuer) => typeof issuer === 'object'),
-    shared,
+  let own = keys
+  let trust = compileTrust(options, shared)
+  let policyOf = orClose(
+    () => trust.choose(own),
+    () => closeRemotes(trust.issuers),
   )
-  const names = named.filter((issuer) => typeof issuer === 'string')
-  const remotes = remotesOf(issuers)
-  const close = () => {
-    for (const [, remote] of remotes) remote.close()
-  }
-  const choose = (own: KeyInput | undefined) =>
-    choosePolicy(
-      own === undefined ? undefined : ownPolicy(own, { ...rules, ...(names.length > 0 && { issuers: names }) }),
-      issuers,
-      rules,
-    )
-  let policyOf = orClose(() => {
-    refuseSharedNames(names, issuers)
-    return choose(keys)
-  }, close)
+  const close = () => closeRemotes(trust.issuers)
   const { decryptionKey } = options
   const open =
     decryptionKey === undefined
@@ -152,7 +147,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     return atOnce(found)
   }
   return {
-    mayWait: remotes.length > 0 || decryptionKey !== undefined,
+    mayWait: remotesOf(trust.issuers).length > 0 || decryptionKey !== undefined,
     authenticate: (request) => atOnce(attempt(request)),
     authenticateOrWait(request) {
       const found = attempt(request)
@@ -167,21 +162,35 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
       })
     },
     replaceKeys(next) {
-      policyOf = choose(next)
+      policyOf = trust.choose(next)
+      own = next
       tokens.clear()
+    },
+    prepareRules(changed) {
+      const prepared = compileTrust(changed, shared, trust.issuers)
+      const discard = () => closeRemotes(prepared.issuers, trust.issuers)
+      orClose(() => prepared.choose(own), discard)
+      const missing = remotesOf(prepared.issuers).filter(([, remote]) => remote.current() === undefined)
+      return {
+        fetched: Promise.all(missing.map(([, remote]) => remote.renew())),
+        discard,
+        apply() {
+          // Chosen again: one's own keys may be others by now.
+          policyOf = prepared.choose(own)
+          closeRemotes(trust.issuers, prepared.issuers)
+          trust = prepared
+          tokens.clear()
+        },
+      }
     },
     get cacheStatistics() {
       return tokens.statistics
     },
     get remoteKeyStatistics() {
-      return new Map(remotes.map(([name, remote]) => [name, remote.statistics]))
+      return new Map(remotesOf(trust.issuers).map(([name, remote]) => [name, remote.statistics]))
     },
     close,
   }
-}
-
-function ownPolicy(keys: KeyInput, rules: VerifyOptions): IssuerPolicy {
-  return localPolicy(keys, rules, createGrantReader({}, rules.interop === undefined ? {} : { interop: rules.interop }))
 }
 
 /** The token, where nothing must be waited for. */

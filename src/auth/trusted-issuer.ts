@@ -1,12 +1,10 @@
 import { VestalError } from '../core/errors.ts'
 import { createRemoteKeys, type RemoteKeys, type RemoteKeysOptions } from '../jwks/remote-keys.ts'
 import { ALGORITHMS, type Algorithm } from '../jwt/algorithms.ts'
-import { bytesOfBase64url } from '../jwt/base64url.ts'
-import { readHeader, splitCompact } from '../jwt/compact.ts'
+import { readHeader } from '../jwt/compact.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import { importKeys, type KeyInput } from '../jwt/key-set.ts'
 import type { Key } from '../jwt/keys.ts'
-import { readStrictObject } from '../jwt/strict-json.ts'
 import { checkOptions, createVerifier, type VerifiedJwt, type VerifyOptions } from '../jwt/verify.ts'
 import { createGrantReader, type GrantReader, type GrantRules } from './claim-mapping.ts'
 
@@ -50,6 +48,8 @@ export interface IssuerPolicy {
   readonly untilMs: () => number
   /** The keys at their address, where they have one. */
   readonly remote?: RemoteKeys
+  /** The address and its limits: the same text is the same keys. */
+  readonly source?: string
 }
 
 export type RemoteKeyLimits = Pick<
@@ -68,25 +68,38 @@ export interface SharedRules extends VerifyOptions {
 /** Trusted issuers; more are refused at the start. */
 export const ISSUERS_MAX = 64
 
+const NO_ISSUERS: ReadonlyMap<string, IssuerPolicy> = new Map()
+
 /**
- * Prepares the checks of all issuers, by name.
+ * Prepares the checks of all issuers, by name. Keys at an address that are there `before` are taken over as they are: they need not be
+ * fetched again, and count while the address cannot be reached.
  * @throws KeyError, TypeError when there are too many, or two of one name
  */
-export function compileIssuers(issuers: readonly TrustedIssuer[], shared: SharedRules): ReadonlyMap<string, IssuerPolicy> {
+export function compileIssuers(
+  issuers: readonly TrustedIssuer[],
+  shared: SharedRules,
+  before = NO_ISSUERS,
+): ReadonlyMap<string, IssuerPolicy> {
   if (issuers.length > ISSUERS_MAX) throw new TypeError(`at most ${ISSUERS_MAX} issuers are accepted`)
   const names = issuers.map(({ name }) => name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw new TypeError(`two issuers have the name "${twice}"`)
   const compiled = new Map<string, IssuerPolicy>()
-  const close = () => {
-    for (const [, remote] of remotesOf(compiled)) remote.close()
-  }
   for (const issuer of issuers)
     compiled.set(
       issuer.name,
-      orClose(() => compileIssuer(issuer, shared), close),
+      orClose(
+        () => compileIssuer(issuer, shared, before.get(issuer.name)),
+        () => closeRemotes(compiled, before),
+      ),
     )
   return compiled
+}
+
+/** Fetches the keys no more that are the first's alone. */
+export function closeRemotes(issuers: ReadonlyMap<string, IssuerPolicy>, others = NO_ISSUERS): void {
+  const kept = new Set(remotesOf(others).map(([, remote]) => remote))
+  for (const [, remote] of remotesOf(issuers)) if (!kept.has(remote)) remote.close()
 }
 
 /** The keys at addresses, by issuer. */
@@ -105,19 +118,10 @@ export function orClose<T>(work: () => T, close: () => void): T {
 }
 
 /**
- * One's own tokens and another issuer's never have one name: what asks whose a token is would take one for the other.
- * @throws TypeError
- */
-export function refuseSharedNames(own: readonly string[], issuers: ReadonlyMap<string, IssuerPolicy>): void {
-  const shared = own.find((name) => issuers.has(name))
-  if (shared !== undefined) throw new TypeError(`two issuers have the name "${shared}": one's own, and another`)
-}
-
-/**
  * Prepares the check of one issuer's tokens. `shared` are the options that hold for every issuer.
  * @throws KeyError, TypeError when keys or rules cannot be used
  */
-function compileIssuer(issuer: TrustedIssuer, shared: SharedRules): IssuerPolicy {
+function compileIssuer(issuer: TrustedIssuer, shared: SharedRules, before: IssuerPolicy | undefined): IssuerPolicy {
   const { name, keys, jwksUrl, audiences } = issuer
   if (typeof name !== 'string' || name === '') throw new TypeError('an issuer needs a "name", the "iss" of its tokens')
   if (!Array.isArray(audiences) || audiences.length === 0) throw new TypeError(`the issuer "${name}" needs "audiences"`)
@@ -135,14 +139,18 @@ function compileIssuer(issuer: TrustedIssuer, shared: SharedRules): IssuerPolicy
   const { algorithms } = options
   if (algorithms?.some((algorithm) => ALGORITHMS[algorithm].kind === 'oct'))
     throw new TypeError('published keys cannot be for HMAC')
-  const remote = createRemoteKeys(jwksUrl ?? '', keysChanged, {
-    ...issuer.jwks,
-    ...(algorithms && { algorithms }),
-    ...(schedule && { schedule }),
-    ...(warn && { warn }),
-    ...(shared.now && { now: shared.now }),
-  })
-  return { isSymmetric: false, grantsOf, remote, untilMs: () => remote.untilMs(), verify: remoteCheck(remote, options) }
+  const source = JSON.stringify([jwksUrl, issuer.jwks, algorithms])
+  const known = before?.source === source ? before.remote : undefined
+  const remote =
+    known ??
+    createRemoteKeys(jwksUrl ?? '', keysChanged, {
+      ...issuer.jwks,
+      ...(algorithms && { algorithms }),
+      ...(schedule && { schedule }),
+      ...(warn && { warn }),
+      ...(shared.now && { now: shared.now }),
+    })
+  return { isSymmetric: false, grantsOf, remote, source, untilMs: () => remote.untilMs(), verify: remoteCheck(remote, options) }
 }
 
 /** The policy of keys that are here. */
@@ -207,30 +215,5 @@ function rulesOf(issuer: TrustedIssuer, shared: VerifyOptions): VerifyOptions {
     ...(requiredClaims !== undefined && { requiredClaims: ['exp', ...requiredClaims] }),
     ...(requiredValues !== undefined && { requiredValues }),
     ...(lifetimeSecondsMax !== undefined && { lifetimeSecondsMax }),
-  }
-}
-
-/**
- * Prepares the choice of a policy by a token's `iss`. Nobody has checked that claim yet: it picks whose keys are tried, each of which
- * belongs to one issuer alone, and the policy then asks for that very `iss` (RFC 8725 §3.8).
- * @throws KeyError when shared secrets stand beside public keys
- */
-export function choosePolicy(
-  own: IssuerPolicy | undefined,
-  issuers: ReadonlyMap<string, IssuerPolicy>,
-  { tokenBytesMax, interop }: Pick<VerifyOptions, 'tokenBytesMax' | 'interop'>,
-): (token: string) => IssuerPolicy {
-  const policies = [...(own === undefined ? [] : [own]), ...issuers.values()]
-  if (new Set(policies.map(({ isSymmetric }) => isSymmetric)).size > 1) {
-    throw new KeyError('shared secrets and public keys are mixed among the issuers; give each of them a key pair')
-  }
-  if (own !== undefined && issuers.size === 0) return () => own
-  const options = { ...(tokenBytesMax !== undefined && { tokenBytesMax }), ...(interop && { interop }) }
-  return (token) => {
-    const payload = readStrictObject(bytesOfBase64url(splitCompact(token, options).payload))
-    if (typeof payload === 'string') throw new VestalError('TOKEN_MALFORMED', { reason: `the payload is ${payload}` })
-    const policy = (typeof payload.iss === 'string' ? issuers.get(payload.iss) : undefined) ?? own
-    if (policy === undefined) throw new VestalError('ISSUER_REFUSED', { reason: 'no trusted issuer has the name in "iss"' })
-    return policy
   }
 }

@@ -112,6 +112,8 @@ export interface ServedAccounts {
   readonly auditLost: () => number
   /** Lines to print once the server listens; empty where there is nothing to say. */
   readonly announcement: string
+  /** Takes other limits of sign-ins and other proxies. */
+  readonly change: (next: Settings) => void
   stop(): Promise<void>
 }
 
@@ -162,6 +164,7 @@ async function serveAccounts(
     throw error
   }
   sync.start()
+  let originOf = createOriginReader(settings.trustedProxies)
   const names = { access: settings.cookieKey, refresh: settings.refreshCookieKey }
   const cookies = sessionCookies({ ...names, isSecure: mode === 'production' })
   return {
@@ -172,12 +175,16 @@ async function serveAccounts(
       readAudit: createAuditReader({ to: settings.auditTo, folder: settings.data, store }),
       isFresh: () => sync.isFresh,
       whenStale: settings.whenRevocationsUnknown,
-      originOf: createOriginReader(settings.trustedProxies),
+      originOf: (request, peer) => originOf(request, peer),
       issuer: settings.issuer,
     },
     authentication: { cookieKey: cookies.access, isRevoked: (token) => revocations.isRevoked(token) },
     auditLost,
     announcement,
+    change(next) {
+      originOf = createOriginReader(next.trustedProxies)
+      context.throttle.limit({ accountMax: next.signInAttemptsMax, addressMax: next.signInAddressAttemptsMax })
+    },
     async stop() {
       await sync.stop()
       await apiKeys.flush().catch((error: unknown) => warn(`when API keys were last used was not written: ${String(error)}`))

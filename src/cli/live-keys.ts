@@ -1,4 +1,5 @@
 import { SettingsError } from '../config/load.ts'
+import type { Change } from '../core/change.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import type { Key } from '../jwt/keys.ts'
 import { keyIdOf } from '../jwt/thumbprint.ts'
@@ -11,6 +12,8 @@ export interface LiveKeys extends OwnKeys {
   readonly current: () => LoadedKeys
   /** Hears what became of each key, after the switch: `<key id> next`, `<key id> active`, `<key id> gone`. */
   readonly whenChanged: (listener: (changes: readonly string[]) => void) => void
+  /** Looks at the file now; what is in it counts once it is applied. @throws SettingsError, KeyError where it cannot be used */
+  readonly prepare: () => Change
   /** Looks at the file no more. */
   readonly close: () => void
 }
@@ -41,11 +44,16 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     current = next
     for (const watcher of watchers) watcher(changes)
   }
+  const read = () => {
+    const next = load()
+    if (isSame(next, current)) return undefined
+    if (current.signing !== undefined && next.signing === undefined) throw new SettingsError([`${path}: no key in it signs`])
+    return next
+  }
   const reload = () => {
     try {
-      const next = load()
-      if (isSame(next, current)) return
-      if (current.signing !== undefined && next.signing === undefined) throw new SettingsError([`${path}: no key in it signs`])
+      const next = read()
+      if (next === undefined) return
       replace(next)
       for (const warning of next.warnings) warn(warning)
       say(`keys changed: ${next.description}`)
@@ -64,6 +72,10 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
   const stop = path === undefined ? () => undefined : watchFile(path, look, pollMs === undefined ? {} : { pollMs })
   return {
     current: () => current,
+    prepare() {
+      read()
+      return { apply: reload, discard: () => undefined }
+    },
     published: () => current.published,
     subscribe: (listener) => void listeners.push(listener),
     whenChanged: (watcher) => void watchers.push(watcher),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 import { processEnvironment } from '../config/environment.ts'
-import { type Examined, examineSettings, SettingsError } from '../config/load.ts'
+import { type Examined, examineSettings, loadSettings, SettingsError } from '../config/load.ts'
 import { type Mode, modeOf } from '../config/mode.ts'
 import { settingsPage } from '../config/page.ts'
 import type { Settings } from '../config/settings.ts'
@@ -22,13 +22,25 @@ import { USERS_FLAGS, users } from './users.ts'
 interface Verb extends VerbHelp {
   /** Words that it takes beside its flags; none by default. */
   readonly words?: number
-  readonly run: (settings: Settings, mode: Mode, args: Arguments, examined: Examined) => void | Promise<void>
+  readonly run: (settings: Settings, mode: Mode, args: Arguments, found: Found) => void | Promise<void>
   /** Tells of faults in the settings itself, and runs in spite of them. */
   readonly mayHaveFaults?: true
 }
 
+/** The settings with all that is to be known of them. */
+interface Found extends Examined {
+  /** Reads them again from where they were read. @throws SettingsError */
+  readonly read: () => Settings
+}
+
 const VERBS: readonly Verb[] = [
-  { name: 'start', usage: 'start [flags]', summary: 'Serve the models.', flags: [], run: start },
+  {
+    name: 'start',
+    usage: 'start [flags]',
+    summary: 'Serve the models.',
+    flags: [],
+    run: (settings, mode, _args, { read }) => start(settings, mode, read),
+  },
   {
     name: 'token',
     usage: "token --subject me --permission 'model:*:predict' [flags]",
@@ -121,17 +133,19 @@ async function main(args: readonly string[]): Promise<void> {
   const given = readArguments(rest, verb.flags, verb.words)
   if (given.isHelp) return void process.stdout.write(verbHelp(verb))
   const environment = processEnvironment()
-  const examined = examineSettings({
+  const sources = {
     flags: given.settings,
     faults: given.faults,
     environment,
     directory: process.cwd(),
     ...(given.configFile !== undefined && { configFile: given.configFile }),
-  })
+  }
+  const examined = examineSettings(sources)
   const { settings, warnings, faults } = examined
   if (faults.length > 0 && (verb.mayHaveFaults !== true || given.faults.length > 0)) throw new SettingsError(faults)
   if (verb.mayHaveFaults !== true) for (const warning of warnings) console.error(`warning: ${warning}`)
-  await verb.run(settings, modeOf(settings.host, environment), given, examined)
+  const found = { ...examined, read: () => loadSettings(sources).settings }
+  await verb.run(settings, modeOf(settings.host, environment), given, found)
 }
 
 try {

@@ -6,6 +6,7 @@ import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import { createReadiness, type Readiness } from '../http/readiness.ts'
+import type { Reloading } from '../http/reload.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import { signatureEngines, warnOfFallback } from '../jwt/signature-engines.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
@@ -20,12 +21,14 @@ import { createKeyLoader } from './load-keys.ts'
 import { createLogging, type Logging } from './logging.ts'
 import { listenForMetrics } from './metrics-listener.ts'
 import { collectProcess } from './process-metrics.ts'
+import { createReload } from './reload.ts'
+import { onReloadSignal, reloadingOf, subscribeParts } from './reload-parts.ts'
 import { sharedCountsOf } from './shared-counts.ts'
 import { stopOnSignal } from './shutdown.ts'
 import { sign } from './token.ts'
 
-/** `vestal start`: serves until it is told to stop. */
-export async function start(settings: Settings, mode: Mode): Promise<void> {
+/** `vestal start`: serves until it is told to stop. `read` reads the settings again. */
+export async function start(settings: Settings, mode: Mode, read: () => Settings): Promise<void> {
   const issuers = loadIssuers(settings)
   const logging = createLogging(settings)
   const { logger, output } = logging
@@ -53,7 +56,10 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
   const engines = describeEngines(settings.engine)
   const announced = { mode, keys, issuers, engine, engines, ...(accounts && { accounts }) }
   const readiness = createReadiness(engine)
-  const server = listen(await buildOrStop(settings, { ...announced, registry, readiness, logging }), settings, logging)
+  const reload = createReload({ settings, read, logger, ...(accounts && { audit: accounts.options.context.audit }) })
+  subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
+  const reloading = reloadingOf(reload, keys, reload.reload)
+  const server = listen(await buildOrStop(settings, { ...announced, registry, readiness, logging, reloading }), settings, logging)
   if (server === undefined) return void (await stopParts(announced))
   const metrics = settings.metricsPort === undefined ? [] : [listenForMetrics(registry, settings.metricsPort)]
   for (const { url } of metrics) logger.info(`Metrics are at ${url}metrics`)
@@ -67,6 +73,7 @@ export async function start(settings: Settings, mode: Mode): Promise<void> {
     logger,
     flush: output.flush,
   })
+  onReloadSignal(() => reload.reload({ actor: 'signal' }))
   await output.flush()
   announce(`http://${server.hostname}:${server.port}`, announced, logging)
 }
@@ -105,9 +112,11 @@ interface BuildParts extends Announced {
   readonly registry: MetricRegistry
   readonly readiness: Readiness
   readonly logging: Logging
+  readonly reloading: Reloading
 }
 
-function build(settings: Settings, { mode, keys, issuers, engine, accounts, registry, readiness, logging }: BuildParts) {
+function build(settings: Settings, parts: BuildParts) {
+  const { mode, keys, issuers, engine, accounts, registry, readiness, logging, reloading } = parts
   const { keys: current, signing } = keys.current()
   const hasSignIn = mode === 'development' && signing !== undefined
   return createApp({
@@ -115,6 +124,7 @@ function build(settings: Settings, { mode, keys, issuers, engine, accounts, regi
     authentication: { ...authenticationOf(settings, { keys: current, issuers }), ...accounts?.authentication },
     ...(accounts && { accounts: accounts.options }),
     ownKeys: keys,
+    reloading,
     // Where the keys are another issuer's, so is the name.
     ...(settings.issuer !== undefined && signing !== undefined && { issuer: settings.issuer }),
     title: settings.title,

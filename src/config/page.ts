@@ -1,3 +1,4 @@
+import { RELOADABLE } from './reloadable.ts'
 import { flagOf, keyOf, SETTING_NAMES, SETTINGS, type SettingName, variableOf } from './settings.ts'
 import { fieldKeyOf } from './tables.ts'
 
@@ -30,6 +31,9 @@ ${rows.join('\n')}
 
 \`NODE_ENV=production\`, or a host that is not a loopback address, means production mode: a secret or a key file must then be
 set, and the demonstration sign-in does not exist.
+
+\`SIGHUP\` or \`POST /admin/reload\` makes a running server read these again, all or none ([operations](operations/reload.md)):
+${RELOADABLE.map((name) => `\`${keyOf(name)}\``).join(', ')}.
 ${SETTING_NAMES.map(tablesSection).join('')}`
 }
 

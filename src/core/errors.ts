@@ -65,6 +65,7 @@ const CATALOGUE = {
   MODEL_UNAVAILABLE: { status: 503, detail: 'The model is not ready' },
   MODEL_CONTROL_OFF: { status: 503, detail: 'explicit model load / unload is not allowed if polling is enabled' },
   MODEL_LOAD_FAILED: { status: 422, detail: 'failed to load the model' },
+  RELOAD_REFUSED: { status: 422, detail: 'The settings cannot be used, so the old ones stay' },
   INPUT_INVALID: { status: 400, detail: 'The input is not what the model takes' },
   INFERENCE_FAILED: { status: 400, detail: 'The model could not compute this input' },
   UNSUPPORTED: { status: 501, detail: 'Not supported by this server' },

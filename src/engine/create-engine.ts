@@ -63,12 +63,13 @@ const LIMITS = {
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { modelControl = 'none', warn = console.warn } = options
   disableTelemetry()
+  const admission = new Admission({
+    requestsMax: options.requestsMax ?? LIMITS.requests,
+    subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
+    bytesMax: options.inputBytesMax ?? LIMITS.inputBytes,
+  })
   const startRunner = createStartRunner({
-    admission: new Admission({
-      requestsMax: options.requestsMax ?? LIMITS.requests,
-      subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
-      bytesMax: options.inputBytesMax ?? LIMITS.inputBytes,
-    }),
+    admission,
     cores: usableCores(),
     instances: options.instances,
     threads: options.threads,
@@ -103,6 +104,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     index: () => table.index(),
     configuration: (name, version) => table.configuration(name, version),
+    limit: (limits) => admission.limit(limits),
     async stop() {
       await Promise.all([poller?.stop(), repository.stop()])
     },

@@ -1,4 +1,5 @@
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+import type { AdmissionLimits } from './scheduling/admission.ts'
 import type { ModelStatistics } from './statistics.ts'
 
 /** Where a model version stands; only `ready` ones answer. */
@@ -104,6 +105,8 @@ export interface Engine {
    * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE
    */
   configuration(model: string, version?: string): ModelConfiguration
+  /** Takes other limits of all models together from now on; what waits or runs is not touched. */
+  limit(limits: AdmissionLimits): void
   /** Refuses new work, lets the work at hand finish, and ends the workers. */
   stop(): Promise<void>
 }

@@ -11,9 +11,13 @@ const TRACE_PARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}
 /** What a method may be made of, so that a stranger's own tells nothing else. */
 const METHOD = /^[A-Z]{1,16}$/
 
-/** One line for each request: who asked for what, and what became of it. Never the path or the query that came: they may hold anything. */
-export function createAccessLog(logger: Logger, which: AccessLog, addressOf: AddressOf): Answered {
+/**
+ * One line for each request of those that are told of now: who asked for what, and what became of it. Never the path or the query that
+ * came: they may hold anything.
+ */
+export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addressOf: AddressOf): Answered {
   return (request, record, { status, durationMs }) => {
+    const which = whichNow()
     if (which === 'off' || (which === 'failures' && status < 400)) return
     const level = status === 500 ? 'error' : status > 500 ? 'warn' : 'info'
     if (!logger.isOn(level)) return

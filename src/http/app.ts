@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia'
 import { guardAuthenticator } from '../accounts/guarded-authenticator.ts'
 import { type Authenticator, createAuthenticator } from '../auth/authenticator.ts'
+import { joinChanges } from '../core/change.ts'
 import type { Engine } from '../engine/engine.ts'
 import { importKeys } from '../jwt/key-set.ts'
 import type { JwkSet } from '../jwt/keys.ts'
@@ -20,6 +21,7 @@ import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { openInference } from './open-inference.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
+import { type Reloading, reload } from './reload.ts'
 import { createRouteTable, type Route } from './route-table.ts'
 import { type SignInOptions, signIn } from './sign-in.ts'
 
@@ -41,6 +43,8 @@ export interface AppOptions {
   readonly operations?: OperationsOptions
   /** Accounts, their sessions and their administration; none of their routes exists when this is absent. */
   readonly accounts?: AccountsOptions
+  /** Reads the settings again while the app serves; there is no route for it when this is absent. */
+  readonly reloading?: Reloading
   /** Hears of what is our own bug, in full; default writes it to the log. */
   readonly report?: (error: unknown, request: Request) => void
 }
@@ -77,6 +81,10 @@ export function createApp(options: AppOptions) {
   }
   const report = options.report ?? operations.report
   subscribe?.((keys) => authenticator.replaceKeys(keys))
+  options.reloading?.subscribe((next) => {
+    const rules = tokens.prepareRules(next.rules)
+    return { ...joinChanges([rules, operations.prepare(next.operations)]), fetched: rules.fetched }
+  })
   const app = new Elysia({
     name: 'vestal',
     // Without this the path is looked for from the 12th character of the URL, and a short `Host` moves it.
@@ -107,6 +115,10 @@ export function createApp(options: AppOptions) {
       }),
     )
   } else if (options.signIn !== undefined) app.use(signIn(options.signIn))
+  if (options.reloading !== undefined) {
+    const originOf = (request: Request) => served?.originOf(request, peerOf(request))
+    app.use(reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf }))
+  }
   routes.push(...app.routes)
   return app
 }

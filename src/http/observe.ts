@@ -6,7 +6,8 @@ import { NO_ROUTE, type RouteTable } from './route-table.ts'
 export interface ObserveOptions {
   readonly ledger: RequestLedger
   readonly routes: RouteTable
-  readonly front: Front
+  /** What stands before the routes now. */
+  readonly front: () => Front
   /** Hears of every request before anything is asked of it. */
   readonly begun?: ((request: Request, record: RequestRecord) => void) | undefined
   /** Hears of every request once it is answered; of a stream, once it begins. */
@@ -39,7 +40,7 @@ export function createObserver(options: ObserveOptions) {
     // Nothing is returned where a WebSocket took the connection over.
     const isResponse = response instanceof Response
     if (isResponse) {
-      front.after(request, record, response)
+      front().after(request, record, response)
       response.headers.set('x-request-id', record.id)
     }
     record.release?.()
@@ -63,7 +64,7 @@ export function createObserver(options: ObserveOptions) {
     }
     ledger.open(request, record)
     begun?.(request, record)
-    const early = front.before(request, record)
+    const early = front().before(request, record)
     const answer = early === undefined ? handle(request) : after(early, (response): unknown => response ?? handle(request))
     return answer instanceof Promise
       ? answer.then((response) => finish(request, record, response))

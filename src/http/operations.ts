@@ -1,4 +1,5 @@
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Change } from '../core/change.ts'
 import type { SharedCounts } from '../core/shared-counts.ts'
 import { VERSION } from '../core/version.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -60,30 +61,41 @@ export interface Operations {
   readonly recordOf: (request: Request) => RequestRecord | undefined
   /** Tells of our own bug, in full. */
   readonly report: ErrorsOptions['report']
+  /** Checks what is given of the options in the place of what was. Counts of limits that are given begin anew. */
+  readonly prepare: (options: ChangingOperations) => Change
 }
+
+/** What of the operations may change while the server runs; what is absent stays. */
+export type ChangingOperations = Pick<OperationsOptions, 'accessLog' | 'front' | 'rateLimits'>
 
 /** Prepares counting and noting for one app. */
 export function createOperations(options: OperationsOptions, { engine, routes, signatureEngine, peerOf }: Parts): Operations {
   const { registry = new MetricRegistry(), logger, accessLog = 'all', readiness = createReadiness(engine) } = options
   const ledger = new RequestLedger()
-  const readAddress = createAddressReader(options.front?.trustedProxies ?? [])
+  let readAddress = createAddressReader(options.front?.trustedProxies ?? [])
   const addressOf: AddressOf = (request, record) => (record.address ??= readAddress(request, peerOf(request)))
   const count = createHttpMetrics(registry, engine)
-  const tell = logger === undefined ? undefined : createAccessLog(logger, accessLog, addressOf)
+  let which = accessLog
+  const tell = logger === undefined ? undefined : createAccessLog(logger, () => which, addressOf)
   // Asked at the begin where each request is told of: a connection that is gone, or a WebSocket's, has no address any more.
-  const begun = tell === undefined || accessLog !== 'all' ? undefined : addressOf
+  const begun = (request: Request, record: RequestRecord) => {
+    if (tell !== undefined && which === 'all') addressOf(request, record)
+  }
   const answered: Answered = (request, record, answer) => {
     count(request, record, answer)
     tell?.(request, record, answer)
   }
   const { sharedCounts: shared } = options
   const refused = countRefusals(registry, shared)
-  const front = createFront(options.front ?? {}, addressOf, { shared, refused })
-  const limits = options.rateLimits && createRateLimits(options.rateLimits, { now: options.front?.now, shared, refused })
+  const frontOf = (next: FrontOptions) => createFront(next, addressOf, { shared, refused })
+  let front = frontOf(options.front ?? {})
+  const limitsOf = ({ rateLimits = [], front }: ChangingOperations) =>
+    rateLimits.length === 0 ? undefined : createRateLimits(rateLimits, { now: front?.now, shared, refused })
+  let limits = limitsOf(options)
   collectServer(registry, engine, readiness)
   collectEngine(registry, engine)
   return {
-    around: createObserver({ ledger, routes, front, begun, answered }),
+    around: createObserver({ ledger, routes, front: () => front, begun, answered }),
     refused: (error, request) => {
       const record = ledger.of(request)
       if (record === undefined) return
@@ -94,10 +106,11 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
       observeAuthenticator(authenticator, {
         ledger,
         registry,
-        ...(limits && { admit: admitTo(limits), mayWait: shared !== undefined }),
+        admit: admitTo(() => limits),
+        mayWait: shared !== undefined,
         engineOf: (algorithm) => engineFor(algorithm, signatureEngine),
       }),
-    limit: (inner) => (limits === undefined ? inner : limitRows(inner, limits)),
+    limit: (inner) => limitRows(inner, () => limits),
     registry,
     readMetrics: () => exposition(registry.snapshot()),
     readiness,
@@ -106,6 +119,23 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
       const requestId = ledger.of(request)?.id
       if (logger === undefined) reportToStandardError(error, request)
       else logger.error('a request met a bug', { ...(requestId !== undefined && { requestId }), error })
+    },
+    prepare(changed) {
+      const next = {
+        which: changed.accessLog ?? which,
+        readAddress: changed.front === undefined ? readAddress : createAddressReader(changed.front.trustedProxies ?? []),
+        front: changed.front === undefined ? front : frontOf(changed.front),
+        limits: changed.rateLimits === undefined ? limits : limitsOf({ front: options.front ?? {}, ...changed }),
+      }
+      return {
+        discard: () => undefined,
+        apply: () => {
+          which = next.which
+          readAddress = next.readAddress
+          front = next.front
+          limits = next.limits
+        },
+      }
     },
   }
 }

@@ -66,7 +66,10 @@ function unauthorizedAt(path: string) {
 }
 
 for (const open of DOORS) {
-  const app = createServer(engine, { accounts })
+  const app = createServer(engine, {
+    accounts,
+    reloading: { subscribe: () => undefined, reload: async () => ({ changed: [], needsRestart: [] }) },
+  })
   const door = open(app)
   const routes = app.routes.map(({ method, path }) => ({ method, path, name: `${method} ${path}` }))
   afterAll(door.close)

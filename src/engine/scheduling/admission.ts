@@ -9,12 +9,17 @@ export interface AdmissionLimits {
 
 /** Counts what waits and runs in the whole server, and what of it is one subject's. */
 export class Admission {
-  readonly #limits: AdmissionLimits
+  #limits: AdmissionLimits
   readonly #subjects = new Map<string, number>()
   #requests = 0
   #bytes = 0
 
   constructor(limits: AdmissionLimits) {
+    this.#limits = limits
+  }
+
+  /** Takes other limits from now on; what is in stays in. */
+  limit(limits: AdmissionLimits): void {
     this.#limits = limits
   }
 

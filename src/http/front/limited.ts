@@ -7,10 +7,12 @@ import { after, type Maybe } from './quotas.ts'
 import type { LimitKind, RateLimits } from './rate-limits.ts'
 
 /** The engine, with the rows of a subject counted: it is an object of functions, so one of them can be another. */
-export function limitRows(engine: Engine, limits: RateLimits): Engine {
+export function limitRows(engine: Engine, limitsNow: () => RateLimits | undefined): Engine {
   return {
     ...engine,
     infer: (model, version, inputs, options) => {
+      const limits = limitsNow()
+      if (limits === undefined) return engine.infer(model, version, inputs, options)
       const [first] = inputs.values()
       const taken = limits.takeRows(options?.subject, first?.shape[0] ?? 1)
       const infer = () => engine.infer(model, version, inputs, options)
@@ -19,13 +21,18 @@ export function limitRows(engine: Engine, limits: RateLimits): Engine {
   }
 }
 
-/** Counts a request against the limits of its token, and notes what it met in its record. */
-export function admitTo(limits: RateLimits): (record: RequestRecord, token: AuthenticatedToken) => Maybe<void> {
-  return (record, token) =>
-    after(limits.admit(token), ({ applied, release }) => {
+/** Counts a request against the limits that its token has now, and notes what it met in its record. */
+export function admitTo(
+  limitsNow: () => RateLimits | undefined,
+): (record: RequestRecord, token: AuthenticatedToken) => Maybe<void> {
+  return (record, token) => {
+    const limits = limitsNow()
+    if (limits === undefined) return
+    return after(limits.admit(token), ({ applied, release }) => {
       record.limit = applied ?? record.limit
       record.release = release
     })
+  }
 }
 
 /** Counts what limits refuse, and whether they are shared as the settings ask. */

@@ -66,6 +66,7 @@ export type SchemaName =
   | 'Ready'
   | 'ModelReady'
   | 'Metrics'
+  | 'Reloaded'
   | 'JwkSet'
   | 'AuthorizationServer'
   | AccountSchemaName
@@ -78,7 +79,7 @@ const FAILURES = {
   409: ['Conflict', 'Another has the name, or the last enabled administrator would be lost'],
   412: ['Changed', 'It was changed since it was read; `If-Match` names a version that is no longer the current one'],
   413: ['TooLarge', 'The body is larger than this route takes'],
-  422: ['LoadFailed', 'The model could not be loaded; the text says why, and what served goes on serving'],
+  422: ['LoadFailed', 'The model, or the settings, cannot be taken; the text says why, and what served goes on serving'],
   426: ['UpgradeRequired', 'The request does not ask for a WebSocket'],
   428: ['VersionNeeded', 'A change needs `If-Match` with the `ETag` of what was read'],
   429: ['TooMany', 'Too many requests or attempts at once; `Retry-After` says when to try again'],

@@ -172,6 +172,10 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
     ['phase', 'reasons'],
   ),
   ModelReady: object({ name: text('Name'), ready: { type: 'boolean' } }),
+  Reloaded: object({
+    changed: list({ type: 'string' }, 'Settings that count from now on'),
+    needs_restart: list({ type: 'string' }, 'Settings that count after a restart'),
+  }),
   Metrics: text('Metrics in the text format of Prometheus'),
   JwkSet: object({ keys: list({ type: 'object', description: 'A JSON Web Key (RFC 7517 §4)' }) }),
   AuthorizationServer: object({

@@ -310,3 +310,61 @@ test('a token made with a public key of the issuer as the secret is refused (A3)
   const secret = JSON.stringify(A.jwk)
   expect(vestal.send(makeToken({ header: { alg: 'HS256', kid: 'a' }, payload: CLAIMS, secret }))).toBe('ALGORITHM_REFUSED')
 })
+
+describe('other rules', () => {
+  test('leave the keys of issuers that stay as they are, also while these cannot be fetched', async () => {
+    await using keyServer = startKeyServer(A)
+    const issuer = { name: 'https://one.example', audiences: ['vestal'], jwksUrl: keyServer.url }
+    const authenticator = createAuthenticator(undefined, { issuers: [issuer], now: () => NOW * 1000, warn: () => undefined })
+    const request = () => new Request('http://localhost/', { headers: { authorization: `Bearer ${A.sign(CLAIMS)}` } })
+    const may = async () => (await authenticator.authenticateOrWait(request())).allows(['p1'])
+    expect(await may()).toBe(false)
+    await keyServer.die()
+    const change = authenticator.prepareRules({ issuers: [{ ...issuer, permissionClaims: ['sub'], grants: { me: ['p1'] } }] })
+    await change.fetched
+    expect(await may()).toBe(false)
+    change.apply()
+    expect(await may()).toBe(true)
+    authenticator.close()
+  })
+
+  test('that are given up change nothing, and fetch no more', async () => {
+    await using keyServer = startKeyServer(B)
+    const timer = new ManualSchedule()
+    const authenticator = createAuthenticator(OWN.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), {
+      now: () => NOW * 1000,
+      schedule: timer.schedule,
+    })
+    const change = authenticator.prepareRules({ issuers: [{ name: 'b', audiences: ['vestal'], jwksUrl: keyServer.url }] })
+    await change.fetched
+    expect(timer.delays).toHaveLength(1)
+    change.discard()
+    expect(timer.delays).toEqual([])
+    const request = new Request('http://localhost/', { headers: { authorization: `Bearer ${B.sign({ ...CLAIMS, iss: 'b' })}` } })
+    expect(() => authenticator.authenticate(request)).toThrow()
+  })
+
+  test('that cannot be used are refused, and the old ones stay', () => {
+    const authenticator = createAuthenticator(SECRET, { now: () => NOW * 1000 })
+    const twice = { ...ISSUER, keys: 'another secret of at least thirty-two bytes' }
+    expect(() => authenticator.prepareRules({ issuers: [twice, twice] })).toThrow('two issuers have the name')
+    expect(() => authenticator.prepareRules({ issuers: [ISSUER] })).toThrow('shared secrets and public keys are mixed')
+    const token = makeToken({ payload: { sub: 'me', exp: NOW + 60 } })
+    const request = new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } })
+    expect(authenticator.authenticate(request).payload.sub).toBe('me')
+  })
+
+  test('are checked with the keys that one has when they are applied', () => {
+    const authenticator = createAuthenticator(SECRET, { now: () => NOW * 1000 })
+    const change = authenticator.prepareRules({ requiredClaims: ['exp'] })
+    const other = 'another secret of at least thirty-two bytes'
+    authenticator.replaceKeys(other)
+    change.apply()
+    const of = (secret: string) => {
+      const token = makeToken({ payload: { sub: 'me', exp: NOW + 60 }, secret })
+      return new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } })
+    }
+    expect(authenticator.authenticate(of(other)).payload.sub).toBe('me')
+    expect(() => authenticator.authenticate(of(SECRET))).toThrow()
+  })
+})

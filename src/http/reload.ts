@@ -1,0 +1,77 @@
+import { Elysia } from 'elysia'
+import type { Origin } from '../accounts/audit.ts'
+import type { RulesChange } from '../auth/authenticator.ts'
+import type { ChangingRules } from '../auth/trust.ts'
+import type { Change } from '../core/change.ts'
+import type { AuthenticationPlugin } from './authentication.ts'
+import { jsonResponse } from './json.ts'
+import { operation } from './openapi/operation.ts'
+import type { ChangingOperations } from './operations.ts'
+
+/** The permission that `/admin/reload` asks for. */
+export const RELOAD_PERMISSION = 'server:reload'
+
+/** Who asked for a reload. */
+export interface ReloadedBy {
+  readonly actor: string
+  readonly origin?: Origin
+}
+
+/** What a reload came to, with settings by their names in vestal.toml. */
+export interface Reloaded {
+  /** Settings that count from now on. */
+  readonly changed: readonly string[]
+  /** Settings that are others in their source, and count after a restart. */
+  readonly needsRestart: readonly string[]
+}
+
+/** What of an app may change while it serves. */
+export interface ChangingApp {
+  readonly rules: ChangingRules
+  readonly operations: ChangingOperations
+}
+
+/** Reads the settings again. */
+export interface Reloading {
+  /** Applies all of them, or none. @throws VestalError RELOAD_REFUSED with everything that is wrong */
+  readonly reload: (by: ReloadedBy) => Promise<Reloaded>
+  /** Takes the part of an app, which checks what is to change before any of it does. */
+  readonly subscribe: (prepare: (next: ChangingApp) => Change & Pick<RulesChange, 'fetched'>) => void
+}
+
+export interface ReloadRouteOptions {
+  readonly authentication: AuthenticationPlugin
+  readonly reload: Reloading['reload']
+  /** Where a request came from, for the audit log. */
+  readonly originOf: (request: Request) => Origin | undefined
+}
+
+/** Asks the server to read its settings again. */
+export function reload({ authentication, reload, originOf }: ReloadRouteOptions) {
+  return new Elysia({ name: 'reload' }).use(authentication).post(
+    '/admin/reload',
+    async ({ request, token }) => {
+      const origin = originOf(request)
+      const { changed, needsRestart } = await reload({
+        actor: token.payload.sub ?? 'unknown',
+        ...(origin !== undefined && { origin }),
+      })
+      return jsonResponse({ changed, needs_restart: needsRestart }, { 'cache-control': 'no-store' })
+    },
+    { parse: 'none', permissions: [RELOAD_PERMISSION], detail: DETAIL },
+  )
+}
+
+const DETAIL = operation({
+  tag: 'Operations',
+  summary: 'Read the settings again',
+  description:
+    'Reads them from where the start read them. All of them are checked first: where one is wrong none is taken, and the answer names each fault.',
+  permission: RELOAD_PERMISSION,
+  answer: {
+    description: 'What changed, and what counts after a restart alone',
+    schema: 'Reloaded',
+    example: { changed: ['log_level', 'issuers'], needs_restart: ['port'] },
+  },
+  failures: [422, 503],
+})
