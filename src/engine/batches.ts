@@ -28,9 +28,12 @@ export function checkInputs(specs: readonly TensorSpec[], inputs: NamedTensors):
     if (tensor.data.length !== count)
       throw invalid(`the input '${name}' has ${tensor.data.length} elements, and its shape ${count}`)
   }
-  if (inputs.size === specs.length) return
+  if (inputs.size !== specs.length) throw superfluous(specs, inputs)
+}
+
+function superfluous(specs: readonly TensorSpec[], inputs: NamedTensors): VestalError {
   const other = [...inputs.keys()].find((name) => !specs.some((spec) => spec.name === name))
-  throw invalid(`the model has no input '${String(other).slice(0, 64)}'`)
+  return invalid(`the model has no input '${String(other).slice(0, 64)}'`)
 }
 
 function invalid(detail: string): VestalError {
@@ -104,19 +107,22 @@ export function splitOutputs(outputs: NamedTensors, rows: readonly number[]): re
   if (rows.length === 1) return [outputs]
   const total = rows.reduce((sum, each) => sum + each, 0)
   for (const { shape } of outputs.values()) if (shape[0] !== total) return undefined
-  let begin = 0
-  return rows.map((each) => {
-    const own = new Map<string, Tensor>()
-    for (const [name, { datatype, shape, data }] of outputs) {
-      const size = data.length / total
-      const part = ArrayBuffer.isView(data)
-        ? data.subarray(begin * size, (begin + each) * size)
-        : data.slice(begin * size, (begin + each) * size)
-      own.set(name, { datatype, shape: [each, ...shape.slice(1)], data: part })
+  const parts = rows.map(() => new Map<string, Tensor>())
+  for (const [name, { datatype, shape, data }] of outputs) {
+    const size = data.length / total
+    const isView = ArrayBuffer.isView(data)
+    let begin = 0
+    let partShape = [0, ...shape.slice(1)]
+    for (let index = 0; index < rows.length; index += 1) {
+      const each = rows[index] ?? 0
+      const end = begin + each * size
+      // Most requests have one row, and what is read only can be shared.
+      if (partShape[0] !== each) partShape = [each, ...shape.slice(1)]
+      parts[index]?.set(name, { datatype, shape: partShape, data: isView ? data.subarray(begin, end) : data.slice(begin, end) })
+      begin = end
     }
-    begin += each
-    return own
-  })
+  }
+  return parts
 }
 
 /** About how many bytes a request holds while it waits. */

@@ -31,15 +31,18 @@ export interface Model {
 
 export interface InferOptions {
   /** Names of the outputs to compute; all of them when absent. */
-  readonly outputs?: readonly string[]
-  /** Gives the request up: it leaves the queue, or its answer is dropped. */
-  readonly signal?: AbortSignal
+  readonly outputs?: readonly string[] | undefined
+  /**
+   * Gives the request up: it leaves the queue, or its answer is dropped. A function is asked for the signal once the request has waited
+   * for a while, where making one costs something.
+   */
+  readonly signal?: AbortSignal | (() => AbortSignal) | undefined
   /** Who asks: one subject cannot take what is there for the others. Requests without one share one place. */
-  readonly subject?: string
+  readonly subject?: string | undefined
   /** 1 is served first; 0 or absent is the model's default. Counts only where the model has priorities. */
-  readonly priority?: number
+  readonly priority?: number | undefined
   /** Milliseconds that waiting and computing may take in all; then the request is refused with REQUEST_TIMEOUT. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** `skip` computes, also where the model has a cache. */
   readonly cache?: 'skip'
 }

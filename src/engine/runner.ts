@@ -97,13 +97,17 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
     const isInOwnRows = isInRows(loaded.inputs)
     const bucketOf = createBucketOf(loaded.inputs)
     const cache = own.isCached === true ? new ResponseCache(options.cacheBytesMax) : undefined
-    const compute = (input: RunInput, asked: InferOptions) => {
+    const outputsOf = createOutputsOf(loaded)
+    const compute = (input: RunInput, { subject, priority, timeoutMs, signal }: InferOptions) => {
       const rows = isInOwnRows ? rowsOf(input.inputs) : undefined
       checkRows(rows, settings, key)
       const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
       const bucket = mayShare ? bucketOf(input) : undefined
-      return scheduler.submit({ ...asked, input, rows: Math.max(1, rows ?? 1), bytes: bytesOf(input.inputs), bucket })
+      const [rowCount, bytes] = [Math.max(1, rows ?? 1), bytesOf(input.inputs)]
+      return scheduler.submit({ input, rows: rowCount, bytes, bucket, subject, priority, timeoutMs, signal })
     }
+    const lookUp = (cache: ResponseCache, input: RunInput, asked: InferOptions) =>
+      throughCache(input, { cache, counters, compute: () => compute(input, asked) })
     let isStopping = false
     return {
       inputs: loaded.inputs,
@@ -111,12 +115,11 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       settings,
       batching,
       isReady: () => !isStopping && pool.alive > 0,
-      run(inputs, { outputs, ...asked }) {
+      run(inputs, asked) {
         checkInputs(loaded.inputs, inputs)
-        checkOutputs(loaded, outputs)
-        const input = { inputs, outputs }
+        const input = { inputs, outputs: outputsOf(asked.outputs) }
         if (cache === undefined || asked.cache === 'skip' || isStopping) return compute(input, asked)
-        return throughCache(input, { cache, counters, compute: () => compute(input, asked) })
+        return lookUp(cache, input, asked)
       },
       gauges: () => ({
         waiting: scheduler.waiting,
@@ -138,10 +141,15 @@ function batchingOf({ check }: Loaded, { batchRowsMax }: ResolvedSettings): Batc
   return check ?? { isSafe: false, reason: 'it was not checked' }
 }
 
-function checkOutputs({ outputs }: Loaded, asked: readonly string[] | undefined): void {
-  if (asked === undefined) return
-  const other = asked.find((name) => !outputs.some((output) => output.name === name))
-  if (other !== undefined) throw new VestalError('INPUT_INVALID', { detail: `the model has no output '${other.slice(0, 64)}'` })
+/** Checks the names of outputs, and leaves out a list of all in their order: no list asks for the same. */
+function createOutputsOf({ outputs }: Loaded): (asked: readonly string[] | undefined) => readonly string[] | undefined {
+  const names = outputs.map(({ name }) => name)
+  const check = (asked: readonly string[]): readonly string[] | undefined => {
+    const other = asked.find((name) => !names.includes(name))
+    if (other !== undefined) throw new VestalError('INPUT_INVALID', { detail: `the model has no output '${other.slice(0, 64)}'` })
+    return asked.length === names.length && asked.every((name, index) => name === names[index]) ? undefined : asked
+  }
+  return (asked) => (asked === undefined ? undefined : check(asked))
 }
 
 function checkRows(rows = 1, { rowsMax }: ResolvedSettings, key: string): void {

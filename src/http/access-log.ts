@@ -1,5 +1,5 @@
 import type { LogFields, Logger } from '../log/logger.ts'
-import { type Answered, pathnameOf } from './observe.ts'
+import type { Answered } from './observe.ts'
 import type { AddressOf } from './request-ledger.ts'
 import { nameIn } from './route-table.ts'
 
@@ -21,7 +21,7 @@ export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addre
     if (which === 'off' || (which === 'failures' && status < 400)) return
     const level = status === 500 ? 'error' : status > 500 ? 'warn' : 'info'
     if (!logger.isOn(level)) return
-    const { id, route, subject, tokenId, code, reason } = record
+    const { id, route, pathname, subject, tokenId, code, reason } = record
     const trace = request.headers.get('traceparent')
     const fields: LogFields = {
       requestId: id,
@@ -33,7 +33,7 @@ export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addre
       address: addressOf(request, record),
       subject,
       tokenId,
-      model: route.nameAt === -1 ? undefined : nameIn(route, pathnameOf(request.url)),
+      model: route.nameAt === -1 ? undefined : nameIn(route, pathname),
       code,
       reason,
     }

@@ -12,16 +12,17 @@ const NO_BYTES = new Uint8Array(0)
  * memory of what is given belongs to the caller alone.
  * @throws VestalError BODY_TOO_LARGE, BODY_INVALID
  */
-export async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+export function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
   const declared = request.headers.get('content-length')
-  if (declared !== null && Number(declared) > bytesMax) throw bodyTooLarge(bytesMax)
-  try {
-    // Bun reads no further than a declared length, so that path needs no counting.
-    return declared === null ? await readCounted(request, bytesMax) : await request.bytes()
-  } catch (error) {
-    if (error instanceof VestalError) throw error
-    throw new VestalError('BODY_INVALID', { detail: 'The body could not be read to its end', cause: error })
-  }
+  if (declared !== null && Number(declared) > bytesMax) return Promise.reject(bodyTooLarge(bytesMax))
+  // Bun reads no further than a declared length, so that path needs no counting.
+  const bytes = declared === null ? readCounted(request, bytesMax) : request.bytes()
+  return bytes.catch(refuseUnreadable)
+}
+
+function refuseUnreadable(error: unknown): never {
+  if (error instanceof VestalError) throw error
+  throw new VestalError('BODY_INVALID', { detail: 'The body could not be read to its end', cause: error })
 }
 
 async function readCounted(request: Request, bytesMax: number): Promise<Uint8Array> {

@@ -5,8 +5,8 @@ export const TIMEOUT_HEADER = 'vestal-timeout-ms'
 /** Longest that a request may give itself: a day. */
 const TIMEOUT_MS_MAX = 86_400_000
 
-/** Gives what is left of the header's time, or of the parameter's where that is less; nothing when neither is set. */
-export type Deadline = (parameterMs?: number) => { readonly timeoutMs?: number }
+/** Gives the milliseconds left of the header's time, or of the parameter's where that is less; nothing when neither is set. */
+export type Deadline = (parameterMs?: number) => number | undefined
 
 /**
  * Starts the clock of a request that may have `Vestal-Timeout-Ms`; both times count from here, so reading the body counts too.
@@ -18,10 +18,10 @@ export function deadlineOf(request: Request): Deadline {
   const headerMs = header === null ? Number.POSITIVE_INFINITY : readMs(header)
   return (parameterMs = Number.POSITIVE_INFINITY) => {
     const allowedMs = Math.min(headerMs, parameterMs)
-    if (allowedMs === Number.POSITIVE_INFINITY) return {}
+    if (allowedMs === Number.POSITIVE_INFINITY) return undefined
     const leftMs = allowedMs - (performance.now() - begun)
     if (leftMs <= 0) throw new VestalError('REQUEST_TIMEOUT')
-    return { timeoutMs: Math.min(leftMs, TIMEOUT_MS_MAX) }
+    return Math.min(leftMs, TIMEOUT_MS_MAX)
   }
 }
 

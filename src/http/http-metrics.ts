@@ -2,7 +2,7 @@ import { SECONDS_BOUNDS } from '../core/distribution.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Histogram } from '../metrics/histogram.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
-import { type Answered, pathnameOf } from './observe.ts'
+import type { Answered } from './observe.ts'
 import { type FoundRoute, nameIn } from './route-table.ts'
 
 /** Methods that have a label of their own; a stranger may make up others. */
@@ -39,10 +39,18 @@ export function createHttpMetrics(registry: MetricRegistry, engine: Engine): Ans
     goodOnes.set(route, byMethod.set(method, histogram))
     return histogram
   }
-  return ({ method, url }, { route, code }, { status, durationMs }) => {
+  const areComputed = new Map<FoundRoute, boolean>()
+  const isComputed = (route: FoundRoute): boolean => {
+    const known = areComputed.get(route)
+    if (known !== undefined) return known
+    const found = PREDICTION.test(route.path)
+    areComputed.set(route, found)
+    return found
+  }
+  return ({ method }, { route, pathname, code }, { status, durationMs }) => {
     histogramOf(route, method, status).observe(durationMs / 1000)
-    if (status === 200 && PREDICTION.test(route.path)) {
-      const name = nameIn(route, pathnameOf(url))
+    if (status === 200 && isComputed(route)) {
+      const name = nameIn(route, pathname)
       // A model that there is not has no answer of 200, so names are bounded by the models.
       if (name !== undefined && engine.model(name) !== undefined) predictions.of(name).observe(durationMs / 1000)
     }

@@ -45,9 +45,8 @@ export function findReadyVersion(model: Model, asked?: string): ModelVersion {
     if (version.state === 'ready') return version
     throw unavailable(`'${model.name}' version ${version.version} is not at ready state`, version.reason)
   }
-  const ready = model.versions.find(({ state }) => state === 'ready')
-  if (ready === undefined) throw unavailable(`'${model.name}' has no available versions`, model.versions[0]?.reason)
-  return ready
+  for (const version of model.versions) if (version.state === 'ready') return version
+  throw unavailable(`'${model.name}' has no available versions`, model.versions[0]?.reason)
 }
 
 /**

@@ -71,9 +71,9 @@ async function answer(engine: Engine, model: Model, { request, bodyBytesMax, sub
   const body = await readBody(request, bodyBytesMax)
   const input = readInput(parseJson(body, { exactIntegers: hasLongIntegers(inputs) }))
   const result = await engine.infer(model.name, version, decodeRows(input, inputs), {
-    signal: request.signal,
-    ...(subject !== undefined && { subject }),
-    ...deadline(),
+    signal: () => request.signal,
+    subject,
+    timeoutMs: deadline(),
   })
   const form = Array.isArray(input) ? 'rows' : 'columns'
   return jsonTextResponse(`{"output":${encodeRows(result, outputs, { form, labels: model.labels })}}`)

@@ -49,9 +49,11 @@ export function createObserver(options: ObserveOptions) {
   }
   return (handle: Handle) => (request: Request) => {
     const given = request.headers.get('x-request-id')
+    const pathname = pathnameOf(request.url)
     const record: RequestRecord = {
       id: given !== null && REQUEST_ID.test(given) ? given : nextId(),
-      route: routes(pathnameOf(request.url)) ?? NO_ROUTE,
+      route: routes(pathname) ?? NO_ROUTE,
+      pathname,
       startedMs: steadyNow(),
       address: undefined,
       isAuthenticated: false,

@@ -35,12 +35,12 @@ function inference({ engine, authenticator, bodyBytesMax }: OpenInferenceOptions
     .use(guard(authenticator))
     .post(
       '/v2/models/:name/infer',
-      async ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, subject: token.payload.sub }),
+      ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, subject: token.payload.sub }),
       guarded,
     )
     .post(
       '/v2/models/:name/versions/:version/infer',
-      async ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, subject: token.payload.sub }),
+      ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, subject: token.payload.sub }),
       guarded,
     )
 }

@@ -7,6 +7,8 @@ export interface RequestRecord {
   /** The caller's own `X-Request-Id` where it is well-formed, or one of ours. */
   readonly id: string
   readonly route: FoundRoute
+  /** As it came, without the query. */
+  readonly pathname: string
   /** Milliseconds of the steady clock. */
   readonly startedMs: number
   /** The client's address as far as it can be known; set once somebody asked for it. */

@@ -45,7 +45,11 @@ export function createRouteTable(routes: readonly Route[]): RouteTable {
 
 /** What a path has in the place of `:name`, as it came. */
 export function nameIn({ nameAt }: FoundRoute, pathname: string): string | undefined {
-  return nameAt === -1 ? undefined : pathname.split('/', nameAt + 2)[nameAt + 1]
+  if (nameAt === -1) return undefined
+  let start = 1
+  for (let segment = 0; segment < nameAt; segment += 1) start = pathname.indexOf('/', start) + 1
+  const end = pathname.indexOf('/', start)
+  return end === -1 ? pathname.slice(start) : pathname.slice(start, end)
 }
 
 function find(node: Node, pathname: string, start: number): FoundRoute | undefined {

@@ -101,5 +101,6 @@ export function datatypeOfOnnx(onnx: string): Datatype | undefined {
 
 /** True when a tensor among these holds integers that a JavaScript number would round. */
 export function hasLongIntegers(specs: readonly { readonly datatype: Datatype }[]): boolean {
-  return specs.some(({ datatype }) => DATATYPES[datatype].kind === 'big-integer')
+  for (const { datatype } of specs) if (DATATYPES[datatype].kind === 'big-integer') return true
+  return false
 }

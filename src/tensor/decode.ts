@@ -25,6 +25,8 @@ export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
   const count = elementCount(shape)
   if (count > ELEMENTS_MAX)
     throw inputInvalid(`input '${name}': shape ${describeShape(shape)} has more than ${ELEMENTS_MAX} elements`)
+  const numbers = flatFloats(target, count, data)
+  if (numbers !== undefined) return { datatype, shape, data: numbers }
   const storage = createStorage(target, count)
   const found = fill(data, 0, storage.put)
   if (found !== count) {
@@ -33,6 +35,20 @@ export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
     )
   }
   return { datatype, shape, data: storage.data }
+}
+
+/** A flat list of floats that fits, as nearly all are; undefined for all else, which is then looked at element by element. */
+function flatFloats({ datatype }: TensorTarget, count: number, list: readonly unknown[]): TensorData | undefined {
+  const facts = DATATYPES[datatype]
+  if (facts.kind !== 'float' || list.length !== count) return undefined
+  const { max } = facts
+  const data = new facts.array(count)
+  for (let index = 0; index < count; index += 1) {
+    const element = list[index]
+    if (typeof element !== 'number' || Math.abs(element) > max) return undefined
+    data[index] = element
+  }
+  return data
 }
 
 type Put = (index: number, element: unknown) => boolean

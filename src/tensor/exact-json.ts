@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import { VestalError } from '../core/errors.ts'
 
 /** Objects and arrays inside each other in a request's body; deeper ones are refused. */
@@ -21,6 +20,8 @@ export interface JsonOptions {
 const LONG_INTEGER = /(?<![.\d])\d{16}/
 /** What some writers of JSON make of these floats. */
 const NO_NUMBER = /[[,:]\s*-?(?:NaN|Infinity)\b/
+/** A byte order mark is no JSON, so it is not taken away. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const INTEGER = /^-?\d+$/
 
 /**
@@ -29,11 +30,18 @@ const INTEGER = /^-?\d+$/
  */
 export function parseJson(bytes: Uint8Array, { exactIntegers = false }: JsonOptions = {}): unknown {
   if (bytes.length === 0) throw invalid('The body is empty; it must be JSON')
-  if (!isUtf8(bytes)) throw invalid('The body is not UTF-8')
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const text = textOf(bytes)
   const value = parse(text, exactIntegers && LONG_INTEGER.test(text))
   if (isDeeper(value, JSON_DEPTH_MAX)) throw invalid(`The body is nested deeper than ${JSON_DEPTH_MAX} levels`)
   return value
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return UTF8.decode(bytes)
+  } catch {
+    throw invalid('The body is not UTF-8')
+  }
 }
 
 function parse(text: string, isExact: boolean): unknown {
@@ -56,10 +64,13 @@ function exactInteger(_name: string, value: unknown, context?: { readonly source
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   if (levels === 0) return true
-  if (!Array.isArray(value)) return Object.values(value).some((member) => isDeeper(member, levels - 1))
-  for (const element of value) {
-    if (typeof element === 'object' && isDeeper(element, levels - 1)) return true
+  if (Array.isArray(value)) {
+    for (const element of value) if (typeof element === 'object' && isDeeper(element, levels - 1)) return true
+    return false
   }
+  // Walked by name: a list of the members would be thrown away at once. The cast: what JSON gives has members of its own alone.
+  const members = value as JsonObject
+  for (const name in members) if (typeof members[name] === 'object' && isDeeper(members[name], levels - 1)) return true
   return false
 }
 

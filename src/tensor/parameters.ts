@@ -4,6 +4,8 @@ import { inputInvalid, show } from './decode.ts'
 /** Parameters of a request, an input or an output, by name. */
 export type Parameters = Readonly<Record<string, string | number | boolean>>
 
+const NONE: Parameters = Object.freeze({})
+const DEFAULTS = Object.freeze({ isBinaryOutput: false })
 /** Parameters in one object. */
 const PARAMETERS_MAX = 64
 
@@ -12,7 +14,7 @@ const PARAMETERS_MAX = 64
  * @throws VestalError INPUT_INVALID; UNSUPPORTED for shared memory
  */
 export function readParameters(parameters: unknown, where: string): Parameters {
-  if (parameters === undefined) return {}
+  if (parameters === undefined) return NONE
   if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) {
     throw inputInvalid(`the "parameters" of ${where} must be an object, got ${show(parameters)}`)
   }
@@ -48,6 +50,7 @@ export interface RequestParameters {
  * @throws VestalError INPUT_INVALID; UNSUPPORTED for sequences
  */
 export function readRequestParameters(parameters: unknown): RequestParameters {
+  if (parameters === undefined) return DEFAULTS
   const where = 'the request'
   const values = readParameters(parameters, where)
   const { sequence_id: sequence, sequence_start: start, sequence_end: end } = values

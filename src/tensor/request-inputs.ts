@@ -1,3 +1,4 @@
+import type { VestalError } from '../core/errors.ts'
 import type { Blobs } from './binary.ts'
 import { isDatatype } from './datatypes.ts'
 import { inputInvalid, show, tensorFromJson } from './decode.ts'
@@ -18,23 +19,27 @@ export function decodeInputs(inputs: unknown, target: InferTarget, blobs: Blobs)
     if (!isObject(input)) throw inputInvalid(`an element of "inputs" must be an object, got ${show(input)}`)
     const { name } = input
     if (typeof name !== 'string') throw inputInvalid(`the "name" of an input must be a text, got ${show(name)}`)
-    const spec = target.inputs.find((candidate) => candidate.name === name)
-    if (spec === undefined) {
-      throw inputInvalid(
-        `unexpected inference input ${quote(name)} for model '${target.model}'. Expected input(s) ${namesOf(target.inputs.map((spec) => spec.name))}.`,
-      )
-    }
+    const spec = specOf(name, target)
     if (tensors.has(name)) throw inputInvalid(`input '${name}' already exists in request`)
     tensors.set(name, readInput(input, spec, { model: target.model, blobs }))
   }
-  const missing = target.inputs.filter(({ name }) => !tensors.has(name))
-  if (missing.length > 0) {
-    throw inputInvalid(
-      `expected ${target.inputs.length} inputs but got ${tensors.size} inputs for model '${target.model}'. Got input(s) ${namesOf(tensors.keys())}, ` +
-        `but missing required input(s) ${namesOf(missing.map(({ name }) => name))}. Please provide all required input(s).`,
-    )
-  }
+  if (tensors.size < target.inputs.length) throw incomplete(tensors, target)
   return tensors
+}
+
+function specOf(name: string, { model, inputs }: InferTarget): TensorSpec {
+  for (const spec of inputs) if (spec.name === name) return spec
+  throw inputInvalid(
+    `unexpected inference input ${quote(name)} for model '${model}'. Expected input(s) ${namesOf(inputs.map((spec) => spec.name))}.`,
+  )
+}
+
+function incomplete(tensors: NamedTensors, { model, inputs }: InferTarget): VestalError {
+  const missing = inputs.filter(({ name }) => !tensors.has(name))
+  return inputInvalid(
+    `expected ${inputs.length} inputs but got ${tensors.size} inputs for model '${model}'. Got input(s) ${namesOf(tensors.keys())}, ` +
+      `but missing required input(s) ${namesOf(missing.map(({ name }) => name))}. Please provide all required input(s).`,
+  )
 }
 
 interface Source {
@@ -45,9 +50,8 @@ interface Source {
 function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source): Tensor {
   const { name } = spec
   const { datatype, shape, data } = input
-  const where = `input '${name}'`
-  const parameters = readParameters(input.parameters, where)
-  if (!isDatatype(datatype)) throw inputInvalid(`${where}: "datatype" must be one of the protocol, got ${show(datatype)}`)
+  const parameters = input.parameters === undefined ? undefined : readParameters(input.parameters, `input '${name}'`)
+  if (!isDatatype(datatype)) throw inputInvalid(`input '${name}': "datatype" must be one of the protocol, got ${show(datatype)}`)
   if (datatype !== spec.datatype) {
     throw inputInvalid(`inference input '${name}' data-type is '${datatype}', but model '${model}' expects '${spec.datatype}'`)
   }
@@ -59,18 +63,18 @@ function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source
     )
   }
   const target = { name, datatype, shape: dimensions }
-  if (parameters.binary_data_size === undefined) return tensorFromJson(target, data)
-  if (data !== undefined) throw inputInvalid(`${where} has both "data" and 'binary_data_size'; it must have one of them`)
-  return blobs.take(target, readCount(parameters, 'binary_data_size', where))
+  if (parameters?.binary_data_size === undefined) return tensorFromJson(target, data)
+  if (data !== undefined) throw inputInvalid(`input '${name}' has both "data" and 'binary_data_size'; it must have one of them`)
+  return blobs.take(target, readCount(parameters, 'binary_data_size', `input '${name}'`))
 }
 
 function readShape(shape: unknown, name: string): readonly number[] {
-  const isShape =
-    Array.isArray(shape) &&
-    shape.length <= RANK_MAX &&
-    shape.every((dimension) => Number.isSafeInteger(dimension) && (dimension as number) >= 0)
-  if (!isShape) {
-    throw inputInvalid(`input '${name}': "shape" must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`)
-  }
-  return shape as readonly number[]
+  if (isShape(shape)) return shape
+  throw inputInvalid(`input '${name}': "shape" must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`)
+}
+
+function isShape(shape: unknown): shape is readonly number[] {
+  if (!Array.isArray(shape) || shape.length > RANK_MAX) return false
+  for (const dimension of shape) if (!Number.isSafeInteger(dimension) || dimension < 0) return false
+  return true
 }

@@ -2,6 +2,7 @@ import { inputInvalid, show } from './decode.ts'
 import { isObject } from './exact-json.ts'
 import { type RequestParameters, readCount, readFlag, readParameters } from './parameters.ts'
 import { type InferTarget, namesOf, quote } from './target.ts'
+import type { TensorSpec } from './tensor.ts'
 
 /** An output that a request asks for, and in what form. */
 export interface RequestedOutput {
@@ -24,10 +25,30 @@ export function decodeOutputs(
 ): readonly RequestedOutput[] {
   if (outputs !== undefined && !Array.isArray(outputs)) throw inputInvalid(`"outputs" must be a list, got ${show(outputs)}`)
   if (outputs === undefined || outputs.length === 0) {
-    return target.outputs.map(({ name }) => ({ name, isBinary: isBinaryOutput }))
+    return isBinaryOutput ? allOf(target.outputs, true) : allInJson(target.outputs)
   }
+  return readOutputs(outputs, target, isBinaryOutput)
+}
+
+/** By the specs of a version, which stay as they are. */
+const allInJsonKnown = new WeakMap<readonly TensorSpec[], readonly RequestedOutput[]>()
+
+/** What most requests ask for is made once. */
+function allInJson(specs: readonly TensorSpec[]): readonly RequestedOutput[] {
+  const known = allInJsonKnown.get(specs)
+  if (known !== undefined) return known
+  const outputs = allOf(specs, false)
+  allInJsonKnown.set(specs, outputs)
+  return outputs
+}
+
+function allOf(specs: readonly TensorSpec[], isBinary: boolean): readonly RequestedOutput[] {
+  return specs.map(({ name }) => ({ name, isBinary }))
+}
+
+function readOutputs(outputs: readonly unknown[], target: InferTarget, isBinaryOutput: boolean): readonly RequestedOutput[] {
   const requested = new Map<string, RequestedOutput>()
-  for (const output of outputs as readonly unknown[]) {
+  for (const output of outputs) {
     if (!isObject(output)) throw inputInvalid(`an element of "outputs" must be an object, got ${show(output)}`)
     const { name } = output
     if (typeof name !== 'string') throw inputInvalid(`the "name" of an output must be a text, got ${show(name)}`)

@@ -34,14 +34,17 @@ export interface EncodedAnswer {
 export function encodeInferResponse({ modelName, modelVersion, id, outputs }: InferAnswer): EncodedAnswer {
   const head = JSON.stringify({ model_name: modelName, model_version: modelVersion, ...(id !== undefined && { id }) })
   const blobs: Uint8Array[] = []
-  const tensors = outputs.map(({ name, tensor, isBinary }) => {
+  let tensors = ''
+  for (const { name, tensor, isBinary } of outputs) {
+    if (tensors !== '') tensors += ','
     const { datatype, shape } = tensor
-    if (!isBinary) return `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":${dataOf(name, tensor)}}`
-    const blob = bytesOfTensor(tensor)
-    if (blob.length > 0) blobs.push(blob)
-    return JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: blob.length } })
-  })
-  return { json: `${head.slice(0, -1)},"outputs":[${tensors.join(',')}]}`, blobs }
+    if (isBinary) {
+      const blob = bytesOfTensor(tensor)
+      if (blob.length > 0) blobs.push(blob)
+      tensors += JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: blob.length } })
+    } else tensors += `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":${dataOf(name, tensor)}}`
+  }
+  return { json: `${head.slice(0, -1)},"outputs":[${tensors}]}`, blobs }
 }
 
 function dataOf(name: string, tensor: Tensor): string {

@@ -17,7 +17,12 @@ export function elementCount(shape: readonly number[]): number {
 
 /** True when a shape is one that the spec takes; a dimension of -1 there may be of any size. */
 export function matchesShape(spec: readonly number[], shape: readonly number[]): boolean {
-  return spec.length === shape.length && spec.every((dimension, index) => dimension === -1 || dimension === shape[index])
+  if (spec.length !== shape.length) return false
+  for (let index = 0; index < spec.length; index += 1) {
+    const dimension = spec[index]
+    if (dimension !== -1 && dimension !== shape[index]) return false
+  }
+  return true
 }
 
 /** The shape as messages show it: `[-1,4]`. */

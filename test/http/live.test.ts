@@ -26,7 +26,7 @@ const engine: Engine = {
   ...loaded,
   infer: async (model, version, inputs, options) => {
     asked += 1
-    signals.push(options?.signal)
+    signals.push(typeof options?.signal === 'function' ? options.signal() : options?.signal)
     await gate
     return loaded.infer(model, version, inputs, options)
   },

@@ -27,7 +27,7 @@ const engine: Engine = {
   ...loaded,
   infer: async (model, version, inputs, options) => {
     asked += 1
-    signals.push(options?.signal)
+    signals.push(typeof options?.signal === 'function' ? options.signal() : options?.signal)
     const refusal = refusals.shift()
     if (refusal !== undefined) throw refusal
     return loaded.infer(model, version, inputs, options)

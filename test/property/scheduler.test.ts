@@ -15,6 +15,8 @@ interface Asked {
   readonly bucket: string | undefined
   readonly subject: string
   readonly isPoison: boolean
+  /** Its signal is given as a function, which is asked for a while after it came. */
+  readonly isLate: boolean
   readonly controller: AbortController
   readonly deadlineMs: number
   readonly told: string[]
@@ -76,8 +78,9 @@ class System {
     this.asked.push(asked)
     const tell = (text: string) => void asked.told.push(text)
     try {
-      const { rows, bytes, bucket, subject } = asked
-      const submission = { input: asked, rows, bytes, bucket, subject, priority, timeoutMs, signal: controller.signal }
+      const { rows, bytes, bucket, subject, isLate } = asked
+      const signal = isLate ? () => controller.signal : controller.signal
+      const submission = { input: asked, rows, bytes, bucket, subject, priority, timeoutMs, signal }
       this.scheduler.submit(submission).then(
         (output) => tell(`output ${output}`),
         (error) => tell(codeOf(error)),
@@ -162,8 +165,8 @@ class System {
   /** What nobody waits for any more is not handed over. */
   #checkBegun(inputs: readonly Asked[]): void {
     const nowMs = this.clock.now()
-    for (const { id, controller, deadlineMs } of inputs) {
-      this.#must(!controller.signal.aborted && deadlineMs > nowMs, `request ${id} was given up, and begun`)
+    for (const { id, controller, deadlineMs, isLate } of inputs) {
+      this.#must((isLate || !controller.signal.aborted) && deadlineMs > nowMs, `request ${id} was given up, and begun`)
     }
   }
 
@@ -226,6 +229,7 @@ const STEP = fc.oneof(
       bucket: fc.constantFrom('x', 'x', 'x', 'y', undefined),
       subject: fc.constantFrom('', 'ann', 'bob', 'cid'),
       isPoison: fc.integer({ min: 0, max: 9 }).map((draw) => draw === 0),
+      isLate: fc.boolean(),
       timeoutMs: fc.constantFrom(undefined, undefined, 0, 5, 50, 5_000),
       priority: fc.constantFrom(0, 0, 1, 2, 7),
     }),

@@ -66,7 +66,8 @@ export class PipelineRunner {
   async #runSteps(inputs: NamedTensors, options: InferOptions): Promise<NamedTensors> {
     const { plan } = this.#options
     const failed = new AbortController()
-    const signal = options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal])
+    const given = typeof options.signal === 'function' ? options.signal() : options.signal
+    const signal = given === undefined ? failed.signal : AbortSignal.any([given, failed.signal])
     const deadlineMs = options.timeoutMs === undefined ? undefined : performance.now() + options.timeoutMs
     const values = new Map<string, Promise<Tensor>>()
     for (const { name } of plan.inputs) values.set(name, Promise.resolve(tensorOf(inputs, name)))
@@ -91,7 +92,7 @@ export class PipelineRunner {
     } catch (error) {
       failed.abort()
       await Promise.allSettled([...runs, ...values.values(), ...answers])
-      throw options.signal?.aborted === true ? new VestalError('REQUEST_ABORTED') : error
+      throw given?.aborted === true ? new VestalError('REQUEST_ABORTED') : error
     }
   }
 

@@ -10,6 +10,7 @@ export interface Queued {
 
 /** The jobs of one subject, and how much it has had. */
 interface Line<J> {
+  readonly subject: string
   readonly jobs: J[]
   /** Rows served, on a clock that all subjects share; who has had least is next. */
   servedRows: number
@@ -81,13 +82,14 @@ export class FairQueue<J extends Queued> {
 }
 
 interface Next<J> {
-  readonly subject: string
   readonly line: Line<J>
   readonly index: number
 }
 
 class Level<J extends Queued> {
   readonly #lines = new Map<string, Line<J>>()
+  /** The one line there is; undefined where there are more, or there were. */
+  #only: Line<J> | undefined
   #size = 0
   /** What the subject that was served last had had before it: where a subject that comes begins. */
   #servedRows = 0
@@ -96,7 +98,7 @@ class Level<J extends Queued> {
     this.#size += 1
     const line = this.#lines.get(job.subject)
     if (line === undefined) {
-      this.#lines.set(job.subject, { jobs: [job], servedRows: this.#servedRows })
+      this.#add({ subject: job.subject, jobs: [job], servedRows: this.#servedRows })
       return
     }
     if (line.jobs.length === 0) line.servedRows = Math.max(line.servedRows, this.#servedRows)
@@ -108,8 +110,13 @@ class Level<J extends Queued> {
     const index = line?.jobs.indexOf(job) ?? -1
     if (line === undefined || index < 0) return false
     line.jobs.splice(index, 1)
-    this.#left(job.subject, line)
+    this.#left(line)
     return true
+  }
+
+  #add(line: Line<J>): void {
+    this.#lines.set(line.subject, line)
+    this.#only = this.#lines.size === 1 ? line : undefined
   }
 
   peek(): J | undefined {
@@ -120,27 +127,29 @@ class Level<J extends Queued> {
   take(fits: ((job: J) => boolean) | undefined): J | undefined {
     const next = this.#next(fits)
     if (next === undefined) return undefined
-    const { subject, line, index } = next
-    const [job] = line.jobs.splice(index, 1)
+    const { line, index } = next
+    const job = index === 0 ? line.jobs.shift() : line.jobs.splice(index, 1)[0]
     if (job === undefined) return undefined
     this.#servedRows = Math.max(this.#servedRows, line.servedRows)
     line.servedRows += job.rows
     // Served, a subject goes to the end, so that equals take turns.
-    this.#lines.delete(subject)
-    this.#lines.set(subject, line)
-    this.#left(subject, line)
+    if (this.#lines.size > 1) {
+      this.#lines.delete(line.subject)
+      this.#lines.set(line.subject, line)
+    }
+    this.#left(line)
     return job
   }
 
   #next(fits: ((job: J) => boolean) | undefined): Next<J> | undefined {
     if (this.#size === 0) return undefined
+    if (this.#only !== undefined) return nextIn(this.#only, fits)
     let next: Next<J> | undefined
-    for (const [subject, line] of this.#lines) {
+    for (const line of this.#lines.values()) {
       // Without a job, and with no more than the others, a subject is like one that is new.
-      if (line.jobs.length === 0 && line.servedRows <= this.#servedRows) this.#lines.delete(subject)
+      if (line.jobs.length === 0 && line.servedRows <= this.#servedRows) this.#lines.delete(line.subject)
       if (line.jobs.length === 0 || (next !== undefined && line.servedRows >= next.line.servedRows)) continue
-      const index = fits === undefined ? 0 : line.jobs.findIndex(fits)
-      if (index >= 0) next = { subject, line, index }
+      next = nextIn(line, fits) ?? next
     }
     return next
   }
@@ -149,8 +158,13 @@ class Level<J extends Queued> {
     for (const { jobs } of this.#lines.values()) yield* jobs
   }
 
-  #left(subject: string, line: Line<J>): void {
+  #left({ subject, jobs }: Line<J>): void {
     this.#size -= 1
-    if (line.jobs.length === 0 && this.#lines.size > IDLE_SUBJECTS_MAX) this.#lines.delete(subject)
+    if (jobs.length === 0 && this.#lines.size > IDLE_SUBJECTS_MAX) this.#lines.delete(subject)
   }
+}
+
+function nextIn<J>(line: Line<J>, fits: ((job: J) => boolean) | undefined): Next<J> | undefined {
+  const index = fits === undefined ? 0 : line.jobs.findIndex(fits)
+  return index >= 0 ? { line, index } : undefined
 }

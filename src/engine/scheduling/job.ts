@@ -13,7 +13,8 @@ export interface Submission<I> {
   readonly subject?: string | undefined
   readonly priority?: number | undefined
   readonly timeoutMs?: number | undefined
-  readonly signal?: AbortSignal | undefined
+  /** Gives it up; a function is asked once it has waited for a while. */
+  readonly signal?: AbortSignal | (() => AbortSignal) | undefined
 }
 
 /** A submission on its way. */
@@ -28,8 +29,10 @@ export interface Job<I, O> extends Queued {
   sentMs: number
   /** Its caller has an answer; what still runs for it is thrown away. */
   isAnswered: boolean
-  /** Listens to the signal until it has its answer; absent where there is no signal. */
-  onAbort: (() => void) | undefined
+  /** Its place is taken: it waits, runs, or is thrown away once its run is done. */
+  hasPlace: boolean
+  /** Set while its signal is listened to. */
+  stopListening: (() => void) | undefined
 }
 
 /** What became of one run: the answers in the order of the inputs, a refusal by the model, or the loss of the worker. */
@@ -84,7 +87,8 @@ export function createJob<I, O>(
     reject,
     sentMs: 0,
     isAnswered: false,
-    onAbort: undefined,
+    hasPlace: true,
+    stopListening: undefined,
   }
   return { job, promise }
 }

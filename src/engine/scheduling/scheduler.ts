@@ -2,6 +2,7 @@ import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
 import type { ModelCounters, RejectionReason } from '../statistics.ts'
 import type { Admission } from './admission.ts'
+import { Cancellations } from './cancellations.ts'
 import type { Clock } from './clock.ts'
 import { Deadlines } from './deadlines.ts'
 import { type BatchRules, createJob, type Instance, type Job, type JobRules, type Outcome, type Submission } from './job.ts'
@@ -34,8 +35,9 @@ export class Scheduler<I, O> {
   readonly #waiting: Waiting<I, O>
   readonly #deadlines: Deadlines<Job<I, O>>
   readonly #stopped = Promise.withResolvers<void>()
-  /** Jobs whose place is taken: they wait, run, or are thrown away once their run is done. */
-  readonly #jobs = new Set<Job<I, O>>()
+  readonly #cancellations: Cancellations<Job<I, O>>
+  /** Jobs whose place is taken. */
+  #taken = 0
   #running = 0
   #isDue = false
   #isStopping = false
@@ -46,6 +48,7 @@ export class Scheduler<I, O> {
     this.#places = new Places(options.mayRunAhead)
     this.#waiting = new Waiting(options.batches, options.clock, () => this.#dispatchNow())
     this.#deadlines = new Deadlines(options.clock, (job) => this.#giveUp(job, 'timeout'))
+    this.#cancellations = new Cancellations(options.clock, (job) => this.#giveUp(job, 'aborted'))
   }
 
   get waiting(): number {
@@ -64,13 +67,10 @@ export class Scheduler<I, O> {
     const { subject = '', bytes, signal } = submission
     this.#enter(subject, bytes, signal)
     const { job, promise } = createJob<I, O>(submission, this.#options, this.#options.clock.now())
-    this.#jobs.add(job)
+    this.#taken += 1
     this.#waiting.push(job)
     this.#deadlines.add(job)
-    if (signal !== undefined) {
-      job.onAbort = () => this.#giveUp(job, 'aborted')
-      signal.addEventListener('abort', job.onAbort)
-    }
+    this.#cancellations.watch(job)
     this.#dispatch()
     return promise
   }
@@ -100,12 +100,12 @@ export class Scheduler<I, O> {
     return this.#stopped.promise
   }
 
-  #enter(subject: string, bytes: number, signal: AbortSignal | undefined): void {
+  #enter(subject: string, bytes: number, signal: Submission<I>['signal']): void {
     const { admission, queueMax } = this.#options
     if (this.#isStopping) throw this.#refusal('stopping')
-    if (signal?.aborted === true) throw this.#refusal('aborted')
+    if (typeof signal === 'object' && signal.aborted) throw this.#refusal('aborted')
     if (this.#isLost) throw this.#refusal('worker-lost')
-    if (this.#jobs.size >= queueMax) throw this.#refusal('queue-full')
+    if (this.#taken >= queueMax) throw this.#refusal('queue-full')
     const entry = admission.enter(subject, bytes)
     if (entry !== 'entered') throw this.#refusal(entry)
   }
@@ -175,13 +175,15 @@ export class Scheduler<I, O> {
     const { counters, clock } = this.#options
     counters.ran(timing, { requests: batch.length, rows: rowsOf(batch), nowMs: Date.now() })
     const nowMs = clock.now()
-    for (const [index, job] of batch.entries()) {
+    let index = 0
+    for (const job of batch) {
+      // The cast: there are as many outputs as jobs.
+      const output = outputs[index++] as O
       this.#leave(job)
       if (job.isAnswered) continue
       this.#answered(job)
       counters.succeeded((nowMs - job.takenMs) * 1e6, (job.sentMs - job.takenMs) * 1e6)
-      // The cast: there are as many outputs as jobs.
-      job.resolve(outputs[index] as O)
+      job.resolve(output)
     }
   }
 
@@ -221,23 +223,23 @@ export class Scheduler<I, O> {
     this.#resolveIfDone()
   }
 
-  /** Marks what has its answer. A signal may outlive many requests, so nobody listens to it for this one any more. */
+  /** Marks what has its answer. */
   #answered(job: Job<I, O>): void {
     job.isAnswered = true
-    if (job.onAbort === undefined) return
-    job.submission.signal?.removeEventListener('abort', job.onAbort)
-    job.onAbort = undefined
+    job.stopListening?.()
   }
 
   /** Gives the job's place back. */
   #leave(job: Job<I, O>): void {
-    if (!this.#jobs.delete(job)) return
+    if (!job.hasPlace) return
+    job.hasPlace = false
+    this.#taken -= 1
     this.#deadlines.remove(job)
     this.#options.admission.leave(job.subject, job.submission.bytes)
   }
 
   #resolveIfDone(): void {
-    if (this.#isStopping && this.#jobs.size === 0) this.#stopped.resolve()
+    if (this.#isStopping && this.#taken === 0) this.#stopped.resolve()
   }
 }
 

@@ -7,7 +7,7 @@ import { decodeRawRequest } from '../../tensor/raw-request.ts'
 import { decodeInferRequest, type InferRequest } from '../../tensor/request.ts'
 import type { RequestedOutput } from '../../tensor/request-outputs.ts'
 import { type AnsweredOutput, type EncodedAnswer, encodeInferResponse, type InferAnswer } from '../../tensor/response.ts'
-import type { NamedTensors } from '../../tensor/tensor.ts'
+import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { deadlineOf } from '../deadline.ts'
 import { type Coding, encode, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
@@ -35,12 +35,9 @@ export async function infer(engine: Engine, asked: AskedModel, { request, bodyBy
   const version = findReadyVersion(model, asked.version)
   const deadline = deadlineOf(request)
   const question = decodeQuestion(await readInferBody(request, bodyBytesMax), model, version)
-  const options = {
-    signal: request.signal,
-    ...(subject !== undefined && { subject }),
-    ...deadline(question.parameters.timeoutMs),
-  }
-  return respond(encodeInferResponse(await computeQuestion(engine, question, { model, version, options })), request)
+  const options = { signal: () => request.signal, subject, timeoutMs: deadline(question.parameters.timeoutMs) }
+  const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, options))
+  return respond(encodeInferResponse(answerOf(question, { results, model, version })), request)
 }
 
 export interface Question {
@@ -53,16 +50,23 @@ export interface Question {
 /** Computes what a request asks for, and gives what is to be answered. */
 export async function computeQuestion(
   engine: Engine,
-  { id, inputs, outputs, parameters }: InferRequest,
+  request: InferRequest,
   { model, version, options }: Question,
 ): Promise<InferAnswer> {
-  const { priority } = parameters
-  const results = await engine.infer(model.name, version.version, inputs, {
-    ...options,
-    outputs: outputs.map(({ name }) => name),
-    ...(priority !== undefined && { priority }),
-  })
-  const answers = outputs.map((output) => answered(output, { results, model, version }))
+  const results = await engine.infer(model.name, version.version, request.inputs, optionsOf(request, options))
+  return answerOf(request, { results, model, version })
+}
+
+function optionsOf({ outputs, parameters }: InferRequest, { signal, subject, timeoutMs }: EngineOptions): EngineOptions {
+  const names: string[] = []
+  for (const { name } of outputs) names.push(name)
+  return { signal, subject, timeoutMs, priority: parameters.priority, outputs: names }
+}
+
+function answerOf({ id, outputs }: InferRequest, computed: Computed): InferAnswer {
+  const { model, version } = computed
+  const answers: AnsweredOutput[] = []
+  for (const output of outputs) answers.push(answered(output, computed))
   return { modelName: model.name, modelVersion: version.version, id, outputs: answers }
 }
 
@@ -74,7 +78,9 @@ export function decodeQuestion(body: InferBody, model: Model, { inputs, outputs 
   const target = { model: model.name, inputs, outputs }
   const { bytes, jsonLength } = body
   if (body.isRaw) return decodeRawRequest(bytes, target)
-  const json = parseJson(bytes.subarray(0, jsonLength), { exactIntegers: hasLongIntegers(inputs) })
+  const exactIntegers = hasLongIntegers(inputs)
+  if (jsonLength === bytes.length) return decodeInferRequest(parseJson(bytes, { exactIntegers }), target)
+  const json = parseJson(bytes.subarray(0, jsonLength), { exactIntegers })
   return decodeInferRequest(json, target, bytes.subarray(jsonLength))
 }
 
@@ -88,9 +94,17 @@ function answered({ name, isBinary, classCount }: RequestedOutput, { results, mo
   const tensor = results.get(name)
   invariant(tensor !== undefined, 'the engine gives every output that was asked for')
   if (classCount === undefined) return { name, tensor, isBinary }
+  return { name, tensor: classified(name, tensor, { classCount, model, version }), isBinary }
+}
+
+function classified(
+  name: string,
+  tensor: Tensor,
+  { classCount: count, model, version }: Omit<Computed, 'results'> & { readonly classCount: number },
+): Tensor {
   const labels = model.labels.get(name)
   const hasRows = version.outputs.find((spec) => spec.name === name)?.shape[0] === -1
-  return { name, tensor: classify(name, tensor, { count: classCount, hasRows, ...(labels && { labels }) }), isBinary }
+  return classify(name, tensor, { count, hasRows, ...(labels && { labels }) })
 }
 
 function respond({ json, blobs }: EncodedAnswer, request: Request): Response | Promise<Response> {

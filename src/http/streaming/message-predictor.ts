@@ -25,7 +25,7 @@ const LENGTH_BYTES = 4
  * the same form.
  */
 export function createMessagePredictor({ engine, name, subject, signal }: MessagePredictorOptions): MessagePredictor {
-  const who = { signal, ...(subject !== undefined && { subject }) }
+  const who = { signal, subject }
   const predictText = async (message: string): Promise<string> => {
     const model = findModel(engine, name)
     const version = findReadyVersion(model)

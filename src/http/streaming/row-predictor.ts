@@ -25,7 +25,7 @@ export function createRowPredictor({ engine, model, request, subject, signal }: 
   return async (row: Uint8Array): Promise<string> => {
     const { version, inputs, outputs } = findReadyVersion(findModel(engine, model.name))
     const tensors = decodeRow(parseJson(row, { exactIntegers: hasLongIntegers(inputs) }), inputs)
-    const options = { signal, ...deadlineOf(request)(), ...(subject !== undefined && { subject }) }
+    const options = { signal, subject, timeoutMs: deadlineOf(request)() }
     const results = await withPatience(() => engine.infer(model.name, version, tensors, options), signal)
     const text = encodeRows(results, outputs, { form: 'rows', labels: model.labels })
     // A list of the one row, where each output has one; the brackets are what makes it a list.

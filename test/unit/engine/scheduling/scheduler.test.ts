@@ -303,6 +303,53 @@ describe('a request that is given up', () => {
     expect(listeners).toBe(0)
   })
 
+  test('by a signal that is given as a function is noticed once it has waited a while, and its listener goes with its answer', async () => {
+    const { clock, worker, scheduler, ask } = start()
+    void ask('a')
+    const [gone, leaving, staying] = [new AbortController(), new AbortController(), new AbortController()]
+    const asked: string[] = []
+    const late = (input: string, { signal }: AbortController) =>
+      ask(input, {
+        signal: () => {
+          asked.push(input)
+          return signal
+        },
+      })
+    const first = late('b', gone)
+    gone.abort()
+    clock.pass(15)
+    const second = late('c', leaving)
+    const third = late('d', staying)
+    expect([scheduler.waiting, asked]).toEqual([3, []])
+    clock.pass(5)
+    expect(await first).toBe('REQUEST_ABORTED')
+    expect([scheduler.waiting, asked]).toEqual([2, ['b']])
+    clock.pass(20)
+    expect(asked).toEqual(['b', 'c', 'd'])
+    leaving.abort()
+    expect(await second).toBe('REQUEST_ABORTED')
+    expect(scheduler.waiting).toBe(1)
+    finishAll([worker])
+    expect(await third).toBe('D')
+    staying.abort()
+    expect(worker.runs).toEqual([['a'], ['d']])
+    expect([scheduler.waiting, scheduler.running]).toEqual([0, 0])
+  })
+
+  test('by a signal that is given as a function costs nothing where its answer comes soon', async () => {
+    const { clock, worker, ask } = start()
+    let asked = 0
+    const signal = () => {
+      asked += 1
+      return AbortSignal.abort()
+    }
+    const answers = [ask('a', { signal }), ask('b', { signal }), ask('c', { signal })]
+    finishAll([worker])
+    expect(await Promise.all(answers)).toEqual(['A', 'B', 'C'])
+    clock.pass(1_000)
+    expect(asked).toBe(0)
+  })
+
   test('at its deadline is told so, whether it waits or runs; what runs keeps its place', async () => {
     const { worker, clock, scheduler, ask } = start({ queueMax: 2, timeoutMs: 100 })
     const running = ask('a')
