@@ -166,7 +166,7 @@ async function serveAccounts(
   sync.start()
   let originOf = createOriginReader(settings.trustedProxies)
   const names = { access: settings.cookieKey, refresh: settings.refreshCookieKey }
-  const cookies = sessionCookies({ ...names, isSecure: mode === 'production' })
+  const cookies = sessionCookies({ ...names, isSecure: mode === 'production' || settings.tlsCert !== undefined })
   return {
     options: {
       context,

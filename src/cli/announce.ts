@@ -31,7 +31,9 @@ export function announce(base: string, announced: Announced, { logger, isPretty 
     if (accounts !== undefined && accounts.announcement !== '') console.error(accounts.announcement.trim())
     return
   }
-  console.log(`Vestal ${VERSION} listens on ${base}, documentation at ${base}/docs/
+  // A unix socket is no address that a browser takes.
+  const documentation = base.startsWith('unix:') ? '' : `, documentation at ${base}/docs/`
+  console.log(`Vestal ${VERSION} listens on ${base}${documentation}
 Mode:   ${mode}
 Tokens: ${[keys.current().description, ...issuers.map(({ name }) => `the issuer ${name}`)].join(', ')}
 Checks: ${engines}

@@ -145,7 +145,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (faults.length > 0 && (verb.mayHaveFaults !== true || given.faults.length > 0)) throw new SettingsError(faults)
   if (verb.mayHaveFaults !== true) for (const warning of warnings) console.error(`warning: ${warning}`)
   const found = { ...examined, read: () => loadSettings(sources).settings }
-  await verb.run(settings, modeOf(settings.host, environment), given, found)
+  await verb.run(settings, modeOf(settings, environment), given, found)
 }
 
 try {

@@ -15,7 +15,7 @@ import { type Announced, announce } from './announce.ts'
 import { authenticationOf } from './authentication.ts'
 import { describeEngines } from './engines.ts'
 import { loadIssuers } from './issuers.ts'
-import { listen } from './listeners.ts'
+import { listen, networkOf } from './listeners.ts'
 import { createLiveKeys } from './live-keys.ts'
 import { createKeyLoader } from './load-keys.ts'
 import { createLogging, type Logging } from './logging.ts'
@@ -25,17 +25,19 @@ import { createReload } from './reload.ts'
 import { onReloadSignal, reloadingOf, subscribeParts } from './reload-parts.ts'
 import { sharedCountsOf } from './shared-counts.ts'
 import { stopOnSignal } from './shutdown.ts'
+import { loadTls } from './tls-files.ts'
 import { sign } from './token.ts'
 
 /** `vestal start`: serves until it is told to stop. `read` reads the settings again. */
 export async function start(settings: Settings, mode: Mode, read: () => Settings): Promise<void> {
   const issuers = loadIssuers(settings)
+  const tls = loadTls(settings)
   const logging = createLogging(settings)
   const { logger, output } = logging
   const warn = (message: string) => logger.warn(message)
   const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => logger.info(message) })
   const loaded = keys.current()
-  for (const warning of loaded.warnings) warn(warning)
+  for (const warning of [...loaded.warnings, ...(tls?.warnings ?? [])]) warn(warning)
   const { fallback } = signatureEngines(settings.engine)
   if (fallback !== undefined) warnOfFallback()
   // Before the models: a database that cannot be used ends the start with nothing to stop.
@@ -59,15 +61,16 @@ export async function start(settings: Settings, mode: Mode, read: () => Settings
   const reload = createReload({ settings, read, logger, ...(accounts && { audit: accounts.options.context.audit }) })
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
   const reloading = reloadingOf(reload, keys, reload.reload)
-  const server = listen(await buildOrStop(settings, { ...announced, registry, readiness, logging, reloading }), settings, logging)
-  if (server === undefined) return void (await stopParts(announced))
+  const app = await buildOrStop(settings, { ...announced, registry, readiness, logging, reloading })
+  const listening = await listen(app, { settings, ...(tls && { tls }), logging })
+  if (listening === undefined) return void (await stopParts(announced))
   const metrics = settings.metricsPort === undefined ? [] : [listenForMetrics(registry, settings.metricsPort)]
   for (const { url } of metrics) logger.info(`Metrics are at ${url}metrics`)
   stopOnSignal({
     readiness,
     engine,
     ...(accounts && { accounts }),
-    listeners: [server, ...metrics],
+    listeners: [listening, ...metrics],
     delaySeconds: settings.shutdownDelaySeconds,
     deadlineSeconds: settings.shutdownSeconds,
     logger,
@@ -75,7 +78,7 @@ export async function start(settings: Settings, mode: Mode, read: () => Settings
   })
   onReloadSignal(() => reload.reload({ actor: 'signal' }))
   await output.flush()
-  announce(`http://${server.hostname}:${server.port}`, announced, logging)
+  announce(listening.address, announced, logging)
 }
 
 /** Keys that cannot be used together are found out here, when the engine runs already. */
@@ -130,6 +133,7 @@ function build(settings: Settings, parts: BuildParts) {
     title: settings.title,
     description: settings.description,
     bodyBytesMax: settings.bodyBytesMax,
+    ...networkOf(settings),
     operations: {
       registry,
       readiness,

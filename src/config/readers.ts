@@ -38,11 +38,12 @@ export function name(): Reader<string> {
   }
 }
 
-/** An address, or a block of addresses. */
-export function addressBlock(): Reader<string> {
+/** A proxy: an address, a block of addresses, or `unix`, whoever is at the other end of the unix socket. */
+export function proxy(): Reader<string> {
   return (text) => {
+    if (text.trim() === 'unix') return 'unix'
     if (parseAddressBlock(text) !== undefined) return text.trim()
-    throw new RangeError('must be an address or a block of them, such as 10.0.0.0/8 or fd00::/8')
+    throw new RangeError('must be an address, a block of them, such as 10.0.0.0/8 or fd00::/8, or unix')
   }
 }
 

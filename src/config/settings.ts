@@ -4,13 +4,25 @@ import { ENGINE } from './settings/engine.ts'
 import { FRONT } from './settings/front.ts'
 import { ISSUERS } from './settings/issuers.ts'
 import { MODELS } from './settings/models.ts'
+import { NETWORK } from './settings/network.ts'
 import { OPERATIONS } from './settings/operations.ts'
 import type { SettingRow } from './settings/row.ts'
 import { SERVER } from './settings/server.ts'
 import { TOKENS } from './settings/tokens.ts'
 
 /** Every setting there is. Its names elsewhere follow: `bodyBytesMax` is `--body-bytes-max`, `VESTAL_BODY_BYTES_MAX`, `body_bytes_max`. */
-const TABLE = { ...SERVER, ...MODELS, ...ENGINE, ...TOKENS, ...CLAIMS, ...ISSUERS, ...ACCOUNTS, ...OPERATIONS, ...FRONT }
+const TABLE = {
+  ...SERVER,
+  ...NETWORK,
+  ...MODELS,
+  ...ENGINE,
+  ...TOKENS,
+  ...CLAIMS,
+  ...ISSUERS,
+  ...ACCOUNTS,
+  ...OPERATIONS,
+  ...FRONT,
+}
 
 export type SettingName = keyof typeof TABLE
 

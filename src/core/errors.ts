@@ -57,6 +57,7 @@ const CATALOGUE = {
   URL_TOO_LONG: { status: 414, detail: 'The URL is longer than this server takes' },
   HOST_REFUSED: { status: 421, detail: 'This server does not answer to that name' },
   RATE_LIMITED: { status: 429, detail: 'Too many requests; try again later' },
+  BODY_TIMEOUT: { status: 408, detail: 'The body did not come in time' },
   BODY_TOO_LARGE: { status: 413, detail: 'The body is larger than this server takes' },
   NOT_FOUND: { status: 404, detail: 'Not Found' },
   METHOD_NOT_ALLOWED: { status: 405, detail: 'Method Not Allowed' },

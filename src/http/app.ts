@@ -11,12 +11,14 @@ import { accounts } from './accounts/accounts.ts'
 import { createRefusalAudit, withRequestIds } from './accounts/audited-refusals.ts'
 import type { AccountsOptions } from './accounts/context.ts'
 import { countEvents } from './accounts/counted-events.ts'
+import { peerAt } from './accounts/origin.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
-import { BODY_BYTES_MAX } from './body.ts'
+import { BODY_BYTES_MAX, type BodyTimes } from './body.ts'
 import { discovery } from './discovery.ts'
 import { docs } from './docs.ts'
 import { errors } from './errors.ts'
 import { info } from './info.ts'
+import { createLongRequests } from './long-requests.ts'
 import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { openInference } from './open-inference.ts'
@@ -37,6 +39,12 @@ export interface AppOptions {
   readonly description?: string
   /** Longest body of a prediction in bytes; default 64 MiB. */
   readonly bodyBytesMax?: number
+  /** How long a body of a prediction may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
+  readonly bodyTimes?: BodyTimes
+  /** Whether it listens with TLS: Elysia looks for the path of a URL from a fixed place on. Default false. */
+  readonly isTls?: boolean
+  /** Seconds that a connection may be silent between requests; default 30. */
+  readonly idleSeconds?: number
   /** The sign-in of development mode; it does not exist when this is absent. */
   readonly signIn?: SignInOptions
   /** How the server is watched. */
@@ -49,6 +57,7 @@ export interface AppOptions {
   readonly report?: (error: unknown, request: Request) => void
 }
 
+const IDLE_SECONDS = 30
 const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every model asks for a permission.'
 
 /**
@@ -56,17 +65,27 @@ const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every m
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createApp(options: AppOptions) {
-  const { title = 'Vestal', description = DESCRIPTION, bodyBytesMax = BODY_BYTES_MAX } = options
+  const {
+    title = 'Vestal',
+    description = DESCRIPTION,
+    bodyBytesMax = BODY_BYTES_MAX,
+    idleSeconds = IDLE_SECONDS,
+    isTls = false,
+  } = options
+  const bodyTimes = options.bodyTimes && { bodyTimes: options.bodyTimes }
   const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
   const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
   const table = createRouteTable(routes)
-  const peerOf = (request: Request) => app.server?.requestIP(request)?.address
+  const peerOf = (request: Request) => peerAt(app.server, request)
+  const longRequests = createLongRequests({ server: () => app.server, idleSeconds })
   const operations = createOperations(options.operations ?? {}, {
+    isTls,
     engine: options.engine,
     routes: table,
     signatureEngine: options.authentication.engine,
     peerOf,
+    longRequests,
   })
   const engine = operations.limit(options.engine)
   const tokens = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
@@ -87,16 +106,16 @@ export function createApp(options: AppOptions) {
   })
   const app = new Elysia({
     name: 'vestal',
-    // Without this the path is looked for from the 12th character of the URL, and a short `Host` moves it.
-    handler: { standardHostname: false },
+    // The path is looked for from the 8th character of the URL, or else from the 12th: that is in the path of a short `Host`.
+    handler: { standardHostname: isTls },
     // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.
-    serve: { reusePort: false, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
+    serve: { reusePort: false, idleTimeout: idleSeconds, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
   })
     .wrap(operations.around)
     .use(errors({ report, routes: table, refused }))
     .use(info({ authentication: guard(authenticator), title, description }))
-    .use(models({ engine, authenticator, bodyBytesMax, report }))
-    .use(openInference({ engine, authenticator, bodyBytesMax, readiness: operations.readiness }))
+    .use(models({ engine, authenticator, bodyBytesMax, ...bodyTimes, report }))
+    .use(openInference({ engine, authenticator, bodyBytesMax, ...bodyTimes, readiness: operations.readiness }))
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
     .use(
       discovery({

@@ -7,16 +7,29 @@ export const BODY_BYTES_MAX = 64 * 1024 * 1024
 const PIECE_BYTES_MIN = 64 * 1024
 const NO_BYTES = new Uint8Array(0)
 
+/** How long a body may take to come. */
+export interface BodyTimes {
+  /** Most for the whole body, in milliseconds. */
+  readonly wholeMs: number
+  /** What it may take whatever its pace is, in milliseconds. */
+  readonly graceMs: number
+  /** Bytes a second that it must keep beyond that: those declared, or where none are, those that came. */
+  readonly bytesPerSecondMin: number
+}
+
+export const BODY_TIMES: BodyTimes = { wholeMs: 300_000, graceMs: 10_000, bytesPerSecondMin: 16_384 }
+
 /**
- * Reads a request's body up to a limit. A declared length over it is refused unread; one that is not declared, at the limit. The
- * memory of what is given belongs to the caller alone.
- * @throws VestalError BODY_TOO_LARGE, BODY_INVALID
+ * Reads a request's body up to a limit and in time. A declared length over the limit is refused unread; one that is not declared, at the
+ * limit. The memory of what is given belongs to the caller alone.
+ * @throws VestalError BODY_TOO_LARGE, BODY_INVALID, BODY_TIMEOUT
  */
-export function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+export function readBody(request: Request, bytesMax: number, times: BodyTimes = BODY_TIMES): Promise<Uint8Array> {
   const declared = request.headers.get('content-length')
   if (declared !== null && Number(declared) > bytesMax) return Promise.reject(bodyTooLarge(bytesMax))
   // Bun reads no further than a declared length, so that path needs no counting.
-  const bytes = declared === null ? readCounted(request, bytesMax) : request.bytes()
+  const bytes =
+    declared === null ? readCounted(request, bytesMax, times) : inTime(request.bytes(), allowedMs(Number(declared), times))
   return bytes.catch(refuseUnreadable)
 }
 
@@ -25,8 +38,28 @@ function refuseUnreadable(error: unknown): never {
   throw new VestalError('BODY_INVALID', { detail: 'The body could not be read to its end', cause: error })
 }
 
-async function readCounted(request: Request, bytesMax: number): Promise<Uint8Array> {
+function allowedMs(bytes: number, { wholeMs, graceMs, bytesPerSecondMin }: BodyTimes): number {
+  return Math.min(wholeMs, graceMs + (bytes / bytesPerSecondMin) * 1000)
+}
+
+/** The connection ends with the answer: what still comes on it belongs to this body. */
+function bodyTooSlow(): VestalError {
+  return new VestalError('BODY_TIMEOUT', { headers: { connection: 'close' } })
+}
+
+async function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(bodyTooSlow()), ms)
+  try {
+    return await Promise.race([whole, promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function readCounted(request: Request, bytesMax: number, times: BodyTimes): Promise<Uint8Array> {
   if (request.body === null) return NO_BYTES
+  const reader = request.body.getReader()
   const pieces: Uint8Array[] = []
   let gathered = NO_BYTES
   let used = 0
@@ -35,20 +68,54 @@ async function readCounted(request: Request, bytesMax: number): Promise<Uint8Arr
     if (used > 0) pieces.push(gathered.slice(0, used))
     used = 0
   }
-  for await (const chunk of request.body) {
-    length += chunk.byteLength
-    if (length > bytesMax) throw bodyTooLarge(bytesMax)
-    if (used + chunk.byteLength > PIECE_BYTES_MIN) flush()
-    // Most bodies are one piece, which needs nothing around it.
-    if (pieces.length === 0 || chunk.byteLength >= PIECE_BYTES_MIN) pieces.push(chunk)
-    else {
-      if (gathered.length === 0) gathered = new Uint8Array(PIECE_BYTES_MIN)
-      gathered.set(chunk, used)
-      used += chunk.byteLength
+  let isLate = false
+  // Whoever waits for the next piece is then told that there is none.
+  const stopClock = startClock(times, {
+    bytes: () => length,
+    onLate: () => {
+      isLate = true
+      void reader.cancel().catch(() => undefined)
+    },
+  })
+  try {
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      const chunk = piece.value
+      length += chunk.byteLength
+      if (length > bytesMax) throw bodyTooLarge(bytesMax)
+      if (used + chunk.byteLength > PIECE_BYTES_MIN) flush()
+      // Most bodies are one piece, which needs nothing around it.
+      if (pieces.length === 0 || chunk.byteLength >= PIECE_BYTES_MIN) pieces.push(chunk)
+      else {
+        if (gathered.length === 0) gathered = new Uint8Array(PIECE_BYTES_MIN)
+        gathered.set(chunk, used)
+        used += chunk.byteLength
+      }
     }
+  } finally {
+    stopClock()
+    if (length > bytesMax) void reader.cancel().catch(() => undefined)
   }
+  if (isLate) throw bodyTooSlow()
   flush()
   return join(pieces, length)
+}
+
+interface Late {
+  /** How many came up to now. */
+  readonly bytes: () => number
+  readonly onLate: () => void
+}
+
+/** Calls back once the time of the bytes that came by then is over; gives how to stop that. */
+function startClock(times: BodyTimes, { bytes, onLate }: Late): () => void {
+  const begun = performance.now()
+  const look = () => {
+    const leftMs = allowedMs(bytes(), times) - (performance.now() - begun)
+    if (leftMs <= 0) return onLate()
+    timer = setTimeout(look, leftMs)
+  }
+  let timer = setTimeout(look, allowedMs(0, times))
+  return () => clearTimeout(timer)
 }
 
 function join(pieces: readonly Uint8Array[], length: number): Uint8Array {

@@ -6,7 +6,7 @@ import { hasLongIntegers } from '../tensor/datatypes.ts'
 import { parseJson } from '../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../tensor/rows.ts'
 import { guard } from './authentication.ts'
-import { readBody } from './body.ts'
+import { type BodyTimes, readBody } from './body.ts'
 import { deadlineOf } from './deadline.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
 import { findModel, findReadyVersion, mayRead, permissionTo } from './model-access.ts'
@@ -19,6 +19,8 @@ export interface ModelRoutesOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
   readonly bodyBytesMax: number
+  /** How long a body of a prediction may take to come. */
+  readonly bodyTimes?: BodyTimes
   /** Whether the server takes requests; default follows the engine. */
   readonly readiness?: Readiness
   /** Hears of what is our own bug where no response can tell: in a stream that has begun. */
@@ -27,7 +29,7 @@ export interface ModelRoutesOptions {
 
 /** Models in rows, the Flama form: `{"input": rows}` is answered with `{"output": …}`. */
 export function models(options: ModelRoutesOptions) {
-  const { engine, authenticator, bodyBytesMax } = options
+  const { engine, authenticator, bodyBytesMax, bodyTimes } = options
   const read = permissionTo('read', engine)
   const predict = permissionTo('predict', engine)
   return new Elysia({ name: 'models' })
@@ -43,7 +45,7 @@ export function models(options: ModelRoutesOptions) {
     .post(
       '/models/:name/predict/',
       async ({ params, request, token }) =>
-        answer(engine, findModel(engine, params.name), { request, bodyBytesMax, subject: token.payload.sub }),
+        answer(engine, findModel(engine, params.name), { request, bodyBytesMax, bodyTimes, subject: token.payload.sub }),
       {
         permissions: predict,
         parse: 'none',
@@ -61,14 +63,15 @@ function describe({ name, description, permissions, labels, examples, versions }
 interface Asked {
   readonly request: Request
   readonly bodyBytesMax: number
+  readonly bodyTimes: BodyTimes | undefined
   /** Who asks, as the token says. */
   readonly subject: string | undefined
 }
 
-async function answer(engine: Engine, model: Model, { request, bodyBytesMax, subject }: Asked): Promise<Response> {
+async function answer(engine: Engine, model: Model, { request, bodyBytesMax, bodyTimes, subject }: Asked): Promise<Response> {
   const { version, inputs, outputs } = findReadyVersion(model)
   const deadline = deadlineOf(request)
-  const body = await readBody(request, bodyBytesMax)
+  const body = await readBody(request, bodyBytesMax, bodyTimes)
   const input = readInput(parseJson(body, { exactIntegers: hasLongIntegers(inputs) }))
   const result = await engine.infer(model.name, version, decodeRows(input, inputs), {
     signal: () => request.signal,

@@ -1,5 +1,6 @@
 import type { Front } from './front/front.ts'
 import { after } from './front/quotas.ts'
+import type { LongRequests } from './long-requests.ts'
 import type { RequestLedger, RequestRecord } from './request-ledger.ts'
 import { NO_ROUTE, type RouteTable } from './route-table.ts'
 
@@ -8,6 +9,7 @@ export interface ObserveOptions {
   readonly routes: RouteTable
   /** What stands before the routes now. */
   readonly front: () => Front
+  readonly longRequests: LongRequests
   /** Hears of every request before anything is asked of it. */
   readonly begun?: ((request: Request, record: RequestRecord) => void) | undefined
   /** Hears of every request once it is answered; of a stream, once it begins. */
@@ -34,7 +36,7 @@ const REQUEST_ID = /^(?!.*eyJ)[\w.:=+/-]{1,128}$/
  * would see neither what the router refuses nor the status of a failure.
  */
 export function createObserver(options: ObserveOptions) {
-  const { ledger, routes, front, begun, answered, steadyNow = () => performance.now() } = options
+  const { ledger, routes, front, longRequests, begun, answered, steadyNow = () => performance.now() } = options
   const nextId = createIds()
   const finish = (request: Request, record: RequestRecord, response: unknown): unknown => {
     // Nothing is returned where a WebSocket took the connection over.
@@ -68,9 +70,12 @@ export function createObserver(options: ObserveOptions) {
     begun?.(request, record)
     const early = front().before(request, record)
     const answer = early === undefined ? handle(request) : after(early, (response): unknown => response ?? handle(request))
-    return answer instanceof Promise
-      ? answer.then((response) => finish(request, record, response))
-      : finish(request, record, answer)
+    if (!(answer instanceof Promise)) return finish(request, record, answer)
+    longRequests.begin(request)
+    return answer.then((response) => {
+      longRequests.end(request)
+      return finish(request, record, response)
+    })
   }
 }
 

@@ -18,29 +18,30 @@ export function openInference({
   engine,
   authenticator,
   bodyBytesMax,
+  bodyTimes,
   readiness = createReadiness(engine),
 }: OpenInferenceOptions) {
   return new Elysia({ name: 'open-inference' })
     .use(health({ readiness, authenticator }))
     .use(descriptions(engine, authenticator))
     .use(statistics(engine, authenticator))
-    .use(repository({ engine, authenticator, bodyBytesMax }))
+    .use(repository({ engine, authenticator, bodyBytesMax, bodyTimes }))
     .use(unsupported(authenticator))
-    .use(inference({ engine, authenticator, bodyBytesMax }))
+    .use(inference({ engine, authenticator, bodyBytesMax, ...(bodyTimes && { bodyTimes }) }))
 }
 
-function inference({ engine, authenticator, bodyBytesMax }: OpenInferenceOptions) {
+function inference({ engine, authenticator, bodyBytesMax, bodyTimes }: OpenInferenceOptions) {
   const guarded = { permissions: permissionTo('predict', engine), parse: 'none', detail: INFER_DETAIL } as const
   return new Elysia()
     .use(guard(authenticator))
     .post(
       '/v2/models/:name/infer',
-      ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, subject: token.payload.sub }),
+      ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.payload.sub }),
       guarded,
     )
     .post(
       '/v2/models/:name/versions/:version/infer',
-      ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, subject: token.payload.sub }),
+      ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.payload.sub }),
       guarded,
     )
 }

@@ -15,6 +15,7 @@ import { createFront, type FrontOptions, type PeerOf } from './front/front.ts'
 import { admitTo, countRefusals, limitRows } from './front/limited.ts'
 import { createRateLimits, type RateLimitSettings } from './front/rate-limits.ts'
 import { createHttpMetrics } from './http-metrics.ts'
+import type { LongRequests } from './long-requests.ts'
 import { type Answered, createObserver } from './observe.ts'
 import { observeAuthenticator } from './observed-authenticator.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
@@ -45,6 +46,8 @@ interface Parts {
   /** Who checks signatures, as the settings say. */
   readonly signatureEngine: EngineName | undefined
   readonly peerOf: PeerOf
+  readonly longRequests: LongRequests
+  readonly isTls: boolean
 }
 
 /** What stands around the routes: it sees every request, counts it, and knows what became of it. */
@@ -69,7 +72,8 @@ export interface Operations {
 export type ChangingOperations = Pick<OperationsOptions, 'accessLog' | 'front' | 'rateLimits'>
 
 /** Prepares counting and noting for one app. */
-export function createOperations(options: OperationsOptions, { engine, routes, signatureEngine, peerOf }: Parts): Operations {
+export function createOperations(options: OperationsOptions, parts: Parts): Operations {
+  const { engine, routes, signatureEngine, peerOf, longRequests, isTls } = parts
   const { registry = new MetricRegistry(), logger, accessLog = 'all', readiness = createReadiness(engine) } = options
   const ledger = new RequestLedger()
   let readAddress = createAddressReader(options.front?.trustedProxies ?? [])
@@ -87,7 +91,7 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
   }
   const { sharedCounts: shared } = options
   const refused = countRefusals(registry, shared)
-  const frontOf = (next: FrontOptions) => createFront(next, addressOf, { shared, refused })
+  const frontOf = (next: FrontOptions) => createFront({ ...next, isTls }, addressOf, { shared, refused })
   let front = frontOf(options.front ?? {})
   const limitsOf = ({ rateLimits = [], front }: ChangingOperations) =>
     rateLimits.length === 0 ? undefined : createRateLimits(rateLimits, { now: front?.now, shared, refused })
@@ -95,7 +99,7 @@ export function createOperations(options: OperationsOptions, { engine, routes, s
   collectServer(registry, engine, readiness)
   collectEngine(registry, engine)
   return {
-    around: createObserver({ ledger, routes, front: () => front, begun, answered }),
+    around: createObserver({ ledger, routes, front: () => front, longRequests, begun, answered }),
     refused: (error, request) => {
       const record = ledger.of(request)
       if (record === undefined) return

@@ -2,7 +2,7 @@ import { Elysia } from 'elysia'
 import { createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../engine/engine.ts'
 import { type AuthenticationOptions, keysOf, verifyOptionsOf } from './authentication.ts'
-import { BODY_BYTES_MAX } from './body.ts'
+import { BODY_BYTES_MAX, type BodyTimes } from './body.ts'
 import { models } from './models.ts'
 import { openInference } from './open-inference.ts'
 import { reportToStandardError } from './report.ts'
@@ -13,6 +13,8 @@ export interface ServeModelsOptions {
   readonly authentication: AuthenticationOptions
   /** Longest body of a prediction in bytes; default 64 MiB. */
   readonly bodyBytesMax?: number
+  /** How long a body may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
+  readonly bodyTimes?: BodyTimes
   /** Hears of what is our own bug in a stream that has begun; default writes it to the standard error. */
   readonly report?: (error: unknown, request: Request) => void
 }
@@ -24,6 +26,7 @@ export interface ServeModelsOptions {
 export function serveModels(options: ServeModelsOptions) {
   const { engine, authentication, bodyBytesMax = BODY_BYTES_MAX, report = reportToStandardError } = options
   const authenticator = createAuthenticator(keysOf(authentication), verifyOptionsOf(authentication))
-  const routes = { engine, authenticator, bodyBytesMax, report }
+  const { bodyTimes } = options
+  const routes = { engine, authenticator, bodyBytesMax, report, ...(bodyTimes && { bodyTimes }) }
   return new Elysia({ name: 'serve-models' }).use(models(routes)).use(openInference(routes))
 }

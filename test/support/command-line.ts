@@ -56,7 +56,7 @@ export class Workplace implements Disposable {
     const reader = child.stdout.getReader()
     for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read()) {
       output += decoder.decode(chunk.value, { stream: true })
-      const base = /listens on (https?:\/\/[^\s,"]+),/.exec(output)?.[1]
+      const base = /listens on ((?:https?:\/\/|unix:)[^\s,"]+)[,\n]/.exec(output)?.[1]
       const isWhole = output.includes('/predict/') || output.includes('Mode:   production') || output.startsWith('{')
       if (base !== undefined && isWhole) return { server: { base, output, child }, reader }
     }

@@ -33,3 +33,25 @@ export function sendRaw(port: number, { pieces, isCut = false }: RawRequest): Pr
   })
   return promise
 }
+
+/** Sends bytes as they are and gives all that comes back until the server closes the connection, which it must do by itself. */
+export function exchangeRaw(port: number, pieces: readonly (string | Uint8Array)[]): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const socket = connect(port, '127.0.0.1')
+  let answer = ''
+  socket.setNoDelay(true)
+  socket.on('data', (chunk) => {
+    answer += chunk.toString('latin1')
+  })
+  // A connection that is reset has ended too.
+  socket.on('error', () => undefined)
+  socket.on('close', () => resolve(answer))
+  socket.on('connect', () => {
+    const sendFrom = (index: number) => {
+      const piece = pieces[index]
+      if (piece !== undefined) socket.write(piece, () => sendFrom(index + 1))
+    }
+    sendFrom(0)
+  })
+  return promise
+}

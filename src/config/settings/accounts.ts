@@ -1,4 +1,4 @@
-import { addressBlock, integer, line, listOf, name, oneOf, secret } from '../readers.ts'
+import { integer, line, listOf, name, oneOf, proxy, secret } from '../readers.ts'
 import { list, single } from './row.ts'
 
 /** Accounts: where they are kept, how long a session lasts, how often a password may be tried. */
@@ -77,10 +77,10 @@ export const ACCOUNTS = {
     value: 'WORD',
     help: 'Where the audit log is kept: audit.log in the data folder, the database of the accounts, or both.',
   }),
-  trustedProxies: list(listOf(addressBlock(), 32), {
+  trustedProxies: list(listOf(proxy(), 32), {
     default: [] as readonly string[],
     shownDefault: 'none',
     value: 'ADDRESS',
-    help: 'Proxies, each an address or a block such as 10.0.0.0/8, whose `X-Forwarded-For` names the client; may be given several times.',
+    help: 'Proxies, each an address or a block such as 10.0.0.0/8, or `unix` for the unix socket, whose `X-Forwarded-For` names the client; may be given several times.',
   }),
 }

@@ -3,6 +3,22 @@ import { createAddressBlocks } from '../../core/address-blocks.ts'
 
 const FORWARDED_MAX = 16
 
+/** Stands for the other end of a unix socket among addresses, and among trusted proxies. */
+export const UNIX_PEER = 'unix'
+
+/** What there is of Bun's server here. */
+interface Listening {
+  /** Absent on a unix socket. */
+  readonly port: number | undefined
+  requestIP(request: Request): { readonly address: string } | null
+}
+
+/** The other end of a request's connection; undefined in memory, and where it is gone. */
+export function peerAt(server: Listening | null, request: Request): string | undefined {
+  if (server === null) return undefined
+  return server.port === undefined ? UNIX_PEER : server.requestIP(request)?.address
+}
+
 /** Finds the client's address of a request, which came over a connection from that peer. */
 export type AddressReader = (request: Request, peer: string | undefined) => string
 
@@ -23,7 +39,9 @@ export function createOriginReader(trustedProxies: readonly string[]): OriginRea
  * from its end: the first address that is no trusted proxy is the client's. What stands before it anybody can have written.
  */
 export function createAddressReader(trustedProxies: readonly string[]): AddressReader {
-  const isTrusted = createAddressBlocks(trustedProxies.map(plainAddress))
+  const isIn = createAddressBlocks(trustedProxies.map(plainAddress))
+  const trustsSocket = trustedProxies.includes(UNIX_PEER)
+  const isTrusted = (address: string) => (address === UNIX_PEER ? trustsSocket : isIn(address))
   return (request, peer) => clientAddress(request, peer, isTrusted)
 }
 

@@ -19,6 +19,8 @@ export interface FrontOptions {
   /** Requests a minute from one address; default without a limit. */
   readonly addressRequestsPerMinute?: number | undefined
   readonly now?: () => number
+  /** Whether the server listens with TLS; default false. */
+  readonly isTls?: boolean
 }
 
 /** The other end of a request's connection; undefined where there is none to know. */
@@ -32,6 +34,10 @@ export interface Front {
 }
 
 const URL_BYTES_MAX = 8192
+/** Where the host of `https://host/` begins. */
+const SCHEME_END = 8
+/** Elysia looks for the path from here on: a host of one letter or two would move it, and no name on the internet is as short. */
+const PATH_MIN = 11
 
 const SECURITY_HEADER_ENTRIES = Object.entries(SECURITY_HEADERS)
 
@@ -41,7 +47,7 @@ export function createFront(
   addressOf: AddressOf,
   { shared, refused }: Pick<RateLimitsOptions, 'shared' | 'refused'> = {},
 ): Front {
-  const { allowedHosts = [], corsOrigins = [], urlBytesMax = URL_BYTES_MAX, addressRequestsPerMinute } = options
+  const { allowedHosts = [], corsOrigins = [], urlBytesMax = URL_BYTES_MAX, addressRequestsPerMinute, isTls = false } = options
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()))
   const cors = createCors(corsOrigins)
   const limiter =
@@ -50,6 +56,7 @@ export function createFront(
       : createQuota({ name: 'address', perMinute: addressRequestsPerMinute, now: options.now, shared })
   const check = (request: Request, record: RequestRecord): Maybe<void> => {
     if (request.url.length > urlBytesMax) throw new VestalError('URL_TOO_LONG')
+    if (isTls && request.url.indexOf('/', SCHEME_END) < PATH_MIN) throw new VestalError('HOST_REFUSED')
     if (hosts.size > 0 && !hosts.has(hostOf(request).toLowerCase())) throw new VestalError('HOST_REFUSED')
     if (limiter === undefined) return
     return after(applyTo('address', limiter, addressOf(request, record)), (applied) => {

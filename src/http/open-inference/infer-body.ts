@@ -1,5 +1,5 @@
 import { VestalError } from '../../core/errors.ts'
-import { readBody } from '../body.ts'
+import { type BodyTimes, readBody } from '../body.ts'
 import { contentCoding, decode } from '../encodings.ts'
 
 /** Says how long the JSON of a body is that has binary tensor data behind it. */
@@ -18,12 +18,12 @@ export interface InferBody {
 /**
  * Reads the body of an inference request. What it says of itself is checked before it is read. Its media type is not looked at: clients
  * of this protocol send none, or a wrong one.
- * @throws VestalError BODY_TOO_LARGE, BODY_INVALID; UNSUPPORTED for an unknown content coding
+ * @throws VestalError BODY_TOO_LARGE, BODY_INVALID, BODY_TIMEOUT; UNSUPPORTED for an unknown content coding
  */
-export async function readInferBody(request: Request, bytesMax: number): Promise<InferBody> {
+export async function readInferBody(request: Request, bytesMax: number, times?: BodyTimes): Promise<InferBody> {
   const coding = contentCoding(request)
   const jsonLength = headerLength(request)
-  const received = await readBody(request, bytesMax)
+  const received = await readBody(request, bytesMax, times)
   const bytes = coding === undefined ? received : await decode(received, coding, bytesMax)
   if (jsonLength === undefined) return { bytes, jsonLength: bytes.length, isRaw: false }
   if (jsonLength > bytes.length) {

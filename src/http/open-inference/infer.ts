@@ -8,6 +8,7 @@ import { decodeInferRequest, type InferRequest } from '../../tensor/request.ts'
 import type { RequestedOutput } from '../../tensor/request-outputs.ts'
 import { type AnsweredOutput, type EncodedAnswer, encodeInferResponse, type InferAnswer } from '../../tensor/response.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
+import type { BodyTimes } from '../body.ts'
 import { deadlineOf } from '../deadline.ts'
 import { type Coding, encode, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
@@ -22,6 +23,7 @@ export interface AskedModel {
 export interface AskedBy {
   readonly request: Request
   readonly bodyBytesMax: number
+  readonly bodyTimes: BodyTimes | undefined
   /** Who asks, as the token says. */
   readonly subject: string | undefined
 }
@@ -30,11 +32,12 @@ export interface AskedBy {
  * Answers an inference request (Open Inference Protocol 2) with its extensions for binary tensor data, classification and parameters.
  * @throws VestalError for everything that the client can do wrong
  */
-export async function infer(engine: Engine, asked: AskedModel, { request, bodyBytesMax, subject }: AskedBy): Promise<Response> {
+export async function infer(engine: Engine, asked: AskedModel, askedBy: AskedBy): Promise<Response> {
+  const { request, bodyBytesMax, bodyTimes, subject } = askedBy
   const model = findModel(engine, asked.name)
   const version = findReadyVersion(model, asked.version)
   const deadline = deadlineOf(request)
-  const question = decodeQuestion(await readInferBody(request, bodyBytesMax), model, version)
+  const question = decodeQuestion(await readInferBody(request, bodyBytesMax, bodyTimes), model, version)
   const options = { signal: () => request.signal, subject, timeoutMs: deadline(question.parameters.timeoutMs) }
   const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, options))
   return respond(encodeInferResponse(answerOf(question, { results, model, version })), request)

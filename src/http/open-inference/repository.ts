@@ -2,7 +2,7 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { guard } from '../authentication.ts'
-import { readBody } from '../body.ts'
+import { type BodyTimes, readBody } from '../body.ts'
 import { jsonResponse } from '../json.ts'
 import { mayReadName, permissionTo } from '../model-access.ts'
 import { REPOSITORY_DETAIL } from '../openapi/open-inference-control.ts'
@@ -12,21 +12,22 @@ export interface RepositoryRoutesOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
   readonly bodyBytesMax: number
+  readonly bodyTimes?: BodyTimes | undefined
 }
 
 /** Longest body of a request that holds no model. */
 const SMALL_BODY_BYTES_MAX = 1_048_576
 
 /** The model repository extension: the list of what there is, and loading and unloading, of a model or of one version of it. */
-export function repository({ engine, authenticator, bodyBytesMax }: RepositoryRoutesOptions) {
+export function repository({ engine, authenticator, bodyBytesMax, bodyTimes }: RepositoryRoutesOptions) {
   const admin = permissionTo('admin', engine)
   const load = async (asked: Asked, request: Request) => {
-    const options = readLoadRequest(await readBody(request, bodyBytesMax))
+    const options = readLoadRequest(await readBody(request, bodyBytesMax, bodyTimes))
     await engine.load(asked.name, { ...options, ...versionOf(asked) })
     return done()
   }
   const unload = async (asked: Asked, request: Request) => {
-    const options = readUnloadRequest(await readBody(request, SMALL_BODY_BYTES_MAX))
+    const options = readUnloadRequest(await readBody(request, SMALL_BODY_BYTES_MAX, bodyTimes))
     await engine.unload(asked.name, { ...options, ...versionOf(asked) })
     return done()
   }
@@ -37,7 +38,7 @@ export function repository({ engine, authenticator, bodyBytesMax }: RepositoryRo
     .post(
       '/v2/repository/index',
       async ({ request, token }) => {
-        const { isReadyOnly } = readIndexRequest(await readBody(request, SMALL_BODY_BYTES_MAX))
+        const { isReadyOnly } = readIndexRequest(await readBody(request, SMALL_BODY_BYTES_MAX, bodyTimes))
         const mayRead = mayReadName(token, engine)
         const entries = engine.index().filter(({ name, state }) => mayRead(name) && (!isReadyOnly || state === 'READY'))
         return jsonResponse(entries)

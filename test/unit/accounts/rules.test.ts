@@ -4,7 +4,7 @@ import { isPermission, isRoleName, nameFault, normaliseName } from '../../../src
 import { makeRefreshToken, openToken, sealToken } from '../../../src/accounts/refresh-tokens.ts'
 import { createRevocationList } from '../../../src/accounts/revocation-list.ts'
 import { subnetOf } from '../../../src/accounts/subnet.ts'
-import { addressBlock } from '../../../src/config/readers.ts'
+import { proxy } from '../../../src/config/readers.ts'
 import { createAddressBlocks, parseAddressBlock } from '../../../src/core/address-blocks.ts'
 import { createOriginReader } from '../../../src/http/accounts/origin.ts'
 
@@ -175,7 +175,7 @@ describe('the address of a client', () => {
 
   test('is trusted by an address or a block, and by no other text', () => {
     for (const text of ['10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '::1', 'fd00::/8', '::/0', '::1/128'])
-      expect([text, addressBlock()(text)]).toEqual([text, text])
+      expect([text, proxy()(text)]).toEqual([text, text])
     for (const text of [
       '',
       'proxy',
@@ -187,7 +187,7 @@ describe('the address of a client', () => {
       '10.0.0.256',
       'fe80::1%eth0',
     ])
-      expect(() => addressBlock()(text)).toThrow('must be an address or a block of them')
+      expect(() => proxy()(text)).toThrow('must be an address, a block of them')
   })
 })
 

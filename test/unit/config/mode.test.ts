@@ -24,9 +24,10 @@ test('loopback addresses are those that only this machine reaches', () => {
 })
 
 test('production is where NODE_ENV says so, and wherever others can reach the server', () => {
-  expect(modeOf('127.0.0.1', {})).toBe('development')
-  expect(modeOf('127.0.0.1', { NODE_ENV: 'test' })).toBe('development')
-  expect(modeOf('127.0.0.1', { NODE_ENV: 'production' })).toBe('production')
-  expect(modeOf('0.0.0.0', {})).toBe('production')
-  expect(modeOf('0.0.0.0', { NODE_ENV: 'development' })).toBe('production')
+  expect(modeOf({ host: '127.0.0.1' }, {})).toBe('development')
+  expect(modeOf({ host: '127.0.0.1' }, { NODE_ENV: 'test' })).toBe('development')
+  expect(modeOf({ host: '127.0.0.1' }, { NODE_ENV: 'production' })).toBe('production')
+  expect(modeOf({ host: '0.0.0.0' }, {})).toBe('production')
+  expect(modeOf({ host: '0.0.0.0' }, { NODE_ENV: 'development' })).toBe('production')
+  expect(modeOf({ host: '127.0.0.1', unix: 'vestal.sock' }, {})).toBe('production')
 })

@@ -1,0 +1,61 @@
+import { integer, line, type Reader } from '../readers.ts'
+import { single } from './row.ts'
+
+/** What `sun_path` of Linux holds, without the byte that ends it. */
+const SOCKET_PATH_BYTES_MAX = 107
+
+const socketPath: Reader<string> = (text) => {
+  const bytes = Buffer.byteLength(text)
+  if (/^[^\p{Cc}@][^\p{Cc}]*$/u.test(text) && bytes <= SOCKET_PATH_BYTES_MAX) return text
+  throw new RangeError(`must be a path of 1 to ${SOCKET_PATH_BYTES_MAX} bytes that does not begin with "@"`)
+}
+
+const fileMode: Reader<number> = (text) => {
+  if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8)
+  throw new RangeError('must be three octal digits, such as 660')
+}
+
+/** How connections come in, and how long they may take. */
+export const NETWORK = {
+  tlsCert: single<string | undefined>(line(4096), {
+    default: undefined,
+    value: 'FILE',
+    help: 'Certificate of the server in PEM, with those between it and its root after it. With it and `tls_key` the server speaks TLS 1.2 and 1.3 alone. A change is taken up while the server runs.',
+  }),
+  tlsKey: single<string | undefined>(line(4096), {
+    default: undefined,
+    value: 'FILE',
+    help: 'Private key of the certificate in PEM, without a passphrase.',
+  }),
+  tlsClientCa: single<string | undefined>(line(4096), {
+    default: undefined,
+    value: 'FILE',
+    help: 'Certificates in PEM that sign those of clients: a connection without such a certificate is then refused. What a client may is still up to its token.',
+  }),
+  unix: single<string | undefined>(socketPath, {
+    default: undefined,
+    value: 'PATH',
+    help: 'Unix socket to listen on in place of `host` and `port`. It means production mode.',
+  }),
+  unixMode: single(fileMode, { default: 0o660, shownDefault: '660', value: 'MODE', help: 'Mode of the unix socket, in octal.' }),
+  idleSeconds: single(integer(5, 255), {
+    default: 30,
+    value: 'SECONDS',
+    help: 'How long a connection may be silent between requests, and a stream or a reader of an answer in its midst.',
+  }),
+  bodySeconds: single(integer(1, 86_400), {
+    default: 300,
+    value: 'SECONDS',
+    help: 'Longest time for a whole body to come; it is then refused with 408.',
+  }),
+  bodyBytesPerSecondMin: single(integer(1, 1_000_000_000), {
+    default: 16_384,
+    value: 'N',
+    help: 'Pace that a body must keep once `body_grace_seconds` are over; a slower one is refused with 408.',
+  }),
+  bodyGraceSeconds: single(integer(0, 3600), {
+    default: 10,
+    value: 'SECONDS',
+    help: 'How long a body may take whatever its pace is.',
+  }),
+}

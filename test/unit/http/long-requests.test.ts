@@ -1,0 +1,52 @@
+import { expect, test } from 'bun:test'
+import { createLongRequests } from '../../../src/http/long-requests.ts'
+
+/** Waits until something holds; the test's own time limit ends a wait that is in vain. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1))
+}
+
+function connections() {
+  const calls: (readonly [url: string, seconds: number])[] = []
+  return { calls, timeout: ({ url }: Request, seconds: number) => void calls.push([new URL(url).pathname, seconds]) }
+}
+
+test('a request that takes long is not cut off, and its connection may be idle as long as any other afterwards', async () => {
+  const server = connections()
+  const { begin, end } = createLongRequests({ server: () => server, idleSeconds: 30, everyMs: 1 })
+  const request = new Request('http://localhost/long')
+  begin(request)
+  await until(() => server.calls.length > 0)
+  expect(server.calls).toEqual([['/long', 0]])
+  end(request)
+  expect(server.calls).toEqual([
+    ['/long', 0],
+    ['/long', 30],
+  ])
+})
+
+test('a request that is answered before the first look costs its connection nothing', async () => {
+  const server = connections()
+  const { begin, end } = createLongRequests({ server: () => server, idleSeconds: 30, everyMs: 1 })
+  const short = new Request('http://localhost/short')
+  begin(short)
+  end(short)
+  const long = new Request('http://localhost/long')
+  begin(long)
+  await until(() => server.calls.length > 0)
+  end(long)
+  expect(server.calls.map(([path]) => path)).not.toContain('/short')
+})
+
+test('in memory there is no connection', async () => {
+  let asked = 0
+  const server = () => {
+    asked += 1
+    return null
+  }
+  const { begin, end } = createLongRequests({ server, idleSeconds: 30, everyMs: 1 })
+  const request = new Request('http://localhost/')
+  begin(request)
+  await until(() => asked > 0)
+  end(request)
+})
