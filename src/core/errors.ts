@@ -55,6 +55,7 @@ const CATALOGUE = {
   VERSION_NEEDED: { status: 428, detail: 'Send If-Match with the ETag of what you read' },
   BODY_INVALID: { status: 400, detail: 'The body is not what this route takes' },
   URL_TOO_LONG: { status: 414, detail: 'The URL is longer than this server takes' },
+  HOST_MALFORMED: { status: 400, detail: 'The request must name one host, by a name or an address' },
   HOST_REFUSED: { status: 421, detail: 'This server does not answer to that name' },
   RATE_LIMITED: { status: 429, detail: 'Too many requests; try again later' },
   BODY_TIMEOUT: { status: 408, detail: 'The body did not come in time' },

@@ -25,17 +25,23 @@ export const BODY_TIMES: BodyTimes = { wholeMs: 300_000, graceMs: 10_000, bytesP
  * @throws VestalError BODY_TOO_LARGE, BODY_INVALID, BODY_TIMEOUT
  */
 export function readBody(request: Request, bytesMax: number, times: BodyTimes = BODY_TIMES): Promise<Uint8Array> {
-  const declared = request.headers.get('content-length')
-  if (declared !== null && Number(declared) > bytesMax) return Promise.reject(bodyTooLarge(bytesMax))
+  const declared = declaredLength(request)
+  if (declared !== undefined && declared > bytesMax) return Promise.reject(bodyTooLarge(bytesMax))
   // Bun reads no further than a declared length, so that path needs no counting.
   const bytes =
-    declared === null ? readCounted(request, bytesMax, times) : inTime(request.bytes(), allowedMs(Number(declared), times))
+    declared === undefined ? readCounted(request, bytesMax, times) : inTime(request.bytes(), allowedMs(declared, times))
   return bytes.catch(refuseUnreadable)
 }
 
 function refuseUnreadable(error: unknown): never {
   if (error instanceof VestalError) throw error
   throw new VestalError('BODY_INVALID', { detail: 'The body could not be read to its end', cause: error })
+}
+
+/** Two equal lengths come as one text, `3, 3`: such a body is counted like one of none. */
+function declaredLength({ headers }: Request): number | undefined {
+  const text = headers.get('content-length')
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
 function allowedMs(bytes: number, { wholeMs, graceMs, bytesPerSecondMin }: BodyTimes): number {

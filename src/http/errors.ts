@@ -25,7 +25,7 @@ export function errors({ report, routes, refused }: ErrorsOptions) {
   return new Elysia({ name: 'errors' }).onError({ as: 'global' }, ({ code, error, request }) => {
     const cause = vestalErrorIn(error)
     if (cause !== undefined) return answer(cause, request)
-    if (code === 'NOT_FOUND') return answer(notFound(routes(pathOf(request))?.methods ?? []), request)
+    if (code === 'NOT_FOUND') return answer(notFound(routes(pathOf(request))?.methods ?? [], request.method), request)
     if (code === 'PARSE') return answer(new VestalError('BODY_INVALID', { cause: error }), request)
     if (code === 'VALIDATION' && error.type !== 'response') return answer(invalid(error), request)
     report(error, request)
@@ -67,8 +67,9 @@ function headersOf(more: VestalError['headers']): Headers {
 
 const ERROR_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
 
-function notFound(methods: readonly string[]): VestalError {
-  return methods.length === 0
+/** A method that the path has was not found for another reason: a fragment in the target, which Elysia takes for a part of the path. */
+function notFound(methods: readonly string[], method: string): VestalError {
+  return methods.length === 0 || methods.includes(method)
     ? new VestalError('NOT_FOUND')
     : new VestalError('METHOD_NOT_ALLOWED', { headers: { allow: methods.join(', ') } })
 }

@@ -41,6 +41,15 @@ const PATH_MIN = 11
 
 const SECURITY_HEADER_ENTRIES = Object.entries(SECURITY_HEADERS)
 
+/**
+ * Refuses two hosts (RFC 9112 §3.2), and none that is one: Bun then gives the target alone for a URL, and Elysia would look for the path
+ * in its midst.
+ */
+function refuseBentHost({ url, headers }: Request): void {
+  if (url.startsWith('http') && headers.get('host')?.includes(',') !== true) return
+  throw new VestalError('HOST_MALFORMED')
+}
+
 /** Prepares the front of one app. */
 export function createFront(
   options: FrontOptions,
@@ -56,6 +65,7 @@ export function createFront(
       : createQuota({ name: 'address', perMinute: addressRequestsPerMinute, now: options.now, shared })
   const check = (request: Request, record: RequestRecord): Maybe<void> => {
     if (request.url.length > urlBytesMax) throw new VestalError('URL_TOO_LONG')
+    refuseBentHost(request)
     if (isTls && request.url.indexOf('/', SCHEME_END) < PATH_MIN) throw new VestalError('HOST_REFUSED')
     if (hosts.size > 0 && !hosts.has(hostOf(request).toLowerCase())) throw new VestalError('HOST_REFUSED')
     if (limiter === undefined) return
