@@ -1,5 +1,5 @@
 #!/usr/bin/env bun
-import { processEnvironment } from '../config/environment.ts'
+import { hasSocketsOfSystemd, processEnvironment } from '../config/environment.ts'
 import { type Examined, examineSettings, loadSettings, SettingsError } from '../config/load.ts'
 import { type Mode, modeOf } from '../config/mode.ts'
 import { settingsPage } from '../config/page.ts'
@@ -34,13 +34,7 @@ interface Found extends Examined {
 }
 
 const VERBS: readonly Verb[] = [
-  {
-    name: 'start',
-    usage: 'start [flags]',
-    summary: 'Serve the models.',
-    flags: [],
-    run: (settings, mode, _args, { read }) => start(settings, mode, read),
-  },
+  { name: 'start', usage: 'start [flags]', summary: 'Serve the models.', flags: [], run: startHere },
   {
     name: 'token',
     usage: "token --subject me --permission 'model:*:predict' [flags]",
@@ -118,6 +112,16 @@ const VERBS: readonly Verb[] = [
     run: () => console.log(settingsPage().trimEnd()),
   },
 ]
+
+/** Starts, but for under socket activation: Bun serves on no socket that is open already, and would open another beside it. */
+async function startHere(settings: Settings, mode: Mode, _args: Arguments, { read }: Found): Promise<void> {
+  if (hasSocketsOfSystemd(processEnvironment(), process.pid)) {
+    throw new SettingsError([
+      'LISTEN_FDS: systemd hands a socket over, and Bun cannot serve on it; docs/operations/network.md has the units that can',
+    ])
+  }
+  await start(settings, mode, read)
+}
 
 /** Exit code where what was asked cannot be: settings, flags, verbs. */
 const EXIT_USAGE = 2

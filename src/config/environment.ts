@@ -4,3 +4,8 @@ import type { Environment } from './load.ts'
 export function processEnvironment(): Environment {
   return process.env
 }
+
+/** Whether systemd handed sockets over to this very process (sd_listen_fds(3)). */
+export function hasSocketsOfSystemd(environment: Environment, pid: number): boolean {
+  return environment.LISTEN_PID === String(pid) && Number(environment.LISTEN_FDS) > 0
+}

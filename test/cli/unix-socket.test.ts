@@ -3,7 +3,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { signJwt } from '../../src/index.ts'
-import { Workplace } from '../support/command-line.ts'
+import { MAIN, Workplace } from '../support/command-line.ts'
 import { SECRET } from '../support/tokens.ts'
 
 const PRODUCTION = { VESTAL_SECRET: SECRET, VESTAL_LOG_FORMAT: 'json' }
@@ -70,7 +70,7 @@ describe('vestal start with a unix socket', () => {
     const path = join(place.folder, 'other.sock')
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(path, resolve))
-    const child = Bun.spawn([process.execPath, join(import.meta.dir, '../../src/cli/main.ts'), 'start', '--unix', path], {
+    const child = Bun.spawn([process.execPath, MAIN, 'start', '--unix', path], {
       cwd: place.folder,
       env: place.environment(PRODUCTION),
       stdout: 'pipe',
@@ -110,5 +110,27 @@ describe('vestal start with a unix socket', () => {
       const { stderr, exitCode } = place.run(['start', ...args], PRODUCTION)
       expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)])
     }
+  })
+})
+
+describe('vestal start under socket activation', () => {
+  test('says that it cannot serve on the socket of systemd, and does not open another', () => {
+    using place = new Workplace()
+    const start = (pid: string) =>
+      Bun.spawnSync(
+        ['sh', '-c', `LISTEN_PID=${pid} LISTEN_FDS=1 exec "$0" "$@"`, process.execPath, MAIN, 'start', '--models', 'gone'],
+        {
+          cwd: place.folder,
+          env: place.environment({ NODE_ENV: 'production' }),
+        },
+      )
+    const handed = start('$$')
+    expect([handed.exitCode, handed.stderr.toString()]).toEqual([
+      2,
+      expect.stringContaining('LISTEN_FDS: systemd hands a socket over'),
+    ])
+    // Sockets of another process are not its own: it goes on, and finds no key.
+    const others = start('1')
+    expect([others.exitCode, others.stderr.toString()]).toEqual([2, expect.stringContaining('VESTAL_SECRET=')])
   })
 })
