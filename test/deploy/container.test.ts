@@ -86,7 +86,7 @@ if (hasTool('the right to mount', tools !== undefined && mayMount() ? 'unshare' 
       expect(readdirSync(join(context, 'deploy'))).toEqual(['build.ts'])
     })
 
-    test('holds the executable, libraries of this platform alone, and models, in less than 175 MB', () => {
+    test('holds the executable, libraries of this platform alone, and models, in less than 190 MB', () => {
       const files = filesUnder(image)
       const own = [...files].filter(([name]) => /^(?:app|models|data)\//.test(name))
       expect(
@@ -95,7 +95,7 @@ if (hasTool('the right to mount', tools !== undefined && mayMount() ? 'unshare' 
           .filter((name) => name.startsWith('app/'))
           .sort(),
       ).toEqual(['app/lib/jsonwebtoken.node', 'app/lib/libonnxruntime.so.1', 'app/lib/onnxruntime_binding.node', 'app/vestal'])
-      expect(own.reduce((sum, [, size]) => sum + size, 0)).toBeLessThan(175e6)
+      expect(own.reduce((sum, [, size]) => sum + size, 0)).toBeLessThan(190e6)
       expect(libraries.filter((name) => !BASE_LIBRARIES.test(name))).toEqual([])
     })
 
