@@ -32,6 +32,15 @@ export function loadReason(text: string, path: string): string {
     .replaceAll(/(["'])\/[^"']*\1/g, '$1…$1')
 }
 
+/** Why a worker ended by itself, of the text that Bun gives: the error alone, without the source around it and without folders of this machine. */
+export function endReason(text: string): string {
+  const [, error = text.split('\n', 1)[0] ?? ''] = /^error: (.+)$/m.exec(text) ?? []
+  return error
+    .replaceAll(/(?<![\w.])\/\S*\//g, '')
+    .trim()
+    .slice(0, 300)
+}
+
 /** Why a model with an input or output that is no tensor cannot be served, and what mends it. */
 export function notATensor(kind: 'input' | 'output', name: string): string {
   const fix =

@@ -325,6 +325,7 @@ describe('vestal doctor', () => {
         'redis',
         'telemetry',
         'addon',
+        'runtime',
         'models',
         'resources',
         'disk',
@@ -358,6 +359,17 @@ describe('vestal doctor', () => {
     expect(wrong.map((each) => [each.check, each.message])).toEqual([
       ['ports', expect.stringMatching(new RegExp(`^port ${listener.port} on 127.0.0.1 is taken${by}$`))],
     ])
+  })
+
+  test('finds an ONNX Runtime that does not load, and names no folder', () => {
+    using place = new Installation()
+    if (process.platform !== 'linux') return
+    mkdirSync(join(place.folder, 'broken'))
+    writeFileSync(join(place.folder, 'broken/libonnxruntime.so.1'), 'no library')
+    const { wrong } = place.examine({ variables: { LD_LIBRARY_PATH: join(place.folder, 'broken') } })
+    expect(wrong.map(({ check }) => check)).toEqual(['runtime', 'models'])
+    expect(wrong[0]?.message).toBe('ONNX Runtime does not load: libonnxruntime.so.1: file too short')
+    expect(wrong[1]?.message).not.toContain('/')
   })
 
   test('finds too few open files', () => {

@@ -7,7 +7,7 @@ import { lookAtKeys } from './keys.ts'
 import { lookAtBun, lookAtDisk, lookAtOpenFiles, lookAtResources } from './machine.ts'
 import { lookAtModels } from './models.ts'
 import { lookAtPorts } from './ports.ts'
-import { lookAtAddon, lookAtTelemetry } from './runtime.ts'
+import { lookAtAddon, lookAtRuntime, lookAtTelemetry } from './runtime.ts'
 import { lookAtSettings } from './settings.ts'
 
 export const DOCTOR_FLAGS: readonly FlagRow[] = [{ name: 'json', help: 'Print JSON in place of lines.' }]
@@ -22,6 +22,7 @@ const CHECKS: readonly Check[] = [
   { name: 'redis', look: lookAtRedis },
   { name: 'telemetry', look: lookAtTelemetry },
   { name: 'addon', look: lookAtAddon },
+  { name: 'runtime', look: lookAtRuntime },
   { name: 'models', look: lookAtModels },
   { name: 'resources', look: (subject) => lookAtResources(subject) },
   { name: 'disk', look: (subject) => lookAtDisk(subject) },

@@ -75,9 +75,6 @@ function findingsOf({ name, reason, versions }: FoundModel, engine: Engine): rea
     const state = states.find((each) => each.version === version)
     if (leftOut !== undefined || state?.state === 'ready') return []
     const why = state?.reason ?? reason ?? 'it is not there'
-    return [wrong(`${name}, version ${version}: ${why}`, why.startsWith('the worker ended') ? REINSTALL : MEND)]
+    return [wrong(`${name}, version ${version}: ${why}`, MEND)]
   })
 }
-
-const REINSTALL =
-  'ONNX Runtime could not be loaded, or the file ended it. Where no model loads: bun install again; it needs glibc on Linux, and no musl.'

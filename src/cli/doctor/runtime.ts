@@ -1,6 +1,25 @@
+import { createEngine } from '../../engine/create-engine.ts'
 import { disableTelemetry } from '../../engine/telemetry.ts'
 import { loadAddon } from '../../jwt/engines/native.ts'
 import { type Finding, messageOf, note, orRight, right, type Subject, wrong } from './finding.ts'
+
+const NAME = 'runtime'
+const ENDED = 'the worker ended before the model was loaded'
+
+/** ONNX Runtime: it is asked for a file that is no model, and says so where it works. */
+export async function lookAtRuntime(): Promise<readonly Finding[]> {
+  const file = Bun.isStandaloneExecutable ? process.execPath : import.meta.path
+  const engine = await createEngine({ files: new Map([[NAME, file]]), instances: 1, threads: 1, warn: () => undefined })
+  const reason = engine.model(NAME)?.versions[0]?.reason ?? ''
+  await engine.stop()
+  if (!reason.startsWith(ENDED)) return [right('ONNX Runtime loads')]
+  return [
+    wrong(
+      `ONNX Runtime does not load${reason.slice(ENDED.length)}`,
+      'bun install again, on the platform that it runs on; an executable needs lib/ beside it. On Linux it needs glibc and libstdc++: musl will not do.',
+    ),
+  ]
+}
 
 /** The Rust addon that checks signatures. */
 export function lookAtAddon({ settings: { engine } }: Subject): readonly Finding[] {

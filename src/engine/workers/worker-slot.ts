@@ -1,3 +1,4 @@
+import { endReason } from '../load-reason.ts'
 import type { FromWorker, Loaded, ToWorker } from '../messages.ts'
 import type { Clock } from '../scheduling/clock.ts'
 
@@ -129,7 +130,7 @@ export class WorkerSlot {
       if (this.#worker !== worker) return
       this.#worker = undefined
       if (this.#isLoaded) return this.#lost('the worker ended unexpectedly')
-      failed(`the worker ended before the model was loaded${event instanceof ErrorEvent ? `: ${event.message}` : ''}`)
+      failed(`the worker ended before the model was loaded${event instanceof ErrorEvent ? `: ${endReason(event.message)}` : ''}`)
     }
     worker.addEventListener('close', onLost)
     worker.addEventListener('error', (event) => {
