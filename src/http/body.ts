@@ -64,7 +64,7 @@ async function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Arra
 }
 
 async function readCounted(request: Request, bytesMax: number, times: BodyTimes): Promise<Uint8Array> {
-  if (request.body === null) return NO_BYTES
+  if (request.body === null) return new Uint8Array(0)
   const reader = request.body.getReader()
   const pieces: Uint8Array[] = []
   let gathered = NO_BYTES

@@ -12,12 +12,15 @@ const LENGTH_BYTES = 4
  * taken is a view of it where it lies on a multiple of the element's size.
  */
 export class Blobs {
-  readonly #bytes: Uint8Array
+  readonly #bytes: Uint8Array | undefined
+  readonly #length: number
   readonly #model: string
   #position = 0
 
-  constructor(bytes: Uint8Array, model: string) {
+  /** @param bytes undefined where there is nothing behind the JSON */
+  constructor(bytes: Uint8Array | undefined, model: string) {
     this.#bytes = bytes
+    this.#length = bytes?.length ?? 0
     this.#model = model
   }
 
@@ -37,12 +40,13 @@ export class Blobs {
       )
     }
     const start = this.#position
-    const lacking = start + size - this.#bytes.length
+    const lacking = start + size - this.#length
     if (lacking > 0) {
       throw inputInvalid(`unexpected size for input '${name}', expecting ${lacking} additional bytes for model '${this.#model}'`)
     }
     this.#position += size
-    const blob = this.#bytes.subarray(start, start + size)
+    // Memory of one request alone, also where it is none: what a tensor lies in is moved to a worker.
+    const blob = this.#bytes?.subarray(start, start + size) ?? new Uint8Array(0)
     if (each === undefined) return { datatype, shape, data: textsOf(blob, { name, count }) }
     return viewOf(align(blob, each, start === 0), target)
   }
@@ -52,7 +56,7 @@ export class Blobs {
    * @throws VestalError INPUT_INVALID when bytes are left
    */
   end(): void {
-    if (this.#position < this.#bytes.length) throw inputInvalid(`unexpected additional input data for model '${this.#model}'`)
+    if (this.#position < this.#length) throw inputInvalid(`unexpected additional input data for model '${this.#model}'`)
   }
 }
 

@@ -20,14 +20,12 @@ export interface InferRequest {
 /** Characters of a request's id. */
 const ID_LENGTH_MAX = 1024
 
-const NO_BYTES = new Uint8Array(0)
-
 /**
  * Reads an inference request (Open Inference Protocol 2, "Inference Request JSON Object") against a model: its JSON, and the binary
  * tensor data behind it. Members that the protocol does not know are ignored, as its clients expect.
  * @throws VestalError INPUT_INVALID; UNSUPPORTED for shared memory and sequences
  */
-export function decodeInferRequest(body: unknown, target: InferTarget, binary: Uint8Array = NO_BYTES): InferRequest {
+export function decodeInferRequest(body: unknown, target: InferTarget, binary?: Uint8Array): InferRequest {
   if (!isObject(body)) throw inputInvalid(`the body must be an object with "inputs", got ${show(body)}`)
   const { id, inputs, outputs, parameters } = body
   if (id !== undefined && (typeof id !== 'string' || id.length > ID_LENGTH_MAX)) {
