@@ -44,14 +44,20 @@ export interface AccountsServerOptions {
   readonly open?: (typeof DOORS)[number]
 }
 
+/** Processes over one database begin at the same moment, however long the second takes to start. */
+const beginnings = new WeakMap<TestDatabase, number>()
+
+function beginningOf(database: TestDatabase): number {
+  const ms = beginnings.get(database) ?? Date.now()
+  beginnings.set(database, ms)
+  return ms
+}
+
 /** A process of a server with accounts, over a database that others may share, with a clock that the test moves. */
 export class AccountsServer implements AsyncDisposable {
-  readonly clock = { ms: Date.now() }
+  readonly clock: { ms: number }
   readonly events: AuditEvent[] = []
-  readonly audit = boundAudit(
-    (event) => void this.events.push(event),
-    () => this.clock.ms,
-  )
+  readonly audit: ReturnType<typeof boundAudit>
   readonly store: OpenStore
   readonly context: AccountsContext
   readonly apiKeys: ReturnType<typeof createApiKeyDirectory>
@@ -63,6 +69,8 @@ export class AccountsServer implements AsyncDisposable {
   private constructor(database: TestDatabase, options: AccountsServerOptions) {
     const now = () => this.clock.ms
     const { issuer } = options
+    this.clock = { ms: beginningOf(database) }
+    this.audit = boundAudit((event) => void this.events.push(event), now)
     this.store = database.open()
     const revocations = createRevocationList({ now })
     const lifetimes = {
