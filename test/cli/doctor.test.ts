@@ -2,6 +2,7 @@ import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeCertificate } from '../support/certificates.ts'
 import { MAIN, Workplace } from '../support/command-line.ts'
 import { MODELS } from '../support/server.ts'
 
@@ -85,6 +86,14 @@ function inDatabase({ data }: Installation, statement: string): undefined {
 
 function keysFile(place: Installation, text: string): undefined {
   writeFileSync(place.keyFile, text)
+}
+
+function withTls(place: Installation, options: Parameters<typeof makeCertificate>[0], mode = 0o600): Planted {
+  const { cert, key } = makeCertificate(options)
+  const [certFile, keyFile] = [join(place.folder, 'tls.pem'), join(place.folder, 'tls.key')]
+  writeFileSync(certFile, cert)
+  writeFileSync(keyFile, key, { mode })
+  return { args: ['--tls-cert', certFile, '--tls-key', keyFile] }
 }
 
 const FAULTS: readonly Fault[] = [
@@ -181,6 +190,37 @@ const FAULTS: readonly Fault[] = [
     message: /gone\.pem: cannot be read/,
     todo: /docs\/keys\.md/,
     plant: () => ({ variables: { VESTAL_DECRYPTION_KEY_FILE: 'gone.pem' } }),
+  },
+  {
+    name: 'a TLS key that others can read',
+    check: 'files',
+    message: /tls\.key can be read or written by others \(mode 644\)/,
+    todo: /chmod 600/,
+    plant: (place) => withTls(place, {}, 0o644),
+  },
+  {
+    name: 'a certificate that expired',
+    check: 'tls',
+    message: /expired on/,
+    todo: /Renew/,
+    plant: (place) => withTls(place, { fromDays: -30, toDays: -1 }),
+  },
+  {
+    name: 'a certificate that soon ends',
+    check: 'tls',
+    message: /expires in [34] days/,
+    todo: /Renew/,
+    plant: (place) => withTls(place, { toDays: 4 }),
+  },
+  {
+    name: 'a path of the unix socket that is something else',
+    check: 'ports',
+    message: /is there already and is no socket/,
+    todo: /--unix/,
+    plant: (place) => {
+      writeFileSync(join(place.folder, 'vestal.sock'), '')
+      return { args: ['--unix', join(place.folder, 'vestal.sock')] }
+    },
   },
   {
     name: 'a database that is damaged',
@@ -321,6 +361,7 @@ describe('vestal doctor', () => {
         'bun',
         'files',
         'keys',
+        'tls',
         'database',
         'redis',
         'telemetry',

@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeCertificate } from '../support/certificates.ts'
 import { Workplace } from '../support/command-line.ts'
 import { SECRET } from '../support/tokens.ts'
 
@@ -24,6 +27,27 @@ describe('vestal ready', () => {
     expect(place.run(['ready', '--port', port], settings).exitCode).toBe(0)
     child.kill('SIGTERM')
     await child.exited
+  })
+
+  test('asks as the server speaks: TLS, with a certificate of its own where clients must show one, and unix sockets', async () => {
+    using place = new Workplace()
+    const own = makeCertificate()
+    const files = { cert: join(place.folder, 'tls.pem'), key: join(place.folder, 'tls.key') }
+    writeFileSync(files.cert, own.cert)
+    writeFileSync(files.key, own.key, { mode: 0o600 })
+    const tls = ['--tls-cert', files.cert, '--tls-key', files.key]
+    const socket = join(place.folder, 'vestal.sock')
+    for (const args of [tls, [...tls, '--tls-client-ca', files.cert], ['--unix', socket]]) {
+      const { base, child } = await place.start(args, PRODUCTION)
+      const port = base.startsWith('https:') ? ['--port', new URL(base).port] : []
+      expect([args, place.run(['ready', ...args, ...port], PRODUCTION)]).toEqual([
+        args,
+        { stdout: 'ready\n', stderr: '', exitCode: 0 },
+      ])
+      child.kill('SIGTERM')
+      await child.exited
+      expect(place.run(['ready', ...args, ...port], PRODUCTION).exitCode).toBe(1)
+    }
   })
 
   test('is not taken in by another server', async () => {

@@ -3,7 +3,7 @@ import { lookAtClock } from './clock.ts'
 import { lookAtDatabase, lookAtRedis } from './database.ts'
 import { lookAtFiles } from './files.ts'
 import { type Check, type Finding, messageOf, type Subject, wrong } from './finding.ts'
-import { lookAtKeys } from './keys.ts'
+import { lookAtKeys, lookAtTls } from './keys.ts'
 import { lookAtBun, lookAtDisk, lookAtOpenFiles, lookAtResources } from './machine.ts'
 import { lookAtModels } from './models.ts'
 import { lookAtPorts } from './ports.ts'
@@ -18,6 +18,7 @@ const CHECKS: readonly Check[] = [
   { name: 'bun', look: (subject) => lookAtBun(subject) },
   { name: 'files', look: lookAtFiles },
   { name: 'keys', look: lookAtKeys },
+  { name: 'tls', look: lookAtTls },
   { name: 'database', look: lookAtDatabase },
   { name: 'redis', look: lookAtRedis },
   { name: 'telemetry', look: lookAtTelemetry },

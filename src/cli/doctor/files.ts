@@ -24,7 +24,7 @@ export function lookAtFiles({ settings, file }: Subject): readonly Finding[] {
 
 /** Files that hold keys, passwords or what people did, wherever the settings put them. */
 function privateFiles(settings: Settings): readonly string[] {
-  const { data, database, keyFile, decryptionKeyFile } = settings
+  const { data, database, keyFile, decryptionKeyFile, tlsKey } = settings
   const store = database ?? join(data, 'vestal.db')
   const isFile = !/^postgres(?:ql)?:\/\//.test(store)
   return [
@@ -32,7 +32,7 @@ function privateFiles(settings: Settings): readonly string[] {
     keyFilePath({ data, keyFile }),
     ...(isFile ? [store, `${store}-wal`, `${store}-shm`] : []),
     ...Array.from({ length: 6 }, (_, number) => join(data, number === 0 ? 'audit.log' : `audit.log.${number}`)),
-    ...(decryptionKeyFile === undefined ? [] : [decryptionKeyFile]),
+    ...[decryptionKeyFile, tlsKey].filter((path) => path !== undefined),
   ]
 }
 

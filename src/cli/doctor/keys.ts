@@ -5,6 +5,7 @@ import { authenticationOf } from '../authentication.ts'
 import { developmentSecretPath, readDevelopmentSecret } from '../development-secret.ts'
 import { loadIssuers } from '../issuers.ts'
 import { createKeyLoader, keyFilePath, readKeyFile, usesDevelopmentSecret } from '../load-keys.ts'
+import { loadTls } from '../tls-files.ts'
 import { type Finding, note, right, type Subject, wrong } from './finding.ts'
 
 const MEND = 'Mend it or name another; docs/keys.md says what may be a key.'
@@ -61,14 +62,27 @@ function timesOf(path: string): readonly Finding[] {
   })
 }
 
+/** The certificate of TLS: whether it can be used with its key, and for how long. */
+export function lookAtTls({ settings }: Subject): readonly Finding[] {
+  return explained(() => {
+    const tls = loadTls(settings)
+    if (tls === undefined) return [note('none: a proxy in front has to speak it where others can reach the server')]
+    // That others can read the key is told with the modes of files.
+    const soon = tls.warnings.filter((warning) => !warning.startsWith('tls_key:'))
+    return soon.length === 0 ? [right(tls.description)] : soon.map((warning) => wrong(warning, RENEW))
+  }, RENEW)
+}
+
+const RENEW = 'Renew or replace it: a running server takes the new files up. docs/operations/network.md says what they must be.'
+
 /** What is wrong is told as the server would at its start: the first line says what, those after it what to do. */
-function explained(look: () => readonly Finding[]): readonly Finding[] {
+function explained(look: () => readonly Finding[], mend = MEND): readonly Finding[] {
   try {
     return look()
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
     const [message = '', ...more] = error.faults
-    return [wrong(message, more.length > 0 ? more.join('\n') : MEND)]
+    return [wrong(message, more.length > 0 ? more.join('\n') : mend)]
   }
 }
 

@@ -1,22 +1,21 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { accessSync, constants, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Settings } from '../../config/settings.ts'
-import { askLocal } from '../local-server.ts'
+import { askLocal, type LocalServer } from '../local-server.ts'
 import { type Finding, messageOf, note, right, type Subject, wrong } from './finding.ts'
 
 /** The addresses that the server listens on: free, or who has them. */
 export async function lookAtPorts({ settings }: Subject): Promise<readonly Finding[]> {
-  const { host, port, metricsPort, allowedHosts } = settings
+  const { metricsPort, unix } = settings
   return [
-    ...(await lookAtPort({ host, port, allowedHosts }, '--port')),
+    ...(await (unix === undefined ? lookAtPort(settings, '--port') : lookAtSocket(settings, unix))),
     ...(metricsPort === undefined
       ? []
       : await lookAtPort({ host: '127.0.0.1', port: metricsPort, allowedHosts: [] }, '--metrics-port')),
   ]
 }
 
-type Address = Pick<Settings, 'host' | 'port' | 'allowedHosts'>
-
-async function lookAtPort(address: Address, flag: string): Promise<readonly Finding[]> {
+async function lookAtPort(address: LocalServer, flag: string): Promise<readonly Finding[]> {
   const { host, port } = address
   if (port === 0) return [note(`${flag} is 0: any free port is taken`)]
   const code = refusalOf(host, port)
@@ -36,6 +35,20 @@ async function lookAtPort(address: Address, flag: string): Promise<readonly Find
   return [wrong(`nothing can listen on ${host}, port ${port}: ${code}`, 'Name an address of this machine with --host.')]
 }
 
+async function lookAtSocket(settings: Settings, path: string): Promise<readonly Finding[]> {
+  const stat = attempt(() => lstatSync(path, { throwIfNoEntry: false }))
+  const folder = dirname(path)
+  if (stat === undefined) {
+    if (attempt(() => accessSync(folder, constants.W_OK | constants.X_OK) ?? true) === true)
+      return [right(`the socket ${path} can be made`)]
+    return [wrong(`the socket ${path} cannot be made`, `Make the folder ${folder}, owned by the user that runs the server.`)]
+  }
+  if (!stat.isSocket())
+    return [wrong(`${path} is there already and is no socket`, 'Take it away, or name another path with --unix.')]
+  if (await isVestal(settings)) return [note(`Vestal listens on ${path} already`)]
+  return [note(`the socket ${path} is there; one that nobody listens on is replaced at the start`)]
+}
+
 /** Why nobody can listen there now; undefined where somebody can. It is listened on for a moment, and nobody is answered. */
 function refusalOf(hostname: string, port: number): string | undefined {
   try {
@@ -49,7 +62,7 @@ function refusalOf(hostname: string, port: number): string | undefined {
 }
 
 /** True where what listens says that it lives in Vestal's words. */
-async function isVestal(address: Address): Promise<boolean> {
+async function isVestal(address: LocalServer): Promise<boolean> {
   try {
     const answer = await askLocal(address, '/v2/health/live')
     return answer.headers.has('x-request-id') || (await firstOf(await askLocal(address, '/metrics'))).includes('vestal_')
