@@ -20,7 +20,7 @@ export interface ModelVersion {
 export interface Model {
   readonly name: string
   readonly description: string
-  readonly permissions: { readonly predict: string; readonly read: string }
+  readonly permissions: { readonly predict: string; readonly read: string; readonly admin: string }
   /** Class names of an output, by output name: element i names class i. */
   readonly labels: ReadonlyMap<string, readonly string[]>
   /** Example inputs in the Flama form, from `model.toml`. */

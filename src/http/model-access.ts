@@ -10,7 +10,6 @@ type Params = Readonly<Record<string, string>>
  * so that a stranger cannot tell the two apart.
  */
 export function permissionTo(action: 'predict' | 'read' | 'admin', engine: Engine): (params: Params) => readonly string[] {
-  if (action === 'admin') return ({ name = '' }) => [`model:${name}:admin`]
   return ({ name = '' }) => [engine.model(name)?.permissions[action] ?? `model:${name}:${action}`]
 }
 

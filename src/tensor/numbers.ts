@@ -29,6 +29,7 @@ function floatWriter(name: string, datatype: Datatype, data: Float64Array): Elem
   const write = datatype === 'FP64' ? String : datatype === 'FP32' ? shortestFloat32 : shortestFloat16
   return (index) => {
     const value = data[index] ?? Number.NaN
+    if (value === 0) return Object.is(value, 0) ? '0' : '-0'
     if (Number.isFinite(value)) return write(value)
     throw new VestalError('INFERENCE_FAILED', {
       detail: `output '${name}': element ${index} is ${value}, which JSON cannot hold; ask /v2 for it with "binary_data": true`,

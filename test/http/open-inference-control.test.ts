@@ -24,6 +24,8 @@ for (const [index, open] of DOORS.entries()) {
       await Bun.write(join(folder, 'a/2/model.onnx'), identityModel('FP32'))
       await Bun.write(join(folder, 'b/1/model.onnx'), identityModel('FP32'))
       await Bun.write(join(folder, 'broken/1/model.onnx'), 'nothing')
+      await Bun.write(join(folder, 'owned/1/model.onnx'), identityModel('FP32'))
+      await Bun.write(join(folder, 'owned/model.toml'), '[permissions]\nread = "team:flowers:read"\nadmin = "team:flowers:admin"')
       const loaded = await createEngine({ modelsDirectory: folder, threads: 1, warn: () => undefined, modelControl: 'explicit' })
       engine = {
         ...loaded,
@@ -125,6 +127,13 @@ for (const [index, open] of DOORS.entries()) {
         }
       }
       expect(await infer('a')).toBe(200)
+    })
+
+    test('may name the permission that controls them, loaded or not', async () => {
+      for (const action of ['unload', 'load', 'load', 'unload', 'unload', 'load']) {
+        expect((await post(`/v2/repository/models/owned/${action}`, undefined, 'model:owned:admin')).status).toBe(403)
+        expect((await post(`/v2/repository/models/owned/${action}`, undefined, 'team:flowers:admin')).status).toBe(200)
+      }
     })
 
     test('that are unknown or broken are told so', async () => {

@@ -9,6 +9,7 @@ export function describeModel({ name, file }: FoundModel, versions: Iterable<Mod
     permissions: {
       predict: file.permissions.predict ?? `model:${name}:predict`,
       read: file.permissions.read ?? `model:${name}:read`,
+      admin: file.permissions.admin ?? `model:${name}:admin`,
     },
     labels: file.labels,
     examples: file.examples,

@@ -6,7 +6,7 @@ import { readWarmups, type Warmup } from './warmup-table.ts'
 /** What `model.toml` says of a model; every key is optional. */
 export interface ModelFile {
   readonly description: string
-  readonly permissions: { readonly predict?: string; readonly read?: string }
+  readonly permissions: { readonly predict?: string; readonly read?: string; readonly admin?: string }
   /** Class names of an output, by output name. */
   readonly labels: ReadonlyMap<string, readonly string[]>
   /** Inputs to try, in the Flama form. */
@@ -60,12 +60,19 @@ export function readModelFile(text: string): ModelFile {
 
 function readPermissions(table: TomlTable | undefined): ModelFile['permissions'] {
   if (table === undefined) return {}
-  const read = (action: 'predict' | 'read') => {
+  const read = (action: 'predict' | 'read' | 'admin') => {
     const permission = table.any(action)
     if (permission === undefined || (typeof permission === 'string' && /^[^\s"\\*]+$/.test(permission))) return permission
     throw table.fault(action, 'must be a text without spaces, quotes and *')
   }
-  const permissions = withoutAbsent<ModelFile['permissions']>({ predict: read('predict'), read: read('read') })
+  // These two endings are what counts as administrative, and is refused first where revocations are not known.
+  const admin = read('admin')
+  if (admin !== undefined && !/:(?:admin|write)$/.test(admin)) throw table.fault('admin', 'must end with :admin or :write')
+  const permissions = withoutAbsent<ModelFile['permissions']>({
+    predict: read('predict'),
+    read: read('read'),
+    admin,
+  })
   table.end()
   return permissions
 }

@@ -10,7 +10,7 @@ const TENSORS = {
 const MODEL = {
   name: 'iris',
   description: 'Names the species of an iris from four measurements in centimetres',
-  permissions: { predict: 'model:iris:predict', read: 'model:iris:read' },
+  permissions: { predict: 'model:iris:predict', read: 'model:iris:read', admin: 'model:iris:admin' },
   labels: { label: ['setosa', 'versicolor', 'virginica'] },
   examples: [[[5.1, 3.5, 1.4, 0.2]]],
   versions: [{ version: '1', state: 'ready', ...TENSORS }],

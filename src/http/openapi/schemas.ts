@@ -69,7 +69,11 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   Model: object({
     name: text('Name', 'iris'),
     description: text('What the model does'),
-    permissions: object({ predict: text('Asked for by predictions'), read: text('Asked for by descriptions') }),
+    permissions: object({
+      predict: text('Asked for by predictions'),
+      read: text('Asked for by descriptions'),
+      admin: text('Asked for by loading and unloading'),
+    }),
     labels: { type: 'object', description: 'Names of an output’s classes', additionalProperties: list({ type: 'string' }) },
     examples: list({}, 'Inputs to try'),
     versions: list(reference('ModelVersion'), 'Newest first'),

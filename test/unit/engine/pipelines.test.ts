@@ -65,7 +65,7 @@ describe('a pipeline', () => {
     const served = await start()
     expect(served.model('chain')).toMatchObject({
       description: 'Six times',
-      permissions: { predict: 'six', read: 'model:chain:read' },
+      permissions: { predict: 'six', read: 'model:chain:read', admin: 'model:chain:admin' },
       versions: [
         {
           version: '1',

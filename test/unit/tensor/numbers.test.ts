@@ -75,6 +75,18 @@ describe('an element', () => {
     expect(write('INT8', new Int8Array([-128]) as never)).toBe('-128')
   })
 
+  test('keeps the sign of a zero, in every width', () => {
+    for (const [datatype, data] of [
+      ['FP16', new Float16Array([-0, 0])],
+      ['FP32', new Float32Array([-0, 0])],
+      ['FP64', new Float64Array([-0, 0])],
+    ] as const) {
+      const write = elementWriter('y', { datatype, shape: [2], data })
+      expect([write(0), write(1)]).toEqual(['-0', '0'])
+      expect(Object.is(JSON.parse(write(0)), -0)).toBe(true)
+    }
+  })
+
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
     test(`that is ${value} is refused, since JSON cannot hold it`, () => {
       const write = elementWriter('y', { datatype: 'FP32', shape: [1], data: new Float32Array([value]) })
