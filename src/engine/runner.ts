@@ -28,6 +28,12 @@ export interface ModelRunner {
    * REQUEST_TIMEOUT
    */
   run(inputs: NamedTensors, options: InferOptions): Promise<NamedTensors>
+  /**
+   * Computes inputs once in each of its workers, and in each that will take the place of one, beside the queue and the counters; absent
+   * where it has no workers of its own.
+   * @throws VestalError INPUT_INVALID, Error with the reason why a worker could not
+   */
+  warm?(inputs: NamedTensors): Promise<NamedTensors>
   /** What waits and runs, now. */
   gauges(): Gauges
   /** Refuses new runs, finishes those at hand, and ends the workers: never in the middle of a run. */
@@ -120,6 +126,10 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
         const input = { inputs, outputs: outputsOf(asked.outputs) }
         if (cache === undefined || asked.cache === 'skip' || isStopping) return compute(input, asked)
         return lookUp(cache, input, asked)
+      },
+      async warm(inputs) {
+        checkInputs(loaded.inputs, inputs)
+        return pool.warm(inputs)
       },
       gauges: () => ({
         waiting: scheduler.waiting,

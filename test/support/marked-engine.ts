@@ -11,7 +11,13 @@ export interface MarkedEngine {
 }
 
 /** An engine whose workers end, fail or hang on marked inputs (`marked-worker.ts`). */
-export async function startMarked(options: EngineOptions): Promise<MarkedEngine> {
+export async function startMarked({
+  started,
+  ...options
+}: EngineOptions & {
+  /** Hears of each worker before it is told anything but its gate. */
+  readonly started?: (worker: Worker) => void
+}): Promise<MarkedEngine> {
   const gate = new Int32Array(new SharedArrayBuffer(4))
   const workers: Worker[] = []
   const warnings: string[] = []
@@ -19,6 +25,7 @@ export async function startMarked(options: EngineOptions): Promise<MarkedEngine>
     const worker = new Worker(new URL('./marked-worker.ts', import.meta.url))
     worker.postMessage({ kind: 'gate', gate: gate.buffer })
     workers.push(worker)
+    started?.(worker)
     return worker
   }
   const warn = (text: string) => warnings.push(text)

@@ -16,11 +16,15 @@ export function reshapedRunner(
     new Map(declared.flatMap((tensor) => (tensor.reshape === undefined ? [] : [[tensor.name, tensor[side] ?? []] as const])))
   const [inputs, outputs] = [targets(config?.inputs, 'reshape'), targets(config?.outputs, 'dims')]
   if (inputs.size === 0 && outputs.size === 0) return runner
+  const { warm } = runner
   return {
     ...runner,
     ...specs,
     run: async (tensors, options) =>
       reshape(await runner.run(reshape(tensors, inputs, isInBatches), options), outputs, isInBatches),
+    ...(warm && {
+      warm: async (tensors: NamedTensors) => reshape(await warm(reshape(tensors, inputs, isInBatches)), outputs, isInBatches),
+    }),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
-import { joinInputs, type RunInput, rowsOf, splitOutputs } from '../batches.ts'
+import { bytesOf, joinInputs, type RunInput, rowsOf, splitOutputs } from '../batches.ts'
 import type { Loaded, ToWorker } from '../messages.ts'
 import type { Clock } from '../scheduling/clock.ts'
 import type { Instance, Outcome } from '../scheduling/job.ts'
@@ -29,12 +29,18 @@ export interface InstanceKeeper {
 /** Workers of one model version that are left to themselves at once, in runs that do not end; one more is waited for. */
 const ABANDONED_MAX = 2
 
+/** Bytes of inputs that are kept to warm up the workers that take the place of others. */
+const WARMUP_BYTES_MAX = 16 * 1024 * 1024
+
 /** The workers of one version of a model. */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions
   readonly #slots: readonly WorkerSlot[]
   readonly #instances: readonly Instance<RunInput, NamedTensors>[]
   readonly #abandoned = new Set<Worker>()
+  /** What each worker computes before it serves. */
+  readonly #warmups: NamedTensors[] = []
+  #warmupBytes = 0
   #loaded: Loaded | undefined
   #keeper: InstanceKeeper | undefined
 
@@ -66,6 +72,42 @@ export class WorkerPool {
     }
   }
 
+  /**
+   * Computes inputs in every worker, and again in each that takes the place of one, before that serves: 16 MiB of them are kept for it.
+   * Gives what the first worker computed.
+   * @throws Error with the reason why one could not
+   */
+  async warm(inputs: NamedTensors): Promise<NamedTensors> {
+    const bytes = bytesOf(inputs)
+    if (this.#warmupBytes + bytes <= WARMUP_BYTES_MAX && !this.#warmups.includes(inputs)) {
+      this.#warmups.push(inputs)
+      this.#warmupBytes += bytes
+    }
+    const [first] = await Promise.all(this.#slots.map((slot) => this.#warmOne(slot, inputs)))
+    if (first === undefined) throw new Error('there must be a worker')
+    return first
+  }
+
+  async #warmOne(slot: WorkerSlot, inputs: NamedTensors): Promise<NamedTensors> {
+    const { promise, resolve } = Promise.withResolvers<Outcome<NamedTensors>>()
+    // Copies: what is sent is gone here, and the next worker computes the same.
+    const copies = new Map([...inputs].map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() } as Tensor]))
+    this.#run(slot, [{ inputs: copies }], resolve)
+    const outcome = await promise
+    if (outcome.kind === 'lost') throw new Error('the worker ended in it')
+    if (outcome.kind === 'failed') throw new Error(`The model could not compute this input: ${outcome.reason}`)
+    // The cast: one request has one output.
+    return outcome.outputs[0] as NamedTensors
+  }
+
+  /** What cannot be computed now could be before, and is no reason to have one worker fewer; what ends the worker is not tried again. */
+  async #warmAgain(slot: WorkerSlot): Promise<void> {
+    for (const inputs of [...this.#warmups]) {
+      await this.#warmOne(slot, inputs).catch(() => undefined)
+      if (!slot.isAlive) this.#warmups.length = 0
+    }
+  }
+
   /** Hands the workers to whoever gives them runs. */
   serve(keeper: InstanceKeeper): void {
     this.#keeper = keeper
@@ -89,7 +131,13 @@ export class WorkerPool {
       runMsMax,
       mayAbandon: () => this.#abandoned.size < ABANDONED_MAX,
       on: {
-        ready: () => this.#ifServing(index, (keeper, instance) => keeper.attach(instance)),
+        ready: () => {
+          const slot = this.#slots[index]
+          // Lost in its warm-up, it is told of as lost, and this is the turn of the next.
+          const attach = () => slot?.isAlive === true && this.#ifServing(index, (keeper, instance) => keeper.attach(instance))
+          if (slot === undefined || this.#warmups.length === 0) attach()
+          else void this.#warmAgain(slot).then(attach)
+        },
         lost: (reason, delayMs) => {
           warn(`${reason}; it is started again in ${delayMs} ms`)
           this.#ifServing(index, (keeper, instance) => keeper.detach(instance))

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { VestalError } from '../../../src/core/errors.ts'
 import type { Engine, InferOptions } from '../../../src/engine/engine.ts'
+import type { ToWorker } from '../../../src/engine/messages.ts'
 import type { NamedTensors } from '../../../src/tensor/tensor.ts'
 import { startMarked } from '../../support/marked-engine.ts'
 import { CRASH, HANG, UNCAUGHT } from '../../support/marks.ts'
@@ -162,6 +163,57 @@ describe('a run that hangs', () => {
     open()
     expect(await third).toBe(HANG)
     expect(await ask(engine, 'one', 2)).toBe(2)
+    await engine.stop()
+  })
+})
+
+describe('a warm-up', () => {
+  /** Runs that each worker was sent, by the first number of their first input. */
+  function heard(worker: Worker): number[] {
+    const numbers: number[] = []
+    const { postMessage } = worker
+    worker.postMessage = (message: ToWorker, ...rest: unknown[]) => {
+      if (message.kind === 'run') numbers.push(Number(message.inputs[0]?.data[0]))
+      return (postMessage as (...all: unknown[]) => void).call(worker, message, ...rest)
+    }
+    return numbers
+  }
+  // Removed at the end: the worker that takes the place of another reads the file again.
+  const places: string[] = []
+  afterAll(() => {
+    for (const place of places) rmSync(place, { recursive: true })
+  })
+  const start = async (warmup: string) => {
+    const place = mkdtempSync(join(tmpdir(), 'vestal-warm-'))
+    await Bun.write(join(place, 'one/1/model.onnx'), identityModel('FP32'))
+    await Bun.write(join(place, 'one/model.toml'), warmup)
+    const runs: number[][] = []
+    const marked = await startMarked({ modelsDirectory: place, instances: 3, started: (worker) => runs.push(heard(worker)) })
+    places.push(place)
+    return { ...marked, runs }
+  }
+
+  test('is computed in every worker before the version serves, and in each that takes the place of one', async () => {
+    const { engine, workers, runs } = await start(
+      '[[warmup]]\ninput = [3.0]\noutput = [3.0]\ncount = 2\n[[warmup]]\ninput = [4.0]',
+    )
+    expect(runs).toEqual([
+      [3, 3, 4],
+      [3, 3, 4],
+      [3, 3, 4],
+    ])
+    expect(statisticsOf(engine, 'one')).toMatchObject({ executionCount: 0, success: { count: 0 } })
+    expect(await ask(engine, 'one', CRASH)).toBe('WORKER_LOST')
+    await until(() => workers.length === 4 && statisticsOf(engine, 'one')?.workersAlive === 3)
+    await until(() => runs[3]?.length === 2)
+    expect(runs[3]).toEqual([3, 4])
+    expect(await Promise.all([ask(engine, 'one', 5), ask(engine, 'one', 6), ask(engine, 'one', 7)])).toEqual([5, 6, 7])
+    await engine.stop()
+  })
+
+  test('that ends its worker keeps the version from serving', async () => {
+    const { engine } = await start(`[[warmup]]\ninput = [${CRASH}.0]`)
+    expect(engine.index()[0]).toMatchObject({ state: 'UNAVAILABLE', reason: 'warmup[0]: the worker ended in it' })
     await engine.stop()
   })
 })
