@@ -21,6 +21,8 @@ export interface Model {
   readonly name: string
   readonly description: string
   readonly permissions: { readonly predict: string; readonly read: string; readonly admin: string }
+  /** Levels that a request may name, and that of one that names none; absent where requests have none. */
+  readonly priorities?: { readonly levels: number; readonly default: number }
   /** Class names of an output, by output name: element i names class i. */
   readonly labels: ReadonlyMap<string, readonly string[]>
   /** Example inputs in the Flama form, from `model.toml`. */

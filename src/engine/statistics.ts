@@ -66,6 +66,11 @@ const REASONS: readonly RejectionReason[] = ['queue-full', 'subject-limit', 'tim
 /** Numbers of rows that are told apart; runs of others are counted in all sums but in no row of `batches`. */
 const BATCH_SIZES_MAX = 256
 
+/** Of each run, what its time counts for in the time that a request is thought to take. */
+const RECENT = 0.2
+/** Who is told to come back is not told to stay away. */
+const RETRY_SECONDS_MAX = 60
+
 /** A small model takes less than what a request does. */
 const TIMES_BOUNDS = [0.0001, 0.00025, ...SECONDS_BOUNDS]
 
@@ -96,6 +101,8 @@ export class ModelCounters {
   readonly #batches = new Map<number, RunSums>()
   readonly #rejected = new Map<RejectionReason, number>()
   #lastInferenceMs = 0
+  /** What a request has taken of an instance lately, in milliseconds; undefined before the first. */
+  #msPerRequest: number | undefined
   #inferenceCount = 0
   #executionCount = 0
 
@@ -109,6 +116,7 @@ export class ModelCounters {
     this.#queueTimes = new Distribution(TIMES_BOUNDS)
     this.#computeTimes = new Distribution(TIMES_BOUNDS)
     this.#batches.clear()
+    this.#msPerRequest = undefined
     this.#lastInferenceMs = 0
     this.#inferenceCount = 0
     this.#executionCount = 0
@@ -123,6 +131,8 @@ export class ModelCounters {
     this.#inferenceCount += rows
     this.#lastInferenceMs = nowMs
     this.#computeTimes.observe(timing.inferNs / 1e9)
+    const ms = timing.inferNs / 1e6 / requests
+    this.#msPerRequest = this.#msPerRequest === undefined ? ms : this.#msPerRequest + RECENT * (ms - this.#msPerRequest)
     addRun(this.#run, timing, requests)
     const known = this.#batches.get(rows)
     if (known !== undefined) addRun(known, timing, 1)
@@ -143,6 +153,12 @@ export class ModelCounters {
   /** A request that came to nothing after it was taken. */
   failed(totalNs: number): void {
     this.#fail.add(totalNs)
+  }
+
+  /** Seconds in which so many instances will be done with so many requests, as runs go lately: 1 to 60. */
+  secondsFor(requests: number, instances: number): number {
+    const seconds = (requests * (this.#msPerRequest ?? 0)) / 1000 / Math.max(1, instances)
+    return Math.min(RETRY_SECONDS_MAX, Math.max(1, Math.ceil(seconds)))
   }
 
   rejected(reason: RejectionReason): void {

@@ -1,4 +1,5 @@
 import type { AuthenticatedToken } from '../auth/authenticator.ts'
+import type { PermissionCheck } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
 import type { Engine, Model, ModelVersion } from '../engine/engine.ts'
 
@@ -11,6 +12,21 @@ type Params = Readonly<Record<string, string>>
  */
 export function permissionTo(action: 'predict' | 'read' | 'admin', engine: Engine): (params: Params) => readonly string[] {
   return ({ name = '' }) => [engine.model(name)?.permissions[action] ?? `model:${name}:${action}`]
+}
+
+/**
+ * Refuses a request that wants to be served before those that name no priority, where its token does not grant that: what is more urgent
+ * goes before everybody else's.
+ * @throws VestalError PERMISSION_MISSING
+ */
+export function refuseUrgent(priority: number | undefined, { name, priorities }: Model, allows: PermissionCheck): void {
+  if (priority === undefined || priority === 0 || priorities === undefined || priority >= priorities.default) return
+  const permission = `model:${name}:priority`
+  if (allows([permission])) return
+  throw new VestalError('PERMISSION_MISSING', {
+    detail: `A priority before ${priorities.default}, which this model has for all, asks for the permission ${permission}`,
+    reason: `needs ${permission}`,
+  })
 }
 
 /** Says of a model whether a token may read it, so that lists hold nothing else. */

@@ -36,12 +36,14 @@ function inference({ engine, authenticator, bodyBytesMax, bodyTimes }: OpenInfer
     .use(guard(authenticator))
     .post(
       '/v2/models/:name/infer',
-      ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.payload.sub }),
+      ({ params, request, token }) =>
+        infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.payload.sub, allows: token.allows }),
       guarded,
     )
     .post(
       '/v2/models/:name/versions/:version/infer',
-      ({ params, request, token }) => infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.payload.sub }),
+      ({ params, request, token }) =>
+        infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.payload.sub, allows: token.allows }),
       guarded,
     )
 }

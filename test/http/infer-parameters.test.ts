@@ -13,6 +13,8 @@ const folder = mkdtempSync(join(tmpdir(), 'vestal-parameters-'))
 const put = (name: string, bytes: Uint8Array) => Bun.write(join(folder, name, '1/model.onnx'), bytes)
 await put('scores', identityModel('FP32', ['n', 3]))
 await Bun.write(join(folder, 'scores/model.toml'), '[outputs.y]\nlabels = ["cat", "dog", "tabby"]\n')
+await put('ranked', identityModel('FP32', ['n', 3]))
+await Bun.write(join(folder, 'ranked/model.toml'), '[serving]\npriority_levels = 3\npriority_default = 2\n')
 await put('flat', identityModel('FP64', [4]))
 await put('int64', identityModel('INT64', [3]))
 await put('bool', identityModel('BOOL', [2]))
@@ -127,6 +129,24 @@ for (const open of DOORS) {
       expect(options).toMatchObject({ subject: 'tester', priority: 3, outputs: ['y'] })
       expect(options?.timeoutMs).toBeGreaterThan(0)
       expect(options?.timeoutMs).toBeLessThanOrEqual(5000)
+    })
+
+    test('let nobody before the others who is not granted that, where a model has priorities', async () => {
+      const grants = (...more: string[]) => bearer('model:*:predict', ...more)
+      const statusOf = async (model: string, priority: number, headers: Record<string, string>) =>
+        (await post(model, body({ priority }), headers)).status
+      const before = asked.length
+      for (const priority of [0, 2, 3, 99]) expect(await statusOf('ranked', priority, grants())).toBe(200)
+      expect(await answerOf(post('ranked', body({ priority: 1 }), grants('model:scores:priority')))).toEqual({
+        status: 403,
+        body: {
+          error: 'A priority before 2, which this model has for all, asks for the permission model:ranked:priority',
+        },
+      })
+      expect(asked).toHaveLength(before + 4)
+      expect(await statusOf('ranked', 1, grants('model:ranked:priority'))).toBe(200)
+      // Where there are none, the number means nothing.
+      expect(await statusOf('scores', 1, grants())).toBe(200)
     })
 
     test('are not there where nothing or 0 was asked', async () => {

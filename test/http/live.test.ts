@@ -14,6 +14,8 @@ import { bearer, makeToken, nowSeconds, SECRET } from '../support/tokens.ts'
 const folder = mkdtempSync(join(tmpdir(), 'vestal-live-'))
 const put = (name: string, bytes: Uint8Array) => Bun.write(join(folder, name, '1/model.onnx'), bytes)
 await put('pair', identityModel('FP32', ['n', 2]))
+await put('ranked', identityModel('FP32', ['n']))
+await Bun.write(join(folder, 'ranked/model.toml'), '[serving]\npriority_levels = 2\npriority_default = 2\n')
 await put('int64', identityModel('INT64', ['n']))
 await put('broken', Buffer.from('nothing'))
 
@@ -122,6 +124,20 @@ describe('a socket', () => {
     const { ask, socket } = await openSocket('int64')
     expect(await ask('{"input":[9007199254740993]}')).toBe('{"output":[9007199254740993]}')
     socket.close()
+  })
+
+  test('is served before the others only where its token grants that', async () => {
+    const urgent = '{"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1]}],"parameters":{"priority":1}}'
+    const plain = await openSocket('ranked')
+    expect(await json(plain.ask(urgent))).toMatchObject({
+      status_code: 403,
+      detail: expect.stringContaining('model:ranked:priority'),
+    })
+    expect(await json(plain.ask(urgent.replace('"priority":1', '"priority":2')))).toMatchObject({ model_name: 'ranked' })
+    plain.socket.close()
+    const granted = await openSocket('ranked', bearer('model:*:predict', 'model:*:priority'))
+    expect(await json(granted.ask(urgent))).toMatchObject({ model_name: 'ranked' })
+    granted.socket.close()
   })
 
   test('takes binary tensor data, and a raw tensor', async () => {

@@ -3,6 +3,7 @@ import type { FoundModel } from './scan.ts'
 
 /** A model as its folder describes it, with what became of its versions. */
 export function describeModel({ name, file }: FoundModel, versions: Iterable<ModelVersion>): Model {
+  const { priorityLevels: levels = 0, priorityDefault = 1 } = file.settings
   return {
     name,
     description: file.description,
@@ -11,6 +12,7 @@ export function describeModel({ name, file }: FoundModel, versions: Iterable<Mod
       read: file.permissions.read ?? `model:${name}:read`,
       admin: file.permissions.admin ?? `model:${name}:admin`,
     },
+    ...(levels > 0 && { priorities: { levels, default: priorityDefault } }),
     labels: file.labels,
     examples: file.examples,
     versions: [...versions].sort((a, b) => Number(b.version) - Number(a.version)),

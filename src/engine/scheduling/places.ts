@@ -5,6 +5,7 @@ export class Places<I, O> {
   readonly #mayRunAhead: boolean
   readonly #idle: Instance<I, O>[] = []
   readonly #ahead = new Set<Instance<I, O>>()
+  readonly #all = new Set<Instance<I, O>>()
 
   constructor(mayRunAhead: boolean) {
     this.#mayRunAhead = mayRunAhead
@@ -18,11 +19,18 @@ export class Places<I, O> {
     return this.#ahead.size > 0
   }
 
+  /** Instances that are there, idle or not. */
+  get size(): number {
+    return this.#all.size
+  }
+
   add(instance: Instance<I, O>): void {
+    this.#all.add(instance)
     this.#idle.push(instance)
   }
 
   remove(instance: Instance<I, O>): void {
+    this.#all.delete(instance)
     const index = this.#idle.indexOf(instance)
     if (index >= 0) this.#idle.splice(index, 1)
     this.#ahead.delete(instance)

@@ -111,8 +111,9 @@ export class Scheduler<I, O> {
   }
 
   #refusal(reason: RejectionReason): VestalError {
-    this.#options.counters.rejected(reason)
-    return refusal(reason)
+    const { counters } = this.#options
+    counters.rejected(reason)
+    return refusal(reason, counters.secondsFor(this.#taken, this.#places.size))
   }
 
   /**

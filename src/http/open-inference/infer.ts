@@ -1,3 +1,4 @@
+import type { PermissionCheck } from '../../auth/permissions.ts'
 import { invariant } from '../../core/invariant.ts'
 import type { Engine, InferOptions as EngineOptions, Model, ModelVersion } from '../../engine/engine.ts'
 import { classify } from '../../tensor/classification.ts'
@@ -12,7 +13,7 @@ import type { BodyTimes } from '../body.ts'
 import { deadlineOf } from '../deadline.ts'
 import { type Coding, encode, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
-import { findModel, findReadyVersion } from '../model-access.ts'
+import { findModel, findReadyVersion, refuseUrgent } from '../model-access.ts'
 import { HEADER_LENGTH, type InferBody, readInferBody } from './infer-body.ts'
 
 export interface AskedModel {
@@ -26,6 +27,8 @@ export interface AskedBy {
   readonly bodyTimes: BodyTimes | undefined
   /** Who asks, as the token says. */
   readonly subject: string | undefined
+  /** What the token grants. */
+  readonly allows: PermissionCheck
 }
 
 /**
@@ -33,11 +36,12 @@ export interface AskedBy {
  * @throws VestalError for everything that the client can do wrong
  */
 export async function infer(engine: Engine, asked: AskedModel, askedBy: AskedBy): Promise<Response> {
-  const { request, bodyBytesMax, bodyTimes, subject } = askedBy
+  const { request, bodyBytesMax, bodyTimes, subject, allows } = askedBy
   const model = findModel(engine, asked.name)
   const version = findReadyVersion(model, asked.version)
   const deadline = deadlineOf(request)
   const question = decodeQuestion(await readInferBody(request, bodyBytesMax, bodyTimes), model, version)
+  refuseUrgent(question.parameters.priority, model, allows)
   const options = { signal: () => request.signal, subject, timeoutMs: deadline(question.parameters.timeoutMs) }
   const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, options))
   return respond(encodeInferResponse(answerOf(question, { results, model, version })), request)
@@ -48,14 +52,16 @@ export interface Question {
   readonly version: ModelVersion
   /** Who asks, and for how long. */
   readonly options: EngineOptions
+  readonly allows: PermissionCheck
 }
 
 /** Computes what a request asks for, and gives what is to be answered. */
 export async function computeQuestion(
   engine: Engine,
   request: InferRequest,
-  { model, version, options }: Question,
+  { model, version, options, allows }: Question,
 ): Promise<InferAnswer> {
+  refuseUrgent(request.parameters.priority, model, allows)
   const results = await engine.infer(model.name, version.version, request.inputs, optionsOf(request, options))
   return answerOf(request, { results, model, version })
 }

@@ -35,7 +35,7 @@ export function live({ engine, authenticator, bodyBytesMax, report }: ModelRoute
       const abort = new AbortController()
       const subject = token.payload.sub
       const connection = new LiveConnection({
-        predict: createMessagePredictor({ engine, name: model.name, subject, signal: abort.signal }),
+        predict: createMessagePredictor({ engine, name: model.name, subject, allows: token.allows, signal: abort.signal }),
         stillMay: createWitness(authenticator, request, () => predict(params)),
         expiresAtMs: token.payload.exp === undefined ? undefined : token.payload.exp * 1000,
         messageBytesMax: bodyBytesMax,

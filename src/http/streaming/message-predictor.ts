@@ -1,3 +1,4 @@
+import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
@@ -13,6 +14,8 @@ export interface MessagePredictorOptions {
   readonly engine: Engine
   readonly name: string
   readonly subject: string | undefined
+  /** What the token grants. */
+  readonly allows: PermissionCheck
   readonly signal: AbortSignal
 }
 
@@ -24,7 +27,7 @@ const LENGTH_BYTES = 4
  * Protocol has it. A binary message is such a request with binary tensor data: the length of its JSON, the JSON, the data; the answer has
  * the same form.
  */
-export function createMessagePredictor({ engine, name, subject, signal }: MessagePredictorOptions): MessagePredictor {
+export function createMessagePredictor({ engine, name, subject, allows, signal }: MessagePredictorOptions): MessagePredictor {
   const who = { signal, subject }
   const predictText = async (message: string): Promise<string> => {
     const model = findModel(engine, name)
@@ -35,7 +38,7 @@ export function createMessagePredictor({ engine, name, subject, signal }: Messag
     if (isObject(body) && 'inputs' in body) {
       const question = decodeQuestion({ bytes, jsonLength: bytes.length, isRaw: false }, model, version)
       const asJson = { ...question, outputs: question.outputs.map((output) => ({ ...output, isBinary: false })) }
-      const answer = await withPatience(() => computeQuestion(engine, asJson, { model, version, options: who }), signal)
+      const answer = await withPatience(() => computeQuestion(engine, asJson, { model, version, options: who, allows }), signal)
       return encodeInferResponse(answer).json
     }
     if (!isObject(body) || body.input === undefined) {
@@ -51,7 +54,7 @@ export function createMessagePredictor({ engine, name, subject, signal }: Messag
     const model = findModel(engine, name)
     const version = findReadyVersion(model)
     const question = decodeQuestion(bodyOf(message), model, version)
-    const answer = await withPatience(() => computeQuestion(engine, question, { model, version, options: who }), signal)
+    const answer = await withPatience(() => computeQuestion(engine, question, { model, version, options: who, allows }), signal)
     const { json, blobs } = encodeInferResponse(answer)
     return framed(json, blobs)
   }

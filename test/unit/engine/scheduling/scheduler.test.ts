@@ -254,6 +254,54 @@ describe('limits', () => {
   })
 })
 
+describe('a queue that is full', () => {
+  const retryOf = (scheduler: Scheduler<string, string>) => {
+    try {
+      void scheduler.submit({ input: 'x', rows: 1, bytes: 1 })
+      return undefined
+    } catch (error) {
+      return (error as VestalError).headers['retry-after']
+    }
+  }
+  /** Answers what each runs, in a time that the worker says. */
+  const finishIn = (workers: readonly HandInstance<string, string>[], seconds: number) => {
+    for (const worker of workers)
+      worker.settle({
+        kind: 'done',
+        outputs: [...worker.inputs],
+        timing: { inputNs: 0, inferNs: seconds * 1e9, outputNs: 0 },
+      })
+  }
+
+  test('says when it will have been worked off, as runs go lately', () => {
+    const { scheduler, workers, ask } = start({ queueMax: 20, batches: { rowsMax: 1, bytesMax: 1000, delayMs: 0 } })
+    for (let number = 0; number < 20; number += 1) void ask('a')
+    expect(retryOf(scheduler)).toBe('1')
+    finishIn(workers, 0.5)
+    void ask('a')
+    expect(retryOf(scheduler)).toBe('10')
+    // The latest run counts for a fifth: 0.8 × 0.5 s + 0.2 × 1.5 s.
+    finishIn(workers, 1.5)
+    void ask('a')
+    expect(retryOf(scheduler)).toBe('14')
+    finishIn(workers, 1000)
+    void ask('a')
+    expect(retryOf(scheduler)).toBe('60')
+  })
+
+  test('is worked off by all instances, and by whole batches', () => {
+    const { scheduler, workers, ask } = start({ queueMax: 10, workers: 2, batches: { rowsMax: 4, bytesMax: 1000, delayMs: 0 } })
+    for (let number = 0; number < 10; number += 1) void ask('a')
+    finishIn(workers, 2)
+    void ask('a')
+    void ask('a')
+    expect(retryOf(scheduler)).toBe('10')
+    finishIn(workers, 2)
+    for (let number = 0; number < 8; number += 1) void ask('a')
+    expect(Number(retryOf(scheduler))).toBeLessThan(10)
+  })
+})
+
 describe('a request that is given up', () => {
   test('by its client leaves the queue, and is answered once', async () => {
     const { worker, scheduler, ask } = start({ queueMax: 2 })
