@@ -11,6 +11,8 @@ export interface ModelVersion {
   readonly state: ModelState
   /** Why it is unavailable, in words that are safe to show; absent when ready. */
   readonly reason?: string
+  /** Class names of an output, by output name, where the model's own file has some: these, and those of its description before them. */
+  readonly labels?: ReadonlyMap<string, readonly string[]>
   /** Empty while unavailable. */
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]

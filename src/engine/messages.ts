@@ -32,6 +32,8 @@ export interface Loaded {
   readonly kind: 'loaded'
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** Names of the columns of an output, where the model's own file has them. */
+  readonly labels: ReadonlyMap<string, readonly string[]>
   /** Whether rows of several requests may be computed together; absent where it was not asked. */
   readonly check?: BatchCheck
 }

@@ -10,6 +10,8 @@ import { withoutZipMaps } from './zip-map.ts'
 export interface Session {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** Names of the columns of an output, where the model's own file has them. */
+  readonly labels: ReadonlyMap<string, readonly string[]>
   /** Computes on this thread until it is done; inputs in the order of the model's, outputs in that of the names, or of the model's. */
   run(inputs: readonly Tensor[], names?: readonly string[]): Promise<RunResult>
 }
@@ -28,7 +30,7 @@ const RUN_OPTIONS = { logSeverityLevel: LOG_SEVERITY_FATAL } as const
  * @throws Error with a reason that is safe to show
  */
 export async function loadSession(path: string, options: SessionOptions): Promise<Session> {
-  const session = await createReadable(path, options)
+  const { session, labels } = await createReadable(path, options)
   const inputs = specsOf(session.inputMetadata, 'input')
   const outputs = specsOf(session.outputMetadata, 'output')
   const inputNames = inputs.map(({ name }) => name)
@@ -36,6 +38,7 @@ export async function loadSession(path: string, options: SessionOptions): Promis
   return {
     inputs,
     outputs,
+    labels,
     async run(tensors, names = outputNames) {
       const begun = Bun.nanoseconds()
       const feeds: Record<string, OrtTensor> = {}
@@ -50,13 +53,17 @@ export async function loadSession(path: string, options: SessionOptions): Promis
 }
 
 /** Where a converter of scikit-learn has put maps behind the tensors, the tensors are given in their place. */
-async function createReadable(path: string, options: SessionOptions): Promise<InferenceSession> {
+async function createReadable(
+  path: string,
+  options: SessionOptions,
+): Promise<{ readonly session: InferenceSession; readonly labels: Session['labels'] }> {
   const session = await create(path, path, options)
-  if (session.outputMetadata.every(({ isTensor }) => isTensor)) return session
+  const asItIs = { session, labels: new Map() }
+  if (session.outputMetadata.every(({ isTensor }) => isTensor)) return asItIs
   const changed = withoutZipMaps(await Bun.file(path).bytes())
-  if (changed === undefined) return session
+  if (changed === undefined) return asItIs
   await session.release()
-  return create(changed, path, options)
+  return { session: await create(changed.model, path, options), labels: changed.labels }
 }
 
 async function create(

@@ -16,6 +16,8 @@ import { WorkerPool } from './workers/worker-pool.ts'
 export interface ModelRunner {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** Names of the columns of an output, where the model's own file has them; absent where it has no file of its own. */
+  readonly labels?: ReadonlyMap<string, readonly string[]>
   /** What it runs with, of its own settings and the engine's. */
   readonly settings: ResolvedSettings
   /** Whether requests may share a run, and why not. */
@@ -106,7 +108,7 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
     const outputsOf = createOutputsOf(loaded)
     const compute = (input: RunInput, { subject, priority, timeoutMs, signal }: InferOptions) => {
       const rows = isInOwnRows ? rowsOf(input.inputs) : undefined
-      checkRows(rows, settings, key)
+      checkRows(input.inputs, isInOwnRows ? (rows ?? 'different') : 1, { settings, key })
       const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
       const bucket = mayShare ? bucketOf(input) : undefined
       const [rowCount, bytes] = [Math.max(1, rows ?? 1), bytesOf(input.inputs)]
@@ -118,6 +120,7 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
     return {
       inputs: loaded.inputs,
       outputs: loaded.outputs,
+      labels: loaded.labels,
       settings,
       batching,
       isReady: () => !isStopping && pool.alive > 0,
@@ -162,9 +165,19 @@ function createOutputsOf({ outputs }: Loaded): (asked: readonly string[] | undef
   return (asked) => (asked === undefined ? undefined : check(asked))
 }
 
-function checkRows(rows = 1, { rowsMax }: ResolvedSettings, key: string): void {
-  if (rowsMax === undefined || rows <= rowsMax) return
-  throw new VestalError('INPUT_INVALID', {
-    detail: `inference request batch-size must be <= ${rowsMax} for '${key.split('/')[0]}', and is ${rows}`,
-  })
+/** Rows of inputs that disagree are no batch, where the model's settings say that it takes one. */
+function checkRows(
+  inputs: NamedTensors,
+  rows: number | 'different',
+  { settings: { rowsMax }, key }: { readonly settings: ResolvedSettings; readonly key: string },
+): void {
+  if (rowsMax === undefined || (rows !== 'different' && rows <= rowsMax)) return
+  const model = key.split('/')[0]
+  if (rows !== 'different')
+    throw new VestalError('INPUT_INVALID', {
+      detail: `inference request batch-size must be <= ${rowsMax} for '${model}', and is ${rows}`,
+    })
+  const [[, first] = [], ...others] = [...inputs]
+  const [name] = others.find(([, { shape }]) => shape[0] !== first?.shape[0]) ?? []
+  throw new VestalError('INPUT_INVALID', { detail: `input '${name}' batch size does not match other inputs for '${model}'` })
 }

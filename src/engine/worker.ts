@@ -30,8 +30,8 @@ self.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
 async function load({ path, options, isChecked }: Extract<ToWorker, { kind: 'load' }>): Promise<void> {
   try {
     session = await loadSession(path, options)
-    const { inputs, outputs } = session
-    post({ kind: 'loaded', inputs, outputs, ...(isChecked && { check: await checkBatches(session) }) })
+    const { inputs, outputs, labels } = session
+    post({ kind: 'loaded', inputs, outputs, labels, ...(isChecked && { check: await checkBatches(session) }) })
   } catch (error) {
     post({ kind: 'refused', reason: error instanceof Error ? error.message : String(error) })
   }

@@ -23,51 +23,76 @@ interface Field {
   readonly content: Uint8Array
 }
 
+/** A model with tensors where it had maps, and the names of their columns by output. */
+export interface ModelOfTensors {
+  readonly model: Uint8Array
+  readonly labels: ReadonlyMap<string, readonly string[]>
+}
+
 /**
  * The model without the `ZipMap` operators that converters of scikit-learn put behind a classifier. They make a sequence of maps of a
  * tensor with one column a class, which ONNX Runtime for JavaScript cannot hand over; the tensor itself takes their place, under the
- * same name. Undefined where there is none, or where weights stand in other files: those are found only from the model's own path.
+ * same name, and the classes are told beside it. Undefined where there is none, or where weights stand in other files: those are found only from the model's own path.
  */
-export function withoutZipMaps(model: Uint8Array): Uint8Array | undefined {
+export function withoutZipMaps(model: Uint8Array): ModelOfTensors | undefined {
   const fields = fieldsOf(model)
   const graph = fields.find(({ number }) => number === MODEL_GRAPH)
   if (graph === undefined) return undefined
   const parts = fieldsOf(graph.content)
   const isElsewhere = parts.some(({ number, content }) => number === GRAPH_INITIALIZER && has(content, TENSOR_EXTERNAL_DATA))
-  const classes = new Map<string, number>()
+  const classes = new Map<string, readonly string[]>()
   const nodes = parts.map((part) => (part.number === GRAPH_NODE ? replaced(part, classes) : part.whole))
   if (isElsewhere || classes.size === 0) return undefined
   const written = parts.map((part, index) =>
     part.number === GRAPH_OUTPUT ? retyped(part, classes) : (nodes[index] ?? part.whole),
   )
-  return joined(fields.map((field) => (field === graph ? message(MODEL_GRAPH, written) : field.whole)))
+  const whole = joined(fields.map((field) => (field === graph ? message(MODEL_GRAPH, written) : field.whole)))
+  // Two classes of one name could not be told apart.
+  const named = [...classes].filter(([, labels]) => labels.length > 0 && new Set(labels).size === labels.length)
+  return { model: whole, labels: new Map(named) }
 }
 
-/** An Identity in the place of a ZipMap, whose classes are counted by its output's name; any other node as it is. */
-function replaced({ whole, content }: Field, classes: Map<string, number>): Uint8Array {
+/** An Identity in the place of a ZipMap, whose classes are kept by its output's name; any other node as it is. */
+function replaced({ whole, content }: Field, classes: Map<string, readonly string[]>): Uint8Array {
   const fields = fieldsOf(content)
   const text = (number: number) => Buffer.from(fields.find((field) => field.number === number)?.content ?? []).toString('utf8')
   if (text(NODE_OPERATOR) !== 'ZipMap' || text(NODE_DOMAIN) !== 'ai.onnx.ml') return whole
-  const labels = fields.filter(({ number }) => number === NODE_ATTRIBUTE).map((attribute) => countOf(attribute.content))
-  classes.set(text(NODE_OUTPUT), Math.max(...labels, 0))
+  const attributes = fields.filter(({ number }) => number === NODE_ATTRIBUTE).map((attribute) => labelsOf(attribute.content))
+  classes.set(text(NODE_OUTPUT), attributes.find((labels) => labels.length > 0) ?? [])
   const kept = fields.filter(({ number }) => number === NODE_INPUT || number === NODE_OUTPUT).map((field) => field.whole)
   return message(GRAPH_NODE, [...kept, message(NODE_OPERATOR, [Buffer.from('Identity')])])
 }
 
 /** Class labels in an attribute: integers one by one or in one packed field, or texts. */
-function countOf(attribute: Uint8Array): number {
-  return fieldsOf(attribute).reduce((count, { number, content, whole }) => {
-    if (number === ATTRIBUTE_TEXTS) return count + 1
-    if (number !== ATTRIBUTE_INTEGERS) return count
+function labelsOf(attribute: Uint8Array): readonly string[] {
+  return fieldsOf(attribute).flatMap(({ number, content, whole }) => {
+    if (number === ATTRIBUTE_TEXTS) return [Buffer.from(content).toString('utf8')]
+    if (number !== ATTRIBUTE_INTEGERS) return []
+    // The number of the field takes one byte.
     const isPacked = (whole[0] ?? 0) % 8 === 2
-    return count + (isPacked ? content.filter((byte) => byte < 128).length : 1)
-  }, 0)
+    return integersIn(isPacked ? content : whole.subarray(1)).map(String)
+  })
+}
+
+/** Signed integers of 64 bits, one after the other. */
+function integersIn(bytes: Uint8Array): readonly bigint[] {
+  const integers: bigint[] = []
+  let [value, shift] = [0n, 0n]
+  for (const byte of bytes) {
+    value |= BigInt(byte % 128) << shift
+    shift += 7n
+    if (byte >= 128) continue
+    integers.push(BigInt.asIntN(64, value))
+    value = 0n
+    shift = 0n
+  }
+  return integers
 }
 
 /** An output of the graph as the tensor that it is now. */
-function retyped({ whole, content }: Field, classes: ReadonlyMap<string, number>): Uint8Array {
+function retyped({ whole, content }: Field, classes: ReadonlyMap<string, readonly string[]>): Uint8Array {
   const name = fieldsOf(content).find(({ number }) => number === VALUE_NAME)
-  const count = name === undefined ? undefined : classes.get(Buffer.from(name.content).toString('utf8'))
+  const count = name === undefined ? undefined : classes.get(Buffer.from(name.content).toString('utf8'))?.length
   if (name === undefined || count === undefined) return whole
   const rows = message(1, [message(2, [Buffer.from('rows')])])
   const columns = message(1, [count > 0 ? number(1, count) : message(2, [Buffer.from('classes')])])

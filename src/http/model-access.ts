@@ -74,6 +74,11 @@ export function findVersion(model: Model, asked: string): ModelVersion {
   return version
 }
 
+/** Class names of a version's outputs: its own file may have some, and each version's may be others. */
+export function labelsOf({ labels }: Model, version: ModelVersion): ReadonlyMap<string, readonly string[]> {
+  return version.labels ?? labels
+}
+
 function unknown(what: string): VestalError {
   return new VestalError('MODEL_UNKNOWN', { detail: `Request for unknown model: ${what}` })
 }

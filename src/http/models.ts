@@ -9,7 +9,7 @@ import { guard } from './authentication.ts'
 import { type BodyTimes, readBody } from './body.ts'
 import { deadlineOf } from './deadline.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
-import { findModel, findReadyVersion, mayRead, permissionTo } from './model-access.ts'
+import { findModel, findReadyVersion, labelsOf, mayRead, permissionTo } from './model-access.ts'
 import { MODEL_DETAIL } from './openapi/models.ts'
 import type { Readiness } from './readiness.ts'
 import { live } from './streaming/live.ts'
@@ -57,7 +57,15 @@ export function models(options: ModelRoutesOptions) {
 }
 
 function describe({ name, description, permissions, labels, examples, versions }: Model) {
-  return { name, description, permissions, labels: Object.fromEntries(labels), examples, versions }
+  const newest = versions.find(({ state }) => state === 'ready')
+  return {
+    name,
+    description,
+    permissions,
+    labels: Object.fromEntries(newest?.labels ?? labels),
+    examples,
+    versions: versions.map(({ labels: _, ...version }) => version),
+  }
 }
 
 interface Asked {
@@ -69,7 +77,8 @@ interface Asked {
 }
 
 async function answer(engine: Engine, model: Model, { request, bodyBytesMax, bodyTimes, subject }: Asked): Promise<Response> {
-  const { version, inputs, outputs } = findReadyVersion(model)
+  const answering = findReadyVersion(model)
+  const { version, inputs, outputs } = answering
   const deadline = deadlineOf(request)
   const body = await readBody(request, bodyBytesMax, bodyTimes)
   const input = readInput(parseJson(body, { exactIntegers: hasLongIntegers(inputs) }))
@@ -79,7 +88,7 @@ async function answer(engine: Engine, model: Model, { request, bodyBytesMax, bod
     timeoutMs: deadline(),
   })
   const form = Array.isArray(input) ? 'rows' : 'columns'
-  return jsonTextResponse(`{"output":${encodeRows(result, outputs, { form, labels: model.labels })}}`)
+  return jsonTextResponse(`{"output":${encodeRows(result, outputs, { form, labels: labelsOf(model, answering) })}}`)
 }
 
 function readInput(body: unknown): unknown {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Engine, InferOptions } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { readBinaryAnswer, textBytes } from '../support/infer-body.ts'
+import { zipMapModel } from '../support/odd-models.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { identityModel } from '../support/tiny-models.ts'
 import { bearer } from '../support/tokens.ts'
@@ -15,6 +16,7 @@ await put('scores', identityModel('FP32', ['n', 3]))
 await Bun.write(join(folder, 'scores/model.toml'), '[outputs.y]\nlabels = ["cat", "dog", "tabby"]\n')
 await put('ranked', identityModel('FP32', ['n', 3]))
 await Bun.write(join(folder, 'ranked/model.toml'), '[serving]\npriority_levels = 3\npriority_default = 2\n')
+await put('mapped', zipMapModel('texts'))
 await put('flat', identityModel('FP64', [4]))
 await put('int64', identityModel('INT64', [3]))
 await put('bool', identityModel('BOOL', [2]))
@@ -102,6 +104,18 @@ for (const open of DOORS) {
         "outputs":[{"name":"y","parameters":{"classification":2}}]}`
       const response = await door.fetch('/v2/models/int64/infer', { method: 'POST', headers: ALL, body })
       expect(await response.json()).toMatchObject({ outputs: [{ data: ['9007199254740993:0', '9007199254740992:1'] }] })
+    })
+
+    test('of a model of scikit-learn has the classes that the model itself names, in rows and in its description too', async () => {
+      const shown = await top('mapped', 'FP32', [1, 3], [0.25, 0.5, 0.125])
+      expect(shown.body).toMatchObject({ outputs: [{ name: 'y', data: ['0.500000:1:b', '0.250000:0:a'] }] })
+      const predicted = await answerOf(
+        door.fetch('/models/mapped/predict/', { method: 'POST', headers: ALL, body: '{"input": [[0.25, 0.5, 0.125]]}' }),
+      )
+      expect(predicted.body).toEqual({ output: [{ y: { a: 0.25, b: 0.5, c: 0.125 }, z: [0.25, 0.5, 0.125] }] })
+      const { body } = await answerOf(door.fetch('/models/mapped/', { headers: ALL }))
+      expect(body).toMatchObject({ labels: { y: ['a', 'b', 'c'] }, versions: [{ version: '1', state: 'ready' }] })
+      expect(JSON.stringify((body as { versions: unknown }).versions)).not.toContain('labels')
     })
 
     test('is refused for datatypes without an order, and for a million elements and one', async () => {

@@ -32,7 +32,10 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
     async predict(text) {
       const input = parseJson(Buffer.from(text), { exactIntegers: hasLongIntegers(inputs) })
       const results = await engine.infer(model.name, version, decodeRows(input, inputs))
-      return encodeRows(results, outputs, { form: Array.isArray(input) ? 'rows' : 'columns', labels: model.labels })
+      return encodeRows(results, outputs, {
+        form: Array.isArray(input) ? 'rows' : 'columns',
+        labels: found.labels ?? model.labels,
+      })
     },
   }
 }

@@ -47,9 +47,12 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     runner = reshapedRunner(runner, config, { inputs, outputs })
     const labelled = [...file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))
     if (labelled !== undefined) throw new Error(`model.toml: the model has no output "${labelled}"`)
-    await warmUp(runner, { file, folder, warn: (message) => options.warn(`${key}: ${message}`) })
+    const labels = new Map([...(runner.labels ?? []), ...file.labels])
+    await warmUp(runner, { file: { ...file, labels }, folder, warn: (message) => options.warn(`${key}: ${message}`) })
     counters.forgetRuns()
-    return { version: { version, state: 'ready', inputs, outputs }, runner, counters, ...(folder !== undefined && { folder }) }
+    const hasOwnLabels = runner.labels !== undefined && runner.labels.size > 0
+    const ready = { version, state: 'ready', inputs, outputs, ...(hasOwnLabels && { labels }) } as const
+    return { version: ready, runner, counters, ...(folder !== undefined && { folder }) }
   } catch (error) {
     await runner?.stop()
     return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)) }

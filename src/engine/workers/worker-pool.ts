@@ -41,6 +41,8 @@ export class WorkerPool {
   /** What each worker computes before it serves. */
   readonly #warmups: NamedTensors[] = []
   #warmupBytes = 0
+  /** Those that have taken the place of another and compute the warm-ups. */
+  readonly #warming = new Set<WorkerSlot>()
   #loaded: Loaded | undefined
   #keeper: InstanceKeeper | undefined
 
@@ -50,9 +52,9 @@ export class WorkerPool {
     this.#instances = this.#slots.map((slot) => ({ run: (inputs, settle) => this.#run(slot, inputs, settle) }))
   }
 
-  /** Workers that have the model loaded, now. */
+  /** Workers that take runs now: they have the model loaded, and are warmed up. */
   get alive(): number {
-    return this.#slots.filter(({ isAlive }) => isAlive).length
+    return this.#slots.filter((slot) => slot.isAlive && !this.#warming.has(slot)).length
   }
 
   /**
@@ -102,10 +104,12 @@ export class WorkerPool {
 
   /** What cannot be computed now could be before, and is no reason to have one worker fewer; what ends the worker is not tried again. */
   async #warmAgain(slot: WorkerSlot): Promise<void> {
+    this.#warming.add(slot)
     for (const inputs of [...this.#warmups]) {
       await this.#warmOne(slot, inputs).catch(() => undefined)
       if (!slot.isAlive) this.#warmups.length = 0
     }
+    this.#warming.delete(slot)
   }
 
   /** Hands the workers to whoever gives them runs. */

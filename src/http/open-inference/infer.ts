@@ -13,7 +13,7 @@ import type { BodyTimes } from '../body.ts'
 import { deadlineOf } from '../deadline.ts'
 import { type Coding, encode, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
-import { findModel, findReadyVersion, refuseUrgent } from '../model-access.ts'
+import { findModel, findReadyVersion, labelsOf, refuseUrgent } from '../model-access.ts'
 import { HEADER_LENGTH, type InferBody, readInferBody } from './infer-body.ts'
 
 export interface AskedModel {
@@ -111,7 +111,7 @@ function classified(
   tensor: Tensor,
   { classCount: count, model, version }: Omit<Computed, 'results'> & { readonly classCount: number },
 ): Tensor {
-  const labels = model.labels.get(name)
+  const labels = labelsOf(model, version).get(name)
   const hasRows = version.outputs.find((spec) => spec.name === name)?.shape[0] === -1
   return classify(name, tensor, { count, hasRows, ...(labels && { labels }) })
 }

@@ -5,7 +5,7 @@ import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { isObject, parseJson } from '../../tensor/exact-json.ts'
 import { encodeInferResponse } from '../../tensor/response.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
-import { findModel, findReadyVersion } from '../model-access.ts'
+import { findModel, findReadyVersion, labelsOf } from '../model-access.ts'
 import { computeQuestion, decodeQuestion, joined } from '../open-inference/infer.ts'
 import type { MessagePredictor } from './live-connection.ts'
 import { withPatience } from './patience.ts'
@@ -48,7 +48,7 @@ export function createMessagePredictor({ engine, name, subject, allows, signal }
     const tensors = decodeRows(input, inputs)
     const results = await withPatience(() => engine.infer(name, version.version, tensors, who), signal)
     const form = Array.isArray(input) ? 'rows' : 'columns'
-    return `{"output":${encodeRows(results, outputs, { form, labels: model.labels })}}`
+    return `{"output":${encodeRows(results, outputs, { form, labels: labelsOf(model, version) })}}`
   }
   const predictBinary = async (message: Uint8Array): Promise<Uint8Array> => {
     const model = findModel(engine, name)

@@ -4,7 +4,7 @@ import { isObject, parseJson } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
 import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
 import { deadlineOf } from '../deadline.ts'
-import { findModel, findReadyVersion } from '../model-access.ts'
+import { findModel, findReadyVersion, labelsOf } from '../model-access.ts'
 import { withPatience } from './patience.ts'
 
 export interface RowPredictorOptions {
@@ -23,11 +23,12 @@ export interface RowPredictorOptions {
  */
 export function createRowPredictor({ engine, model, request, subject, signal }: RowPredictorOptions) {
   return async (row: Uint8Array): Promise<string> => {
-    const { version, inputs, outputs } = findReadyVersion(findModel(engine, model.name))
+    const answering = findReadyVersion(findModel(engine, model.name))
+    const { version, inputs, outputs } = answering
     const tensors = decodeRow(parseJson(row, { exactIntegers: hasLongIntegers(inputs) }), inputs)
     const options = { signal, subject, timeoutMs: deadlineOf(request)() }
     const results = await withPatience(() => engine.infer(model.name, version, tensors, options), signal)
-    const text = encodeRows(results, outputs, { form: 'rows', labels: model.labels })
+    const text = encodeRows(results, outputs, { form: 'rows', labels: labelsOf(model, answering) })
     // A list of the one row, where each output has one; the brackets are what makes it a list.
     return text.startsWith('[') && hasOneRow(results) ? text.slice(1, -1) : text
   }

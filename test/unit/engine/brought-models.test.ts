@@ -44,8 +44,20 @@ const MODELS: Readonly<Record<string, Uint8Array>> = {
   product: integerProductModel(),
   half: identityModel('FP16', ['n', 'm']),
   texts: identityModel('BYTES', ['n', 2]),
+  sum: onnxModel({
+    nodes: [{ operator: 'Add', inputs: ['a', 'b'], outputs: ['y'] }],
+    inputs: [
+      { name: 'a', datatype: 'FP32', shape: ['n'] },
+      { name: 'b', datatype: 'FP32', shape: ['m'] },
+    ],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: ['k'] }],
+  }),
 }
 for (const [name, content] of Object.entries(MODELS)) await Bun.write(join(folder, name, '1/model.onnx'), content)
+await Bun.write(join(folder, 'sum-of-rows/1/model.onnx'), MODELS.sum ?? '')
+await Bun.write(join(folder, 'sum-of-rows/model.toml'), '[serving]\nrows_max = 4\n')
+await Bun.write(join(folder, 'zipmap-named/1/model.onnx'), zipMapModel('texts'))
+await Bun.write(join(folder, 'zipmap-named/model.toml'), '[outputs.y]\nlabels = ["x", "y", "z"]\n')
 await Bun.write(join(folder, 'weights.bin'), weights)
 await Bun.write(join(folder, 'external/1/weights.bin'), weights)
 symlinkSync(join(folder, 'weights.bin'), join(folder, 'external-link/1/link.bin'))
@@ -91,6 +103,26 @@ describe('a model', () => {
   test('of the oldest and of the newest operators is served', async () => {
     for (const name of ['opset-7', 'opset-26'])
       expect(await run(name, { x: floats([1], 5) })).toEqual({ y: { shape: [1], data: [5] } })
+  })
+
+  test('of scikit-learn whose answer is a map has its classes as labels; those of its description go before them', async () => {
+    const labelsOf = (name: string) => Object.fromEntries(engine.model(name)?.versions[0]?.labels ?? [])
+    expect(labelsOf('zipmap-integers')).toEqual({ y: ['0', '1', '2'] })
+    expect(labelsOf('zipmap-packed')).toEqual({ y: ['0', '1', '200'] })
+    expect(labelsOf('zipmap-texts')).toEqual({ y: ['a', 'b', 'c'] })
+    expect(labelsOf('zipmap-named')).toEqual({ y: ['x', 'y', 'z'] })
+    expect(engine.model('half')?.versions[0]).not.toHaveProperty('labels')
+  })
+
+  test('whose inputs disagree on their rows computes them, unless its settings say that they are a batch', async () => {
+    // What is computed is moved away, so each has its own.
+    const inputs = () => ({ a: floats([1], 1), b: floats([3], 1, 2, 3) })
+    expect(await run('sum', inputs())).toEqual({ y: { shape: [3], data: [2, 3, 4] } })
+    expect(run('sum-of-rows', inputs())).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      detail: "input 'b' batch size does not match other inputs for 'sum-of-rows'",
+    })
+    expect(await run('sum-of-rows', { a: floats([2], 1, 1), b: floats([2], 1, 2) })).toEqual({ y: { shape: [2], data: [2, 3] } })
   })
 
   test('of scikit-learn whose answer is a map gives the numbers of the classes, in their order', async () => {
