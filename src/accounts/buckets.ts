@@ -53,16 +53,23 @@ export function createMemoryBuckets({
     if (fullAt.size >= keysMax && oldest !== undefined) fullAt.delete(oldest)
   }
 
-  const waitFor = (key: string) => Math.max(0, Math.max(now(), fullAt.get(key) ?? 0) + oneMs - now() - windowMs)
+  // No bucket owes more than all of its attempts: a clock that is set back locks nobody out for as long as that.
+  const fullOf = (key: string) => {
+    const known = fullAt.get(key) ?? 0
+    const latest = now() + windowMs
+    if (known > latest) fullAt.set(key, latest)
+    return Math.min(latest, Math.max(now(), known))
+  }
+  const waitFor = (key: string) => Math.max(0, fullOf(key) + oneMs - now() - windowMs)
   return {
     async take(key) {
       const waitMs = waitFor(key)
-      if (waitMs === 0) put(key, Math.max(now(), fullAt.get(key) ?? 0) + oneMs)
+      if (waitMs === 0) put(key, fullOf(key) + oneMs)
       return waitMs
     },
     look: async (key) => waitFor(key),
     async giveBack(key) {
-      put(key, (fullAt.get(key) ?? 0) - oneMs)
+      put(key, fullOf(key) - oneMs)
     },
     async refill(key) {
       fullAt.delete(key)
@@ -82,7 +89,9 @@ function timesOf(capacity: number, windowSeconds: number): { readonly oneMs: num
 /** The same in Redis, at once for all who share it. */
 const SCRIPT = `
 local now, one, window, taken = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local known = tonumber(redis.call('GET', KEYS[1]) or '0')
+local full = math.min(now + window, math.max(now, known))
+if known > full then redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', string.format('%.0f', full - now)) end
 local wait = math.max(0, full + one - now - window)
 if taken == 0 or (taken > 0 and wait > 0) then return wait end
 full = full + taken * one

@@ -47,6 +47,15 @@ describe('the throttle', () => {
         expect(await throttle.attempt(at(ada, address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '30'])
       })
 
+      test('locks nobody out for longer when the clock is set back', async () => {
+        const { clock, throttle, ada, address } = setUp({ accountMax: 3, windowSeconds: 90 })
+        await throttle.attempt(at(ada, address))
+        clock.ms -= 3_600_000
+        expect(await throttle.attempt(at(ada, address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '30'])
+        clock.ms += 30_000
+        await throttle.attempt(at(ada, address))
+      })
+
       test('counts an address for itself, a /64 as one, and tells when account and address both let in', async () => {
         const { clock, throttle, ada, bea, address } = setUp({ accountMax: 2, addressMax: 4, windowSeconds: 40 })
         for (const name of [ada, ada, bea, bea]) await throttle.attempt(at(name, address))
