@@ -8,11 +8,14 @@ import { KeyError } from '../jwt/key-error.ts'
 import { importKeys, type KeyInput } from '../jwt/key-set.ts'
 import { readSmallFile } from './small-file.ts'
 
+/** Headers of a call that serves the request at hand. */
+type RequestHeaders = () => Readonly<Record<string, string>>
+
 /**
  * The issuers that the settings name: the tables of vestal.toml, or the one of `--jwks-url`.
  * @throws SettingsError saying what is missing, or what is wrong with a key file
  */
-export function loadIssuers(settings: Settings): readonly TrustedIssuer[] {
+export function loadIssuers(settings: Settings, requestHeaders?: RequestHeaders): readonly TrustedIssuer[] {
   const { issuers, jwksUrl } = settings
   const named = jwksUrl === undefined ? issuers : [...issuers, simpleIssuer(settings, jwksUrl)]
   const faults = named.flatMap(({ name }, index) => {
@@ -22,7 +25,7 @@ export function loadIssuers(settings: Settings): readonly TrustedIssuer[] {
     return isTwice || isOwn ? [`issuers: two have the name ${JSON.stringify(name)}`] : []
   })
   if (faults.length > 0) throw new SettingsError(faults)
-  return named.map((issuer) => trustedIssuer(issuer, settings))
+  return named.map((issuer) => trustedIssuer(issuer, settings, requestHeaders))
 }
 
 /** One issuer without a file: its name and audience are those of the settings. */
@@ -39,7 +42,7 @@ function simpleIssuer(settings: Settings, jwksUrl: string): IssuerSettings {
   return { name: issuer ?? '', audiences: audience, jwksUrl, ...claims, ...pinned }
 }
 
-function trustedIssuer(issuer: IssuerSettings, settings: Settings): TrustedIssuer {
+function trustedIssuer(issuer: IssuerSettings, settings: Settings, requestHeaders?: RequestHeaders): TrustedIssuer {
   const { keyFile, jwksUrl, tokenTypes, tokenSecondsMax, jwksMaxAgeSeconds, jwksStaleSeconds, algorithms, ...rest } = issuer
   if ((keyFile === undefined) === (jwksUrl === undefined))
     throw new SettingsError([`issuers: ${JSON.stringify(issuer.name)} needs one of jwks_url and key_file`])
@@ -47,6 +50,7 @@ function trustedIssuer(issuer: IssuerSettings, settings: Settings): TrustedIssue
   const jwks = {
     maxAgeSeconds: jwksMaxAgeSeconds ?? settings.jwksMaxAgeSeconds,
     staleSeconds: jwksStaleSeconds ?? settings.jwksStaleSeconds,
+    ...(requestHeaders && { requestHeaders }),
   }
   return {
     ...rest,

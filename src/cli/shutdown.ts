@@ -12,6 +12,7 @@ export interface ShutdownOptions {
   readonly readiness: Readiness
   readonly engine: Engine
   readonly accounts?: { readonly stop: () => Promise<void> }
+  readonly tracing?: { readonly stop: () => Promise<void> }
   readonly listeners: readonly Listener[]
   /** How long requests are still taken once ready is off. */
   readonly delaySeconds: number
@@ -54,10 +55,10 @@ export function stopOnSignal(options: ShutdownOptions): void {
 }
 
 /** The engine first: it gives its last answers, and the server then sends them. */
-async function drain({ engine, accounts, listeners }: ShutdownOptions): Promise<void> {
+async function drain({ engine, accounts, tracing, listeners }: ShutdownOptions): Promise<void> {
   const closed = listeners.map((listener) => listener.stop())
   await engine.stop()
   for (const listener of listeners) listener.closeIdleConnections()
   await Promise.all(closed)
-  await accounts?.stop()
+  await Promise.all([accounts?.stop(), tracing?.stop()])
 }

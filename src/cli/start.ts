@@ -27,14 +27,16 @@ import { sharedCountsOf } from './shared-counts.ts'
 import { stopOnSignal } from './shutdown.ts'
 import { loadTls } from './tls-files.ts'
 import { sign } from './token.ts'
+import { collectTracing, type OpenTracing, openTracing } from './tracing.ts'
 
 /** `vestal start`: serves until it is told to stop. `read` reads the settings again. */
 export async function start(settings: Settings, mode: Mode, read: () => Settings): Promise<void> {
-  const issuers = loadIssuers(settings)
   const tls = loadTls(settings)
   const logging = createLogging(settings)
   const { logger, output } = logging
   const warn = (message: string) => logger.warn(message)
+  const tracing = await openTracing(settings, warn)
+  const issuers = loadIssuers(settings, tracing && (() => tracing.tracer.outgoing()))
   const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => logger.info(message) })
   const loaded = keys.current()
   for (const warning of [...loaded.warnings, ...(tls?.warnings ?? [])]) warn(warning)
@@ -55,13 +57,14 @@ export async function start(settings: Settings, mode: Mode, read: () => Settings
   })
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })
+  collectTracing(registry, tracing)
   const engines = describeEngines(settings.engine)
   const announced = { mode, keys, issuers, engine, engines, ...(accounts && { accounts }) }
   const readiness = createReadiness(engine)
   const reload = createReload({ settings, read, logger, ...(accounts && { audit: accounts.options.context.audit }) })
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
   const reloading = reloadingOf(reload, keys, reload.reload)
-  const app = await buildOrStop(settings, { ...announced, registry, readiness, logging, reloading })
+  const app = await buildOrStop(settings, { ...announced, registry, readiness, logging, reloading, tracing })
   const listening = await listen(app, { settings, ...(tls && { tls }), logging })
   if (listening === undefined) return void (await stopParts(announced))
   const metrics = settings.metricsPort === undefined ? [] : [listenForMetrics(registry, settings.metricsPort)]
@@ -70,6 +73,7 @@ export async function start(settings: Settings, mode: Mode, read: () => Settings
     readiness,
     engine,
     ...(accounts && { accounts }),
+    ...(tracing && { tracing }),
     listeners: [listening, ...metrics],
     delaySeconds: settings.shutdownDelaySeconds,
     deadlineSeconds: settings.shutdownSeconds,
@@ -116,10 +120,11 @@ interface BuildParts extends Announced {
   readonly readiness: Readiness
   readonly logging: Logging
   readonly reloading: Reloading
+  readonly tracing: OpenTracing | undefined
 }
 
 function build(settings: Settings, parts: BuildParts) {
-  const { mode, keys, issuers, engine, accounts, registry, readiness, logging, reloading } = parts
+  const { mode, keys, issuers, engine, accounts, registry, readiness, logging, reloading, tracing } = parts
   const { keys: current, signing } = keys.current()
   const hasSignIn = mode === 'development' && signing !== undefined
   return createApp({
@@ -141,6 +146,7 @@ function build(settings: Settings, parts: BuildParts) {
       accessLog: settings.accessLog,
       front: settings,
       ...(settings.rateLimits.length > 0 && { rateLimits: settings.rateLimits }),
+      tracer: tracing?.tracer,
       sharedCounts: sharedCountsOf(settings, (message) => logging.logger.warn(message)),
     },
     ...(hasSignIn && {

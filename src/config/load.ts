@@ -127,10 +127,11 @@ function givenBy(
   const row = SETTINGS[name]
   const flags = sources.flags[name]
   if (flags !== undefined) return { source: flagOf(name), texts: flags }
-  const variable = sources.environment[variableOf(name)]
-  // A variable that is set to nothing is how many tools unset one.
-  if (variable !== undefined && variable !== '') {
-    return { source: variableOf(name), texts: row.kind === 'list' ? variable.split(',').map((text) => text.trim()) : [variable] }
+  for (const variable of row.kind === 'tables' || row.alias === undefined ? [variableOf(name)] : [variableOf(name), row.alias]) {
+    const text = sources.environment[variable]
+    // A variable that is set to nothing is how many tools unset one.
+    if (text === undefined || text === '') continue
+    return { source: variable, texts: row.kind === 'list' ? text.split(',').map((part) => part.trim()) : [text] }
   }
   const key = keyOf(name)
   if (!Object.hasOwn(sources.file.table, key)) return undefined

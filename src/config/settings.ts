@@ -9,6 +9,7 @@ import { OPERATIONS } from './settings/operations.ts'
 import type { SettingRow } from './settings/row.ts'
 import { SERVER } from './settings/server.ts'
 import { TOKENS } from './settings/tokens.ts'
+import { TRACING } from './settings/tracing.ts'
 
 /** Every setting there is. Its names elsewhere follow: `bodyBytesMax` is `--body-bytes-max`, `VESTAL_BODY_BYTES_MAX`, `body_bytes_max`. */
 const TABLE = {
@@ -21,6 +22,7 @@ const TABLE = {
   ...ISSUERS,
   ...ACCOUNTS,
   ...OPERATIONS,
+  ...TRACING,
   ...FRONT,
 }
 

@@ -1,5 +1,6 @@
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import type { AdmissionLimits } from './scheduling/admission.ts'
+import type { JobTimes } from './scheduling/job.ts'
 import type { ModelStatistics } from './statistics.ts'
 
 /** Where a model version stands; only `ready` ones answer. */
@@ -49,6 +50,14 @@ export interface InferOptions {
   readonly timeoutMs?: number | undefined
   /** `skip` computes, also where the model has a cache. */
   readonly cache?: 'skip'
+  /** Hears of the times of each request that the engine takes for this one; of a pipeline, of those of its steps. */
+  readonly watch?: (times: RunTimes) => void
+}
+
+/** What a request met in one version of a model. */
+export interface RunTimes extends JobTimes {
+  /** `<name>/<version>`. */
+  readonly key: string
 }
 
 /** One version of a model as the repository lists it; a model that was never loaded has its name alone. */

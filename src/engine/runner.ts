@@ -8,6 +8,7 @@ import { type EngineDefaults, type ResolvedSettings, resolveSettings } from './r
 import { ResponseCache, throughCache } from './response-cache.ts'
 import type { Admission } from './scheduling/admission.ts'
 import { SYSTEM_CLOCK } from './scheduling/clock.ts'
+import type { JobTimes } from './scheduling/job.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import type { Gauges, ModelCounters } from './statistics.ts'
 import { WorkerPool } from './workers/worker-pool.ts'
@@ -106,13 +107,14 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
     const bucketOf = createBucketOf(loaded.inputs)
     const cache = own.isCached === true ? new ResponseCache(options.cacheBytesMax) : undefined
     const outputsOf = createOutputsOf(loaded)
-    const compute = (input: RunInput, { subject, priority, timeoutMs, signal }: InferOptions) => {
+    const compute = (input: RunInput, { subject, priority, timeoutMs, signal, watch }: InferOptions) => {
       const rows = isInOwnRows ? rowsOf(input.inputs) : undefined
       checkRows(input.inputs, isInOwnRows ? (rows ?? 'different') : 1, { settings, key })
       const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
       const bucket = mayShare ? bucketOf(input) : undefined
       const [rowCount, bytes] = [Math.max(1, rows ?? 1), bytesOf(input.inputs)]
-      return scheduler.submit({ input, rows: rowCount, bytes, bucket, subject, priority, timeoutMs, signal })
+      const told = watch && ((times: JobTimes) => watch({ ...times, key }))
+      return scheduler.submit({ input, rows: rowCount, bytes, bucket, subject, priority, timeoutMs, signal, watch: told })
     }
     const lookUp = (cache: ResponseCache, input: RunInput, asked: InferOptions) =>
       throughCache(input, { cache, counters, compute: () => compute(input, asked) })

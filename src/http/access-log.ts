@@ -1,3 +1,4 @@
+import { readTraceParent } from '../core/trace-context.ts'
 import type { LogFields, Logger } from '../log/logger.ts'
 import type { Answered } from './observe.ts'
 import type { AddressOf } from './request-ledger.ts'
@@ -6,8 +7,6 @@ import { nameIn } from './route-table.ts'
 /** Requests that the log tells of. */
 export type AccessLog = 'all' | 'failures' | 'off'
 
-/** `traceparent` of W3C Trace Context §3.2; ids of zeros alone are none. */
-const TRACE_PARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/
 /** What a method may be made of, so that a stranger's own tells nothing else. */
 const METHOD = /^[A-Z]{1,16}$/
 
@@ -22,10 +21,9 @@ export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addre
     const level = status === 500 ? 'error' : status > 500 ? 'warn' : 'info'
     if (!logger.isOn(level)) return
     const { id, route, pathname, subject, tokenId, code, reason } = record
-    const trace = request.headers.get('traceparent')
     const fields: LogFields = {
       requestId: id,
-      traceId: trace === null ? undefined : TRACE_PARENT.exec(trace)?.[1],
+      traceId: (record.trace ?? readTraceParent(request.headers.get('traceparent')))?.traceId,
       method: METHOD.test(request.method) ? request.method : 'other',
       route: route.path,
       status,

@@ -2,11 +2,12 @@ import { SECONDS_BOUNDS } from '../core/distribution.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Histogram } from '../metrics/histogram.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
+import { nameOfModel } from './model-access.ts'
 import type { Answered } from './observe.ts'
-import { type FoundRoute, nameIn } from './route-table.ts'
+import type { FoundRoute } from './route-table.ts'
 
 /** Methods that have a label of their own; a stranger may make up others. */
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+export const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /** Routes that compute. */
 const PREDICTION = /:name\/.*(?:predict|infer|generate)/
@@ -50,9 +51,8 @@ export function createHttpMetrics(registry: MetricRegistry, engine: Engine): Ans
   return ({ method }, { route, pathname, code }, { status, durationMs }) => {
     histogramOf(route, method, status).observe(durationMs / 1000)
     if (status === 200 && isComputed(route)) {
-      const name = nameIn(route, pathname)
-      // A model that there is not has no answer of 200, so names are bounded by the models.
-      if (name !== undefined && engine.model(name) !== undefined) predictions.of(name).observe(durationMs / 1000)
+      const name = nameOfModel(route, pathname, engine)
+      if (name !== undefined) predictions.of(name).observe(durationMs / 1000)
     }
     if (code !== undefined) rejections.of(code).add()
   }

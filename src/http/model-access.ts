@@ -2,6 +2,7 @@ import type { AuthenticatedToken } from '../auth/authenticator.ts'
 import type { PermissionCheck } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
 import type { Engine, Model, ModelVersion } from '../engine/engine.ts'
+import { type FoundRoute, nameIn } from './route-table.ts'
 
 /** Parameters of a model's path, percent-decoded. */
 type Params = Readonly<Record<string, string>>
@@ -38,6 +39,12 @@ export function mayRead(token: AuthenticatedToken): (model: Model) => boolean {
 export function mayReadName(token: AuthenticatedToken, engine: Engine): (name: string) => boolean {
   const permission = permissionTo('read', engine)
   return (name) => token.allows(permission({ name }))
+}
+
+/** The model in the path of a request; undefined where there is none, so that what a stranger writes is no name. */
+export function nameOfModel(route: FoundRoute, pathname: string, engine: Engine): string | undefined {
+  const name = nameIn(route, pathname)
+  return name !== undefined && engine.model(name) !== undefined ? name : undefined
 }
 
 /**

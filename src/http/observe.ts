@@ -11,7 +11,9 @@ export interface ObserveOptions {
   readonly front: () => Front
   readonly longRequests: LongRequests
   /** Hears of every request before anything is asked of it. */
-  readonly begun?: ((request: Request, record: RequestRecord) => void) | undefined
+  readonly begun?: Begun | undefined
+  /** Does what answers a request; default at once. */
+  readonly enclose?: Enclose | undefined
   /** Hears of every request once it is answered; of a stream, once it begins. */
   readonly answered: Answered
   /** Milliseconds of a clock that is never set; default `performance.now`. */
@@ -23,6 +25,8 @@ export interface Answer {
   readonly durationMs: number
 }
 
+export type Begun = (request: Request, record: RequestRecord) => void
+export type Enclose = (record: RequestRecord, work: () => unknown) => unknown
 export type Answered = (request: Request, record: RequestRecord, answer: Answer) => void
 
 /** Elysia types it as any function of unknowns. */
@@ -36,7 +40,7 @@ const REQUEST_ID = /^(?!.*eyJ)[\w.:=+/-]{1,128}$/
  * would see neither what the router refuses nor the status of a failure.
  */
 export function createObserver(options: ObserveOptions) {
-  const { ledger, routes, front, longRequests, begun, answered, steadyNow = () => performance.now() } = options
+  const { ledger, routes, front, longRequests, begun, enclose, answered, steadyNow = () => performance.now() } = options
   const nextId = createIds()
   const finish = (request: Request, record: RequestRecord, response: unknown): unknown => {
     // Nothing is returned where a WebSocket took the connection over.
@@ -49,33 +53,39 @@ export function createObserver(options: ObserveOptions) {
     answered(request, record, { status: isResponse ? response.status : 101, durationMs: steadyNow() - record.startedMs })
     return response
   }
-  return (handle: Handle) => (request: Request) => {
-    const given = request.headers.get('x-request-id')
-    const pathname = pathnameOf(request.url)
-    const record: RequestRecord = {
-      id: given !== null && REQUEST_ID.test(given) ? given : nextId(),
-      route: routes(pathname) ?? NO_ROUTE,
-      pathname,
-      startedMs: steadyNow(),
-      address: undefined,
-      isAuthenticated: false,
-      subject: undefined,
-      tokenId: undefined,
-      code: undefined,
-      reason: undefined,
-      limit: undefined,
-      release: undefined,
+  return (handle: Handle) => {
+    const answerTo: (request: Request, record: RequestRecord) => unknown =
+      enclose === undefined ? (request) => handle(request) : (request, record) => enclose(record, () => handle(request))
+    return (request: Request) => {
+      const given = request.headers.get('x-request-id')
+      const pathname = pathnameOf(request.url)
+      const record: RequestRecord = {
+        id: given !== null && REQUEST_ID.test(given) ? given : nextId(),
+        route: routes(pathname) ?? NO_ROUTE,
+        pathname,
+        startedMs: steadyNow(),
+        address: undefined,
+        trace: undefined,
+        isAuthenticated: false,
+        subject: undefined,
+        tokenId: undefined,
+        code: undefined,
+        reason: undefined,
+        limit: undefined,
+        release: undefined,
+      }
+      ledger.open(request, record)
+      begun?.(request, record)
+      const early = front().before(request, record)
+      const answer =
+        early === undefined ? answerTo(request, record) : after(early, (response) => response ?? answerTo(request, record))
+      if (!(answer instanceof Promise)) return finish(request, record, answer)
+      longRequests.begin(request)
+      return answer.then((response) => {
+        longRequests.end(request)
+        return finish(request, record, response)
+      })
     }
-    ledger.open(request, record)
-    begun?.(request, record)
-    const early = front().before(request, record)
-    const answer = early === undefined ? handle(request) : after(early, (response): unknown => response ?? handle(request))
-    if (!(answer instanceof Promise)) return finish(request, record, answer)
-    longRequests.begin(request)
-    return answer.then((response) => {
-      longRequests.end(request)
-      return finish(request, record, response)
-    })
   }
 }
 

@@ -7,6 +7,7 @@ import { type EngineName, engineFor } from '../jwt/signature-engines.ts'
 import type { Logger } from '../log/logger.ts'
 import { exposition } from '../metrics/exposition.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
+import type { Tracer } from '../tracing/tracer.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
 import { createAddressReader } from './accounts/origin.ts'
 import { collectEngine } from './engine-metrics.ts'
@@ -22,6 +23,7 @@ import { createReadiness, type Readiness } from './readiness.ts'
 import { reportToStandardError } from './report.ts'
 import { type AddressOf, RequestLedger, type RequestRecord } from './request-ledger.ts'
 import type { RouteTable } from './route-table.ts'
+import { createTracing } from './tracing.ts'
 
 export interface OperationsOptions {
   /** Where metrics are counted; default one of the app's own. */
@@ -36,6 +38,8 @@ export interface OperationsOptions {
   readonly front?: FrontOptions
   /** What the holders of each role may do; default without a limit. */
   readonly rateLimits?: readonly RateLimitSettings[]
+  /** Records spans; by default nothing is traced. */
+  readonly tracer?: Tracer | undefined
   /** Where limits are counted for several processes; by default each counts its own. */
   readonly sharedCounts?: SharedCounts | undefined
 }
@@ -55,7 +59,7 @@ export interface Operations {
   readonly around: ReturnType<typeof createObserver>
   readonly refused: NonNullable<ErrorsOptions['refused']>
   readonly observe: (authenticator: Authenticator) => Authenticator
-  /** The engine, with the rows of a subject counted. */
+  /** The engine, with the rows of a subject counted, and traced. */
   readonly limit: (engine: Engine) => Engine
   readonly registry: MetricRegistry
   readonly readMetrics: () => string
@@ -81,13 +85,16 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
   const count = createHttpMetrics(registry, engine)
   let which = accessLog
   const tell = logger === undefined ? undefined : createAccessLog(logger, () => which, addressOf)
+  const tracing = options.tracer && createTracing(options.tracer, engine)
   // Asked at the begin where each request is told of: a connection that is gone, or a WebSocket's, has no address any more.
   const begun = (request: Request, record: RequestRecord) => {
     if (tell !== undefined && which === 'all') addressOf(request, record)
+    tracing?.begun(request, record)
   }
   const answered: Answered = (request, record, answer) => {
     count(request, record, answer)
     tell?.(request, record, answer)
+    tracing?.answered(request, record, answer)
   }
   const { sharedCounts: shared } = options
   const refused = countRefusals(registry, shared)
@@ -99,7 +106,15 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
   collectServer(registry, engine, readiness)
   collectEngine(registry, engine)
   return {
-    around: createObserver({ ledger, routes, front: () => front, longRequests, begun, answered }),
+    around: createObserver({
+      ledger,
+      routes,
+      front: () => front,
+      longRequests,
+      begun,
+      enclose: tracing?.enclose,
+      answered,
+    }),
     refused: (error, request) => {
       const record = ledger.of(request)
       if (record === undefined) return
@@ -107,14 +122,14 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
       record.reason = error.message
     },
     observe: (authenticator) =>
-      observeAuthenticator(authenticator, {
+      observeAuthenticator(tracing === undefined ? authenticator : tracing.verify(authenticator), {
         ledger,
         registry,
         admit: admitTo(() => limits),
         mayWait: shared !== undefined,
         engineOf: (algorithm) => engineFor(algorithm, signatureEngine),
       }),
-    limit: (inner) => limitRows(inner, () => limits),
+    limit: (inner) => limitRows(tracing === undefined ? inner : tracing.infer(inner), () => limits),
     registry,
     readMetrics: () => exposition(registry.snapshot()),
     readiness,

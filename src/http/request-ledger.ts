@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../core/errors.ts'
+import type { Trace } from '../tracing/tracer.ts'
 import type { AppliedLimit } from './front/rate-limits.ts'
 import type { FoundRoute } from './route-table.ts'
 
@@ -13,6 +14,8 @@ export interface RequestRecord {
   readonly startedMs: number
   /** The client's address as far as it can be known; set once somebody asked for it. */
   address: string | undefined
+  /** Absent where nothing is traced. */
+  trace: Trace | undefined
   /** Set once the token is verified. */
   isAuthenticated: boolean
   subject: string | undefined

@@ -8,6 +8,8 @@ export interface FetchLimits {
   readonly bytesMax: number
   /** Gives the request up. */
   readonly signal: AbortSignal
+  /** Headers beside our own. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /**
@@ -27,13 +29,13 @@ export function keySetAddress(text: string): URL {
  * Asks for a key set, once. No redirect is followed: it would let whoever controls one path of the issuer's host name the keys.
  * @throws KeyError saying why there is no answer that counts
  */
-export async function fetchBytes(url: URL, { timeoutMs, bytesMax, signal }: FetchLimits): Promise<Buffer> {
+export async function fetchBytes(url: URL, { timeoutMs, bytesMax, signal, headers: more }: FetchLimits): Promise<Buffer> {
   const deadline = AbortSignal.timeout(timeoutMs)
   try {
     const response = await fetch(url, {
       redirect: 'manual',
       // Compressed answers would have to be unpacked before they can be measured.
-      headers: { accept: 'application/jwk-set+json, application/json', 'accept-encoding': 'identity' },
+      headers: { ...more, accept: 'application/jwk-set+json, application/json', 'accept-encoding': 'identity' },
       signal: AbortSignal.any([deadline, signal]),
     })
     const { status, headers } = response

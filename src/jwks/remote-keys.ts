@@ -19,6 +19,8 @@ export interface RemoteKeysOptions {
   readonly algorithms?: readonly Algorithm[]
   /** Hears why a fetch failed; the first time, and again when it works. */
   readonly warn?: (message: string) => void
+  /** Headers of a fetch that serves the request at hand; default none. */
+  readonly requestHeaders?: () => Readonly<Record<string, string>>
   /** Clock in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
   /** Runs work later and returns how to give it up; default a timer that keeps no process alive. */
@@ -64,7 +66,7 @@ export function createRemoteKeys(address: string, changed: () => void, options: 
   return remote
 }
 
-type Checked = Required<Pick<RemoteKeysOptions, 'timeoutMs' | 'bytesMax' | 'warn' | 'now' | 'schedule'>> &
+type Checked = Required<Pick<RemoteKeysOptions, 'timeoutMs' | 'bytesMax' | 'warn' | 'now' | 'schedule' | 'requestHeaders'>> &
   Pick<RemoteKeysOptions, 'algorithms'> & { readonly maxAgeMs: number; readonly staleMs: number; readonly cooldownMs: number }
 
 function checked(options: RemoteKeysOptions): Checked {
@@ -81,7 +83,8 @@ function checked(options: RemoteKeysOptions): Checked {
   }
   const { algorithms, warn = (message) => console.error(`warning: ${message}`), now = Date.now, schedule = later } = options
   const times = { maxAgeMs: maxAgeSeconds * 1000, staleMs: staleSeconds * 1000, cooldownMs: cooldownSeconds * 1000 }
-  return { ...times, timeoutMs, bytesMax, warn, now, schedule, ...(algorithms && { algorithms }) }
+  const { requestHeaders = () => ({}) } = options
+  return { ...times, timeoutMs, bytesMax, warn, now, schedule, requestHeaders, ...(algorithms && { algorithms }) }
 }
 
 function later(work: () => void, delayMs: number): () => void {
@@ -126,10 +129,14 @@ class RemoteSet implements RemoteKeys {
   }
 
   renew(): Promise<void> | undefined {
+    return this.#renewWith(this.#options.requestHeaders)
+  }
+
+  #renewWith(headers: () => Readonly<Record<string, string>>): Promise<void> | undefined {
     if (this.#inFlight !== undefined) return this.#inFlight
     if (this.#closing.signal.aborted || this.#options.now() < this.#notBeforeMs) return undefined
     this.#cancelTimer()
-    this.#inFlight = this.#fetch().finally(() => {
+    this.#inFlight = this.#fetch(headers()).finally(() => {
       this.#inFlight = undefined
     })
     return this.#inFlight
@@ -158,12 +165,12 @@ class RemoteSet implements RemoteKeys {
     this.#cancelTimer()
   }
 
-  async #fetch(): Promise<void> {
+  async #fetch(headers: Readonly<Record<string, string>>): Promise<void> {
     const { now, timeoutMs, bytesMax, algorithms, cooldownMs, maxAgeMs } = this.#options
     const startMs = now()
     this.#fetches += 1
     try {
-      const bytes = await fetchBytes(this.#url, { timeoutMs, bytesMax, signal: this.#closing.signal })
+      const bytes = await fetchBytes(this.#url, { timeoutMs, bytesMax, signal: this.#closing.signal, headers })
       const keys = readKeySet(bytes, algorithms)
       if (this.isFailing()) this.#options.warn(`the keys of ${this.#url.host} are there again`)
       this.#failuresInARow = 0
@@ -194,7 +201,7 @@ class RemoteSet implements RemoteKeys {
     this.#cancelTimer = this.#options.schedule(() => {
       // The timer asks whether or not unknown key ids may.
       this.#notBeforeMs = Number.NEGATIVE_INFINITY
-      void this.renew()
+      void this.#renewWith(() => ({}))
     }, delayMs)
   }
 }

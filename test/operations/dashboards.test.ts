@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { collectProcess } from '../../src/cli/process-metrics.ts'
+import { collectTracing } from '../../src/cli/tracing.ts'
 import { MetricRegistry } from '../../src/metrics/registry.ts'
 import { noAccounts } from '../support/accounts.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
@@ -20,6 +21,7 @@ afterAll(async () => {
 function metricNames(): ReadonlySet<string> {
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: () => 0, auditEvents: () => 0 })
+  collectTracing(registry, undefined)
   createServer(engine, { operations: { registry }, accounts })
   return new Set(
     registry
@@ -59,6 +61,7 @@ describe('the dashboard and the alerts', () => {
     const page = read('metrics.md')
     const registry = new MetricRegistry()
     collectProcess(registry, { logLines: () => 0, auditEvents: () => 0 })
+    collectTracing(registry, undefined)
     createServer(engine, { operations: { registry }, accounts })
     const missing = registry.snapshot().filter(({ name }) => {
       // A row of several metrics writes the ends of the later ones alone.
@@ -74,7 +77,7 @@ if (hasTool('promtool', promtool)) {
   test('promtool accepts the alerts, and they fire when they should and not before', () => {
     const run = (args: readonly string[]) => Bun.spawnSync([promtool, ...args], { cwd: FOLDER })
     const check = run(['check', 'rules', 'alerts.yaml'])
-    expect([check.exitCode, check.stdout.toString()]).toEqual([0, expect.stringContaining('15 rules found')])
+    expect([check.exitCode, check.stdout.toString()]).toEqual([0, expect.stringContaining('16 rules found')])
     const tests = run(['test', 'rules', 'alerts.test.yaml'])
     expect([tests.exitCode, tests.stdout.toString()]).toEqual([0, expect.stringContaining('SUCCESS')])
   })

@@ -9,6 +9,8 @@ export interface Row<T> {
   /** What `--help` shows for the value. */
   readonly value: string
   readonly help: string
+  /** The variable that OpenTelemetry has for it; counts where ours is not set. */
+  readonly alias?: string
   /** Its value is never shown, and no flag takes it: others on the machine can read a command line. */
   readonly isSecret?: true
 }
@@ -22,7 +24,7 @@ export interface ListRow<T> extends Row<T> {
   readonly read: (texts: readonly string[]) => T
 }
 /** A list of tables, which vestal.toml alone can hold. */
-export interface TablesRow<T> extends Omit<Row<T>, 'value' | 'isSecret'> {
+export interface TablesRow<T> extends Omit<Row<T>, 'value' | 'isSecret' | 'alias'> {
   readonly kind: 'tables'
   readonly isSecret?: never
   readonly fields: Readonly<Record<string, TableField>>

@@ -1,4 +1,5 @@
 import type { RunTiming } from '../statistics.ts'
+import type { Clock } from './clock.ts'
 import type { Queued } from './fair-queue.ts'
 
 /** What somebody wants computed. */
@@ -15,6 +16,28 @@ export interface Submission<I> {
   readonly timeoutMs?: number | undefined
   /** Gives it up; a function is asked once it has waited for a while. */
   readonly signal?: AbortSignal | (() => AbortSignal) | undefined
+  /** Hears of the times of the request once it has its answer. */
+  readonly watch?: ((times: JobTimes) => void) | undefined
+}
+
+/** When a request came, went to a worker and had its answer, by the scheduler's clock. */
+export interface JobTimes {
+  readonly takenMs: number
+  /** 0 where it never went to a worker. */
+  readonly sentMs: number
+  readonly endMs: number
+  /** Absent where no run gave an answer. */
+  readonly run?: JobRun | undefined
+  /** Why there is no answer; absent where there is one. */
+  readonly error?: unknown
+}
+
+/** The run that gave the answer. */
+export interface JobRun {
+  /** Requests that shared it. */
+  readonly requests: number
+  /** What the model itself took. */
+  readonly computeMs: number
 }
 
 /** A submission on its way. */
@@ -27,6 +50,8 @@ export interface Job<I, O> extends Queued {
   readonly reject: (error: unknown) => void
   /** When it went to a worker; 0 while it waits. */
   sentMs: number
+  /** Set with the answer of a job that somebody watches. */
+  run: JobRun | undefined
   /** Its caller has an answer; what still runs for it is thrown away. */
   isAnswered: boolean
   /** Its place is taken: it waits, runs, or is thrown away once its run is done. */
@@ -71,10 +96,11 @@ export interface JobRules {
 export function createJob<I, O>(
   submission: Submission<I>,
   rules: JobRules,
-  nowMs: number,
+  clock: Clock,
 ): { job: Job<I, O>; promise: Promise<O> } {
   const { subject = '', rows, priority = 0, timeoutMs = Number.POSITIVE_INFINITY } = submission
   const { promise, resolve, reject } = Promise.withResolvers<O>()
+  const nowMs = clock.now()
   const isLevel = Number.isSafeInteger(priority) && priority >= 1 && priority <= rules.priorityLevels
   const job: Job<I, O> = {
     submission,
@@ -86,9 +112,15 @@ export function createJob<I, O>(
     resolve,
     reject,
     sentMs: 0,
+    run: undefined,
     isAnswered: false,
     hasPlace: true,
     stopListening: undefined,
+  }
+  const { watch } = submission
+  if (watch !== undefined) {
+    const tell = (error?: unknown) => watch({ takenMs: nowMs, sentMs: job.sentMs, endMs: clock.now(), run: job.run, error })
+    promise.then(() => tell(), tell)
   }
   return { job, promise }
 }

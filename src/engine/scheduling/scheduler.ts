@@ -66,7 +66,7 @@ export class Scheduler<I, O> {
   submit(submission: Submission<I>): Promise<O> {
     const { subject = '', bytes, signal } = submission
     this.#enter(subject, bytes, signal)
-    const { job, promise } = createJob<I, O>(submission, this.#options, this.#options.clock.now())
+    const { job, promise } = createJob<I, O>(submission, this.#options, this.#options.clock)
     this.#taken += 1
     this.#waiting.push(job)
     this.#deadlines.add(job)
@@ -184,6 +184,7 @@ export class Scheduler<I, O> {
       if (job.isAnswered) continue
       this.#answered(job)
       counters.succeeded((nowMs - job.takenMs) * 1e6, (job.sentMs - job.takenMs) * 1e6)
+      if (job.submission.watch !== undefined) job.run = { requests: batch.length, computeMs: timing.inferNs / 1e6 }
       job.resolve(output)
     }
   }

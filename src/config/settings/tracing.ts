@@ -1,0 +1,49 @@
+import { line, listOf, type Reader } from '../readers.ts'
+import { list, single } from './row.ts'
+
+const collector: Reader<string> = (text) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:'
+  if (url !== undefined && isWeb && url.username === '' && url.password === '' && url.hash === '' && url.search === '')
+    return text
+  throw new RangeError('must be an address such as http://collector:4318, without user, query and fragment')
+}
+const header: Reader<string> = (text) => {
+  if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}=[\x21-\x7e]{1,4096}$/.test(text)) return text
+  throw new RangeError('must be name=value')
+}
+const ratio: Reader<number> = (text) => {
+  const value = Number(text)
+  if (/^(?:\d|\d?\.\d{1,9})$/.test(text) && value >= 0 && value <= 1) return value
+  throw new RangeError('must be a number from 0 to 1')
+}
+
+/** Where spans go. */
+export const TRACING = {
+  otlpEndpoint: single<string | undefined>(collector, {
+    default: undefined,
+    value: 'ADDRESS',
+    alias: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    help: 'OpenTelemetry collector that spans are sent to, as OTLP over HTTP in JSON, under `/v1/traces`; without one nothing is traced. Also `OTEL_EXPORTER_OTLP_ENDPOINT`.',
+  }),
+  otlpHeaders: list(listOf(header, 16), {
+    default: [] as readonly string[],
+    shownDefault: 'none',
+    value: 'NAME=VALUE',
+    alias: 'OTEL_EXPORTER_OTLP_HEADERS',
+    isSecret: true,
+    help: 'Headers that the collector asks for, such as `api-key=…`, with commas between them. Also `OTEL_EXPORTER_OTLP_HEADERS`.',
+  }),
+  otlpServiceName: single<string>(line(100), {
+    default: 'vestal',
+    value: 'NAME',
+    alias: 'OTEL_SERVICE_NAME',
+    help: 'What this server is called in its spans. Also `OTEL_SERVICE_NAME`.',
+  }),
+  traceRatio: single<number>(ratio, {
+    default: 1,
+    value: 'RATIO',
+    alias: 'OTEL_TRACES_SAMPLER_ARG',
+    help: 'Part of the requests that is traced, 0 to 1, of those that bring no `traceparent`; one that does is traced where its caller traces it. Also `OTEL_TRACES_SAMPLER_ARG`.',
+  }),
+}

@@ -1,0 +1,136 @@
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { Engine, RunTimes } from '../engine/engine.ts'
+import type { Trace, Tracer } from '../tracing/tracer.ts'
+import { vestalErrorIn } from './errors.ts'
+import { METHODS } from './http-metrics.ts'
+import { nameOfModel } from './model-access.ts'
+import type { Answered, Begun, Enclose } from './observe.ts'
+import { NO_ROUTE } from './route-table.ts'
+
+/** What a tracer sees of an app; none of it is there where nothing is traced. */
+export interface Tracing {
+  /** Gives a request its trace. */
+  readonly begun: Begun
+  /** Lets all that a request does find its trace. */
+  readonly enclose: Enclose
+  readonly answered: Answered
+  readonly verify: (authenticator: Authenticator) => Authenticator
+  readonly infer: (engine: Engine) => Engine
+}
+
+/** Prepares the spans of one app: the request, the check of its token, and what each run waited and took. */
+export function createTracing(tracer: Tracer, engine: Engine): Tracing {
+  return {
+    begun: (request, record) => {
+      record.trace = tracer.begin(request.headers)
+    },
+    enclose: (record, work) => (record.trace === undefined ? work() : tracer.inside(record.trace, work)),
+    answered({ method }, { trace, route, pathname, startedMs, id, address, code }, { status, durationMs }) {
+      if (trace === undefined) return
+      const known = METHODS.has(method) ? method : '_OTHER'
+      tracer.end(trace, {
+        name: route === NO_ROUTE ? known : `${known} ${route.path}`,
+        startMs: startedMs,
+        endMs: startedMs + durationMs,
+        hasFailed: status >= 500,
+        attributes: {
+          'http.request.method': known,
+          'http.route': route === NO_ROUTE ? undefined : route.path,
+          'http.response.status_code': status,
+          'error.type': status >= 500 ? (code ?? String(status)) : undefined,
+          'client.address': address,
+          'vestal.request.id': id,
+          'vestal.refusal': status >= 400 && status < 500 ? code : undefined,
+          'vestal.model.name': nameOfModel(route, pathname, engine),
+        },
+      })
+    },
+    verify: (authenticator) => verifyTraced(tracer, authenticator),
+    infer: (inner) => inferTraced(tracer, inner),
+  }
+}
+
+function verifyTraced(tracer: Tracer, inner: Authenticator): Authenticator {
+  const seen = new WeakSet<Trace>()
+  /** The trace of a request whose token is looked at for the first time. */
+  const traceOnce = (): Trace | undefined => {
+    const trace = tracer.current()
+    if (trace === undefined || !trace.isSampled || seen.has(trace)) return undefined
+    seen.add(trace)
+    return trace
+  }
+  const tell = (trace: Trace, startMs: number, error?: unknown) => {
+    const code = error === undefined ? undefined : (vestalErrorIn(error)?.code ?? 'INTERNAL')
+    const attributes = { 'vestal.verification': code ?? 'accepted' }
+    tracer.part(trace, { name: 'verify', startMs, endMs: tracer.steadyNow(), attributes, hasFailed: code === 'INTERNAL' })
+  }
+  // What it does not change is asked of the one within.
+  return Object.assign(Object.create(inner) as Authenticator, {
+    authenticate(request: Request) {
+      const trace = traceOnce()
+      if (trace === undefined) return inner.authenticate(request)
+      const startMs = tracer.steadyNow()
+      try {
+        const token = inner.authenticate(request)
+        tell(trace, startMs)
+        return token
+      } catch (error) {
+        tell(trace, startMs, error)
+        throw error
+      }
+    },
+    async authenticateOrWait(request: Request) {
+      const trace = traceOnce()
+      if (trace === undefined) return inner.authenticateOrWait(request)
+      const startMs = tracer.steadyNow()
+      try {
+        const token = await inner.authenticateOrWait(request)
+        tell(trace, startMs)
+        return token
+      } catch (error) {
+        tell(trace, startMs, error)
+        throw error
+      }
+    },
+  })
+}
+
+function inferTraced(tracer: Tracer, inner: Engine): Engine {
+  return {
+    ...inner,
+    infer(model, version, inputs, options) {
+      const trace = tracer.current()
+      if (trace === undefined || !trace.isSampled) return inner.infer(model, version, inputs, options)
+      return inner.infer(model, version, inputs, { ...options, watch: (times) => tellRun(tracer, trace, times) })
+    },
+  }
+}
+
+/** What it waited, and what it was with a worker: of one that never came there, the wait alone. */
+function tellRun(tracer: Tracer, trace: Trace, { key, takenMs, sentMs, endMs, run, error }: RunTimes): void {
+  const failure = error === undefined ? undefined : (vestalErrorIn(error)?.code ?? 'INTERNAL')
+  const [name, version] = key.split('/')
+  const attributes = { 'vestal.model.name': name, 'vestal.model.version': version }
+  const hasFailed = failure !== undefined
+  const wasSent = sentMs > 0
+  tracer.part(trace, {
+    name: 'queue',
+    startMs: takenMs,
+    endMs: wasSent ? sentMs : endMs,
+    attributes: { ...attributes, 'error.type': wasSent ? undefined : failure },
+    hasFailed: hasFailed && !wasSent,
+  })
+  if (!wasSent) return
+  tracer.part(trace, {
+    name: 'infer',
+    startMs: sentMs,
+    endMs,
+    attributes: {
+      ...attributes,
+      'vestal.batch.requests': run?.requests,
+      'vestal.compute.duration_ms': run?.computeMs,
+      'error.type': failure,
+    },
+    hasFailed,
+  })
+}
