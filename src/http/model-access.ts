@@ -95,7 +95,11 @@ function unavailable(what: string, reason: string | undefined): VestalError {
   return new VestalError('MODEL_UNAVAILABLE', { detail: `Request for unknown model: ${what}${because}` })
 }
 
-/** A name that came with the request is told back no longer than a model's may be. */
-function shorten(name: string): string {
+/**
+ * A name that came with the request is told back no longer than a model's may be. Whatever its type says, it is null where the
+ * percent-encoding of the path is broken and no front stands before the routes.
+ */
+function shorten(name: string | null): string {
+  if (name === null) return ''
   return name.length > 100 ? `${name.slice(0, 100)}…` : name
 }

@@ -1,5 +1,6 @@
 import { DrizzleQueryError } from 'drizzle-orm/errors'
 import { VestalError } from '../core/errors.ts'
+import { Late } from './in-time.ts'
 
 /**
  * Codes of a database that does not answer, or not now: connections, a server that stops or starts, locks that were waited for too
@@ -19,15 +20,17 @@ const UNAVAILABLE = [
  */
 export function storeFailure(error: unknown): unknown {
   if (error instanceof VestalError) return error
+  if (error instanceof Late) return unavailable(error.message)
   const cause = error instanceof DrizzleQueryError ? error.cause : error
   const codes = cause instanceof Error ? [field(cause, 'code'), field(cause, 'errno')] : []
   if (codes.some((code) => UNAVAILABLE.some((pattern) => pattern.test(code)))) {
-    return new VestalError('STORE_UNAVAILABLE', {
-      reason: `the database answers ${codes.join(' ')}`,
-      headers: { 'retry-after': '1' },
-    })
+    return unavailable(`the database answers ${codes.join(' ')}`)
   }
   return error instanceof DrizzleQueryError ? new Error(`a question to the database failed: ${error.query}`, { cause }) : error
+}
+
+function unavailable(reason: string): VestalError {
+  return new VestalError('STORE_UNAVAILABLE', { reason, headers: { 'retry-after': '1' } })
 }
 
 function field(error: Error, name: 'code' | 'errno'): string {

@@ -1,5 +1,8 @@
 import { RedisClient } from 'bun'
 import type { RedisCommands } from '../accounts/buckets.ts'
+import { inTime, Late } from './in-time.ts'
+
+const SILENT = 'Redis does not answer'
 
 /** A connection to Redis. */
 export interface OpenRedis {
@@ -28,7 +31,7 @@ export function openRedis(url: string, { timeoutMs = 2000 }: RedisOptions = {}):
   async function open(): Promise<RedisClient> {
     client?.close()
     const next = new RedisClient(url, { connectionTimeout: timeoutMs, autoReconnect: false, enableOfflineQueue: false })
-    await inTime(next.connect(), timeoutMs)
+    await inTime(next.connect(), timeoutMs, SILENT)
     client = next
     return next
   }
@@ -44,7 +47,7 @@ export function openRedis(url: string, { timeoutMs = 2000 }: RedisOptions = {}):
   async function ask<T>(work: (client: RedisClient) => Promise<T>): Promise<T> {
     const asked = await connected()
     try {
-      return await inTime(work(asked), timeoutMs)
+      return await inTime(work(asked), timeoutMs, SILENT)
     } catch (error) {
       if (error instanceof Late && client === asked) {
         client = undefined
@@ -63,20 +66,5 @@ export function openRedis(url: string, { timeoutMs = 2000 }: RedisOptions = {}):
     },
     send: (command, values) => ask((redis) => redis.send(command, [...values])),
     close: () => client?.close(),
-  }
-}
-
-class Late extends Error {
-  override readonly name = 'Late'
-}
-
-/** The result, or an error after that time. */
-async function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Late('Redis does not answer')), timeoutMs)
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    clearTimeout(timer)
   }
 }

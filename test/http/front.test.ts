@@ -59,6 +59,22 @@ for (const [index, open] of DOORS.entries()) {
       expect(await answerOf(server.door.fetch(long))).toEqual(failure(414, 'The URL is longer than this server takes'))
       expect((await server.door.fetch('/private/info/?x=a')).status).toBe(401)
     })
+
+    test('whose path has a broken percent-encoding is no path, in a parameter too, and a query may have one', async () => {
+      await using server = setUp({})
+      const headers = bearer('*')
+      for (const path of [
+        '/models/%s/',
+        '/models/%',
+        '/models/iris%zz/',
+        '/models/%ff/',
+        '/v2/models/%E0%A4%A/versions/1',
+        '/%c0',
+      ])
+        expect([path, (await server.door.fetch(path, { headers })).status]).toEqual([path, 404])
+      for (const path of ['/models/iris/?%', '/models/%69ris/', '/models/iris/?x=%zz'])
+        expect([path, (await server.door.fetch(path, { headers })).status]).toEqual([path, 200])
+    })
   })
 
   describe(`a host, ${where}`, () => {

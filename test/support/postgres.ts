@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SQL } from 'bun'
@@ -26,6 +26,8 @@ export interface PostgresServer {
   /** Stops the server at once, as a failure would; `start` starts it again with its data. */
   kill(): Promise<void>
   start(): Promise<void>
+  /** Stops all of its processes where they are (`SIGSTOP`), or lets them go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void
 }
 
 /** Postgres will not run as root, so it runs as the user that Debian's package made. */
@@ -106,6 +108,11 @@ async function startServer(bin: string): Promise<PostgresServer> {
   let count = 0
   return {
     start,
+    signal(name) {
+      const main = child?.pid
+      if (main === undefined) return
+      for (const pid of [main, ...childrenOf(main)]) process.kill(pid, name)
+    },
     async kill() {
       child?.kill('SIGQUIT')
       await child?.exited
@@ -119,6 +126,12 @@ async function startServer(bin: string): Promise<PostgresServer> {
       return urlOf(name)
     },
   }
+}
+
+/** Processes that this one started, on Linux. */
+function childrenOf(pid: number): readonly number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return text.split(' ').filter(Boolean).map(Number)
 }
 
 /** One server for all test files of this process. */

@@ -5,14 +5,18 @@ export interface RawRequest {
   readonly pieces: readonly (string | Uint8Array)[]
   /** True when the connection is cut after the last piece, before any answer is waited for. */
   readonly isCut?: boolean
+  /** Cuts the connection so long after the last piece where nothing was answered; default never. */
+  readonly patienceMs?: number
 }
 
 /** Sends bytes as they are and gives the status of the first answer; 0 where the connection ended without one. */
-export function sendRaw(port: number, { pieces, isCut = false }: RawRequest): Promise<number> {
+export function sendRaw(port: number, { pieces, isCut = false, patienceMs }: RawRequest): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>()
   const socket = connect(port, '127.0.0.1')
   let answer = ''
+  let patience: ReturnType<typeof setTimeout> | undefined
   const finish = () => {
+    clearTimeout(patience)
     socket.destroy()
     resolve(Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0))
   }
@@ -28,6 +32,7 @@ export function sendRaw(port: number, { pieces, isCut = false }: RawRequest): Pr
       const piece = pieces[index]
       if (piece !== undefined) return void socket.write(piece, () => sendFrom(index + 1))
       if (isCut) finish()
+      else if (patienceMs !== undefined) patience = setTimeout(finish, patienceMs)
     }
     sendFrom(0)
   })

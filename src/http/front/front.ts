@@ -50,6 +50,16 @@ function refuseBentHost({ url, headers }: Request): void {
   throw new VestalError('HOST_MALFORMED')
 }
 
+/** Whether percent-encoding is what it should be; the router would give a handler null for a parameter where it is not. */
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Prepares the front of one app. */
 export function createFront(
   options: FrontOptions,
@@ -67,6 +77,7 @@ export function createFront(
     if (request.url.length > urlBytesMax) throw new VestalError('URL_TOO_LONG')
     refuseBentHost(request)
     if (isTls && request.url.indexOf('/', SCHEME_END) < PATH_MIN) throw new VestalError('HOST_REFUSED')
+    if (request.url.includes('%') && !isDecodable(record.pathname)) throw new VestalError('NOT_FOUND')
     if (hosts.size > 0 && !hosts.has(hostOf(request).toLowerCase())) throw new VestalError('HOST_REFUSED')
     if (limiter === undefined) return
     return after(applyTo('address', limiter, addressOf(request, record)), (applied) => {
