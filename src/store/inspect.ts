@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { type CountRows, findFaults, findNotes } from './integrity.ts'
 import { migrationsOf } from './migrations.ts'
 import { openPostgres } from './postgres.ts'
 import { inspectSqlite } from './sqlite-inspect.ts'
@@ -12,7 +13,10 @@ export interface Inspection {
   readonly missing: readonly string[]
   readonly unknown: readonly string[]
   readonly changed: readonly string[]
+  /** What it finds wrong with itself and, where it has this version's tables, rows that fit no other. */
   readonly faults: readonly string[]
+  /** What is no fault and worth a look. */
+  readonly notes: readonly string[]
   /** Its clock, in milliseconds since 1970, where it has one of its own. */
   readonly clockMs?: number
 }
@@ -23,16 +27,22 @@ type Applied = readonly { readonly name: string; readonly hash: string }[]
 export async function inspectDatabase(address: string): Promise<Inspection> {
   if (!/^postgres(?:ql)?:\/\//.test(address)) {
     if (!existsSync(address)) return compare('sqlite', [], [])
-    const { applied, faults } = inspectSqlite(address)
-    return compare('sqlite', applied, faults)
+    return inspectSqlite(address, ({ applied, faults, count }) => withRows(compare('sqlite', applied, faults), count))
   }
   const connection = openPostgres(address)
   try {
     const clockMs = await connection.clockMs()
-    return { ...compare('postgres', await connection.applied(), []), clockMs }
+    const compared = compare('postgres', await connection.applied(), await connection.faults())
+    return { ...(await withRows(compared, (sql) => connection.count(sql))), clockMs }
   } finally {
     await connection.close()
   }
+}
+
+/** The rows can be looked at where every table is there. */
+async function withRows(inspection: Inspection, count: CountRows): Promise<Inspection> {
+  if (!inspection.isThere || inspection.missing.length > 0 || inspection.unknown.length > 0) return inspection
+  return { ...inspection, faults: [...inspection.faults, ...(await findFaults(count))], notes: await findNotes(count) }
 }
 
 function compare(kind: Inspection['kind'], applied: Applied, faults: readonly string[]): Inspection {
@@ -45,5 +55,6 @@ function compare(kind: Inspection['kind'], applied: Applied, faults: readonly st
     unknown: names.filter((name) => !steps.has(name)),
     changed: applied.filter(({ name, hash }) => steps.has(name) && steps.get(name) !== hash).map(({ name }) => name),
     faults,
+    notes: [],
   }
 }

@@ -26,7 +26,7 @@ export async function lookAtDatabase(subject: Subject): Promise<readonly Finding
 const UNREACHABLE =
   'Look whether it runs, whether it can be reached from here, and whether VESTAL_DATABASE is right; a broken file is replaced by a backup.'
 
-function findingsOf({ kind, isThere, missing, unknown, changed, faults }: Inspection): readonly Finding[] {
+function findingsOf({ kind, isThere, missing, unknown, changed, faults, notes }: Inspection): readonly Finding[] {
   if (!isThere) return [note(`the database (${kind}) is empty or not there yet; the first start makes its tables`)]
   const findings = [
     ...unknown.map((name) =>
@@ -43,7 +43,11 @@ function findingsOf({ kind, isThere, missing, unknown, changed, faults }: Inspec
       ? []
       : [wrong(`the database lacks ${missing.join(', ')}`, 'vestal db migrate; the next start does it too.')]),
   ]
-  return orRight(findings, `the database (${kind}) answers, has every migration, and finds nothing wrong with itself`)
+  const worthALook = notes.map((text) => note(text))
+  return [
+    ...orRight(findings, `the database (${kind}) answers, has every migration, and finds nothing wrong with itself`),
+    ...worthALook,
+  ]
 }
 
 /** Redis, where one is set. */

@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +10,7 @@ import { openRedis } from '../../../src/store/redis.ts'
 import { hasPostgres, postgresServer } from '../../support/postgres.ts'
 import { startRedis } from '../../support/redis.ts'
 
-const WHOLE = { isThere: true, missing: [], unknown: [], changed: [], faults: [] }
+const WHOLE = { isThere: true, missing: [], unknown: [], changed: [], faults: [], notes: [] }
 
 /** Gives a folder to a test, and takes it away after it. */
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
@@ -39,6 +40,23 @@ describe('a look at a file of SQLite', () => {
       const before = readdirSync(folder)
       expect(await inspectDatabase(path)).toEqual({ kind: 'sqlite', ...WHOLE })
       expect(readdirSync(folder)).toEqual(before)
+    }))
+
+  test('finds rows that have lost what they belong to, and accounts that nobody can use', () =>
+    inFolder(async (folder) => {
+      const path = join(folder, 'vestal.db')
+      const store = openStore(path)
+      await store.migrate()
+      await store.close()
+      const client = new Database(path)
+      client.run('PRAGMA foreign_keys = OFF')
+      client.run("INSERT INTO refresh_tokens (hash, session_id, generation) VALUES ('a', 'gone', 1)")
+      client.run(`INSERT INTO accounts (id, name, is_password_once, permissions, epoch, version, created_at)
+        VALUES ('a', 'ada', 0, '[]', 0, 1, 0)`)
+      client.close()
+      const { faults, notes } = await inspectDatabase(path)
+      expect(faults).toEqual(['a row of refresh_tokens points to nothing', '1 refresh tokens are of sessions that are not there'])
+      expect(notes).toEqual(['1 enabled accounts have no password and no session: nobody can be signed in as them'])
     }))
 
   test('refuses what is no database', () =>
