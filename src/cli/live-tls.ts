@@ -1,5 +1,6 @@
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
+import type { Change } from '../core/change.ts'
 import { watchFile } from '../keys/watch-file.ts'
 import { type LoadedTls, loadTls, tlsFiles } from './tls-files.ts'
 
@@ -17,10 +18,10 @@ export interface LiveTlsOptions {
 /** The certificate of a running server: that of its files as they are now. */
 export interface LiveTls {
   /**
-   * Reads the files again and checks them; what it gives switches to them, so that a reload can check all of its parts first.
+   * Reads the files again and checks them, for a reload that checks all of its parts first.
    * @throws SettingsError where they cannot be used
    */
-  prepare(): () => void
+  prepare(): Change
   /** Looks at the files no more. */
   close(): void
 }
@@ -31,19 +32,20 @@ export interface LiveTls {
  */
 export function watchTls(settings: Settings, first: LoadedTls, { use, warn, say, pollMs }: LiveTlsOptions): LiveTls {
   let current = first
-  const prepare = () => {
+  const prepare = (): Change => {
     const next = loadTls(settings)
-    if (next === undefined || next.identity === current.identity) return () => undefined
-    return () => {
-      use(next)
-      current = next
-      for (const warning of next.warnings) warn(warning)
-      say(`TLS: from now on with ${next.description}`)
-    }
+    return { apply: () => take(next), discard: () => undefined }
+  }
+  const take = (next: LoadedTls | undefined) => {
+    if (next === undefined || next.identity === current.identity) return
+    use(next)
+    current = next
+    for (const warning of next.warnings) warn(warning)
+    say(`TLS: from now on with ${next.description}`)
   }
   const reload = () => {
     try {
-      prepare()()
+      prepare().apply()
     } catch (error) {
       // What BoringSSL or the port say against it changes nothing either.
       const reason = error instanceof SettingsError ? error.faults.join('; ') : String(error)

@@ -67,6 +67,8 @@ export async function start(settings: Settings, mode: Mode, read: () => Settings
   const app = await buildOrStop(settings, { ...announced, registry, readiness, logging, reloading, tracing })
   const listening = await listen(app, { settings, ...(tls && { tls }), logging })
   if (listening === undefined) return void (await stopParts(announced))
+  const { tls: liveTls } = listening
+  if (liveTls !== undefined) reload.subscribe(() => liveTls.prepare())
   const metrics = settings.metricsPort === undefined ? [] : [listenForMetrics(registry, settings.metricsPort)]
   for (const { url } of metrics) logger.info(`Metrics are at ${url}metrics`)
   stopOnSignal({

@@ -154,6 +154,41 @@ describe('vestal start with a certificate', () => {
     expect(await child.exited).toBe(0)
   })
 
+  test('is checked by a reload of the settings, which takes all or nothing', async () => {
+    using place = new Workplace()
+    const [first, second] = [1, 2].map(() => makeCertificate({ issuer: root })) as [Certificate, Certificate]
+    put(place, first)
+    const { base, child } = await place.start(FILES, { VESTAL_SECRET: SECRET, VESTAL_LOAD_MODEL: 'none' })
+    const reload = () => ask(`${base}/admin/reload`, { method: 'POST', headers: { authorization } })
+    put(place, { ...first, cert: 'nonsense' })
+    const refused = await reload()
+    expect([refused.ok, await refused.text()]).toEqual([false, expect.stringContaining('holds no certificate in PEM')])
+    await untilShown(base, first)
+    put(place, second)
+    expect((await reload()).status).toBe(200)
+    await untilShown(base, second)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+
+  test('is no hindrance to `vestal ready` and the doctor, which finds what is wrong with it', async () => {
+    using place = new Workplace()
+    const own = makeCertificate({ issuer: root })
+    put(place, own)
+    const { base, child } = await place.start(FILES, { VESTAL_SECRET: SECRET, VESTAL_LOAD_MODEL: 'none' })
+    const here = [...FILES, '--port', new URL(base).port]
+    const environment = { VESTAL_SECRET: SECRET, VESTAL_LOAD_MODEL: 'none' }
+    expect(place.run(['ready', ...here], environment)).toMatchObject({ exitCode: 0, stdout: 'ready\n' })
+    const doctor = () => place.run(['doctor', '--json', ...here], environment).stdout
+    const found = doctor()
+    expect(found).toContain('the certificate of \\"localhost\\", good until')
+    expect(found).toContain('Vestal listens on port')
+    writeFileSync(join(place.folder, 'server.key'), makeCertificate().key, { mode: 0o600 })
+    expect(doctor()).toContain('is not the key of the certificate')
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+
   test('does not start where it cannot be used, or the port is taken', () => {
     using place = new Workplace()
     const { stderr, exitCode } = place.run(['start', '--port', '0', ...FILES])

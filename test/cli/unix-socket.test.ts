@@ -31,6 +31,10 @@ describe('vestal start with a unix socket', () => {
     expect([modeOf(path), statSync(path).isSocket()]).toEqual(['660', true])
     expect((await ask(path, '/private/info/', { authorization })).status).toBe(200)
     expect((await ask(path, '/private/info/')).status).toBe(401)
+    const environment = { ...PRODUCTION, VESTAL_UNIX: path }
+    expect(place.run(['ready'], environment)).toMatchObject({ exitCode: 0, stdout: 'ready\n' })
+    expect(place.run(['models', 'unload', 'iris'], environment).stderr).toStartWith('the server answered 503')
+    expect(place.run(["doctor"], environment).stdout).toContain(`Vestal listens on ${path} already`)
     child.kill('SIGTERM')
     expect(await child.exited).toBe(0)
     expect(existsSync(path)).toBe(false)

@@ -45,12 +45,22 @@ export function serverAt(url: string, request: ModelsRequest, permissions: reado
   const authorization = `Bearer ${tokenFor(request, permissions)}`
   return {
     async ask(path, { method = 'GET', body } = {}) {
-      const response = await send(`${url}${path}`, { method, headers: { authorization }, ...(body !== undefined && { body }) })
+      const response = await send(`${url}${path}`, {
+        method,
+        headers: { authorization },
+        ...(body !== undefined && { body }),
+        ...socketOf(request),
+      })
       const text = await response.text()
       if (response.ok) return text
       throw new CommandError(`the server answered ${response.status}: ${messageOf(text)}`)
     },
   }
+}
+
+/** The unix socket, where the server of the settings is asked and listens on one; the option is Bun's own. */
+function socketOf({ settings: { unix }, args }: ModelsRequest): RequestInit {
+  return unix === undefined || args.values.has('url') ? {} : ({ unix } as RequestInit)
 }
 
 function tokenFor({ settings, mode }: ModelsRequest, permissions: readonly string[]): string {
