@@ -34,7 +34,7 @@ describe('vestal start with a unix socket', () => {
     const environment = { ...PRODUCTION, VESTAL_UNIX: path }
     expect(place.run(['ready'], environment)).toMatchObject({ exitCode: 0, stdout: 'ready\n' })
     expect(place.run(['models', 'unload', 'iris'], environment).stderr).toStartWith('the server answered 503')
-    expect(place.run(["doctor"], environment).stdout).toContain(`Vestal listens on ${path} already`)
+    expect(place.run(['doctor'], environment).stdout).toContain(`Vestal listens on ${path} already`)
     child.kill('SIGTERM')
     expect(await child.exited).toBe(0)
     expect(existsSync(path)).toBe(false)
