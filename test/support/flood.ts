@@ -26,6 +26,7 @@ function opened(bytes: string, isReady: (socket: Socket, ready: () => void) => v
   socket.on('error', reject)
   socket.on('close', () => {
     open -= 1
+    reject(new Error('closed before its answer'))
   })
   return promise
 }
