@@ -256,6 +256,20 @@ const FAULTS: readonly Fault[] = [
     plant: (place) => inDatabase(place, "UPDATE vestal_migrations SET hash = 'x' WHERE name = '0000_accounts'"),
   },
   {
+    name: 'a database that lacks a migration',
+    check: 'database',
+    message: /the database lacks \d{4}_\w+/,
+    todo: /vestal db migrate/,
+    plant: (place) => inDatabase(place, 'DELETE FROM vestal_migrations WHERE name = (SELECT max(name) FROM vestal_migrations)'),
+  },
+  {
+    name: 'rows that do not fit together',
+    check: 'database',
+    message: /1 roles have permissions that are no list/,
+    todo: /backup/,
+    plant: (place) => inDatabase(place, "INSERT INTO roles VALUES ('odd', '', 'none', 1, 0)"),
+  },
+  {
     name: 'a row that points to nothing',
     check: 'database',
     message: /the database is damaged: a row of sessions points to nothing/,
@@ -455,6 +469,17 @@ describe('vestal doctor', () => {
     expect(exitCode).toBe(0)
     expect(findings.filter(({ check, level }) => check === 'keys' && level === 'note').map(({ message }) => message)).toEqual([
       expect.stringMatching(/^the key \S+ is retired and verifies until \d{4}-\d\d-\d\dT/),
+    ])
+  })
+
+  test('reports the fields of a config.pbtxt that have no effect, and does not count them', () => {
+    using place = new Installation()
+    writeFileSync(join(place.models, 'simple/config.pbtxt'), 'max_batch_size: 8\ndynamic_batching { preserve_ordering: true }\n')
+    const { findings, exitCode } = place.examine()
+    expect(exitCode).toBe(0)
+    const notes = findings.filter(({ check, level }) => check === 'models' && level === 'note')
+    expect(notes.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^simple: config\.pbtxt line 2: dynamic_batching\.preserve_ordering/),
     ])
   })
 
