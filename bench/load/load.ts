@@ -20,6 +20,8 @@ export type Tokens =
 export interface Load {
   readonly seconds: number
   readonly connections: number
+  /** Whether the load has a core of its own; default true. */
+  readonly isPinned?: boolean
 }
 
 export interface LoadResult {
@@ -49,7 +51,7 @@ const REPORT = `done = function(summary, latency)
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
 end`
 
-async function withWrk(target: Target, { seconds, connections }: Load): Promise<LoadResult> {
+async function withWrk(target: Target, { seconds, connections, isPinned = true }: Load): Promise<LoadResult> {
   const { url, method, headers, body, tokens } = target
   const folder = mkdtempSync(join(tmpdir(), 'vestal-wrk-'))
   const script = join(folder, 'request.lua')
@@ -63,7 +65,7 @@ async function withWrk(target: Target, { seconds, connections }: Load): Promise<
   ]
   writeFileSync(script, parts.join('\n'))
   const command = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, url]
-  const child = Bun.spawn(onCore(1, command), { stdout: 'pipe', stderr: 'inherit' })
+  const child = Bun.spawn(isPinned ? onCore(1, command) : command, { stdout: 'pipe', stderr: 'inherit' })
   const output = await new Response(child.stdout).text()
   rmSync(folder, { recursive: true })
   const [, requests = 0, microseconds = 1, p50 = 0, p99 = 0, failures = 1] =
@@ -99,6 +101,6 @@ end`
 
 async function withBun(target: Target, load: Load): Promise<LoadResult> {
   const command = [process.execPath, join(import.meta.dir, 'generator.ts'), JSON.stringify({ target, load })]
-  const child = Bun.spawn(onCore(1, command), { stdout: 'pipe', stderr: 'inherit' })
+  const child = Bun.spawn(load.isPinned === false ? command : onCore(1, command), { stdout: 'pipe', stderr: 'inherit' })
   return JSON.parse(await new Response(child.stdout).text()) as LoadResult
 }

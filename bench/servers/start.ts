@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { onCore } from '../harness/cores.ts'
 
 export interface StartedServer {
@@ -38,12 +38,35 @@ const TICKS_A_SECOND = 100
 
 /** Processor time that a process has taken so far, where the system tells it as Linux does. */
 export function cpuSeconds(pid: number): number {
+  return statOf(pid)?.cpuSeconds ?? Number.NaN
+}
+
+/** The same of a process and all that it started, and these in turn. */
+export function familyCpuSeconds(pid: number): number {
+  const own = cpuSeconds(pid)
+  if (Number.isNaN(own)) return own
+  const all = new Map<number, Stat>()
+  for (const entry of readdirSync('/proc')) {
+    const stat = Number.isInteger(Number(entry)) ? statOf(Number(entry)) : undefined
+    if (stat !== undefined) all.set(Number(entry), stat)
+  }
+  const isOf = (stat: Stat | undefined): boolean => stat !== undefined && (stat.parent === pid || isOf(all.get(stat.parent)))
+  return [...all.values()].reduce((sum, stat) => (isOf(stat) ? sum + stat.cpuSeconds : sum), own)
+}
+
+interface Stat {
+  readonly parent: number
+  readonly cpuSeconds: number
+}
+
+/** What Linux tells of a process; undefined where there is none, and on other systems. */
+function statOf(pid: number): Stat | undefined {
   try {
-    // After the name, which may hold anything, the twelfth and thirteenth field: user and system time.
+    // After the name, which may hold anything: the second field is the parent, the twelfth and thirteenth are user and system time.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
+    return { parent: Number(fields[1]), cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND }
   } catch {
-    // Another system: the figure is told as not a number.
-    return Number.NaN
+    // It is gone, or this is another system.
+    return undefined
   }
 }

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 
-@bentoml.service(workers=1, traffic={"timeout": 60})
+@bentoml.service(workers=int(os.environ.get("DIGITS_WORKERS", "1")), traffic={"timeout": 60})
 class Digits:
     def __init__(self):
         options = onnxruntime.SessionOptions()

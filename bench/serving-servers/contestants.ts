@@ -15,9 +15,9 @@ export interface Start {
 export interface ServingServer {
   readonly name: string
   readonly kind: 'ours' | 'bare' | 'rust' | 'python'
-  readonly note: string
-  /** Undefined where it cannot be started here. */
-  readonly start: (port: number) => Promise<Start | undefined>
+  readonly note: (workers: number) => string
+  /** Undefined where it cannot be started here. `workers` is how many cores it may use. */
+  readonly start: (port: number, workers: number) => Promise<Start | undefined>
 }
 
 const here = (file: string) => join(import.meta.dir, file)
@@ -34,19 +34,24 @@ function script(name: string, packages: readonly string[], file: string, note: s
   return {
     name,
     kind: 'python',
-    note,
-    start: async (port) => {
+    note: (workers) => note.replace('workers', countOf(workers)),
+    start: async (port, workers) => {
       const python = await pythonWith(name.toLowerCase(), packages)
-      return python === undefined ? undefined : { command: [python, here(file), String(port), MODEL] }
+      if (python === undefined) return undefined
+      return { command: [python, here(file), String(port), MODEL, String(workers)], cwd: import.meta.dir }
     },
   }
+}
+
+function countOf(workers: number): string {
+  return workers === 1 ? 'one worker' : `${workers} workers`
 }
 
 /** MLServer reads its settings from files, and serves metrics and gRPC on ports of their own. */
 const MLSERVER: ServingServer = {
   name: 'MLServer',
   kind: 'python',
-  note: 'custom runtime, no parallel workers, as its guide says for light models; unprotected',
+  note: () => 'custom runtime, no parallel workers, as its guide says for light models; unprotected',
   start: async (port) => {
     const python = await pythonWith('mlserver', ['mlserver==1.7.1', 'onnxruntime', 'numpy'])
     if (python === undefined) return undefined
@@ -69,8 +74,8 @@ const MLSERVER: ServingServer = {
 const BENTOML: ServingServer = {
   name: 'BentoML',
   kind: 'python',
-  note: 'one worker, the model in an async method; unprotected',
-  start: async (port) => {
+  note: (workers) => `${countOf(workers)}, the model in an async method; unprotected`,
+  start: async (port, workers) => {
     const python = await pythonWith('bentoml', ['bentoml==1.4.39', 'onnxruntime', 'numpy'])
     if (python === undefined) return undefined
     const home = mkdtempSync(join(tmpdir(), 'vestal-bench-bentoml-'))
@@ -79,7 +84,7 @@ const BENTOML: ServingServer = {
     return {
       command: [join(dirname(python), 'bentoml'), 'serve', 'bentoml_service:Digits', ...options],
       cwd: import.meta.dir,
-      env: { DIGITS_MODEL: MODEL, BENTOML_HOME: home, BENTOML_DO_NOT_TRACK: 'True' },
+      env: { DIGITS_MODEL: MODEL, DIGITS_WORKERS: String(workers), BENTOML_HOME: home, BENTOML_DO_NOT_TRACK: 'True' },
     }
   },
 }
@@ -87,7 +92,7 @@ const BENTOML: ServingServer = {
 const AXUM: ServingServer = {
   name: 'axum + ort',
   kind: 'rust',
-  note: 'Rust, one thread, the runtime of onnxruntime-node; unprotected',
+  note: () => 'Rust, one thread, the runtime of onnxruntime-node; unprotected',
   start: async (port) => {
     const program = await build('axum-ort')
     return program === undefined ? undefined : { command: [program, String(port), join(RUNTIME, 'libonnxruntime.so.1'), MODEL] }
@@ -98,13 +103,13 @@ export const SERVING_SERVERS: readonly ServingServer[] = [
   {
     name: 'vestal',
     kind: 'ours',
-    note: 'protected, the whole server: createApp',
+    note: () => 'protected, the whole server: createApp',
     start: async (port) => ({ command: [process.execPath, here('vestal.ts'), String(port)] }),
   },
   {
     name: 'bare Bun.serve',
     kind: 'bare',
-    note: 'parses the body and writes the same answer: no model, unprotected',
+    note: () => 'parses the body and writes the same answer: no model, unprotected',
     start: async (port) => ({ command: [process.execPath, here('echo.ts'), String(port)] }),
   },
   AXUM,
@@ -112,10 +117,10 @@ export const SERVING_SERVERS: readonly ServingServer[] = [
     'FastAPI',
     ['fastapi', 'uvicorn[standard]', 'onnxruntime', 'numpy', 'orjson'],
     'fastapi_app.py',
-    'uvicorn on uvloop and httptools, orjson, one worker, onnxruntime; unprotected',
+    'uvicorn on uvloop and httptools, orjson, workers, onnxruntime; unprotected',
   ),
   MLSERVER,
-  script('LitServe', ['litserve==0.2.19', 'onnxruntime', 'numpy'], 'litserve_app.py', 'one worker, onnxruntime; unprotected'),
+  script('LitServe', ['litserve==0.2.19', 'onnxruntime', 'numpy'], 'litserve_app.py', 'workers, onnxruntime; unprotected'),
   BENTOML,
 ]
 

@@ -1,4 +1,5 @@
-"""`digits` as the Open Inference Protocol has it, on FastAPI and onnxruntime. Usage: fastapi_app.py <port> <model>"""
+"""`digits` as the Open Inference Protocol has it, on FastAPI and onnxruntime. Usage: fastapi_app.py <port> <model> <workers>"""
+import os
 import sys
 
 import numpy as np
@@ -8,11 +9,13 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
-port, model = int(sys.argv[1]), sys.argv[2]
+# The workers that uvicorn starts import this file again, and have no arguments.
+if len(sys.argv) > 2:
+    os.environ.setdefault("DIGITS_MODEL", sys.argv[2])
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-session = onnxruntime.InferenceSession(model, options)
+session = onnxruntime.InferenceSession(os.environ["DIGITS_MODEL"], options)
 app = FastAPI()
 
 
@@ -34,4 +37,14 @@ async def infer(request: Request):
     return Response(answer, media_type="application/json")
 
 
-uvicorn.run(app, host="127.0.0.1", port=port, loop="uvloop", http="httptools", log_level="error", access_log=False)
+if __name__ == "__main__":
+    uvicorn.run(
+        "fastapi_app:app",
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        workers=int(sys.argv[3]),
+        loop="uvloop",
+        http="httptools",
+        log_level="error",
+        access_log=False,
+    )

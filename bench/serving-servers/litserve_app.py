@@ -1,11 +1,11 @@
-"""`digits` on LitServe and onnxruntime. Usage: litserve_app.py <port> <model>"""
+"""`digits` on LitServe and onnxruntime. Usage: litserve_app.py <port> <model> <workers>"""
 import sys
 
 import litserve
 import numpy as np
 import onnxruntime
 
-port, model = int(sys.argv[1]), sys.argv[2]
+port, model, workers = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
 
 class Digits(litserve.LitAPI):
@@ -34,5 +34,5 @@ class Digits(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    server = litserve.LitServer(Digits(api_path="/v2/models/digits/infer"), accelerator="cpu", workers_per_device=1)
+    server = litserve.LitServer(Digits(api_path="/v2/models/digits/infer"), accelerator="cpu", workers_per_device=workers)
     server.run(host="127.0.0.1", port=port, generate_client_file=False, log_level="error")
