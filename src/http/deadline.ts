@@ -5,24 +5,32 @@ export const TIMEOUT_HEADER = 'vestal-timeout-ms'
 /** Longest that a request may give itself: a day. */
 const TIMEOUT_MS_MAX = 86_400_000
 
-/** Gives the milliseconds left of the header's time, or of the parameter's where that is less; nothing when neither is set. */
-export type Deadline = (parameterMs?: number) => number | undefined
+/** When a request came, and how long its header lets it take. */
+export interface Deadline {
+  readonly begunMs: number
+  readonly headerMs: number
+}
 
 /**
  * Starts the clock of a request that may have `Vestal-Timeout-Ms`; both times count from here, so reading the body counts too.
  * @throws VestalError BODY_INVALID when the header is no number of milliseconds
  */
 export function deadlineOf(request: Request): Deadline {
-  const begun = performance.now()
+  const begunMs = performance.now()
   const header = request.headers.get(TIMEOUT_HEADER)
-  const headerMs = header === null ? Number.POSITIVE_INFINITY : readMs(header)
-  return (parameterMs = Number.POSITIVE_INFINITY) => {
-    const allowedMs = Math.min(headerMs, parameterMs)
-    if (allowedMs === Number.POSITIVE_INFINITY) return undefined
-    const leftMs = allowedMs - (performance.now() - begun)
-    if (leftMs <= 0) throw new VestalError('REQUEST_TIMEOUT')
-    return Math.min(leftMs, TIMEOUT_MS_MAX)
-  }
+  return { begunMs, headerMs: header === null ? Number.POSITIVE_INFINITY : readMs(header) }
+}
+
+/**
+ * The milliseconds left of the header's time, or of the parameter's where that is less; nothing when neither is set.
+ * @throws VestalError REQUEST_TIMEOUT where there are none
+ */
+export function leftOf({ begunMs, headerMs }: Deadline, parameterMs = Number.POSITIVE_INFINITY): number | undefined {
+  const allowedMs = Math.min(headerMs, parameterMs)
+  if (allowedMs === Number.POSITIVE_INFINITY) return undefined
+  const leftMs = allowedMs - (performance.now() - begunMs)
+  if (leftMs <= 0) throw new VestalError('REQUEST_TIMEOUT')
+  return Math.min(leftMs, TIMEOUT_MS_MAX)
 }
 
 function readMs(header: string): number {

@@ -7,7 +7,7 @@ import { parseJson } from '../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../tensor/rows.ts'
 import { guard } from './authentication.ts'
 import { type BodyTimes, readBody } from './body.ts'
-import { deadlineOf } from './deadline.ts'
+import { deadlineOf, leftOf } from './deadline.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
 import { findModel, findReadyVersion, labelsOf, mayRead, permissionTo } from './model-access.ts'
 import { MODEL_DETAIL } from './openapi/models.ts'
@@ -85,7 +85,7 @@ async function answer(engine: Engine, model: Model, { request, bodyBytesMax, bod
   const result = await engine.infer(model.name, version, decodeRows(input, inputs), {
     signal: () => request.signal,
     subject,
-    timeoutMs: deadline(),
+    timeoutMs: leftOf(deadline),
   })
   const form = Array.isArray(input) ? 'rows' : 'columns'
   return jsonTextResponse(`{"output":${encodeRows(result, outputs, { form, labels: labelsOf(model, answering) })}}`)

@@ -53,7 +53,7 @@ export function createObserver(options: ObserveOptions) {
     answered(request, record, { status: isResponse ? response.status : 101, durationMs: steadyNow() - record.startedMs })
     return response
   }
-  return (handle: Handle) => {
+  const observed = (handle: Handle) => {
     const answerTo: (request: Request, record: RequestRecord) => unknown =
       enclose === undefined ? (request) => handle(request) : (request, record) => enclose(record, () => handle(request))
     return (request: Request) => {
@@ -86,6 +86,15 @@ export function createObserver(options: ObserveOptions) {
         return finish(request, record, response)
       })
     }
+  }
+  // Elysia asks for this again with every request.
+  const known = new WeakMap<Handle, ReturnType<typeof observed>>()
+  return (handle: Handle) => {
+    const found = known.get(handle)
+    if (found !== undefined) return found
+    const made = observed(handle)
+    known.set(handle, made)
+    return made
   }
 }
 

@@ -31,10 +31,53 @@ function floatWriter(name: string, datatype: Datatype, data: Float64Array): Elem
     const value = data[index] ?? Number.NaN
     if (value === 0) return Object.is(value, 0) ? '0' : '-0'
     if (Number.isFinite(value)) return write(value)
-    throw new VestalError('INFERENCE_FAILED', {
-      detail: `output '${name}': element ${index} is ${value}, which JSON cannot hold; ask /v2 for it with "binary_data": true`,
-    })
+    throw unwritable(name, index, value)
   }
+}
+
+/**
+ * Writes all elements of a tensor as a JSON list, each as `elementWriter` does.
+ * @throws VestalError INFERENCE_FAILED at a float that JSON cannot hold (NaN or infinite)
+ */
+export function elementsText(name: string, { datatype, data }: Tensor): string {
+  switch (datatype) {
+    case 'BYTES':
+      return JSON.stringify(data)
+    case 'BOOL':
+      return JSON.stringify(Array.from(data as Uint8Array, (element) => element === 1))
+    case 'FP16':
+    case 'FP32':
+    case 'FP64':
+      return floatsText(name, datatype, data as Float64Array)
+    default:
+      return `[${data.join(',')}]`
+  }
+}
+
+/** One list of numbers, written in one go: a text for each of them would cost the collector more than the list. */
+function floatsText(name: string, datatype: Datatype, data: Float64Array): string {
+  const numbers: number[] = []
+  for (let index = 0; index < data.length; index += 1) {
+    const value = data[index] ?? Number.NaN
+    if (!Number.isFinite(value)) throw unwritable(name, index, value)
+    // `JSON.stringify` would drop its sign.
+    if (Object.is(value, -0)) return eachText(floatWriter(name, datatype, data), data.length)
+    numbers.push(datatype === 'FP32' ? decimalOfFloat32(value) : datatype === 'FP16' ? decimalOfFloat16(value) : value)
+  }
+  return JSON.stringify(numbers)
+}
+
+/** One growing text: a list of two million short ones would take ten times its memory. */
+function eachText(write: ElementWriter, count: number): string {
+  let text = `[${write(0)}`
+  for (let index = 1; index < count; index += 1) text += `,${write(index)}`
+  return `${text}]`
+}
+
+function unwritable(name: string, index: number, value: number): VestalError {
+  return new VestalError('INFERENCE_FAILED', {
+    detail: `output '${name}': element ${index} is ${value}, which JSON cannot hold; ask /v2 for it with "binary_data": true`,
+  })
 }
 
 /** What gives six significant digits of values from a thousandth to a thousand, by the power of ten below them, from -3 up. */
@@ -47,6 +90,11 @@ const SMALL_SCALES = [1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18]
 
 /** The shortest decimal that is nearest to this FP32: `0.1` and not `0.10000000149011612`. Nine digits always do. */
 export function shortestFloat32(value: number): string {
+  return String(decimalOfFloat32(value))
+}
+
+/** The number whose text that is. */
+function decimalOfFloat32(value: number): number {
   const size = Math.abs(value)
   // Where probabilities are, scaled integers are many times as fast as trying precisions; a double divided by a power of ten is the
   // double nearest to the decimal, so its text is the decimal.
@@ -54,10 +102,10 @@ export function shortestFloat32(value: number): string {
     let scale = size < 1e-3 ? smallScaleOf(size) : scaleOf(size)
     for (let digits = 6; digits < 9; digits += 1) {
       const candidate = Math.round(value * scale) / scale
-      if (Math.fround(candidate) === value) return String(candidate)
+      if (Math.fround(candidate) === value) return candidate
       scale *= 10
     }
-    return String(Math.round(value * scale) / scale)
+    return Math.round(value * scale) / scale
   }
   // Below this the floats are so far apart that fewer digits tell them from each other.
   return shortest(value, { round: Math.fround, digitsMin: size < 1e-37 ? 1 : 6, digitsMax: 9 })
@@ -75,6 +123,10 @@ function smallScaleOf(size: number): number {
 
 /** The shortest decimal that is nearest to this FP16. Five digits always do. */
 export function shortestFloat16(value: number): string {
+  return String(decimalOfFloat16(value))
+}
+
+function decimalOfFloat16(value: number): number {
   return shortest(value, { round: Math.f16round, digitsMin: 3, digitsMax: 5 })
 }
 
@@ -84,11 +136,11 @@ interface Precision {
   readonly digitsMax: number
 }
 
-function shortest(value: number, { round, digitsMin, digitsMax }: Precision): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value)
+function shortest(value: number, { round, digitsMin, digitsMax }: Precision): number {
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return value
   for (let digits = digitsMin; digits < digitsMax; digits += 1) {
     const candidate = Number(value.toPrecision(digits))
-    if (round(candidate) === value) return String(candidate)
+    if (round(candidate) === value) return candidate
   }
-  return String(Number(value.toPrecision(digitsMax)))
+  return Number(value.toPrecision(digitsMax))
 }

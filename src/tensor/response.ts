@@ -1,6 +1,5 @@
 import { bytesOfTensor } from './binary.ts'
-import { elementWriter } from './numbers.ts'
-import { elementCount } from './shape.ts'
+import { elementsText } from './numbers.ts'
 import type { Tensor } from './tensor.ts'
 
 /** An output as it is answered. */
@@ -42,17 +41,7 @@ export function encodeInferResponse({ modelName, modelVersion, id, outputs }: In
       const blob = bytesOfTensor(tensor)
       if (blob.length > 0) blobs.push(blob)
       tensors += JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: blob.length } })
-    } else tensors += `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":${dataOf(name, tensor)}}`
+    } else tensors += `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":${elementsText(name, tensor)}}`
   }
   return { json: `${head.slice(0, -1)},"outputs":[${tensors}]}`, blobs }
-}
-
-function dataOf(name: string, tensor: Tensor): string {
-  const write = elementWriter(name, tensor)
-  const count = elementCount(tensor.shape)
-  if (count === 0) return '[]'
-  // One growing text: a list of two million short ones would take ten times its memory.
-  let text = `[${write(0)}`
-  for (let index = 1; index < count; index += 1) text += `,${write(index)}`
-  return `${text}]`
 }

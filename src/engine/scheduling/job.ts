@@ -46,6 +46,8 @@ export interface Job<I, O> extends Queued {
   readonly takenMs: number
   /** When its caller is told that it took too long; Infinity where there is no such time. */
   readonly deadlineMs: number
+  /** Its caller's answer. */
+  readonly promise: Promise<O>
   readonly resolve: (output: O) => void
   readonly reject: (error: unknown) => void
   /** When it went to a worker; 0 while it waits. */
@@ -92,12 +94,8 @@ export interface JobRules {
   readonly timeoutMs: number
 }
 
-/** A job for a submission that came now, and the promise of its answer. */
-export function createJob<I, O>(
-  submission: Submission<I>,
-  rules: JobRules,
-  clock: Clock,
-): { job: Job<I, O>; promise: Promise<O> } {
+/** A job for a submission that came now. */
+export function createJob<I, O>(submission: Submission<I>, rules: JobRules, clock: Clock): Job<I, O> {
   const { subject = '', rows, priority = 0, timeoutMs = Number.POSITIVE_INFINITY } = submission
   const { promise, resolve, reject } = Promise.withResolvers<O>()
   const nowMs = clock.now()
@@ -109,6 +107,7 @@ export function createJob<I, O>(
     rows,
     takenMs: nowMs,
     deadlineMs: nowMs + Math.min(timeoutMs, rules.timeoutMs),
+    promise,
     resolve,
     reject,
     sentMs: 0,
@@ -117,10 +116,13 @@ export function createJob<I, O>(
     hasPlace: true,
     stopListening: undefined,
   }
-  const { watch } = submission
-  if (watch !== undefined) {
-    const tell = (error?: unknown) => watch({ takenMs: nowMs, sentMs: job.sentMs, endMs: clock.now(), run: job.run, error })
-    promise.then(() => tell(), tell)
-  }
-  return { job, promise }
+  if (submission.watch !== undefined) tellOf(job, submission.watch, clock)
+  return job
+}
+
+/** Tells somebody who watches when the answer is there, or why there is none. */
+function tellOf<I, O>(job: Job<I, O>, watch: (times: JobTimes) => void, clock: Clock): void {
+  const { takenMs } = job
+  const tell = (error?: unknown) => watch({ takenMs, sentMs: job.sentMs, endMs: clock.now(), run: job.run, error })
+  job.promise.then(() => tell(), tell)
 }

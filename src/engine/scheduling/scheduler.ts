@@ -66,13 +66,13 @@ export class Scheduler<I, O> {
   submit(submission: Submission<I>): Promise<O> {
     const { subject = '', bytes, signal } = submission
     this.#enter(subject, bytes, signal)
-    const { job, promise } = createJob<I, O>(submission, this.#options, this.#options.clock)
+    const job = createJob<I, O>(submission, this.#options, this.#options.clock)
     this.#taken += 1
     this.#waiting.push(job)
     this.#deadlines.add(job)
     this.#cancellations.watch(job)
     this.#dispatch()
-    return promise
+    return job.promise
   }
 
   /** An instance that is ready for runs. */

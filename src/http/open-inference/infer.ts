@@ -10,7 +10,7 @@ import type { RequestedOutput } from '../../tensor/request-outputs.ts'
 import { type AnsweredOutput, type EncodedAnswer, encodeInferResponse, type InferAnswer } from '../../tensor/response.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import type { BodyTimes } from '../body.ts'
-import { deadlineOf } from '../deadline.ts'
+import { deadlineOf, leftOf } from '../deadline.ts'
 import { type Coding, encode, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
 import { findModel, findReadyVersion, labelsOf, refuseUrgent } from '../model-access.ts'
@@ -42,8 +42,8 @@ export async function infer(engine: Engine, asked: AskedModel, askedBy: AskedBy)
   const deadline = deadlineOf(request)
   const question = decodeQuestion(await readInferBody(request, bodyBytesMax, bodyTimes), model, version)
   refuseUrgent(question.parameters.priority, model, allows)
-  const options = { signal: () => request.signal, subject, timeoutMs: deadline(question.parameters.timeoutMs) }
-  const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, options))
+  const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline, question.parameters.timeoutMs) }
+  const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, { version, options }))
   return respond(encodeInferResponse(answerOf(question, { results, model, version })), request)
 }
 
@@ -62,14 +62,23 @@ export async function computeQuestion(
   { model, version, options, allows }: Question,
 ): Promise<InferAnswer> {
   refuseUrgent(request.parameters.priority, model, allows)
-  const results = await engine.infer(model.name, version.version, request.inputs, optionsOf(request, options))
+  const results = await engine.infer(model.name, version.version, request.inputs, optionsOf(request, { version, options }))
   return answerOf(request, { results, model, version })
 }
 
-function optionsOf({ outputs, parameters }: InferRequest, { signal, subject, timeoutMs }: EngineOptions): EngineOptions {
-  const names: string[] = []
-  for (const { name } of outputs) names.push(name)
+function optionsOf(
+  { outputs, parameters }: InferRequest,
+  { version, options }: Pick<Question, 'version' | 'options'>,
+): EngineOptions {
+  const { signal, subject, timeoutMs } = options
+  const names = areAll(outputs, version) ? undefined : outputs.map(({ name }) => name)
   return { signal, subject, timeoutMs, priority: parameters.priority, outputs: names }
+}
+
+/** True for all outputs in the order of the model's, which nobody has to name. */
+function areAll(asked: readonly RequestedOutput[], { outputs }: ModelVersion): boolean {
+  for (let index = 0; index < outputs.length; index += 1) if (asked[index]?.name !== outputs[index]?.name) return false
+  return asked.length === outputs.length
 }
 
 function answerOf({ id, outputs }: InferRequest, computed: Computed): InferAnswer {

@@ -3,7 +3,7 @@ import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { isObject, parseJson } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
 import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
-import { deadlineOf } from '../deadline.ts'
+import { deadlineOf, leftOf } from '../deadline.ts'
 import { findModel, findReadyVersion, labelsOf } from '../model-access.ts'
 import { withPatience } from './patience.ts'
 
@@ -26,7 +26,7 @@ export function createRowPredictor({ engine, model, request, subject, signal }: 
     const answering = findReadyVersion(findModel(engine, model.name))
     const { version, inputs, outputs } = answering
     const tensors = decodeRow(parseJson(row, { exactIntegers: hasLongIntegers(inputs) }), inputs)
-    const options = { signal, subject, timeoutMs: deadlineOf(request)() }
+    const options = { signal, subject, timeoutMs: leftOf(deadlineOf(request)) }
     const results = await withPatience(() => engine.infer(model.name, version, tensors, options), signal)
     const text = encodeRows(results, outputs, { form: 'rows', labels: labelsOf(model, answering) })
     // A list of the one row, where each output has one; the brackets are what makes it a list.

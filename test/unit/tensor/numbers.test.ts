@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { elementWriter, shortestFloat16, shortestFloat32 } from '../../../src/tensor/numbers.ts'
+import type { Datatype } from '../../../src/tensor/datatypes.ts'
+import { elementsText, elementWriter, shortestFloat16, shortestFloat32 } from '../../../src/tensor/numbers.ts'
+import type { TensorData } from '../../../src/tensor/tensor.ts'
 import { seeded } from '../../support/seed.ts'
 
 describe('a float', () => {
@@ -84,6 +86,34 @@ describe('an element', () => {
       const write = elementWriter('y', { datatype, shape: [2], data })
       expect([write(0), write(1)]).toEqual(['-0', '0'])
       expect(Object.is(JSON.parse(write(0)), -0)).toBe(true)
+      expect(elementsText('y', { datatype, shape: [2], data })).toBe('[-0,0]')
+    }
+  })
+
+  test('in a whole tensor is written as it is alone', () => {
+    const random = seeded('elements')
+    const bits = new Uint32Array(2_000).map(() => random() * 2 ** 32)
+    const tensors: readonly (readonly [Datatype, TensorData])[] = [
+      ['FP32', new Float32Array(bits.buffer).map((value) => (Number.isFinite(value) ? value : -0))],
+      ['FP32', new Float32Array(bits.buffer).map((value) => (Number.isFinite(value) ? value : 0))],
+      ['FP32', new Float32Array(500).map(() => random() ** 8)],
+      ['FP64', new Float64Array(bits.buffer).map((value) => (Number.isFinite(value) ? value : 1e21))],
+      ['FP16', new Float16Array(bits.buffer).map((value) => (Number.isFinite(value) ? value : 0.1))],
+      ['INT8', new Int8Array(bits.buffer)],
+      ['UINT32', bits],
+      ['INT64', new BigInt64Array(bits.buffer)],
+      ['UINT64', new BigUint64Array(bits.buffer)],
+      ['BOOL', new Uint8Array([0, 1, 1])],
+      ['BYTES', ['a"\n', '漢😀', '\ud800', '']],
+      ['FP32', new Float32Array(0)],
+      ['BYTES', []],
+      ['INT64', new BigInt64Array(0)],
+    ]
+    for (const [datatype, data] of tensors) {
+      const tensor = { datatype, shape: [data.length], data }
+      const write = elementWriter('y', tensor)
+      const alone = Array.from({ length: data.length }, (_, index) => write(index))
+      expect(elementsText('y', tensor)).toBe(`[${alone.join(',')}]`)
     }
   })
 
@@ -91,6 +121,8 @@ describe('an element', () => {
     test(`that is ${value} is refused, since JSON cannot hold it`, () => {
       const write = elementWriter('y', { datatype: 'FP32', shape: [1], data: new Float32Array([value]) })
       expect(() => write(0)).toThrow(`output 'y': element 0 is ${value}`)
+      const whole = { datatype: 'FP32', shape: [2], data: new Float32Array([1, value]) } as const
+      expect(() => elementsText('y', whole)).toThrow(`output 'y': element 1 is ${value}`)
     })
   }
 })
