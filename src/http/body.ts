@@ -1,4 +1,6 @@
 import { VestalError } from '../core/errors.ts'
+import { SYSTEM_CLOCK } from '../engine/scheduling/clock.ts'
+import { Deadlines } from '../engine/scheduling/deadlines.ts'
 
 /** Bytes of a request body by default; a larger one is refused with 413. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -28,14 +30,15 @@ export function readBody(request: Request, bytesMax: number, times: BodyTimes = 
   const declared = declaredLength(request)
   if (declared !== undefined && declared > bytesMax) return Promise.reject(bodyTooLarge(bytesMax))
   // Bun reads no further than a declared length, so that path needs no counting.
-  const bytes =
-    declared === undefined ? readCounted(request, bytesMax, times) : inTime(request.bytes(), allowedMs(declared, times))
-  return bytes.catch(refuseUnreadable)
+  if (declared !== undefined) return inTime(request.bytes(), allowedMs(declared, times))
+  return readCounted(request, bytesMax, times).catch((error) => {
+    throw refusalOf(error)
+  })
 }
 
-function refuseUnreadable(error: unknown): never {
-  if (error instanceof VestalError) throw error
-  throw new VestalError('BODY_INVALID', { detail: 'The body could not be read to its end', cause: error })
+function refusalOf(error: unknown): VestalError {
+  if (error instanceof VestalError) return error
+  return new VestalError('BODY_INVALID', { detail: 'The body could not be read to its end', cause: error })
 }
 
 /** Two equal lengths come as one text, `3, 3`: such a body is counted like one of none. */
@@ -53,14 +56,29 @@ function bodyTooSlow(): VestalError {
   return new VestalError('BODY_TIMEOUT', { headers: { connection: 'close' } })
 }
 
-async function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(bodyTooSlow()), ms)
-  try {
-    return await Promise.race([whole, promise])
-  } finally {
-    clearTimeout(timer)
-  }
+interface Expected {
+  readonly deadlineMs: number
+  readonly reject: (error: unknown) => void
+}
+
+/** One timer for all bodies that are on their way: nearly all come in time, and a timer each would cost more than a small one. */
+const EXPECTED = new Deadlines<Expected>(SYSTEM_CLOCK, ({ reject }) => reject(bodyTooSlow()))
+
+function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
+  const expected = { deadlineMs: performance.now() + ms, reject }
+  EXPECTED.add(expected)
+  whole.then(
+    (bytes) => {
+      EXPECTED.remove(expected)
+      resolve(bytes)
+    },
+    (error) => {
+      EXPECTED.remove(expected)
+      reject(refusalOf(error))
+    },
+  )
+  return promise
 }
 
 async function readCounted(request: Request, bytesMax: number, times: BodyTimes): Promise<Uint8Array> {
