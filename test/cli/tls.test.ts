@@ -6,7 +6,6 @@ import { type ConnectionOptions, connect } from 'node:tls'
 import { signJwt } from '../../src/index.ts'
 import { type Certificate, makeCertificate } from '../support/certificates.ts'
 import { Workplace } from '../support/command-line.ts'
-import { slowModel } from '../support/tiny-models.ts'
 import { SECRET } from '../support/tokens.ts'
 
 const root = makeCertificate({ name: 'root' })
@@ -51,6 +50,37 @@ function firstLine(base: string, options: ConnectionOptions = {}, host = 'localh
   return promise
 }
 
+/** A prediction that the server has begun with, and whose body comes when it is told to finish; it then gives the first line of the answer. */
+async function begin(base: string) {
+  const body = '{"input":{"X":[[5.1,3.5,1.4,0.2]]}}'
+  const { promise: begun, resolve: isBegun, reject } = Promise.withResolvers<void>()
+  const { promise: ended, resolve: isEnded } = Promise.withResolvers<string>()
+  const socket = connect({ port: Number(new URL(base).port), host: '127.0.0.1', servername: 'localhost', ca: root.cert })
+  const head = `Host: localhost\r\nAuthorization: ${authorization}\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n`
+  socket.on('secureConnect', () => socket.write(`POST /models/iris/predict/ HTTP/1.1\r\n${head}\r\n`))
+  let answer = ''
+  socket.on('data', (bytes) => {
+    answer += bytes.toString('latin1')
+    const [, next = ''] = answer.split('HTTP/1.1 100 Continue\r\n\r\n')
+    if (answer.includes('100 Continue')) isBegun()
+    if (!next.includes('\r\n')) return
+    isEnded(next.split('\r\n')[0] ?? '')
+    socket.destroy()
+  })
+  socket.on('error', reject)
+  socket.on('close', () => {
+    reject(new Error('closed'))
+    isEnded('closed')
+  })
+  await begun
+  return {
+    finish: () => {
+      socket.write(body)
+      return ended
+    },
+  }
+}
+
 /** The fingerprint of the certificate that a new connection is shown. */
 function shownBy(base: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
@@ -59,7 +89,17 @@ function shownBy(base: string): Promise<string> {
     socket.destroy()
   })
   socket.on('error', reject)
+  // The listener may close it in the midst of the handshake, without a word.
+  socket.on('close', () => reject(new Error('closed')))
   return promise
+}
+
+/** Asks again where the connection met the old listener as it closed; nothing that is asked here minds being asked twice. */
+async function askAgain(...asked: Parameters<typeof ask>): Promise<Response> {
+  for (;;) {
+    const response = await ask(...asked).catch(() => undefined)
+    if (response !== undefined) return response
+  }
 }
 
 /** A connection may meet the old listener as it closes, and asks again. */
@@ -115,22 +155,19 @@ describe('vestal start with a certificate', () => {
       Certificate,
     ]
     put(place, first)
-    writeFileSync(join(place.folder, 'slow.onnx'), slowModel(200))
-    const { base, child, rest } = await place.start([...FILES, '--model', 'slow=slow.onnx', '--threads', '1'], {
+    const { base, child, rest } = await place.start([...FILES, '--body-seconds', '3600', '--body-grace-seconds', '3600'], {
       VESTAL_SECRET: SECRET,
     })
     await untilShown(base, first)
-    const row = Array(400).fill(0)
-    const init = { method: 'POST', headers: { authorization }, body: JSON.stringify({ input: Array(400).fill(row) }) }
-    const atHand = ask(`${base}/models/slow/predict/`, init)
+    const atHand = await begin(base)
     put(place, second)
     await untilShown(base, second)
     put(place, { ...third, cert: 'nonsense' })
-    expect((await atHand).status).toBe(200)
+    expect(await atHand.finish()).toBe('HTTP/1.1 200 OK')
     await untilShown(base, second)
     put(place, third)
     await untilShown(base, third)
-    expect((await ask(`${base}/private/info/`, { headers: { authorization } })).status).toBe(200)
+    expect((await askAgain(`${base}/private/info/`, { headers: { authorization } })).status).toBe(200)
     child.kill('SIGTERM')
     expect(await child.exited).toBe(0)
     expect(await rest).toContain('TLS: from now on with the certificate of "localhost"')
@@ -159,7 +196,7 @@ describe('vestal start with a certificate', () => {
     const [first, second] = [1, 2].map(() => makeCertificate({ issuer: root })) as [Certificate, Certificate]
     put(place, first)
     const { base, child } = await place.start(FILES, { VESTAL_SECRET: SECRET, VESTAL_LOAD_MODEL: 'none' })
-    const reload = () => ask(`${base}/admin/reload`, { method: 'POST', headers: { authorization } })
+    const reload = () => askAgain(`${base}/admin/reload`, { method: 'POST', headers: { authorization } })
     put(place, { ...first, cert: 'nonsense' })
     const refused = await reload()
     expect([refused.ok, await refused.text()]).toEqual([false, expect.stringContaining('holds no certificate in PEM')])
