@@ -74,6 +74,11 @@ export interface RunnerOptions extends EngineDefaults {
 /** Bytes of a shared run: joining copies them on the thread that answers HTTP, and larger inputs gain nothing from company. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024
 
+/** Tells who watches how long a run took, and in which model. */
+function watcherOf(watch: NonNullable<InferOptions['watch']>, key: string) {
+  return (times: JobTimes) => watch({ ...times, key })
+}
+
 /** Gives what starts a runner with these options. */
 export function createStartRunner(options: RunnerOptions): StartRunner {
   return async ({ key, path, settings: own, counters }) => {
@@ -113,7 +118,8 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
       const bucket = mayShare ? bucketOf(input) : undefined
       const [rowCount, bytes] = [Math.max(1, rows ?? 1), bytesOf(input.inputs)]
-      const told = watch && ((times: JobTimes) => watch({ ...times, key }))
+      // Made elsewhere: a closure here would cost each run that nobody watches an object.
+      const told = watch && watcherOf(watch, key)
       return scheduler.submit({ input, rows: rowCount, bytes, bucket, subject, priority, timeoutMs, signal, watch: told })
     }
     const lookUp = (cache: ResponseCache, input: RunInput, asked: InferOptions) =>
