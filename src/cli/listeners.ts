@@ -22,7 +22,7 @@ export interface ListenOptions {
   readonly logging: Logging
 }
 
-type Server = NonNullable<App['server']>
+export type Server = NonNullable<App['server']>
 type Where = Exclude<Parameters<App['listen']>[0], string | number>
 
 /** Connections that the old listener's queue holds when the new one opens are answered within that time. */
@@ -80,13 +80,8 @@ function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOpti
   const { host, port } = settings
   // Two listeners may share the port from here on: one of another program would not be noticed.
   if (port !== 0) Bun.serve({ hostname: host, port, reusePort: false, fetch: () => new Response() }).stop(true)
-  const openWith = (at: number, { cert, key, ca }: LoadedTls) =>
-    open(app, {
-      hostname: host,
-      port: at,
-      reusePort: true,
-      tls: { cert, key, minVersion: TLS_1_2, ...(ca !== undefined && { ca, requestCert: true, rejectUnauthorized: true }) },
-    } as Where)
+  const openWith = (at: number, loaded: LoadedTls) =>
+    open(app, { hostname: host, port: at, reusePort: true, ...encrypted(loaded) } as Where)
   let current = openWith(port, tls)
   const servers = new Set([current])
   const use = (next: LoadedTls) => {
@@ -98,6 +93,16 @@ function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOpti
   const { logger } = logging
   const live = watchTls(settings, tls, { use, warn: (message) => logger.warn(message), say: (message) => logger.info(message) })
   return { address: `https://${placeOf(current)}`, tls: live, ...listenerOf(() => [...servers], live.close) }
+}
+
+/** A server on this machine alone, for a socket that another process opened; its certificate stays what it is. */
+export function openInside(app: App, tls: LoadedTls | undefined): Server {
+  return open(app, { hostname: '127.0.0.1', port: 0, ...(tls && encrypted(tls)) } as Where)
+}
+
+function encrypted({ cert, key, ca }: LoadedTls) {
+  const clients = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }
+  return { tls: { cert, key, minVersion: TLS_1_2, ...clients } }
 }
 
 function listenerOf(servers: () => readonly Server[], close?: () => void): Listener {

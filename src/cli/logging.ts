@@ -1,5 +1,5 @@
 import type { Settings } from '../config/settings.ts'
-import { createLogger, jsonLine, type Logger, prettyLine } from '../log/logger.ts'
+import { createLogger, jsonLine, type LogEntry, type Logger, prettyLine } from '../log/logger.ts'
 import { createLogOutput, createTerminalOutput, type LogOutput } from './log-output.ts'
 
 export interface Logging {
@@ -9,10 +9,20 @@ export interface Logging {
   readonly isPretty: boolean
 }
 
-/** The server's log as the settings say: JSON for programs, text for people. */
-export function createLogging({ logLevel, logFormat }: Settings): Logging {
-  const isPretty = logFormat === 'pretty' || (logFormat === 'auto' && process.stdout.isTTY === true)
+/** The server's log as the settings say: JSON for programs, text for people. Of several processes each says its number. */
+export function createLogging({ logLevel, logFormat }: Settings, process?: number): Logging {
+  const isPretty = logFormat === 'pretty' || (logFormat === 'auto' && globalThis.process.stdout.isTTY === true)
   const output = isPretty ? createTerminalOutput() : createLogOutput()
-  const logger = createLogger({ level: logLevel, write: output.write, format: isPretty ? prettyLine : jsonLine })
+  const format = process === undefined ? plain(isPretty) : numbered(isPretty, process)
+  const logger = createLogger({ level: logLevel, write: output.write, format })
   return { logger, output, isPretty }
+}
+
+function plain(isPretty: boolean): (entry: LogEntry) => string {
+  return isPretty ? prettyLine : jsonLine
+}
+
+function numbered(isPretty: boolean, process: number): (entry: LogEntry) => string {
+  if (isPretty) return (entry) => `[${process}] ${prettyLine(entry)}`
+  return (entry) => jsonLine({ ...entry, fields: { process, ...entry.fields } })
 }

@@ -14,6 +14,9 @@ import { DOCTOR_FLAGS, doctor } from './doctor/doctor.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
 import { KEYS_FLAGS, keys } from './keys.ts'
 import { MODELS_FLAGS, models } from './models/models.ts'
+import { joinSupervisor } from './processes/member.ts'
+import { shareOf } from './processes/share-limits.ts'
+import { processCount, supervise } from './processes/supervise.ts'
 import { ready } from './ready.ts'
 import { start } from './start.ts'
 import { TOKEN_FLAGS, token } from './token.ts'
@@ -22,6 +25,8 @@ import { USERS_FLAGS, users } from './users.ts'
 interface Verb extends VerbHelp {
   /** Words that it takes beside its flags; none by default. */
   readonly words?: number
+  /** Another verb starts it, and no person. */
+  readonly isHidden?: true
   readonly run: (settings: Settings, mode: Mode, args: Arguments, found: Found) => void | Promise<void>
   /** Tells of faults in the settings itself, and runs in spite of them. */
   readonly mayHaveFaults?: true
@@ -31,10 +36,27 @@ interface Verb extends VerbHelp {
 interface Found extends Examined {
   /** Reads them again from where they were read. @throws SettingsError */
   readonly read: () => Settings
+  /** Everything that stood behind the verb. */
+  readonly flags: readonly string[]
 }
 
 const VERBS: readonly Verb[] = [
-  { name: 'start', usage: 'start [flags]', summary: 'Serve the models.', flags: [], run: startHere },
+  {
+    name: 'start',
+    usage: 'start [flags]',
+    summary: 'Serve the models.',
+    flags: [],
+    run: startOrSupervise,
+  },
+  {
+    name: 'process',
+    usage: 'process NUMBER COUNT json|pretty [flags]',
+    summary: 'One of the processes of `vestal start --processes`, which starts it.',
+    flags: [],
+    words: 3,
+    isHidden: true,
+    run: startMember,
+  },
   {
     name: 'token',
     usage: "token --subject me --permission 'model:*:predict' [flags]",
@@ -114,13 +136,22 @@ const VERBS: readonly Verb[] = [
 ]
 
 /** Starts, but for under socket activation: Bun serves on no socket that is open already, and would open another beside it. */
-async function startHere(settings: Settings, mode: Mode, _args: Arguments, { read }: Found): Promise<void> {
+async function startOrSupervise(settings: Settings, mode: Mode, _: Arguments, { read, flags }: Found): Promise<void> {
   if (hasSocketsOfSystemd(processEnvironment(), process.pid)) {
     throw new SettingsError([
       'LISTEN_FDS: systemd hands a socket over, and Bun cannot serve on it; docs/operations/network.md has the units that can',
     ])
   }
-  await start(settings, mode, read)
+  if (processCount(settings) === 1) await start(settings, mode, { read })
+  else await supervise(settings, flags)
+}
+
+/** `vestal process NUMBER COUNT json|pretty`: the supervisor knows whether people read what it passes on. */
+async function startMember(settings: Settings, mode: Mode, { words }: Arguments, { read }: Found): Promise<void> {
+  const [number, count, form] = words
+  const member = joinSupervisor(Number(number), Number(count))
+  const own = (all: Settings) => shareOf({ ...all, logFormat: form === 'pretty' ? 'pretty' : 'json' }, member.count)
+  await start(own(settings), mode, { member, read: () => own(read()) })
 }
 
 /** Exit code where what was asked cannot be: settings, flags, verbs. */
@@ -129,7 +160,7 @@ const EXIT_USAGE = 2
 async function main(args: readonly string[]): Promise<void> {
   const [name, ...rest] = args
   if (name === undefined || name === '--help' || name === '-h' || name === 'help')
-    return void process.stdout.write(overview(VERBS))
+    return void process.stdout.write(overview(VERBS.filter(({ isHidden }) => isHidden !== true)))
   if (name === '--version') return console.log(VERSION)
   const verb = VERBS.find((candidate) => candidate.name === name)
   if (verb === undefined)
@@ -147,8 +178,8 @@ async function main(args: readonly string[]): Promise<void> {
   const examined = examineSettings(sources)
   const { settings, warnings, faults } = examined
   if (faults.length > 0 && (verb.mayHaveFaults !== true || given.faults.length > 0)) throw new SettingsError(faults)
-  if (verb.mayHaveFaults !== true) for (const warning of warnings) console.error(`warning: ${warning}`)
-  const found = { ...examined, read: () => loadSettings(sources).settings }
+  if (verb.mayHaveFaults !== true && verb.isHidden !== true) for (const warning of warnings) console.error(`warning: ${warning}`)
+  const found = { ...examined, read: () => loadSettings(sources).settings, flags: rest }
   await verb.run(settings, modeOf(settings, environment), given, found)
 }
 
@@ -162,4 +193,6 @@ try {
   if (!(error instanceof SettingsError)) throw error
   for (const fault of error.faults) console.error(fault)
   process.exitCode = EXIT_USAGE
+  // What a supervisor may still say would keep its process alive.
+  if (process.connected === true) process.exit()
 }

@@ -16,13 +16,17 @@ export interface PreparedReload extends Change {
   readonly reloaded: Reloaded
 }
 
-export interface ReloadOptions {
+/** Who hears what became of a reload. */
+export interface Tellers {
+  readonly logger: Logger
+  readonly audit?: Audit
+}
+
+export interface ReloadOptions extends Tellers {
   /** What the server runs with. */
   readonly settings: Settings
   /** Reads the settings from where the start read them. @throws SettingsError */
   readonly read: () => Settings
-  readonly logger: Logger
-  readonly audit?: Audit
 }
 
 /** Reading the settings of a running server again. */
@@ -55,7 +59,7 @@ export function createReload({ settings, read, logger, audit }: ReloadOptions): 
   return {
     subscribe: (part) => void parts.push(part),
     prepare,
-    reload: inTurn(tellingOf(prepare, { logger, ...(audit && { audit }) })),
+    reload: inTurn(tellReload(prepare, { logger, ...(audit && { audit }) })),
   }
 }
 
@@ -84,9 +88,9 @@ function faultsOf(error: unknown): readonly string[] {
 }
 
 /** A reload that says in both logs what became of it. */
-function tellingOf(
+export function tellReload(
   prepare: () => Promise<Pick<PreparedReload, 'apply' | 'reloaded'>>,
-  { logger, audit }: { readonly logger: Logger; readonly audit?: Audit },
+  { logger, audit }: Tellers,
 ): Reload['reload'] {
   return async (by) => {
     try {

@@ -14,8 +14,6 @@ export interface ShutdownOptions {
   readonly accounts?: { readonly stop: () => Promise<void> }
   readonly tracing?: { readonly stop: () => Promise<void> }
   readonly listeners: readonly Listener[]
-  /** How long requests are still taken once ready is off. */
-  readonly delaySeconds: number
   /** How long requests at hand may take once the listener is closed. */
   readonly deadlineSeconds: number
   readonly logger: Logger
@@ -24,34 +22,39 @@ export interface ShutdownOptions {
 }
 
 /**
- * Stops in order when told to: ready is off, the delay passes, the listener closes, requests at hand are finished, and the process ends
+ * Stops in order when told to: ready is off, the delay passes while requests are still taken, the listener closes, requests at hand are finished, and the process ends
  * with 0. What takes too long is cut off, and the code is then 1. A second signal ends it at once.
  */
-export function stopOnSignal(options: ShutdownOptions): void {
-  const { readiness, delaySeconds, deadlineSeconds, logger, flush } = options
+export function stopOnSignal(options: ShutdownOptions, delaySeconds: number): void {
   let isStopping = false
+  const stop = async () => {
+    if (isStopping) process.exit(1)
+    isStopping = true
+    await stopInOrder(options, delaySeconds)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+/** Stops in order, once, and ends the process. */
+export async function stopInOrder(options: ShutdownOptions, delaySeconds: number): Promise<void> {
+  const { readiness, deadlineSeconds, logger, flush } = options
   const end = async (code: number) => {
     await Promise.race([flush(), Bun.sleep(100)])
     process.exit(code)
   }
-  const stop = async () => {
-    if (isStopping) process.exit(1)
-    isStopping = true
-    readiness.stop()
-    if (delaySeconds > 0) {
-      logger.info(`stopping: not ready from now on, requests are taken for ${delaySeconds} s more`)
-      await Bun.sleep(delaySeconds * 1000)
-    }
-    setTimeout(() => {
-      logger.error(`stopped after ${deadlineSeconds} s with requests still at hand`)
-      void end(1)
-    }, deadlineSeconds * 1000)
-    logger.info('stopping: requests at hand are finished, new ones are refused')
-    await drain(options)
-    await end(0)
+  readiness.stop()
+  if (delaySeconds > 0) {
+    logger.info(`stopping: not ready from now on, requests are taken for ${delaySeconds} s more`)
+    await Bun.sleep(delaySeconds * 1000)
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  setTimeout(() => {
+    logger.error(`stopped after ${deadlineSeconds} s with requests still at hand`)
+    void end(1)
+  }, deadlineSeconds * 1000)
+  logger.info('stopping: requests at hand are finished, new ones are refused')
+  await drain(options)
+  await end(0)
 }
 
 /** The engine first: it gives its last answers, and the server then sends them. */

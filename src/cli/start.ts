@@ -3,6 +3,7 @@ import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { isLoopback } from '../core/loopback.ts'
 import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
+import { usableCores } from '../engine/workers/cores.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import { createReadiness, type Readiness } from '../http/readiness.ts'
@@ -11,28 +12,36 @@ import { KeyError } from '../jwt/key-error.ts'
 import { signatureEngines, warnOfFallback } from '../jwt/signature-engines.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
 import { accountsOf } from './accounts.ts'
-import { type Announced, announce } from './announce.ts'
+import type { Announced } from './announce.ts'
 import { authenticationOf } from './authentication.ts'
 import { describeEngines } from './engines.ts'
 import { loadIssuers } from './issuers.ts'
-import { listen, networkOf } from './listeners.ts'
+import { networkOf } from './listeners.ts'
 import { createLiveKeys } from './live-keys.ts'
 import { createKeyLoader } from './load-keys.ts'
 import { createLogging, type Logging } from './logging.ts'
-import { listenForMetrics } from './metrics-listener.ts'
 import { collectProcess } from './process-metrics.ts'
+import type { Member } from './processes/member.ts'
+import { reloadWithOthers, serveTogether } from './processes/serve-together.ts'
 import { createReload } from './reload.ts'
-import { onReloadSignal, reloadingOf, subscribeParts } from './reload-parts.ts'
+import { reloadingOf, subscribeParts } from './reload-parts.ts'
+import { serveAlone, stopParts } from './serve-alone.ts'
 import { sharedCountsOf } from './shared-counts.ts'
-import { stopOnSignal } from './shutdown.ts'
 import { loadTls } from './tls-files.ts'
 import { sign } from './token.ts'
 import { collectTracing, type OpenTracing, openTracing } from './tracing.ts'
 
-/** `vestal start`: serves until it is told to stop. `read` reads the settings again. */
-export async function start(settings: Settings, mode: Mode, read: () => Settings): Promise<void> {
+export interface Launch {
+  /** Reads the settings again. */
+  readonly read: () => Settings
+  /** Where this process is one of several. */
+  readonly member?: Member
+}
+
+/** `vestal start`: serves until it is told to stop. */
+export async function start(settings: Settings, mode: Mode, { read, member }: Launch): Promise<void> {
   const tls = loadTls(settings)
-  const logging = createLogging(settings)
+  const logging = createLogging(settings, member?.number)
   const { logger, output } = logging
   const warn = (message: string) => logger.warn(message)
   const tracing = await openTracing(settings, warn)
@@ -53,6 +62,7 @@ export async function start(settings: Settings, mode: Mode, read: () => Settings
     ...(!settings.loadModel.includes('*') && { loadAtStart: new Set(settings.loadModel.filter((name) => name !== 'none')) }),
     mayOverride: settings.modelOverride === 'on',
     ...engineSettings(settings),
+    ...(member && { cores: Math.max(1, Math.floor(usableCores() / member.count)) }),
     warn,
   })
   const registry = new MetricRegistry()
@@ -61,30 +71,26 @@ export async function start(settings: Settings, mode: Mode, read: () => Settings
   const engines = describeEngines(settings.engine)
   const announced = { mode, keys, issuers, engine, engines, ...(accounts && { accounts }) }
   const readiness = createReadiness(engine)
-  const reload = createReload({ settings, read, logger, ...(accounts && { audit: accounts.options.context.audit }) })
+  const tellers = { logger, ...(accounts && { audit: accounts.options.context.audit }) }
+  const reload = createReload({ settings, read, ...tellers })
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
-  const reloading = reloadingOf(reload, keys, reload.reload)
-  const app = await buildOrStop(settings, { ...announced, registry, readiness, logging, reloading, tracing })
-  const listening = await listen(app, { settings, ...(tls && { tls }), logging })
-  if (listening === undefined) return void (await stopParts(announced))
-  const { tls: liveTls } = listening
-  if (liveTls !== undefined) reload.subscribe(() => liveTls.prepare())
-  const metrics = settings.metricsPort === undefined ? [] : [listenForMetrics(registry, settings.metricsPort)]
-  for (const { url } of metrics) logger.info(`Metrics are at ${url}metrics`)
-  stopOnSignal({
+  const ask = member === undefined ? reload.reload : reloadWithOthers(member, 'reload', tellers)
+  const reloading = reloadingOf(reload, keys, ask)
+  const gather = member?.gatherMetrics
+  const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }
+  const app = await buildOrStop(settings, built)
+  const serving = {
+    settings,
+    app,
+    announced,
+    logging,
+    registry,
     readiness,
-    engine,
-    ...(accounts && { accounts }),
+    reload,
+    ...(tls && { tls }),
     ...(tracing && { tracing }),
-    listeners: [listening, ...metrics],
-    delaySeconds: settings.shutdownDelaySeconds,
-    deadlineSeconds: settings.shutdownSeconds,
-    logger,
-    flush: output.flush,
-  })
-  onReloadSignal(() => reload.reload({ actor: 'signal' }))
-  await output.flush()
-  announce(listening.address, announced, logging)
+  }
+  await (member === undefined ? serveAlone(serving) : serveTogether(member, { ...serving, tellers }))
 }
 
 /** Keys that cannot be used together are found out here, when the engine runs already. */
@@ -112,21 +118,18 @@ function engineSettings(settings: Settings): EngineOptions {
   }
 }
 
-async function stopParts({ engine, accounts }: Announced): Promise<void> {
-  await engine.stop()
-  await accounts?.stop()
-}
-
 interface BuildParts extends Announced {
   readonly registry: MetricRegistry
   readonly readiness: Readiness
   readonly logging: Logging
   readonly reloading: Reloading
   readonly tracing: OpenTracing | undefined
+  /** The metrics of all processes, where there are several. */
+  readonly gather?: Member['gatherMetrics']
 }
 
 function build(settings: Settings, parts: BuildParts) {
-  const { mode, keys, issuers, engine, accounts, registry, readiness, logging, reloading, tracing } = parts
+  const { mode, keys, issuers, engine, accounts, registry, readiness, logging, reloading, tracing, gather } = parts
   const { keys: current, signing } = keys.current()
   const hasSignIn = mode === 'development' && signing !== undefined
   return createApp({
@@ -143,6 +146,7 @@ function build(settings: Settings, parts: BuildParts) {
     ...networkOf(settings),
     operations: {
       registry,
+      ...(gather && { gather }),
       readiness,
       logger: logging.logger,
       accessLog: settings.accessLog,

@@ -6,6 +6,7 @@ import { ISSUERS } from './settings/issuers.ts'
 import { MODELS } from './settings/models.ts'
 import { NETWORK } from './settings/network.ts'
 import { OPERATIONS } from './settings/operations.ts'
+import { PROCESSES } from './settings/processes.ts'
 import type { SettingRow } from './settings/row.ts'
 import { SERVER } from './settings/server.ts'
 import { TOKENS } from './settings/tokens.ts'
@@ -24,6 +25,7 @@ const TABLE = {
   ...OPERATIONS,
   ...TRACING,
   ...FRONT,
+  ...PROCESSES,
 }
 
 export type SettingName = keyof typeof TABLE

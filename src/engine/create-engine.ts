@@ -25,6 +25,8 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly cacheBytesMax?: number
   /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
   readonly instances?: number
+  /** Cores that the workers of a model share; default those of the container. */
+  readonly cores?: number
   /** Threads that one run may use; default the cores, shared among the workers. */
   readonly threads?: number
   /**
@@ -70,7 +72,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   })
   const startRunner = createStartRunner({
     admission,
-    cores: usableCores(),
+    cores: options.cores ?? usableCores(),
     instances: options.instances,
     threads: options.threads,
     queueMax: options.queueMax ?? LIMITS.queue,

@@ -10,6 +10,8 @@ export interface ObserveOptions {
   /** What stands before the routes now. */
   readonly front: () => Front
   readonly longRequests: LongRequests
+  /** True where connections are to be closed, each after its answer (RFC 9112 §9.6): a client then asks elsewhere, and loses nothing. */
+  readonly isLeaving: () => boolean
   /** Hears of every request before anything is asked of it. */
   readonly begun?: Begun | undefined
   /** Does what answers a request; default at once. */
@@ -40,7 +42,17 @@ const REQUEST_ID = /^(?!.*eyJ)[\w.:=+/-]{1,128}$/
  * would see neither what the router refuses nor the status of a failure.
  */
 export function createObserver(options: ObserveOptions) {
-  const { ledger, routes, front, longRequests, begun, enclose, answered, steadyNow = () => performance.now() } = options
+  const {
+    ledger,
+    routes,
+    front,
+    longRequests,
+    isLeaving,
+    begun,
+    enclose,
+    answered,
+    steadyNow = () => performance.now(),
+  } = options
   const nextId = createIds()
   const finish = (request: Request, record: RequestRecord, response: unknown): unknown => {
     // Nothing is returned where a WebSocket took the connection over.
@@ -48,6 +60,7 @@ export function createObserver(options: ObserveOptions) {
     if (isResponse) {
       front().after(request, record, response)
       response.headers.set('x-request-id', record.id)
+      if (isLeaving()) response.headers.set('connection', 'close')
     }
     record.release?.()
     answered(request, record, { status: isResponse ? response.status : 101, durationMs: steadyNow() - record.startedMs })

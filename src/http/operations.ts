@@ -6,6 +6,7 @@ import type { Engine } from '../engine/engine.ts'
 import { type EngineName, engineFor } from '../jwt/signature-engines.ts'
 import type { Logger } from '../log/logger.ts'
 import { exposition } from '../metrics/exposition.ts'
+import type { FamilySnapshot } from '../metrics/family.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
 import type { Tracer } from '../tracing/tracer.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
@@ -28,6 +29,8 @@ import { createTracing } from './tracing.ts'
 export interface OperationsOptions {
   /** Where metrics are counted; default one of the app's own. */
   readonly registry?: MetricRegistry
+  /** What `/metrics` gives; default what this app counted. */
+  readonly gather?: () => Promise<readonly FamilySnapshot[]>
   /** Hears of requests and of our own bugs; by default requests are told nowhere, and bugs to the standard error. */
   readonly logger?: Logger
   /** Requests that the log tells of; default all. */
@@ -62,7 +65,7 @@ export interface Operations {
   /** The engine, with the rows of a subject counted, and traced. */
   readonly limit: (engine: Engine) => Engine
   readonly registry: MetricRegistry
-  readonly readMetrics: () => string
+  readonly readMetrics: () => Promise<string>
   readonly readiness: Readiness
   /** What is known of a request at hand. */
   readonly recordOf: (request: Request) => RequestRecord | undefined
@@ -79,6 +82,7 @@ export type ChangingOperations = Pick<OperationsOptions, 'accessLog' | 'front' |
 export function createOperations(options: OperationsOptions, parts: Parts): Operations {
   const { engine, routes, signatureEngine, peerOf, longRequests, isTls } = parts
   const { registry = new MetricRegistry(), logger, accessLog = 'all', readiness = createReadiness(engine) } = options
+  const { gather = async () => registry.snapshot() } = options
   const ledger = new RequestLedger()
   let readAddress = createAddressReader(options.front?.trustedProxies ?? [])
   const addressOf: AddressOf = (request, record) => (record.address ??= readAddress(request, peerOf(request)))
@@ -111,6 +115,7 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
       routes,
       front: () => front,
       longRequests,
+      isLeaving: () => readiness.phase !== 'serving',
       begun,
       enclose: tracing?.enclose,
       answered,
@@ -131,7 +136,7 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
       }),
     limit: (inner) => limitRows(tracing === undefined ? inner : tracing.infer(inner), () => limits),
     registry,
-    readMetrics: () => exposition(registry.snapshot()),
+    readMetrics: async () => exposition(await gather()),
     readiness,
     recordOf: (request) => ledger.of(request),
     report: (error, request) => {

@@ -1,7 +1,7 @@
 import type { Engine } from '../engine/engine.ts'
 
-/** Where the server stands: `serving`, or on its way out. */
-export type Phase = 'serving' | 'stopping'
+/** Where the server stands: `serving`, replaced by another process, or on its way out. */
+export type Phase = 'serving' | 'draining' | 'stopping'
 
 /** Whether the server takes requests, and why it does not. */
 export interface Readiness {
@@ -9,6 +9,8 @@ export interface Readiness {
   isReady(): boolean
   /** What is not as it should be, in words that are safe to show to those who may see it. */
   reasons(): readonly string[]
+  /** Another process serves in its place: it stays ready, and asks for each connection to be closed. */
+  drain(): void
   /** Ready is off from now on, while requests are still answered: load balancers are to look elsewhere first. */
   stop(): void
 }
@@ -20,7 +22,7 @@ export function createReadiness(engine: Engine): Readiness {
     get phase() {
       return phase
     },
-    isReady: () => phase === 'serving' && engine.isReady(),
+    isReady: () => phase !== 'stopping' && engine.isReady(),
     reasons: () => [
       ...(phase === 'stopping' ? ['the server is stopping'] : []),
       ...(engine.isReady() ? [] : ['the engine takes no work']),
@@ -35,6 +37,9 @@ export function createReadiness(engine: Engine): Readiness {
             ),
         ),
     ],
+    drain: () => {
+      if (phase === 'serving') phase = 'draining'
+    },
     stop: () => {
       phase = 'stopping'
     },

@@ -6,6 +6,8 @@ export type Level = (typeof LEVELS)[number]
 
 /** What a line may say beside its message. There is no field for a header, a body, a query or a token, so none can get in. */
 export interface LogFields {
+  /** Which of several processes says it. */
+  readonly process?: number | undefined
   readonly requestId?: string | undefined
   readonly traceId?: string | undefined
   readonly method?: string | undefined

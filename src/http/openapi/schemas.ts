@@ -170,7 +170,7 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   Ready: object(
     {
       ready: { type: 'boolean' },
-      phase: text('`serving` or `stopping`; told to those with `metrics:read`'),
+      phase: text('`serving`, `draining` or `stopping`; told to those with `metrics:read`'),
       reasons: list({ type: 'string' }, 'What is not as it should be; told to those with `metrics:read`'),
     },
     ['phase', 'reasons'],

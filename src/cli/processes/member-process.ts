@@ -1,0 +1,124 @@
+import { invariant } from '../../core/invariant.ts'
+import { closeDescriptor, sendDescriptor } from './c-library.ts'
+import { copyLines } from './copy-lines.ts'
+import type { ListeningSocket } from './listening-socket.ts'
+import type { Answers, FromMember, MemberQuestion, SupervisorQuestion, ToMember } from './messages.ts'
+import { createQuestions } from './questions.ts'
+
+export interface MemberProcessOptions {
+  readonly number: number
+  /** The program and its arguments. */
+  readonly command: readonly string[]
+  /** Hears each line that it writes. */
+  readonly write: (line: string, to: 'stdout' | 'stderr') => void
+  readonly answer: (what: SupervisorQuestion) => Promise<unknown>
+  /** Hears of the last counts of a process that ends by itself. */
+  readonly counted: (member: MemberProcess, families: Answers['metrics']) => void
+}
+
+const LAST_WORDS_MS = 1000
+
+export type MemberState = 'starting' | 'ready' | 'serving' | 'draining' | 'gone'
+
+/** One process that serves, as its supervisor has it. */
+export interface MemberProcess {
+  readonly number: number
+  readonly pid: number
+  readonly state: MemberState
+  /** Resolves once its models are loaded. Rejects where it ends before. */
+  readonly ready: Promise<void>
+  /** Resolves as soon as it is gone, with its exit code or the signal that ended it. */
+  readonly gone: Promise<number | string>
+  /** Its exit code, 1 where a signal ended it, once all that it wrote has been passed on. */
+  readonly exited: Promise<number>
+  /** Hands a listening socket over; resolves once it accepts there. */
+  listen(socket: ListeningSocket, message: { readonly base: string; readonly isAnnounced: boolean }): Promise<void>
+  /** Has it accept from the socket of another place as well, until `release`. */
+  rescue(place: number, socket: ListeningSocket): void
+  release(place: number): void
+  ask<Q extends MemberQuestion>(what: Q, timeoutMs: number): Promise<Answers[Q]>
+  tell(message: ToMember): void
+  drain(): void
+  kill(): void
+}
+
+/** Starts a process that serves. */
+export function startMember({ number, command, write, answer, counted }: MemberProcessOptions): MemberProcess {
+  let state: MemberState = 'starting'
+  const ready = Promise.withResolvers<void>()
+  const listening = Promise.withResolvers<void>()
+  // Nobody may be waiting for these when they fail.
+  for (const { promise } of [ready, listening]) promise.catch(() => undefined)
+  const heard = (message: FromMember) => {
+    if (message.kind === 'answer') questions.answered(message.id, message.answer)
+    else if (message.kind === 'metrics') counted(member, message.families)
+    else if (message.kind === 'question') {
+      const { id } = message
+      void answer(message.what).then((answered) => member.tell({ kind: 'answer', id, answer: answered }))
+    } else if (message.kind === 'ready') {
+      state = 'ready'
+      ready.resolve()
+    } else {
+      state = 'serving'
+      listening.resolve()
+    }
+  }
+  const silent = Promise.withResolvers<void>()
+  const child = Bun.spawn([...command], {
+    // The last is a local socket, through which a listening socket is handed over.
+    stdio: ['ignore', 'pipe', 'pipe', 'socket-fd'],
+    ipc: heard,
+    onDisconnect: () => silent.resolve(),
+  })
+  const ownEnd = child.stdio[3]
+  invariant(typeof ownEnd === 'number', 'a local socket is a descriptor here')
+  const questions = createQuestions<MemberQuestion>((question) => member.tell(question))
+  const copied = Promise.all([
+    copyLines(child.stdout, (line) => write(line, 'stdout')),
+    copyLines(child.stderr, (line) => write(line, 'stderr')),
+  ])
+  const gone = child.exited.then(() => {
+    state = 'gone'
+    const failure = new Error('the process has ended')
+    ready.reject(failure)
+    listening.reject(failure)
+    questions.close()
+    closeDescriptor(ownEnd)
+    return child.exitCode ?? child.signalCode ?? 1
+  })
+  const exited = gone.then(async () => {
+    // What it said last may still be on its way.
+    await Promise.race([Promise.all([copied, silent.promise]), Bun.sleep(LAST_WORDS_MS)])
+    return child.exitCode ?? 1
+  })
+  const member: MemberProcess = {
+    number,
+    pid: child.pid,
+    get state() {
+      return state
+    },
+    ready: ready.promise,
+    gone,
+    exited,
+    listen({ descriptor, port }, message) {
+      sendDescriptor(ownEnd, descriptor)
+      member.tell({ kind: 'listen', port, ...message })
+      return listening.promise
+    },
+    rescue(place, { descriptor }) {
+      sendDescriptor(ownEnd, descriptor)
+      member.tell({ kind: 'rescue', place })
+    },
+    release: (place) => member.tell({ kind: 'release', place }),
+    ask: (what, timeoutMs) => questions.ask(what, timeoutMs),
+    tell: (message) => {
+      if (child.exitCode === null && child.signalCode === null) child.send(message)
+    },
+    drain() {
+      state = 'draining'
+      member.tell({ kind: 'drain' })
+    },
+    kill: () => child.kill('SIGKILL'),
+  }
+  return member
+}

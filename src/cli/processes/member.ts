@@ -1,0 +1,126 @@
+import { SettingsError } from '../../config/load.ts'
+import { invariant, never } from '../../core/invariant.ts'
+import type { Reloaded } from '../../http/reload.ts'
+import type { FamilySnapshot } from '../../metrics/family.ts'
+import type { PreparedReload } from '../reload.ts'
+import { receiveDescriptor } from './c-library.ts'
+import { createMemberListeners, type MemberListeners, type OpenInside } from './member-listeners.ts'
+import type { FromMember, MemberQuestion, ReloadOutcome, ToMember } from './messages.ts'
+import { createQuestions } from './questions.ts'
+
+/** Where a supervisor's local socket is, through which a listening socket comes. */
+const SOCKET_DESCRIPTOR = 3
+const METRICS_MS = 5000
+const RELOAD_MS = 30_000
+
+/** What the supervisor asks of a process that serves. */
+export interface MemberDuties {
+  readonly metrics: () => readonly FamilySnapshot[]
+  /** @throws SettingsError */
+  readonly prepareReload: () => Promise<PreparedReload>
+  /** Another has the place: this one is to end once its connections are closed. */
+  readonly drain: (listeners: MemberListeners) => void
+  readonly stop: () => void
+  /** The settings are to be read again, in all processes. */
+  readonly reload: () => void
+}
+
+/** A process of several, as it sees the others. */
+export interface Member {
+  /** From 1 up; the one that takes its place has the same. */
+  readonly number: number
+  readonly count: number
+  /** Reports that the models are loaded, and waits for a listening socket. Gives the address, and whether to announce it. */
+  readonly listen: (open: OpenInside) => Promise<{ readonly base: string; readonly isAnnounced: boolean }>
+  readonly serve: (duties: MemberDuties) => void
+  /** The metrics of all processes. */
+  readonly gatherMetrics: () => Promise<readonly FamilySnapshot[]>
+  /** Settings read again by all processes, and applied in all of them. @throws SettingsError */
+  readonly reloadAll: (kind: 'reload' | 'roll') => Promise<Reloaded>
+  /** Tells what was counted, since nobody can ask any more. */
+  readonly sayGoodbye: (families: readonly FamilySnapshot[]) => Promise<void>
+}
+
+/** Joins the supervisor that started this process. Where it is gone, this process stops as well. */
+export function joinSupervisor(number: number, count: number): Member {
+  if (process.connected !== true) throw new SettingsError(['process: is started by `vestal start --processes`, and not by hand'])
+  const send = (message: FromMember) => void process.send?.(message)
+  const questions = createQuestions((question: FromMember & { readonly kind: 'question' }) => send(question))
+  const told = Promise.withResolvers<ToMember & { readonly kind: 'listen' }>()
+  let listeners: MemberListeners | undefined
+  let duties: MemberDuties | undefined
+  const answer = createAnswerer(() => duties)
+  const stop = () => {
+    if (duties === undefined) process.exit(0)
+    duties.stop()
+  }
+  process.on('message', (message: ToMember) => {
+    if (message.kind === 'listen') told.resolve(message)
+    else if (message.kind === 'answer') questions.answered(message.id, message.answer)
+    else if (message.kind === 'question')
+      void answer(message.what).then((answer) => send({ kind: 'answer', id: message.id, answer }))
+    else if (message.kind === 'stop') stop()
+    else if (message.kind === 'drain') {
+      if (listeners !== undefined) duties?.drain(listeners)
+    } else if (message.kind === 'rescue') listeners?.take(message.place, receiveDescriptor(SOCKET_DESCRIPTOR))
+    else if (message.kind === 'release') listeners?.release(message.place)
+    else if (message.kind === 'signal') duties?.reload()
+    else never(message)
+  })
+  process.on('disconnect', stop)
+  // A terminal tells all of its processes; the supervisor decides what it means.
+  process.on('SIGHUP', () => undefined)
+  return {
+    number,
+    count,
+    async listen(open) {
+      send({ kind: 'ready' })
+      const { base, port, isAnnounced } = await told.promise
+      listeners = createMemberListeners(open, port)
+      listeners.take(number, receiveDescriptor(SOCKET_DESCRIPTOR))
+      return { base, isAnnounced }
+    },
+    serve(given) {
+      duties = given
+      send({ kind: 'listening' })
+    },
+    gatherMetrics: () => questions.ask('metrics', METRICS_MS),
+    async reloadAll(kind) {
+      const outcome = await questions.ask(kind, RELOAD_MS).catch((error: Error): ReloadOutcome => {
+        return { kind: 'wrong', faults: [`the supervisor: ${error.message}`] }
+      })
+      if (outcome.kind === 'wrong') throw new SettingsError(outcome.faults)
+      return outcome.reloaded
+    },
+    sayGoodbye: (families) =>
+      new Promise((resolve) => {
+        if (process.connected !== true) resolve()
+        else process.send?.({ kind: 'metrics', families } satisfies FromMember, undefined, undefined, () => resolve())
+      }),
+  }
+}
+
+/** Answers the supervisor; settings that were prepared wait for one of `apply` and `discard`. */
+function createAnswerer(dutiesNow: () => MemberDuties | undefined) {
+  let prepared: PreparedReload | undefined
+  return async (what: MemberQuestion): Promise<unknown> => {
+    const duties = dutiesNow()
+    invariant(duties !== undefined, 'a process is asked once it listens')
+    if (what === 'metrics') return duties.metrics()
+    if (what === 'prepare') {
+      prepared?.discard()
+      prepared = undefined
+      try {
+        prepared = await duties.prepareReload()
+        return { kind: 'right', reloaded: prepared.reloaded } satisfies ReloadOutcome
+      } catch (error) {
+        if (!(error instanceof SettingsError)) throw error
+        return { kind: 'wrong', faults: error.faults } satisfies ReloadOutcome
+      }
+    }
+    if (what === 'apply') prepared?.apply()
+    else prepared?.discard()
+    prepared = undefined
+    return null
+  }
+}

@@ -1,0 +1,58 @@
+import type { Reloaded } from '../../http/reload.ts'
+import type { FamilySnapshot } from '../../metrics/family.ts'
+
+/** What a supervisor asks of one of its processes. */
+export type MemberQuestion = 'metrics' | 'prepare' | 'apply' | 'discard'
+/** What a process asks of its supervisor; `roll` reloads and then replaces every process. */
+export type SupervisorQuestion = 'metrics' | 'reload' | 'roll'
+
+/** What reading the settings came to, in one process or in all of them. */
+export type ReloadOutcome =
+  | { readonly kind: 'right'; readonly reloaded: Reloaded }
+  | { readonly kind: 'wrong'; readonly faults: readonly string[] }
+
+/** Answers by question. */
+export interface Answers {
+  readonly metrics: readonly FamilySnapshot[]
+  readonly prepare: ReloadOutcome
+  readonly apply: null
+  readonly discard: null
+  readonly reload: ReloadOutcome
+  readonly roll: ReloadOutcome
+}
+
+interface Asked<Q> {
+  readonly kind: 'question'
+  readonly id: number
+  readonly what: Q
+}
+interface Answered {
+  readonly kind: 'answer'
+  readonly id: number
+  readonly answer: unknown
+}
+
+/** From the supervisor to one of its processes. */
+export type ToMember =
+  | Asked<MemberQuestion>
+  | Answered
+  /** The descriptor of a listening socket was sent before it: accept from there. */
+  | { readonly kind: 'listen'; readonly base: string; readonly port: number; readonly isAnnounced: boolean }
+  /** The same for the socket of a place whose process is gone, until another has it. */
+  | { readonly kind: 'rescue'; readonly place: number }
+  | { readonly kind: 'release'; readonly place: number }
+  /** Another has taken the place: accept no more, and end once every connection is closed. */
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'stop' }
+  /** The supervisor was told by a signal to read the settings again. */
+  | { readonly kind: 'signal' }
+
+/** From a process to its supervisor. */
+export type FromMember =
+  | Asked<SupervisorQuestion>
+  | Answered
+  /** The models are loaded. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'listening' }
+  /** What it counted until its end. */
+  | { readonly kind: 'metrics'; readonly families: readonly FamilySnapshot[] }

@@ -1,0 +1,87 @@
+import { VestalError } from '../../core/errors.ts'
+import { invariant } from '../../core/invariant.ts'
+import type { Reloading } from '../../http/reload.ts'
+import { announce } from '../announce.ts'
+import { openInside, type Server } from '../listeners.ts'
+import { type ReloadPart, type Tellers, tellReload } from '../reload.ts'
+import { type Serving, shutdownOf } from '../serve-alone.ts'
+import { stopInOrder } from '../shutdown.ts'
+import { loadTls } from '../tls-files.ts'
+import type { Member } from './member.ts'
+import type { MemberListeners } from './member-listeners.ts'
+
+/** How often the connections of a process that is replaced are counted. */
+const COUNT_MS = 100
+/** A connection without a request is closed after this, as one is that is silent for too long. */
+const QUIET_MS = 5000
+
+/** A reload that all processes take part in, told of by the one that was asked. */
+export function reloadWithOthers(member: Member, kind: 'reload' | 'roll', tellers: Tellers): Reloading['reload'] {
+  return tellReload(async () => ({ apply: () => undefined, reloaded: await member.reloadAll(kind) }), tellers)
+}
+
+/** Accepts from the socket that the supervisor hands over, and does what the supervisor asks. */
+export async function serveTogether(
+  member: Member,
+  { tellers, ...serving }: Serving & { readonly tellers: Tellers },
+): Promise<void> {
+  const { settings, app, announced, logging, registry, readiness, reload, tls } = serving
+  if (tls !== undefined) reload.subscribe(checkCertificate)
+  const servers: Server[] = []
+  const open = () => {
+    const server = openInside(app, tls)
+    invariant(server.port !== undefined, 'a process can listen where any port will do')
+    servers.push(server)
+    return { port: server.port }
+  }
+  const { base, isAnnounced } = await member.listen(open)
+  const flush = async () => void (await Promise.all([logging.output.flush(), member.sayGoodbye(registry.snapshot())]))
+  const stop = createStop((delaySeconds) => stopInOrder({ ...shutdownOf(serving), listeners: servers, flush }, delaySeconds))
+  const stopWhenTold = () => stop(settings.shutdownDelaySeconds)
+  process.on('SIGTERM', stopWhenTold)
+  process.on('SIGINT', stopWhenTold)
+  const drain = async (listeners: MemberListeners) => {
+    listeners.stopAccepting()
+    readiness.drain()
+    const endMs = performance.now() + settings.drainSeconds * 1000
+    await untilClosed(listeners, Math.min(endMs, performance.now() + QUIET_MS))
+    // A connection that is still open without a request has had none since: every answer closed its own.
+    for (const server of servers) server.closeIdleConnections()
+    await untilClosed(listeners, endMs)
+    stop(0)
+  }
+  const roll = reloadWithOthers(member, 'roll', tellers)
+  member.serve({
+    metrics: () => registry.snapshot(),
+    prepareReload: reload.prepare,
+    drain: (listeners) => void drain(listeners),
+    stop: stopWhenTold,
+    reload: () => {
+      roll({ actor: 'signal' }).catch((error: unknown) => {
+        // A refusal was told already.
+        if (!(error instanceof VestalError)) throw error
+      })
+    },
+  })
+  if (isAnnounced) announce(base, announced, logging)
+}
+
+/** The certificate stays that of the start; another must be right before processes that begin with it take the place of these. */
+const checkCertificate: ReloadPart = (next) => {
+  loadTls(next)
+  return { apply: () => undefined, discard: () => undefined }
+}
+
+/** Stops once: a terminal tells all processes of a signal, and so does systemd; the supervisor then tells this one as well. */
+function createStop(stop: (delaySeconds: number) => Promise<void>): (delaySeconds: number) => void {
+  let isStopping = false
+  return (delaySeconds) => {
+    if (isStopping) return
+    isStopping = true
+    void stop(delaySeconds)
+  }
+}
+
+async function untilClosed({ connections }: MemberListeners, endMs: number): Promise<void> {
+  while (connections() > 0 && performance.now() < endMs) await Bun.sleep(COUNT_MS)
+}

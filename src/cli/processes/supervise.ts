@@ -1,0 +1,115 @@
+import { SettingsError } from '../../config/load.ts'
+import type { Settings } from '../../config/settings.ts'
+import { usableCores } from '../../engine/workers/cores.ts'
+import { MetricRegistry } from '../../metrics/registry.ts'
+import { createLogging, type Logging } from '../logging.ts'
+import { listenForMetrics } from '../metrics-listener.ts'
+import { collectProcess } from '../process-metrics.ts'
+import { onReloadSignal } from '../reload-parts.ts'
+import { refuseTakenPort } from './listening-socket.ts'
+import { startMember } from './member-process.ts'
+import { refuseForSeveral, warningsForSeveral } from './share-limits.ts'
+import { Supervisor } from './supervisor.ts'
+
+/** Time that a process has beyond what its settings give it to stop. */
+const GRACE_MS = 5000
+
+/** How many processes the settings ask for. */
+export function processCount({ processes }: Settings): number {
+  return processes === 'auto' ? usableCores() : processes
+}
+
+/** Serves with several processes until it is told to stop. `flags` are those of the start. */
+export async function supervise(settings: Settings, flags: readonly string[]): Promise<void> {
+  refuseForSeveral(settings)
+  const count = processCount(settings)
+  const logging = createLogging(settings)
+  const { logger, output } = logging
+  const address = { hostname: settings.host, port: settings.port }
+  try {
+    refuseTakenPort(address)
+  } catch {
+    throw new SettingsError([`cannot listen on ${settings.host}:${settings.port}: is it taken? --port takes another`])
+  }
+  const stopMsMax = (settings.shutdownDelaySeconds + settings.shutdownSeconds) * 1000 + GRACE_MS
+  const registry = new MetricRegistry()
+  const supervisor = new Supervisor({
+    count,
+    address,
+    scheme: settings.tlsCert === undefined ? 'http' : 'https',
+    ownMetrics: () => registry.snapshot(),
+    logger,
+    stopMsMax,
+    drainMsMax: settings.drainSeconds * 1000 + stopMsMax,
+    startMember: (number, hooks) =>
+      startMember({
+        ...hooks,
+        number,
+        command: memberCommand([String(number), String(count), formOf(logging), ...flags]),
+        write: writerOf(logging),
+      }),
+  })
+  collectSupervisor(registry, supervisor, logging)
+  stopWhenTold(supervisor, logging)
+  onReloadSignal(async () => supervisor.signalled())
+  const code = await supervisor.start()
+  if (code !== undefined) {
+    await supervisor.stop()
+    await output.flush()
+    process.exit(code)
+  }
+  for (const warning of warningsForSeveral(settings, count)) logger.warn(warning)
+  if (settings.metricsPort === undefined) return
+  const { url } = listenForMetrics(() => supervisor.gather(), settings.metricsPort)
+  logger.info(`Metrics are at ${url}metrics`)
+}
+
+/** The program that runs here, as one of several. */
+function memberCommand(args: readonly string[]): readonly string[] {
+  // An executable has its program inside.
+  return [process.execPath, ...(Bun.isStandaloneExecutable ? [] : [Bun.main]), 'process', ...args]
+}
+
+function formOf({ isPretty }: Logging): string {
+  return isPretty ? 'pretty' : 'json'
+}
+
+function writerOf({ output }: Logging) {
+  return (line: string, to: 'stdout' | 'stderr') => {
+    if (to === 'stdout') output.write(line, 'info')
+    else console.error(line)
+  }
+}
+
+function collectSupervisor(registry: MetricRegistry, supervisor: Supervisor, { output }: Logging): void {
+  collectProcess(registry, { logLines: output.dropped, auditEvents: undefined })
+  registry.collected('vestal_processes', {
+    type: 'gauge',
+    help: 'Processes that serve on the port, by what they do.',
+    labels: ['state'],
+    read: () => [...supervisor.states()].map(([state, count]) => [[state], count]),
+  })
+  registry.collected('vestal_process_restarts_total', {
+    type: 'counter',
+    help: 'Processes that ended by themselves and were replaced.',
+    read: () => [[[], supervisor.restarts]],
+  })
+}
+
+/** A second signal ends all processes at once. */
+function stopWhenTold(supervisor: Supervisor, { logger, output }: Logging): void {
+  let isStopping = false
+  const stop = async () => {
+    if (isStopping) {
+      supervisor.kill()
+      process.exit(1)
+    }
+    isStopping = true
+    logger.info('stopping: every process finishes what is at hand')
+    const code = await supervisor.stop()
+    await Promise.race([output.flush(), Bun.sleep(100)])
+    process.exit(code)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}

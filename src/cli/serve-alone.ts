@@ -1,0 +1,62 @@
+import type { Settings } from '../config/settings.ts'
+import type { App } from '../http/app.ts'
+import type { Readiness } from '../http/readiness.ts'
+import type { MetricRegistry } from '../metrics/registry.ts'
+import { type Announced, announce } from './announce.ts'
+import { listen } from './listeners.ts'
+import type { Logging } from './logging.ts'
+import { listenForMetrics } from './metrics-listener.ts'
+import type { Reload } from './reload.ts'
+import { onReloadSignal } from './reload-parts.ts'
+import { type ShutdownOptions, stopOnSignal } from './shutdown.ts'
+import type { LoadedTls } from './tls-files.ts'
+import type { OpenTracing } from './tracing.ts'
+
+/** A server that is ready to listen. */
+export interface Serving {
+  readonly settings: Settings
+  readonly app: App
+  readonly announced: Announced
+  readonly logging: Logging
+  readonly registry: MetricRegistry
+  readonly readiness: Readiness
+  readonly reload: Reload
+  readonly tls?: LoadedTls
+  readonly tracing?: OpenTracing
+}
+
+/** Listens where the settings say until the process is told to stop. */
+export async function serveAlone(serving: Serving): Promise<void> {
+  const { settings, app, announced, logging, registry, reload, tls } = serving
+  const listening = await listen(app, { settings, ...(tls && { tls }), logging })
+  if (listening === undefined) return stopParts(announced)
+  const { tls: liveTls } = listening
+  if (liveTls !== undefined) reload.subscribe(() => liveTls.prepare())
+  const { metricsPort } = settings
+  const metrics = metricsPort === undefined ? [] : [listenForMetrics(() => registry.snapshot(), metricsPort)]
+  for (const { url } of metrics) logging.logger.info(`Metrics are at ${url}metrics`)
+  stopOnSignal({ ...shutdownOf(serving), listeners: [listening, ...metrics] }, settings.shutdownDelaySeconds)
+  onReloadSignal(() => reload.reload({ actor: 'signal' }))
+  await logging.output.flush()
+  announce(listening.address, announced, logging)
+}
+
+/** What a stop does beside closing the listeners. */
+export function shutdownOf({ settings, announced, logging, readiness, tracing }: Serving): Omit<ShutdownOptions, 'listeners'> {
+  const { engine, accounts } = announced
+  return {
+    readiness,
+    engine,
+    ...(accounts && { accounts }),
+    ...(tracing && { tracing }),
+    deadlineSeconds: settings.shutdownSeconds,
+    logger: logging.logger,
+    flush: logging.output.flush,
+  }
+}
+
+/** Stops what runs before anything listens. */
+export async function stopParts({ engine, accounts }: Announced): Promise<void> {
+  await engine.stop()
+  await accounts?.stop()
+}

@@ -1,0 +1,26 @@
+import { integer, type Reader } from '../readers.ts'
+import { single } from './row.ts'
+
+const whole = integer(1, 64)
+const processes: Reader<number | 'auto'> = (text) => {
+  if (text === 'auto') return text
+  try {
+    return whole(text)
+  } catch {
+    throw new RangeError('must be a whole number from 1 to 64, or auto')
+  }
+}
+
+/** Several processes that serve together. */
+export const PROCESSES = {
+  processes: single<number | 'auto'>(processes, {
+    default: 1,
+    value: 'N|auto',
+    help: 'Processes that serve on one port, on Linux; auto is one for each core. Each has its own copy of the models.',
+  }),
+  drainSeconds: single(integer(0, 3600), {
+    default: 30,
+    value: 'SECONDS',
+    help: 'How long requests of a process that another replaces may go on; they then have --shutdown-seconds more.',
+  }),
+}
