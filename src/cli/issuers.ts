@@ -9,7 +9,7 @@ import { importKeys, type KeyInput } from '../jwt/key-set.ts'
 import { readSmallFile } from './small-file.ts'
 
 /** Headers of a call that serves the request at hand. */
-type RequestHeaders = () => Readonly<Record<string, string>>
+export type RequestHeaders = () => Readonly<Record<string, string>>
 
 /**
  * The issuers that the settings name: the tables of vestal.toml, or the one of `--jwks-url`.

@@ -7,7 +7,7 @@ import type { ChangingApp, Reloading } from '../http/reload.ts'
 import type { Logger } from '../log/logger.ts'
 import type { ServedAccounts } from './accounts.ts'
 import { authenticationOf } from './authentication.ts'
-import { loadIssuers } from './issuers.ts'
+import { loadIssuers, type RequestHeaders } from './issuers.ts'
 import type { LiveKeys } from './live-keys.ts'
 import type { Reload, ReloadPart } from './reload.ts'
 
@@ -37,13 +37,20 @@ function whenApplied(take: (next: Settings) => void): ReloadPart {
 
 const FRONT: readonly SettingName[] = ['allowedHosts', 'corsOrigins', 'trustedProxies', 'urlBytesMax', 'addressRequestsPerMinute']
 
+interface ReloadingParts {
+  readonly keys: LiveKeys
+  readonly ask: Reloading['reload']
+  /** Headers of a fetch of keys that serves the request at hand. */
+  readonly requestHeaders: RequestHeaders | undefined
+}
+
 /** The reload as an app takes it: its route asks for one, and it takes issuers, limits and what stands before its routes. */
-export function reloadingOf(reload: Reload, keys: LiveKeys, ask: Reloading['reload']): Reloading {
+export function reloadingOf(reload: Reload, { keys, ask, requestHeaders }: ReloadingParts): Reloading {
   return {
     reload: ask,
     subscribe: (prepare) =>
       reload.subscribe(async (next, changed) => {
-        const change = prepare(changingApp(next, changed, keys))
+        const change = prepare(changingApp(next, changed, { keys, requestHeaders }))
         await change.fetched
         return change
       }),
@@ -51,8 +58,12 @@ export function reloadingOf(reload: Reload, keys: LiveKeys, ask: Reloading['relo
 }
 
 /** Limits whose settings are what they were keep what they counted. */
-function changingApp(next: Settings, changed: readonly SettingName[], keys: LiveKeys): ChangingApp {
-  const issuers = loadIssuers(next)
+function changingApp(
+  next: Settings,
+  changed: readonly SettingName[],
+  { keys, requestHeaders }: Omit<ReloadingParts, 'ask'>,
+): ChangingApp {
+  const issuers = loadIssuers(next, requestHeaders)
   const { keys: own } = keys.current()
   if (issuers.length === 0 && own.length === 0)
     throw new SettingsError(['issuers: none is left, and there is no key of one’s own'])

@@ -45,7 +45,8 @@ export async function start(settings: Settings, mode: Mode, { read, member }: La
   const { logger, output } = logging
   const warn = (message: string) => logger.warn(message)
   const tracing = await openTracing(settings, warn)
-  const issuers = loadIssuers(settings, tracing && (() => tracing.tracer.outgoing()))
+  const requestHeaders = tracing && (() => tracing.tracer.outgoing())
+  const issuers = loadIssuers(settings, requestHeaders)
   const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => logger.info(message) })
   const loaded = keys.current()
   for (const warning of [...loaded.warnings, ...(tls?.warnings ?? [])]) warn(warning)
@@ -75,7 +76,7 @@ export async function start(settings: Settings, mode: Mode, { read, member }: La
   const reload = createReload({ settings, read, ...tellers })
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
   const ask = member === undefined ? reload.reload : reloadWithOthers(member, 'reload', tellers)
-  const reloading = reloadingOf(reload, keys, ask)
+  const reloading = reloadingOf(reload, { keys, ask, requestHeaders })
   const gather = member?.gatherMetrics
   const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }
   const app = await buildOrStop(settings, built)

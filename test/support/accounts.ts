@@ -14,11 +14,12 @@ import { type AppOptions, createApp, type Engine, signJwt } from '../../src/inde
 import { createAuditReader } from '../../src/store/audit-reader.ts'
 import type { OpenStore } from '../../src/store/open-store.ts'
 import { DOORS, type Door } from './doors.ts'
+import { noteSecret } from './secrets.ts'
 import { STORES, type StoreKind, type TestDatabase } from './stores.ts'
 import { SECRET } from './tokens.ts'
 
 /** A password that every rule allows. */
-export const PASSWORD = 'four words and a half'
+export const PASSWORD = noteSecret('four words and a half')
 /** Hashes that take no time: how many are computed is what tests look at. */
 export const CHEAP = { memoryKiB: 64, passes: 1 }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { kept, noteSecret, printed, secretsIn } from './secrets.ts'
 import { MODELS } from './server.ts'
 
 /** The command line's own file. */
@@ -17,6 +18,7 @@ export class Workplace implements Disposable {
   }
 
   environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+    secretsIn(more)
     return { PATH: process.env.PATH ?? '', HOME: this.folder, VESTAL_MODELS: MODELS, VESTAL_LOG_FORMAT: 'pretty', ...more }
   }
 
@@ -27,7 +29,13 @@ export class Workplace implements Disposable {
       env: this.environment(environment),
       stdin: Buffer.from(input),
     })
-    return { stdout: stdout.toString(), stderr: stderr.toString(), exitCode }
+    const answer = { stdout: stdout.toString(), stderr: stderr.toString(), exitCode }
+    // Other verbs are asked for secrets, and print them where they are asked; a fault never does.
+    printed(args[0] === 'start' ? `${answer.stdout}${answer.stderr}` : answer.stderr)
+    if (args[0] === 'api-keys' && args[1] === 'create') noteSecret(answer.stdout.trim())
+    // A password that is refused may be a word that stands elsewhere too.
+    if (args[0] === 'users' && /\S\s\S/.test(input)) noteSecret(input.trim())
+    return answer
   }
 
   /** Starts a server on a free port and gives it once it says where it listens. */
@@ -38,6 +46,7 @@ export class Workplace implements Disposable {
       let rest = ''
       for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read())
         rest += decoder.decode(chunk.value)
+      printed(rest)
       return rest
     }
     return { ...server, rest: read() }
@@ -51,6 +60,7 @@ export class Workplace implements Disposable {
       stdout: 'pipe',
       stderr: 'pipe',
     })
+    Object.defineProperty(child, 'stderr', { value: kept(child.stderr) })
     let output = ''
     const decoder = new TextDecoder()
     const reader = child.stdout.getReader()
@@ -58,7 +68,9 @@ export class Workplace implements Disposable {
       output += decoder.decode(chunk.value, { stream: true })
       const base = /listens on ((?:https?:\/\/|unix:)[^\s,"]+)[,\n]/.exec(output)?.[1]
       const isWhole = output.includes('/predict/') || output.includes('Mode:   production') || output.startsWith('{')
-      if (base !== undefined && isWhole) return { server: { base, output, child }, reader }
+      if (base === undefined || !isWhole) continue
+      printed(output)
+      return { server: { base, output, child }, reader }
     }
     throw new Error(`the server ended with ${await child.exited}: ${await new Response(child.stderr).text()}`)
   }

@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto'
+import { noteSecret } from './secrets.ts'
 
 /** A shared secret for tests: 64 bytes, long enough for every HMAC. */
-export const SECRET = 'a secret for tests alone, of sixty-four bytes and not one more!!'
+export const SECRET = noteSecret('a secret for tests alone, of sixty-four bytes and not one more!!')
 
 export interface Parts {
   readonly header?: unknown
