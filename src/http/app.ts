@@ -8,7 +8,7 @@ import type { JwkSet } from '../jwt/keys.ts'
 import { publicKeySet } from '../jwt/public-key-set.ts'
 import type { OwnKeys } from '../keys/own-keys.ts'
 import { accounts } from './accounts/accounts.ts'
-import { createRefusalAudit, withRequestIds } from './accounts/audited-refusals.ts'
+import { accountRoutesOptions, createRefusalAudit } from './accounts/audited-refusals.ts'
 import type { AccountsOptions } from './accounts/context.ts'
 import { countEvents } from './accounts/counted-events.ts'
 import { peerAt } from './accounts/origin.ts'
@@ -90,9 +90,9 @@ export function createApp(options: AppOptions) {
   const engine = operations.limit(options.engine)
   const tokens = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
   const counted = options.accounts && countEvents(options.accounts, operations.registry)
-  const served = counted && withRequestIds(counted.options, operations)
+  const served = counted && accountRoutesOptions(counted.options, { ...operations, peerOf })
   const authenticator = operations.observe(served === undefined ? tokens : guardAuthenticator(tokens, served))
-  const note = served && createRefusalAudit(served, { ...operations, peerOf })
+  const note = served && createRefusalAudit(served, operations)
   const refused: typeof operations.refused = (error, request) => {
     operations.refused(error, request)
     counted?.refused(error, request)
@@ -135,8 +135,7 @@ export function createApp(options: AppOptions) {
     )
   } else if (options.signIn !== undefined) app.use(signIn(options.signIn))
   if (options.reloading !== undefined) {
-    const originOf = (request: Request) => served?.originOf(request, peerOf(request))
-    app.use(reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf }))
+    app.use(reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf: served?.originOf }))
   }
   routes.push(...app.routes)
   return app

@@ -42,8 +42,8 @@ export interface Reloading {
 export interface ReloadRouteOptions {
   readonly authentication: AuthenticationPlugin
   readonly reload: Reloading['reload']
-  /** Where a request came from, for the audit log. */
-  readonly originOf: (request: Request) => Origin | undefined
+  /** Where a request came from, for the audit log; absent where there is none. */
+  readonly originOf: ((request: Request) => Origin) | undefined
 }
 
 /** Asks the server to read its settings again. */
@@ -51,7 +51,7 @@ export function reload({ authentication, reload, originOf }: ReloadRouteOptions)
   return new Elysia({ name: 'reload' }).use(authentication).post(
     '/admin/reload',
     async ({ request, token }) => {
-      const origin = originOf(request)
+      const origin = originOf?.(request)
       const { changed, needsRestart } = await reload({
         actor: token.payload.sub ?? 'unknown',
         ...(origin !== undefined && { origin }),

@@ -29,6 +29,21 @@ export const DOORS: readonly ((app: AnyElysia) => Door)[] = [
   },
 ]
 
+/** A third way in, where a proxy on the same machine comes: a unix socket at a path. */
+export function overUnixSocket(path: string): (app: AnyElysia) => Door {
+  return (app) => {
+    // The casts: neither Elysia's type nor that of `fetch` has Bun's option.
+    app.listen({ unix: path } as unknown as { port: number })
+    const base = 'http://localhost'
+    return {
+      name: 'over a socket',
+      base,
+      fetch: (to, init) => fetch(`${base}${to}`, { redirect: 'manual', unix: path, keepalive: false, ...init } as RequestInit),
+      close: async () => void (await app.stop(true)),
+    }
+  }
+}
+
 /** Status and body of a response, which is read as JSON where it is. */
 export async function answerOf(response: Response | Promise<Response>): Promise<{ status: number; body: unknown }> {
   const { status, ...rest } = await readResponse(await response)

@@ -4,7 +4,7 @@ import { guard } from '../authentication.ts'
 import type { SignInOptions } from '../sign-in.ts'
 import { apiKeys } from './api-keys.ts'
 import { auditLog } from './audit.ts'
-import type { AccountsOptions } from './context.ts'
+import type { AccountRoutesOptions } from './context.ts'
 import { oauth } from './oauth.ts'
 import { roles } from './roles.ts'
 import { accountSessions } from './sessions.ts'
@@ -20,7 +20,7 @@ export interface AccountRoutes {
 }
 
 /** All routes about accounts. */
-export function accounts(options: AccountsOptions, { authenticator, demonstration, verify }: AccountRoutes) {
+export function accounts(options: AccountRoutesOptions, { authenticator, demonstration, verify }: AccountRoutes) {
   const authentication = guard(authenticator)
   return new Elysia({ name: 'accounts' })
     .use(accountSignIn(options, demonstration))

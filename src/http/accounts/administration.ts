@@ -1,21 +1,16 @@
 import type { Actor } from '../../accounts/administration.ts'
 import type { AuthenticatedToken } from '../../auth/authenticator.ts'
 import type { AuthenticationPlugin } from '../authentication.ts'
-import type { AccountsOptions } from './context.ts'
+import type { AccountRoutesOptions } from './context.ts'
 
 /** What the administration's routes are made of. */
-export interface AdministrationOptions extends AccountsOptions {
+export interface AdministrationOptions extends AccountRoutesOptions {
   readonly authentication: AuthenticationPlugin
 }
 
 /** Who changes something: the subject of the token, with what it may grant. */
-export function actorOf(
-  { originOf }: AccountsOptions,
-  token: AuthenticatedToken,
-  request: Request,
-  peer: string | undefined,
-): Actor {
-  return { actor: token.payload.sub ?? 'unknown', origin: originOf(request, peer), allows: token.allows }
+export function actorOf({ originOf }: AccountRoutesOptions, token: AuthenticatedToken, request: Request): Actor {
+  return { actor: token.payload.sub ?? 'unknown', origin: originOf(request), allows: token.allows }
 }
 
 export const NO_STORE = { 'cache-control': 'no-store' }

@@ -25,10 +25,10 @@ export function apiKeys(options: AdministrationOptions) {
     )
     .post(
       '/admin/api-keys/',
-      async ({ request, server, token }) => {
+      async ({ request, token }) => {
         const { name, ...input } = readKey(await readFields(request, FIELDS))
         if (name === undefined) throw fieldFault('name', 'is missing')
-        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        const by = actorOf(options, token, request)
         const { text, ...key } = await createApiKey(context, { ...input, name }, by)
         return jsonResponse({ ...shown(key), key: text }, { ...NO_STORE, ...tagOf(key.version) })
       },
@@ -40,18 +40,18 @@ export function apiKeys(options: AdministrationOptions) {
     })
     .patch(
       '/admin/api-keys/:key/',
-      async ({ request, server, token, params }) => {
+      async ({ request, token, params }) => {
         const version = versionIn(request)
         const input = readKey(await readFields(request, FIELDS))
-        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        const by = actorOf(options, token, request)
         return one(await changeApiKey(context, { ...input, id: params.key, version }, by))
       },
       { parse: 'none', permissions: ['api-keys:write'], detail: API_KEY_DETAIL.change },
     )
     .delete(
       '/admin/api-keys/:key/',
-      async ({ request, server, token, params }) => {
-        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+      async ({ request, token, params }) => {
+        const by = actorOf(options, token, request)
         return one(await revokeApiKey(context, { id: params.key, version: versionIn(request) }, by))
       },
       { parse: 'none', permissions: ['api-keys:write'], detail: API_KEY_DETAIL.revoke },

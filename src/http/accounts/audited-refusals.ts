@@ -4,7 +4,7 @@ import type { AuditEvent, AuditEventName } from '../../accounts/audit.ts'
 import type { ErrorCode, VestalError } from '../../core/errors.ts'
 import type { PeerOf } from '../front/front.ts'
 import type { RequestRecord } from '../request-ledger.ts'
-import type { AccountsOptions } from './context.ts'
+import type { AccountRoutesOptions, AccountsOptions } from './context.ts'
 
 const TEXT_LENGTH_MAX = 200
 
@@ -13,11 +13,11 @@ interface Parts {
   readonly peerOf: PeerOf
 }
 
-/** The same options, with the id of the request, as its answer has it, in all that is noted. */
-export function withRequestIds(options: AccountsOptions, { recordOf }: Pick<Parts, 'recordOf'>): AccountsOptions {
-  const originOf: AccountsOptions['originOf'] = (request, peer) => {
+/** What the routes of an app are made of: where a request comes from is told with its id, as its answer has it. */
+export function accountRoutesOptions(options: AccountsOptions, { recordOf, peerOf }: Parts): AccountRoutesOptions {
+  const originOf = (request: Request) => {
     const requestId = recordOf(request)?.id
-    return { ...options.originOf(request, peer), ...(requestId !== undefined && { requestId }) }
+    return { ...options.originOf(request, peerOf(request)), ...(requestId !== undefined && { requestId }) }
   }
   return { ...options, originOf }
 }
@@ -50,7 +50,7 @@ const EVENTS: Readonly<Partial<Record<ErrorCode, AuditEventName>>> = {
 }
 
 /** Notes each request whose token or key is refused, lacks a permission, or was sent by another site's page. */
-export function createRefusalAudit({ context, originOf }: AccountsOptions, { recordOf, peerOf }: Parts) {
+export function createRefusalAudit({ context, originOf }: AccountRoutesOptions, { recordOf }: Pick<Parts, 'recordOf'>) {
   return (error: VestalError, request: Request): void => {
     const event = EVENTS[error.code]
     const record = recordOf(request)
@@ -61,7 +61,7 @@ export function createRefusalAudit({ context, originOf }: AccountsOptions, { rec
       // The message of a token's refusal may hold what was in it; its code says which check refused.
       reason: event === 'token-refused' ? error.code : error.message.slice(0, TEXT_LENGTH_MAX),
       route: `${request.method} ${record.route.path}`,
-      origin: originOf(request, peerOf(request)),
+      origin: originOf(request),
     })
   }
 }

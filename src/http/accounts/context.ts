@@ -1,5 +1,5 @@
 import type { ApiKeyDirectory } from '../../accounts/api-key-directory.ts'
-import type { AuditReader } from '../../accounts/audit.ts'
+import type { AuditReader, Origin } from '../../accounts/audit.ts'
 import type { StalePolicy } from '../../accounts/guarded-authenticator.ts'
 import type { AccountsContext } from '../../accounts/service.ts'
 import type { Bearer } from '../../accounts/sessions.ts'
@@ -10,7 +10,7 @@ import { VestalError } from '../../core/errors.ts'
 import { type SessionCookies, setCookies } from './cookies.ts'
 import type { OriginReader } from './origin.ts'
 
-/** What the routes about accounts are made of. */
+/** What accounts are served with. */
 export interface AccountsOptions {
   readonly context: AccountsContext
   readonly cookies: SessionCookies
@@ -24,8 +24,17 @@ export interface AccountsOptions {
   readonly issuer: string | undefined
 }
 
+/** The same for the routes of an app, which knows the connection of each request and its id. */
+export interface AccountRoutesOptions extends Omit<AccountsOptions, 'originOf'> {
+  readonly originOf: (request: Request) => Origin
+}
+
 /** Whom a token of an account is for. @throws VestalError RECORD_UNKNOWN where it is another issuer's, or a program's */
-export function bearerOf({ issuer }: AccountsOptions, { payload }: AuthenticatedToken, origin: Bearer['origin']): Bearer {
+export function bearerOf(
+  { issuer }: Pick<AccountsOptions, 'issuer'>,
+  { payload }: AuthenticatedToken,
+  origin: Bearer['origin'],
+): Bearer {
   const { sub, sid, iss } = payload
   if (sub === undefined || iss !== issuer || sub.startsWith('key:'))
     throw new VestalError('RECORD_UNKNOWN', { detail: 'The token is not of an account here' })
@@ -37,7 +46,7 @@ export type SessionKind = 'cookie' | 'token'
 
 /** The answer to a sign-in or a refresh. */
 export function sessionResponse(
-  { cookies, context }: AccountsOptions,
+  { cookies, context }: Pick<AccountsOptions, 'cookies' | 'context'>,
   signedIn: Pick<SignedIn, 'accountId' | 'token' | 'refreshToken'>,
   kind: SessionKind | undefined,
 ): Response {

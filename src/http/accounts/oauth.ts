@@ -10,7 +10,7 @@ import { grantsOf } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
 import { jsonResponse } from '../json.ts'
 import { OAUTH_DETAIL } from '../openapi/oauth.ts'
-import type { AccountsOptions } from './context.ts'
+import type { AccountRoutesOptions } from './context.ts'
 import { basicClientOf, clientOf, needed, readForm } from './oauth-client.ts'
 
 /** RFC 6749 §5.1. */
@@ -18,7 +18,7 @@ const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
 /** What a client must be granted to ask about tokens. */
 export const INTROSPECT_PERMISSION = 'tokens:introspect'
 
-export interface OauthOptions extends AccountsOptions {
+export interface OauthOptions extends AccountRoutesOptions {
   readonly authenticator: Authenticator
   /** The verified token of a text; it throws a `VestalError` where there is none. */
   readonly verify: (text: string) => Promise<AuthenticatedToken>
@@ -28,24 +28,18 @@ export interface OauthOptions extends AccountsOptions {
 export function oauth(options: OauthOptions) {
   const { originOf } = options
   return new Elysia({ name: 'oauth' })
-    .post(
-      '/oauth/token',
-      async ({ request, server }) => giveToken(options, request, originOf(request, server?.requestIP(request)?.address)),
-      { parse: 'none', detail: OAUTH_DETAIL.token },
-    )
-    .post(
-      '/oauth/introspect',
-      async ({ request, server }) => introspect(options, request, originOf(request, server?.requestIP(request)?.address)),
-      {
-        parse: 'none',
-        detail: OAUTH_DETAIL.introspect,
-      },
-    )
-    .post(
-      '/oauth/revoke',
-      async ({ request, server }) => revoke(options, request, originOf(request, server?.requestIP(request)?.address)),
-      { parse: 'none', detail: OAUTH_DETAIL.revoke },
-    )
+    .post('/oauth/token', async ({ request }) => giveToken(options, request, originOf(request)), {
+      parse: 'none',
+      detail: OAUTH_DETAIL.token,
+    })
+    .post('/oauth/introspect', async ({ request }) => introspect(options, request, originOf(request)), {
+      parse: 'none',
+      detail: OAUTH_DETAIL.introspect,
+    })
+    .post('/oauth/revoke', async ({ request }) => revoke(options, request, originOf(request)), {
+      parse: 'none',
+      detail: OAUTH_DETAIL.revoke,
+    })
 }
 
 async function giveToken(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {

@@ -27,10 +27,10 @@ export function roles(options: AdministrationOptions) {
     )
     .post(
       '/admin/roles/',
-      async ({ request, server, token }) => {
+      async ({ request, token }) => {
         const { name, ...input } = await readFields(request, { name: 'text', description: 'text', permissions: 'texts' })
         if (name === undefined) throw fieldFault('name', 'is missing')
-        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        const by = actorOf(options, token, request)
         return one(await createRole(context, { ...input, name }, by))
       },
       { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.create },
@@ -41,18 +41,18 @@ export function roles(options: AdministrationOptions) {
     })
     .patch(
       '/admin/roles/:role/',
-      async ({ request, server, token, params }) => {
+      async ({ request, token, params }) => {
         const version = versionIn(request)
         const input = await readFields(request, { description: 'text', permissions: 'texts' })
-        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        const by = actorOf(options, token, request)
         return one(await changeRole(context, { ...input, name: params.role, version }, by))
       },
       { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.change },
     )
     .delete(
       '/admin/roles/:role/',
-      async ({ request, server, token, params }) => {
-        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+      async ({ request, token, params }) => {
+        const by = actorOf(options, token, request)
         await deleteRole(context, { name: params.role, version: versionIn(request) }, by)
         return jsonResponse({ ended: params.role }, NO_STORE)
       },

@@ -5,33 +5,33 @@ import { VestalError } from '../../core/errors.ts'
 import type { AuthenticationPlugin } from '../authentication.ts'
 import { jsonResponse } from '../json.ts'
 import { SESSION_DETAIL } from '../openapi/sessions.ts'
-import { type AccountsOptions, bearerOf, refuseCrossSite, sessionResponse } from './context.ts'
+import { type AccountRoutesOptions, bearerOf, refuseCrossSite, sessionResponse } from './context.ts'
 import { clearCookies } from './cookies.ts'
 import { fieldFault, readFields } from './fields.ts'
 
 const NO_STORE = { 'cache-control': 'no-store' }
 
 /** What an account does with its own sessions. */
-export function accountSessions(options: AccountsOptions & { readonly authentication: AuthenticationPlugin }) {
+export function accountSessions(options: AccountRoutesOptions & { readonly authentication: AuthenticationPlugin }) {
   const { context, originOf } = options
   return new Elysia({ name: 'account-sessions' })
     .use(options.authentication)
-    .post('/auth/refresh/', async ({ request, server }) => refresh(options, request, server?.requestIP(request)?.address), {
+    .post('/auth/refresh/', async ({ request }) => refresh(options, request), {
       parse: 'none',
       detail: SESSION_DETAIL.refresh,
     })
     .post(
       '/auth/logout/',
-      async ({ request, server, token }) => {
-        await signOut(context, bearerOf(options, token, originOf(request, server?.requestIP(request)?.address)))
+      async ({ request, token }) => {
+        await signOut(context, bearerOf(options, token, originOf(request)))
         return signedOut(options)
       },
       { parse: 'none', permissions: [], detail: SESSION_DETAIL.logout },
     )
     .post(
       '/auth/logout/all/',
-      async ({ request, server, token }) => {
-        await signOutEverywhere(context, bearerOf(options, token, originOf(request, server?.requestIP(request)?.address)))
+      async ({ request, token }) => {
+        await signOutEverywhere(context, bearerOf(options, token, originOf(request)))
         return signedOut(options)
       },
       { parse: 'none', permissions: [], detail: SESSION_DETAIL.logoutAll },
@@ -39,15 +39,15 @@ export function accountSessions(options: AccountsOptions & { readonly authentica
     .get(
       '/auth/me/',
       async ({ request, token }) => {
-        const { accountId } = bearerOf(options, token, originOf(request, undefined))
+        const { accountId } = bearerOf(options, token, originOf(request))
         return jsonResponse(shownAccount(await ownAccount(context, accountId)), NO_STORE)
       },
       { permissions: [], detail: SESSION_DETAIL.me },
     )
     .post(
       '/auth/password/',
-      async ({ request, server, token }) => {
-        const bearer = bearerOf(options, token, originOf(request, server?.requestIP(request)?.address))
+      async ({ request, token }) => {
+        const bearer = bearerOf(options, token, originOf(request))
         const fields = await readFields(request, { old_password: 'text', new_password: 'text' })
         if (fields.new_password === undefined) throw fieldFault('new_password', 'is missing')
         const issued = await changePassword(context, bearer, { old: fields.old_password, password: fields.new_password })
@@ -58,7 +58,7 @@ export function accountSessions(options: AccountsOptions & { readonly authentica
     .get(
       '/auth/sessions/',
       async ({ request, token }) => {
-        const { accountId, sessionId } = bearerOf(options, token, originOf(request, undefined))
+        const { accountId, sessionId } = bearerOf(options, token, originOf(request))
         const sessions = await sessionsOf(context, accountId)
         return jsonResponse({ sessions: sessions.map((session) => shownSession(session, sessionId)) }, NO_STORE)
       },
@@ -66,8 +66,8 @@ export function accountSessions(options: AccountsOptions & { readonly authentica
     )
     .delete(
       '/auth/sessions/:id/',
-      async ({ request, server, token, params }) => {
-        const bearer = bearerOf(options, token, originOf(request, server?.requestIP(request)?.address))
+      async ({ request, token, params }) => {
+        const bearer = bearerOf(options, token, originOf(request))
         await endOwnSession(context, bearer, params.id)
         return jsonResponse({ ended: params.id }, NO_STORE)
       },
@@ -76,9 +76,9 @@ export function accountSessions(options: AccountsOptions & { readonly authentica
 }
 
 /** The token of the body, or where there is no body that of the cookie; the answer goes the way the question came. */
-async function refresh(options: AccountsOptions, request: Request, peer: string | undefined): Promise<Response> {
+async function refresh(options: AccountRoutesOptions, request: Request): Promise<Response> {
   const { context, cookies, originOf } = options
-  const origin = originOf(request, peer)
+  const origin = originOf(request)
   const sent = await sentToken(request)
   const refreshToken = sent ?? cookieOf(request, cookies.refresh)
   if (refreshToken === undefined) throw fieldFault('refresh_token', `is missing, and there is no cookie "${cookies.refresh}"`)
@@ -110,7 +110,7 @@ function cookieOf(request: Request, name: string): string | undefined {
   return values[0]
 }
 
-function signedOut({ cookies }: AccountsOptions): Response {
+function signedOut({ cookies }: AccountRoutesOptions): Response {
   const headers = new Headers({ 'content-type': 'application/json', ...NO_STORE })
   for (const cookie of clearCookies(cookies)) headers.append('set-cookie', cookie)
   return new Response(JSON.stringify({ signed_out: true }), { headers })

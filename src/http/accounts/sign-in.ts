@@ -3,15 +3,15 @@ import { signInWithPassword } from '../../accounts/sign-in.ts'
 import { parseJson } from '../../tensor/exact-json.ts'
 import { readBody } from '../body.ts'
 import { demonstrate, SIGN_IN_DETAIL, type SignInOptions } from '../sign-in.ts'
-import { type AccountsOptions, refuseCrossSite, type SessionKind, sessionResponse } from './context.ts'
+import { type AccountRoutesOptions, refuseCrossSite, type SessionKind, sessionResponse } from './context.ts'
 import { ACCOUNT_BODY_BYTES_MAX, checkFields, fieldFault } from './fields.ts'
 
 /** Signing in with a password. While no account is there, and in development mode alone, the demonstration answers in its place. */
-export function accountSignIn(options: AccountsOptions, demonstration: SignInOptions | undefined) {
+export function accountSignIn(options: AccountRoutesOptions, demonstration: SignInOptions | undefined) {
   return new Elysia({ name: 'account-sign-in' }).post(
     '/auth/',
-    async ({ request, server }) => {
-      const origin = options.originOf(request, server?.requestIP(request)?.address)
+    async ({ request }) => {
+      const origin = options.originOf(request)
       if (demonstration !== undefined && !(await hasAccounts(options))) return demonstrate(demonstration, request)
       const { login, password, kind } = readSignIn(parseJson(await readBody(request, ACCOUNT_BODY_BYTES_MAX)))
       if (kind === 'cookie') refuseCrossSite(request)
@@ -22,7 +22,7 @@ export function accountSignIn(options: AccountsOptions, demonstration: SignInOpt
   )
 }
 
-function hasAccounts({ context }: AccountsOptions): Promise<boolean> {
+function hasAccounts({ context }: AccountRoutesOptions): Promise<boolean> {
   return context.store.read((records) => records.hasAccounts())
 }
 

@@ -36,10 +36,10 @@ export function users(options: AdministrationOptions) {
     })
     .post(
       '/admin/users/',
-      async ({ request, server, token }) => {
+      async ({ request, token }) => {
         const { name, ...input } = await readAccount(request)
         if (name === undefined) throw fieldFault('name', 'is missing')
-        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        const by = actorOf(options, token, request)
         return one(await createAccount(context, { ...input, name }, by))
       },
       { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.create },
@@ -50,21 +50,21 @@ export function users(options: AdministrationOptions) {
     })
     .patch(
       '/admin/users/:id/',
-      async ({ request, server, token, params }) => {
+      async ({ request, token, params }) => {
         const version = versionIn(request)
         const input = await readAccount(request)
         const { id } = await findAccount(context, params.id)
-        const by = actorOf(options, token, request, server?.requestIP(request)?.address)
+        const by = actorOf(options, token, request)
         return one(await changeAccount(context, { ...input, id, version }, by))
       },
       { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.change },
     )
     .delete(
       '/admin/users/:id/',
-      async ({ request, server, token, params }) => {
+      async ({ request, token, params }) => {
         const version = versionIn(request)
         const { id } = await findAccount(context, params.id)
-        await deleteAccount(context, { id, version }, actorOf(options, token, request, server?.requestIP(request)?.address))
+        await deleteAccount(context, { id, version }, actorOf(options, token, request))
         return jsonResponse({ ended: id }, NO_STORE)
       },
       { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.remove },

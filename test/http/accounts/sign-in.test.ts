@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
 import { changeAccount } from '../../../src/accounts/administration.ts'
 import { createPasswords } from '../../../src/accounts/passwords.ts'
 import { ADDRESS_DAYS, ADDRESSES_MAX, signInWithPassword } from '../../../src/accounts/sign-in.ts'
 import { decodeJwt } from '../../../src/index.ts'
 import { CHEAP, PASSWORD, startAccounts } from '../../support/accounts.ts'
-import { DOORS } from '../../support/doors.ts'
+import { Workplace } from '../../support/command-line.ts'
+import { DOORS, overUnixSocket } from '../../support/doors.ts'
 import { STORES } from '../../support/stores.ts'
 
 const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
@@ -129,6 +131,20 @@ for (const kind of STORES) {
       expect(risen).toContain('m=128,t=1')
       await server.signIn('ada')
       expect(await hashNow()).toBe(risen)
+    })
+
+    test('behind a proxy on a unix socket comes from where the proxy says', async () => {
+      using folder = new Workplace()
+      const open = overUnixSocket(join(folder.folder, 'vestal.sock'))
+      await using place = await startAccounts(kind, { throttle: { addressMax: 3 }, trustedProxies: ['unix'], open })
+      const { server } = place
+      await server.account('ada')
+      const from = async (address: string, password: string) =>
+        (await server.ask('POST', '/auth/', { body: { name: 'ada', password }, headers: { 'x-forwarded-for': address } })).status
+      for (let round = 0; round < 3; round += 1) expect(await from('198.51.100.1', 'wrong')).toBe(401)
+      // Who has used up what one address has is one client of the proxy, and not all of them.
+      expect([await from('198.51.100.1', PASSWORD), await from('192.0.2.1', PASSWORD)]).toEqual([429, 200])
+      expect(server.events.map(({ origin }) => origin?.address)).toContain('192.0.2.1')
     })
 
     test('is not locked out by strangers who try its name, from where it signed in before', async () => {
