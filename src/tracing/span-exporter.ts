@@ -1,3 +1,4 @@
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { otlpRequest } from './otlp.ts'
 import type { Attributes, Span } from './span.ts'
 
@@ -68,7 +69,7 @@ export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
   const deliver = async (batch: readonly Span[]): Promise<void> => {
     let reason = ''
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      if (attempt > 0) await sleep(retryMs * 2 ** (attempt - 1), ended.signal)
+      if (attempt > 0) await pause(retryMs * 2 ** (attempt - 1), ended.signal)
       const answer = await send(batch, options, ended.signal)
       if (answer.outcome === 'sent') {
         sent += batch.length
@@ -145,13 +146,7 @@ async function send(
   }
 }
 
-/** A wait that a signal ends. */
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  timer.unref()
-  signal.addEventListener('abort', () => resolve(), { once: true })
-  await promise
-  clearTimeout(timer)
+/** A pause that a signal ends. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeoutAsync(ms, undefined, { signal, ref: false }).catch(() => undefined)
 }
