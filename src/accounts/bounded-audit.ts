@@ -49,8 +49,9 @@ export function boundAudit(audit: Audit, now: () => number): BoundedAudit {
 
   function groupOf(event: AuditEvent): Group {
     const shared = sharedOf(event)
-    const key = groups.size < REFUSAL_LINES ? keyOf(shared) : event.event
-    const known = groups.get(keyOf(shared)) ?? groups.get(key)
+    const own = keyOf(shared)
+    const key = groups.size < REFUSAL_LINES ? own : event.event
+    const known = groups.get(own) ?? groups.get(key)
     if (known !== undefined) return known
     const group = { shared: key === event.event ? { event: event.event } : shared, seen: 0, untold: 0 }
     groups.set(key, group)

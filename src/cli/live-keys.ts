@@ -74,6 +74,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     current: () => current,
     prepare() {
       read()
+      // Read once more then: the file may be another by that time, and a key that was revoked in between must not come back.
       return { apply: reload, discard: () => undefined }
     },
     published: () => current.published,

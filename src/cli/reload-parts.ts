@@ -86,11 +86,14 @@ export function onReloadSignal(reload: () => Promise<unknown>): void {
   const hasTerminal = process.stdin.isTTY === true
   process.on('SIGHUP', () => {
     if (hasTerminal && !isTerminalThere()) process.kill(process.pid, 'SIGTERM')
-    else
-      reload().catch((error: unknown) => {
-        // A refusal was told already.
-        if (!(error instanceof VestalError)) throw error
-      })
+    else reloadUnasked(reload)
+  })
+}
+
+/** Reads the settings again where nobody waits for what becomes of it: a refusal is told by the reload itself. */
+export function reloadUnasked(reload: () => Promise<unknown>): void {
+  reload().catch((error: unknown) => {
+    if (!(error instanceof VestalError)) throw error
   })
 }
 

@@ -1,9 +1,9 @@
-import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
 import type { Reloading } from '../../http/reload.ts'
 import { announce } from '../announce.ts'
 import { openInside, type Server } from '../listeners.ts'
 import { type ReloadPart, type Tellers, tellReload } from '../reload.ts'
+import { reloadUnasked } from '../reload-parts.ts'
 import { type Serving, shutdownOf } from '../serve-alone.ts'
 import { stopInOrder } from '../shutdown.ts'
 import { loadTls } from '../tls-files.ts'
@@ -56,12 +56,7 @@ export async function serveTogether(
     prepareReload: reload.prepare,
     drain: (listeners) => void drain(listeners),
     stop: stopWhenTold,
-    reload: () => {
-      roll({ actor: 'signal' }).catch((error: unknown) => {
-        // A refusal was told already.
-        if (!(error instanceof VestalError)) throw error
-      })
-    },
+    reload: () => reloadUnasked(() => roll({ actor: 'signal' })),
   })
   if (isAnnounced) announce(base, announced, logging)
 }
