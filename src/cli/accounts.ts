@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { type ApiKeyDirectory, createApiKeyDirectory } from '../accounts/api-key-directory.ts'
 import { boundAudit } from '../accounts/bounded-audit.ts'
 import { addFirstAdministrator } from '../accounts/first-administrator.ts'
@@ -22,6 +21,7 @@ import { createAuditLog } from '../store/audit-log.ts'
 import { createAuditReader } from '../store/audit-reader.ts'
 import { type OpenStore, openStore } from '../store/open-store.ts'
 import { openRedis } from '../store/redis.ts'
+import { databaseAddress } from './database-address.ts'
 import type { LiveKeys } from './live-keys.ts'
 import { sign } from './token.ts'
 
@@ -42,9 +42,9 @@ export interface OpenAccounts {
 }
 
 /** Opens the database of the settings. @throws SettingsError where it cannot be opened */
-export function openDatabase({ database, data }: Settings): OpenStore {
+export function openDatabase(settings: Settings): OpenStore {
   try {
-    return openStore(database ?? join(data, 'vestal.db'))
+    return openStore(databaseAddress(settings))
   } catch (error) {
     throw unusable(error)
   }

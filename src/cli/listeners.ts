@@ -1,9 +1,11 @@
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import type { App, AppOptions } from '../http/app.ts'
+import { authorityOf } from './authority.ts'
 import { type LiveTls, watchTls } from './live-tls.ts'
 import type { Logging } from './logging.ts'
 import type { Listener } from './shutdown.ts'
+import { refuseTakenPort } from './taken-port.ts'
 import type { LoadedTls } from './tls-files.ts'
 import { makeRoomForSocket } from './unix-socket.ts'
 
@@ -79,7 +81,7 @@ async function listenOnSocket(app: App, path: string, mode: number): Promise<Lis
 function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOptions>): Listening {
   const { host, port } = settings
   // Two listeners may share the port from here on: one of another program would not be noticed.
-  if (port !== 0) Bun.serve({ hostname: host, port, reusePort: false, fetch: () => new Response() }).stop(true)
+  refuseTakenPort({ hostname: host, port })
   const openWith = (at: number, loaded: LoadedTls) =>
     open(app, { hostname: host, port: at, reusePort: true, ...encrypted(loaded) } as Where)
   let current = openWith(port, tls)
@@ -128,7 +130,7 @@ function open(app: App, where: Where): Server {
 }
 
 function placeOf({ hostname = '', port }: Server): string {
-  return `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+  return authorityOf(hostname, port)
 }
 
 function reasonOf(error: unknown, { host, port, unix }: Settings): string {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Settings } from '../config/settings.ts'
+import { authorityOf } from './authority.ts'
 
 /** Milliseconds after which a server of this machine that says nothing counts as gone. */
 const ASK_MS = 3000
@@ -13,7 +14,7 @@ export function askLocal(server: LocalServer, path: string): Promise<Response> {
   const { host, port, allowedHosts, unix } = server
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   const scheme = server.tlsCert === undefined ? 'http' : 'https'
-  const place = unix === undefined ? `${name.includes(':') ? `[${name}]` : name}:${port}` : 'localhost'
+  const place = unix === undefined ? authorityOf(name, port) : 'localhost'
   const [allowed] = allowedHosts
   return fetch(`${scheme}://${place}${path}`, {
     signal: AbortSignal.timeout(ASK_MS),

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { isPostgresAddress } from './address.ts'
 import { type CountRows, findFaults, findNotes } from './integrity.ts'
 import { migrationsOf } from './migrations.ts'
 import { openPostgres } from './postgres.ts'
@@ -25,7 +26,7 @@ type Applied = readonly { readonly name: string; readonly hash: string }[]
 
 /** Looks at a database without changing it, not even by making it. @throws Error where it cannot be read */
 export async function inspectDatabase(address: string): Promise<Inspection> {
-  if (!/^postgres(?:ql)?:\/\//.test(address)) {
+  if (!isPostgresAddress(address)) {
     if (!existsSync(address)) return compare('sqlite', [], [])
     return inspectSqlite(address, ({ applied, faults, count }) => withRows(compare('sqlite', applied, faults), count))
   }

@@ -1,5 +1,6 @@
 import type { Records, Store } from '../accounts/store.ts'
 import { accountRecords, roleRecords } from './account-records.ts'
+import { isPostgresAddress } from './address.ts'
 import { addressRecords } from './address-records.ts'
 import type { Connection } from './connection.ts'
 import { storeFailure } from './failures.ts'
@@ -24,7 +25,7 @@ export interface OpenStore extends Store {
 
 /** Opens the database: Postgres for an address that begins with `postgres://` or `postgresql://`, and a file of SQLite for any other text. */
 export function openStore(address: string): OpenStore {
-  const connection = /^postgres(?:ql)?:\/\//.test(address) ? openPostgres(address) : openSqlite(address)
+  const connection = isPostgresAddress(address) ? openPostgres(address) : openSqlite(address)
   const steps = migrationsOf(connection.kind)
   const statistics = { reads: 0, transactions: 0 }
   return {

@@ -1,13 +1,13 @@
-import { join } from 'node:path'
 import type { Settings } from '../../config/settings.ts'
 import { type Inspection, inspectDatabase } from '../../store/inspect.ts'
 import { openRedis } from '../../store/redis.ts'
+import { databaseAddress } from '../database-address.ts'
 import { type Finding, messageOf, note, orRight, right, type Subject, wrong } from './finding.ts'
 import { hasSigningKey } from './keys.ts'
 
 /** What the database of the settings says; undefined where accounts are off. */
 export async function inspectionOf(settings: Settings): Promise<Inspection | undefined> {
-  return settings.accounts === 'off' ? undefined : inspectDatabase(settings.database ?? join(settings.data, 'vestal.db'))
+  return settings.accounts === 'off' ? undefined : inspectDatabase(databaseAddress(settings))
 }
 
 /** The accounts' database: whether it answers, has this version's tables, and finds nothing wrong with itself. */

@@ -1,6 +1,9 @@
 import { accessSync, constants, type Stats, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Settings } from '../../config/settings.ts'
+import { isPostgresAddress } from '../../store/address.ts'
+import { auditPaths } from '../../store/audit-log.ts'
+import { databaseAddress } from '../database-address.ts'
 import { developmentSecretPath } from '../development-secret.ts'
 import { keyFilePath } from '../load-keys.ts'
 import { type Finding, note, right, type Subject, wrong } from './finding.ts'
@@ -24,14 +27,13 @@ export function lookAtFiles({ settings, file }: Subject): readonly Finding[] {
 
 /** Files that hold keys, passwords or what people did, wherever the settings put them. */
 function privateFiles(settings: Settings): readonly string[] {
-  const { data, database, keyFile, decryptionKeyFile, tlsKey } = settings
-  const store = database ?? join(data, 'vestal.db')
-  const isFile = !/^postgres(?:ql)?:\/\//.test(store)
+  const { data, keyFile, decryptionKeyFile, tlsKey } = settings
+  const store = databaseAddress(settings)
   return [
     developmentSecretPath(data),
     keyFilePath({ data, keyFile }),
-    ...(isFile ? [store, `${store}-wal`, `${store}-shm`] : []),
-    ...Array.from({ length: 6 }, (_, number) => join(data, number === 0 ? 'audit.log' : `audit.log.${number}`)),
+    ...(isPostgresAddress(store) ? [] : [store, `${store}-wal`, `${store}-shm`]),
+    ...auditPaths(data),
     ...[decryptionKeyFile, tlsKey].filter((path) => path !== undefined),
   ]
 }

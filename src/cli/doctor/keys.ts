@@ -30,17 +30,17 @@ export function lookAtKeys(subject: Subject): readonly Finding[] {
 
 function ownKeys({ settings, mode }: Subject): readonly Finding[] {
   if (usesDevelopmentSecret(settings, mode)) return developmentSecret(settings.data)
-  // Without a passphrase nobody is asked for one here.
-  const {
-    description,
-    signing,
-    warnings: _,
-  } = createKeyLoader({ ...settings, keyPassphrase: settings.keyPassphrase ?? '' }, mode)()
+  const { description, signing } = loadKeys({ settings, mode })
   const path = keyFilePath(settings)
   const isRing = settings.secret === undefined && settings.key === undefined && existsSync(path)
   const times = isRing ? timesOf(path) : []
   if (signing !== undefined) return [right(description), ...times]
   return [right(description), note('no key signs: tokens of others are verified, and none are made; there are no accounts')]
+}
+
+/** The keys as a start loads them; without a passphrase nobody is asked for one here. */
+function loadKeys({ settings, mode }: Pick<Subject, 'settings' | 'mode'>) {
+  return createKeyLoader({ ...settings, keyPassphrase: settings.keyPassphrase ?? '' }, mode)()
 }
 
 function developmentSecret(folder: string): readonly Finding[] {
@@ -90,7 +90,7 @@ function explained(look: () => readonly Finding[], mend = MEND): readonly Findin
 export function hasSigningKey({ settings, mode }: Subject): boolean {
   try {
     if (usesDevelopmentSecret(settings, mode)) return true
-    return createKeyLoader({ ...settings, keyPassphrase: settings.keyPassphrase ?? '' }, mode)().signing !== undefined
+    return loadKeys({ settings, mode }).signing !== undefined
   } catch (error) {
     if (error instanceof SettingsError) return true
     throw error

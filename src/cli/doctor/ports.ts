@@ -1,7 +1,8 @@
-import { accessSync, constants, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { accessSync, constants, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Settings } from '../../config/settings.ts'
 import { askLocal, type LocalServer } from '../local-server.ts'
+import { linkOf, socketsOnPort } from '../tcp-table.ts'
 import { type Finding, messageOf, note, right, type Subject, wrong } from './finding.ts'
 
 /** The addresses that the server listens on: free, or who has them. */
@@ -82,31 +83,17 @@ async function firstOf({ body }: Response): Promise<string> {
 
 /** ` by process N (name)`, where Linux says so; the sockets of other users are theirs to see. */
 function ownerOf(port: number): string {
-  const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeningIn(table, port)))
-  if (inodes.size === 0) return ''
+  const sockets = socketsOnPort(port, 'listening')
+  if (sockets.size === 0) return ''
   for (const pid of entries('/proc').filter((name) => /^\d+$/.test(name))) {
-    const isOwner = entries(`/proc/${pid}/fd`).some((fd) => inodes.has(linkOf(`/proc/${pid}/fd/${fd}`)))
+    const isOwner = entries(`/proc/${pid}/fd`).some((fd) => sockets.has(linkOf(`/proc/${pid}/fd/${fd}`) ?? ''))
     if (isOwner) return ` by process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`
   }
   return ''
 }
 
-/** Sockets that listen on the port, as links of open files name them. */
-function listeningIn(table: string, port: number): readonly string[] {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  return textOf(table)
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, local = '', , state]) => local.endsWith(suffix) && state === '0A')
-    .map((cells) => `socket:[${cells[9]}]`)
-}
-
 function entries(folder: string): readonly string[] {
   return attempt(() => readdirSync(folder)) ?? []
-}
-
-function linkOf(path: string): string {
-  return attempt(() => readlinkSync(path)) ?? ''
 }
 
 function textOf(path: string): string {

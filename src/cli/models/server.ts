@@ -2,6 +2,7 @@ import { SettingsError } from '../../config/load.ts'
 import type { Mode } from '../../config/mode.ts'
 import type { Settings } from '../../config/settings.ts'
 import type { Arguments } from '../arguments.ts'
+import { authorityOf } from '../authority.ts'
 import { CommandError } from '../command-error.ts'
 import { loadKeys } from '../load-keys.ts'
 import { sign } from '../token.ts'
@@ -31,7 +32,7 @@ const LIFETIME_SECONDS = 3600
 export function urlOf({ settings, args }: ModelsRequest): string {
   const text =
     args.values.get('url')?.at(-1) ??
-    `${settings.tlsCert === undefined || settings.unix !== undefined ? 'http' : 'https'}://${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${settings.port}`
+    `${settings.tlsCert === undefined || settings.unix !== undefined ? 'http' : 'https'}://${authorityOf(settings.host, settings.port)}`
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && /^https?:$/.test(url.protocol)) return url.href.replace(/\/$/, '')
   throw new SettingsError([`--url: must be an http or https address, got ${JSON.stringify(text.slice(0, 120))}`])

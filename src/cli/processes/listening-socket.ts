@@ -1,4 +1,5 @@
 import { invariant } from '../../core/invariant.ts'
+import type { Address } from '../taken-port.ts'
 import { closeDescriptor, duplicate } from './c-library.ts'
 import { socketsOf } from './own-sockets.ts'
 
@@ -10,14 +11,6 @@ export interface ListeningSocket {
   readonly close: () => void
 }
 
-export interface Address {
-  readonly hostname: string
-  readonly port: number
-}
-
-/** Nobody is answered here: it is stopped before anything is accepted. */
-const NO_ANSWER = { fetch: () => new Response(null, { status: 503 }) }
-
 /**
  * Opens one of several sockets that listen on one port (SO_REUSEPORT): the kernel spreads connections over them.
  * @throws what Bun throws where it cannot listen
@@ -25,16 +18,12 @@ const NO_ANSWER = { fetch: () => new Response(null, { status: 503 }) }
 export function openListeningSocket(address: Address): ListeningSocket {
   const before = address.port === 0 ? [] : socketsOf(address.port, 'listening')
   // Bun finds the address and listens; what it made goes on listening after it has closed its own descriptor.
-  const listener = Bun.serve({ ...address, ...NO_ANSWER, reusePort: true })
+  // Nobody is answered here: it is stopped before anything is accepted.
+  const listener = Bun.serve({ ...address, reusePort: true, fetch: () => new Response(null, { status: 503 }) })
   const port = listener.port ?? 0
   const own = socketsOf(port, 'listening').find((descriptor) => !before.includes(descriptor))
   invariant(own !== undefined, 'a socket that listens is among those of this process')
   const descriptor = duplicate(own)
   void listener.stop(true)
   return { descriptor, port, close: () => closeDescriptor(descriptor) }
-}
-
-/** Fails where another program listens there already: sockets that share a port would share it with theirs. @throws what Bun throws */
-export function refuseTakenPort(address: Address): void {
-  if (address.port !== 0) void Bun.serve({ ...address, ...NO_ANSWER, reusePort: false }).stop(true)
 }

@@ -1,4 +1,6 @@
-import { type Address, type ListeningSocket, openListeningSocket } from './listening-socket.ts'
+import { authorityOf } from '../authority.ts'
+import type { Address } from '../taken-port.ts'
+import { type ListeningSocket, openListeningSocket } from './listening-socket.ts'
 import type { MemberProcess } from './member-process.ts'
 
 /** The place of one process; another takes it when that one ends or is replaced. */
@@ -45,8 +47,8 @@ export class Places implements Iterable<Place> {
   async listen(place: Place, member: MemberProcess, isAnnounced: boolean): Promise<void> {
     place.socket ??= openListeningSocket({ hostname: this.#hostname, port: this.#port })
     this.#port = place.socket.port
-    const name = this.#hostname.includes(':') ? `[${this.#hostname}]` : this.#hostname
-    await member.listen(place.socket, { base: `${this.#scheme}://${name}:${this.#port}`, isAnnounced })
+    const base = `${this.#scheme}://${authorityOf(this.#hostname, this.#port)}`
+    await member.listen(place.socket, { base, isAnnounced })
     place.member = member
     place.rescuer?.release(place.number)
     place.rescuer = undefined

@@ -1,7 +1,7 @@
 import type { Logger } from '../../log/logger.ts'
 import type { FamilySnapshot } from '../../metrics/family.ts'
+import type { Address } from '../taken-port.ts'
 import { type GatheredMetrics, gatherMetrics } from './gathered-metrics.ts'
-import type { Address } from './listening-socket.ts'
 import type { MemberProcess, MemberProcessOptions } from './member-process.ts'
 import type { ReloadOutcome, SupervisorQuestion } from './messages.ts'
 import { type Place, Places } from './places.ts'

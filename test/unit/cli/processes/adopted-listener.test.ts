@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { createAdoptedListener } from '../../../../src/cli/processes/adopted-listener.ts'
 import { duplicate } from '../../../../src/cli/processes/c-library.ts'
-import { openListeningSocket, refuseTakenPort } from '../../../../src/cli/processes/listening-socket.ts'
+import { openListeningSocket } from '../../../../src/cli/processes/listening-socket.ts'
+import { refuseTakenPort } from '../../../../src/cli/taken-port.ts'
 import { HAS_PROCESSES } from '../../../support/processes.ts'
 
 const INSIDE = { hostname: '127.0.0.1', port: 0 }
