@@ -73,6 +73,7 @@ const CATALOGUE = {
   UNSUPPORTED: { status: 501, detail: 'Not supported by this server' },
   QUEUE_FULL: { status: 503, detail: 'Exceeds maximum queue size' },
   SUBJECT_LIMIT: { status: 429, detail: 'Too many requests of this subject at once' },
+  QUEUE_TIMEOUT: { status: 503, detail: 'Request timeout expired' },
   REQUEST_TIMEOUT: { status: 504, detail: 'Request timeout expired' },
   WORKER_LOST: { status: 503, detail: 'The worker that computed this request stopped; send it again' },
   REQUEST_ABORTED: { status: 499, detail: 'The client closed the request' },

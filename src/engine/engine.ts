@@ -46,7 +46,7 @@ export interface InferOptions {
   readonly subject?: string | undefined
   /** 1 is served first; 0 or absent is the model's default. Counts only where the model has priorities. */
   readonly priority?: number | undefined
-  /** Milliseconds that waiting and computing may take in all; then the request is refused with REQUEST_TIMEOUT. */
+  /** Milliseconds that waiting and computing may take in all; then the request is refused with QUEUE_TIMEOUT or REQUEST_TIMEOUT. */
   readonly timeoutMs?: number | undefined
   /** `skip` computes, also where the model has a cache. */
   readonly cache?: 'skip'
@@ -99,7 +99,7 @@ export interface Engine {
   /**
    * Runs one version of a model on tensors that match its inputs.
    * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, QUEUE_FULL, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED,
-   * REQUEST_ABORTED, REQUEST_TIMEOUT, SUBJECT_LIMIT
+   * REQUEST_ABORTED, QUEUE_TIMEOUT, REQUEST_TIMEOUT, SUBJECT_LIMIT
    */
   infer(model: string, version: string, inputs: NamedTensors, options?: InferOptions): Promise<NamedTensors>
   /** What the loaded versions have done; of one model, or of one version of it, when named. */

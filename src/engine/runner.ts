@@ -28,7 +28,7 @@ export interface ModelRunner {
   /**
    * Runs the model once its turn has come. The buffers of the inputs may be moved to the worker: the caller has them no longer.
    * @throws VestalError INPUT_INVALID, QUEUE_FULL, SUBJECT_LIMIT, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED, REQUEST_ABORTED,
-   * REQUEST_TIMEOUT
+   * QUEUE_TIMEOUT, REQUEST_TIMEOUT
    */
   run(inputs: NamedTensors, options: InferOptions): Promise<NamedTensors>
   /**

@@ -156,5 +156,5 @@ function join(pieces: readonly Uint8Array[], length: number): Uint8Array {
 
 /** A refusal of a body over the limit. */
 export function bodyTooLarge(bytesMax: number): VestalError {
-  return new VestalError('BODY_TOO_LARGE', { detail: `The body is larger than ${bytesMax} bytes, the most this route takes` })
+  return new VestalError('BODY_TOO_LARGE', { detail: `The body exceeds the maximum allowed value of ${bytesMax} bytes` })
 }

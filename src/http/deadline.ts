@@ -23,13 +23,13 @@ export function deadlineOf(request: Request): Deadline {
 
 /**
  * The milliseconds left of the header's time, or of the parameter's where that is less; nothing when neither is set.
- * @throws VestalError REQUEST_TIMEOUT where there are none
+ * @throws VestalError QUEUE_TIMEOUT where there are none: nothing was computed
  */
 export function leftOf({ begunMs, headerMs }: Deadline, parameterMs = Number.POSITIVE_INFINITY): number | undefined {
   const allowedMs = Math.min(headerMs, parameterMs)
   if (allowedMs === Number.POSITIVE_INFINITY) return undefined
   const leftMs = allowedMs - (performance.now() - begunMs)
-  if (leftMs <= 0) throw new VestalError('REQUEST_TIMEOUT')
+  if (leftMs <= 0) throw new VestalError('QUEUE_TIMEOUT')
   return Math.min(leftMs, TIMEOUT_MS_MAX)
 }
 

@@ -2,6 +2,7 @@ import type { AuthenticatedToken } from '../auth/authenticator.ts'
 import type { PermissionCheck } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
 import type { Engine, Model, ModelVersion } from '../engine/engine.ts'
+import { isOff } from '../engine/repository/describe.ts'
 import { type FoundRoute, nameIn } from './route-table.ts'
 
 /** Parameters of a model's path, percent-decoded. */
@@ -68,7 +69,10 @@ export function findReadyVersion(model: Model, asked?: string): ModelVersion {
     throw unavailable(`'${model.name}' version ${version.version} is not at ready state`, version.reason)
   }
   for (const version of model.versions) if (version.state === 'ready') return version
-  throw unavailable(`'${model.name}' has no available versions`, model.versions[0]?.reason)
+  const what = `'${model.name}' has no available versions`
+  // What is taken off comes back when somebody loads it; what is being loaded, or is broken here, may be there elsewhere or soon.
+  if (model.versions.every(isOff)) throw unknown(what)
+  throw unavailable(what, model.versions.find((version) => !isOff(version))?.reason)
 }
 
 /**

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { DATATYPES, elementBytes } from './datatypes.ts'
 import { inputInvalid, type TensorTarget } from './decode.ts'
-import { describeShape, ELEMENTS_MAX, elementCount } from './shape.ts'
+import { ELEMENTS_MAX, elementCount, overflowText } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 /** Bytes of the length that stands before each element of BYTES. */
@@ -31,8 +31,7 @@ export class Blobs {
   take(target: TensorTarget, size: number): Tensor {
     const { name, datatype, shape } = target
     const count = elementCount(shape)
-    if (count > ELEMENTS_MAX)
-      throw inputInvalid(`input '${name}': shape ${describeShape(shape)} has more than ${ELEMENTS_MAX} elements`)
+    if (count > ELEMENTS_MAX) throw inputInvalid(overflowText(name, shape))
     const each = elementBytes(datatype)
     if (each !== undefined && size !== count * each) {
       throw inputInvalid(

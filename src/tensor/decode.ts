@@ -1,6 +1,6 @@
 import { VestalError } from '../core/errors.ts'
 import { DATATYPES, type Datatype } from './datatypes.ts'
-import { describeShape, ELEMENTS_MAX, elementCount } from './shape.ts'
+import { describeShape, ELEMENTS_MAX, elementCount, overflowText } from './shape.ts'
 import type { Tensor, TensorData } from './tensor.ts'
 
 /** Characters of a value that a message tells back. */
@@ -23,15 +23,15 @@ export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
   const { name, datatype, shape } = target
   if (!Array.isArray(data)) throw inputInvalid(`input '${name}': "data" must be a list, got ${show(data)}`)
   const count = elementCount(shape)
-  if (count > ELEMENTS_MAX)
-    throw inputInvalid(`input '${name}': shape ${describeShape(shape)} has more than ${ELEMENTS_MAX} elements`)
+  if (count > ELEMENTS_MAX) throw inputInvalid(overflowText(name, shape))
   const numbers = flatFloats(target, count, data)
   if (numbers !== undefined) return { datatype, shape, data: numbers }
   const storage = createStorage(target, count)
   const found = fill(data, 0, storage.put)
   if (found !== count) {
     throw inputInvalid(
-      `input '${name}': shape ${describeShape(shape)} needs ${count} elements, "data" has ${found > count ? 'more' : found}`,
+      `Unable to parse 'data' of input '${name}': Shape does not match true shape of 'data' field: ${describeShape(shape)} needs ` +
+        `${count} elements, and it has ${found > count ? 'more' : found}`,
     )
   }
   return { datatype, shape, data: storage.data }

@@ -14,13 +14,14 @@ const PARAMETERS_MAX = 64
  * @throws VestalError INPUT_INVALID; UNSUPPORTED for shared memory
  */
 export function readParameters(parameters: unknown, where: string): Parameters {
-  if (parameters === undefined) return NONE
-  if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) {
+  if (parameters === undefined || parameters === null) return NONE
+  if (typeof parameters !== 'object' || Array.isArray(parameters)) {
     throw inputInvalid(`the "parameters" of ${where} must be an object, got ${show(parameters)}`)
   }
   const entries = Object.entries(parameters)
   if (entries.length > PARAMETERS_MAX) throw inputInvalid(`the "parameters" of ${where} must be at most ${PARAMETERS_MAX}`)
   for (const [name, value] of entries) {
+    if (value === null) continue
     if (!['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
       throw inputInvalid(`parameter ${show(name)} of ${where} must be a text, a number, true or false, got ${show(value)}`)
     }
@@ -32,7 +33,12 @@ export function readParameters(parameters: unknown, where: string): Parameters {
     if (name.startsWith('shared_memory_')) throw unsupported(`shared memory, asked for by ${where}, is not supported`)
   }
   // The cast: every value was looked at just now, and a bigint is refused by whoever reads it as a number.
-  return parameters as Parameters
+  return (entries.some(([, value]) => value === null) ? withoutNulls(entries) : parameters) as Parameters
+}
+
+/** Writers of JSON that leave nothing out, as those of MLServer's types, say `null` where nothing is meant. */
+function withoutNulls(entries: readonly (readonly [string, unknown])[]): object {
+  return Object.fromEntries(entries.filter(([, value]) => value !== null))
 }
 
 /** What the parameters of a request say of how it is computed. */
@@ -50,7 +56,7 @@ export interface RequestParameters {
  * @throws VestalError INPUT_INVALID; UNSUPPORTED for sequences
  */
 export function readRequestParameters(parameters: unknown): RequestParameters {
-  if (parameters === undefined) return DEFAULTS
+  if (parameters === undefined || parameters === null) return DEFAULTS
   const where = 'the request'
   const values = readParameters(parameters, where)
   const { sequence_id: sequence, sequence_start: start, sequence_end: end } = values

@@ -1,10 +1,9 @@
 import type { VestalError } from '../core/errors.ts'
 import type { Blobs } from './binary.ts'
-import { isDatatype } from './datatypes.ts'
 import { inputInvalid, show, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
 import { readCount, readParameters } from './parameters.ts'
-import { describeShape, matchesShape, RANK_MAX } from './shape.ts'
+import { describeShape, matchesShape, overflowText, RANK_MAX } from './shape.ts'
 import { type InferTarget, namesOf, quote } from './target.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
 
@@ -50,10 +49,10 @@ interface Source {
 function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source): Tensor {
   const { name } = spec
   const { datatype, shape, data } = input
-  const parameters = input.parameters === undefined ? undefined : readParameters(input.parameters, `input '${name}'`)
-  if (!isDatatype(datatype)) throw inputInvalid(`input '${name}': "datatype" must be one of the protocol, got ${show(datatype)}`)
+  const parameters = input.parameters == null ? undefined : readParameters(input.parameters, `input '${name}'`)
   if (datatype !== spec.datatype) {
-    throw inputInvalid(`inference input '${name}' data-type is '${datatype}', but model '${model}' expects '${spec.datatype}'`)
+    const got = typeof datatype === 'string' ? quote(datatype) : show(datatype)
+    throw inputInvalid(`inference input '${name}' data-type is ${got}, but model '${model}' expects '${spec.datatype}'`)
   }
   const dimensions = readShape(shape, name)
   if (!matchesShape(spec.shape, dimensions)) {
@@ -62,15 +61,25 @@ function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source
       `unexpected shape for input '${name}' for model '${model}'. Expected ${expected}, got ${describeShape(dimensions)}.`,
     )
   }
-  const target = { name, datatype, shape: dimensions }
+  const target = { name, datatype: spec.datatype, shape: dimensions }
   if (parameters?.binary_data_size === undefined) return tensorFromJson(target, data)
-  if (data !== undefined) throw inputInvalid(`input '${name}' has both "data" and 'binary_data_size'; it must have one of them`)
+  if (data !== undefined && data !== null)
+    throw inputInvalid(`input '${name}' has both "data" and 'binary_data_size'; it must have one of them`)
   return blobs.take(target, readCount(parameters, 'binary_data_size', `input '${name}'`))
 }
 
 function readShape(shape: unknown, name: string): readonly number[] {
   if (isShape(shape)) return shape
-  throw inputInvalid(`input '${name}': "shape" must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`)
+  if (isTooLarge(shape)) throw inputInvalid(overflowText(name, shape))
+  throw inputInvalid(
+    `Unable to parse 'shape' of input '${name}': it must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`,
+  )
+}
+
+/** True for a shape with a dimension that is beyond what a number holds exactly. */
+function isTooLarge(shape: unknown): shape is readonly (number | bigint)[] {
+  if (!Array.isArray(shape) || shape.length > RANK_MAX) return false
+  return shape.every((dimension) => (Number.isInteger(dimension) || typeof dimension === 'bigint') && dimension >= 0)
 }
 
 function isShape(shape: unknown): shape is readonly number[] {

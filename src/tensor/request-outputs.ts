@@ -23,10 +23,10 @@ export function decodeOutputs(
   target: InferTarget,
   { isBinaryOutput }: RequestParameters,
 ): readonly RequestedOutput[] {
-  if (outputs !== undefined && !Array.isArray(outputs)) throw inputInvalid(`"outputs" must be a list, got ${show(outputs)}`)
-  if (outputs === undefined || outputs.length === 0) {
+  if (outputs === undefined || outputs === null || (Array.isArray(outputs) && outputs.length === 0)) {
     return isBinaryOutput ? allOf(target.outputs, true) : allInJson(target.outputs)
   }
+  if (!Array.isArray(outputs)) throw inputInvalid(`"outputs" must be a list, got ${show(outputs)}`)
   return readOutputs(outputs, target, isBinaryOutput)
 }
 

@@ -22,13 +22,13 @@ const ID_LENGTH_MAX = 1024
 
 /**
  * Reads an inference request (Open Inference Protocol 2, "Inference Request JSON Object") against a model: its JSON, and the binary
- * tensor data behind it. Members that the protocol does not know are ignored, as its clients expect.
+ * tensor data behind it. Members that the protocol does not know are ignored, as its clients expect, and one that may be absent may be null.
  * @throws VestalError INPUT_INVALID; UNSUPPORTED for shared memory and sequences
  */
 export function decodeInferRequest(body: unknown, target: InferTarget, binary?: Uint8Array): InferRequest {
   if (!isObject(body)) throw inputInvalid(`the body must be an object with "inputs", got ${show(body)}`)
   const { id, inputs, outputs, parameters } = body
-  if (id !== undefined && (typeof id !== 'string' || id.length > ID_LENGTH_MAX)) {
+  if (id !== undefined && id !== null && (typeof id !== 'string' || id.length > ID_LENGTH_MAX)) {
     throw inputInvalid(`"id" must be a text of at most ${ID_LENGTH_MAX} characters, got ${show(id)}`)
   }
   const asked = readRequestParameters(parameters)
@@ -37,5 +37,5 @@ export function decodeInferRequest(body: unknown, target: InferTarget, binary?: 
   const blobs = new Blobs(binary, target.model)
   const tensors = decodeInputs(inputs, target, blobs)
   blobs.end()
-  return { inputs: tensors, outputs: requested, parameters: asked, ...(id !== undefined && id !== '' && { id }) }
+  return { inputs: tensors, outputs: requested, parameters: asked, ...(typeof id === 'string' && id !== '' && { id }) }
 }

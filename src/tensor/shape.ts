@@ -25,6 +25,11 @@ export function matchesShape(spec: readonly number[], shape: readonly number[]):
   return true
 }
 
+/** Why a shape has too many elements, in the words that clients of Triton look for. */
+export function overflowText(name: string, shape: readonly (number | bigint)[]): string {
+  return `shape [${shape.join(',')}] for input '${name}' causes total element count to exceed maximum size of ${ELEMENTS_MAX}`
+}
+
 /** The shape as messages show it: `[-1,4]`. */
 export function describeShape(shape: readonly number[]): string {
   return `[${shape.join(',')}]`

@@ -119,7 +119,7 @@ describe('vestal models, of a running server', () => {
       expect(ask(['list']).stdout).toMatch(/^NAME .*\niris +1 +X FP32\[-1,4\] .* ready\n$/)
       expect(ask(['unload', 'iris']).stdout).toBe('iris: unloaded\n')
       const refused = ask(['run', 'iris', '--input', 'x.csv'])
-      expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('the server answered 503')])
+      expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('the server answered 404')])
       expect(ask(['load', 'iris', '--version', '1']).stdout).toBe('iris: loaded\n')
       expect(ask(['load', 'gone']).exitCode).toBe(1)
       const weak = signJwt({ sub: 'me', data: { permissions: ['model:iris:read'] } }, SECRET)

@@ -149,7 +149,7 @@ describe('bodies', () => {
 
   test('are at most 64 MiB, as JSON, raw and compressed, unless the limit is another', async () => {
     const [limit, over] = [64 * 2 ** 20, 64 * 2 ** 20 + 4]
-    const text = `The body is larger than ${limit} bytes, the most this route takes`
+    const text = `The body exceeds the maximum allowed value of ${limit} bytes`
     expect(await errorOf(answer('fp32', Buffer.alloc(over, ' ')))).toEqual([413, text])
     expect(await errorOf(answer('fp32', new Uint8Array(over), RAW))).toEqual([413, text])
     for (const [coding, body] of [
@@ -247,19 +247,22 @@ describe('tensors', () => {
       const given = model === 'rows' ? [shape[0] ?? 0, 2] : shape
       for (const more of [{ data: [] }, { parameters: { binary_data_size: 8 } }]) {
         const [status, error] = await errorOf(answer(model, { inputs: [{ name: 'x', datatype: 'FP32', shape: given, ...more }] }))
-        expect([status, error]).toEqual([400, expect.stringContaining('has more than 67108864 elements')])
+        expect([status, error]).toEqual([
+          400,
+          expect.stringContaining('causes total element count to exceed maximum size of 67108864'),
+        ])
       }
     }
     expect(await errorOf(answer('rows', { inputs: [input('FP32', [2 ** 53, 2], [])] }))).toEqual([
       400,
-      expect.stringContaining('"shape" must be'),
+      expect.stringContaining('causes total element count to exceed maximum size of 67108864'),
     ])
   })
 
   test('have no negative dimension', async () => {
     expect(await errorOf(answer('rows', { inputs: [input('FP32', [-1, 2], [1, 2])] }))).toEqual([
       400,
-      expect.stringContaining('integers from 0 up'),
+      expect.stringMatching(/^Unable to parse 'shape'.*integers from 0 up/),
     ])
   })
 
@@ -402,7 +405,7 @@ describe('requests', () => {
     const running = infer('slow', SLOW)
     while ((engine.statistics('slow')[0]?.running ?? 0) === 0) await Bun.sleep(1)
     const { status, body } = await answer('slow', { ...SLOW, parameters: { timeout: 1000 } })
-    expect([[503, 504].includes(status), body]).toEqual([true, { error: 'Request timeout expired' }])
+    expect([status, body]).toEqual([503, { error: 'Request timeout expired' }])
     expect((await running).status).toBe(200)
   })
 })

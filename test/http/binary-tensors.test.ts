@@ -235,7 +235,7 @@ for (const open of DOORS) {
         'fp32',
         { inputs: [x('FP32', [4_000_000_000], 4)] },
         [four],
-        "input 'x': shape [4000000000] has more than 67108864 elements",
+        "shape [4000000000] for input 'x' causes total element count to exceed maximum size of 67108864",
       ],
       [
         'fp32',

@@ -82,6 +82,23 @@ for (const [index, open] of DOORS.entries()) {
       await door.close()
     })
 
+    test('answers a request whose turn does not come in time, and says when there will be room', async () => {
+      const marked = await startMarked({ modelsDirectory: folder })
+      const door = open(createServer(marked.engine))
+      const hung = ask(door, 'one', HANG)
+      await until(() => countsOf(marked)?.running === 1)
+      const late = await ask(door, 'one', 2, { timeoutUs: 20_000 })
+      expect([late.headers.get('retry-after'), await answerOf(late)]).toEqual([
+        '1',
+        { status: 503, body: { error: 'Request timeout expired' } },
+      ])
+      marked.open()
+      expect((await hung).status).toBe(200)
+      expect(countsOf(marked)?.executionCount).toBe(1)
+      await marked.engine.stop()
+      await door.close()
+    })
+
     test('is left by a client that goes away', async () => {
       const marked = await startMarked({ modelsDirectory: folder })
       const door = open(createServer(marked.engine))

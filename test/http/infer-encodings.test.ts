@@ -68,7 +68,7 @@ for (const open of DOORS) {
       ] as const) {
         expect(await answerOf(post(body, { 'content-encoding': coding }))).toEqual({
           status: 413,
-          body: { error: `The body is larger than ${BYTES_MAX} bytes, the most this route takes` },
+          body: { error: `The body exceeds the maximum allowed value of ${BYTES_MAX} bytes` },
         })
       }
       expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000)

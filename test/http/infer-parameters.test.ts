@@ -194,7 +194,7 @@ for (const open of DOORS) {
 
     test('that are over before the engine is asked are told so', async () => {
       const { status, body: answer } = await answerOf(post('scores', body({}), { 'vestal-timeout-ms': '0.001' }))
-      expect([status, answer]).toEqual([504, { error: 'Request timeout expired' }])
+      expect([status, answer]).toEqual([503, { error: 'Request timeout expired' }])
     })
   })
 }

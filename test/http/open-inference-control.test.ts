@@ -107,7 +107,17 @@ for (const [index, open] of DOORS.entries()) {
     test('are taken off and loaded again, all of them or one version', async () => {
       const unloaded = await post('/v2/repository/models/a/unload')
       expect([unloaded.status, await unloaded.text()]).toEqual([200, ''])
-      expect(await infer('a')).toBe(503)
+      for (const path of ['/v2/models/a', '/v2/models/a/config']) {
+        expect(await get(path, '*')).toEqual({
+          status: 404,
+          body: { error: "Request for unknown model: 'a' has no available versions" },
+        })
+      }
+      expect(await infer('a')).toBe(404)
+      expect(await get('/v2/models/a/versions/2', '*')).toEqual({
+        status: 503,
+        body: { error: "Request for unknown model: 'a' version 2 is not at ready state: unloaded" },
+      })
       expect(await get('/v2/models/a/ready', '*')).toEqual({ status: 503, body: { name: 'a', ready: false } })
       const loaded = await post('/v2/repository/models/a/load')
       expect([loaded.status, await loaded.text()]).toEqual([200, ''])
@@ -143,10 +153,26 @@ for (const [index, open] of DOORS.entries()) {
         expect((body as { error: string }).error).toBeString()
       }
       const { status, body } = await answerOf(post('/v2/repository/models/broken/load'))
-      expect([status >= 400, (body as { error: string }).error]).toEqual([
-        true,
-        expect.stringContaining("failed to load 'broken'"),
+      expect([status, (body as { error: string }).error]).toEqual([
+        422,
+        expect.stringMatching(/^failed to load 'broken', no version is available: version 1: ./),
       ])
+    })
+
+    test('that came after the start have nothing to be taken off, and those that are nowhere are told so', async () => {
+      await Bun.write(join(folder, 'late/1/model.onnx'), identityModel('FP32'))
+      for (const action of ['unload', 'load']) expect((await post(`/v2/repository/models/late/${action}`)).status).toBe(200)
+      expect(await infer('late')).toBe(200)
+      expect(await answerOf(post('/v2/repository/models/none/unload'))).toEqual({
+        status: 404,
+        body: { error: "failed to unload 'none': no such model" },
+      })
+      expect(await answerOf(post('/v2/repository/models/a/versions/77/unload'))).toEqual({
+        status: 404,
+        body: { error: "failed to unload 'a': no version 77" },
+      })
+      rmSync(join(folder, 'late'), { recursive: true })
+      expect((await post('/v2/repository/models/late/unload')).status).toBe(200)
     })
 
     test('are loaded with parameters that are checked', async () => {

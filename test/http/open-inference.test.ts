@@ -157,6 +157,18 @@ for (const open of DOORS) {
       expect((await infer('two', { id: '', inputs: [X] })).body).not.toHaveProperty('id')
     })
 
+    test('takes null for what may be absent, as writers of JSON say that leave nothing out', async () => {
+      const input = { ...X, parameters: { content_type: null, headers: null } }
+      const outputs = [{ name: 'double', parameters: { binary_data: null, classification: null } }]
+      const parameters = { timeout: null, priority: null, binary_data_output: null, sequence_id: null, other: null }
+      const sent = { id: null, parameters, inputs: [input], outputs, raw: null }
+      const answer = await infer('two', sent)
+      expect(answer).toMatchObject({ status: 200, body: { outputs: [{ name: 'double', data: [2, 4] }] } })
+      expect(answer.body).not.toHaveProperty('id')
+      const bare = await infer('two', { id: null, parameters: null, inputs: [{ ...X, parameters: null }], outputs: null })
+      expect((bare.body as { outputs: unknown[] }).outputs).toHaveLength(2)
+    })
+
     test('keeps 64-bit integers exact', async () => {
       const body = '{"inputs":[{"name":"x","shape":[2],"datatype":"INT64","data":[9007199254740993,-9223372036854775808]}]}'
       const response = await door.fetch('/v2/models/int64/infer', { method: 'POST', headers: ALL, body })
@@ -187,25 +199,40 @@ for (const open of DOORS) {
       [{ inputs: [{ ...X, name: 1 }] }, 'the "name" of an input must be a text, got 1'],
       [{ inputs: [{ ...X, name: 'z' }] }, "unexpected inference input 'z' for model 'two'. Expected input(s) ['x']."],
       [{ inputs: [X, X] }, "input 'x' already exists in request"],
+      [{ inputs: null }, '"inputs" must be a list, got null'],
+      [{ inputs: [{ ...X, data: null }] }, 'input \'x\': "data" must be a list, got null'],
+      [
+        { inputs: [{ ...X, shape: [2 ** 62, 2] }] },
+        "shape [4611686018427388000,2] for input 'x' causes total element count to exceed maximum size of 67108864",
+      ],
       [{ inputs: [{ ...X, datatype: 'INT64' }] }, "inference input 'x' data-type is 'INT64', but model 'two' expects 'FP32'"],
-      [{ inputs: [{ ...X, datatype: 'FLOAT' }] }, 'input \'x\': "datatype" must be one of the protocol, got "FLOAT"'],
+      [{ inputs: [{ ...X, datatype: 'FLOAT' }] }, "inference input 'x' data-type is 'FLOAT', but model 'two' expects 'FP32'"],
       [{ inputs: [{ ...X, shape: [1, 5] }] }, "unexpected shape for input 'x' for model 'two'. Expected [-1,2], got [1,5]."],
       [{ inputs: [{ ...X, shape: [2] }] }, "unexpected shape for input 'x' for model 'two'. Expected [-1,2], got [2]."],
       [
         { inputs: [{ ...X, shape: [-1, 2] }] },
-        'input \'x\': "shape" must be a list of at most 16 integers from 0 up, got [-1,2]',
+        "Unable to parse 'shape' of input 'x': it must be a list of at most 16 integers from 0 up, got [-1,2]",
       ],
       [
         { inputs: [{ ...X, shape: [1.5, 2] }] },
-        'input \'x\': "shape" must be a list of at most 16 integers from 0 up, got [1.5,2]',
+        "Unable to parse 'shape' of input 'x': it must be a list of at most 16 integers from 0 up, got [1.5,2]",
       ],
-      [{ inputs: [{ ...X, shape: '1,2' }] }, 'input \'x\': "shape" must be a list of at most 16 integers from 0 up, got "1,2"'],
+      [
+        { inputs: [{ ...X, shape: '1,2' }] },
+        "Unable to parse 'shape' of input 'x': it must be a list of at most 16 integers from 0 up, got \"1,2\"",
+      ],
       [
         { inputs: [{ ...X, shape: [9007199254740991, 2] }] },
-        "input 'x': shape [9007199254740991,2] has more than 67108864 elements",
+        "shape [9007199254740991,2] for input 'x' causes total element count to exceed maximum size of 67108864",
       ],
-      [{ inputs: [{ ...X, data: [1] }] }, 'input \'x\': shape [1,2] needs 2 elements, "data" has 1'],
-      [{ inputs: [{ ...X, data: [1, 2, 3] }] }, 'input \'x\': shape [1,2] needs 2 elements, "data" has more'],
+      [
+        { inputs: [{ ...X, data: [1] }] },
+        "Unable to parse 'data' of input 'x': Shape does not match true shape of 'data' field: [1,2] needs 2 elements, and it has 1",
+      ],
+      [
+        { inputs: [{ ...X, data: [1, 2, 3] }] },
+        "Unable to parse 'data' of input 'x': Shape does not match true shape of 'data' field: [1,2] needs 2 elements, and it has more",
+      ],
       [{ inputs: [{ ...X, data: 'x' }] }, 'input \'x\': "data" must be a list, got "x"'],
       [{ inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP32' }] }, 'input \'x\': "data" must be a list, got nothing'],
       [{ inputs: [{ ...X, data: [1, 'a'] }] }, 'input \'x\': element 1 must be a number of FP32, got "a"'],

@@ -254,7 +254,7 @@ for (const open of DOORS) {
 
     test('as a body that is too large is a 413, declared or not', async () => {
       const large = `{"input":["${'x'.repeat(100_000)}"]}`
-      const detail = 'The body is larger than 100000 bytes, the most this route takes'
+      const detail = 'The body exceeds the maximum allowed value of 100000 bytes'
       expect(await predict('text', large)).toEqual(failure(413, detail))
       const chunks = new ReadableStream({
         start(controller) {

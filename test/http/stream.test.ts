@@ -186,7 +186,7 @@ for (const open of DOORS) {
       expect((await reader?.read())?.value).toBe('{"row":0,"output":1}\n')
       await engine.unload('gone')
       await body.send('2\n')
-      expect((await reader?.read())?.value).toStartWith('{"row":1,"status_code":503,')
+      expect((await reader?.read())?.value).toStartWith('{"row":1,"status_code":404,')
       expect((await reader?.read())?.done).toBe(true)
       body.end().catch(() => undefined)
       await engine.load('gone')

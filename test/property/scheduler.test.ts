@@ -194,7 +194,11 @@ class System {
     if (answer.startsWith('output')) this.#must(answer === `output ${id}` && !isPoison, `request ${id} was given ${answer}`)
     else if (answer === 'INFERENCE_FAILED') this.#must(isPoison, `request ${id} failed for another`)
     else if (answer === 'REQUEST_ABORTED') this.#must(controller.signal.aborted, `request ${id} was not aborted`)
-    else this.#must(REFUSALS.has(answer) || ['REQUEST_TIMEOUT', 'WORKER_LOST'].includes(answer), `request ${id}: ${answer}`)
+    else
+      this.#must(
+        REFUSALS.has(answer) || ['QUEUE_TIMEOUT', 'REQUEST_TIMEOUT', 'WORKER_LOST'].includes(answer),
+        `request ${id}: ${answer}`,
+      )
     if (REFUSALS.has(answer)) this.#must(!this.#runs().has(id), `request ${id} was refused and ran`)
   }
 

@@ -38,7 +38,7 @@ export const ENGINE = {
   requestTimeoutSeconds: single(integer(1, 86_400), {
     default: 60,
     value: 'N',
-    help: 'Longest time of a prediction, waiting and computing; it is then refused with 504.',
+    help: 'Longest time of a prediction, waiting and computing; it is then refused, with 503 where it still waits and 504 in its run.',
   }),
   runSecondsMax: single(integer(1, 86_400), {
     default: 120,

@@ -3,14 +3,11 @@ import { startPipeline } from '../pipelines/start-pipeline.ts'
 import type { ModelRunner } from '../runner.ts'
 import { ModelCounters } from '../statistics.ts'
 import { declaredSpecs } from './declared.ts'
-import { withoutRunner } from './describe.ts'
+import { UNLOADED, withoutRunner } from './describe.ts'
 import type { ModelTable } from './model-table.ts'
 import { reshapedRunner } from './reshape.ts'
 import type { FoundModel } from './scan.ts'
 import type { ServedVersion } from './served-version.ts'
-
-/** What an index says of a version that somebody took off. */
-export const UNLOADED = 'unloaded'
 
 export interface DependentsOptions {
   readonly table: ModelTable

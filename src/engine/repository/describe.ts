@@ -1,6 +1,11 @@
 import type { Model, ModelVersion } from '../engine.ts'
 import type { FoundModel } from './scan.ts'
 
+/** What an index says of a version that somebody took off. */
+export const UNLOADED = 'unloaded'
+/** How that begins of a version that its model's version policy does not name. */
+export const LEFT_OUT = 'left out by the version policy'
+
 /** A model as its folder describes it, with what became of its versions. */
 export function describeModel({ name, file }: FoundModel, versions: Iterable<ModelVersion>): Model {
   const { priorityLevels: levels = 0, priorityDefault = 1 } = file.settings
@@ -22,4 +27,9 @@ export function describeModel({ name, file }: FoundModel, versions: Iterable<Mod
 /** A version that does not answer, and why. */
 export function withoutRunner(version: string, state: Exclude<ModelVersion['state'], 'ready'>, reason?: string): ModelVersion {
   return { version, state, ...(reason !== undefined && { reason }), inputs: [], outputs: [] }
+}
+
+/** True for a version that is off because somebody wants it so. */
+export function isOff({ state, reason = '' }: ModelVersion): boolean {
+  return state === 'unloading' || (state === 'unavailable' && (reason === UNLOADED || reason.startsWith(LEFT_OUT)))
 }

@@ -2,13 +2,13 @@ import { VestalError } from '../../core/errors.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import type { InferOptions, LoadOptions, UnloadOptions } from '../engine.ts'
 import type { ModelRunner } from '../runner.ts'
-import { pipelineOrder, refreshDependents, UNLOADED } from './dependents.ts'
-import { withoutRunner } from './describe.ts'
+import { pipelineOrder, refreshDependents } from './dependents.ts'
+import { UNLOADED, withoutRunner } from './describe.ts'
 import { Lingering } from './lingering.ts'
 import { type Entry, ModelTable } from './model-table.ts'
 import { Overrides } from './override.ts'
 import { type FoundModel, type FoundVersion, findModel, findModels, type RepositoryOptions } from './scan.ts'
-import { atStart, chosen, keyOf, leftOut, unknown } from './selection.ts'
+import { atStart, chosen, keyOf, leftOut, unknownToLoad, unknownToUnload } from './selection.ts'
 import { type ServedVersion, type StartVersionOptions, startVersion } from './served-version.ts'
 import { Turns } from './turns.ts'
 
@@ -90,13 +90,15 @@ export class ModelRepository {
     await this.#turns.take(name, async () => {
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
       const found = isOverride ? this.#overrides.find(name, options, this.#options) : findModel(name, this.#options)
-      if (found === undefined) throw unknown(name)
+      if (found === undefined) throw unknownToLoad(name)
       const wanted = version === undefined ? chosen(found) : found.versions.filter((candidate) => candidate.version === version)
-      if (version !== undefined && wanted.length === 0) throw unknown(name, version)
+      if (version !== undefined && wanted.length === 0) throw unknownToLoad(name, version)
       const reason = await this.#replace(found, wanted, version === undefined)
       this.#sweep(name)
       if (reason === undefined) return
-      throw new VestalError('MODEL_LOAD_FAILED', { detail: `failed to load '${name}', ${reason}` })
+      const isServing = this.table.model(name)?.versions.some(({ state }) => state === 'ready')
+      const failed = isServing === true ? '' : 'no version is available: '
+      throw new VestalError('MODEL_LOAD_FAILED', { detail: `failed to load '${name}', ${failed}${reason}` })
     })
   }
 
@@ -130,8 +132,10 @@ export class ModelRepository {
     const members = dependents ? (this.table.get(name)?.found.pipeline?.steps ?? []) : []
     await this.#turns.take(name, async () => {
       const entry = this.table.get(name)
-      if (entry === undefined) throw unknown(name)
-      if (version !== undefined && !entry.versions.has(version)) throw unknown(name, version)
+      // One whose folder came after the start has nothing to be taken off, as a script does that unloads before it loads.
+      if (entry === undefined && version === undefined && findModel(name, this.#options) !== undefined) return
+      if (entry === undefined) throw unknownToUnload(name)
+      if (version !== undefined && !entry.versions.has(version)) throw unknownToUnload(name, version)
       const versions = new Map(entry.versions)
       for (const [number, { runner }] of entry.versions) {
         if (version !== undefined && number !== version) continue

@@ -1,6 +1,7 @@
 import { type Dirent, existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type ModelDefinition, readDefinition } from './definition.ts'
+import { LEFT_OUT } from './describe.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { EMPTY_MODEL_FILE } from './model-file.ts'
 import { chosenVersions, describePolicy } from './version-policy.ts'
@@ -111,7 +112,7 @@ export function modelIn(folder: string, name: string, configJson?: string): Foun
   const chosen = chosenVersions(policy, numbers)
   const versions = numbers.map((version): FoundVersion => {
     const found = withFile(version, join(folder, version, config?.fileName ?? 'model.onnx'))
-    return chosen.has(version) ? found : { ...found, leftOut: `left out by the version policy: ${describePolicy(policy)}` }
+    return chosen.has(version) ? found : { ...found, leftOut: `${LEFT_OUT}: ${describePolicy(policy)}` }
   })
   const reason =
     definition.reason ?? (versions.length === 0 ? 'it has no version: a folder named by a number, with model.onnx' : undefined)

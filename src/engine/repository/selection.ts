@@ -31,9 +31,17 @@ export function keyOf(name: string, version: string): string {
   return `${name}/${version}`
 }
 
-/** The error of a model or a version that is not there. */
-export function unknown(name: string, version?: string): VestalError {
-  const shown = name.slice(0, 100)
+/** The error of a model, or a version of it, that is to be loaded and is not there. */
+export function unknownToLoad(name: string, version?: string): VestalError {
+  return unknown(`failed to load '${name.slice(0, 100)}', failed to poll from model repository`, version)
+}
+
+/** The error of a model, or a version of it, that is to be taken off and is not there. */
+export function unknownToUnload(name: string, version?: string): VestalError {
+  return unknown(`failed to unload '${name.slice(0, 100)}'`, version)
+}
+
+function unknown(failure: string, version: string | undefined): VestalError {
   const what = version === undefined ? 'no such model' : `no version ${version.slice(0, 20)}`
-  return new VestalError('MODEL_UNKNOWN', { detail: `failed to load '${shown}', failed to poll from model repository: ${what}` })
+  return new VestalError('MODEL_UNKNOWN', { detail: `${failure}: ${what}` })
 }

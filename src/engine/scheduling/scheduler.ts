@@ -61,7 +61,7 @@ export class Scheduler<I, O> {
 
   /**
    * Computes an input once its turn has come.
-   * @throws VestalError QUEUE_FULL, SUBJECT_LIMIT, REQUEST_TIMEOUT, REQUEST_ABORTED, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED
+   * @throws VestalError QUEUE_FULL, QUEUE_TIMEOUT, SUBJECT_LIMIT, REQUEST_TIMEOUT, REQUEST_ABORTED, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED
    */
   submit(submission: Submission<I>): Promise<O> {
     const { subject = '', bytes, signal } = submission
@@ -110,10 +110,10 @@ export class Scheduler<I, O> {
     if (entry !== 'entered') throw this.#refusal(entry)
   }
 
-  #refusal(reason: RejectionReason): VestalError {
+  #refusal(reason: RejectionReason, hasWaited = false): VestalError {
     const { counters } = this.#options
     counters.rejected(reason)
-    return refusal(reason, counters.secondsFor(this.#taken, this.#places.size))
+    return refusal(reason, { queueSeconds: counters.secondsFor(this.#taken, this.#places.size), hasWaited })
   }
 
   /**
@@ -221,7 +221,7 @@ export class Scheduler<I, O> {
     this.#answered(job)
     this.#options.counters.failed((this.#options.clock.now() - job.takenMs) * 1e6)
     if (this.#waiting.remove(job)) this.#leave(job)
-    job.reject(this.#refusal(reason))
+    job.reject(this.#refusal(reason, !job.hasPlace))
     this.#resolveIfDone()
   }
 

@@ -53,7 +53,8 @@ function readFile(name: string, value: unknown): Uint8Array {
 }
 
 function readParameters(bytes: Uint8Array): JsonObject {
-  const { parameters = {} } = readObject(bytes)
+  const { parameters } = readObject(bytes)
+  if (parameters === undefined || parameters === null) return {}
   if (!isObject(parameters)) throw invalid('"parameters" must be an object')
   return parameters
 }

@@ -158,7 +158,7 @@ describe('a run that hangs', () => {
     for (let round = 0; round < 2; round += 1) given.push(await ask(engine, 'one', HANG))
     expect(given).toEqual(['WORKER_LOST', 'WORKER_LOST'])
     const { answer: third } = await askAlone(engine, 'one', HANG)
-    expect(await ask(engine, 'one', 2, { timeoutMs: 700 })).toBe('REQUEST_TIMEOUT')
+    expect(await ask(engine, 'one', 2, { timeoutMs: 700 })).toBe('QUEUE_TIMEOUT')
     expect([workers.length, statisticsOf(engine, 'one')?.running]).toEqual([4, 1])
     open()
     expect(await third).toBe(HANG)

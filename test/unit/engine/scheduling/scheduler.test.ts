@@ -403,7 +403,7 @@ describe('a request that is given up', () => {
     const running = ask('a')
     const waiting = ask('b', { timeoutMs: 50 })
     clock.pass(50)
-    expect(await waiting).toBe('REQUEST_TIMEOUT')
+    expect(await waiting).toBe('QUEUE_TIMEOUT')
     clock.pass(50)
     expect(await running).toBe('REQUEST_TIMEOUT')
     expect([scheduler.running, worker.isBusy]).toEqual([1, true])
