@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import type { ValueKind } from './onnx/values.ts'
 
 /** Names of element types by their number in onnx.proto, for those that cannot go in or out. */
 const ELEMENT_TYPES: Readonly<Record<string, string>> = {
@@ -11,6 +12,10 @@ const ELEMENT_TYPES: Readonly<Record<string, string>> = {
   '20': 'FLOAT8E5M2FNUZ',
   '23': 'FLOAT4E2M1',
 }
+
+/** Why a model is not loaded whose operators on texts ask for a locale that is not there. */
+export const LOCALE_REASON =
+  'an operator on texts asks for a locale that this machine does not have; install it (Debian, Ubuntu: the package locales-all)'
 
 /** Why a model file cannot be loaded, of the runtime's text: with what mends it where that is known, and without paths of this machine. */
 export function loadReason(text: string, path: string): string {
@@ -26,6 +31,11 @@ export function loadReason(text: string, path: string): string {
   const [, ir, irMax] = /IR version: (\d+), max supported IR version: (\d+)/.exec(text) ?? []
   if (ir !== undefined)
     return `it is written in IR version ${ir}, and this ONNX Runtime reads those up to ${irMax}; export it with an older one`
+  const [, unregistered] = /MLDataType for: tensor\((\w+)\) is not/.exec(text) ?? []
+  if (unregistered !== undefined) {
+    return `an input or output has the type ${unregistered.toUpperCase()}, which cannot be served; make numbers of it inside the model`
+  }
+  if (text.includes('Failed to construct locale')) return LOCALE_REASON
   return text
     .replaceAll(path, 'the file')
     .replaceAll(dirname(path), "the model's folder")
@@ -41,11 +51,25 @@ export function endReason(text: string): string {
     .slice(0, 300)
 }
 
+/** What mends an output that is no tensor, by what it is. */
+const OUTPUT_FIXES: Readonly<Partial<Record<ValueKind, string>>> = {
+  'sequence of maps':
+    "for a classifier of scikit-learn convert it with options={'zipmap': False}; otherwise leave the output out",
+  'sequence of tensors':
+    'put ConcatFromSequence or SequenceAt behind it, or leave the output out: onnx.utils.extract_model takes the names of those to keep. ' +
+    'Of a MultiOutputClassifier of scikit-learn convert each of its estimators_',
+  map: 'leave the output out, or make a tensor of it',
+  optional: 'put OptionalGetElement behind it, or leave the output out',
+}
+const INPUT_FIXES: Readonly<Partial<Record<ValueKind, string>>> = {
+  'sequence of tensors': 'take the tensors as an input each, or as one with SplitToSequence behind it',
+  map: 'take its values as a tensor, as a DictVectorizer of scikit-learn gives them',
+  optional: 'take the tensor itself',
+}
+
 /** Why a model with an input or output that is no tensor cannot be served, and what mends it. */
-export function notATensor(kind: 'input' | 'output', name: string): string {
-  const fix =
-    kind === 'output'
-      ? ". For a classifier of scikit-learn convert it with options={'zipmap': False}; otherwise leave the output out, or make a tensor of it"
-      : '; make it a tensor'
-  return `the ${kind} '${name}' is a sequence, a map or an optional, which ONNX Runtime for JavaScript cannot hand over${fix}`
+export function notATensor(kind: 'input' | 'output', name: string, value: ValueKind = 'unknown'): string {
+  const what = value === 'unknown' ? 'no tensor' : `${/^[aeiou]/.test(value) ? 'an' : 'a'} ${value}`
+  const fix = (kind === 'output' ? OUTPUT_FIXES : INPUT_FIXES)[value] ?? 'make it a tensor'
+  return `the ${kind} '${name}' is ${what}, which ONNX Runtime for JavaScript cannot hand over; ${fix}`
 }

@@ -1,10 +1,14 @@
+import { dirname } from 'node:path'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { DATATYPES, datatypeOfOnnx } from '../tensor/datatypes.ts'
+import { ANY_SHAPE } from '../tensor/shape.ts'
 import type { Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
-import { loadReason, notATensor } from './load-reason.ts'
+import { LOCALE_REASON, loadReason, notATensor } from './load-reason.ts'
 import type { SessionOptions } from './messages.ts'
+import { withPlainLocale } from './onnx/text-locale.ts'
+import { type ModelValues, valuesOf } from './onnx/values.ts'
+import { withoutZipMaps } from './onnx/zip-map.ts'
 import type { RunTiming } from './statistics.ts'
-import { withoutZipMaps } from './zip-map.ts'
 
 /** A loaded model. */
 export interface Session {
@@ -30,9 +34,10 @@ const RUN_OPTIONS = { logSeverityLevel: LOG_SEVERITY_FATAL } as const
  * @throws Error with a reason that is safe to show
  */
 export async function loadSession(path: string, options: SessionOptions): Promise<Session> {
-  const { session, labels } = await createReadable(path, options)
-  const inputs = specsOf(session.inputMetadata, 'input')
-  const outputs = specsOf(session.outputMetadata, 'output')
+  const { session, labels, model } = await createReadable(path, options)
+  const values = await valuesOfFile(session, { path, model })
+  const inputs = specsOf(session.inputMetadata, 'input', values)
+  const outputs = specsOf(session.outputMetadata, 'output', values)
   const inputNames = inputs.map(({ name }) => name)
   const outputNames = outputs.map(({ name }) => name)
   return {
@@ -41,7 +46,8 @@ export async function loadSession(path: string, options: SessionOptions): Promis
     labels,
     async run(tensors, names = outputNames) {
       const begun = Bun.nanoseconds()
-      const feeds: Record<string, OrtTensor> = {}
+      // Without a prototype, since an input may have the name of what one has.
+      const feeds: Record<string, OrtTensor> = Object.create(null)
       for (const [index, tensor] of tensors.entries()) feeds[inputNames[index] ?? ''] = toOrt(tensor)
       const fed = Bun.nanoseconds()
       const results = await session.run(feeds, names, RUN_OPTIONS)
@@ -52,18 +58,37 @@ export async function loadSession(path: string, options: SessionOptions): Promis
   }
 }
 
-/** Where a converter of scikit-learn has put maps behind the tensors, the tensors are given in their place. */
-async function createReadable(
-  path: string,
-  options: SessionOptions,
-): Promise<{ readonly session: InferenceSession; readonly labels: Session['labels'] }> {
-  const session = await create(path, path, options)
-  const asItIs = { session, labels: new Map() }
-  if (session.outputMetadata.every(({ isTensor }) => isTensor)) return asItIs
-  const changed = withoutZipMaps(await Bun.file(path).bytes())
-  if (changed === undefined) return asItIs
-  await session.release()
-  return { session: await create(changed.model, path, options), labels: changed.labels }
+interface Readable {
+  readonly session: InferenceSession
+  readonly labels: Session['labels']
+  /** The model as it was loaded; undefined where that is the file as it is. */
+  readonly model?: Uint8Array
+}
+
+/**
+ * A session whose outputs can be handed over: where a converter of scikit-learn has put maps behind the tensors, the tensors are given
+ * in their place.
+ */
+async function createReadable(path: string, options: SessionOptions): Promise<Readable> {
+  const loaded = await createAnywhere(path, options)
+  if (loaded.session.outputMetadata.every(({ isTensor }) => isTensor)) return loaded
+  const changed = withoutZipMaps(loaded.model ?? (await Bun.file(path).bytes()))
+  if (changed === undefined) return loaded
+  await loaded.session.release()
+  return { session: await create(changed.model, path, options), ...changed }
+}
+
+/** A session of the file, or of what it is with a locale that every machine has, where this one lacks what it asks for. */
+async function createAnywhere(path: string, options: SessionOptions): Promise<Readable> {
+  const labels = new Map()
+  try {
+    return { session: await create(path, path, options), labels }
+  } catch (error) {
+    const lacksLocale = error instanceof Error && error.message === LOCALE_REASON
+    const model = lacksLocale ? withPlainLocale(await Bun.file(path).bytes()) : undefined
+    if (model === undefined) throw error
+    return { session: await create(model, path, options), labels, model }
+  }
 }
 
 async function create(
@@ -71,6 +96,10 @@ async function create(
   path: string,
   { threads, arena, optimization }: SessionOptions,
 ): Promise<InferenceSession> {
+  // Threads that spin between runs burn a core while nobody asks anything.
+  const session = { intra_op: { allow_spinning: '0' } }
+  // What was changed is not loaded from its place, and its weights may stand in files there.
+  const place = typeof model === 'string' ? {} : { model_external_initializers_file_folder_path: dirname(path) }
   try {
     // The cast: the two forms of a model have an overload each.
     return await InferenceSession.create(model as string, {
@@ -79,8 +108,7 @@ async function create(
       graphOptimizationLevel: optimization,
       enableCpuMemArena: arena,
       logSeverityLevel: LOG_SEVERITY_FATAL,
-      // Threads that spin between runs burn a core while nobody asks anything.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+      extra: { session: { ...session, ...place } },
     })
   } catch (error) {
     throw new Error(safeReason(loadReason(error instanceof Error ? error.message : String(error), path)))
@@ -99,14 +127,34 @@ export function safeReason(error: unknown): string {
     .slice(0, 300)
 }
 
-function specsOf(metadata: readonly InferenceSession.ValueMetadata[], kind: 'input' | 'output'): readonly TensorSpec[] {
+function specsOf(
+  metadata: readonly InferenceSession.ValueMetadata[],
+  kind: 'input' | 'output',
+  values: ModelValues | undefined,
+): readonly TensorSpec[] {
   return metadata.map((value) => {
-    if (!value.isTensor) throw new Error(notATensor(kind, value.name))
+    const { name } = value
+    const own = values?.[kind].get(name)
+    if (!value.isTensor) throw new Error(notATensor(kind, name, own))
     const datatype = datatypeOfOnnx(value.type)
-    if (datatype === undefined) throw new Error(`the ${kind} '${value.name}' has the unsupported type ${value.type}`)
+    if (datatype === undefined) {
+      throw new Error(
+        `the ${kind} '${name}' has the type ${value.type.toUpperCase()}, which cannot be served; cast it inside the model`,
+      )
+    }
+    if (own === 'tensor of any rank') return { name, datatype, shape: ANY_SHAPE }
     const shape = value.shape.map((dimension) => (typeof dimension === 'number' && dimension >= 0 ? dimension : -1))
-    return { name: value.name, datatype, shape }
+    return { name, datatype, shape }
   })
+}
+
+/** What the runtime does not tell of values that are no tensors, or have no dimensions: the file is read for these alone. */
+async function valuesOfFile(
+  { inputMetadata, outputMetadata }: InferenceSession,
+  { path, model }: { readonly path: string; readonly model: Uint8Array | undefined },
+): Promise<ModelValues | undefined> {
+  const isPlain = [...inputMetadata, ...outputMetadata].every((value) => value.isTensor && value.shape.length > 0)
+  return isPlain ? undefined : valuesOf(model ?? (await Bun.file(path).bytes()))
 }
 
 function toOrt({ datatype, shape, data }: Tensor): OrtTensor {

@@ -2,7 +2,7 @@ import { Blobs, textOf } from './binary.ts'
 import { elementBytes } from './datatypes.ts'
 import { inputInvalid } from './decode.ts'
 import type { InferRequest } from './request.ts'
-import { elementCount } from './shape.ts'
+import { elementCount, shownShape } from './shape.ts'
 import type { InferTarget } from './target.ts'
 import type { Tensor, TensorSpec } from './tensor.ts'
 
@@ -28,10 +28,11 @@ export function decodeRawRequest(bytes: Uint8Array, { model, inputs, outputs }: 
 function rawTensor(bytes: Uint8Array, { name, datatype, shape }: TensorSpec, model: string): Tensor {
   const each = elementBytes(datatype)
   if (each === undefined) {
-    if (shape.some((dimension) => dimension !== 1 && dimension !== -1)) {
+    const own = shownShape(shape)
+    if (own.some((dimension) => dimension !== 1 && dimension !== -1)) {
       throw inputInvalid(`For BYTE datatype raw input '${name}', the model must have input shape [1]`)
     }
-    return { datatype, shape: shape.map(() => 1), data: [textOf(bytes, { name, index: 0 })] }
+    return { datatype, shape: own.map(() => 1), data: [textOf(bytes, { name, index: 0 })] }
   }
   const blobs = new Blobs(bytes, model)
   const tensor = blobs.take({ name, datatype, shape: deduce(shape, bytes.length / each, name) }, bytes.length)
@@ -40,7 +41,8 @@ function rawTensor(bytes: Uint8Array, { name, datatype, shape }: TensorSpec, mod
 }
 
 /** The shape of that many elements; a dimension that does not come out whole is rounded, and the length is then found wrong. */
-function deduce(shape: readonly number[], elements: number, name: string): readonly number[] {
+function deduce(spec: readonly number[], elements: number, name: string): readonly number[] {
+  const shape = shownShape(spec)
   const isOpen = (dimension: number) => dimension === -1
   const openCount = shape.filter(isOpen).length
   const known = openCount > 1 && shape[0] === -1 ? [1, ...shape.slice(1)] : shape

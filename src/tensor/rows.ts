@@ -1,14 +1,16 @@
 import { invariant } from '../core/invariant.ts'
 import { inputInvalid, show, tensorFromJson } from './decode.ts'
+import { isObject, type JsonObject } from './exact-json.ts'
 import { type ElementWriter, elementWriter } from './numbers.ts'
-import { describeShape, elementCount, RANK_MAX } from './shape.ts'
+import { describeShape, elementCount, isAnyShape, RANK_MAX } from './shape.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
 
 /** `rows`: one element a row. `columns`: an object with one list an input or output. */
 export type RowForm = 'rows' | 'columns'
 
 /**
- * Reads the `input` of the Flama form: a list of rows for a model with one input, or an object of lists by input name. The first
+ * Reads the `input` of the Flama form: a list of rows for a model with one input, a list of objects with a row of each input, or an
+ * object of lists by input name. The first
  * dimension counts rows; what is in a row has the shape of the rest.
  * @throws VestalError INPUT_INVALID, naming the input, what was expected and what came
  */
@@ -24,12 +26,12 @@ export function decodeRows(input: unknown, specs: readonly TensorSpec[]): NamedT
 
 function columnsOf(input: unknown, specs: readonly TensorSpec[]): Readonly<Record<string, unknown>> {
   const names = specs.map(({ name }) => `'${name}'`).join(', ')
+  if (specs.length === 0 && Array.isArray(input)) throw inputInvalid('"input" must be {}: the model has no inputs, got a list')
   if (Array.isArray(input)) {
-    const only = specs[0]
-    if (specs.length !== 1 || only === undefined) {
-      throw inputInvalid(`"input" must be an object with the rows of ${names}, got a list`)
-    }
-    return { [only.name]: input }
+    const [only] = specs
+    if (input.length > 0 && input.every(isObject)) return columnsOfObjects(input, specs, names)
+    if (specs.length === 1 && only !== undefined) return { [only.name]: input }
+    throw inputInvalid(`"input" must be an object with the rows of ${names}, or a list of objects with a row of each, got a list`)
   }
   if (typeof input !== 'object' || input === null) {
     const expected = specs.length === 1 ? 'a list of rows' : `an object with the rows of ${names}`
@@ -42,9 +44,30 @@ function columnsOf(input: unknown, specs: readonly TensorSpec[]): Readonly<Recor
   return input as Readonly<Record<string, unknown>>
 }
 
+/** Rows that name their inputs, as columns. */
+function columnsOfObjects(
+  rows: readonly JsonObject[],
+  specs: readonly TensorSpec[],
+  names: string,
+): Readonly<Record<string, unknown>> {
+  for (const [index, row] of rows.entries()) {
+    const other = Object.keys(row).find((name) => !specs.some((spec) => spec.name === name))
+    if (other !== undefined)
+      throw inputInvalid(`row ${index} of "input": the model has no input '${other.slice(0, 100)}'; it has ${names}`)
+    const missing = specs.find(({ name }) => !Object.hasOwn(row, name))
+    if (missing !== undefined) throw inputInvalid(`row ${index} of "input": the input '${missing.name}' is missing`)
+  }
+  return Object.fromEntries(specs.map(({ name }) => [name, rows.map((row) => row[name])]))
+}
+
 function decodeColumn(column: unknown, { name, datatype, shape: expected }: TensorSpec): Tensor {
+  const isScalar = !Array.isArray(column) && (expected.length === 0 || isAnyShape(expected))
+  if (isScalar) return tensorFromJson({ name, datatype, shape: [] }, [column])
   if (!Array.isArray(column)) throw inputInvalid(`input '${name}' must be a list of rows, got ${show(column)}`)
-  if (column.length === 0) throw inputInvalid(`input '${name}' must have at least one row`)
+  if (column.length === 0) {
+    if (expected[0] !== 0) throw inputInvalid(`input '${name}' must have at least one row`)
+    return tensorFromJson({ name, datatype, shape: expected.map((size) => Math.max(0, size)) }, [])
+  }
   const shape = shapeOf(column, expected, name)
   checkNesting(column, shape, name)
   return tensorFromJson({ name, datatype, shape }, column)
@@ -61,7 +84,8 @@ function shapeOf(column: readonly unknown[], expected: readonly number[], name: 
   // A scalar input takes one row that is the scalar.
   if (expected.length === 0 && shape.length === 1 && shape[0] === 1) return []
   const fits =
-    shape.length === expected.length && expected.every((dimension, index) => dimension === -1 || dimension === shape[index])
+    isAnyShape(expected) ||
+    (shape.length === expected.length && expected.every((dimension, index) => dimension === -1 || dimension === shape[index]))
   if (!fits)
     throw inputInvalid(`input '${name}' has the shape ${describeShape(shape)}, but the model takes ${describeShape(expected)}`)
   return shape

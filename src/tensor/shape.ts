@@ -1,7 +1,27 @@
+import type { TensorSpec } from './tensor.ts'
+
 /** Elements in one tensor; a larger one is refused before memory is taken for it. */
 export const ELEMENTS_MAX = 2 ** 26
 /** Dimensions of one tensor. */
 export const RANK_MAX = 16
+
+/** The shape of an input or output of which a model says none: whatever comes is of it. */
+export const ANY_SHAPE: readonly number[] = [-2]
+
+/** True for that shape, also where it came from another thread. */
+export function isAnyShape(spec: readonly number[]): boolean {
+  return spec[0] === -2
+}
+
+/** A shape as clients of the protocol read it, which has nothing for one of any rank. */
+export function shownShape(spec: readonly number[]): readonly number[] {
+  return isAnyShape(spec) ? [-1] : spec
+}
+
+/** An input or output as clients of the protocol read it. */
+export function shownSpec({ name, datatype, shape }: TensorSpec): TensorSpec {
+  return { name, datatype, shape: shownShape(shape) }
+}
 
 /** The product of the dimensions, 1 for a scalar; Infinity once it is over the limit. */
 export function elementCount(shape: readonly number[]): number {
@@ -17,6 +37,7 @@ export function elementCount(shape: readonly number[]): number {
 
 /** True when a shape is one that the spec takes; a dimension of -1 there may be of any size. */
 export function matchesShape(spec: readonly number[], shape: readonly number[]): boolean {
+  if (isAnyShape(spec)) return true
   if (spec.length !== shape.length) return false
   for (let index = 0; index < spec.length; index += 1) {
     const dimension = spec[index]
@@ -32,5 +53,5 @@ export function overflowText(name: string, shape: readonly (number | bigint)[]):
 
 /** The shape as messages show it: `[-1,4]`. */
 export function describeShape(shape: readonly number[]): string {
-  return `[${shape.join(',')}]`
+  return isAnyShape(shape) ? '[…]' : `[${shape.join(',')}]`
 }

@@ -52,16 +52,56 @@ describe('vestal models run', () => {
     expect(stdout).toMatch(/^\[0\.97/)
   })
 
+  test('takes the files of other systems, and says where there are no rows', () => {
+    using place = new Workplace()
+    const files = {
+      'x.csv': `\ufeff0,1,2,3\r\n5.1,3.5,1.4,0.2\r\n\r\n`,
+      'x.ndjson': '\r\n[5.1,3.5,1.4,0.2]\r\n  \r\n',
+      'none.csv': 'a,b,c,d\n',
+      'none.ndjson': '\n\n',
+      'none.json': '[]',
+    }
+    for (const [name, text] of Object.entries(files)) {
+      writeFileSync(join(place.folder, name), text)
+      const { stdout, stderr, exitCode } = place.run(['models', 'run', 'iris', '--input', name])
+      const isEmpty = name.startsWith('none')
+      expect([name, exitCode, stderr]).toEqual([name, 0, isEmpty ? `warning: ${name} has no rows\n` : ''])
+      expect(stdout).toMatch(isEmpty ? /^$/ : /^\{"label":"setosa",.*\}\n$/)
+    }
+    expect(
+      place.run(['models', 'run', 'iris', '--input', 'none.csv', '--output', 'y.npy', '--output-name', 'probabilities']).exitCode,
+    ).toBe(0)
+    expect(readFileSync(join(place.folder, 'y.npy'), 'latin1')).toContain("'shape': (0, 3), }")
+  })
+
   test('tells what is wrong by line and field, with exit code 1 or 2, and leaves no half-written file', () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'x.csv'), `${CSV}1,2,x,4\n`)
     writeFileSync(join(place.folder, 'x.ndjson'), `${NDJSON}[1,2]\n[1,2,3,4]\n`)
-    writeFileSync(join(place.folder, 'odd.txt'), '')
+    for (const [name, text] of Object.entries({
+      'odd.txt': '',
+      'empty.csv': '',
+      'empty.json': '\n',
+      'bare.csv': '5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n',
+      'other.csv': 'a;b;c;d\n1;2;3;4\n',
+      'oip.json': '{"inputs":[{"name":"X","datatype":"FP32","shape":[1,4],"data":[1,2,3,4]}]}',
+    }))
+      writeFileSync(join(place.folder, name), text)
     const cases: readonly (readonly [args: readonly string[], exitCode: number, message: string])[] = [
       [['iris', '--input', 'x.csv', '--output', 'y.ndjson'], 1, 'x.csv line 4, column 3 (c): must be a number, got "x"'],
       [['iris', '--input', 'x.ndjson'], 1, "x.ndjson line 4: input 'X'"],
       [['iris', '--input', 'gone.csv'], 1, 'gone.csv: cannot be read'],
       [['gone', '--input', 'x.csv'], 1, 'gone: there is no such model'],
+      [['iris', '--input', 'empty.csv'], 1, 'empty.csv: is empty; CSV begins with a line of names'],
+      [['iris', '--input', 'empty.json'], 1, 'empty.json: is empty'],
+      [['iris', '--input', 'bare.csv'], 1, 'bare.csv line 1: has numbers alone, and must be a header'],
+      [
+        ['iris', '--input', 'other.csv'],
+        1,
+        "the input 'X' takes 4 columns, and there are 1; cells must have commas between them",
+      ],
+      [['iris', '--input', 'oip.json'], 1, 'oip.json: is a request of the Open Inference Protocol; give its rows alone'],
+      [['iris', '--input', 'x.csv', '--version', '2'], 1, 'iris: there is no version 2; there is 1'],
       [['iris'], 2, '--input: must be given'],
       [['iris', '--input', 'odd.txt'], 2, 'say so with --input-format'],
       [['iris', '--input', 'x.csv', '--rows', '0'], 2, '--rows: must be a whole number from 1 to 10000'],
@@ -134,12 +174,18 @@ describe('vestal models, of a running server', () => {
   test('that is not there is told, and so are words that make no sense', () => {
     using place = new Workplace()
     const cases: readonly (readonly [args: readonly string[], exitCode: number, message: string])[] = [
-      [['load', 'iris', '--url', 'http://127.0.0.1:1'], 1, 'http://127.0.0.1:1 cannot be reached'],
+      [
+        ['load', 'iris', '--url', 'http://127.0.0.1:1'],
+        1,
+        'http://127.0.0.1:1 cannot be reached: nothing listens there; is the server started?',
+      ],
       [['load', 'iris', '--url', 'file:///x'], 2, '--url: must be an http or https address'],
       [['load', 'iris', '--version', 'new', '--url', 'http://127.0.0.1:1'], 2, '--version: must be a whole number from 1 up'],
       [['load'], 2, 'models load: needs the name of a model'],
       [['check'], 2, 'models check: needs a model file'],
       [['list', 'iris'], 2, 'models list: takes no more words'],
+      [['check', 'gone.onnx'], 1, 'gone.onnx: there is no such file'],
+      [['inspect', 'iris', '--version', '9'], 1, 'iris: there is no version 9; there is 1'],
       [['fly', 'iris'], 2, '"fly": is not one of list, inspect, load, unload, run and check'],
     ]
     for (const [args, exitCode, message] of cases) {

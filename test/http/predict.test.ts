@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
-import { failingModel, identityModel, reciprocalModel, twoOutputModel } from '../support/tiny-models.ts'
+import { anyShapeModel, failingModel, identityModel, onnxModel, reciprocalModel, twoOutputModel } from '../support/tiny-models.ts'
 import { bearer } from '../support/tokens.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-predict-'))
@@ -23,6 +23,29 @@ const files: Readonly<Record<string, Uint8Array | string>> = {
   'two/1/model.onnx': twoOutputModel(),
   'two/2/model.onnx': 'not a model',
   'broken/1/model.onnx': 'not a model',
+  'any/1/model.onnx': anyShapeModel(),
+  'empty/1/model.onnx': onnxModel({
+    nodes: [{ operator: 'Concat', inputs: ['x', 'z'], outputs: ['y'], axis: 0 }],
+    inputs: [
+      { name: 'x', datatype: 'FP32', shape: ['n', 2] },
+      { name: 'z', datatype: 'FP32', shape: [0, 2] },
+    ],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: ['m', 2] }],
+  }),
+  'times/1/model.onnx': onnxModel({
+    nodes: [{ operator: 'Mul', inputs: ['x', 's'], outputs: ['y'] }],
+    inputs: [
+      { name: 'x', datatype: 'FP32', shape: ['n'] },
+      { name: 's', datatype: 'FP32', shape: [] },
+    ],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: ['n'] }],
+  }),
+  'constant/1/model.onnx': onnxModel({
+    nodes: [{ operator: 'Identity', inputs: ['c'], outputs: ['y'] }],
+    inputs: [],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [2] }],
+    constants: [{ name: 'c', shape: [2], values: new Float32Array([1, 2]) }],
+  }),
   'own/1/model.onnx': identityModel('FP32'),
   'own/model.toml': '[permissions]\npredict = "ask"\nread = "look"\n',
 }
@@ -142,6 +165,52 @@ for (const open of DOORS) {
       ).toEqual({ status: 200, body: { output } })
     })
 
+    test('is a list for rows that name their inputs', async () => {
+      const [ones, twos] = [Array(16).fill(1), Array(16).fill(2)]
+      const row = { INPUT0: twos, INPUT1: ones }
+      const { status, body } = await predict('simple', { input: [row, row] }, doors.bundled)
+      const sums = { OUTPUT0: Array(16).fill(3), OUTPUT1: ones }
+      expect([status, body]).toEqual([200, { output: [sums, sums] }])
+      expect(await predict('own', { input: [{ x: 1 }, { x: 2 }] })).toEqual({ status: 200, body: { output: [1, 2] } })
+    })
+
+    test('is of any shape where the model says none', async () => {
+      for (const [input, output] of [
+        [
+          [1, 2],
+          [-1, -2],
+        ],
+        [
+          [
+            [1, 2],
+            [3, 4],
+          ],
+          [
+            [-1, -2],
+            [-3, -4],
+          ],
+        ],
+        [{ x: 3 }, { y: [-3] }],
+      ]) {
+        expect(await predict('any', { input })).toEqual({ status: 200, body: { output } })
+      }
+      expect(await predict('any', { input: [[1, 2], [3]] })).toEqual(failure(400, "input 'x': row 1 must be a list of 2, got 1"))
+      const shown = [{ name: 'x', datatype: 'FP32', shape: [-1] }]
+      expect((await get('/models/any/')).body).toMatchObject({ versions: [{ inputs: shown }] })
+      expect((await get('/v2/models/any')).body).toMatchObject({ inputs: shown })
+    })
+
+    test('takes a scalar as it is, no rows where the model takes none, and nothing where it has no inputs', async () => {
+      expect((await predict('times', { input: { x: [1, 2], s: 3 } })).body).toEqual({ output: { y: [3, 6] } })
+      expect((await predict('times', { input: { x: [1, 2], s: [3] } })).body).toEqual({ output: { y: [3, 6] } })
+      expect((await predict('times', { input: [{ x: 1, s: 3 }] })).body).toEqual({ output: [3] })
+      expect((await predict('times', { input: { x: 1, s: 3 } })).body).toEqual(
+        failure(400, "input 'x' must be a list of rows, got 1").body,
+      )
+      expect((await predict('empty', { input: { x: [[1, 2]], z: [] } })).body).toEqual({ output: { y: [[1, 2]] } })
+      expect((await predict('constant', { input: {} })).body).toEqual({ output: { y: [1, 2] } })
+    })
+
     test('nests rows as the model does', async () => {
       const input = [
         [
@@ -219,8 +288,26 @@ for (const open of DOORS) {
       const { status, body } = await predict('simple', { input: [[1]] }, doors.bundled)
       expect([status, body]).toEqual([
         400,
-        failure(400, "\"input\" must be an object with the rows of 'INPUT0', 'INPUT1', got a list").body,
+        failure(
+          400,
+          "\"input\" must be an object with the rows of 'INPUT0', 'INPUT1', or a list of objects with a row of each, got a list",
+        ).body,
       ])
+    })
+
+    test('rows that name their inputs wrongly are told by their number', async () => {
+      const row = Array(16).fill(1)
+      const both = { INPUT0: row, INPUT1: row }
+      const detailOf = async (input: unknown) =>
+        ((await predict('simple', { input }, doors.bundled)).body as { detail: string }).detail
+      expect(await detailOf([both, { INPUT0: row }])).toBe('row 1 of "input": the input \'INPUT1\' is missing')
+      expect(await detailOf([{ ...both, OTHER: row }])).toBe(
+        "row 0 of \"input\": the model has no input 'OTHER'; it has 'INPUT0', 'INPUT1'",
+      )
+      expect(await detailOf([both, row])).toContain('or a list of objects with a row of each, got a list')
+      expect((await predict('constant', { input: [] })).body).toMatchObject({
+        detail: '"input" must be {}: the model has no inputs, got a list',
+      })
     })
 
     test('inputs with different numbers of rows are refused', async () => {

@@ -22,14 +22,16 @@ type ElementType = keyof typeof ELEMENT_TYPES
 export interface Value {
   readonly name: string
   readonly datatype: ElementType
-  /** A text is a symbolic dimension, of any size. */
-  readonly shape: readonly (number | string)[]
+  /** A text is a symbolic dimension, of any size; without a shape nothing is said of it, not even how many dimensions it has. */
+  readonly shape?: readonly (number | string)[]
 }
 
 export interface Node {
   readonly operator: string
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
+  /** The attribute of that name. */
+  readonly axis?: number
 }
 
 export interface Constant {
@@ -67,6 +69,15 @@ export function identityModel(datatype: ElementType, shape: readonly (number | s
     nodes: [{ operator: 'Identity', inputs: ['x'], outputs: ['y'] }],
     inputs: [{ name: 'x', datatype, shape }],
     outputs: [{ name: 'y', datatype, shape }],
+  })
+}
+
+/** A model that gives the negative of numbers in any shape: `x` → `y`. */
+export function anyShapeModel(): Uint8Array {
+  return onnxModel({
+    nodes: [{ operator: 'Neg', inputs: ['x'], outputs: ['y'] }],
+    inputs: [{ name: 'x', datatype: 'FP32' }],
+    outputs: [{ name: 'y', datatype: 'FP32' }],
   })
 }
 
@@ -115,19 +126,22 @@ export function reciprocalModel(): Uint8Array {
   })
 }
 
-function nodeFields({ operator, inputs, outputs }: Node): readonly Buffer[] {
-  return [...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)), text(4, operator)]
+function nodeFields({ operator, inputs, outputs, axis }: Node): readonly Buffer[] {
+  const attributes = axis === undefined ? [] : [message(5, [text(1, 'axis'), integer(3, axis), integer(20, 2)])]
+  return [...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)), text(4, operator), ...attributes]
 }
 
 /** A named value of a tensor's type. */
 export function valueFields({ name, datatype, shape }: Value): readonly Buffer[] {
-  const dimensions = shape.map((dimension) =>
+  const dimensions = shape?.map((dimension) =>
     message(1, [typeof dimension === 'number' ? integer(1, dimension) : text(2, dimension)]),
   )
-  return [text(1, name), message(2, [message(1, [integer(1, ELEMENT_TYPES[datatype]), message(2, dimensions)])])]
+  const said = dimensions === undefined ? [] : [message(2, dimensions)]
+  return [text(1, name), message(2, [message(1, [integer(1, ELEMENT_TYPES[datatype]), ...said])])]
 }
 
-function constantFields({ name, shape, values, location }: Constant): readonly Buffer[] {
+/** A named constant of the graph. */
+export function constantFields({ name, shape, values, location }: Constant): readonly Buffer[] {
   const type = values instanceof Float32Array ? ELEMENT_TYPES.FP32 : ELEMENT_TYPES.INT64
   const raw = Buffer.from(values.buffer, values.byteOffset, values.byteLength)
   const entry = (key: string, value: string) => message(13, [text(1, key), text(2, value)])

@@ -28,6 +28,7 @@ interface Measured extends Setting {
 
 /** `vestal models check`: says whether a file can be served, with what, and how it is fastest on this machine, measured. */
 export async function checkModel({ name: path }: ModelsRequest): Promise<void> {
+  if (!(await Bun.file(path).exists())) throw new CommandError(`${path}: there is no such file`)
   const cores = usableCores()
   const candidates = settingsOf(cores)
   const measured: Measured[] = []

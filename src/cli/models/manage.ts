@@ -1,4 +1,5 @@
 import { SettingsError } from '../../config/load.ts'
+import type { Model } from '../../engine/engine.ts'
 import { CommandError } from '../command-error.ts'
 import { withEngine } from './local-engine.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
@@ -27,6 +28,7 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
       const model = engine.model(name)
       if (model === undefined) throw new CommandError(`${name}: there is no such model`)
       const { labels, versions, ...rest } = model
+      if (version !== undefined) refuseUnknown(model, version)
       const isReady = versions.some((each) => each.state === 'ready' && (version === undefined || each.version === version))
       print({
         ...rest,
@@ -39,6 +41,13 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
   const model = JSON.parse(await server.ask(`/models/${encodeURIComponent(name)}/`)) as object
   const path = `/v2/models/${encodeURIComponent(name)}${version === undefined ? '' : `/versions/${version}`}/config`
   print({ ...model, configuration: JSON.parse(await server.ask(path)) })
+}
+
+/** @throws CommandError where the model has no such version */
+export function refuseUnknown({ name, versions }: Pick<Model, 'name' | 'versions'>, version: string): void {
+  if (versions.some((each) => each.version === version)) return
+  const known = versions.length === 0 ? 'none' : versions.map((each) => each.version).join(', ')
+  throw new CommandError(`${name}: there is no version ${version}; there is ${known}`)
 }
 
 /** The version that `--version` names. */

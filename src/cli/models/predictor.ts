@@ -4,7 +4,7 @@ import { parseJson } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { CommandError } from '../command-error.ts'
-import { versionOf } from './manage.ts'
+import { refuseUnknown, versionOf } from './manage.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
 /** Computes rows, here or on a server. */
@@ -20,6 +20,7 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
   const asked = versionOf(request)
   const model = engine.model(request.name)
   if (model === undefined) throw new CommandError(`${request.name}: there is no such model`)
+  if (asked !== undefined) refuseUnknown(model, asked)
   const found = model.versions.find(({ version, state }) => (asked === undefined ? state === 'ready' : version === asked))
   if (found?.state !== 'ready') {
     const reason = (found ?? model.versions[0])?.reason

@@ -41,6 +41,7 @@ async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promis
   const progress = new Progress(source.bytes)
   try {
     const onTheirWay: Promise<string>[] = []
+    let rows = 0
     const writeFirst = async () => sink.write((await onTheirWay.shift()) ?? '')
     for await (const batch of source.batches) {
       const answer = predict(predictor, batch, source.describe)
@@ -49,9 +50,11 @@ async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promis
       onTheirWay.push(answer)
       if (onTheirWay.length >= AT_ONCE) await writeFirst()
       progress.add(batch)
+      rows += batch.rows
     }
     while (onTheirWay.length > 0) await writeFirst()
     await sink.end()
+    if (rows === 0) console.error(`warning: ${input === '-' ? 'the standard input' : input} has no rows`)
   } catch (error) {
     await sink.abandon()
     throw error

@@ -76,8 +76,15 @@ async function send(url: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) })
   } catch (error) {
-    throw new CommandError(`${new URL(url).origin} cannot be reached: ${error instanceof Error ? error.message : String(error)}`)
+    throw new CommandError(`${new URL(url).origin} cannot be reached: ${reasonOf(error)}`)
   }
+}
+
+/** Bun's own text asks whether the computer can; most often nothing listens there. */
+function reasonOf(error: unknown): string {
+  if (/^(?:ConnectionRefused|ECONNREFUSED)$/.test(String((error as { readonly code?: unknown }).code)))
+    return 'nothing listens there; is the server started? --url names another'
+  return error instanceof Error ? error.message : String(error)
 }
 
 function messageOf(text: string): string {

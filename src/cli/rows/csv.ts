@@ -1,5 +1,6 @@
 import type { Datatype } from '../../tensor/datatypes.ts'
 import { DATATYPES } from '../../tensor/datatypes.ts'
+import { isAnyShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { CommandError } from '../command-error.ts'
 import { LINE_LENGTH_MAX } from './lines.ts'
@@ -68,6 +69,7 @@ export interface CsvLayout {
  * @throws CommandError where they do not fit
  */
 export function csvLayout(header: CsvRecord, specs: readonly TensorSpec[], name: string): CsvLayout {
+  refuseRow(header, specs, name)
   const columns = specs.map((spec) => columnsOf(spec, { header, isOnly: specs.length === 1, name }))
   const known = new Set(columns.flat())
   const other = header.cells.findIndex((_, index) => !known.has(index))
@@ -85,10 +87,24 @@ export function csvLayout(header: CsvRecord, specs: readonly TensorSpec[], name:
           const where = () => `${name} line ${record.line}, column ${column + 1} (${header.cells[column]})`
           return jsonOfCell(record.cells[column] ?? '', datatype, where)
         })
-        return shape.length === 1 ? (values[0] ?? 'null') : `[${values.join(',')}]`
+        const isSingle = isAnyShape(shape) ? values.length === 1 : shape.length === 1
+        return isSingle ? (values[0] ?? 'null') : `[${values.join(',')}]`
       })
     },
   }
+}
+
+/**
+ * A file without a header would lose its first row, and nobody would see it. Numbers from 0 on are names that writers give to columns
+ * without any.
+ */
+function refuseRow({ cells, line }: CsvRecord, specs: readonly TensorSpec[], name: string): void {
+  const isText = specs.some(({ datatype }) => datatype === 'BYTES')
+  const isCounted = cells.every((cell, index) => cell.trim() === String(index))
+  if (isText || isCounted || !cells.every((cell) => NUMBER.test(cell.trim()))) return
+  throw new CommandError(
+    `${name} line ${line}: has numbers alone, and must be a header; put a line with the names of the columns before it`,
+  )
 }
 
 interface ColumnsOptions {
@@ -101,14 +117,20 @@ function columnsOf({ name: input, shape }: TensorSpec, { header, isOnly, name }:
   const fault = (message: string) => new CommandError(`${name} line ${header.line}: ${message}`)
   if (shape.length === 0 || shape.length > 2)
     throw fault(`the input '${input}' has ${shape.length} dimensions, which CSV cannot hold; use NDJSON or .npy`)
-  const width = shape.length === 1 ? 1 : (shape[1] ?? 1)
+  const width = isAnyShape(shape) ? -1 : shape.length === 1 ? 1 : (shape[1] ?? 1)
   const { cells } = header
   const named = (text: string) => cells.indexOf(text)
   const columns = isOnly ? cells.map((_, index) => index) : named(input) === -1 ? numbered(cells, input) : [named(input)]
   if (columns.length === 0) throw fault(`no column is of the input '${input}'`)
   if (width !== -1 && columns.length !== width)
-    throw fault(`the input '${input}' takes ${width} columns, and there are ${columns.length}`)
+    throw fault(`the input '${input}' takes ${width} columns, and there are ${columns.length}${separatorHint(header)}`)
   return columns
+}
+
+/** What one column looks like that is several, with something else between them. */
+function separatorHint({ cells }: CsvRecord): string {
+  const isOther = cells.length === 1 && /[;\t|]/.test(cells[0] ?? '')
+  return isOther ? '; cells must have commas between them' : ''
 }
 
 function numbered(cells: readonly string[], input: string): readonly number[] {
@@ -118,6 +140,8 @@ function numbered(cells: readonly string[], input: string): readonly number[] {
 }
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+/** Rows go as JSON, here and to a server. */
+const NO_NUMBER = ' (JSON has no NaN and no infinity; requests with binary tensor data can hold them)'
 const INTEGER = /^[+-]?\d+$/
 
 function jsonOfCell(cell: string, datatype: Datatype, where: () => string): string {
@@ -132,7 +156,9 @@ function jsonOfCell(cell: string, datatype: Datatype, where: () => string): stri
   }
   if (facts.kind === 'float') {
     if (NUMBER.test(text)) return String(Number(text))
-    throw new CommandError(`${where()}: must be a number, got ${shown}`)
+    throw new CommandError(
+      `${where()}: must be a number, got ${shown}${/^[+-]?(?:nan|inf(?:inity)?)$/i.test(text) ? NO_NUMBER : ''}`,
+    )
   }
   if (INTEGER.test(text)) return BigInt(text.replace(/^\+/, '')).toString()
   throw new CommandError(`${where()}: must be a whole number, got ${shown}`)

@@ -42,8 +42,11 @@ export function readNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)
   const shape = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(text)
   const datatype = TYPES[type?.[2] ?? '']
-  if (datatype === undefined || type?.[1] === '>')
-    throw fault(`its elements (${type?.[0] ?? 'unknown'}) cannot be read; save it as little-endian numbers`)
+  const [descr = 'unknown', byteOrder] = type ?? []
+  if (datatype !== undefined && byteOrder === '>')
+    throw fault(`its elements (${descr}) are big-endian; save it with array.astype('<${type?.[2]}')`)
+  if (datatype === undefined)
+    throw fault(`its elements (${descr}) cannot be read: a .npy holds numbers here; write texts as CSV or NDJSON`)
   const sizes = (shape?.[1] ?? '')
     .split(',')
     .filter((size) => size.trim() !== '')

@@ -101,6 +101,7 @@ async function* rowsOf(
       if (layout === undefined) layout = csvLayout(record, specs, name)
       else yield { parts: layout.rowOf(record), number: record.line, readBytes: counted.bytes }
     }
+    if (layout === undefined) throw new CommandError(`${name}: is empty; CSV begins with a line of names`)
   } else if (format === 'ndjson') {
     for await (const { text, number } of linesOf(texts, name)) {
       const row = exactJson(text, () => `${name} line ${number}`)
@@ -112,6 +113,7 @@ async function* rowsOf(
       whole += text
       if (whole.length > JSON_BYTES_MAX) throw new CommandError(`${name}: is larger than ${JSON_BYTES_MAX} bytes; use NDJSON`)
     }
+    if (whole.trim() === '') throw new CommandError(`${name}: is empty`)
     const rows = documentRows(
       exactJson(whole, () => name),
       specs,
@@ -138,6 +140,9 @@ function partsOf(row: unknown, specs: readonly TensorSpec[], where: string): rea
 function documentRows(document: unknown, specs: readonly TensorSpec[], name: string): readonly (readonly string[])[] {
   const input = isJsonObject(document) && Object.keys(document).length === 1 && 'input' in document ? document.input : document
   if (Array.isArray(input)) return input.map((row, index) => partsOf(row, specs, `${name} row ${index + 1}`))
+  if (isJsonObject(input) && 'inputs' in input && !specs.some((spec) => spec.name === 'inputs')) {
+    throw new CommandError(`${name}: is a request of the Open Inference Protocol; give its rows alone, as {"input": …}`)
+  }
   if (!isJsonObject(input)) throw new CommandError(`${name}: must be a list of rows, or an object with a list for each input`)
   const columns = specs.map((spec) => {
     const column = input[spec.name]

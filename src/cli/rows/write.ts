@@ -167,7 +167,7 @@ function npyEncoder({ name, specs }: OutputOptions): Encoder {
   const facts = DATATYPES[spec.datatype]
   if (facts.kind === 'text') throw new CommandError(`the output '${spec.name}' is text, which .npy cannot hold; write NDJSON`)
   let count = 0
-  let inner: readonly number[] = spec.shape.slice(1)
+  let inner: readonly number[] = spec.shape.slice(1).map((size) => Math.max(0, size))
   const header = () => npyHeader(spec.datatype, [count, ...inner])
   return {
     tail: '',

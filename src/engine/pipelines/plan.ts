@@ -1,4 +1,4 @@
-import { describeShape } from '../../tensor/shape.ts'
+import { describeShape, isAnyShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { Model, ModelVersion } from '../engine.ts'
 import type { PipelineDefinition, PipelineStep } from './definition.ts'
@@ -112,7 +112,10 @@ function specOf(specs: readonly TensorSpec[], tensor: string, name: string): Ten
 
 /** The tensor that both are, a dimension of any size giving way; undefined where they cannot be one. */
 function join(a: TensorSpec, b: TensorSpec): TensorSpec | undefined {
-  if (a.datatype !== b.datatype || a.shape.length !== b.shape.length) return undefined
+  if (a.datatype !== b.datatype) return undefined
+  if (isAnyShape(a.shape)) return { ...a, shape: b.shape }
+  if (isAnyShape(b.shape)) return a
+  if (a.shape.length !== b.shape.length) return undefined
   const shape = a.shape.map((size, index) => {
     const other = b.shape[index] ?? -1
     return size === -1 ? other : other === -1 || other === size ? size : undefined

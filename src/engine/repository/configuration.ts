@@ -1,4 +1,5 @@
 import type { Datatype } from '../../tensor/datatypes.ts'
+import { shownShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { ModelConfiguration, ModelVersion } from '../engine.ts'
 import type { PipelineDefinition } from '../pipelines/definition.ts'
@@ -61,7 +62,8 @@ function declaredOf(declared: unknown, name: string): object {
 }
 
 function tensorConfiguration({ name, datatype, shape }: TensorSpec, isInBatches: boolean) {
-  return { name, data_type: typeName(datatype), dims: isInBatches ? shape.slice(1) : shape }
+  const own = shownShape(shape)
+  return { name, data_type: typeName(datatype), dims: isInBatches ? own.slice(1) : own }
 }
 
 function typeName(datatype: Datatype): string {

@@ -1,4 +1,4 @@
-import { describeShape } from '../../tensor/shape.ts'
+import { describeShape, isAnyShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { DeclaredTensor, ModelConfig } from './pbtxt/interpret.ts'
 
@@ -18,7 +18,7 @@ export function declaredSpecs(
   if (other !== undefined) throw new Error(`config.pbtxt: the model has no ${kind} '${other.name}'; it has ${names}`)
   const isInBatches = (config.batchSizeMax ?? 0) > 0
   return specs.map((spec) => {
-    if (isInBatches && spec.shape[0] !== -1) {
+    if (isInBatches && spec.shape[0] !== -1 && !isAnyShape(spec.shape)) {
       throw new Error(
         `config.pbtxt: max_batch_size needs a first dimension of any size, and the ${kind} '${spec.name}' is ${describeShape(spec.shape)}`,
       )
@@ -47,7 +47,8 @@ function narrowed(
   const own = reshape ?? dims
   const inner = isInBatches ? [-1, ...own] : own
   const fits =
-    inner.length === spec.shape.length && inner.every((size, index) => spec.shape[index] === -1 || spec.shape[index] === size)
+    isAnyShape(spec.shape) ||
+    (inner.length === spec.shape.length && inner.every((size, index) => spec.shape[index] === -1 || spec.shape[index] === size))
   if (fits) return { ...spec, shape }
   const batch = isInBatches ? ' (its first dimension is the batch)' : ''
   throw new Error(`${where} has dims ${describeShape(own)}, but the model has ${describeShape(spec.shape)}${batch}`)

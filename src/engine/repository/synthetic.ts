@@ -11,7 +11,7 @@ const FILE_BYTES_MAX = 256 * 1024 * 1024
 /** Tensors of zeros and empty texts that fit the inputs; what may be of any size is 1. */
 export function zeros(specs: readonly TensorSpec[]): NamedTensors {
   return new Map(
-    specs.map(({ name, datatype, shape }) => [name, filled({ datatype, shape: shape.map((size) => (size === -1 ? 1 : size)) })]),
+    specs.map(({ name, datatype, shape }) => [name, filled({ datatype, shape: shape.map((size) => (size < 0 ? 1 : size)) })]),
   )
 }
 

@@ -2,14 +2,12 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import { VERSION } from '../../core/version.ts'
 import type { Engine, Model } from '../../engine/engine.ts'
+import { shownSpec } from '../../tensor/shape.ts'
 import { guard } from '../authentication.ts'
 import { readinessResponse } from '../health.ts'
 import { jsonResponse } from '../json.ts'
 import { findModel, findReadyVersion, findVersion, mayRead, permissionTo } from '../model-access.ts'
 import { DESCRIPTION_DETAIL } from '../openapi/open-inference-descriptions.ts'
-
-/** What Open Inference Protocol clients take for the name of ONNX Runtime. */
-const PLATFORM = 'onnxruntime_onnx'
 
 /** Extensions of the protocol that are here, by the names that Triton gives them. */
 export const EXTENSIONS: readonly string[] = [
@@ -44,15 +42,14 @@ export function descriptions(engine: Engine, authenticator: Authenticator) {
         }),
       { permissions: [], detail: list },
     )
-    .get('/v2/models/:name', ({ params }) => jsonResponse(metadataOf(findModel(engine, params.name))), {
+    .get('/v2/models/:name', ({ params }) => jsonResponse(metadataOf(engine, params.name)), {
       permissions: read,
       detail: metadata,
     })
-    .get(
-      '/v2/models/:name/versions/:version',
-      ({ params }) => jsonResponse(metadataOf(findModel(engine, params.name), params.version)),
-      { permissions: read, detail: metadata },
-    )
+    .get('/v2/models/:name/versions/:version', ({ params }) => jsonResponse(metadataOf(engine, params.name, params.version)), {
+      permissions: read,
+      detail: metadata,
+    })
     .get('/v2/models/:name/ready', ({ params }) => readinessResponse(modelReadiness(findModel(engine, params.name))), {
       permissions: read,
       detail: modelReady,
@@ -74,10 +71,13 @@ export function descriptions(engine: Engine, authenticator: Authenticator) {
 }
 
 /** Model metadata as the protocol gives it: of the version asked for, or of the newest with the list of all that are ready. */
-function metadataOf(model: Model, asked?: string) {
+function metadataOf(engine: Engine, name: string, asked?: string) {
+  const model = findModel(engine, name)
   const { version, inputs, outputs } = findReadyVersion(model, asked)
   const ready = model.versions.filter(({ state }) => state === 'ready').map(({ version: number }) => number)
-  return { name: model.name, versions: asked === undefined ? ready : [version], platform: PLATFORM, inputs, outputs }
+  const { platform } = engine.configuration(name, version)
+  const versions = asked === undefined ? ready : [version]
+  return { name, versions, platform, inputs: inputs.map(shownSpec), outputs: outputs.map(shownSpec) }
 }
 
 function configurationOf(engine: Engine, name: string, asked?: string) {

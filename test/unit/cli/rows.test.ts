@@ -102,6 +102,10 @@ describe('CSV', () => {
 
   test('columns become rows of the inputs', () => {
     expect(layout(['p', 'q'], [spec('x', 'FP32', -1, 2)], '1', '-.5e3')).toEqual(['[1,-500]'])
+    expect(layout(['0', '1'], [spec('x', 'FP32', -1, 2)], '1', '2')).toEqual(['[1,2]'])
+    expect(layout(['a', 'b'], [spec('x', 'FP32', -2)], '1', '2')).toEqual(['[1,2]'])
+    expect(layout(['a'], [spec('x', 'FP32', -2)], '1')).toEqual(['1'])
+    expect(layout(['1'], [spec('x', 'BYTES', -1)], 'a')).toEqual(['"a"'])
     expect(layout(['anything'], [spec('x', 'BYTES', -1)], ' "é" ')).toEqual(['" \\"é\\" "'])
     expect(
       layout(['b[1]', 'a', 'b[0]'], [spec('a', 'BOOL', -1), spec('b', 'INT64', -1, 2)], '9223372036854775807', 'TRUE', '-1'),
@@ -115,9 +119,14 @@ describe('CSV', () => {
       [() => layout(['a', 'c'], [spec('a', 'FP32', -1), spec('b', 'FP32', -1)]), "line 1: no column is of the input 'b'"],
       [() => layout(['a', 'b', 'c'], [spec('a', 'FP32', -1), spec('b', 'FP32', -1)]), 'line 1: the column "c" is of no input'],
       [() => layout(['a'], [spec('x', 'FP32', -1, 2, 2)]), "line 1: the input 'x' has 3 dimensions, which CSV cannot hold"],
+      [() => layout(['1', '2.5'], x), 'line 1: has numbers alone, and must be a header'],
+      [() => layout(['a\tb'], x), 'and there are 1; cells must have commas between them'],
       [() => layout(['a', 'b'], x, '1'), 'line 7: has 1 cells, and the header has 2'],
       [() => layout(['a', 'b'], x, '1', ''), 'line 7, column 2 (b): must be a number, got ""'],
-      [() => layout(['a', 'b'], x, 'NaN', '1'), 'line 7, column 1 (a): must be a number, got "NaN"'],
+      [
+        () => layout(['a', 'b'], x, 'NaN', '1'),
+        'line 7, column 1 (a): must be a number, got "NaN" (JSON has no NaN and no infinity',
+      ],
       [() => layout(['a'], [spec('x', 'INT8', -1)], '1.5'), 'line 7, column 1 (a): must be a whole number, got "1.5"'],
       [() => layout(['a'], [spec('x', 'BOOL', -1)], 'yes'), 'line 7, column 1 (a): must be true or false, got "yes"'],
     ]
@@ -181,8 +190,11 @@ describe('.npy', () => {
     const faults: readonly (readonly [bytes: Uint8Array, message: string])[] = [
       [Buffer.from('PK\x03\x04 and so on'), 'x: is no .npy file'],
       [numpy("{'descr': '<f4', 'fortran_order': False, 'shape': (10, 4), }").subarray(0, 40), 'x: its header is cut off'],
-      [numpy("{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }"), 'cannot be read; save it as little-endian numbers'],
-      [numpy("{'descr': '<U5', 'fortran_order': False, 'shape': (1,), }"), 'cannot be read'],
+      [numpy("{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }"), "are big-endian; save it with array.astype('<f4')"],
+      [
+        numpy("{'descr': '<U5', 'fortran_order': False, 'shape': (1,), }"),
+        'cannot be read: a .npy holds numbers here; write texts as CSV or NDJSON',
+      ],
       [numpy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }"), 'is in Fortran order'],
       [numpy("{'descr': '<f4', 'fortran_order': False, 'shape': (), }"), 'has no rows'],
     ]

@@ -8,12 +8,16 @@ import {
   defaultedModel,
   externalModel,
   integerProductModel,
+  optionalInputModel,
+  optionalModel,
   quantizingModel,
+  sequenceInputModel,
   sequenceModel,
   unknownOperatorModel,
+  upperCaseModel,
   zipMapModel,
 } from '../../support/odd-models.ts'
-import { identityModel, onnxModel } from '../../support/tiny-models.ts'
+import { anyShapeModel, identityModel, onnxModel } from '../../support/tiny-models.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-brought-'))
 const weights = new Uint8Array(new Float32Array([3, 4]).buffer)
@@ -26,6 +30,20 @@ const ofOpset = (opset: number) =>
   })
 const MODELS: Readonly<Record<string, Uint8Array>> = {
   sequence: sequenceModel(),
+  'sequence-in': sequenceInputModel(),
+  optional: optionalModel(),
+  'optional-in': optionalInputModel(),
+  'any-shape': anyShapeModel(),
+  'odd-name': onnxModel({
+    nodes: [{ operator: 'Neg', inputs: ['__proto__'], outputs: ['constructor'] }],
+    inputs: [{ name: '__proto__', datatype: 'FP32', shape: ['n'] }],
+    outputs: [{ name: 'constructor', datatype: 'FP32', shape: ['n'] }],
+  }),
+  'upper-usual': upperCaseModel(),
+  'upper-missing': upperCaseModel('en_US.of-no-machine'),
+  'upper-other': upperCaseModel('tr_TR.of-no-machine'),
+  'zipmap-external': zipMapModel('texts', 'weights.bin'),
+  'zipmap-up': zipMapModel('texts', '../../weights.bin'),
   'zipmap-integers': zipMapModel(),
   'zipmap-packed': zipMapModel('packed'),
   'zipmap-texts': zipMapModel('texts'),
@@ -60,6 +78,7 @@ await Bun.write(join(folder, 'zipmap-named/1/model.onnx'), zipMapModel('texts'))
 await Bun.write(join(folder, 'zipmap-named/model.toml'), '[outputs.y]\nlabels = ["x", "y", "z"]\n')
 await Bun.write(join(folder, 'weights.bin'), weights)
 await Bun.write(join(folder, 'external/1/weights.bin'), weights)
+await Bun.write(join(folder, 'zipmap-external/1/weights.bin'), new Uint8Array(new Float32Array([2, 3, 4]).buffer))
 symlinkSync(join(folder, 'weights.bin'), join(folder, 'external-link/1/link.bin'))
 const engine = await createEngine({ modelsDirectory: folder, threads: 1, instances: 1, warn: () => undefined })
 afterAll(async () => {
@@ -79,12 +98,26 @@ const floats = (shape: readonly number[], ...values: number[]): Tensor => ({
 
 describe('a model that cannot be served says why, and what mends it', () => {
   const cases: readonly (readonly [name: string, reason: string])[] = [
-    ['sequence', "the output 'y' is a sequence, a map or an optional"],
+    [
+      'sequence',
+      "the output 'y' is a sequence of tensors, which ONNX Runtime for JavaScript cannot hand over; put ConcatFromSequence",
+    ],
+    [
+      'sequence-in',
+      "the input 'x' is a sequence of tensors, which ONNX Runtime for JavaScript cannot hand over; take the tensors",
+    ],
+    [
+      'optional',
+      "the output 'y' is an optional, which ONNX Runtime for JavaScript cannot hand over; put OptionalGetElement behind it",
+    ],
+    ['optional-in', "the input 'x' is an optional, which ONNX Runtime for JavaScript cannot hand over; take the tensor itself"],
+    ['upper-other', 'an operator on texts asks for a locale that this machine does not have; install it'],
     ['bf16', 'an input or output has the type BF16, which cannot be served; cast it to FP32 or FP16'],
     ['unknown', 'Telepathy'],
     ['opset-99', 'its operators are of opset 99, and this ONNX Runtime knows those up to 26'],
     ['external-gone', 'External data path does not exist'],
     ['external-up', 'escapes'],
+    ['zipmap-up', 'escapes'],
     ['external-root', 'Absolute path not allowed'],
     ['external-link', 'escapes'],
   ]
@@ -134,6 +167,35 @@ describe('a model', () => {
       const data = [0.5, 0.25, 0.125, 1, 2, 3]
       expect(await run(name, { x: floats([2, 3], ...data) })).toEqual({ y: { shape: [2, 3], data }, z: { shape: [2, 3], data } })
     }
+  })
+
+  test('that says nothing of its shapes takes any, and lets no requests share a run', async () => {
+    const [version] = engine.model('any-shape')?.versions ?? []
+    expect(version).toMatchObject({ state: 'ready' })
+    for (const shape of [[], [3], [3, 1], [1, 1, 3], [0, 2]]) {
+      const data = shape.includes(0) ? [] : shape.length === 0 ? [1] : [1, 2, 3]
+      expect(await run('any-shape', { x: floats(shape, ...data) })).toEqual({ y: { shape, data: data.map((value) => -value) } })
+    }
+    expect(engine.configuration('any-shape')).toMatchObject({ max_batch_size: 0, input: [{ dims: [-1] }] })
+  })
+
+  test('may have an input with the name of what every object has', async () => {
+    const inputs = new Map([['__proto__', floats([1], 5)]])
+    expect(plain(await engine.infer('odd-name', '1', inputs)).constructor).toEqual({ shape: [1], data: [-5] } as never)
+  })
+
+  test('that changes the case of texts is served with or without its locale', async () => {
+    for (const name of ['upper-usual', 'upper-missing']) {
+      const x: Tensor = { datatype: 'BYTES', shape: [2], data: ['été', 'ж'] }
+      expect(await run(name, { x })).toEqual({ y: { shape: [2], data: ['ÉTÉ', 'Ж'] } })
+    }
+  })
+
+  test('whose answer is a map, and whose weights stand in a file beside it, is served', async () => {
+    expect(await run('zipmap-external', { x: floats([1, 3], 1, 2, 3) })).toEqual({
+      y: { shape: [1, 3], data: [1, 2, 3] },
+      z: { shape: [1, 3], data: [2, 6, 12] },
+    })
   })
 
   test('whose weights stand in a file beside it is served', async () => {

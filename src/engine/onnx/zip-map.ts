@@ -1,0 +1,85 @@
+import { contentOf, type Field, fieldsOf, integerField, joined, messageField, textIn } from './fields.ts'
+import { GRAPH_NODE, GRAPH_OUTPUT, MODEL_GRAPH, NODE_ATTRIBUTE, NODE_OPERATOR, VALUE_NAME, VALUE_TYPE } from './numbers.ts'
+
+const NODE_INPUT = 1
+const NODE_OUTPUT = 2
+const NODE_DOMAIN = 7
+const ATTRIBUTE_INTEGERS = 8
+const ATTRIBUTE_TEXTS = 9
+const FLOAT = 1
+
+/** A model with tensors where it had maps, and the names of their columns by output. */
+export interface ModelOfTensors {
+  readonly model: Uint8Array
+  readonly labels: ReadonlyMap<string, readonly string[]>
+}
+
+/**
+ * The model without the `ZipMap` operators that converters of scikit-learn put behind a classifier. They make a sequence of maps of a
+ * tensor with one column a class, which ONNX Runtime for JavaScript cannot hand over; the tensor itself takes their place, under the
+ * same name, and the classes are told beside it. Undefined where there is none.
+ */
+export function withoutZipMaps(model: Uint8Array): ModelOfTensors | undefined {
+  const fields = fieldsOf(model)
+  const graph = fields.find(({ number }) => number === MODEL_GRAPH)
+  if (graph === undefined) return undefined
+  const parts = fieldsOf(graph.content)
+  const classes = new Map<string, readonly string[]>()
+  const nodes = parts.map((part) => (part.number === GRAPH_NODE ? replaced(part, classes) : part.whole))
+  if (classes.size === 0) return undefined
+  const written = parts.map((part, index) =>
+    part.number === GRAPH_OUTPUT ? retyped(part, classes) : (nodes[index] ?? part.whole),
+  )
+  const whole = joined(fields.map((field) => (field === graph ? messageField(MODEL_GRAPH, written) : field.whole)))
+  // Two classes of one name could not be told apart.
+  const named = [...classes].filter(([, labels]) => labels.length > 0 && new Set(labels).size === labels.length)
+  return { model: whole, labels: new Map(named) }
+}
+
+/** An Identity in the place of a ZipMap, whose classes are kept by its output's name; any other node as it is. */
+function replaced({ whole, content }: Field, classes: Map<string, readonly string[]>): Uint8Array {
+  const fields = fieldsOf(content)
+  if (textIn(fields, NODE_OPERATOR) !== 'ZipMap' || textIn(fields, NODE_DOMAIN) !== 'ai.onnx.ml') return whole
+  const attributes = fields.filter(({ number }) => number === NODE_ATTRIBUTE).map((attribute) => labelsOf(attribute.content))
+  classes.set(textIn(fields, NODE_OUTPUT), attributes.find((labels) => labels.length > 0) ?? [])
+  const kept = fields.filter(({ number }) => number === NODE_INPUT || number === NODE_OUTPUT).map((field) => field.whole)
+  return messageField(GRAPH_NODE, [...kept, messageField(NODE_OPERATOR, [Buffer.from('Identity')])])
+}
+
+/** Class labels in an attribute: integers one by one or in one packed field, or texts. */
+function labelsOf(attribute: Uint8Array): readonly string[] {
+  return fieldsOf(attribute).flatMap(({ number, content, whole }) => {
+    if (number === ATTRIBUTE_TEXTS) return [Buffer.from(content).toString('utf8')]
+    if (number !== ATTRIBUTE_INTEGERS) return []
+    // The number of the field takes one byte.
+    const isPacked = (whole[0] ?? 0) % 8 === 2
+    return integersIn(isPacked ? content : whole.subarray(1)).map(String)
+  })
+}
+
+/** Signed integers of 64 bits, one after the other. */
+function integersIn(bytes: Uint8Array): readonly bigint[] {
+  const integers: bigint[] = []
+  let [value, shift] = [0n, 0n]
+  for (const byte of bytes) {
+    value |= BigInt(byte % 128) << shift
+    shift += 7n
+    if (byte >= 128) continue
+    integers.push(BigInt.asIntN(64, value))
+    value = 0n
+    shift = 0n
+  }
+  return integers
+}
+
+/** An output of the graph as the tensor that it is now. */
+function retyped({ whole, content }: Field, classes: ReadonlyMap<string, readonly string[]>): Uint8Array {
+  const fields = fieldsOf(content)
+  const count = classes.get(textIn(fields, VALUE_NAME))?.length
+  if (count === undefined) return whole
+  const rows = messageField(1, [messageField(2, [Buffer.from('rows')])])
+  const columns = messageField(1, [count > 0 ? integerField(1, count) : messageField(2, [Buffer.from('classes')])])
+  const tensor = messageField(1, [integerField(1, FLOAT), messageField(2, [rows, columns])])
+  const name = messageField(VALUE_NAME, [contentOf(fields, VALUE_NAME)])
+  return messageField(GRAPH_OUTPUT, [name, messageField(VALUE_TYPE, [tensor])])
+}
