@@ -71,7 +71,7 @@ export async function start(settings: Settings, mode: Mode, { read, member }: La
   collectTracing(registry, tracing)
   const engines = describeEngines(settings.engine)
   const announced = { mode, keys, issuers, engine, engines, ...(accounts && { accounts }) }
-  const readiness = createReadiness(engine)
+  const readiness = createReadiness(engine, { isStrict: settings.strictReadiness === 'on' })
   const tellers = { logger, ...(accounts && { audit: accounts.options.context.audit }) }
   const reload = createReload({ settings, read, ...tellers })
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })

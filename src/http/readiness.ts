@@ -1,4 +1,5 @@
 import type { Engine } from '../engine/engine.ts'
+import { isOff } from '../engine/repository/describe.ts'
 
 /** Where the server stands: `serving`, replaced by another process, or on its way out. */
 export type Phase = 'serving' | 'draining' | 'stopping'
@@ -15,14 +16,20 @@ export interface Readiness {
   stop(): void
 }
 
+export interface ReadinessOptions {
+  /** Whether a model that is not ready makes the server unready, unless somebody took it off; default false. */
+  readonly isStrict?: boolean
+}
+
 /** Follows the engine until the server is told to stop. */
-export function createReadiness(engine: Engine): Readiness {
+export function createReadiness(engine: Engine, { isStrict = false }: ReadinessOptions = {}): Readiness {
   let phase: Phase = 'serving'
+  const hasAll = () => engine.models().every(({ versions }) => versions.every((each) => each.state === 'ready' || isOff(each)))
   return {
     get phase() {
       return phase
     },
-    isReady: () => phase !== 'stopping' && engine.isReady(),
+    isReady: () => phase !== 'stopping' && engine.isReady() && (!isStrict || hasAll()),
     reasons: () => [
       ...(phase === 'stopping' ? ['the server is stopping'] : []),
       ...(engine.isReady() ? [] : ['the engine takes no work']),
@@ -30,7 +37,7 @@ export function createReadiness(engine: Engine): Readiness {
         .models()
         .flatMap(({ name, versions }) =>
           versions
-            .filter(({ state }) => state !== 'ready')
+            .filter((version) => version.state !== 'ready' && !isOff(version))
             .map(
               ({ version, state, reason }) =>
                 `${name} version ${version} is ${state}${reason === undefined ? '' : `: ${reason}`}`,

@@ -1,7 +1,12 @@
 import { afterAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createReadiness } from '../../src/http/readiness.ts'
+import { createEngine } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
+import { identityModel } from '../support/tiny-models.ts'
 import { bearer } from '../support/tokens.ts'
 
 const engine = await bundledEngine()
@@ -46,5 +51,28 @@ for (const [index, open] of DOORS.entries()) {
       const metrics = await (await server.door.fetch('/metrics', { headers: bearer('metrics:read') })).text()
       expect(metrics).toContain('\nvestal_ready 0\n')
     })
+  })
+
+  test(`a model that is broken makes a server unready where that is asked for, ${index === 0 ? 'in memory' : 'over a socket'}`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'vestal-strict-'))
+    await Bun.write(join(folder, 'good/1/model.onnx'), identityModel('FP32'))
+    await Bun.write(join(folder, 'good/2/model.onnx'), identityModel('FP32'))
+    await Bun.write(join(folder, 'good/model.toml'), '[versions]\nlatest = 1\n')
+    await Bun.write(join(folder, 'bad/1/model.onnx'), 'no model')
+    const own = await createEngine({ modelsDirectory: folder, threads: 1, warn: () => undefined, modelControl: 'explicit' })
+    for (const isStrict of [false, true]) {
+      const door = open(createServer(own, { operations: { readiness: createReadiness(own, { isStrict }) } }))
+      const ready = () => answerOf(door.fetch('/v2/health/ready', { headers: bearer('metrics:read') }))
+      expect(await ready()).toMatchObject({
+        status: isStrict ? 503 : 200,
+        body: { ready: !isStrict, reasons: [expect.stringMatching(/^bad version 1 is unavailable: ./)] },
+      })
+      await own.unload('bad')
+      expect(await ready()).toMatchObject({ status: 200, body: { ready: true, reasons: [] } })
+      await own.load('bad').catch(() => undefined)
+      await door.close()
+    }
+    await own.stop()
+    rmSync(folder, { recursive: true })
   })
 }

@@ -19,6 +19,7 @@ await Bun.write(join(folder, 'ranked/model.toml'), '[serving]\npriority_levels =
 await put('mapped', zipMapModel('texts'))
 await put('flat', identityModel('FP64', [4]))
 await put('int64', identityModel('INT64', [3]))
+await put('list', identityModel('FP32'))
 await put('bool', identityModel('BOOL', [2]))
 await put('fp16', identityModel('FP16', [2]))
 await put('text', identityModel('BYTES', [2]))
@@ -93,6 +94,9 @@ for (const open of DOORS) {
     test('has no rows where the model has none, and no labels where it has none', async () => {
       expect((await top('flat', 'FP64', [4], [1, -1e300, 1e22, 1])).body).toMatchObject({
         outputs: [{ shape: [2], data: ['10000000000000000000000.000000:2', '1.000000:0'] }],
+      })
+      expect((await top('list', 'FP32', [3], [1, 3, 2])).body).toMatchObject({
+        outputs: [{ shape: [2], data: ['3.000000:1', '2.000000:2'] }],
       })
       expect((await top('int8', 'INT8', [2, 2], [1, 2, -3, -4], 1)).body).toMatchObject({
         outputs: [{ shape: [2, 1], data: ['2:1', '-3:0'] }],

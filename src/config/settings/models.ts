@@ -34,6 +34,11 @@ export const MODELS = {
     value: 'off|on',
     help: 'Whether a request to load may bring a configuration and model files of its own.',
   }),
+  strictReadiness: single(oneOf('off', 'on'), {
+    default: 'off' as 'off' | 'on',
+    value: 'off|on',
+    help: 'Whether the server is ready only while every model is that nobody took off.',
+  }),
   clientToken: single(line(16_384), {
     default: undefined as string | undefined,
     shownDefault: 'one that the local key signs',

@@ -29,7 +29,13 @@ export function withoutRunner(version: string, state: Exclude<ModelVersion['stat
   return { version, state, ...(reason !== undefined && { reason }), inputs: [], outputs: [] }
 }
 
+/** True for a version that its model's version policy does not name. */
+export function isLeftOut({ state, reason = '' }: ModelVersion): boolean {
+  return state === 'unavailable' && reason.startsWith(LEFT_OUT)
+}
+
 /** True for a version that is off because somebody wants it so. */
-export function isOff({ state, reason = '' }: ModelVersion): boolean {
-  return state === 'unloading' || (state === 'unavailable' && (reason === UNLOADED || reason.startsWith(LEFT_OUT)))
+export function isOff(version: ModelVersion): boolean {
+  const { state, reason } = version
+  return state === 'unloading' || (state === 'unavailable' && reason === UNLOADED) || isLeftOut(version)
 }

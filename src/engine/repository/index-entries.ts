@@ -1,10 +1,12 @@
 import type { IndexEntry, Model, ModelState } from '../engine.ts'
+import { isLeftOut } from './describe.ts'
 
-/** Every version of every model; a model without one has its name alone. */
+/** Every version of every model, but for those that its version policy leaves out; a model without one has its name alone. */
 export function indexOf(models: readonly Model[]): readonly IndexEntry[] {
   return models.flatMap(({ name, versions }): readonly IndexEntry[] => {
-    if (versions.length === 0) return [{ name }]
-    return versions.map(({ version, state, reason }) => ({
+    const listed = versions.filter((version) => !isLeftOut(version))
+    if (listed.length === 0) return [{ name }]
+    return listed.map(({ version, state, reason }) => ({
       name,
       version,
       state: state.toUpperCase() as Uppercase<ModelState>,

@@ -19,10 +19,16 @@ export function zeros(specs: readonly TensorSpec[]): NamedTensors {
  * The inputs of a run that a configuration describes; files are those of the folder `warmup`.
  * @throws Error, VestalError where a file is missing or does not hold such a tensor
  */
-export function warmupTensors({ rows, inputs }: WarmupTensors, folder: string | undefined): NamedTensors {
+export function warmupTensors(
+  { rows, inputs }: WarmupTensors,
+  folder: string | undefined,
+  specs: readonly TensorSpec[],
+): NamedTensors {
   return new Map(
     inputs.map((input) => {
-      const shape = rows > 0 ? [rows, ...input.dims] : input.dims
+      // A model that takes no batches has a batch size of 1 there, and its dims are whole.
+      const isWhole = specs.find(({ name }) => name === input.name)?.shape.length === input.dims.length
+      const shape = rows > 0 && !isWhole ? [rows, ...input.dims] : input.dims
       return [input.name, tensorOf(input, { shape, folder })]
     }),
   )

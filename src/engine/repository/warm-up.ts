@@ -39,7 +39,7 @@ export async function warmUp(runner: ModelRunner, { file, folder, warn }: WarmUp
 
 async function runOne(runner: ModelRunner, warmup: Warmup, { file, folder }: Omit<WarmUpOptions, 'warn'>): Promise<void> {
   if (warmup.kind === 'tensors') {
-    await compute(runner, () => warmupTensors(warmup, folder), warmup.count)
+    await compute(runner, () => warmupTensors(warmup, folder, runner.inputs), warmup.count)
     return
   }
   const answer = await runRows(runner, warmup, file.labels)

@@ -121,7 +121,9 @@ function classified(
   { classCount: count, model, version }: Omit<Computed, 'results'> & { readonly classCount: number },
 ): Tensor {
   const labels = labelsOf(model, version).get(name)
-  const hasRows = version.outputs.find((spec) => spec.name === name)?.shape[0] === -1
+  const [first, second] = version.outputs.find((spec) => spec.name === name)?.shape ?? []
+  // One number a row has nothing to be the largest of: one dimension alone is one list of classes.
+  const hasRows = first === -1 && second !== undefined
   return classify(name, tensor, { count, hasRows, ...(labels && { labels }) })
 }
 

@@ -159,6 +159,16 @@ describe('a model with a config.pbtxt', () => {
     }
   })
 
+  test('of no batches is warmed up with what its batch size of 1 does not change', async () => {
+    for (const size of ['max_batch_size: 0', '']) {
+      const served = await serve(
+        `${size} model_warmup { name: "one" batch_size: 1 inputs { key: "x" value { data_type: TYPE_FP32 dims: [3, 2] zero_data: true } } }`,
+      )
+      expect(served.model('two')?.versions[0]).toMatchObject({ state: 'ready' })
+      await served.stop()
+    }
+  })
+
   test('is also what model.toml says, which goes first', async () => {
     await put('model.toml', '[versions]\nall = true\n[serving]\nrows_max = 1')
     await put('2/model.onnx', twoOutputModel())
