@@ -9,6 +9,7 @@ import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib'
 import { createEngine } from '../../src/index.ts'
 import { answerOf } from '../support/doors.ts'
 import { binaryBody, bytesOf, readBinaryAnswer, textBytes } from '../support/infer-body.ts'
+import { defaultedModel } from '../support/odd-models.ts'
 import { createServer } from '../support/server.ts'
 import { identityModel, onnxModel, reciprocalModel, slowModel, twoOutputModel } from '../support/tiny-models.ts'
 import { bearer } from '../support/tokens.ts'
@@ -23,6 +24,7 @@ await put('scalar', identityModel('FP32', []))
 await put('rows', identityModel('FP32', ['n', 2]))
 await put('open', identityModel('FP32', ['n', 'm', 'k']))
 await put('texts', identityModel('BYTES', [2]))
+await put('defaulted', defaultedModel())
 await put('two', twoOutputModel())
 await put('reciprocal', reciprocalModel())
 await put('slow', slowModel(8))
@@ -271,6 +273,12 @@ describe('tensors', () => {
       expect((await answer(datatype.toLowerCase(), { inputs: [input(datatype, [0], [])] })).body).toMatchObject({
         outputs: [{ datatype, shape: [0], data: [] }],
       })
+      const none = { name: 'x', datatype, shape: [0], parameters: { binary_data_size: 0 } }
+      const { body, headers } = binaryBody({ inputs: [none], parameters: { binary_data_output: true } })
+      expect(await answer(datatype.toLowerCase(), body, headers)).toMatchObject({
+        status: 200,
+        body: { outputs: [{ datatype, shape: [0], parameters: { binary_data_size: 0 } }] },
+      })
     }
   })
 
@@ -328,6 +336,17 @@ describe('requests', () => {
     expect(await errorOf(answer('two', { inputs: [X, { ...X, name: 'z' }] }))).toEqual([
       400,
       "unexpected inference input 'z' for model 'two'. Expected input(s) ['x'].",
+    ])
+  })
+
+  test('need not send an input that has a default', async () => {
+    expect((await answer('defaulted', { inputs: [input('FP32', [2], [1, 2])] })).body).toMatchObject({
+      outputs: [{ name: 'y', data: [11, 12] }],
+    })
+    const both = { inputs: [input('FP32', [2], [1, 2]), { ...input('FP32', [1], [5]), name: 'd' }] }
+    expect(await errorOf(answer('defaulted', both))).toEqual([
+      400,
+      "unexpected inference input 'd' for model 'defaulted'. Expected input(s) ['x'].",
     ])
   })
 
@@ -415,8 +434,24 @@ describe('the repository', () => {
   const unload = (model: string) => post(`/v2/repository/models/${model}/unload`, '')
   const one = { inputs: [input('FP32', [1], [1])] }
 
-  test('never writes what a request brings outside of its own, nor too much, nor under a name too long', async () => {
+  test('takes a model that a request brings, but never outside of its own, nor too much, nor under a name too long', async () => {
+    const open = await createEngine({
+      modelsDirectory: models,
+      threads: 1,
+      warn: () => undefined,
+      modelControl: 'explicit',
+      loadAtStart: new Set(),
+      mayOverride: true,
+    })
+    const opened = createServer(open)
+    opened.listen({ port: 0, hostname: '127.0.0.1' })
+    const at = `http://127.0.0.1:${opened.server?.port}`
+    const loadAt = (model: string, body: unknown) => post(`/v2/repository/models/${model}/load`, body, {}, at)
     const content = Buffer.from(identityModel('FP32')).toString('base64')
+    const bring = (file: string, model = 'fp32') =>
+      answerOf(loadAt(model, { parameters: { config: '{}', [`file:${file}`]: content } }))
+    expect(await bring('7/model.onnx', 'brought')).toEqual({ status: 200, body: '' })
+    expect((await answerOf(post('/v2/models/brought/infer', one, {}, at))).body).toMatchObject({ model_version: '7' })
     for (const file of [
       '1/../../../escaped.onnx',
       '../escaped.onnx',
@@ -424,11 +459,21 @@ describe('the repository', () => {
       `1/${'a'.repeat(256)}`,
       '1\\..\\escaped',
     ]) {
-      const { status } = await load('fp32', { parameters: { config: '{}', [`file:${file}`]: content } })
-      expect([file, status >= 400]).toEqual([file, true])
+      expect(await errorOf(bring(file))).toEqual([
+        400,
+        expect.stringMatching(
+          /^failed to load 'fp32', "file:.* must be <version>\/<file name>, of plain names of at most 255 bytes$/,
+        ),
+      ])
     }
     const large = `{"parameters":{"config":"{}","file:1/model.onnx":"${'A'.repeat(64 * 2 ** 20)}"}}`
-    expect((await load('fp32', large)).status).toBe(413)
+    expect((await loadAt('fp32', large)).status).toBe(413)
+    await opened.stop(true)
+    await open.stop()
+    expect(await errorOf(answerOf(load('fp32', { parameters: { config: '{}' } })))).toEqual([
+      501,
+      expect.stringContaining('not allowed'),
+    ])
     expect([existsSync('/tmp/escaped.onnx'), readdirSync(folder)]).toEqual([false, ['models']])
     expect((await infer('fp32', one)).status).toBe(200)
   })

@@ -8,7 +8,7 @@ import { type MarkedEngine, startMarked } from '../support/marked-engine.ts'
 import { CRASH, HANG } from '../support/marks.ts'
 import { createServer } from '../support/server.ts'
 import { identityModel } from '../support/tiny-models.ts'
-import { SECRET } from '../support/tokens.ts'
+import { bearer, SECRET } from '../support/tokens.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-busy-'))
 await Bun.write(join(folder, 'one/1/model.onnx'), identityModel('FP32'))
@@ -95,6 +95,39 @@ for (const [index, open] of DOORS.entries()) {
       marked.open()
       expect((await hung).status).toBe(200)
       expect(countsOf(marked)?.executionCount).toBe(1)
+      await marked.engine.stop()
+      await door.close()
+    })
+
+    test('shows in the metrics what waits and what was refused, and is as before once all is answered', async () => {
+      const marked = await startMarked({ modelsDirectory: folder, queueMax: 3 })
+      const door = open(createServer(marked.engine, { operations: {} }))
+      const metrics = async () => {
+        const text = await (await door.fetch('/metrics', { headers: bearer('metrics:read') })).text()
+        const numberOf = (line: string) =>
+          Number(
+            text
+              .split('\n')
+              .find((each) => each.startsWith(line))
+              ?.split(' ')
+              .at(-1),
+          )
+        return {
+          waiting: numberOf('nv_inference_pending_request_count{model="one",version="1"}'),
+          rejected: numberOf('nv_inference_request_failure{model="one",version="1",reason="REJECTED"}'),
+          success: numberOf('nv_inference_request_success{model="one",version="1"}'),
+        }
+      }
+      expect(await metrics()).toEqual({ waiting: 0, rejected: 0, success: 0 })
+      const hung = ask(door, 'one', HANG)
+      await until(() => countsOf(marked)?.running === 1)
+      const waiting = [ask(door, 'one', 2), ask(door, 'one', 3)]
+      await until(() => countsOf(marked)?.waiting === 2)
+      expect((await ask(door, 'one', 4)).status).toBe(503)
+      expect(await metrics()).toEqual({ waiting: 2, rejected: 1, success: 0 })
+      marked.open()
+      expect((await Promise.all([hung, ...waiting])).map(({ status }) => status)).toEqual([200, 200, 200])
+      expect(await metrics()).toEqual({ waiting: 0, rejected: 1, success: 3 })
       await marked.engine.stop()
       await door.close()
     })
