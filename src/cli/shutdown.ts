@@ -58,7 +58,9 @@ export async function stopInOrder(options: ShutdownOptions, delaySeconds: number
 }
 
 /** The engine first: it gives its last answers, and the server then sends them. */
-async function drain({ engine, accounts, tracing, listeners }: ShutdownOptions): Promise<void> {
+async function drain({ readiness, engine, accounts, tracing, listeners }: ShutdownOptions): Promise<void> {
+  // Bun waits for open sockets, and closes none.
+  readiness.leave()
   const closed = listeners.map((listener) => listener.stop())
   await engine.stop()
   for (const listener of listeners) listener.closeIdleConnections()

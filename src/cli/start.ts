@@ -75,7 +75,7 @@ export async function start(settings: Settings, mode: Mode, { read, member }: La
   const tellers = { logger, ...(accounts && { audit: accounts.options.context.audit }) }
   const reload = createReload({ settings, read, ...tellers })
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
-  const ask = member === undefined ? reload.reload : reloadWithOthers(member, 'reload', tellers)
+  const ask = member === undefined ? reload.reload : reloadWithOthers(member, tellers)
   const reloading = reloadingOf(reload, { keys, ask, requestHeaders })
   const gather = member?.gatherMetrics
   const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }

@@ -25,6 +25,7 @@ import { openInference } from './open-inference.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
 import { type Reloading, reload } from './reload.ts'
 import { createRouteTable, type Route } from './route-table.ts'
+import { createServers } from './servers.ts'
 import { type SignInOptions, signIn } from './sign-in.ts'
 
 export interface AppOptions {
@@ -78,6 +79,7 @@ export function createApp(options: AppOptions) {
   const routes: Route[] = []
   const table = createRouteTable(routes)
   const peerOf = (request: Request) => peerAt(app.server, request)
+  const servers = createServers()
   const longRequests = createLongRequests({ server: () => app.server, idleSeconds })
   const operations = createOperations(options.operations ?? {}, {
     isTls,
@@ -111,10 +113,23 @@ export function createApp(options: AppOptions) {
     // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.
     serve: { reusePort: false, idleTimeout: idleSeconds, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
   })
+    .onStart(({ server }) => {
+      if (server !== null) servers.add(server)
+    })
     .wrap(operations.around)
     .use(errors({ report, routes: table, refused }))
     .use(info({ authentication: guard(authenticator), title, description }))
-    .use(models({ engine, authenticator, bodyBytesMax, ...bodyTimes, report }))
+    .use(
+      models({
+        engine,
+        authenticator,
+        bodyBytesMax,
+        ...bodyTimes,
+        report,
+        readiness: operations.readiness,
+        upgrade: servers.upgrade,
+      }),
+    )
     .use(openInference({ engine, authenticator, bodyBytesMax, ...bodyTimes, readiness: operations.readiness }))
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
     .use(

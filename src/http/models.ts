@@ -13,7 +13,7 @@ import { jsonResponse, jsonTextResponse } from './json.ts'
 import { findModel, findReadyVersion, labelsOf, mayRead, permissionTo } from './model-access.ts'
 import { MODEL_DETAIL } from './openapi/models.ts'
 import type { Readiness } from './readiness.ts'
-import { live } from './streaming/live.ts'
+import { type LiveUpgrade, live } from './streaming/live.ts'
 import { stream } from './streaming/stream.ts'
 
 export interface ModelRoutesOptions {
@@ -24,6 +24,8 @@ export interface ModelRoutesOptions {
   readonly bodyTimes?: BodyTimes
   /** Whether the server takes requests; default follows the engine. */
   readonly readiness?: Readiness
+  /** Makes a socket of a connection; default by the server that the app listens with. */
+  readonly upgrade?: LiveUpgrade
   /** Hears of what is our own bug where no response can tell: in a stream that has begun. */
   readonly report: (error: unknown, request: Request) => void
 }

@@ -11,7 +11,7 @@ import { unsupported } from './open-inference/unsupported.ts'
 import { INFER_DETAIL } from './openapi/open-inference.ts'
 import { createReadiness } from './readiness.ts'
 
-export type OpenInferenceOptions = Omit<ModelRoutesOptions, 'report'>
+export type OpenInferenceOptions = Omit<ModelRoutesOptions, 'report' | 'upgrade'>
 
 /** The Open Inference Protocol, version 2, with Triton's extensions: everything under `/v2`. */
 export function openInference({

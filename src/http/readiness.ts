@@ -4,16 +4,23 @@ import { isOff } from '../engine/repository/describe.ts'
 /** Where the server stands: `serving`, replaced by another process, or on its way out. */
 export type Phase = 'serving' | 'draining' | 'stopping'
 
+/** What an open connection is used for beyond an answer: sockets last until somebody closes them, streams until their body ends. */
+export type LongLived = 'socket' | 'stream'
+
 /** Whether the server takes requests, and why it does not. */
 export interface Readiness {
   readonly phase: Phase
   isReady(): boolean
   /** What is not as it should be, in words that are safe to show to those who may see it. */
   reasons(): readonly string[]
-  /** Another process serves in its place: it stays ready, and asks for each connection to be closed. */
+  /** Another process serves in its place: it stays ready, asks for each connection to be closed, and ends sockets. */
   drain(): void
   /** Ready is off from now on, while requests are still answered: load balancers are to look elsewhere first. */
   stop(): void
+  /** Requests are taken no more: sockets and streams end. */
+  leave(): void
+  /** Calls back when sockets or streams are to end, at once where they are already. Gives what takes that back. */
+  whenEnding(what: LongLived, hear: () => void): () => void
 }
 
 export interface ReadinessOptions {
@@ -25,6 +32,7 @@ export interface ReadinessOptions {
 export function createReadiness(engine: Engine, { isStrict = false }: ReadinessOptions = {}): Readiness {
   let phase: Phase = 'serving'
   const hasAll = () => engine.models().every(({ versions }) => versions.every((each) => each.state === 'ready' || isOff(each)))
+  const endings = { socket: createEnding(), stream: createEnding() }
   return {
     get phase() {
       return phase
@@ -46,9 +54,33 @@ export function createReadiness(engine: Engine, { isStrict = false }: ReadinessO
     ],
     drain: () => {
       if (phase === 'serving') phase = 'draining'
+      endings.socket.begin()
     },
     stop: () => {
       phase = 'stopping'
+    },
+    leave: () => {
+      endings.socket.begin()
+      endings.stream.begin()
+    },
+    whenEnding: (what, hear) => endings[what].listen(hear),
+  }
+}
+
+/** Something that begins once, and who hears of it. */
+function createEnding() {
+  const listeners = new Set<() => void>()
+  let hasBegun = false
+  return {
+    begin() {
+      hasBegun = true
+      for (const hear of [...listeners]) hear()
+      listeners.clear()
+    },
+    listen(hear: () => void) {
+      if (hasBegun) hear()
+      else listeners.add(hear)
+      return () => void listeners.delete(hear)
     },
   }
 }

@@ -1,64 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { type StartedServer, Workplace } from '../support/command-line.ts'
+import { Workplace } from '../support/command-line.ts'
 import { answerOf, failure } from '../support/doors.ts'
-import { HAS_PROCESSES, isRunning, membersOf, until } from '../support/processes.ts'
-import { bearer, SECRET } from '../support/tokens.ts'
-
-const OWN = { VESTAL_SECRET: SECRET, VESTAL_ACCOUNTS: 'off', VESTAL_LOAD_MODEL: 'none', VESTAL_LOG_FORMAT: 'json' }
-const METRICS = bearer('metrics:read', 'server:reload')
-
-/** A server of several processes that all serve. */
-class Several implements AsyncDisposable {
-  readonly #place = new Workplace()
-  server!: StartedServer
-
-  static async start(args: readonly string[], toml = '', environment: Readonly<Record<string, string>> = OWN): Promise<Several> {
-    const several = new Several()
-    several.write(toml)
-    several.server = await several.#place.start(args, environment)
-    await until(async () => (await several.serving()) === Number(args[1]))
-    return several
-  }
-
-  write(toml: string): void {
-    writeFileSync(join(this.#place.folder, 'vestal.toml'), toml)
-  }
-
-  get members(): ReadonlyMap<number, number> {
-    return membersOf(this.server.child.pid)
-  }
-
-  /** A request on a connection of its own, so that any process may have it. */
-  fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`${this.server.base}${path}`, { ...init, keepalive: false })
-  }
-
-  async metric(name: string, labels = ''): Promise<number | undefined> {
-    const text = await (await this.fetch('/metrics', { headers: METRICS })).text()
-    const line = text.split('\n').find((other) => other.startsWith(`${name}${labels} `))
-    return line === undefined ? undefined : Number(line.split(' ').at(-1))
-  }
-
-  serving(): Promise<number | undefined> {
-    return this.metric('vestal_processes', '{state="serving"}')
-  }
-
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<{ readonly code: number; readonly log: string }> {
-    this.server.child.kill(signal)
-    const code = await this.server.child.exited
-    return { code, log: (await this.server.rest) + (await new Response(this.server.child.stderr).text()) }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const members = [...this.members.values()]
-    this.server.child.kill('SIGKILL')
-    await this.server.child.exited
-    await until(() => !members.some(isRunning))
-    this.#place[Symbol.dispose]()
-  }
-}
+import { HAS_PROCESSES, isRunning, until } from '../support/processes.ts'
+import { OPERATOR, OWN, Several } from '../support/several.ts'
 
 const COUNT = ['--processes', '2']
 /** Processes start while all processors are busy. */
@@ -106,12 +50,13 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
   )
 
   test(
-    'gives the metrics of all of them on a port of their own',
+    'gives the metrics of all of them on a port of their own, and warns of limits that it cannot share out',
     async () => {
-      await using several = await Several.start([...COUNT, '--metrics-port', '0'])
+      await using several = await Several.start([...COUNT, '--metrics-port', '0', '--requests-max', '1'])
       const { code, log } = await several.stop()
       expect(code).toBe(0)
       expect(several.server.output + log).toMatch(/Metrics are at http:\/\/127\.0\.0\.1:\d+\/metrics/)
+      expect(log).toContain('requests_max: each of 2 processes counts its own share, which is 1 at least: 2 in all')
     },
     TEST_MS,
   )
@@ -120,7 +65,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
     'reads the settings again in all of them, or in none',
     async () => {
       await using several = await Several.start(COUNT)
-      const reload = () => answerOf(several.fetch('/admin/reload', { method: 'POST', headers: METRICS }))
+      const reload = () => answerOf(several.fetch('/admin/reload', { method: 'POST', headers: OPERATOR }))
       several.write('url_bytes_max = 300\ntitle = "Two"\n')
       expect(await reload()).toEqual({ status: 200, body: { changed: ['url_bytes_max'], needs_restart: ['title'] } })
       expect(await statusesOf(several, long)).toEqual(new Set([414]))
@@ -145,7 +90,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       several.server.child.kill('SIGHUP')
       several.write('title = "Two"\nurl_bytes_max = 3\n')
       several.server.child.kill('SIGHUP')
-      expect((await several.fetch('/admin/reload', { method: 'POST', headers: METRICS })).status).toBe(422)
+      expect((await several.fetch('/admin/reload', { method: 'POST', headers: OPERATOR })).status).toBe(422)
       expect(new Set(several.members.values())).toEqual(before)
       several.write('title = "Two"\n')
       several.server.child.kill('SIGHUP')
@@ -170,6 +115,48 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       const { code, log } = await several.stop()
       expect(code).toBe(0)
       expect(log).toContain('process 1 ended with SIGKILL; another takes its place')
+    },
+    TEST_MS,
+  )
+
+  test(
+    'replaces all of them where they are killed in the same moment',
+    async () => {
+      await using several = await Several.start(COUNT)
+      const killed = [...several.members.values()]
+      // Stopped first, so that neither's end is known when the other's is.
+      for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of killed) process.kill(pid, signal)
+      await until(() => several.members.size === 2 && !killed.some(isRunning))
+      await until(async () => (await several.serving().catch(() => 0)) === 2)
+      expect((await several.stop()).code).toBe(0)
+    },
+    TEST_MS,
+  )
+
+  test(
+    'replaces one that is told to stop as soon as it is, while that one finishes what it has',
+    async () => {
+      await using several = await Several.start([...COUNT, '--shutdown-delay-seconds', '60'])
+      const told = several.members.get(2) ?? 0
+      process.kill(told, 'SIGTERM')
+      await until(async () => (await several.metric('vestal_process_restarts_total')) === 1 && (await several.serving()) === 2)
+      expect(isRunning(told)).toBe(true)
+      process.kill(told, 'SIGKILL')
+      await until(() => !isRunning(told))
+      expect(await several.metric('vestal_process_restarts_total')).toBe(1)
+      // The delay would hold these up as well, once the supervisor is gone.
+      for (const pid of several.members.values()) process.kill(pid, 'SIGKILL')
+    },
+    TEST_MS,
+  )
+
+  test(
+    'ends with 0 where it is told to stop while its processes start',
+    async () => {
+      using place = new Workplace()
+      const server = await place.start(COUNT, OWN)
+      server.child.kill('SIGTERM')
+      expect(await server.child.exited).toBe(0)
     },
     TEST_MS,
   )

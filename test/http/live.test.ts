@@ -7,6 +7,7 @@ import { MESSAGES_MAX } from '../../src/http/streaming/live-connection.ts'
 import { createEngine, type Engine } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { bytesOf } from '../support/infer-body.ts'
+import { type Message, openLive } from '../support/live-socket.ts'
 import { createServer } from '../support/server.ts'
 import { identityModel } from '../support/tiny-models.ts'
 import { bearer, makeToken, nowSeconds, SECRET } from '../support/tokens.ts'
@@ -51,39 +52,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-type Message = string | Uint8Array | { readonly code: number; readonly reason: string }
-
-/** A WebSocket whose messages can be waited for one by one; its end is the last. */
-async function openSocket(model: string, headers: Record<string, string> = bearer('model:*:predict')) {
-  // The cast: Bun takes headers where browsers take protocols.
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/models/${model}/live`, { headers } as never)
-  socket.binaryType = 'arraybuffer'
-  const messages: Message[] = []
-  let wake = Promise.withResolvers<void>()
-  const add = (message: Message) => {
-    messages.push(message)
-    wake.resolve()
-    wake = Promise.withResolvers()
-  }
-  socket.onmessage = ({ data }) => add(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
-  socket.onclose = ({ code, reason }) => add({ code, reason })
-  const { promise, resolve } = Promise.withResolvers<void>()
-  socket.onopen = () => resolve()
-  socket.onerror = () => resolve()
-  await promise
-  const next = async (): Promise<Message> => {
-    while (messages.length === 0) await wake.promise
-    return messages.shift() ?? ''
-  }
-  return {
-    socket,
-    next,
-    ask: (message: string | Uint8Array) => {
-      socket.send(message)
-      return next()
-    },
-  }
-}
+const openSocket = (model: string, headers: Record<string, string> = bearer('model:*:predict')) =>
+  openLive(`ws://127.0.0.1:${port}/models/${model}/live`, { headers })
 
 const json = async (message: Promise<Message> | Message) => JSON.parse(String(await message)) as unknown
 const frame = (body: unknown, ...blobs: readonly Uint8Array[]) => {
@@ -286,7 +256,7 @@ describe('a socket and its token', () => {
   test('is closed with the first message after its token has expired', async () => {
     const { ask, next } = await openSocket('pair')
     expect(await json(ask('{"input":[[1,2]]}'))).toEqual({ output: [[1, 2]] })
-    clock.now = () => Date.now() + 120_000
+    clock.now = () => Date.now() + 7_200_000
     expect(await json(ask('{"input":[[1,2]]}'))).toEqual(failure(401, 'Unauthorized').body)
     expect(await next()).toEqual({ code: 3000, reason: 'Unauthorized' })
     clock.now = Date.now

@@ -4,6 +4,8 @@ import { noteSecret } from './secrets.ts'
 /** A shared secret for tests: 64 bytes, long enough for every HMAC. */
 export const SECRET = noteSecret('a secret for tests alone, of sixty-four bytes and not one more!!')
 
+const LIFETIME_SECONDS = 3600
+
 export interface Parts {
   readonly header?: unknown
   readonly payload?: unknown
@@ -20,13 +22,13 @@ export function nowSeconds(): number {
 
 /** A token made by hand and not by the code under test; a part that is a text is encoded as it is. */
 export function makeToken({ header, payload, secret = SECRET, hash = 'sha256', signature }: Parts = {}): string {
-  const input = `${encode(header ?? { alg: 'HS256', typ: 'JWT' })}.${encode(payload ?? { exp: nowSeconds() + 60 })}`
+  const input = `${encode(header ?? { alg: 'HS256', typ: 'JWT' })}.${encode(payload ?? { exp: nowSeconds() + LIFETIME_SECONDS })}`
   return `${input}.${signature ?? createHmac(hash, secret).update(input).digest('base64url')}`
 }
 
-/** A token that grants these permissions, valid for a minute. */
+/** A token that grants these permissions, valid for an hour: a file of tests may take minutes on a busy machine. */
 export function tokenWith(permissions: readonly string[], claims: Readonly<Record<string, unknown>> = {}): string {
-  return makeToken({ payload: { sub: 'tester', exp: nowSeconds() + 60, data: { permissions }, ...claims } })
+  return makeToken({ payload: { sub: 'tester', exp: nowSeconds() + LIFETIME_SECONDS, data: { permissions }, ...claims } })
 }
 
 /** The header that carries a token which grants these permissions. */

@@ -14,6 +14,8 @@ export interface MemberProcessOptions {
   readonly answer: (what: SupervisorQuestion) => Promise<unknown>
   /** Hears of the last counts of a process that ends by itself. */
   readonly counted: (member: MemberProcess, families: Answers['metrics']) => void
+  /** Hears that it was told to stop by somebody else. */
+  readonly leaving: (member: MemberProcess) => void
 }
 
 const LAST_WORDS_MS = 1000
@@ -33,8 +35,8 @@ export interface MemberProcess {
   readonly exited: Promise<number>
   /** Hands a listening socket over; resolves once it accepts there. */
   listen(socket: ListeningSocket, message: { readonly base: string; readonly isAnnounced: boolean }): Promise<void>
-  /** Has it accept from the socket of another place as well, until `release`. */
-  rescue(place: number, socket: ListeningSocket): void
+  /** Has it accept from the socket of another place as well, until `release`. False where it is gone. */
+  rescue(place: number, socket: ListeningSocket): boolean
   release(place: number): void
   ask<Q extends MemberQuestion>(what: Q, timeoutMs: number): Promise<Answers[Q]>
   tell(message: ToMember): void
@@ -43,7 +45,7 @@ export interface MemberProcess {
 }
 
 /** Starts a process that serves. */
-export function startMember({ number, command, write, answer, counted }: MemberProcessOptions): MemberProcess {
+export function startMember({ number, command, write, answer, counted, leaving }: MemberProcessOptions): MemberProcess {
   let state: MemberState = 'starting'
   const ready = Promise.withResolvers<void>()
   const listening = Promise.withResolvers<void>()
@@ -55,12 +57,16 @@ export function startMember({ number, command, write, answer, counted }: MemberP
     else if (message.kind === 'question') {
       const { id } = message
       void answer(message.what).then((answered) => member.tell({ kind: 'answer', id, answer: answered }))
-    } else if (message.kind === 'ready') {
-      state = 'ready'
-      ready.resolve()
+    } else if (state === 'gone') {
+      // What it said last may come after its end.
+      return
+    } else if (message.kind === 'leaving') {
+      state = 'draining'
+      leaving(member)
     } else {
-      state = 'serving'
-      listening.resolve()
+      if (message.kind === 'ready') ready.resolve()
+      else listening.resolve()
+      state = message.kind === 'ready' ? 'ready' : 'serving'
     }
   }
   const silent = Promise.withResolvers<void>()
@@ -106,13 +112,24 @@ export function startMember({ number, command, write, answer, counted }: MemberP
       return listening.promise
     },
     rescue(place, { descriptor }) {
-      sendDescriptor(ownEnd, descriptor)
+      try {
+        sendDescriptor(ownEnd, descriptor)
+      } catch {
+        // Its end is closed.
+        return false
+      }
       member.tell({ kind: 'rescue', place })
+      return true
     },
     release: (place) => member.tell({ kind: 'release', place }),
     ask: (what, timeoutMs) => questions.ask(what, timeoutMs),
     tell: (message) => {
-      if (child.exitCode === null && child.signalCode === null) child.send(message)
+      if (child.exitCode !== null || child.signalCode !== null) return
+      try {
+        child.send(message)
+      } catch {
+        // It is on its way out, and its end is told of next.
+      }
     },
     drain() {
       state = 'draining'

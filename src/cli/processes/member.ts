@@ -7,6 +7,7 @@ import { receiveDescriptor } from './c-library.ts'
 import { createMemberListeners, type MemberListeners, type OpenInside } from './member-listeners.ts'
 import type { FromMember, MemberQuestion, ReloadOutcome, ToMember } from './messages.ts'
 import { createQuestions } from './questions.ts'
+import { reloadedBy } from './reload-together.ts'
 
 /** Where a supervisor's local socket is, through which a listening socket comes. */
 const SOCKET_DESCRIPTOR = 3
@@ -21,8 +22,8 @@ export interface MemberDuties {
   /** Another has the place: this one is to end once its connections are closed. */
   readonly drain: (listeners: MemberListeners) => void
   readonly stop: () => void
-  /** The settings are to be read again, in all processes. */
-  readonly reload: () => void
+  /** The settings were read again in all processes because of a signal: this one is to say so. */
+  readonly reloaded: (outcome: ReloadOutcome) => void
 }
 
 /** A process of several, as it sees the others. */
@@ -33,10 +34,12 @@ export interface Member {
   /** Reports that the models are loaded, and waits for a listening socket. Gives the address, and whether to announce it. */
   readonly listen: (open: OpenInside) => Promise<{ readonly base: string; readonly isAnnounced: boolean }>
   readonly serve: (duties: MemberDuties) => void
+  /** Tells that this process was told to stop by a signal of its own. */
+  readonly sayLeaving: () => void
   /** The metrics of all processes. */
   readonly gatherMetrics: () => Promise<readonly FamilySnapshot[]>
   /** Settings read again by all processes, and applied in all of them. @throws SettingsError */
-  readonly reloadAll: (kind: 'reload' | 'roll') => Promise<Reloaded>
+  readonly reloadAll: () => Promise<Reloaded>
   /** Tells what was counted, since nobody can ask any more. */
   readonly sayGoodbye: (families: readonly FamilySnapshot[]) => Promise<void>
 }
@@ -44,7 +47,10 @@ export interface Member {
 /** Joins the supervisor that started this process. Where it is gone, this process stops as well. */
 export function joinSupervisor(number: number, count: number): Member {
   if (process.connected !== true) throw new SettingsError(['process: is started by `vestal start --processes`, and not by hand'])
-  const send = (message: FromMember) => void process.send?.(message)
+  const send = (message: FromMember) => {
+    // Where the supervisor is gone, nobody waits for it.
+    if (process.connected === true) process.send?.(message)
+  }
   const questions = createQuestions((question: FromMember & { readonly kind: 'question' }) => send(question))
   const told = Promise.withResolvers<ToMember & { readonly kind: 'listen' }>()
   let listeners: MemberListeners | undefined
@@ -64,7 +70,7 @@ export function joinSupervisor(number: number, count: number): Member {
       if (listeners !== undefined) duties?.drain(listeners)
     } else if (message.kind === 'rescue') listeners?.take(message.place, receiveDescriptor(SOCKET_DESCRIPTOR))
     else if (message.kind === 'release') listeners?.release(message.place)
-    else if (message.kind === 'signal') duties?.reload()
+    else if (message.kind === 'reloaded') duties?.reloaded(message.outcome)
     else never(message)
   })
   process.on('disconnect', stop)
@@ -84,14 +90,14 @@ export function joinSupervisor(number: number, count: number): Member {
       duties = given
       send({ kind: 'listening' })
     },
+    sayLeaving: () => send({ kind: 'leaving' }),
     gatherMetrics: () => questions.ask('metrics', METRICS_MS),
-    async reloadAll(kind) {
-      const outcome = await questions.ask(kind, RELOAD_MS).catch((error: Error): ReloadOutcome => {
-        return { kind: 'wrong', faults: [`the supervisor: ${error.message}`] }
-      })
-      if (outcome.kind === 'wrong') throw new SettingsError(outcome.faults)
-      return outcome.reloaded
-    },
+    reloadAll: async () =>
+      reloadedBy(
+        await questions.ask('reload', RELOAD_MS).catch((error: Error): ReloadOutcome => {
+          return { kind: 'wrong', faults: [`the supervisor: ${error.message}`] }
+        }),
+      ),
     sayGoodbye: (families) =>
       new Promise((resolve) => {
         if (process.connected !== true) resolve()
@@ -114,8 +120,9 @@ function createAnswerer(dutiesNow: () => MemberDuties | undefined) {
         prepared = await duties.prepareReload()
         return { kind: 'right', reloaded: prepared.reloaded } satisfies ReloadOutcome
       } catch (error) {
-        if (!(error instanceof SettingsError)) throw error
-        return { kind: 'wrong', faults: error.faults } satisfies ReloadOutcome
+        // A bug of ours is told as well: thrown here, it would end every process at once.
+        const faults = error instanceof SettingsError ? error.faults : [`settings: cannot be checked: ${String(error)}`]
+        return { kind: 'wrong', faults } satisfies ReloadOutcome
       }
     }
     if (what === 'apply') prepared?.apply()

@@ -3,8 +3,8 @@ import type { FamilySnapshot } from '../../metrics/family.ts'
 
 /** What a supervisor asks of one of its processes. */
 export type MemberQuestion = 'metrics' | 'prepare' | 'apply' | 'discard'
-/** What a process asks of its supervisor; `roll` reloads and then replaces every process. */
-export type SupervisorQuestion = 'metrics' | 'reload' | 'roll'
+/** What a process asks of its supervisor. */
+export type SupervisorQuestion = 'metrics' | 'reload'
 
 /** What reading the settings came to, in one process or in all of them. */
 export type ReloadOutcome =
@@ -18,7 +18,6 @@ export interface Answers {
   readonly apply: null
   readonly discard: null
   readonly reload: ReloadOutcome
-  readonly roll: ReloadOutcome
 }
 
 interface Asked<Q> {
@@ -44,8 +43,8 @@ export type ToMember =
   /** Another has taken the place: accept no more, and end once every connection is closed. */
   | { readonly kind: 'drain' }
   | { readonly kind: 'stop' }
-  /** The supervisor was told by a signal to read the settings again. */
-  | { readonly kind: 'signal' }
+  /** The supervisor was told by a signal to have the settings read again: one process notes what came of it. */
+  | { readonly kind: 'reloaded'; readonly outcome: ReloadOutcome }
 
 /** From a process to its supervisor. */
 export type FromMember =
@@ -54,5 +53,7 @@ export type FromMember =
   /** The models are loaded. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening' }
+  /** It was told to stop by a signal of its own, and soon accepts no more. */
+  | { readonly kind: 'leaving' }
   /** What it counted until its end. */
   | { readonly kind: 'metrics'; readonly families: readonly FamilySnapshot[] }

@@ -15,6 +15,8 @@ export interface Place {
   failures: number
   /** Settles once the process that is started for this place serves, or has ended. */
   filling?: Promise<unknown> | undefined
+  /** True while another is tried for as long as nobody is in the place. */
+  isKept?: boolean
 }
 
 /** A process that served for this long was right: its end is the first of a row. */
@@ -40,15 +42,21 @@ export class Places implements Iterable<Place> {
 
   /** A process that serves; undefined where none does. */
   serving(): MemberProcess | undefined {
-    return this.#places.find(({ member }) => member?.state === 'serving')?.member
+    return this.#serving()[0]
   }
 
-  /** Hands a place's socket to a process, which is the one that serves there from then on. */
+  #serving(): readonly MemberProcess[] {
+    return this.#places.flatMap(({ member }) => (member?.state === 'serving' ? [member] : []))
+  }
+
+  /** Hands a place's socket to a process, which is the one that serves there from then on. @throws where it ends before */
   async listen(place: Place, member: MemberProcess, isAnnounced: boolean): Promise<void> {
     place.socket ??= openListeningSocket({ hostname: this.#hostname, port: this.#port })
     this.#port = place.socket.port
     const base = `${this.#scheme}://${authorityOf(this.#hostname, this.#port)}`
     await member.listen(place.socket, { base, isAnnounced })
+    // Its end was told of before it was the one whose end counts.
+    if (member.state === 'gone') throw new Error('the process has ended')
     place.member = member
     place.rescuer?.release(place.number)
     place.rescuer = undefined
@@ -60,9 +68,10 @@ export class Places implements Iterable<Place> {
 
   /** Has another process accept what comes to a place where there is none: connections need not wait for the next, and none is lost. */
   rescue(place: Place): void {
-    if (place.socket === undefined) return
-    place.rescuer = this.serving()
-    place.rescuer?.rescue(place.number, place.socket)
+    const { socket } = place
+    if (socket === undefined) return
+    // One that is killed as well may not be known to be gone, and takes nothing.
+    place.rescuer = this.#serving().find((member) => member.rescue(place.number, socket))
     // Where nobody serves, a client is better refused than kept waiting for a process that fails again and again.
     if (place.rescuer === undefined && place.failures > 0) closeSocket(place)
   }

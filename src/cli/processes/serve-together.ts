@@ -9,6 +9,8 @@ import { stopInOrder } from '../shutdown.ts'
 import { loadTls } from '../tls-files.ts'
 import type { Member } from './member.ts'
 import type { MemberListeners } from './member-listeners.ts'
+import type { ReloadOutcome } from './messages.ts'
+import { reloadedBy } from './reload-together.ts'
 
 /** How often the connections of a process that is replaced are counted. */
 const COUNT_MS = 100
@@ -16,8 +18,8 @@ const COUNT_MS = 100
 const QUIET_MS = 5000
 
 /** A reload that all processes take part in, told of by the one that was asked. */
-export function reloadWithOthers(member: Member, kind: 'reload' | 'roll', tellers: Tellers): Reloading['reload'] {
-  return tellReload(async () => ({ apply: () => undefined, reloaded: await member.reloadAll(kind) }), tellers)
+export function reloadWithOthers(member: Member, tellers: Tellers): Reloading['reload'] {
+  return tellReload(async () => ({ apply: () => undefined, reloaded: await member.reloadAll() }), tellers)
 }
 
 /** Accepts from the socket that the supervisor hands over, and does what the supervisor asks. */
@@ -38,8 +40,12 @@ export async function serveTogether(
   const flush = async () => void (await Promise.all([logging.output.flush(), member.sayGoodbye(registry.snapshot())]))
   const stop = createStop((delaySeconds) => stopInOrder({ ...shutdownOf(serving), listeners: servers, flush }, delaySeconds))
   const stopWhenTold = () => stop(settings.shutdownDelaySeconds)
-  process.on('SIGTERM', stopWhenTold)
-  process.on('SIGINT', stopWhenTold)
+  const leave = () => {
+    member.sayLeaving()
+    stopWhenTold()
+  }
+  process.on('SIGTERM', leave)
+  process.on('SIGINT', leave)
   const drain = async (listeners: MemberListeners) => {
     listeners.stopAccepting()
     readiness.drain()
@@ -50,13 +56,16 @@ export async function serveTogether(
     await untilClosed(listeners, endMs)
     stop(0)
   }
-  const roll = reloadWithOthers(member, 'roll', tellers)
+  const reloaded = (outcome: ReloadOutcome) => {
+    const tell = tellReload(async () => ({ apply: () => undefined, reloaded: reloadedBy(outcome) }), tellers)
+    reloadUnasked(() => tell({ actor: 'signal' }))
+  }
   member.serve({
     metrics: () => registry.snapshot(),
     prepareReload: reload.prepare,
     drain: (listeners) => void drain(listeners),
     stop: stopWhenTold,
-    reload: () => reloadUnasked(() => roll({ actor: 'signal' })),
+    reloaded,
   })
   if (isAnnounced) announce(base, announced, logging)
 }

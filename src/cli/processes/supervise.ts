@@ -39,6 +39,7 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
     scheme: settings.tlsCert === undefined ? 'http' : 'https',
     ownMetrics: () => registry.snapshot(),
     logger,
+    startMsMax: settings.startSeconds * 1000,
     stopMsMax,
     drainMsMax: settings.drainSeconds * 1000 + stopMsMax,
     startMember: (number, hooks) =>
@@ -51,8 +52,10 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   })
   collectSupervisor(registry, supervisor, logging)
   stopWhenTold(supervisor, logging)
-  onReloadSignal(async () => supervisor.signalled())
+  onReloadSignal(() => supervisor.signalled())
   const code = await supervisor.start()
+  // Whoever told it to stop ends it.
+  if (supervisor.isStopping) return
   if (code !== undefined) {
     await supervisor.stop()
     await output.flush()

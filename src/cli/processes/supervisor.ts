@@ -2,10 +2,11 @@ import type { Logger } from '../../log/logger.ts'
 import type { FamilySnapshot } from '../../metrics/family.ts'
 import type { Address } from '../taken-port.ts'
 import { type GatheredMetrics, gatherMetrics } from './gathered-metrics.ts'
+import { Keeper, type Launched } from './keeper.ts'
 import type { MemberProcess, MemberProcessOptions } from './member-process.ts'
 import type { ReloadOutcome, SupervisorQuestion } from './messages.ts'
 import { type Place, Places } from './places.ts'
-import { reloadTogether } from './reload-together.ts'
+import { type ReloadKind, reloadTogether } from './reload-together.ts'
 
 export interface SupervisorOptions {
   readonly count: number
@@ -14,21 +15,24 @@ export interface SupervisorOptions {
   readonly logger: Logger
   /** What the supervisor itself counts. */
   readonly ownMetrics: () => readonly FamilySnapshot[]
+  /** @throws what the system says where it starts no process */
   readonly startMember: (number: number, hooks: MemberHooks) => MemberProcess
+  /** Milliseconds until a process that does not come to serve is ended. */
+  readonly startMsMax: number
   /** Milliseconds until a process that was told to drain is ended, and until one that was told to stop is. */
   readonly drainMsMax: number
   readonly stopMsMax: number
 }
 
-export type MemberHooks = Pick<MemberProcessOptions, 'answer' | 'counted'>
+export type MemberHooks = Pick<MemberProcessOptions, 'answer' | 'counted' | 'leaving'>
 
-const [RETRY_MS, RETRY_MS_MAX] = [250, 10_000]
 const METRICS_MS = 1000
 
 /** Keeps so many processes serving on one port, and replaces them. */
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #places: Places
+  readonly #keeper: Keeper
   readonly #members = new Set<MemberProcess>()
   readonly #metrics: GatheredMetrics<MemberProcess> = gatherMetrics()
   #isStopping = false
@@ -39,12 +43,18 @@ export class Supervisor {
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: SupervisorOptions) {
+    const { count, address, scheme, logger, startMsMax } = options
     this.#options = options
-    this.#places = new Places(options.count, options.address, options.scheme)
+    this.#places = new Places(count, address, scheme)
+    this.#keeper = new Keeper({ places: this.#places, logger, startMsMax, launch: (place) => this.#launch(place) })
   }
 
   get restarts(): number {
     return this.#restarts
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping
   }
 
   /** Processes by what they do. */
@@ -58,29 +68,31 @@ export class Supervisor {
   async start(): Promise<number | undefined> {
     const [first, ...others] = this.#places
     for (const places of [first === undefined ? [] : [first], others]) {
-      const codes = await Promise.all(places.map((place) => this.#fill(place, place === first)))
+      const codes = await Promise.all(places.map((place) => this.#keeper.fill(place, place === first)))
       const code = codes.find((ended) => ended !== undefined)
       if (code !== undefined) return code
     }
     return undefined
   }
 
-  /** Reads settings again in all processes. Where all of it is right, and it was asked for, each process is replaced after that. */
-  reload(kind: 'reload' | 'roll'): Promise<ReloadOutcome> {
-    const result = this.#turn.then(() => reloadTogether([...this.#members].filter(({ state }) => state === 'serving')))
+  /** Reads settings again in all processes. */
+  reload(kind: ReloadKind = 'reload'): Promise<ReloadOutcome> {
+    const serving = () => [...this.#members].filter(({ state }) => state === 'serving')
+    const result = this.#turn.then(() => reloadTogether(serving(), kind))
     this.#turn = result.catch(() => undefined)
-    return result.then((outcome) => {
+    return result.finally(() => {
       this.#reloads += 1
-      if (kind === 'roll' && outcome.kind === 'right') void this.roll()
-      return outcome
     })
   }
 
-  /** Has a process read the settings again for the whole server. */
-  signalled(): void {
+  /** Reads the settings again, has a process note what came of it, and replaces each where all of it is right. */
+  async signalled(): Promise<void> {
+    const outcome = await this.reload('roll')
+    if (this.#isStopping) return
     const member = this.#places.serving()
     if (member === undefined) this.#options.logger.error('no process serves that could read the settings again')
-    else member.tell({ kind: 'signal' })
+    else member.tell({ kind: 'reloaded', outcome })
+    if (outcome.kind === 'right') await this.roll()
   }
 
   /** Replaces one process after the other. Asked for while it is at it, it begins once more after that. */
@@ -112,9 +124,11 @@ export class Supervisor {
   /** Tells every process to finish what is at hand and end. Gives 0 where all of them did. */
   async stop(): Promise<number> {
     this.#isStopping = true
+    this.#keeper.stop()
     this.#places.close()
     const codes = [...this.#members].map((member) => {
-      if (member.state === 'serving' || member.state === 'draining') {
+      // One that is ready may accept already, before it says so.
+      if (member.state !== 'starting') {
         member.tell({ kind: 'stop' })
         return this.#endOf(member, this.#options.stopMsMax)
       }
@@ -129,36 +143,12 @@ export class Supervisor {
     for (const member of this.#members) member.kill()
   }
 
-  /** Puts a new process into a place. Gives its exit code where it could not start. */
-  #fill(place: Place, isAnnounced = false): Promise<number | undefined> {
-    const filled = this.#startIn(place, isAnnounced).finally(() => {
-      if (place.filling === filled) place.filling = undefined
-    })
-    place.filling = filled
-    return filled
-  }
-
-  async #startIn(place: Place, isAnnounced: boolean): Promise<number | undefined> {
+  #launch(place: Place): Launched {
     const reloads = this.#reloads
-    const member = this.#launch(place)
-    try {
-      await member.ready
-      await this.#places.listen(place, member, isAnnounced)
-    } catch (error) {
-      // What is told of an end is told by itself; anything else is why it had to end.
-      if (member.state === 'ready') this.#options.logger.error(`process ${place.number} cannot listen`, { error })
-      member.kill()
-      return (await member.exited) || 1
-    }
-    // It may have read the settings before the others read them again.
-    if (this.#reloads !== reloads) await reloadTogether([member])
-    return undefined
-  }
-
-  #launch(place: Place): MemberProcess {
     const member: MemberProcess = this.#options.startMember(place.number, {
       answer: (what) => this.#answer(what),
       counted: (ended, families) => this.#metrics.update(ended, families),
+      leaving: (left) => this.#followed(place, left, 'was told to stop by a signal of its own'),
     })
     this.#members.add(member)
     void member.gone.then((how) => this.#gone(place, member, how))
@@ -166,38 +156,28 @@ export class Supervisor {
       this.#members.delete(member)
       this.#metrics.ended(member)
     })
-    return member
+    // It may have read the settings before the others read them again.
+    return { member, joined: async () => this.#reloads === reloads || reloadTogether([member], 'reload') }
   }
 
   #answer(what: SupervisorQuestion): Promise<unknown> {
-    return what === 'metrics' ? this.gather() : this.reload(what)
+    return what === 'metrics' ? this.gather() : this.reload()
   }
 
-  /** A process that is gone, and was not to go, is followed by another. */
   #gone(place: Place, member: MemberProcess, how: number | string): void {
     this.#places.rescueAfter(member)
+    this.#followed(place, member, `ended with ${how}`)
+  }
+
+  /** A process that is gone or about to go, and was not to, is followed by another. */
+  #followed(place: Place, member: MemberProcess, what: string): void {
     if (place.member !== member) return
     place.member = undefined
     if (this.#isStopping) return
     this.#places.rescue(place)
     this.#restarts += 1
-    this.#options.logger.error(`process ${place.number} ended with ${how}; another takes its place`)
-    if (place.filling === undefined) void this.#refill(place)
-  }
-
-  /** Tries until a process serves in the place, after longer and longer pauses. */
-  async #refill(place: Place): Promise<void> {
-    while (!this.#isStopping) {
-      const delayMs = place.failures === 0 ? 0 : Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (place.failures - 1))
-      place.failures += 1
-      if (delayMs > 0) await Bun.sleep(delayMs)
-      // A roll may have come first.
-      await place.filling
-      if (this.#isStopping || place.member !== undefined) return
-      const code = await this.#fill(place)
-      if (code === undefined || this.#isStopping) return
-      this.#options.logger.error(`process ${place.number} could not start and ended with ${code}`)
-    }
+    this.#options.logger.error(`process ${place.number} ${what}; another takes its place`)
+    this.#keeper.keep(place)
   }
 
   async #rollAll(): Promise<void> {
@@ -206,11 +186,11 @@ export class Supervisor {
       this.#isRollWanted = false
       logger.info('every process is replaced by another, one after the other')
       for (const place of this.#places) {
+        const isReplaced = await this.#replace(place)
         if (this.#isStopping) return
-        if (!(await this.#replace(place))) {
-          logger.error(`process ${place.number} cannot be replaced: the new one did not start; the rest stay as they are`)
-          return
-        }
+        if (isReplaced) continue
+        logger.error(`process ${place.number} cannot be replaced: the new one did not start; the rest stay as they are`)
+        return
       }
       logger.info('every process has been replaced')
     } while (this.#isRollWanted)
@@ -218,13 +198,9 @@ export class Supervisor {
 
   /** The new process accepts before the old one is told to leave, from the same socket: no connection is ever without one of them. */
   async #replace(place: Place): Promise<boolean> {
-    await place.filling
+    await this.#keeper.settled(place)
     const old = place.member
-    if ((await this.#fill(place)) !== undefined) {
-      // The old one may have ended in the meantime, when this one was to follow it.
-      if (place.member === undefined && !this.#isStopping) void this.#refill(place)
-      return this.#isStopping
-    }
+    if ((await this.#keeper.fill(place)) !== undefined) return false
     if (old === undefined || old.state === 'gone') return true
     old.drain()
     this.#places.rescueAfter(old)

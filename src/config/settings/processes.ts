@@ -18,6 +18,11 @@ export const PROCESSES = {
     value: 'N|auto',
     help: 'Processes that serve on one port, on Linux; auto is one for each core. Each has its own copy of the models.',
   }),
+  startSeconds: single(integer(5, 86_400), {
+    default: 600,
+    value: 'SECONDS',
+    help: 'How long one of several processes may take until it serves; it is then ended, and another tried.',
+  }),
   drainSeconds: single(integer(0, 3600), {
     default: 30,
     value: 'SECONDS',

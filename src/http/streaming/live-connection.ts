@@ -21,14 +21,16 @@ export interface LiveConnectionOptions {
   /** When the token expires, in milliseconds since 1970; absent when it does not. */
   readonly expiresAtMs: number | undefined
   readonly messageBytesMax: number
+  /** Calls back when the server leaves the connection to another process, or stops; gives what takes that back. */
+  readonly whenEnding: (hear: () => void) => () => void
   readonly report: (error: unknown) => void
   readonly abort: AbortController
 }
 
 /** Messages of one connection that wait while another is computed, and their bytes. */
 export const MESSAGES_MAX = 64
-/** Codes of the WebSocket registry: unauthorized, forbidden, message too big, internal error, try again later. */
-const CLOSE = { unauthorized: 3000, forbidden: 3003, tooBig: 1009, internal: 1011, tooMany: 1013 } as const
+/** Codes of the WebSocket registry: unauthorized, forbidden, going away, message too big, internal error, try again later. */
+const CLOSE = { unauthorized: 3000, forbidden: 3003, goingAway: 1001, tooBig: 1009, internal: 1011, tooMany: 1013 } as const
 /** How long after it has expired a token is asked for again. */
 const WATCH_MS = 1000
 /** A timer cannot wait longer. */
@@ -38,7 +40,7 @@ const IS_FULL = -1
 
 /**
  * One open WebSocket: messages are answered one after the other, in their order. Nothing is computed while the client does not read, and
- * the connection ends with its token.
+ * the connection ends with its token, or with the server once what came before that is answered.
  */
 export class LiveConnection {
   readonly #options: LiveConnectionOptions
@@ -48,6 +50,8 @@ export class LiveConnection {
   #socket: Socket | undefined
   #isWorking = false
   #isClosed = false
+  #isEnding = false
+  #forget: (() => void) | undefined
   #drain = Promise.withResolvers<void>()
 
   constructor(options: LiveConnectionOptions) {
@@ -58,11 +62,13 @@ export class LiveConnection {
   opened(socket: Socket): void {
     this.#socket = socket
     this.#watch()
+    this.#forget = this.#options.whenEnding(() => this.#end())
   }
 
   /** Takes a message; too large a one, or one more than may wait, ends the connection. */
   receive(message: string | Uint8Array): void {
-    if (this.#isClosed) return
+    // What comes now is not answered, and the code of the end says that another connection may ask again.
+    if (this.#isClosed || this.#isEnding) return
     const bytes = typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength
     this.#waitingBytes += bytes
     if (bytes > this.#options.messageBytesMax) this.#close(CLOSE.tooBig, 'the message is too large')
@@ -84,6 +90,7 @@ export class LiveConnection {
   closed(): void {
     this.#isClosed = true
     clearTimeout(this.#expiry)
+    this.#forget?.()
     this.#waiting.length = 0
     this.#options.abort.abort()
     this.#drain.resolve()
@@ -110,6 +117,13 @@ export class LiveConnection {
       if (this.#socket?.send(answer) === IS_FULL) await this.#drain.promise
     }
     this.#isWorking = false
+    if (this.#isEnding && !this.#isClosed) this.#end()
+  }
+
+  /** Closes once everything that came is answered. */
+  #end(): void {
+    this.#isEnding = true
+    if (!this.#isWorking) this.#close(CLOSE.goingAway, 'the server is going away')
   }
 
   /** The answer to a message; undefined once the connection is closed. */

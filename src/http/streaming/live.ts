@@ -8,6 +8,9 @@ import { LiveConnection, type Socket } from './live-connection.ts'
 import { createMessagePredictor } from './message-predictor.ts'
 import { createWitness } from './witness.ts'
 
+/** Makes a socket of the connection of a request; false where the request asks for none. */
+export type LiveUpgrade = (request: Request, options: { readonly data: SocketData }) => boolean
+
 /** What Elysia's own WebSocket handler calls on a connection's data. */
 interface SocketData {
   readonly open: (socket: Socket) => void
@@ -16,16 +19,11 @@ interface SocketData {
   readonly close: () => void
 }
 
-/** What there is of Bun's server here. */
-interface Upgrades {
-  upgrade(request: Request, options: { readonly data: SocketData }): boolean
-}
-
 /**
  * Predictions over a WebSocket, `/models/{name}/live`: one message in, one out. It is a GET route and not Elysia's `ws`, which would parse
  * messages itself and round 64-bit integers; the token is checked before the upgrade, as on every route.
  */
-export function live({ engine, authenticator, bodyBytesMax, report }: ModelRoutesOptions) {
+export function live({ engine, authenticator, bodyBytesMax, report, readiness, upgrade }: ModelRoutesOptions) {
   const predict = permissionTo('predict', engine)
   return new Elysia().use(guard(authenticator)).get(
     '/models/:name/live',
@@ -39,11 +37,13 @@ export function live({ engine, authenticator, bodyBytesMax, report }: ModelRoute
         stillMay: createWitness(authenticator, request, () => predict(params)),
         expiresAtMs: token.payload.exp === undefined ? undefined : token.payload.exp * 1000,
         messageBytesMax: bodyBytesMax,
+        whenEnding: (hear) => readiness?.whenEnding('socket', hear) ?? (() => undefined),
         report: (error) => report(error, request),
         abort,
       })
       // The cast: Elysia types the server for any data.
-      upgrade(server as unknown as Upgrades | null, request, connection)
+      const { upgrade: own } = (server ?? { upgrade: () => false }) as unknown as { readonly upgrade: LiveUpgrade }
+      open(upgrade ?? own.bind(server), request, connection)
       // Nobody is sent this: the connection is a socket by now. It is for the log and the metrics.
       return new Response(null, { status: 101 })
     },
@@ -51,14 +51,14 @@ export function live({ engine, authenticator, bodyBytesMax, report }: ModelRoute
   )
 }
 
-function upgrade(server: Upgrades | null, request: Request, connection: LiveConnection): void {
+function open(upgrade: LiveUpgrade, request: Request, connection: LiveConnection): void {
   const data: SocketData = {
     open: (socket) => connection.opened(socket),
     message: (_socket, message) => connection.receive(message),
     drain: () => connection.drained(),
     close: () => connection.closed(),
   }
-  if (server?.upgrade(request, { data }) === true) return
+  if (upgrade(request, { data })) return
   connection.closed()
   throw new VestalError('UPGRADE_REQUIRED', { headers: { upgrade: 'websocket', connection: 'Upgrade' } })
 }

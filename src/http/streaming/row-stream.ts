@@ -18,6 +18,8 @@ export interface RowStreamOptions {
   /** Gives the JSON of the answer to the JSON of a row. */
   readonly predict: (row: Uint8Array) => Promise<string>
   readonly stillMay: Witness
+  /** Calls back when the server stops; gives what takes that back. */
+  readonly whenEnding: (hear: () => void) => () => void
   /** Hears of what is our own bug. */
   readonly report: (error: unknown, request: Request) => void
   readonly abort: AbortController
@@ -67,12 +69,12 @@ function streamForm(request: Request): StreamForm {
   return request.headers.get('accept')?.toLowerCase().includes('text/event-stream') === true ? 'events' : 'lines'
 }
 
-async function* rowsOf({ request, rowBytesMax }: RowStreamOptions): AsyncGenerator<Came, void> {
+async function* rowsOf({ request, rowBytesMax, whenEnding }: RowStreamOptions): AsyncGenerator<Came, void> {
   const hasLines = /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)\b/i.test(request.headers.get('content-type') ?? '')
   const splitter = new RowSplitter({ rowBytesMax, hasLines })
   let row = 0
   try {
-    for await (const chunk of request.body ?? []) {
+    for await (const chunk of chunksOf(request.body, whenEnding)) {
       for (const bytes of splitter.push(chunk)) yield { row: row++, bytes }
     }
     for (const bytes of splitter.end()) yield { row: row++, bytes }
@@ -82,6 +84,36 @@ async function* rowsOf({ request, rowBytesMax }: RowStreamOptions): AsyncGenerat
         ? error
         : new VestalError('BODY_INVALID', { detail: 'The body could not be read to its end', cause: error })
     yield { row, failure }
+  }
+}
+
+/** A body as it comes. @throws VestalError SERVER_STOPPING as soon as the server stops, whether more has come or not */
+async function* chunksOf(
+  body: ReadableStream<Uint8Array> | null,
+  whenEnding: RowStreamOptions['whenEnding'],
+): AsyncGenerator<Uint8Array, void> {
+  if (body === null) return
+  const reader = body.getReader()
+  let isEnding = false
+  let giveUp: () => void = () => undefined
+  const forget = whenEnding(() => {
+    isEnding = true
+    giveUp()
+  })
+  try {
+    while (!isEnding) {
+      const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof reader.read>>>()
+      giveUp = () => reject(new VestalError('SERVER_STOPPING'))
+      reader.read().then(resolve, reject)
+      const { value, done } = await promise
+      if (done) return
+      yield value
+    }
+    throw new VestalError('SERVER_STOPPING')
+  } finally {
+    forget()
+    // Nothing is left to be read where the body ended or broke.
+    await reader.cancel().catch(() => undefined)
   }
 }
 

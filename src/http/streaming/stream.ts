@@ -11,7 +11,7 @@ import { createWitness } from './witness.ts'
 export const ROW_BYTES_MAX = 16 * 1024 * 1024
 
 /** Predictions row by row, `/models/{name}/stream/`: as rows come, in memory that does not grow with their number. */
-export function stream({ engine, authenticator, bodyBytesMax, report }: ModelRoutesOptions) {
+export function stream({ engine, authenticator, bodyBytesMax, report, readiness }: ModelRoutesOptions) {
   const predict = permissionTo('predict', engine)
   return new Elysia().use(guard(authenticator)).post(
     '/models/:name/stream/',
@@ -24,6 +24,7 @@ export function stream({ engine, authenticator, bodyBytesMax, report }: ModelRou
         rowBytesMax: Math.min(ROW_BYTES_MAX, bodyBytesMax),
         predict: createRowPredictor({ engine, model, request, subject: token.payload.sub, signal: abort.signal }),
         stillMay: createWitness(authenticator, request, () => predict(params)),
+        whenEnding: (hear) => readiness?.whenEnding('stream', hear) ?? (() => undefined),
         report,
         abort,
       })

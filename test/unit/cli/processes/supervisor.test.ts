@@ -1,0 +1,227 @@
+import { describe, expect, test } from 'bun:test'
+import { Keeper } from '../../../../src/cli/processes/keeper.ts'
+import { Places } from '../../../../src/cli/processes/places.ts'
+import { Supervisor } from '../../../../src/cli/processes/supervisor.ts'
+import type { Logger } from '../../../../src/log/logger.ts'
+import { HandMember } from '../../../support/hand-member.ts'
+import { HAS_PROCESSES } from '../../../support/processes.ts'
+import { until } from '../../../support/until.ts'
+
+const RIGHT = { kind: 'right', reloaded: { changed: [], needsRestart: [] } }
+
+/** A supervisor whose processes do what a test says. */
+class Hand implements Disposable {
+  readonly members: HandMember[] = []
+  readonly lines: string[] = []
+  /** What the system says instead of starting the next processes. */
+  readonly refusals: Error[] = []
+  readonly supervisor: Supervisor
+
+  constructor({ count = 2 } = {}) {
+    const say = (line: string) => void this.lines.push(line)
+    this.supervisor = new Supervisor({
+      count,
+      address: { hostname: '127.0.0.1', port: 0 },
+      scheme: 'http',
+      ownMetrics: () => [],
+      // The cast: this much of a logger is used.
+      logger: { info: say, warn: say, error: say } as unknown as Logger,
+      startMsMax: 60_000,
+      stopMsMax: 60_000,
+      drainMsMax: 60_000,
+      startMember: (number) => {
+        const refusal = this.refusals.shift()
+        if (refusal !== undefined) throw refusal
+        const member = new HandMember(number)
+        this.members.push(member)
+        return member
+      },
+    })
+  }
+
+  /** The so-manyeth process that was started, once it is. */
+  async member(index: number): Promise<HandMember> {
+    await until(() => this.members.length > index)
+    return this.members[index] as HandMember
+  }
+
+  /** The same, once it waits to be told where to listen and is. */
+  async listening(index: number): Promise<HandMember> {
+    const member = await this.member(index)
+    member.beReady()
+    await until(() => member.told.includes('listen'))
+    return member
+  }
+
+  async serving(index: number): Promise<HandMember> {
+    const member = await this.listening(index)
+    member.serve()
+    return member
+  }
+
+  /** Starts so many as there are places. */
+  async start(): Promise<readonly HandMember[]> {
+    const started = this.supervisor.start()
+    const members = [await this.serving(0), await this.serving(1)]
+    expect(await started).toBeUndefined()
+    for (const member of members) member.answer = async (what) => (what === 'prepare' ? RIGHT : null)
+    return members
+  }
+
+  [Symbol.dispose](): void {
+    void this.supervisor.stop()
+    this.supervisor.kill()
+  }
+}
+
+describe.skipIf(!HAS_PROCESSES)('a place is filled again', () => {
+  test('where its process ends in the moment in which it says that it serves', async () => {
+    using hand = new Hand()
+    const started = hand.supervisor.start()
+    await hand.serving(0)
+    const second = await hand.listening(1)
+    second.serve()
+    second.end('SIGKILL')
+    expect(await started).toBe(1)
+  })
+
+  test('where the one that follows ends in the moment in which it says that it serves', async () => {
+    using hand = new Hand()
+    const [first] = await hand.start()
+    first?.end('SIGKILL')
+    const next = await hand.listening(2)
+    next.serve()
+    next.end('SIGSEGV')
+    const last = await hand.serving(3)
+    await until(() => last.told.includes('listen') && hand.supervisor.states().get('serving') === 2)
+  })
+
+  test('where a process ends while it is told what it missed', async () => {
+    using hand = new Hand()
+    const [first] = await hand.start()
+    first?.end('SIGKILL')
+    const next = await hand.listening(2)
+    expect((await hand.supervisor.reload()).kind).toBe('right')
+    next.answer = async () => {
+      next.end('SIGKILL')
+      throw new Error('the process has ended')
+    }
+    next.serve()
+    await hand.serving(3)
+    await until(() => hand.supervisor.states().get('serving') === 2)
+    expect(hand.supervisor.restarts).toBe(2)
+  })
+
+  test('where the system could start no process at first', async () => {
+    using hand = new Hand()
+    const [first] = await hand.start()
+    hand.refusals.push(new Error('EAGAIN'), new Error('EAGAIN'))
+    first?.end(1)
+    await hand.serving(2)
+    await until(() => hand.supervisor.states().get('serving') === 2)
+    expect(hand.lines.filter((line) => line === 'process 1 cannot be started by the system')).toHaveLength(2)
+  })
+
+  test('where a process never says that it is ready, and where one never says that it serves', async () => {
+    const lines: string[] = []
+    const say = (line: string) => void lines.push(line)
+    const places = new Places(1, { hostname: '127.0.0.1', port: 0 }, 'http')
+    const members: HandMember[] = []
+    const keeper = new Keeper({
+      places,
+      // The cast: this much of a logger is used.
+      logger: { error: say } as unknown as Logger,
+      startMsMax: 5,
+      launch: () => {
+        const member = new HandMember(1)
+        if (members.length === 1) member.beReady()
+        members.push(member)
+        return { member, joined: async () => undefined }
+      },
+    })
+    for (const place of places) keeper.keep(place)
+    await until(() => members.length === 3)
+    keeper.stop()
+    expect(members.slice(0, 2).map(({ state, told }) => [state, told])).toEqual([
+      ['gone', []],
+      ['gone', ['listen']],
+    ])
+    expect(lines.slice(0, 2)).toEqual([
+      'process 1 does not serve after 0.005 s and is ended',
+      'process 1 could not start and ended with 1',
+    ])
+    places.close()
+  })
+})
+
+describe.skipIf(!HAS_PROCESSES)('where a process ends', () => {
+  test('another accepts in its place, and not one that has ended as well and is not known to have', async () => {
+    using hand = new Hand({ count: 3 })
+    const started = hand.supervisor.start()
+    const [first, second, third] = [await hand.serving(0), await hand.serving(1), await hand.serving(2)]
+    expect(await started).toBeUndefined()
+    first.isReached = false
+    second.end('SIGKILL')
+    await until(() => third.rescued.length > 0)
+    expect([first.rescued, third.rescued]).toEqual([[], [2]])
+  })
+})
+
+describe.skipIf(!HAS_PROCESSES)('a stop', () => {
+  test('during the start starts no more, and is no failure', async () => {
+    using hand = new Hand()
+    const started = hand.supervisor.start()
+    const first = await hand.listening(0)
+    const stopped = hand.supervisor.stop()
+    first.serve()
+    await until(() => first.told.includes('stop'))
+    first.end(0)
+    expect(await stopped).toBe(0)
+    await started
+    expect(hand.members).toHaveLength(1)
+    expect(hand.lines).toEqual([])
+  })
+
+  test('tells a process that may accept already to finish, and ends one that starts', async () => {
+    using hand = new Hand()
+    await hand.start()
+    const rolled = hand.supervisor.roll()
+    const next = await hand.listening(2)
+    const stopped = hand.supervisor.stop()
+    expect(next.told).toEqual(['listen', 'stop'])
+    for (const member of hand.members) member.end(0)
+    expect(await stopped).toBe(0)
+    await rolled
+    expect(hand.lines).toEqual(['every process is replaced by another, one after the other'])
+  })
+})
+
+describe.skipIf(!HAS_PROCESSES)('a signal to read the settings again', () => {
+  test('replaces a process that hangs and cannot say what it makes of them', async () => {
+    using hand = new Hand()
+    const [first, second] = await hand.start()
+    if (first !== undefined) first.answer = () => Promise.reject(new Error('the process does not answer'))
+    const rolled = hand.supervisor.signalled()
+    await hand.serving(2)
+    await until(() => first?.state === 'draining')
+    first?.end('SIGKILL')
+    await hand.serving(3)
+    await until(() => second?.state === 'draining')
+    second?.end(0)
+    await rolled
+    expect(hand.lines).toContain('every process has been replaced')
+  })
+
+  test('is refused by a reload that replaces none, where one hangs and has not ended', async () => {
+    using hand = new Hand()
+    const [first] = await hand.start()
+    if (first !== undefined) first.answer = () => Promise.reject(new Error('the process does not answer'))
+    expect(await hand.supervisor.reload()).toEqual({ kind: 'wrong', faults: ['process 1: the process does not answer'] })
+    if (first !== undefined)
+      first.answer = () => {
+        first.end('SIGKILL')
+        return Promise.reject(new Error('the process has ended'))
+      }
+    expect((await hand.supervisor.reload()).kind).toBe('right')
+  })
+})
