@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { signJwt } from '../../src/index.ts'
 import { Workplace } from '../support/command-line.ts'
 import { MODELS } from '../support/server.ts'
-import { identityModel } from '../support/tiny-models.ts'
+import { identityModel, onnxModel } from '../support/tiny-models.ts'
 import { SECRET } from '../support/tokens.ts'
 
 const CSV = 'a,b,c,d\n5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n'
@@ -50,6 +50,41 @@ describe('vestal models run', () => {
         .map((line) => (JSON.parse(line) as number[]).length),
     ).toEqual([3, 3])
     expect(stdout).toMatch(/^\[0\.97/)
+  })
+
+  test('gives each row its own answer, also where a model takes no rows together, or only so many', () => {
+    using place = new Workplace()
+    const put = (name: string, bytes: Uint8Array | string) => writeFileSync(join(place.folder, name), bytes)
+    put(
+      'nonzero.onnx',
+      onnxModel({
+        nodes: [{ operator: 'NonZero', inputs: ['x'], outputs: ['y'] }],
+        inputs: [{ name: 'x', datatype: 'FP32', shape: ['n'] }],
+        outputs: [{ name: 'y', datatype: 'INT64', shape: [1, 'k'] }],
+      }),
+    )
+    put('pair.onnx', identityModel('FP32', [2, 3]))
+    mkdirSync(join(place.folder, 'models/few/1'), { recursive: true })
+    put('models/few/1/model.onnx', identityModel('FP32', ['n', 1]))
+    put('models/few/config.pbtxt', 'max_batch_size: 2')
+    put('x.ndjson', '1\n0\n3\n')
+    put('pairs.ndjson', '[1,2,3]\n[4,5,6]\n[7,8,9]\n[1,2,3]\n')
+    put('ones.ndjson', '[1]\n[2]\n[3]\n')
+    const run = (name: string, ...args: readonly string[]) => {
+      const { stdout, stderr, exitCode } = place.run(
+        ['models', 'run', name, ...(name === 'few' ? [] : ['--model', `${name}=${name}.onnx`]), '--input', ...args],
+        { VESTAL_MODELS: 'models' },
+      )
+      return [exitCode, stdout, stderr]
+    }
+    expect(run('nonzero', 'x.ndjson')).toEqual([0, '[0]\n[]\n[0]\n', ''])
+    expect(run('nonzero', 'x.ndjson', '--rows', '3')).toEqual([
+      1,
+      '',
+      'the model answers 3 rows with 1; compute them one by one with --rows 1\n',
+    ])
+    expect(run('pair', 'pairs.ndjson')).toEqual([0, '[1,2,3]\n[4,5,6]\n[7,8,9]\n[1,2,3]\n', ''])
+    expect(run('few', 'ones.ndjson')).toEqual([0, '[1]\n[2]\n[3]\n', ''])
   })
 
   test('takes the files of other systems, and says where there are no rows', () => {

@@ -21,7 +21,11 @@ export const MODELS_FLAGS: readonly FlagRow[] = [
   { name: 'input-format', value: 'csv|ndjson|json|npy', help: 'run: what the input is; default its ending, or ndjson.' },
   { name: 'output-format', value: 'csv|ndjson|json|npy', help: 'run: what the output is; default its ending, or ndjson.' },
   { name: 'output-name', value: 'NAME', help: 'run: the one output of the model that is written.' },
-  { name: 'rows', value: 'N', help: 'run: rows of one request, 1 to 10000; default 256.' },
+  {
+    name: 'rows',
+    value: 'N',
+    help: 'run: rows of one request, 1 to 10000; default 256, fewer where the model does not take as many together.',
+  },
 ]
 
 /** `vestal models …`: the models of the folder, or of a running server. */

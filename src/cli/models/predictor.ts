@@ -1,4 +1,5 @@
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine, ModelConfiguration } from '../../engine/engine.ts'
+import { BATCH_ROWS_MAX } from '../../engine/resolve-settings.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { parseJson } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
@@ -11,8 +12,27 @@ import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 export interface Predictor {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** Rows of one request, where nothing else is asked. */
+  readonly rows: number
   /** Rows, or columns by input name, as JSON text; gives the JSON text of the answer, in the same form. */
   predict(input: string): Promise<string>
+}
+
+/** Rows of one request to a model that takes any number. */
+const ROWS = 256
+
+/**
+ * How many rows may go together: any number where they do not change each other's answers, as many as the model takes where that is
+ * fixed, and otherwise one.
+ */
+function rowsTogether(configuration: ModelConfiguration, inputs: readonly TensorSpec[]): number {
+  const rowsMax = Number(configuration.max_batch_size)
+  const leads = new Set(inputs.map(({ shape }) => shape[0]))
+  const [lead = 1] = leads.size === 1 ? leads : []
+  // A pipeline does not say whether its models take rows together; where it gives others back than it got, that is told.
+  if (lead === -1 && rowsMax === 0 && configuration.platform === 'ensemble') return ROWS
+  if (lead === -1 && rowsMax > 0) return rowsMax === BATCH_ROWS_MAX ? ROWS : Math.min(ROWS, rowsMax)
+  return Math.max(1, lead)
 }
 
 /** A predictor of this process. */
@@ -30,6 +50,7 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
   return {
     inputs,
     outputs,
+    rows: rowsTogether(engine.configuration(model.name, version), inputs),
     async predict(text) {
       const input = parseJson(Buffer.from(text), { exactIntegers: hasLongIntegers(inputs) })
       const results = await engine.infer(model.name, version, decodeRows(input, inputs))
@@ -49,9 +70,11 @@ export async function remotePredictor(request: ModelsRequest): Promise<Predictor
   const server = serverAt(urlOf(request), request, [`model:${name}:read`, `model:${name}:predict`])
   const path = encodeURIComponent(name)
   const { inputs, outputs } = JSON.parse(await server.ask(`/v2/models/${path}`)) as Pick<Predictor, 'inputs' | 'outputs'>
+  const configuration = JSON.parse(await server.ask(`/v2/models/${path}/config`)) as ModelConfiguration
   return {
     inputs,
     outputs,
+    rows: rowsTogether(configuration, inputs),
     async predict(text) {
       const answer = await server.ask(`/models/${path}/predict/`, { method: 'POST', body: `{"input":${text}}` })
       return answer.slice('{"output":'.length, -1)

@@ -8,7 +8,6 @@ import { withEngine } from './local-engine.ts'
 import { localPredictor, type Predictor, remotePredictor } from './predictor.ts'
 import type { ModelsRequest } from './server.ts'
 
-const ROWS = 256
 const ROWS_MAX = 10_000
 /** Requests that are on their way at once: one is computed while the next is read. */
 const AT_ONCE = 2
@@ -24,7 +23,7 @@ async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promis
   const input = value('input')
   if (input === undefined) throw new SettingsError(['--input: must be given: a file, or - for the standard input'])
   const output = value('output') ?? '-'
-  const rowsMax = Number(value('rows') ?? ROWS)
+  const rowsMax = Number(value('rows') ?? predictor.rows)
   if (!Number.isInteger(rowsMax) || rowsMax < 1 || rowsMax > ROWS_MAX) {
     throw new SettingsError([`--rows: must be a whole number from 1 to ${ROWS_MAX}`])
   }
@@ -40,14 +39,17 @@ async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promis
   const sink = await openOutput(output, { format: outputFormat, specs: predictor.outputs, ...(name !== undefined && { name }) })
   const progress = new Progress(source.bytes)
   try {
-    const onTheirWay: Promise<string>[] = []
+    const onTheirWay: { readonly answer: Promise<string>; readonly batch: RowBatch }[] = []
     let rows = 0
-    const writeFirst = async () => sink.write((await onTheirWay.shift()) ?? '')
+    const writeFirst = async () => {
+      const [first] = onTheirWay.splice(0, 1)
+      if (first !== undefined) sink.write(await first.answer, first.batch.rows)
+    }
     for await (const batch of source.batches) {
       const answer = predict(predictor, batch, source.describe)
       // Its failure is told in its turn, below.
       answer.catch(() => undefined)
-      onTheirWay.push(answer)
+      onTheirWay.push({ answer, batch })
       if (onTheirWay.length >= AT_ONCE) await writeFirst()
       progress.add(batch)
       rows += batch.rows

@@ -10,8 +10,8 @@ import type { RowFormat } from './read.ts'
 
 /** Takes answers, in their order. */
 export interface RowSink {
-  /** Writes the rows of an answer: a JSON list of rows, or an object of lists by output. */
-  write(answer: string): void
+  /** Writes the answer to so many rows: a JSON list of rows, or an object of lists by output. @throws CommandError where it has others */
+  write(answer: string, rows: number): void
   end(): Promise<void>
   /** Takes back what was written, where it can. */
   abandon(): Promise<void>
@@ -41,7 +41,7 @@ export async function openOutput(path: string, options: OutputOptions): Promise<
   const descriptor = path === '-' ? 1 : open(temporary)
   const put = (content: string | Uint8Array, position?: number) => writeAll(descriptor, Buffer.from(content as string), position)
   return {
-    write: (answer) => put(encoder.rows(rowsOf(answer, options))),
+    write: (answer, rows) => put(encoder.rows(rowsOf(answer, rows, options))),
     async end() {
       put(encoder.tail)
       if (path === '-') return
@@ -81,10 +81,15 @@ function writeAll(descriptor: number, bytes: Buffer, position?: number): void {
 }
 
 /** The rows of an answer, of one output where it is named. */
-function rowsOf(answer: string, { name, specs }: OutputOptions): readonly unknown[] {
+function rowsOf(answer: string, count: number, { name, specs }: OutputOptions): readonly unknown[] {
   const value = exactJson(answer, () => 'the answer')
-  const rows = Array.isArray(value) ? value : isJsonObject(value) ? joined(value) : undefined
-  if (rows === undefined) throw new CommandError('the answer has no rows')
+  const given = Array.isArray(value) ? value : isJsonObject(value) ? joined(value) : undefined
+  if (given === undefined) throw new CommandError('the answer has no rows')
+  if (given.length !== count && count > 1) {
+    throw new CommandError(`the model answers ${count} rows with ${given.length}; compute them one by one with --rows 1`)
+  }
+  // One row may be answered with a list of any length, which is then its row.
+  const rows = given.length === count ? given : [isJsonObject(value) && specs.length > 1 ? value : given]
   if (name === undefined || specs.length === 1) return rows
   return rows.map((row) => (isJsonObject(row) ? row[name] : row))
 }
