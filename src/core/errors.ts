@@ -65,7 +65,10 @@ const CATALOGUE = {
   UPGRADE_REQUIRED: { status: 426, detail: 'This path is for a WebSocket' },
   MODEL_UNKNOWN: { status: 404, detail: 'Request for unknown model' },
   MODEL_UNAVAILABLE: { status: 503, detail: 'The model is not ready' },
-  MODEL_CONTROL_OFF: { status: 503, detail: 'explicit model load / unload is not allowed if polling is enabled' },
+  MODEL_CONTROL_OFF: {
+    status: 503,
+    detail: 'explicit model load / unload is not allowed if polling is enabled; it needs --model-control explicit',
+  },
   MODEL_LOAD_FAILED: { status: 422, detail: 'failed to load the model' },
   RELOAD_REFUSED: { status: 422, detail: 'The settings cannot be used, so the old ones stay' },
   INPUT_INVALID: { status: 400, detail: 'The input is not what the model takes' },

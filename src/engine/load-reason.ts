@@ -35,6 +35,13 @@ export function loadReason(text: string, path: string): string {
   if (unregistered !== undefined) {
     return `an input or output has the type ${unregistered.toUpperCase()}, which cannot be served; make numbers of it inside the model`
   }
+  const [, operator] =
+    /(?:Fatal error: |No Op registered for )([\w.:]+).* (?:is not a registered function|with domain_version)/.exec(text) ?? []
+  if (operator !== undefined)
+    return `it has the operator ${operator}, which this ONNX Runtime does not know; export it without, or with an older opset`
+  const [, uncomputed] = /Could not find an implementation for (\w+)\(/.exec(text) ?? []
+  if (uncomputed !== undefined)
+    return `it has the operator ${uncomputed} with types that this ONNX Runtime cannot compute; cast them inside the model`
   if (text.includes('Failed to construct locale')) return LOCALE_REASON
   return text
     .replaceAll(path, 'the file')

@@ -12,6 +12,8 @@ export interface TensorTarget {
   readonly name: string
   readonly datatype: Datatype
   readonly shape: readonly number[]
+  /** Whether the texts NaN, Infinity and -Infinity stand for those floats, which JSON does not have; default false. */
+  readonly hasWords?: boolean | undefined
 }
 
 /**
@@ -70,7 +72,7 @@ interface Storage {
   readonly put: Put
 }
 
-function createStorage({ name, datatype }: TensorTarget, count: number): Storage {
+function createStorage({ name, datatype, hasWords = false }: TensorTarget, count: number): Storage {
   const facts = DATATYPES[datatype]
   const refuse = (index: number, element: unknown, expected: string) =>
     inputInvalid(`input '${name}': element ${index} must be ${expected}, got ${show(element)}`)
@@ -117,8 +119,9 @@ function createStorage({ name, datatype }: TensorTarget, count: number): Storage
       const data = new facts.array(count)
       const { max } = facts
       return storage(data, count, (index, element) => {
-        const value = typeof element === 'bigint' ? Number(element) : element
-        if (typeof value !== 'number' || Math.abs(value) > max) {
+        const isWord = hasWords && (element === 'NaN' || element === 'Infinity' || element === '-Infinity')
+        const value = typeof element === 'bigint' || isWord ? Number(element) : element
+        if (typeof value !== 'number' || (Math.abs(value) > max && !isWord)) {
           throw refuse(index, element, `a number of ${datatype}${isNoNumber(element) ? NEEDS_BINARY : ''}`)
         }
         data[index] = value

@@ -1,5 +1,5 @@
 import { invariant } from '../core/invariant.ts'
-import { inputInvalid, show, tensorFromJson } from './decode.ts'
+import { inputInvalid, show, type TensorTarget, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
 import { type ElementWriter, elementWriter } from './numbers.ts'
 import { describeShape, elementCount, isAnyShape, RANK_MAX } from './shape.ts'
@@ -8,16 +8,18 @@ import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
 /** `rows`: one element a row. `columns`: an object with one list an input or output. */
 export type RowForm = 'rows' | 'columns'
 
+export type DecodeRowsOptions = Pick<TensorTarget, 'hasWords'>
+
 /**
  * Reads the `input` of the Flama form: a list of rows for a model with one input, a list of objects with a row of each input, or an
  * object of lists by input name. The first
  * dimension counts rows; what is in a row has the shape of the rest.
  * @throws VestalError INPUT_INVALID, naming the input, what was expected and what came
  */
-export function decodeRows(input: unknown, specs: readonly TensorSpec[]): NamedTensors {
+export function decodeRows(input: unknown, specs: readonly TensorSpec[], { hasWords }: DecodeRowsOptions = {}): NamedTensors {
   const columns = columnsOf(input, specs)
   const tensors = new Map<string, Tensor>()
-  for (const spec of specs) tensors.set(spec.name, decodeColumn(columns[spec.name], spec))
+  for (const spec of specs) tensors.set(spec.name, decodeColumn(columns[spec.name], spec, hasWords))
   const counts = new Set([...tensors.values()].filter(({ shape }) => shape.length > 0).map(({ shape }) => shape[0]))
   const mayDiffer = specs.some(({ shape }) => shape[0] !== -1)
   if (counts.size > 1 && !mayDiffer) throw inputInvalid(`the inputs have different numbers of rows: ${[...counts].join(', ')}`)
@@ -60,9 +62,9 @@ function columnsOfObjects(
   return Object.fromEntries(specs.map(({ name }) => [name, rows.map((row) => row[name])]))
 }
 
-function decodeColumn(column: unknown, { name, datatype, shape: expected }: TensorSpec): Tensor {
+function decodeColumn(column: unknown, { name, datatype, shape: expected }: TensorSpec, hasWords: boolean | undefined): Tensor {
   const isScalar = !Array.isArray(column) && (expected.length === 0 || isAnyShape(expected))
-  if (isScalar) return tensorFromJson({ name, datatype, shape: [] }, [column])
+  if (isScalar) return tensorFromJson({ name, datatype, shape: [], hasWords }, [column])
   if (!Array.isArray(column)) throw inputInvalid(`input '${name}' must be a list of rows, got ${show(column)}`)
   if (column.length === 0) {
     if (expected[0] !== 0) throw inputInvalid(`input '${name}' must have at least one row`)
@@ -70,7 +72,7 @@ function decodeColumn(column: unknown, { name, datatype, shape: expected }: Tens
   }
   const shape = shapeOf(column, expected, name)
   checkNesting(column, shape, name)
-  return tensorFromJson({ name, datatype, shape }, column)
+  return tensorFromJson({ name, datatype, shape, hasWords }, column)
 }
 
 /** The shape that the first row of each level has; the fixed dimensions must be the model's. */

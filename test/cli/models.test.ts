@@ -67,6 +67,15 @@ describe('vestal models run', () => {
     mkdirSync(join(place.folder, 'models/few/1'), { recursive: true })
     put('models/few/1/model.onnx', identityModel('FP32', ['n', 1]))
     put('models/few/config.pbtxt', 'max_batch_size: 2')
+    put(
+      'missing.onnx',
+      onnxModel({
+        nodes: [{ operator: 'IsNaN', inputs: ['x'], outputs: ['y'] }],
+        inputs: [{ name: 'x', datatype: 'FP32', shape: ['n', 2] }],
+        outputs: [{ name: 'y', datatype: 'BOOL', shape: ['n', 2] }],
+      }),
+    )
+    put('missing.csv', 'a,b\nNaN,1\n2,-inf\n')
     put('x.ndjson', '1\n0\n3\n')
     put('pairs.ndjson', '[1,2,3]\n[4,5,6]\n[7,8,9]\n[1,2,3]\n')
     put('ones.ndjson', '[1]\n[2]\n[3]\n')
@@ -83,6 +92,7 @@ describe('vestal models run', () => {
       '',
       'the model answers 3 rows with 1; compute them one by one with --rows 1\n',
     ])
+    expect(run('missing', 'missing.csv')).toEqual([0, '[true,false]\n[false,false]\n', ''])
     expect(run('pair', 'pairs.ndjson')).toEqual([0, '[1,2,3]\n[4,5,6]\n[7,8,9]\n[1,2,3]\n', ''])
     expect(run('few', 'ones.ndjson')).toEqual([0, '[1]\n[2]\n[3]\n', ''])
   })

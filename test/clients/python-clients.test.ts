@@ -77,6 +77,22 @@ if (hasTool('a Python with tritonclient (VESTAL_TEST_PYTHON)', python)) {
         aio: [Array(6).fill(flowers), flowers, names, true, 'iris'],
       })
     })
+
+    test("the client of the protocol's working group, sync and async, reads every answer as what it says it is", async () => {
+      const token = await run('python_token.py', SECRET)
+      const answer = ['7', 'iris', '1', { label: [2], probabilities: [2, 3] }, [0, 2]]
+      const metadata = ['iris', ['1'], 'onnxruntime_onnx', [-1, 4]]
+      expect(JSON.parse(await run('open_inference_client.py', `http://127.0.0.1:${app.server?.port}`, token))).toEqual({
+        server: 'vestal',
+        metadata: [metadata, metadata],
+        infer: [answer, answer],
+        unknown: ['NotFoundError', 404, "Request for unknown model: 'nothing' is not found"],
+        version: ['NotFoundError', 404, "Request for unknown model: 'iris' version 9 is not found"],
+        wrong: ['BadRequestError', 400, expect.stringContaining("missing required input(s) ['X']")],
+        stranger: ['ApiError', 401, 'Unauthorized'],
+        async: answer,
+      })
+    })
   })
 }
 

@@ -293,7 +293,7 @@ test('where control is off a model is neither loaded nor taken off', async () =>
     const response = await door?.fetch(`/v2/repository/models/iris/${action}`, { method: 'POST', headers: bearer('*') })
     expect([response?.status, await response?.json()]).toEqual([
       503,
-      { error: 'explicit model load / unload is not allowed if polling is enabled' },
+      { error: 'explicit model load / unload is not allowed if polling is enabled; it needs --model-control explicit' },
     ])
   }
   await engine.stop()

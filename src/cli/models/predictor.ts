@@ -53,7 +53,7 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
     rows: rowsTogether(engine.configuration(model.name, version), inputs),
     async predict(text) {
       const input = parseJson(Buffer.from(text), { exactIntegers: hasLongIntegers(inputs) })
-      const results = await engine.infer(model.name, version, decodeRows(input, inputs))
+      const results = await engine.infer(model.name, version, decodeRows(input, inputs, { hasWords: true }))
       return encodeRows(results, outputs, {
         form: Array.isArray(input) ? 'rows' : 'columns',
         labels: found.labels ?? model.labels,

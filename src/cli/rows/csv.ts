@@ -140,8 +140,14 @@ function numbered(cells: readonly string[], input: string): readonly number[] {
 }
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
-/** Rows go as JSON, here and to a server. */
-const NO_NUMBER = ' (JSON has no NaN and no infinity; requests with binary tensor data can hold them)'
+/** Floats that JSON does not have, as the texts that stand for them here; a server refuses them. */
+const WORDS: Readonly<Record<string, string>> = {
+  nan: '"NaN"',
+  inf: '"Infinity"',
+  infinity: '"Infinity"',
+  '-inf': '"-Infinity"',
+  '-infinity': '"-Infinity"',
+}
 const INTEGER = /^[+-]?\d+$/
 
 function jsonOfCell(cell: string, datatype: Datatype, where: () => string): string {
@@ -156,9 +162,9 @@ function jsonOfCell(cell: string, datatype: Datatype, where: () => string): stri
   }
   if (facts.kind === 'float') {
     if (NUMBER.test(text)) return String(Number(text))
-    throw new CommandError(
-      `${where()}: must be a number, got ${shown}${/^[+-]?(?:nan|inf(?:inity)?)$/i.test(text) ? NO_NUMBER : ''}`,
-    )
+    const word = WORDS[text.toLowerCase().replace(/^\+/, '')]
+    if (word !== undefined) return word
+    throw new CommandError(`${where()}: must be a number, got ${shown}`)
   }
   if (INTEGER.test(text)) return BigInt(text.replace(/^\+/, '')).toString()
   throw new CommandError(`${where()}: must be a whole number, got ${shown}`)

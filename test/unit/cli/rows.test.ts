@@ -101,6 +101,7 @@ describe('CSV', () => {
   })
 
   test('columns become rows of the inputs', () => {
+    expect(layout(['p', 'q'], [spec('x', 'FP32', -1, 2)], ' nan', '-INF')).toEqual(['["NaN","-Infinity"]'])
     expect(layout(['p', 'q'], [spec('x', 'FP32', -1, 2)], '1', '-.5e3')).toEqual(['[1,-500]'])
     expect(layout(['0', '1'], [spec('x', 'FP32', -1, 2)], '1', '2')).toEqual(['[1,2]'])
     expect(layout(['a', 'b'], [spec('x', 'FP32', -2)], '1', '2')).toEqual(['[1,2]'])
@@ -123,10 +124,7 @@ describe('CSV', () => {
       [() => layout(['a\tb'], x), 'and there are 1; cells must have commas between them'],
       [() => layout(['a', 'b'], x, '1'), 'line 7: has 1 cells, and the header has 2'],
       [() => layout(['a', 'b'], x, '1', ''), 'line 7, column 2 (b): must be a number, got ""'],
-      [
-        () => layout(['a', 'b'], x, 'NaN', '1'),
-        'line 7, column 1 (a): must be a number, got "NaN" (JSON has no NaN and no infinity',
-      ],
+      [() => layout(['a', 'b'], x, 'none', '1'), 'line 7, column 1 (a): must be a number, got "none"'],
       [() => layout(['a'], [spec('x', 'INT8', -1)], '1.5'), 'line 7, column 1 (a): must be a whole number, got "1.5"'],
       [() => layout(['a'], [spec('x', 'BOOL', -1)], 'yes'), 'line 7, column 1 (a): must be true or false, got "yes"'],
     ]
