@@ -63,8 +63,7 @@ const OUTPUT_FIXES: Readonly<Partial<Record<ValueKind, string>>> = {
   'sequence of maps':
     "for a classifier of scikit-learn convert it with options={'zipmap': False}; otherwise leave the output out",
   'sequence of tensors':
-    'put ConcatFromSequence or SequenceAt behind it, or leave the output out: onnx.utils.extract_model takes the names of those to keep. ' +
-    'Of a MultiOutputClassifier of scikit-learn convert each of its estimators_',
+    'put ConcatFromSequence or SequenceAt behind it, or leave the output out: onnx.utils.extract_model takes the names of those to keep',
   map: 'leave the output out, or make a tensor of it',
   optional: 'put OptionalGetElement behind it, or leave the output out',
 }

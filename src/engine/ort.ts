@@ -5,9 +5,9 @@ import { ANY_SHAPE } from '../tensor/shape.ts'
 import type { Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
 import { LOCALE_REASON, loadReason, notATensor } from './load-reason.ts'
 import type { SessionOptions } from './messages.ts'
+import { withTensors } from './onnx/tensors.ts'
 import { withPlainLocale } from './onnx/text-locale.ts'
 import { type ModelValues, valuesOf } from './onnx/values.ts'
-import { withoutZipMaps } from './onnx/zip-map.ts'
 import type { RunTiming } from './statistics.ts'
 
 /** A loaded model. */
@@ -66,13 +66,13 @@ interface Readable {
 }
 
 /**
- * A session whose outputs can be handed over: where a converter of scikit-learn has put maps behind the tensors, the tensors are given
- * in their place.
+ * A session whose outputs can be handed over: where a converter of scikit-learn has put maps or sequences behind the tensors, the
+ * tensors are given in their place.
  */
 async function createReadable(path: string, options: SessionOptions): Promise<Readable> {
   const loaded = await createAnywhere(path, options)
   if (loaded.session.outputMetadata.every(({ isTensor }) => isTensor)) return loaded
-  const changed = withoutZipMaps(loaded.model ?? (await Bun.file(path).bytes()))
+  const changed = withTensors(loaded.model ?? (await Bun.file(path).bytes()))
   if (changed === undefined) return loaded
   await loaded.session.release()
   return { session: await create(changed.model, path, options), ...changed }
@@ -142,7 +142,8 @@ function specsOf(
         `the ${kind} '${name}' has the type ${value.type.toUpperCase()}, which cannot be served; cast it inside the model`,
       )
     }
-    if (own === 'tensor of any rank') return { name, datatype, shape: ANY_SHAPE }
+    // What the file does not say, the runtime may have found out.
+    if (own === 'tensor of any rank' && value.shape.length === 0) return { name, datatype, shape: ANY_SHAPE }
     const shape = value.shape.map((dimension) => (typeof dimension === 'number' && dimension >= 0 ? dimension : -1))
     return { name, datatype, shape }
   })

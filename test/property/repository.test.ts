@@ -2,12 +2,14 @@ import { expect, test } from 'bun:test'
 import { normalize, sep } from 'node:path'
 import { CommandError } from '../../src/cli/command-error.ts'
 import { csvCell, recordsOf } from '../../src/cli/rows/csv.ts'
-import { withoutZipMaps } from '../../src/engine/onnx/zip-map.ts'
+import { withTensors } from '../../src/engine/onnx/tensors.ts'
+import { withPlainLocale } from '../../src/engine/onnx/text-locale.ts'
+import { valuesOf } from '../../src/engine/onnx/values.ts'
 import { isInnerPath } from '../../src/engine/repository/inner-path.ts'
 import { interpretConfig } from '../../src/engine/repository/pbtxt/interpret.ts'
 import { parseTextFormat, TextFormatError } from '../../src/engine/repository/pbtxt/text-format.ts'
 import { readConfigText } from '../../src/engine/repository/pbtxt/typed-config.ts'
-import { zipMapModel } from '../support/odd-models.ts'
+import { madeSequenceModel, upperCaseModel, zipMapModel } from '../support/odd-models.ts'
 import { below, type Random, seeded } from '../support/seed.ts'
 
 const ROUNDS = 2_000
@@ -109,12 +111,13 @@ test('whatever stands in a CSV is read, or refused with its line', async () => {
 
 test('a model that is cut or changed anywhere is rewritten or refused, and nothing hangs', () => {
   const random = seeded('zip map')
-  const model = zipMapModel()
+  const models = [zipMapModel(), madeSequenceModel(), upperCaseModel('en_US.UTF-8')]
   for (let round = 0; round < ROUNDS; round += 1) {
+    const model = pick(random, models)
     const bytes = Uint8Array.from(model).subarray(0, 1 + below(random, model.length))
     for (let change = below(random, 4); change > 0; change -= 1) bytes[below(random, bytes.length)] = below(random, 256)
     try {
-      withoutZipMaps(bytes)
+      for (const read of [withTensors, withPlainLocale, valuesOf]) read(bytes)
     } catch (error) {
       const message = error instanceof Error ? error.message : ''
       expect([random.seed, message]).toEqual([random.seed, expect.stringMatching(/^the model (?:is cut off|has a field)/)])

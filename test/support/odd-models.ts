@@ -52,6 +52,17 @@ export function sequenceModel(): Uint8Array {
   return oneOperator('SequenceConstruct', typeOf(FLOATS), sequence(typeOf(FLOATS)), ['x', 'x'])
 }
 
+/** A model that gives the negative `n` and the size `s` of `x` FP32[k], as a sequence `y`; and `n` beside it, where that is asked for. */
+export function madeSequenceModel(isBeside = false): Uint8Array {
+  const node = (operator: string, inputs: readonly string[], output: string) =>
+    message(1, [...inputs.map((name) => text(1, name)), text(2, output), text(4, operator)])
+  const nodes = [node('Neg', ['x'], 'n'), node('Abs', ['x'], 's'), node('SequenceConstruct', ['n', 's'], 'y')]
+  const said = message(12, [text(1, 'y'), message(2, [sequence(typeOf({ name: 'y', datatype: 'FP32' }))])])
+  const beside = isBeside ? [message(12, valueFields({ ...FLOATS, name: 'n' }))] : []
+  const graph = message(7, [...nodes, text(2, 'graph'), message(11, valueFields(FLOATS)), said, ...beside])
+  return Buffer.concat([integer(1, 8), graph, message(8, [text(1, ''), integer(2, 17)])])
+}
+
 /** A model whose input is a sequence of tensors: their number. */
 export function sequenceInputModel(): Uint8Array {
   return oneOperator('SequenceLength', sequence(typeOf(FLOATS)), typeOf({ name: 'y', datatype: 'INT64', shape: [] }))

@@ -1,13 +1,18 @@
 import { contentOf, fieldsOf, hasField, textIn } from './fields.ts'
-import { GRAPH_INPUT, GRAPH_OUTPUT, MODEL_GRAPH, VALUE_NAME, VALUE_TYPE } from './numbers.ts'
+import {
+  GRAPH_INPUT,
+  GRAPH_OUTPUT,
+  MODEL_GRAPH,
+  TYPE_ELEMENT,
+  TYPE_MAP,
+  TYPE_OPTIONAL,
+  TYPE_SEQUENCE,
+  TYPE_TENSOR,
+  VALUE_NAME,
+  VALUE_TYPE,
+} from './numbers.ts'
 
-const TYPE_TENSOR = 1
-const TYPE_SEQUENCE = 4
-const TYPE_MAP = 5
-const TYPE_OPTIONAL = 9
 const TENSOR_SHAPE = 2
-/** Of sequences and optionals. */
-const ELEMENT_TYPE = 1
 
 /** What an input or output of a model is, as its file says. */
 export type ValueKind =
@@ -47,7 +52,7 @@ function kindOf(type: Uint8Array): ValueKind {
     return hasField(fieldsOf(contentOf(fields, TYPE_TENSOR)), TENSOR_SHAPE) ? 'tensor' : 'tensor of any rank'
   }
   if (hasField(fields, TYPE_SEQUENCE)) {
-    const element = fieldsOf(contentOf(fieldsOf(contentOf(fields, TYPE_SEQUENCE)), ELEMENT_TYPE))
+    const element = fieldsOf(contentOf(fieldsOf(contentOf(fields, TYPE_SEQUENCE)), TYPE_ELEMENT))
     return hasField(element, TYPE_MAP) ? 'sequence of maps' : 'sequence of tensors'
   }
   if (hasField(fields, TYPE_MAP)) return 'map'

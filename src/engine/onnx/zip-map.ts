@@ -1,9 +1,17 @@
 import { contentOf, type Field, fieldsOf, integerField, joined, messageField, textIn } from './fields.ts'
-import { GRAPH_NODE, GRAPH_OUTPUT, MODEL_GRAPH, NODE_ATTRIBUTE, NODE_OPERATOR, VALUE_NAME, VALUE_TYPE } from './numbers.ts'
+import {
+  GRAPH_NODE,
+  GRAPH_OUTPUT,
+  MODEL_GRAPH,
+  NODE_ATTRIBUTE,
+  NODE_DOMAIN,
+  NODE_INPUT,
+  NODE_OPERATOR,
+  NODE_OUTPUT,
+  VALUE_NAME,
+  VALUE_TYPE,
+} from './numbers.ts'
 
-const NODE_INPUT = 1
-const NODE_OUTPUT = 2
-const NODE_DOMAIN = 7
 const ATTRIBUTE_INTEGERS = 8
 const ATTRIBUTE_TEXTS = 9
 const FLOAT = 1

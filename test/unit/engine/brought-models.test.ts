@@ -8,6 +8,7 @@ import {
   defaultedModel,
   externalModel,
   integerProductModel,
+  madeSequenceModel,
   optionalInputModel,
   optionalModel,
   quantizingModel,
@@ -31,6 +32,8 @@ const ofOpset = (opset: number) =>
 const MODELS: Readonly<Record<string, Uint8Array>> = {
   sequence: sequenceModel(),
   'sequence-in': sequenceInputModel(),
+  made: madeSequenceModel(),
+  'made-beside': madeSequenceModel(true),
   optional: optionalModel(),
   'optional-in': optionalInputModel(),
   'any-shape': anyShapeModel(),
@@ -195,6 +198,22 @@ describe('a model', () => {
       const x: Tensor = { datatype: 'BYTES', shape: [2], data: ['été', 'ж'] }
       expect(await run(name, { x })).toEqual({ y: { shape: [2], data: ['ÉTÉ', 'Ж'] } })
     }
+  })
+
+  test('whose answer is a sequence of tensors of its own gives these, under their own names', async () => {
+    const spec = (name: string) => ({ name, datatype: 'FP32' as const, shape: [-1] })
+    const [n, s] = [
+      { shape: [2], data: [-1, 2] },
+      { shape: [2], data: [1, 2] },
+    ]
+    for (const [name, names] of [
+      ['made', ['n', 's']],
+      ['made-beside', ['s', 'n']],
+    ] as const) {
+      expect(engine.model(name)?.versions[0]?.outputs).toEqual(names.map(spec))
+      expect(await run(name, { x: floats([2], 1, -2) })).toEqual({ n, s })
+    }
+    expect(engine.configuration('made')).toMatchObject({ max_batch_size: 32 })
   })
 
   test('whose answer is a map, and whose weights stand in a file beside it, is served', async () => {
