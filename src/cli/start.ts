@@ -77,7 +77,7 @@ export async function start(settings: Settings, mode: Mode, { read, member }: La
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
   const ask = member === undefined ? reload.reload : reloadWithOthers(member, tellers)
   const reloading = reloadingOf(reload, { keys, ask, requestHeaders })
-  const gather = member?.gatherMetrics
+  const gather = member?.gather
   const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }
   const app = await buildOrStop(settings, built)
   const serving = {
@@ -125,8 +125,8 @@ interface BuildParts extends Announced {
   readonly logging: Logging
   readonly reloading: Reloading
   readonly tracing: OpenTracing | undefined
-  /** The metrics of all processes, where there are several. */
-  readonly gather?: Member['gatherMetrics']
+  /** What all processes count, where there are several. */
+  readonly gather?: Member['gather']
 }
 
 function build(settings: Settings, parts: BuildParts) {

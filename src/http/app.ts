@@ -130,7 +130,16 @@ export function createApp(options: AppOptions) {
         upgrade: servers.upgrade,
       }),
     )
-    .use(openInference({ engine, authenticator, bodyBytesMax, ...bodyTimes, readiness: operations.readiness }))
+    .use(
+      openInference({
+        engine,
+        authenticator,
+        bodyBytesMax,
+        ...bodyTimes,
+        readiness: operations.readiness,
+        gatherStatistics: options.operations?.gather?.statistics,
+      }),
+    )
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
     .use(
       discovery({

@@ -1,4 +1,5 @@
 import { Elysia } from 'elysia'
+import type { ModelCounts } from '../engine/added-statistics.ts'
 import { guard } from './authentication.ts'
 import { health } from './health.ts'
 import { permissionTo } from './model-access.ts'
@@ -11,7 +12,10 @@ import { unsupported } from './open-inference/unsupported.ts'
 import { INFER_DETAIL } from './openapi/open-inference.ts'
 import { createReadiness } from './readiness.ts'
 
-export type OpenInferenceOptions = Omit<ModelRoutesOptions, 'report' | 'upgrade'>
+export interface OpenInferenceOptions extends Omit<ModelRoutesOptions, 'report' | 'upgrade'> {
+  /** What the models of several processes have done together; default those of the engine. */
+  readonly gatherStatistics?: (() => Promise<readonly ModelCounts[]>) | undefined
+}
 
 /** The Open Inference Protocol, version 2, with Triton's extensions: everything under `/v2`. */
 export function openInference({
@@ -20,11 +24,12 @@ export function openInference({
   bodyBytesMax,
   bodyTimes,
   readiness = createReadiness(engine),
+  gatherStatistics = async () => engine.statistics(),
 }: OpenInferenceOptions) {
   return new Elysia({ name: 'open-inference' })
     .use(health({ readiness, authenticator }))
     .use(descriptions(engine, authenticator))
-    .use(statistics(engine, authenticator))
+    .use(statistics(engine, authenticator, gatherStatistics))
     .use(repository({ engine, authenticator, bodyBytesMax, bodyTimes }))
     .use(unsupported(authenticator))
     .use(inference({ engine, authenticator, bodyBytesMax, ...(bodyTimes && { bodyTimes }) }))

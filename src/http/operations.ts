@@ -2,6 +2,7 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import type { Change } from '../core/change.ts'
 import type { SharedCounts } from '../core/shared-counts.ts'
 import { VERSION } from '../core/version.ts'
+import type { ModelCounts } from '../engine/added-statistics.ts'
 import type { Engine } from '../engine/engine.ts'
 import { type EngineName, engineFor } from '../jwt/signature-engines.ts'
 import type { Logger } from '../log/logger.ts'
@@ -26,11 +27,17 @@ import { type AddressOf, RequestLedger, type RequestRecord } from './request-led
 import type { RouteTable } from './route-table.ts'
 import { createTracing } from './tracing.ts'
 
+/** Reads what is counted. */
+export interface Gather {
+  readonly metrics: () => Promise<readonly FamilySnapshot[]>
+  readonly statistics: () => Promise<readonly ModelCounts[]>
+}
+
 export interface OperationsOptions {
   /** Where metrics are counted; default one of the app's own. */
   readonly registry?: MetricRegistry
-  /** What `/metrics` gives; default what this app counted. */
-  readonly gather?: () => Promise<readonly FamilySnapshot[]>
+  /** What several processes counted together; default what this app counted. */
+  readonly gather?: Gather
   /** Hears of requests and of our own bugs; by default requests are told nowhere, and bugs to the standard error. */
   readonly logger?: Logger
   /** Requests that the log tells of; default all. */
@@ -82,7 +89,6 @@ export type ChangingOperations = Pick<OperationsOptions, 'accessLog' | 'front' |
 export function createOperations(options: OperationsOptions, parts: Parts): Operations {
   const { engine, routes, signatureEngine, peerOf, longRequests, isTls } = parts
   const { registry = new MetricRegistry(), logger, accessLog = 'all', readiness = createReadiness(engine) } = options
-  const { gather = async () => registry.snapshot() } = options
   const ledger = new RequestLedger()
   let readAddress = createAddressReader(options.front?.trustedProxies ?? [])
   const addressOf: AddressOf = (request, record) => (record.address ??= readAddress(request, peerOf(request)))
@@ -136,7 +142,7 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
       }),
     limit: (inner) => limitRows(tracing === undefined ? inner : tracing.infer(inner), () => limits),
     registry,
-    readMetrics: async () => exposition(await gather()),
+    readMetrics: async () => exposition(await (options.gather?.metrics() ?? registry.snapshot())),
     readiness,
     recordOf: (request) => ledger.of(request),
     report: (error, request) => {

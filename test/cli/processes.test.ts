@@ -3,6 +3,14 @@ import { Workplace } from '../support/command-line.ts'
 import { answerOf, failure } from '../support/doors.ts'
 import { HAS_PROCESSES, isRunning, until } from '../support/processes.ts'
 import { OPERATOR, OWN, Several } from '../support/several.ts'
+import { bearer } from '../support/tokens.ts'
+
+interface TritonStats {
+  readonly name: string
+  readonly version: string
+  readonly inference_count: number
+  readonly inference_stats: { readonly success: { readonly count: number } }
+}
 
 const COUNT = ['--processes', '2']
 /** Processes start while all processors are busy. */
@@ -45,6 +53,35 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       expect(await count()).toBe(40)
       expect(await several.metric('vestal_process_restarts_total')).toBe(1)
       expect(await several.metric('vestal_ready')).toBe(1)
+    },
+    TEST_MS,
+  )
+
+  test(
+    'gives the statistics of models of all of them, whichever is asked, also of one that is gone',
+    async () => {
+      await using several = await Several.start(COUNT, '', { ...OWN, VESTAL_LOAD_MODEL: 'iris' })
+      const headers = bearer('model:*:predict', 'model:*:read')
+      const body = '{"input":[[5.1,3.5,1.4,0.2],[5.1,3.5,1.4,0.2]]}'
+      const ask = async () => (await several.fetch('/models/iris/predict/', { method: 'POST', headers, body })).status
+      expect(new Set(await Promise.all(Array.from({ length: 20 }, ask)))).toEqual(new Set([200]))
+      const statsAt = async (path: string) => {
+        // The cast: an answer of Triton's statistics extension.
+        const { model_stats } = (await (await several.fetch(path, { headers })).json()) as { model_stats: TritonStats[] }
+        return model_stats.map(({ name, version, inference_count, inference_stats }) => [
+          name,
+          version,
+          inference_count,
+          inference_stats.success.count,
+        ])
+      }
+      const paths = ['/v2/models/stats', '/v2/models/iris/stats', '/v2/models/iris/versions/1/stats']
+      for (let time = 0; time < 8; time += 1)
+        for (const path of paths) expect(await statsAt(path)).toEqual([['iris', '1', 40, 20]])
+      const second = several.members.get(2) ?? 0
+      process.kill(second, 'SIGTERM')
+      await until(async () => !isRunning(second) && (await several.serving()) === 2)
+      for (const path of paths) expect(await statsAt(path)).toEqual([['iris', '1', 40, 20]])
     },
     TEST_MS,
   )

@@ -2,7 +2,7 @@ import { invariant } from '../../core/invariant.ts'
 import { closeDescriptor, sendDescriptor } from './c-library.ts'
 import { copyLines } from './copy-lines.ts'
 import type { ListeningSocket } from './listening-socket.ts'
-import type { Answers, FromMember, MemberQuestion, SupervisorQuestion, ToMember } from './messages.ts'
+import type { Answers, FromMember, LastCounts, MemberQuestion, SupervisorQuestion, ToMember } from './messages.ts'
 import { createQuestions } from './questions.ts'
 
 export interface MemberProcessOptions {
@@ -13,7 +13,7 @@ export interface MemberProcessOptions {
   readonly write: (line: string, to: 'stdout' | 'stderr') => void
   readonly answer: (what: SupervisorQuestion) => Promise<unknown>
   /** Hears of the last counts of a process that ends by itself. */
-  readonly counted: (member: MemberProcess, families: Answers['metrics']) => void
+  readonly counted: (member: MemberProcess, counts: LastCounts) => void
   /** Hears that it was told to stop by somebody else. */
   readonly leaving: (member: MemberProcess) => void
 }
@@ -53,7 +53,7 @@ export function startMember({ number, command, write, answer, counted, leaving }
   for (const { promise } of [ready, listening]) promise.catch(() => undefined)
   const heard = (message: FromMember) => {
     if (message.kind === 'answer') questions.answered(message.id, message.answer)
-    else if (message.kind === 'metrics') counted(member, message.families)
+    else if (message.kind === 'goodbye') counted(member, message)
     else if (message.kind === 'question') {
       const { id } = message
       void answer(message.what).then((answered) => member.tell({ kind: 'answer', id, answer: answered }))

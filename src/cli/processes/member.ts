@@ -1,22 +1,22 @@
 import { SettingsError } from '../../config/load.ts'
 import { invariant, never } from '../../core/invariant.ts'
+import type { Gather } from '../../http/operations.ts'
 import type { Reloaded } from '../../http/reload.ts'
-import type { FamilySnapshot } from '../../metrics/family.ts'
 import type { PreparedReload } from '../reload.ts'
 import { receiveDescriptor } from './c-library.ts'
 import { createMemberListeners, type MemberListeners, type OpenInside } from './member-listeners.ts'
-import type { FromMember, MemberQuestion, ReloadOutcome, ToMember } from './messages.ts'
+import type { FromMember, LastCounts, MemberQuestion, ReloadOutcome, ToMember } from './messages.ts'
 import { createQuestions } from './questions.ts'
 import { reloadedBy } from './reload-together.ts'
 
 /** Where a supervisor's local socket is, through which a listening socket comes. */
 const SOCKET_DESCRIPTOR = 3
-const METRICS_MS = 5000
+const COUNTS_MS = 5000
 const RELOAD_MS = 30_000
 
 /** What the supervisor asks of a process that serves. */
 export interface MemberDuties {
-  readonly metrics: () => readonly FamilySnapshot[]
+  readonly counts: { readonly [K in keyof LastCounts]: () => LastCounts[K] }
   /** @throws SettingsError */
   readonly prepareReload: () => Promise<PreparedReload>
   /** Another has the place: this one is to end once its connections are closed. */
@@ -36,12 +36,12 @@ export interface Member {
   readonly serve: (duties: MemberDuties) => void
   /** Tells that this process was told to stop by a signal of its own. */
   readonly sayLeaving: () => void
-  /** The metrics of all processes. */
-  readonly gatherMetrics: () => Promise<readonly FamilySnapshot[]>
+  /** What all processes have counted. */
+  readonly gather: Gather
   /** Settings read again by all processes, and applied in all of them. @throws SettingsError */
   readonly reloadAll: () => Promise<Reloaded>
   /** Tells what was counted, since nobody can ask any more. */
-  readonly sayGoodbye: (families: readonly FamilySnapshot[]) => Promise<void>
+  readonly sayGoodbye: (counts: LastCounts) => Promise<void>
 }
 
 /** Joins the supervisor that started this process. Where it is gone, this process stops as well. */
@@ -91,17 +91,20 @@ export function joinSupervisor(number: number, count: number): Member {
       send({ kind: 'listening' })
     },
     sayLeaving: () => send({ kind: 'leaving' }),
-    gatherMetrics: () => questions.ask('metrics', METRICS_MS),
+    gather: {
+      metrics: () => questions.ask('metrics', COUNTS_MS),
+      statistics: () => questions.ask('statistics', COUNTS_MS),
+    },
     reloadAll: async () =>
       reloadedBy(
         await questions.ask('reload', RELOAD_MS).catch((error: Error): ReloadOutcome => {
           return { kind: 'wrong', faults: [`the supervisor: ${error.message}`] }
         }),
       ),
-    sayGoodbye: (families) =>
+    sayGoodbye: (counts) =>
       new Promise((resolve) => {
         if (process.connected !== true) resolve()
-        else process.send?.({ kind: 'metrics', families } satisfies FromMember, undefined, undefined, () => resolve())
+        else process.send?.({ kind: 'goodbye', ...counts } satisfies FromMember, undefined, undefined, () => resolve())
       }),
   }
 }
@@ -112,7 +115,7 @@ function createAnswerer(dutiesNow: () => MemberDuties | undefined) {
   return async (what: MemberQuestion): Promise<unknown> => {
     const duties = dutiesNow()
     invariant(duties !== undefined, 'a process is asked once it listens')
-    if (what === 'metrics') return duties.metrics()
+    if (what === 'metrics' || what === 'statistics') return duties.counts[what]()
     if (what === 'prepare') {
       prepared?.discard()
       prepared = undefined

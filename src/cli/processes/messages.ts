@@ -1,10 +1,11 @@
+import type { ModelCounts } from '../../engine/added-statistics.ts'
 import type { Reloaded } from '../../http/reload.ts'
 import type { FamilySnapshot } from '../../metrics/family.ts'
 
 /** What a supervisor asks of one of its processes. */
-export type MemberQuestion = 'metrics' | 'prepare' | 'apply' | 'discard'
+export type MemberQuestion = 'metrics' | 'statistics' | 'prepare' | 'apply' | 'discard'
 /** What a process asks of its supervisor. */
-export type SupervisorQuestion = 'metrics' | 'reload'
+export type SupervisorQuestion = 'metrics' | 'statistics' | 'reload'
 
 /** What reading the settings came to, in one process or in all of them. */
 export type ReloadOutcome =
@@ -14,11 +15,15 @@ export type ReloadOutcome =
 /** Answers by question. */
 export interface Answers {
   readonly metrics: readonly FamilySnapshot[]
+  readonly statistics: readonly ModelCounts[]
   readonly prepare: ReloadOutcome
   readonly apply: null
   readonly discard: null
   readonly reload: ReloadOutcome
 }
+
+/** What a process has counted when it ends. */
+export type LastCounts = Pick<Answers, 'metrics' | 'statistics'>
 
 interface Asked<Q> {
   readonly kind: 'question'
@@ -56,4 +61,4 @@ export type FromMember =
   /** It was told to stop by a signal of its own, and soon accepts no more. */
   | { readonly kind: 'leaving' }
   /** What it counted until its end. */
-  | { readonly kind: 'metrics'; readonly families: readonly FamilySnapshot[] }
+  | ({ readonly kind: 'goodbye' } & LastCounts)

@@ -1,4 +1,5 @@
 import { invariant } from '../../core/invariant.ts'
+import { countsOf } from '../../engine/added-statistics.ts'
 import type { Reloading } from '../../http/reload.ts'
 import { announce } from '../announce.ts'
 import { openInside, type Server } from '../listeners.ts'
@@ -37,7 +38,11 @@ export async function serveTogether(
     return { port: server.port }
   }
   const { base, isAnnounced } = await member.listen(open)
-  const flush = async () => void (await Promise.all([logging.output.flush(), member.sayGoodbye(registry.snapshot())]))
+  const counts = { metrics: () => registry.snapshot(), statistics: () => countsOf(announced.engine.statistics()) }
+  const flush = async () => {
+    const last = { metrics: counts.metrics(), statistics: counts.statistics() }
+    await Promise.all([logging.output.flush(), member.sayGoodbye(last)])
+  }
   const stop = createStop((delaySeconds) => stopInOrder({ ...shutdownOf(serving), listeners: servers, flush }, delaySeconds))
   const stopWhenTold = () => stop(settings.shutdownDelaySeconds)
   const leave = () => {
@@ -61,7 +66,7 @@ export async function serveTogether(
     reloadUnasked(() => tell({ actor: 'signal' }))
   }
   member.serve({
-    metrics: () => registry.snapshot(),
+    counts,
     prepareReload: reload.prepare,
     drain: (listeners) => void drain(listeners),
     stop: stopWhenTold,

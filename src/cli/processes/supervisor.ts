@@ -1,10 +1,12 @@
+import type { ModelCounts } from '../../engine/added-statistics.ts'
 import type { Logger } from '../../log/logger.ts'
 import type { FamilySnapshot } from '../../metrics/family.ts'
 import type { Address } from '../taken-port.ts'
 import { type GatheredMetrics, gatherMetrics } from './gathered-metrics.ts'
+import { type GatheredStatistics, gatherStatistics } from './gathered-statistics.ts'
 import { Keeper, type Launched } from './keeper.ts'
 import type { MemberProcess, MemberProcessOptions } from './member-process.ts'
-import type { ReloadOutcome, SupervisorQuestion } from './messages.ts'
+import type { Answers, LastCounts, ReloadOutcome, SupervisorQuestion } from './messages.ts'
 import { type Place, Places } from './places.ts'
 import { type ReloadKind, reloadTogether } from './reload-together.ts'
 
@@ -26,7 +28,7 @@ export interface SupervisorOptions {
 
 export type MemberHooks = Pick<MemberProcessOptions, 'answer' | 'counted' | 'leaving'>
 
-const METRICS_MS = 1000
+const COUNTS_MS = 1000
 
 /** Keeps so many processes serving on one port, and replaces them. */
 export class Supervisor {
@@ -35,6 +37,7 @@ export class Supervisor {
   readonly #keeper: Keeper
   readonly #members = new Set<MemberProcess>()
   readonly #metrics: GatheredMetrics<MemberProcess> = gatherMetrics()
+  readonly #statistics: GatheredStatistics<MemberProcess> = gatherStatistics()
   #isStopping = false
   #restarts = 0
   #reloads = 0
@@ -109,16 +112,24 @@ export class Supervisor {
 
   /** The metrics of all processes, and of this one. */
   async gather(): Promise<readonly FamilySnapshot[]> {
-    await Promise.all(
-      [...this.#members]
-        .filter(({ state }) => state === 'serving' || state === 'draining')
-        .map(async (member) => {
-          // What it told last stands in for a process that is too busy to tell.
-          const families = await member.ask('metrics', METRICS_MS).catch(() => undefined)
-          if (families !== undefined && this.#members.has(member)) this.#metrics.update(member, families)
-        }),
-    )
+    await this.#askAll('metrics', (member, families) => this.#metrics.update(member, families))
     return this.#metrics.read(this.#options.ownMetrics())
+  }
+
+  /** What the models of all processes have done. */
+  async statistics(): Promise<readonly ModelCounts[]> {
+    await this.#askAll('statistics', (member, counts) => this.#statistics.update(member, counts))
+    return this.#statistics.read()
+  }
+
+  async #askAll<Q extends keyof LastCounts>(what: Q, update: (member: MemberProcess, counts: Answers[Q]) => void): Promise<void> {
+    const members = [...this.#members].filter(({ state }) => state === 'serving' || state === 'draining')
+    const asked = members.map(async (member) => {
+      // What it told last stands in for a process that is too busy to tell.
+      const counts = await member.ask(what, COUNTS_MS).catch(() => undefined)
+      if (counts !== undefined && this.#members.has(member)) update(member, counts)
+    })
+    await Promise.all(asked)
   }
 
   /** Tells every process to finish what is at hand and end. Gives 0 where all of them did. */
@@ -147,7 +158,10 @@ export class Supervisor {
     const reloads = this.#reloads
     const member: MemberProcess = this.#options.startMember(place.number, {
       answer: (what) => this.#answer(what),
-      counted: (ended, families) => this.#metrics.update(ended, families),
+      counted: (ended, { metrics, statistics }) => {
+        this.#metrics.update(ended, metrics)
+        this.#statistics.update(ended, statistics)
+      },
       leaving: (left) => this.#followed(place, left, 'was told to stop by a signal of its own'),
     })
     this.#members.add(member)
@@ -155,13 +169,15 @@ export class Supervisor {
     void member.exited.then(() => {
       this.#members.delete(member)
       this.#metrics.ended(member)
+      this.#statistics.ended(member)
     })
     // It may have read the settings before the others read them again.
     return { member, joined: async () => this.#reloads === reloads || reloadTogether([member], 'reload') }
   }
 
   #answer(what: SupervisorQuestion): Promise<unknown> {
-    return what === 'metrics' ? this.gather() : this.reload()
+    if (what === 'reload') return this.reload()
+    return what === 'metrics' ? this.gather() : this.statistics()
   }
 
   #gone(place: Place, member: MemberProcess, how: number | string): void {

@@ -1,45 +1,47 @@
 import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
+import type { ModelCounts } from '../../engine/added-statistics.ts'
 import type { Engine } from '../../engine/engine.ts'
-import type { ModelStatistics } from '../../engine/statistics.ts'
 import { guard } from '../authentication.ts'
 import { jsonResponse } from '../json.ts'
 import { findModel, findVersion, mayReadName, permissionTo } from '../model-access.ts'
 import { STATISTICS_DETAIL } from '../openapi/open-inference-control.ts'
 
 /** The statistics extension: what each version of a model has done. */
-export function statistics(engine: Engine, authenticator: Authenticator) {
+export function statistics(engine: Engine, authenticator: Authenticator, gather: () => Promise<readonly ModelCounts[]>) {
   const read = permissionTo('read', engine)
+  const one = async (name: string, version?: string) =>
+    statisticsOf((await gather()).filter((row) => row.model === name && (version === undefined || row.version === version)))
   return new Elysia()
     .use(guard(authenticator))
     .get(
       '/v2/models/stats',
-      ({ token }) => {
+      async ({ token }) => {
         const mayRead = mayReadName(token, engine)
-        return statisticsOf(engine.statistics().filter(({ model }) => mayRead(model)))
+        return statisticsOf((await gather()).filter(({ model }) => mayRead(model)))
       },
       { permissions: [], detail: STATISTICS_DETAIL.all },
     )
-    .get('/v2/models/:name/stats', ({ params }) => statisticsOf(engine.statistics(findModel(engine, params.name).name)), {
+    .get('/v2/models/:name/stats', async ({ params }) => one(findModel(engine, params.name).name), {
       permissions: read,
       detail: STATISTICS_DETAIL.one,
     })
     .get(
       '/v2/models/:name/versions/:version/stats',
-      ({ params }) => {
+      async ({ params }) => {
         const { version } = findVersion(findModel(engine, params.name), params.version)
-        return statisticsOf(engine.statistics(params.name, version))
+        return one(params.name, version)
       },
       { permissions: read, detail: STATISTICS_DETAIL.one },
     )
 }
 
-function statisticsOf(models: readonly ModelStatistics[]): Response {
+function statisticsOf(models: readonly ModelCounts[]): Response {
   return jsonResponse({ model_stats: models.map(entryOf) })
 }
 
 /** One version as Triton's clients read it: they expect every one of the eight durations. */
-function entryOf(model: ModelStatistics) {
+function entryOf(model: ModelCounts) {
   return {
     name: model.model,
     version: model.version,
