@@ -2,6 +2,7 @@ import type { Change } from '../core/change.ts'
 import { VestalError } from '../core/errors.ts'
 import type { CacheStatistics } from '../core/sieve-cache.ts'
 import type { RemoteKeysStatistics } from '../jwks/remote-keys.ts'
+import { holderOf } from '../jwt/claims.ts'
 import { createDecryptor } from '../jwt/decrypt.ts'
 import type { DecryptionKeyInput } from '../jwt/decryption-key.ts'
 import type { KeyInput } from '../jwt/key-set.ts'
@@ -130,7 +131,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     try {
       token = identify(request)
       if (token !== undefined && !(token instanceof Promise) && isRevoked?.(token) === true)
-        throw new VestalError('TOKEN_REVOKED', { reason: 'the token is revoked' })
+        throw new VestalError('TOKEN_REVOKED', { reason: 'the token is revoked', holder: holderOf(token.payload) })
     } catch (error) {
       throw error instanceof VestalError ? withChallenge(error, challenge) : error
     }

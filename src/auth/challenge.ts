@@ -10,10 +10,13 @@ export function challengeOf(realm: string, headerPrefix: string): string {
 }
 
 /** RFC 6750 §3.1: what kind of refusal it is, and no word more. */
-export function withChallenge({ code, status, detail, headers, message: reason }: VestalError, challenge: string): VestalError {
+export function withChallenge(
+  { code, status, detail, headers, holder, message: reason }: VestalError,
+  challenge: string,
+): VestalError {
   if (status !== 400 && status !== 401) return new VestalError(code, { detail, reason, headers })
   const error = status === 400 ? 'invalid_request' : 'invalid_token'
-  return new VestalError(code, { detail, reason, headers: challengeHeaders(`${challenge}, error="${error}"`) })
+  return new VestalError(code, { detail, reason, holder, headers: challengeHeaders(`${challenge}, error="${error}"`) })
 }
 
 type ChallengeHeaders = Readonly<Record<'www-authenticate', string>>

@@ -96,7 +96,15 @@ export interface VestalErrorOptions {
   readonly reason?: string
   /** Response headers, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Whose token was refused, where its signature is right: what nobody signed says nothing. For the logs only. */
+  readonly holder?: Holder | undefined
   readonly cause?: unknown
+}
+
+/** `sub` and `jti` of a token. */
+export interface Holder {
+  readonly subject?: string | undefined
+  readonly tokenId?: string | undefined
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({})
@@ -108,6 +116,7 @@ export class VestalError extends Error {
   readonly status: number
   readonly detail: ErrorDetail
   readonly headers: Readonly<Record<string, string>>
+  readonly holder: Holder | undefined
 
   constructor(code: ErrorCode, options: VestalErrorOptions = {}) {
     const row = CATALOGUE[code]
@@ -121,5 +130,6 @@ export class VestalError extends Error {
     this.status = row.status
     this.detail = detail
     this.headers = options.headers ?? NO_HEADERS
+    this.holder = options.holder
   }
 }

@@ -131,6 +131,8 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
       if (record === undefined) return
       record.code = error.code
       record.reason = error.message
+      record.subject ??= error.holder?.subject
+      record.tokenId ??= error.holder?.tokenId
     },
     observe: (authenticator) =>
       observeAuthenticator(tracing === undefined ? authenticator : tracing.verify(authenticator), {

@@ -1,4 +1,4 @@
-import { VestalError } from '../core/errors.ts'
+import { type Holder, VestalError } from '../core/errors.ts'
 import type { JsonObject } from './strict-json.ts'
 
 /** The registered claims of RFC 7519 §4.1, and the application's own beside them (by custom under `data`). Times are seconds since 1970. */
@@ -65,6 +65,14 @@ export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: 
   return payload as JwtPayload
 }
 
+/** Whose token it is, as far as its claims say so in a form that a log may hold. For payloads that were signed: what nobody signed says nothing. */
+export function holderOf({ sub, jti }: JsonObject): Holder {
+  return {
+    ...(isShortText(sub) && { subject: sub }),
+    ...(isShortText(jti) && { tokenId: jti }),
+  }
+}
+
 interface Times {
   readonly exp: number | undefined
   readonly nbf: number | undefined
@@ -113,8 +121,11 @@ function time(value: unknown, name: string, isAbsent: (value: unknown) => boolea
 function text(value: unknown, name: string, isAbsent: (value: unknown) => boolean): void {
   if (isAbsent(value)) return
   if (typeof value !== 'string' || value === '') throw refusal('CLAIM_INVALID', `the claim "${name}" is not a text`)
-  if (value.length > CLAIM_TEXT_MAX || /\p{Cc}/u.test(value))
-    throw refusal('CLAIM_INVALID', `the claim "${name}" is too long, or has a control character`)
+  if (!isShortText(value)) throw refusal('CLAIM_INVALID', `the claim "${name}" is too long, or has a control character`)
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= CLAIM_TEXT_MAX && !/\p{Cc}/u.test(value)
 }
 
 function refusal(code: ConstructorParameters<typeof VestalError>[0], reason: string): VestalError {

@@ -1,13 +1,13 @@
 import { VestalError } from '../core/errors.ts'
 import { type Algorithm, isAlgorithm } from './algorithms.ts'
 import { textOfBase64url } from './base64url.ts'
-import { type ClaimRules, checkClaims, type JwtPayload } from './claims.ts'
+import { type ClaimRules, checkClaims, holderOf, type JwtPayload } from './claims.ts'
 import { type JoseHeader, mediaType, readHeader, splitCompact, TOKEN_BYTES_MAX } from './compact.ts'
 import type { SignatureCheck } from './engines/signature-check.ts'
 import { importKeys, type KeyInput, selectKey } from './key-set.ts'
 import type { Key } from './keys.ts'
 import { createSignatureCheck, type EngineName } from './signature-engines.ts'
-import { readStrictText } from './strict-json.ts'
+import { type JsonObject, readStrictText } from './strict-json.ts'
 
 export interface VerifyOptions extends ClaimRules {
   /** Algorithms accepted of those that the keys allow; all of them by default. */
@@ -48,7 +48,7 @@ export function createVerifier(input: KeyInput, options: VerifyOptions = {}): (t
     const text = textOfBase64url(parts.payload)
     const payload = text === undefined ? 'not UTF-8' : readStrictText(text)
     if (typeof payload === 'string') throw new VestalError('TOKEN_MALFORMED', { reason: `the payload is ${payload}` })
-    return { header, payload: checkClaims(payload, options, now() / 1000) }
+    return { header, payload: checkSigned(payload, options, now() / 1000) }
   }
 }
 
@@ -58,6 +58,16 @@ export function createVerifier(input: KeyInput, options: VerifyOptions = {}): (t
  */
 export function verifyJwt(token: string, keys: KeyInput, options: VerifyOptions = {}): VerifiedJwt {
   return createVerifier(keys, options)(token)
+}
+
+/** The claims of a payload that was signed, as they should be. A refusal says whose they are. */
+function checkSigned(payload: JsonObject, rules: ClaimRules, nowSeconds: number): JwtPayload {
+  try {
+    return checkClaims(payload, rules, nowSeconds)
+  } catch (error) {
+    if (!(error instanceof VestalError)) throw error
+    throw new VestalError(error.code, { reason: error.message, holder: holderOf(payload) })
+  }
 }
 
 interface KnownHeader {

@@ -5,6 +5,7 @@ import manifest from '../../../package.json' with { type: 'json' }
 import { findModels } from '../../engine/repository/scan.ts'
 import { usableCores } from '../../engine/workers/cores.ts'
 import { usableBytes } from '../../engine/workers/memory.ts'
+import { processCount } from '../processes/process-count.ts'
 import { type Finding, note, orRight, right, type Subject, wrong } from './finding.ts'
 
 /** What the machine says of itself; a test says something else. */
@@ -22,6 +23,8 @@ const OPEN_FILES_MIN = 4096
 const FREE_BYTES_MIN = 256 * 1024 * 1024
 /** What the server takes before any model. */
 const BASE_BYTES = 160 * 1024 * 1024
+/** What a supervisor of several processes takes. */
+const SUPERVISOR_BYTES = 96 * 1024 * 1024
 /** Memory of a worker besides the model's weights. */
 const WORKER_BYTES = 24 * 1024 * 1024
 
@@ -57,7 +60,7 @@ export function lookAtDisk({ settings }: Subject, { freeBytes }: Pick<Machine, '
   ]
 }
 
-/** Whether workers, their threads and their copies of the weights fit into what the container, or the machine, gives. */
+/** Whether processes, their workers, threads and copies of the weights fit into what the container, or the machine, gives. */
 export function lookAtResources(
   { settings }: Subject,
   { memoryBytes, cores }: Pick<Machine, 'memoryBytes' | 'cores'> = thisMachine(),
@@ -69,20 +72,28 @@ export function lookAtResources(
       .filter(({ leftOut, reason }) => leftOut === undefined && reason === undefined)
       .map(({ path }) => ({ path, count: file.settings.instances ?? instances })),
   )
-  const neededBytes = workers.reduce((sum, { path, count }) => sum + count * (Bun.file(path).size + WORKER_BYTES), BASE_BYTES)
+  const eachBytes = workers.reduce((sum, { path, count }) => sum + count * (Bun.file(path).size + WORKER_BYTES), BASE_BYTES)
+  const processes = processCount(settings, cores)
+  // A roll has one more, beside those that it replaces; the supervisor has no models.
+  const neededBytes = processes === 1 ? eachBytes : SUPERVISOR_BYTES + (processes + 1) * eachBytes
   const findings: Finding[] = []
   if (neededBytes > memoryBytes) {
+    const [who, less] =
+      processes === 1
+        ? ['the models need', 'Give more memory,']
+        : [`${processes} processes, and one more while they are replaced, need`, 'Give more memory, fewer --processes,']
     findings.push(
       wrong(
-        `the models need about ${mebibytes(neededBytes)} of memory, and there are ${mebibytes(memoryBytes)}`,
-        'Give more memory, fewer --instances, or fewer models: each worker has a copy of the weights.',
+        `${who} about ${mebibytes(neededBytes)} of memory, and there are ${mebibytes(memoryBytes)}`,
+        `${less} fewer --instances, or fewer models: each worker has a copy of the weights.`,
       ),
     )
   }
-  if (instances * threads > cores && (settings.instances !== undefined || settings.threads !== undefined)) {
+  if (processes * instances * threads > cores && (settings.instances !== undefined || settings.threads !== undefined)) {
+    const several = processes === 1 ? '' : `${processes} processes of `
     findings.push(
       wrong(
-        `${instances} workers a model with ${threads} threads each are more than the ${cores} cores here`,
+        `${several}${instances} workers a model with ${threads} threads each are more than the ${cores} cores here`,
         'Lower --instances or --threads, or leave them out; vestal models check FILE.onnx measures what is fastest.',
       ),
     )

@@ -1,6 +1,5 @@
 import { SettingsError } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
-import { usableCores } from '../../engine/workers/cores.ts'
 import { MetricRegistry } from '../../metrics/registry.ts'
 import { createLogging, type Logging } from '../logging.ts'
 import { listenForMetrics } from '../metrics-listener.ts'
@@ -8,16 +7,12 @@ import { collectProcess } from '../process-metrics.ts'
 import { onReloadSignal } from '../reload-parts.ts'
 import { refuseTakenPort } from '../taken-port.ts'
 import { startMember } from './member-process.ts'
+import { processCount } from './process-count.ts'
 import { refuseForSeveral, warningsForSeveral } from './share-limits.ts'
 import { Supervisor } from './supervisor.ts'
 
 /** Time that a process has beyond what its settings give it to stop. */
 const GRACE_MS = 5000
-
-/** How many processes the settings ask for. */
-export function processCount({ processes }: Settings): number {
-  return processes === 'auto' ? usableCores() : processes
-}
 
 /** Serves with several processes until it is told to stop. `flags` are those of the start. */
 export async function supervise(settings: Settings, flags: readonly string[]): Promise<void> {

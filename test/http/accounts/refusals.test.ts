@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { makeApiKey } from '../../../src/accounts/api-key-text.ts'
 import { ALIKE_LINES, REFUSAL_LINES } from '../../../src/accounts/bounded-audit.ts'
+import { decodeJwt } from '../../../src/index.ts'
 import { type AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { DOORS } from '../../support/doors.ts'
 import { STORES } from '../../support/stores.ts'
+import { makeToken, SECRET } from '../../support/tokens.ts'
 
 const linesOf = (server: AccountsServer, event: string) => server.events.filter((line) => line.event === event)
 
@@ -34,6 +36,60 @@ for (const [index, open] of DOORS.entries()) {
         { reason: 'TOKEN_REVOKED', route: 'GET /auth/me/', origin: { requestId: refused.headers.get('x-request-id') } },
       ])
       expect(JSON.stringify(server.events)).not.toContain(token)
+    })
+
+    test('whose token it is, where it was signed here, and nothing of one that somebody else made up', async () => {
+      await using place = await startAccounts(kind, { open })
+      const { server } = place
+      const exp = server.clock.ms / 1000 + 3600
+      const payloads = [
+        { sub: 'anna', jti: 'token-1', aud: 'another', exp },
+        { sub: 'anna', jti: 'token-2', exp: exp - 7200 },
+        { sub: 'anna', exp, nbf: exp - 60 },
+        { jti: 'token-4', exp: 'soon' },
+        { sub: 'an\u001b[2Jna', jti: 'x'.repeat(300), exp },
+      ]
+      for (const payload of payloads) {
+        const signed = makeToken({ header: { alg: 'HS256', typ: 'at+jwt' }, payload, secret: SECRET })
+        expect((await server.ask('GET', '/private/info/', { token: signed })).status).toBe(401)
+      }
+      expect(linesOf(server, 'token-refused').map(({ reason, actor, tokenId }) => [reason, actor, tokenId])).toEqual([
+        ['AUDIENCE_REFUSED', 'anna', 'token-1'],
+        ['TOKEN_EXPIRED', 'anna', 'token-2'],
+        ['TOKEN_NOT_YET_VALID', 'anna', undefined],
+        ['CLAIM_INVALID', undefined, 'token-4'],
+        ['CLAIM_INVALID', undefined, undefined],
+      ])
+      const before = server.events.length
+      const good = { sub: 'mallory', jti: 'forged', exp }
+      for (const parts of [
+        { payload: good, secret: 'another secret that is as long as one of HS256 has to be' },
+        { payload: { ...good, exp: exp - 7200 }, secret: 'another secret that is as long as one of HS256 has to be' },
+        { payload: good, header: { alg: 'none' } },
+        { payload: good, header: { alg: 'HS256', typ: 'other' } },
+        { payload: good, signature: '' },
+      ]) {
+        expect((await server.ask('GET', '/private/info/', { token: makeToken(parts) })).status).toBe(401)
+      }
+      expect(server.events).toHaveLength(before + 5)
+      expect(JSON.stringify(server.events)).not.toMatch(/mallory|forged/)
+    })
+
+    test('an account whose token was revoked, or has expired', async () => {
+      await using place = await startAccounts(kind, { open })
+      const { server } = place
+      const { id } = await server.account('ada')
+      const { token } = await server.signIn('ada')
+      const other = await server.signIn('ada')
+      expect((await server.ask('POST', '/auth/logout/', { token })).status).toBe(200)
+      await server.ask('GET', '/auth/me/', { token })
+      server.clock.ms += 3_600_000
+      await server.ask('GET', '/auth/me/', { token: other.token })
+      const jti = (text: string) => String(decodeJwt(text).payload.jti)
+      expect(linesOf(server, 'token-refused').map(({ reason, actor, tokenId }) => [reason, actor, tokenId])).toEqual([
+        ['TOKEN_REVOKED', id, jti(token)],
+        ['TOKEN_EXPIRED', id, jti(other.token)],
+      ])
     })
 
     test('an API key that is wrong, by its id where it has the form of one', async () => {
