@@ -5,12 +5,21 @@ import type { Tensor } from './tensor.ts'
 /** Writes one element of a tensor as JSON. */
 export type ElementWriter = (index: number) => string
 
+export interface ElementWriterOptions {
+  /** Writes the texts NaN, Infinity and -Infinity for those floats in place of refusing them; default false. */
+  readonly hasWords?: boolean | undefined
+}
+
 /**
  * Prepares the JSON of a tensor's elements: floats in the shortest form that reads back as the same float, integers in full,
  * BYTES as texts.
  * @throws VestalError INFERENCE_FAILED at a float that JSON cannot hold (NaN or infinite)
  */
-export function elementWriter(name: string, { datatype, data }: Tensor): ElementWriter {
+export function elementWriter(
+  name: string,
+  { datatype, data }: Tensor,
+  { hasWords = false }: ElementWriterOptions = {},
+): ElementWriter {
   switch (datatype) {
     case 'BYTES':
       return (index) => JSON.stringify(data[index])
@@ -19,7 +28,7 @@ export function elementWriter(name: string, { datatype, data }: Tensor): Element
     case 'FP16':
     case 'FP32':
     case 'FP64':
-      return floatWriter(name, datatype, data as Float64Array)
+      return hasWords ? wordWriter(name, datatype, data as Float64Array) : floatWriter(name, datatype, data as Float64Array)
     default:
       return (index) => String(data[index])
   }
@@ -33,6 +42,11 @@ function floatWriter(name: string, datatype: Datatype, data: Float64Array): Elem
     if (Number.isFinite(value)) return write(value)
     throw unwritable(name, index, value)
   }
+}
+
+function wordWriter(name: string, datatype: Datatype, data: Float64Array): ElementWriter {
+  const write = floatWriter(name, datatype, data)
+  return (index) => (Number.isFinite(data[index]) ? write(index) : `"${data[index]}"`)
 }
 
 /**

@@ -1,7 +1,7 @@
 import { invariant } from '../core/invariant.ts'
 import { inputInvalid, show, type TensorTarget, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
-import { type ElementWriter, elementWriter } from './numbers.ts'
+import { type ElementWriter, type ElementWriterOptions, elementWriter } from './numbers.ts'
 import { describeShape, elementCount, isAnyShape, RANK_MAX } from './shape.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
 
@@ -110,7 +110,7 @@ function checkNesting(list: readonly unknown[], shape: readonly number[], name: 
   }
 }
 
-export interface RowsOptions {
+export interface RowsOptions extends ElementWriterOptions {
   readonly form: RowForm
   /** Class names of an output, by output name. */
   readonly labels: ReadonlyMap<string, readonly string[]>
@@ -122,11 +122,12 @@ export interface RowsOptions {
  * name the numbers of a row that has one for each class.
  * @throws VestalError INFERENCE_FAILED when an output holds NaN or an infinity
  */
-export function encodeRows(outputs: NamedTensors, specs: readonly TensorSpec[], { form, labels }: RowsOptions): string {
+export function encodeRows(outputs: NamedTensors, specs: readonly TensorSpec[], options: RowsOptions): string {
+  const { form } = options
   const columns = specs.map(({ name }) => {
     const tensor = outputs.get(name)
     invariant(tensor !== undefined, 'the engine gives every output of the model')
-    return { name: JSON.stringify(name), rows: encodeColumn(name, tensor, labels.get(name)) }
+    return { name: JSON.stringify(name), rows: encodeColumn(name, tensor, options) }
   })
   const isAligned = new Set(columns.map(({ rows }) => rows.length)).size === 1
   const [only] = columns
@@ -139,9 +140,10 @@ export function encodeRows(outputs: NamedTensors, specs: readonly TensorSpec[], 
   return `[${rows.join(',')}]`
 }
 
-function encodeColumn(name: string, tensor: Tensor, labels: readonly string[] | undefined): readonly string[] {
+function encodeColumn(name: string, tensor: Tensor, options: RowsOptions): readonly string[] {
+  const labels = options.labels.get(name)
   const { datatype, shape, data } = tensor
-  const plain = elementWriter(name, tensor)
+  const plain = elementWriter(name, tensor, options)
   if (labels === undefined) return rowsOf(shape, plain)
   const isClass = datatype.includes('INT')
   if (isClass) return rowsOf(shape, (index) => labelOf(labels, data[index]) ?? plain(index))

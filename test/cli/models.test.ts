@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { signJwt } from '../../src/index.ts'
 import { Workplace } from '../support/command-line.ts'
 import { MODELS } from '../support/server.ts'
-import { identityModel, onnxModel } from '../support/tiny-models.ts'
+import { anyShapeModel, identityModel, onnxModel } from '../support/tiny-models.ts'
 import { SECRET } from '../support/tokens.ts'
 
 const CSV = 'a,b,c,d\n5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n'
@@ -76,6 +76,8 @@ describe('vestal models run', () => {
       }),
     )
     put('missing.csv', 'a,b\nNaN,1\n2,-inf\n')
+    put('keep.onnx', identityModel('FP32', ['n', 2]))
+    put('any.onnx', anyShapeModel())
     put('x.ndjson', '1\n0\n3\n')
     put('pairs.ndjson', '[1,2,3]\n[4,5,6]\n[7,8,9]\n[1,2,3]\n')
     put('ones.ndjson', '[1]\n[2]\n[3]\n')
@@ -93,6 +95,11 @@ describe('vestal models run', () => {
       'the model answers 3 rows with 1; compute them one by one with --rows 1\n',
     ])
     expect(run('missing', 'missing.csv')).toEqual([0, '[true,false]\n[false,false]\n', ''])
+    expect(run('keep', 'missing.csv', '--output-format', 'csv')).toEqual([0, 'y[0],y[1]\nNaN,1\n2,-Infinity\n', ''])
+    expect(run('keep', 'missing.csv', '--output', 'kept.npy')).toEqual([0, '', ''])
+    expect(run('keep', 'kept.npy')).toEqual([0, '["NaN",1]\n[2,"-Infinity"]\n', ''])
+    const inspected = place.run(['models', 'inspect', 'any', '--model', 'any=any.onnx'])
+    expect(JSON.parse(inspected.stdout)).toMatchObject({ versions: [{ inputs: [{ name: 'x', shape: [-1] }] }] })
     expect(run('pair', 'pairs.ndjson')).toEqual([0, '[1,2,3]\n[4,5,6]\n[7,8,9]\n[1,2,3]\n', ''])
     expect(run('few', 'ones.ndjson')).toEqual([0, '[1]\n[2]\n[3]\n', ''])
   })

@@ -1,5 +1,6 @@
 import { SettingsError } from '../../config/load.ts'
 import type { Model } from '../../engine/engine.ts'
+import { shownSpec } from '../../tensor/shape.ts'
 import { CommandError } from '../command-error.ts'
 import { withEngine } from './local-engine.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
@@ -33,7 +34,9 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
       print({
         ...rest,
         labels: Object.fromEntries(labels),
-        versions: version === undefined ? versions : versions.filter((each) => each.version === version),
+        versions: versions
+          .filter((each) => version === undefined || each.version === version)
+          .map((each) => ({ ...each, inputs: each.inputs.map(shownSpec), outputs: each.outputs.map(shownSpec) })),
         ...(isReady && { configuration: engine.configuration(name, version) }),
       })
     })

@@ -57,6 +57,7 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
       return encodeRows(results, outputs, {
         form: Array.isArray(input) ? 'rows' : 'columns',
         labels: found.labels ?? model.labels,
+        hasWords: true,
       })
     },
   }

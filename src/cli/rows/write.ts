@@ -180,7 +180,7 @@ function npyEncoder({ name, specs }: OutputOptions): Encoder {
     rows(rows) {
       const lead = count === 0 ? header() : Buffer.alloc(0)
       if (count === 0 && rows.length > 0) inner = sizesOf(rows[0])
-      const flat = rows.flatMap((row) => numbersOf(row, { inner, name: spec.name }))
+      const flat = rows.flatMap((row) => numbersOf(row, { inner, spec }))
       count += rows.length
       if (facts.kind === 'boolean') return Buffer.concat([lead, Uint8Array.from(flat, Number)])
       const values = new facts.array(flat.length)
@@ -203,8 +203,9 @@ function sizesOf(row: unknown): readonly number[] {
 
 function numbersOf(
   row: unknown,
-  { inner, name }: { readonly inner: readonly number[]; readonly name: string },
+  { inner, spec: { name, datatype } }: { readonly inner: readonly number[]; readonly spec: TensorSpec },
 ): readonly unknown[] {
+  const hasWords = DATATYPES[datatype].kind === 'float'
   const values = listOf(row)?.flat(Number.POSITIVE_INFINITY) ?? [row]
   if (values.length !== inner.reduce((product, size) => product * size, 1)) {
     throw new CommandError(`rows of '${name}' have different sizes, which .npy cannot hold; write NDJSON`)
@@ -212,6 +213,7 @@ function numbersOf(
   return values.map((value) => {
     if (typeof value === 'number' || typeof value === 'boolean') return value
     if (isRaw(value)) return JSON.stringify(value)
+    if (hasWords && typeof value === 'string' && /^(?:NaN|-?Infinity)$/.test(value)) return Number(value)
     throw new CommandError(
       `the output '${name}' has labels in place of numbers, which .npy cannot hold; name another with --output-name, or write NDJSON`,
     )
