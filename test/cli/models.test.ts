@@ -83,7 +83,14 @@ describe('vestal models run', () => {
     put('ones.ndjson', '[1]\n[2]\n[3]\n')
     const run = (name: string, ...args: readonly string[]) => {
       const { stdout, stderr, exitCode } = place.run(
-        ['models', 'run', name, ...(name === 'few' ? [] : ['--model', `${name}=${name}.onnx`]), '--input', ...args],
+        [
+          'models',
+          'run',
+          name,
+          ...(['few', 'signed'].includes(name) ? [] : ['--model', `${name}=${name}.onnx`]),
+          '--input',
+          ...args,
+        ],
         { VESTAL_MODELS: 'models' },
       )
       return [exitCode, stdout, stderr]
@@ -97,6 +104,13 @@ describe('vestal models run', () => {
     expect(run('missing', 'missing.csv')).toEqual([0, '[true,false]\n[false,false]\n', ''])
     expect(run('keep', 'missing.csv', '--output-format', 'csv')).toEqual([0, 'y[0],y[1]\nNaN,1\n2,-Infinity\n', ''])
     expect(run('keep', 'missing.csv', '--output', 'kept.npy')).toEqual([0, '', ''])
+    // Names that are numbers have an order of their own in JSON's objects.
+    mkdirSync(join(place.folder, 'models/signed/1'), { recursive: true })
+    put('models/signed/1/model.onnx', identityModel('FP32', ['n', 2]))
+    put('models/signed/model.toml', '[outputs.y]\nlabels = ["-1", "1"]')
+    put('half.ndjson', '[0.25,0.75]\n')
+    expect(run('signed', 'half.ndjson', '--output', 'half.npy')).toEqual([0, '', ''])
+    expect(run('keep', 'half.npy')).toEqual([0, '[0.25,0.75]\n', ''])
     expect(run('keep', 'kept.npy')).toEqual([0, '["NaN",1]\n[2,"-Infinity"]\n', ''])
     const inspected = place.run(['models', 'inspect', 'any', '--model', 'any=any.onnx'])
     expect(JSON.parse(inspected.stdout)).toMatchObject({ versions: [{ inputs: [{ name: 'x', shape: [-1] }] }] })

@@ -12,6 +12,8 @@ import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 export interface Predictor {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** Class names of an output, by output name. */
+  readonly labels: ReadonlyMap<string, readonly string[]>
   /** Rows of one request, where nothing else is asked. */
   readonly rows: number
   /** Rows, or columns by input name, as JSON text; gives the JSON text of the answer, in the same form. */
@@ -46,17 +48,18 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
     const reason = (found ?? model.versions[0])?.reason
     throw new CommandError(`${request.name}: it is not ready${reason === undefined ? '' : `: ${reason}`}`)
   }
-  const { version, inputs, outputs } = found
+  const { version, inputs, outputs, labels = model.labels } = found
   return {
     inputs,
     outputs,
+    labels,
     rows: rowsTogether(engine.configuration(model.name, version), inputs),
     async predict(text) {
       const input = parseJson(Buffer.from(text), { exactIntegers: hasLongIntegers(inputs) })
       const results = await engine.infer(model.name, version, decodeRows(input, inputs, { hasWords: true }))
       return encodeRows(results, outputs, {
         form: Array.isArray(input) ? 'rows' : 'columns',
-        labels: found.labels ?? model.labels,
+        labels,
         hasWords: true,
       })
     },
@@ -72,9 +75,13 @@ export async function remotePredictor(request: ModelsRequest): Promise<Predictor
   const path = encodeURIComponent(name)
   const { inputs, outputs } = JSON.parse(await server.ask(`/v2/models/${path}`)) as Pick<Predictor, 'inputs' | 'outputs'>
   const configuration = JSON.parse(await server.ask(`/v2/models/${path}/config`)) as ModelConfiguration
+  const { labels } = JSON.parse(await server.ask(`/models/${path}/`)) as {
+    readonly labels: Readonly<Record<string, readonly string[]>>
+  }
   return {
     inputs,
     outputs,
+    labels: new Map(Object.entries(labels)),
     rows: rowsTogether(configuration, inputs),
     async predict(text) {
       const answer = await server.ask(`/models/${path}/predict/`, { method: 'POST', body: `{"input":${text}}` })

@@ -36,7 +36,12 @@ async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promis
     formatOf('--output', output, value('output-format')),
   ]
   const source = await openInput(input, { format: inputFormat, specs: predictor.inputs, rowsMax })
-  const sink = await openOutput(output, { format: outputFormat, specs: predictor.outputs, ...(name !== undefined && { name }) })
+  const sink = await openOutput(output, {
+    format: outputFormat,
+    specs: predictor.outputs,
+    labels: predictor.labels,
+    ...(name !== undefined && { name }),
+  })
   const progress = new Progress(source.bytes)
   try {
     const onTheirWay: { readonly answer: Promise<string>; readonly batch: RowBatch }[] = []

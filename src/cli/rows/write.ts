@@ -20,6 +20,8 @@ export interface RowSink {
 export interface OutputOptions {
   readonly format: RowFormat
   readonly specs: readonly TensorSpec[]
+  /** Class names of an output, by output name: their order is not that of an object, where some are numbers. */
+  readonly labels: ReadonlyMap<string, readonly string[]>
   /** The one output that is written. */
   readonly name?: string
 }
@@ -165,7 +167,7 @@ function cellsOf(value: unknown, name: string): Map<string, string> {
   return cells
 }
 
-function npyEncoder({ name, specs }: OutputOptions): Encoder {
+function npyEncoder({ name, specs, labels }: OutputOptions): Encoder {
   const spec = specs.length === 1 ? specs[0] : specs.find((each) => each.name === name)
   if (spec === undefined)
     throw new SettingsError([`--output-name: a .npy file holds one of the outputs ${specs.map((each) => each.name).join(', ')}`])
@@ -179,8 +181,9 @@ function npyEncoder({ name, specs }: OutputOptions): Encoder {
     head: header,
     rows(rows) {
       const lead = count === 0 ? header() : Buffer.alloc(0)
-      if (count === 0 && rows.length > 0) inner = sizesOf(rows[0])
-      const flat = rows.flatMap((row) => numbersOf(row, { inner, spec }))
+      const lists = rows.map((row) => inOrder(row, labels.get(spec.name)))
+      if (count === 0 && rows.length > 0) inner = sizesOf(lists[0])
+      const flat = lists.flatMap((row) => numbersOf(row, { inner, spec }))
       count += rows.length
       if (facts.kind === 'boolean') return Buffer.concat([lead, Uint8Array.from(flat, Number)])
       const values = new facts.array(flat.length)
@@ -192,13 +195,12 @@ function npyEncoder({ name, specs }: OutputOptions): Encoder {
 }
 
 /** A row whose numbers are named by labels has them in the order of the labels. */
-function listOf(row: unknown): readonly unknown[] | undefined {
-  return Array.isArray(row) ? row : isJsonObject(row) ? Object.values(row) : undefined
+function inOrder(row: unknown, labels: readonly string[] | undefined): unknown {
+  return isJsonObject(row) ? (labels?.map((label) => row[label]) ?? Object.values(row)) : row
 }
 
 function sizesOf(row: unknown): readonly number[] {
-  const list = listOf(row)
-  return list === undefined ? [] : [list.length, ...sizesOf(list[0])]
+  return Array.isArray(row) ? [row.length, ...sizesOf(row[0])] : []
 }
 
 function numbersOf(
@@ -206,7 +208,7 @@ function numbersOf(
   { inner, spec: { name, datatype } }: { readonly inner: readonly number[]; readonly spec: TensorSpec },
 ): readonly unknown[] {
   const hasWords = DATATYPES[datatype].kind === 'float'
-  const values = listOf(row)?.flat(Number.POSITIVE_INFINITY) ?? [row]
+  const values: readonly unknown[] = Array.isArray(row) ? row.flat(Number.POSITIVE_INFINITY) : [row]
   if (values.length !== inner.reduce((product, size) => product * size, 1)) {
     throw new CommandError(`rows of '${name}' have different sizes, which .npy cannot hold; write NDJSON`)
   }
