@@ -1,5 +1,5 @@
 import { bytesOfTensor } from './binary.ts'
-import { elementsText } from './numbers.ts'
+import { elementsOf } from './numbers.ts'
 import type { Tensor } from './tensor.ts'
 
 /** An output as it is answered. */
@@ -31,17 +31,15 @@ export interface EncodedAnswer {
  * @throws VestalError INFERENCE_FAILED when an output in JSON holds NaN or an infinity
  */
 export function encodeInferResponse({ modelName, modelVersion, id, outputs }: InferAnswer): EncodedAnswer {
-  const head = JSON.stringify({ model_name: modelName, model_version: modelVersion, ...(id !== undefined && { id }) })
   const blobs: Uint8Array[] = []
-  let tensors = ''
+  const tensors: unknown[] = []
   for (const { name, tensor, isBinary } of outputs) {
-    if (tensors !== '') tensors += ','
     const { datatype, shape } = tensor
     if (isBinary) {
       const blob = bytesOfTensor(tensor)
       if (blob.length > 0) blobs.push(blob)
-      tensors += JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: blob.length } })
-    } else tensors += `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":${elementsText(name, tensor)}}`
+      tensors.push({ name, datatype, shape, parameters: { binary_data_size: blob.length } })
+    } else tensors.push({ name, datatype, shape, data: elementsOf(name, tensor) })
   }
-  return { json: `${head.slice(0, -1)},"outputs":[${tensors}]}`, blobs }
+  return { json: JSON.stringify({ model_name: modelName, model_version: modelVersion, id, outputs: tensors }), blobs }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Datatype } from '../../../src/tensor/datatypes.ts'
-import { elementsText, elementWriter, shortestFloat16, shortestFloat32 } from '../../../src/tensor/numbers.ts'
+import { elementsOf, elementWriter, shortestFloat16, shortestFloat32 } from '../../../src/tensor/numbers.ts'
 import type { TensorData } from '../../../src/tensor/tensor.ts'
 import { seeded } from '../../support/seed.ts'
 
@@ -86,7 +86,7 @@ describe('an element', () => {
       const write = elementWriter('y', { datatype, shape: [2], data })
       expect([write(0), write(1)]).toEqual(['-0', '0'])
       expect(Object.is(JSON.parse(write(0)), -0)).toBe(true)
-      expect(elementsText('y', { datatype, shape: [2], data })).toBe('[-0,0]')
+      expect(JSON.stringify(elementsOf('y', { datatype, shape: [2], data }))).toBe('[-0,0]')
     }
   })
 
@@ -113,7 +113,7 @@ describe('an element', () => {
       const tensor = { datatype, shape: [data.length], data }
       const write = elementWriter('y', tensor)
       const alone = Array.from({ length: data.length }, (_, index) => write(index))
-      expect(elementsText('y', tensor)).toBe(`[${alone.join(',')}]`)
+      expect(JSON.stringify(elementsOf('y', tensor))).toBe(`[${alone.join(',')}]`)
     }
   })
 
@@ -122,7 +122,7 @@ describe('an element', () => {
       const write = elementWriter('y', { datatype: 'FP32', shape: [1], data: new Float32Array([value]) })
       expect(() => write(0)).toThrow(`output 'y': element 0 is ${value}`)
       const whole = { datatype: 'FP32', shape: [2], data: new Float32Array([1, value]) } as const
-      expect(() => elementsText('y', whole)).toThrow(`output 'y': element 1 is ${value}`)
+      expect(() => elementsOf('y', whole)).toThrow(`output 'y': element 1 is ${value}`)
     })
   }
 })
