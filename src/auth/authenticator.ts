@@ -123,7 +123,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     }
     const text = header === null ? reader.tokenOfCookie(request) : reader.tokenOfHeader(header)
     if (text === undefined) return undefined
-    const canonical = reader.canonical(text)
+    const canonical = reader.canonical(text, header)
     return (header === canonical ? undefined : tokens.recall(canonical)) ?? verifyAndRemember(text, canonical, request)
   }
   const attempt = (request: Request): AuthenticatedToken | Promise<void> => {

@@ -23,8 +23,8 @@ export interface CredentialReader {
    * @throws VestalError COOKIE_AMBIGUOUS, CROSS_SITE_REFUSED
    */
   tokenOfCookie(request: Request): string | undefined
-  /** The header's value that clients write for a token: the same for all ways to send it. */
-  canonical(token: string): string
+  /** The header's value that clients write for a token: the same for all ways to send it. It is the header as it came where that is so. */
+  canonical(token: string, header: string | null): string
 }
 
 /** `b64token` of RFC 6750 §2.1; `=` may stand inside too, for tokens that are padded part by part. */
@@ -63,7 +63,11 @@ export function createCredentialReader(options: CredentialOptions = {}): Credent
       if (isCrossSite(request)) throw new VestalError('CROSS_SITE_REFUSED')
       return token
     },
-    canonical: (token) => start + token,
+    canonical(token, header) {
+      // Of the same length and beginning, since the token is its end: putting the two together would copy them.
+      const isWritten = header !== null && header.length === start.length + token.length && header.startsWith(start)
+      return isWritten ? header : start + token
+    },
   }
 }
 
