@@ -41,6 +41,10 @@ const server = Bun.serve({
   hostname: '127.0.0.1',
   routes: {
     '/private/info/': (request) => (mayPass(request) ? Response.json(answer) : new Response('Unauthorized', { status: 401 })),
+    '/public/info/': () => Response.json(answer),
+    // What no check can do without: the header is asked for, and nothing is done with it.
+    '/header/': ({ headers }) =>
+      headers.get('authorization') === null ? new Response('Unauthorized', { status: 401 }) : Response.json(answer),
   },
 })
 console.log(server.port)

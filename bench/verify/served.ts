@@ -23,6 +23,7 @@ const CONNECTIONS = 64
 const FRESH_TOKENS_A_SECOND = 100_000
 const PATH = '/private/info/'
 const unprotected = (name: string) => `${name}, unprotected`
+const headerAlone = (name: string) => `${name}, header`
 
 const tokenWith = (more: object, lifetimeSeconds = 3600) =>
   signJwt({ sub: 'bench', data: { permissions: [PERMISSION, 'model:iris:predict'] }, ...more }, SECRET, { lifetimeSeconds })
@@ -89,9 +90,12 @@ async function measureCached(servers: readonly Running[], timing: Timing) {
       ask: () => target(PATH),
     }
     const { kind, name } = running.server
-    if (kind !== 'ours' && kind !== 'whole') return [own]
+    if (kind !== 'ours' && kind !== 'whole' && kind !== 'bare') return [own]
     const open = { name: unprotected(name), note: 'the same headers, a route for everybody', kind: 'open' as const }
-    return [own, { ...own, ...open, ask: () => target('/public/info/') }]
+    const others = [{ ...own, ...open, ask: () => target('/public/info/') }]
+    if (kind !== 'bare') return [own, ...others]
+    const read = { name: headerAlone(name), note: 'asks for the header, and checks nothing', kind: 'open' as const }
+    return [own, ...others, { ...own, ...read, ask: () => target('/header/') }]
   })
   const results = await inTurns(runs, timing)
   const against = comparison(results)
