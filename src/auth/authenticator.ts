@@ -111,7 +111,8 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     const policy = policyOf(signed)
     const verified = policy.verify(signed)
     if (verified instanceof Promise) return verified
-    const token = { ...verified, allows: compileGrants(policy.grantsOf(verified.payload)) }
+    const { header: jose, payload } = verified
+    const token = { header: jose, payload, allows: compileGrants(policy.grantsOf(payload)) }
     tokens.remember(header, token, policy.untilMs())
     return token
   }

@@ -47,29 +47,36 @@ export type PermissionCheck = (required: readonly string[]) => boolean
 export function compileGrants(grants: readonly string[]): PermissionCheck {
   const exact = grants.length > SEARCHED_MAX ? new Set(grants) : undefined
   // Taken apart when a permission is not granted by name, which for many tokens is never.
-  let patterns: readonly (readonly string[])[] | undefined
-  const isMatched = (permission: string) => {
-    patterns ??= grants.filter((grant) => grant.includes(WILDCARD)).map((grant) => grant.split(SEPARATOR))
-    if (patterns.length === 0) return false
-    const asked = permission.split(SEPARATOR)
-    return patterns.some((pattern) => isEverything(pattern) || matches(pattern, asked))
-  }
+  let patterns: readonly Pattern[] | undefined
   return (required) => {
     for (const permission of required) {
       const isNamed = exact === undefined ? grants.includes(permission) : exact.has(permission)
-      if (!isNamed && !isMatched(permission)) return false
+      if (!isNamed && !isMatched(permission, (patterns ??= patternsIn(grants)))) return false
     }
     return true
   }
 }
 
+/** The segments of a grant that has a wildcard. */
+type Pattern = readonly string[]
+
+function patternsIn(grants: readonly string[]): readonly Pattern[] {
+  return grants.filter((grant) => grant.includes(WILDCARD)).map((grant) => grant.split(SEPARATOR))
+}
+
+function isMatched(permission: string, patterns: readonly Pattern[]): boolean {
+  if (patterns.length === 0) return false
+  const asked = permission.split(SEPARATOR)
+  return patterns.some((pattern) => isEverything(pattern) || matches(pattern, asked))
+}
+
 /** Grants that are looked through one by one; of more a set is made. */
 const SEARCHED_MAX = 16
 
-function isEverything(pattern: readonly string[]): boolean {
+function isEverything(pattern: Pattern): boolean {
   return pattern.length === 1 && pattern[0] === WILDCARD
 }
 
-function matches(pattern: readonly string[], asked: readonly string[]): boolean {
+function matches(pattern: Pattern, asked: readonly string[]): boolean {
   return pattern.length === asked.length && pattern.every((segment, index) => segment === WILDCARD || segment === asked[index])
 }
