@@ -36,6 +36,10 @@ export const LEEWAY_SECONDS = 5
 const SECONDS_MAX = 253_402_300_799
 /** Characters of `iss`, `sub` and `jti`: they end in logs and in lists of what is revoked. */
 export const CLAIM_TEXT_MAX = 255
+/** Claims that must be there by default. */
+const EXPIRY = ['exp'] as const
+const NONE = [] as const
+const TEXTS = ['iss', 'sub', 'jti'] as const
 
 /**
  * Checks the registered claims: types first, then times, issuer and audience.
@@ -44,22 +48,22 @@ export const CLAIM_TEXT_MAX = 255
  * TOKEN_LIFETIME_TOO_LONG, ISSUER_REFUSED, AUDIENCE_REFUSED
  */
 export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: number): JwtPayload {
-  const isAbsent = (value: unknown) => value === undefined || (value === null && rules.interop === 'flama')
-  const required = rules.requiredClaims ?? (rules.interop === 'flama' ? [] : ['exp'])
-  for (const name of required) {
-    if (!Object.hasOwn(payload, name) || isAbsent(payload[name])) throw refusal('CLAIM_MISSING', `the claim "${name}" is missing`)
+  const isLoose = rules.interop === 'flama'
+  for (const name of rules.requiredClaims ?? (isLoose ? NONE : EXPIRY)) {
+    if (!Object.hasOwn(payload, name) || isAbsent(payload[name], isLoose))
+      throw refusal('CLAIM_MISSING', `the claim "${name}" is missing`)
   }
-  const exp = time(payload.exp, 'exp', isAbsent)
-  const nbf = time(payload.nbf, 'nbf', isAbsent)
-  const iat = time(payload.iat, 'iat', isAbsent)
-  for (const name of ['iss', 'sub', 'jti'] as const) text(payload[name], name, isAbsent)
+  const exp = time(payload.exp, 'exp', isLoose)
+  const nbf = time(payload.nbf, 'nbf', isLoose)
+  const iat = time(payload.iat, 'iat', isLoose)
+  for (const name of TEXTS) text(payload[name], name, isLoose)
   checkTimes({ exp, nbf, iat }, rules, nowSeconds)
   const { issuers, audiences, audienceClaim = 'aud', requiredValues } = rules
   if (issuers !== undefined && !issuers.includes(payload.iss as string)) throw refusal('ISSUER_REFUSED', 'the issuer is another')
   const audience = Object.hasOwn(payload, audienceClaim) ? payload[audienceClaim] : undefined
-  if (!isAbsent(audience)) checkAudience(audience, audienceClaim, audiences)
+  if (!isAbsent(audience, isLoose)) checkAudience(audience, audienceClaim, audiences)
   else if (audiences !== undefined) throw refusal('AUDIENCE_REFUSED', 'the token has no audience, and one is asked for')
-  if (audienceClaim !== 'aud' && !isAbsent(payload.aud)) checkAudience(payload.aud, 'aud', audiences)
+  if (audienceClaim !== 'aud' && !isAbsent(payload.aud, isLoose)) checkAudience(payload.aud, 'aud', audiences)
   if (requiredValues !== undefined) checkValues(payload, requiredValues)
   // The cast is what the checks above establish.
   return payload as JwtPayload
@@ -110,16 +114,21 @@ function checkValues(payload: JsonObject, values: Readonly<Record<string, string
   }
 }
 
-function time(value: unknown, name: string, isAbsent: (value: unknown) => boolean): number | undefined {
-  if (isAbsent(value)) return undefined
+/** Where it is loose a claim that is null is absent too, as Flama writes those that are not set. */
+function isAbsent(value: unknown, isLoose: boolean): boolean {
+  return value === undefined || (value === null && isLoose)
+}
+
+function time(value: unknown, name: string, isLoose: boolean): number | undefined {
+  if (isAbsent(value, isLoose)) return undefined
   if (typeof value !== 'number' || !(value >= 0 && value <= SECONDS_MAX)) {
     throw refusal('CLAIM_INVALID', `the claim "${name}" is not a number of seconds between 1970 and 9999`)
   }
   return value
 }
 
-function text(value: unknown, name: string, isAbsent: (value: unknown) => boolean): void {
-  if (isAbsent(value)) return
+function text(value: unknown, name: string, isLoose: boolean): void {
+  if (isAbsent(value, isLoose)) return
   if (typeof value !== 'string' || value === '') throw refusal('CLAIM_INVALID', `the claim "${name}" is not a text`)
   if (!isShortText(value)) throw refusal('CLAIM_INVALID', `the claim "${name}" is too long, or has a control character`)
 }
