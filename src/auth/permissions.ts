@@ -51,7 +51,9 @@ export function compileGrants(grants: readonly string[]): PermissionCheck {
   return (required) => {
     for (const permission of required) {
       const isNamed = exact === undefined ? grants.includes(permission) : exact.has(permission)
-      if (!isNamed && !isMatched(permission, (patterns ??= patternsIn(grants)))) return false
+      if (isNamed) continue
+      patterns ??= patternsIn(grants)
+      if (!isMatched(permission, patterns)) return false
     }
     return true
   }

@@ -1,3 +1,4 @@
+import type { Member } from '../core/crowd.ts'
 import { VestalError } from '../core/errors.ts'
 import { SYSTEM_CLOCK } from '../engine/scheduling/clock.ts'
 import { Deadlines } from '../engine/scheduling/deadlines.ts'
@@ -56,7 +57,7 @@ function bodyTooSlow(): VestalError {
   return new VestalError('BODY_TIMEOUT', { headers: { connection: 'close' } })
 }
 
-interface Expected {
+interface Expected extends Member {
   readonly deadlineMs: number
   readonly reject: (error: unknown) => void
 }
@@ -66,7 +67,7 @@ const EXPECTED = new Deadlines<Expected>(SYSTEM_CLOCK, ({ reject }) => reject(bo
 
 function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
-  const expected = { deadlineMs: performance.now() + ms, reject }
+  const expected = { deadlineMs: performance.now() + ms, reject, place: -1 }
   EXPECTED.add(expected)
   whole.then(
     (bytes) => {

@@ -1,6 +1,15 @@
+import { Crowd, type Member } from '../core/crowd.ts'
+
 /** What there is of Bun's server here: the time that a request's connection may be silent, 0 for any. */
 export interface Connections {
   timeout(request: Request, seconds: number): void
+}
+
+/** A request that is worked on. */
+export interface AtHand extends Member {
+  readonly request: Request
+  /** Set once its connection may be silent for as long as it takes. */
+  isLong: boolean
 }
 
 export interface LongRequestsOptions {
@@ -14,41 +23,40 @@ export interface LongRequestsOptions {
 
 /** Requests that are being worked on. */
 export interface LongRequests {
-  readonly begin: (request: Request) => void
-  readonly end: (request: Request) => void
+  readonly begin: (one: AtHand) => void
+  readonly end: (one: AtHand) => void
 }
 
 const EVERY_MS = 1000
 
 /**
  * Keeps Bun from closing the connection of a request that takes long: to Bun it is silent, and its limit would cut it off without an
- * answer. What a request may take is limited where it is worked on. Most are answered before the first look and cost an entry in a set.
+ * answer. What a request may take is limited where it is worked on. Most are answered before the first look.
  */
 export function createLongRequests({ server, idleSeconds, everyMs = EVERY_MS }: LongRequestsOptions): LongRequests {
-  const atHand = new Set<Request>()
-  const held = new WeakSet<Request>()
+  const atHand = new Crowd<AtHand>()
   let timer: ReturnType<typeof setInterval> | undefined
   const look = () => {
     if (atHand.size === 0) {
       clearInterval(timer)
       timer = undefined
     }
-    for (const request of atHand) {
-      if (held.has(request)) continue
-      held.add(request)
-      server()?.timeout(request, 0)
+    for (const one of atHand.all()) {
+      if (one.isLong) continue
+      one.isLong = true
+      server()?.timeout(one.request, 0)
     }
   }
   return {
-    begin: (request) => {
-      atHand.add(request)
+    begin: (one) => {
+      atHand.add(one)
       if (timer !== undefined) return
       timer = setInterval(look, everyMs)
       timer.unref()
     },
-    end: (request) => {
-      atHand.delete(request)
-      if (held.delete(request)) server()?.timeout(request, idleSeconds)
+    end: (one) => {
+      atHand.remove(one)
+      if (one.isLong) server()?.timeout(one.request, idleSeconds)
     },
   }
 }

@@ -73,6 +73,7 @@ export function createObserver(options: ObserveOptions) {
       const given = request.headers.get('x-request-id')
       const pathname = pathnameOf(request.url)
       const record: RequestRecord = {
+        request,
         id: given !== null && REQUEST_ID.test(given) ? given : nextId(),
         route: routes(pathname) ?? NO_ROUTE,
         pathname,
@@ -86,6 +87,8 @@ export function createObserver(options: ObserveOptions) {
         reason: undefined,
         limit: undefined,
         release: undefined,
+        place: -1,
+        isLong: false,
       }
       ledger.open(request, record)
       begun?.(request, record)
@@ -93,9 +96,9 @@ export function createObserver(options: ObserveOptions) {
       const answer =
         early === undefined ? answerTo(request, record) : after(early, (response) => response ?? answerTo(request, record))
       if (!(answer instanceof Promise)) return finish(request, record, answer)
-      longRequests.begin(request)
+      longRequests.begin(record)
       return answer.then((response) => {
-        longRequests.end(request)
+        longRequests.end(record)
         return finish(request, record, response)
       })
     }

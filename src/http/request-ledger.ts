@@ -1,10 +1,11 @@
 import type { ErrorCode } from '../core/errors.ts'
 import type { Trace } from '../tracing/tracer.ts'
 import type { AppliedLimit } from './front/rate-limits.ts'
+import type { AtHand } from './long-requests.ts'
 import type { FoundRoute } from './route-table.ts'
 
 /** What is known of a request while it is answered, for its log line and its metrics. */
-export interface RequestRecord {
+export interface RequestRecord extends AtHand {
   /** The caller's own `X-Request-Id` where it is well-formed, or one of ours. */
   readonly id: string
   readonly route: FoundRoute

@@ -37,11 +37,22 @@ interface BuiltRoute extends FoundRoute {
  */
 export function createRouteTable(routes: readonly Route[]): RouteTable {
   let root: Node | undefined
+  const known = new Map<string, FoundRoute>()
   return (pathname) => {
+    const before = known.get(pathname)
+    if (before !== undefined) return before
     root ??= treeOf(routes)
-    return find(root, pathname, 1)
+    const found = find(root, pathname, 1)
+    if (found === undefined || pathname.length > KNOWN_LENGTH_MAX) return found
+    if (known.size === KNOWN_MAX) known.clear()
+    known.set(pathname, found)
+    return found
   }
 }
+
+/** Paths whose route is remembered, all forgotten where there are more: those of models are asked for again and again. */
+const KNOWN_MAX = 1000
+const KNOWN_LENGTH_MAX = 256
 
 /** What a path has in the place of `:name`, as it came. */
 export function nameIn({ nameAt }: FoundRoute, pathname: string): string | undefined {

@@ -1,6 +1,7 @@
+import { Crowd, type Member } from '../../core/crowd.ts'
 import type { Clock } from './clock.ts'
 
-interface Timed {
+interface Timed extends Member {
   readonly deadlineMs: number
 }
 
@@ -8,7 +9,7 @@ interface Timed {
 export class Deadlines<J extends Timed> {
   readonly #clock: Clock
   readonly #expire: (job: J) => void
-  readonly #jobs = new Set<J>()
+  readonly #jobs = new Crowd<J>()
   #wakeMs = Number.POSITIVE_INFINITY
   #callOff: (() => void) | undefined
 
@@ -25,7 +26,7 @@ export class Deadlines<J extends Timed> {
 
   remove(job: J): void {
     // A timer that is left over finds nothing to do: most jobs end in time, and a timer each would cost more.
-    this.#jobs.delete(job)
+    this.#jobs.remove(job)
   }
 
   /** Tells at once of those whose time is over, where a timer is late. */
@@ -47,9 +48,9 @@ export class Deadlines<J extends Timed> {
     this.#wakeMs = Number.POSITIVE_INFINITY
     this.#callOff = undefined
     let next = Number.POSITIVE_INFINITY
-    for (const job of [...this.#jobs]) {
+    for (const job of this.#jobs.all()) {
       if (job.deadlineMs <= nowMs) {
-        this.#jobs.delete(job)
+        this.#jobs.remove(job)
         this.#expire(job)
       } else next = Math.min(next, job.deadlineMs)
     }

@@ -1,3 +1,4 @@
+import type { Member } from '../../core/crowd.ts'
 import type { RunTiming } from '../statistics.ts'
 import type { Clock } from './clock.ts'
 import type { Queued } from './fair-queue.ts'
@@ -41,7 +42,7 @@ export interface JobRun {
 }
 
 /** A submission on its way. */
-export interface Job<I, O> extends Queued {
+export interface Job<I, O> extends Queued, Member {
   readonly submission: Submission<I>
   readonly takenMs: number
   /** When its caller is told that it took too long; Infinity where there is no such time. */
@@ -114,6 +115,7 @@ export function createJob<I, O>(submission: Submission<I>, rules: JobRules, cloc
     run: undefined,
     isAnswered: false,
     hasPlace: true,
+    place: -1,
     stopListening: undefined,
   }
   if (submission.watch !== undefined) tellOf(job, submission.watch, clock)

@@ -1,6 +1,8 @@
 import { expect, test } from 'bun:test'
 import { createLongRequests } from '../../../src/http/long-requests.ts'
 
+const atHand = (path: string) => ({ request: new Request(`http://localhost${path}`), place: -1, isLong: false })
+
 /** Waits until something holds; the test's own time limit ends a wait that is in vain. */
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1))
@@ -14,7 +16,7 @@ function connections() {
 test('a request that takes long is not cut off, and its connection may be idle as long as any other afterwards', async () => {
   const server = connections()
   const { begin, end } = createLongRequests({ server: () => server, idleSeconds: 30, everyMs: 1 })
-  const request = new Request('http://localhost/long')
+  const request = atHand('/long')
   begin(request)
   await until(() => server.calls.length > 0)
   expect(server.calls).toEqual([['/long', 0]])
@@ -28,10 +30,10 @@ test('a request that takes long is not cut off, and its connection may be idle a
 test('a request that is answered before the first look costs its connection nothing', async () => {
   const server = connections()
   const { begin, end } = createLongRequests({ server: () => server, idleSeconds: 30, everyMs: 1 })
-  const short = new Request('http://localhost/short')
+  const short = atHand('/short')
   begin(short)
   end(short)
-  const long = new Request('http://localhost/long')
+  const long = atHand('/long')
   begin(long)
   await until(() => server.calls.length > 0)
   end(long)
@@ -45,7 +47,7 @@ test('in memory there is no connection', async () => {
     return null
   }
   const { begin, end } = createLongRequests({ server, idleSeconds: 30, everyMs: 1 })
-  const request = new Request('http://localhost/')
+  const request = atHand('/')
   begin(request)
   await until(() => asked > 0)
   end(request)

@@ -46,3 +46,15 @@ test('the name in a path is what stands in the place of :name', () => {
   expect(nameOf('/v2/models/a.b/versions/3')).toBe('a.b')
   expect(nameOf('/docs')).toBeUndefined()
 })
+
+test('a path belongs to the same route however often and among how many others it is asked for', () => {
+  for (let time = 0; time < 2; time += 1) {
+    for (let count = 0; count < 3_000; count += 1) {
+      const path = `/models/model-${count}/`
+      const route = find(path)
+      expect(route?.path).toBe('/models/:name/')
+      expect(route && nameIn(route, path)).toBe(`model-${count}`)
+    }
+  }
+  expect(find(`/models/${'a'.repeat(1_000)}/predict`)?.path).toBe('/models/:name/predict/')
+})
