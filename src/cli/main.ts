@@ -16,7 +16,7 @@ import { KEYS_FLAGS, keys } from './keys.ts'
 import { MODELS_FLAGS, models } from './models/models.ts'
 import { joinSupervisor } from './processes/member.ts'
 import { processCount } from './processes/process-count.ts'
-import { shareOf } from './processes/share-limits.ts'
+import { refuseForSeveral, shareOf } from './processes/share-limits.ts'
 import { supervise } from './processes/supervise.ts'
 import { ready } from './ready.ts'
 import { start } from './start.ts'
@@ -151,7 +151,11 @@ async function startOrSupervise(settings: Settings, mode: Mode, _: Arguments, { 
 async function startMember(settings: Settings, mode: Mode, { words }: Arguments, { read }: Found): Promise<void> {
   const [number, count, form] = words
   const member = joinSupervisor(Number(number), Number(count))
-  const own = (all: Settings) => shareOf({ ...all, logFormat: form === 'pretty' ? 'pretty' : 'json' }, member.count)
+  const own = (all: Settings) => {
+    // The file may say something else by now than when the supervisor read it.
+    refuseForSeveral(all)
+    return shareOf({ ...all, logFormat: form === 'pretty' ? 'pretty' : 'json' }, member.count)
+  }
   await start(own(settings), mode, { member, read: () => own(read()) })
 }
 

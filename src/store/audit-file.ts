@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
+import { appendFileSync, closeSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 export interface AuditFileOptions {
@@ -9,6 +9,9 @@ export interface AuditFileOptions {
   readonly filesMax?: number
 }
 
+/** Putting files aside takes no time: whoever has been at it for so long was killed. */
+const LOCK_MS_MAX = 10_000
+
 /**
  * Prepares a file of lines that nobody but its owner may read. A line is with the operating system when this returns: a process that is
  * killed loses none.
@@ -16,10 +19,38 @@ export interface AuditFileOptions {
 export function createAuditFile({ path, bytesMax = 16 * 1024 * 1024, filesMax = 5 }: AuditFileOptions): (line: string) => void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   closeSync(openSync(path, 'a', 0o600))
+  const isFull = (line: string) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) + line.length > bytesMax
   return (line) => {
     // Asked of the file each time: another process may write it, or have put it aside.
-    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) + line.length > bytesMax) putAside(path, filesMax)
+    if (isFull(line)) {
+      // Where another is at it, the line goes where the file is now.
+      whileLocked(`${path}.lock`, () => {
+        if (isFull(line)) putAside(path, filesMax)
+      })
+    }
     appendFileSync(path, `${line}\n`, { mode: 0o600 })
+  }
+}
+
+/** Does work unless another process does the same: two that renamed at once would write over each other's files. */
+function whileLocked(lock: string, work: () => void): void {
+  if (!isLocked(lock)) return
+  try {
+    work()
+  } finally {
+    rmSync(lock, { force: true })
+  }
+}
+
+function isLocked(lock: string): boolean {
+  try {
+    closeSync(openSync(lock, 'wx', 0o600))
+    return true
+  } catch {
+    // Another has it, or nothing can be written here, of which the line itself will tell.
+    const madeMs = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
+    if (madeMs !== undefined && Date.now() - madeMs > LOCK_MS_MAX) rmSync(lock, { force: true })
+    return false
   }
 }
 

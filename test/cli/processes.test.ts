@@ -114,6 +114,13 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
         }),
       )
       expect(await statusesOf(several, long)).toEqual(new Set([414]))
+      several.write('model_control = "explicit"\nunix = "a.sock"\n')
+      expect(await reload()).toEqual(
+        failure(422, {
+          unix: 'one process alone listens on a unix socket; with several take a port',
+          model_control: 'a request to load reaches one process alone; with several take poll, or one process',
+        }),
+      )
     },
     TEST_MS,
   )

@@ -24,17 +24,20 @@ export function shareOf(settings: Settings, count: number): Settings {
   }
 }
 
-/**
- * Settings that several processes cannot keep together.
- * @throws SettingsError
- */
-export function refuseForSeveral(settings: Settings, platform: string = process.platform): void {
+/** Refuses settings that several processes cannot keep together. @throws SettingsError */
+export function refuseForSeveral(settings: Settings): void {
+  const faults = faultsForSeveral(settings)
+  if (faults.length > 0) throw new SettingsError(faults)
+}
+
+/** What of the settings several processes cannot keep together. */
+export function faultsForSeveral(settings: Settings, platform: string = process.platform): readonly string[] {
   const faults: string[] = []
   if (platform !== 'linux') faults.push('processes: several share a port on Linux alone; 1 serves here')
   if (settings.unix !== undefined) faults.push('unix: one process alone listens on a unix socket; with several take a port')
   if (settings.modelControl === 'explicit')
     faults.push('model_control: a request to load reaches one process alone; with several take poll, or one process')
-  if (faults.length > 0) throw new SettingsError(faults)
+  return faults
 }
 
 /** What should be known of settings that each process keeps its share of. */

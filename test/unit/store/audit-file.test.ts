@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Records } from '../../../src/accounts/store.ts'
@@ -19,6 +19,43 @@ test('the audit log is put aside when it is full, and keeps so many files', () =
     const lines = readAuditFiles(folder)
     expect(lines.at(-1)).toBe('{"line":0011}')
     expect(lines).toEqual(lines.toSorted())
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('several processes put it aside together, and no line is lost', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vestal-audit-'))
+  try {
+    const script = `
+      const { createAuditFile } = await import(${JSON.stringify(join(import.meta.dir, '../../../src/store/audit-file.ts'))})
+      const write = createAuditFile({ path: ${JSON.stringify(join(folder, 'audit.log'))}, bytesMax: 2000, filesMax: 500 })
+      for (let line = 0; line < 500; line += 1) write(JSON.stringify({ who: process.pid, line, text: 'x'.repeat(50) }))
+    `
+    const ended = Array.from({ length: 4 }, () => Bun.spawn([process.execPath, '-e', script], { stderr: 'inherit' }).exited)
+    expect(await Promise.all(ended)).toEqual([0, 0, 0, 0])
+    const names = readdirSync(folder)
+    expect(names).not.toContain('audit.log.lock')
+    const lines = names.flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n'))
+    expect([lines.length, new Set(lines).size]).toEqual([2000, 2000])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}, 60_000)
+
+test('it is put aside by one process at a time, unless that one was killed at it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vestal-audit-'))
+  try {
+    const write = createAuditFile({ path: join(folder, 'audit.log'), bytesMax: 10 })
+    const lock = join(folder, 'audit.log.lock')
+    writeFileSync(lock, '')
+    for (const line of ['one', 'two', 'three', 'four']) write(line)
+    expect(readFileSync(join(folder, 'audit.log'), 'utf8')).toBe('one\ntwo\nthree\nfour\n')
+    const longAgo = new Date(Date.now() - 60_000)
+    utimesSync(lock, longAgo, longAgo)
+    for (const line of ['five', 'six']) write(line)
+    expect(readFileSync(join(folder, 'audit.log.1'), 'utf8')).toBe('one\ntwo\nthree\nfour\nfive\n')
+    expect(readdirSync(folder).sort()).toEqual(['audit.log', 'audit.log.1'])
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

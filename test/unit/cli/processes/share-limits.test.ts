@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { refuseForSeveral, shareOf, warningsForSeveral } from '../../../../src/cli/processes/share-limits.ts'
+import { faultsForSeveral, refuseForSeveral, shareOf, warningsForSeveral } from '../../../../src/cli/processes/share-limits.ts'
 import { loadSettings } from '../../../../src/config/load.ts'
 
 function settingsWith(flags: Readonly<Record<string, readonly string[]>>, environment: Readonly<Record<string, string>> = {}) {
@@ -56,8 +56,10 @@ describe('limits of several processes', () => {
 
 describe('several processes', () => {
   test('are refused where one alone would hear of a model to load, and where no port can be shared', () => {
-    expect(() => refuseForSeveral(settingsWith({ modelControl: ['explicit'] }), 'linux')).toThrow('model_control')
-    expect(() => refuseForSeveral(settingsWith({}), 'darwin')).toThrow('on Linux alone')
-    expect(refuseForSeveral(settingsWith({ modelControl: ['poll'] }), 'linux')).toBeUndefined()
+    const explicit = settingsWith({ modelControl: ['explicit'] })
+    expect(faultsForSeveral(explicit, 'linux')).toEqual([expect.stringContaining('model_control: ')])
+    expect(() => refuseForSeveral(explicit)).toThrow('model_control')
+    expect(faultsForSeveral(settingsWith({}), 'darwin')).toEqual([expect.stringContaining('on Linux alone')])
+    expect(faultsForSeveral(settingsWith({ modelControl: ['poll'] }), 'linux')).toEqual([])
   })
 })
