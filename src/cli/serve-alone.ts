@@ -27,18 +27,30 @@ export interface Serving {
 
 /** Listens where the settings say until the process is told to stop. */
 export async function serveAlone(serving: Serving): Promise<void> {
-  const { settings, app, announced, logging, registry, reload, tls } = serving
+  const { settings, app, announced, logging, reload, tls } = serving
+  const metrics = await openMetrics(serving)
   const listening = await listen(app, { settings, ...(tls && { tls }), logging })
-  if (listening === undefined) return stopParts(announced)
+  if (listening === undefined) {
+    await Promise.all([...metrics.map((listener) => listener.stop()), stopParts(announced)])
+    return
+  }
   const { tls: liveTls } = listening
   if (liveTls !== undefined) reload.subscribe(() => liveTls.prepare())
-  const { metricsPort } = settings
-  const metrics = metricsPort === undefined ? [] : [listenForMetrics(() => registry.snapshot(), metricsPort)]
   for (const { url } of metrics) logging.logger.info(`Metrics are at ${url}metrics`)
   stopOnSignal({ ...shutdownOf(serving), listeners: [listening, ...metrics] }, settings.shutdownDelaySeconds)
   onReloadSignal(() => reload.reload({ actor: 'signal' }))
   await logging.output.flush()
   announce(listening.address, announced, logging)
+}
+
+/** Before the app listens: a port that is taken would be found out by a server that serves already. @throws SettingsError */
+async function openMetrics({ settings: { metricsPort }, registry, announced }: Serving) {
+  try {
+    return metricsPort === undefined ? [] : [listenForMetrics(() => registry.snapshot(), metricsPort)]
+  } catch (error) {
+    await stopParts(announced)
+    throw error
+  }
 }
 
 /** What a stop does beside closing the listeners. */

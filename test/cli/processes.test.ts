@@ -226,6 +226,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       const taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
       const cases: readonly (readonly [args: readonly string[], environment: Record<string, string>, message: string])[] = [
         [['--port', String(taken.port)], {}, `cannot listen on 127.0.0.1:${taken.port}`],
+        [['--port', '0', '--metrics-port', String(taken.port)], {}, `port ${taken.port} on 127.0.0.1 is taken`],
         [['--port', '0', '--model-control', 'explicit'], {}, 'model_control: a request to load reaches one process alone'],
         [['--port', '0'], { NODE_ENV: 'production', VESTAL_SECRET: '' }, 'in production mode a key is needed'],
       ]

@@ -153,6 +153,14 @@ describe('vestal start', () => {
     expect(await child.exited).toBe(0)
   })
 
+  test('whose port of the metrics is taken says so, and does not begin to serve', () => {
+    using place = new Workplace()
+    using taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
+    const { exitCode, stdout, stderr } = place.run(['start', '--port', '0', '--metrics-port', String(taken.port)])
+    expect([exitCode, stderr.includes(`port ${taken.port} on 127.0.0.1 is taken`)]).toEqual([2, true])
+    expect(stdout).not.toContain('listens on')
+  })
+
   test('on a port that is taken says so and ends with 1', async () => {
     using place = new Workplace()
     using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') })

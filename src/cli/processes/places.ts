@@ -69,7 +69,7 @@ export class Places implements Iterable<Place> {
   /** Has another process accept what comes to a place where there is none: connections need not wait for the next, and none is lost. */
   rescue(place: Place): void {
     const { socket } = place
-    if (socket === undefined) return
+    if (socket === undefined || place.rescuer?.state === 'serving') return
     // One that is killed as well may not be known to be gone, and takes nothing.
     place.rescuer = this.#serving().find((member) => member.rescue(place.number, socket))
     // Where nobody serves, a client is better refused than kept waiting for a process that fails again and again.

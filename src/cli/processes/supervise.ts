@@ -48,6 +48,9 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   collectSupervisor(registry, supervisor, logging)
   stopWhenTold(supervisor, logging)
   onReloadSignal(() => supervisor.signalled())
+  const { metricsPort } = settings
+  // Before any process starts: a port that is taken would be found out by a server that serves already.
+  const metrics = metricsPort === undefined ? undefined : listenForMetrics(() => supervisor.gather(), metricsPort)
   const code = await supervisor.start()
   // Whoever told it to stop ends it.
   if (supervisor.isStopping) return
@@ -57,9 +60,7 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
     process.exit(code)
   }
   for (const warning of warningsForSeveral(settings, count)) logger.warn(warning)
-  if (settings.metricsPort === undefined) return
-  const { url } = listenForMetrics(() => supervisor.gather(), settings.metricsPort)
-  logger.info(`Metrics are at ${url}metrics`)
+  if (metrics !== undefined) logger.info(`Metrics are at ${metrics.url}metrics`)
 }
 
 /** The program that runs here, as one of several. */

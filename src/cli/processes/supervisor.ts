@@ -29,6 +29,7 @@ export interface SupervisorOptions {
 export type MemberHooks = Pick<MemberProcessOptions, 'answer' | 'counted' | 'leaving'>
 
 const COUNTS_MS = 1000
+const LEAVING_MS = 250
 
 /** Keeps so many processes serving on one port, and replaces them. */
 export class Supervisor {
@@ -162,7 +163,7 @@ export class Supervisor {
         this.#metrics.update(ended, metrics)
         this.#statistics.update(ended, statistics)
       },
-      leaving: (left) => this.#followed(place, left, 'was told to stop by a signal of its own'),
+      leaving: (left) => void this.#leaving(place, left),
     })
     this.#members.add(member)
     void member.gone.then((how) => this.#gone(place, member, how))
@@ -178,6 +179,15 @@ export class Supervisor {
   #answer(what: SupervisorQuestion): Promise<unknown> {
     if (what === 'reload') return this.reload()
     return what === 'metrics' ? this.gather() : this.statistics()
+  }
+
+  /** Another accepts at once. A terminal, and a system that stops, tell all processes and this one next: none follows then. */
+  async #leaving(place: Place, member: MemberProcess): Promise<void> {
+    if (this.#isStopping) return
+    this.#places.rescueAfter(member)
+    if (place.member === member) this.#places.rescue(place)
+    await Bun.sleep(LEAVING_MS)
+    this.#followed(place, member, 'was told to stop by a signal of its own')
   }
 
   #gone(place: Place, member: MemberProcess, how: number | string): void {

@@ -13,6 +13,8 @@ const RIGHT = { kind: 'right', reloaded: { changed: [], needsRestart: [] } }
 class Hand implements Disposable {
   readonly members: HandMember[] = []
   readonly lines: string[] = []
+  /** Says that a process was told to stop by somebody else, by the order in which they were started. */
+  readonly leave: (() => void)[] = []
   /** What the system says instead of starting the next processes. */
   readonly refusals: Error[] = []
   readonly supervisor: Supervisor
@@ -29,11 +31,15 @@ class Hand implements Disposable {
       startMsMax: 60_000,
       stopMsMax: 60_000,
       drainMsMax: 60_000,
-      startMember: (number) => {
+      startMember: (number, { leaving }) => {
         const refusal = this.refusals.shift()
         if (refusal !== undefined) throw refusal
         const member = new HandMember(number)
         this.members.push(member)
+        this.leave.push(() => {
+          member.state = 'draining'
+          leaving(member)
+        })
         return member
       },
     })
@@ -164,6 +170,28 @@ describe.skipIf(!HAS_PROCESSES)('where a process ends', () => {
     second.end('SIGKILL')
     await until(() => third.rescued.length > 0)
     expect([first.rescued, third.rescued]).toEqual([[], [2]])
+  })
+})
+
+describe.skipIf(!HAS_PROCESSES)('where a process is told to stop by somebody else', () => {
+  test('another accepts in its place at once, and one more where that is told so too; both are followed', async () => {
+    using hand = new Hand({ count: 3 })
+    const started = hand.supervisor.start()
+    const [first, second, third] = [await hand.serving(0), await hand.serving(1), await hand.serving(2)]
+    expect(await started).toBeUndefined()
+    hand.leave[0]?.()
+    expect([second.rescued, third.rescued]).toEqual([[1], []])
+    hand.leave[1]?.()
+    expect([second.rescued, third.rescued]).toEqual([[1], [1, 2]])
+    await hand.serving(3)
+    await hand.serving(4)
+    await until(() => hand.supervisor.states().get('serving') === 3)
+    expect(hand.supervisor.restarts).toBe(2)
+    expect(third.told.filter((kind) => kind === 'release')).toHaveLength(2)
+    for (const member of [first, second]) member.end(0)
+    expect(hand.lines).toContain('process 1 was told to stop by a signal of its own; another takes its place')
+    // Nobody is told twice to accept in one place.
+    expect(third.rescued).toEqual([1, 2])
   })
 })
 
