@@ -22,11 +22,13 @@ const shape = list({ type: 'integer' }, 'Row-major; -1 is a dimension of any siz
 const tensorSpec = object({ name: text('Name of the tensor'), datatype: reference('Datatype'), shape })
 const tensorConfiguration = object({ name: text('Name of the tensor'), data_type: text('Datatype', 'TYPE_FP32'), dims: shape })
 const parameters = {
+  nullable: true,
   type: 'object' as const,
-  description: 'Texts, numbers, true and false by name',
-  additionalProperties: { oneOf: [{ type: 'string' }, { type: 'number' }, { type: 'boolean' }] },
+  description: 'Texts, numbers, true and false by name; null as absent',
+  additionalProperties: { oneOf: [{ nullable: true, type: 'string' }, { type: 'number' }, { type: 'boolean' }] },
 }
 const tensorData = {
+  nullable: true,
   description: 'Elements in row-major order, flat or nested as the shape says. Integers of 64 bits are exact. BYTES are texts.',
   ...list({}),
 }
@@ -80,8 +82,9 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   }),
   PredictRequest: object({
     input: {
-      description: 'Rows of the one input, or an object with the rows of each input by its name',
-      oneOf: [list({}), { type: 'object', additionalProperties: list({}) }],
+      description:
+        'Rows of the one input, objects with a row of each input by its name, or an object with the rows of each; a scalar may stand alone',
+      oneOf: [list({}), { type: 'object', additionalProperties: {} }],
     },
   }),
   PredictAnswer: object({
@@ -152,12 +155,12 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   ]),
   InferRequest: object(
     {
-      id: text('Told back in the answer'),
+      id: { nullable: true, ...text('Told back in the answer') },
       inputs: list(reference('Tensor')),
-      outputs: list(
-        object({ name: text('An output to compute'), parameters }, ['parameters']),
-        'All outputs when absent or empty',
-      ),
+      outputs: {
+        nullable: true,
+        ...list(object({ name: text('An output to compute'), parameters }, ['parameters']), 'All outputs when absent or empty'),
+      },
       parameters,
     },
     ['id', 'outputs', 'parameters'],
