@@ -8,6 +8,8 @@ export interface NpyHeader {
   readonly shape: readonly number[]
   /** Where the elements begin. */
   readonly offset: number
+  /** True where the first dimension runs fastest, as pandas has its tables. */
+  readonly isFortran: boolean
 }
 
 const MAGIC = '\x93NUMPY'
@@ -52,8 +54,8 @@ export function readNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
     .filter((size) => size.trim() !== '')
     .map(Number)
   if (shape === null || sizes.length === 0) throw fault('has no rows: its shape is ()')
-  if (order?.[1] !== 'False' && sizes.length > 1) throw fault('is in Fortran order; save it with numpy.ascontiguousarray')
-  return { datatype, shape: sizes, offset: begin + length }
+  if (order === null) throw fault('does not say the order of its elements')
+  return { datatype, shape: sizes, offset: begin + length, isFortran: order[1] === 'True' && sizes.length > 1 }
 }
 
 /** The header of a .npy file, padded so that the number of rows can be written into it later. */
@@ -69,8 +71,35 @@ export function npyHeader(datatype: Datatype, shape: readonly number[]): Buffer 
   return Buffer.concat([head, body])
 }
 
+/** Elements of which the first dimension runs fastest, in the order in which the last does. */
+export function inRowOrder(elements: Uint8Array, { datatype, shape }: Pick<NpyHeader, 'datatype' | 'shape'>): Uint8Array {
+  const size = elementBytes(datatype) ?? 1
+  const written = new Uint8Array(elements.length)
+  // By how much each dimension moves in the elements, in bytes.
+  const steps: number[] = []
+  let step = size
+  for (const length of shape) {
+    steps.push(step)
+    step *= length
+  }
+  const index = shape.map(() => 0)
+  let from = 0
+  for (let to = 0; to < written.length; to += size) {
+    for (let byte = 0; byte < size; byte += 1) written[to + byte] = elements[from + byte] ?? 0
+    for (let dimension = shape.length - 1; dimension >= 0; dimension -= 1) {
+      const next = (index[dimension] ?? 0) + 1
+      from += steps[dimension] ?? 0
+      index[dimension] = next
+      if (next < (shape[dimension] ?? 0)) break
+      index[dimension] = 0
+      from -= next * (steps[dimension] ?? 0)
+    }
+  }
+  return written
+}
+
 /** JSON of each row of some rows of a .npy file. */
-export function npyRows(bytes: Uint8Array, { datatype, shape }: NpyHeader): readonly string[] {
+export function npyRows(bytes: Uint8Array, { datatype, shape }: Pick<NpyHeader, 'datatype' | 'shape'>): readonly string[] {
   const facts = DATATYPES[datatype]
   const own = bytes.slice()
   const values: ArrayLike<number | bigint> =

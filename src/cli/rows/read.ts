@@ -6,7 +6,7 @@ import { CommandError } from '../command-error.ts'
 import { csvLayout, recordsOf } from './csv.ts'
 import { exactJson, isJsonObject } from './exact.ts'
 import { linesOf, textOf } from './lines.ts'
-import { NPY_HEADER_BYTES_MAX, npyRows, readNpyHeader } from './npy.ts'
+import { inRowOrder, NPY_HEADER_BYTES_MAX, type NpyHeader, npyRows, readNpyHeader } from './npy.ts'
 
 export type RowFormat = 'csv' | 'ndjson' | 'json' | 'npy'
 
@@ -45,7 +45,8 @@ export interface InputOptions {
   readonly rowsMax: number
 }
 
-const JSON_BYTES_MAX = 1024 * 1024 * 1024
+/** Of what cannot be read piece by piece. */
+const WHOLE_BYTES_MAX = 1024 * 1024 * 1024
 
 /** The format that is named, or that the ending of the file says; NDJSON for the standard input and output. @throws SettingsError */
 export function formatOf(flag: string, path: string, named: string | undefined): RowFormat {
@@ -111,7 +112,7 @@ async function* rowsOf(
     let whole = ''
     for await (const text of texts) {
       whole += text
-      if (whole.length > JSON_BYTES_MAX) throw new CommandError(`${name}: is larger than ${JSON_BYTES_MAX} bytes; use NDJSON`)
+      if (whole.length > WHOLE_BYTES_MAX) throw new CommandError(`${name}: is larger than ${WHOLE_BYTES_MAX} bytes; use NDJSON`)
     }
     if (whole.trim() === '') throw new CommandError(`${name}: is empty`)
     const rows = documentRows(
@@ -163,11 +164,28 @@ async function* npyFile(
   const rowBytes = header.shape.slice(1).reduce((product, size) => product * size, 1) * (elementBytes(header.datatype) ?? 1)
   const count = header.shape[0] ?? 0
   if (header.offset + count * rowBytes > file.size) throw new CommandError(`${name}: is shorter than its header says`)
+  const elements = header.isFortran ? await wholeInRowOrder(file, header, name) : undefined
   for (let row = 0; row < count; row += rowsMax) {
-    const end = header.offset + Math.min(count, row + rowsMax) * rowBytes
-    const bytes = new Uint8Array(await file.slice(header.offset + row * rowBytes, end).arrayBuffer())
+    const [begin, length] = [row * rowBytes, Math.min(count - row, rowsMax) * rowBytes]
+    const end = header.offset + begin + length
+    const bytes = elements?.subarray(begin, begin + length) ?? (await bytesOf(file, header.offset + begin, length))
     for (const [index, json] of npyRows(bytes, header).entries()) yield { parts: [json], number: row + index + 1, readBytes: end }
   }
+}
+
+async function bytesOf(file: Bun.BunFile, begin: number, length: number): Promise<Uint8Array> {
+  return new Uint8Array(await file.slice(begin, begin + length).arrayBuffer())
+}
+
+/** A row of such a file lies all over it, so it is read whole. */
+async function wholeInRowOrder(file: Bun.BunFile, header: NpyHeader, name: string): Promise<Uint8Array> {
+  if (file.size > WHOLE_BYTES_MAX) {
+    throw new CommandError(
+      `${name}: is in Fortran order and larger than ${WHOLE_BYTES_MAX} bytes; save it with numpy.ascontiguousarray`,
+    )
+  }
+  const length = header.shape.reduce((product, size) => product * size, elementBytes(header.datatype) ?? 1)
+  return inRowOrder(await bytesOf(file, header.offset, length), header)
 }
 
 async function* batchesOf(rows: AsyncIterable<Row>, specs: readonly TensorSpec[], rowsMax: number): AsyncGenerator<RowBatch> {

@@ -3,7 +3,7 @@ import { Progress } from '../../../src/cli/progress.ts'
 import { csvCell, csvLayout, recordsOf } from '../../../src/cli/rows/csv.ts'
 import { exactJson } from '../../../src/cli/rows/exact.ts'
 import { linesOf, textOf } from '../../../src/cli/rows/lines.ts'
-import { npyHeader, npyRows, readNpyHeader } from '../../../src/cli/rows/npy.ts'
+import { inRowOrder, npyHeader, npyRows, readNpyHeader } from '../../../src/cli/rows/npy.ts'
 import type { TensorSpec } from '../../../src/tensor/tensor.ts'
 
 async function* pieces(...texts: readonly string[]): AsyncGenerator<string> {
@@ -163,13 +163,11 @@ describe('.npy', () => {
     const header = npyHeader('INT64', [2, 3])
     expect([header.length, header.subarray(0, 6).toString('latin1')]).toEqual([192, '\x93NUMPY'])
     const read = readNpyHeader(header, 'x')
-    expect(read).toEqual({ datatype: 'INT64', shape: [2, 3], offset: 192 })
+    expect(read).toEqual({ datatype: 'INT64', shape: [2, 3], offset: 192, isFortran: false })
     const data = new Uint8Array(new BigInt64Array([1n, 2n, 3n, 4n, 5n, 2n ** 62n]).buffer)
     expect(npyRows(data, read)).toEqual(['[1,2,3]', '[4,5,4611686018427387904]'])
-    expect(npyRows(new Uint8Array([0, 1]), { datatype: 'BOOL', shape: [2], offset: 0 })).toEqual(['false', 'true'])
-    expect(npyRows(new Uint8Array(new Float32Array([Number.NaN]).buffer), { datatype: 'FP32', shape: [1], offset: 0 })).toEqual([
-      '"NaN"',
-    ])
+    expect(npyRows(new Uint8Array([0, 1]), { datatype: 'BOOL', shape: [2] })).toEqual(['false', 'true'])
+    expect(npyRows(new Uint8Array(new Float32Array([Number.NaN]).buffer), { datatype: 'FP32', shape: [1] })).toEqual(['"NaN"'])
   })
 
   test('as numpy writes it is read, and what cannot be is told', async () => {
@@ -193,10 +191,24 @@ describe('.npy', () => {
         numpy("{'descr': '<U5', 'fortran_order': False, 'shape': (1,), }"),
         'cannot be read: a .npy holds numbers here; write texts as CSV or NDJSON',
       ],
-      [numpy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }"), 'is in Fortran order'],
+      [numpy("{'descr': '<f4', 'shape': (2, 2), }"), 'does not say the order of its elements'],
       [numpy("{'descr': '<f4', 'fortran_order': False, 'shape': (), }"), 'has no rows'],
     ]
     for (const [bytes, message] of faults) expect(await messageOf(() => readNpyHeader(bytes, 'x'))).toContain(message)
+  })
+})
+
+describe('elements in Fortran order', () => {
+  const order = (shape: readonly number[], ...values: number[]) => [
+    ...new Int16Array(inRowOrder(new Uint8Array(new Int16Array(values).buffer), { datatype: 'INT16', shape }).buffer),
+  ]
+
+  test('are put into that of the rows', () => {
+    expect(order([2, 3], 1, 4, 2, 5, 3, 6)).toEqual([1, 2, 3, 4, 5, 6])
+    expect(order([2, 2, 2], 1, 5, 3, 7, 2, 6, 4, 8)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+    expect(order([3], 1, 2, 3)).toEqual([1, 2, 3])
+    expect(order([0, 3])).toEqual([])
+    expect(order([1, 4], 1, 2, 3, 4)).toEqual([1, 2, 3, 4])
   })
 })
 
