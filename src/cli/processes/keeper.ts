@@ -6,7 +6,7 @@ import type { Place, Places } from './places.ts'
 export interface Launched {
   readonly member: MemberProcess
   /** Tells it what it may have missed, once it serves. */
-  readonly joined: () => Promise<unknown>
+  readonly joined: () => Promise<void>
 }
 
 export interface KeeperOptions {

@@ -113,6 +113,7 @@ export function joinSupervisor(number: number, count: number): Member {
 function createAnswerer(dutiesNow: () => MemberDuties | undefined) {
   let prepared: PreparedReload | undefined
   return async (what: MemberQuestion): Promise<unknown> => {
+    if (what === 'alive') return null
     const duties = dutiesNow()
     invariant(duties !== undefined, 'a process is asked once it listens')
     if (what === 'metrics' || what === 'statistics') return duties.counts[what]()

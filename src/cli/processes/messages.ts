@@ -3,7 +3,7 @@ import type { Reloaded } from '../../http/reload.ts'
 import type { FamilySnapshot } from '../../metrics/family.ts'
 
 /** What a supervisor asks of one of its processes. */
-export type MemberQuestion = 'metrics' | 'statistics' | 'prepare' | 'apply' | 'discard'
+export type MemberQuestion = 'alive' | 'metrics' | 'statistics' | 'prepare' | 'apply' | 'discard'
 /** What a process asks of its supervisor. */
 export type SupervisorQuestion = 'metrics' | 'statistics' | 'reload'
 
@@ -14,6 +14,7 @@ export type ReloadOutcome =
 
 /** Answers by question. */
 export interface Answers {
+  readonly alive: null
   readonly metrics: readonly FamilySnapshot[]
   readonly statistics: readonly ModelCounts[]
   readonly prepare: ReloadOutcome

@@ -9,8 +9,9 @@ import type { MemberProcess, MemberProcessOptions } from './member-process.ts'
 import type { Answers, LastCounts, ReloadOutcome, SupervisorQuestion } from './messages.ts'
 import { type Place, Places } from './places.ts'
 import { type ReloadKind, reloadTogether } from './reload-together.ts'
+import { type WatchTimes, watchMember } from './watch-member.ts'
 
-export interface SupervisorOptions {
+export interface SupervisorOptions extends WatchTimes {
   readonly count: number
   readonly address: Address
   readonly scheme: 'http' | 'https'
@@ -172,8 +173,12 @@ export class Supervisor {
       this.#metrics.ended(member)
       this.#statistics.ended(member)
     })
-    // It may have read the settings before the others read them again.
-    return { member, joined: async () => this.#reloads === reloads || reloadTogether([member], 'reload') }
+    const joined = async () => {
+      void watchMember(member, this.#options)
+      // It may have read the settings before the others read them again.
+      if (this.#reloads !== reloads) await reloadTogether([member], 'reload')
+    }
+    return { member, joined }
   }
 
   #answer(what: SupervisorQuestion): Promise<unknown> {
