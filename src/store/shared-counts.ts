@@ -7,6 +7,8 @@ export interface SharedCountsOptions {
   readonly url: string
   /** Hears that the counts are not shared any more, and that they are again. */
   readonly tell: (message: string) => void
+  /** Processes of one server that ask; default 1. */
+  readonly processes?: number
   /** How long a request waits for an answer, once; default 250 ms. */
   readonly timeoutMs?: number
   /** How long a place is kept for a process that says nothing of it; default 15 s. */
@@ -51,7 +53,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])`
 
 /** Counts in Redis, in time or not at all. */
 export function openSharedCounts({ url, tell, ...options }: SharedCountsOptions): SharedCounts {
-  const { timeoutMs = ANSWER_MS_MAX, leaseMs = LEASE_MS } = options
+  const { processes = 1, timeoutMs = ANSWER_MS_MAX, leaseMs = LEASE_MS } = options
   const redis = openRedis(url, { timeoutMs })
   const line = createLine(redis, tell)
   /** The key of each place that is held here. */
@@ -79,6 +81,7 @@ export function openSharedCounts({ url, tell, ...options }: SharedCountsOptions)
       const release: Release = () => leave(key, place)
       return release
     },
+    processes,
     get isReachable() {
       return line.isUp
     },

@@ -61,6 +61,29 @@ for (const [index, open] of DOORS.entries()) {
       expect(await server.ask('/models/iris/predict/', predict(member('rita', 'rows'), 8))).toBe(429)
     })
 
+    test('are a share of them where several processes of one server count by themselves', async () => {
+      const counts: SharedCounts = {
+        take: async () => undefined,
+        enter: async () => undefined,
+        processes: 2,
+        isReachable: false,
+        failures: 1,
+        close: () => undefined,
+      }
+      await using server = setUp(counts, { front: { addressRequestsPerMinute: 20 } })
+      const statuses = async (count: number, init?: RequestInit) => {
+        const found: number[] = []
+        for (let time = 0; time < count; time += 1) found.push(await server.ask('/models/', init))
+        return found
+      }
+      expect(await statuses(2, { headers: member('anna', 'slow') })).toEqual([200, 429])
+      expect(await server.ask('/models/iris/predict/', predict(member('rita', 'rows'), 5))).toBe(200)
+      expect(await server.ask('/models/iris/predict/', predict(member('rita', 'rows'), 1))).toBe(429)
+      // A share of one place is one.
+      expect(await statuses(1, { headers: member('sam', 'single') })).toEqual([200])
+      expect(await statuses(6)).toEqual([401, 401, 401, 401, 401, 429])
+    })
+
     test('refuse with what all other refusals say, and are counted by kind', async () => {
       const { counts, release } = heldCounts()
       release()

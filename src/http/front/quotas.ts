@@ -1,5 +1,5 @@
 import { RateLimiter, type RateState } from '../../core/rate-limiter.ts'
-import type { Release, SharedCounts } from '../../core/shared-counts.ts'
+import { ownShare, type Release, type SharedCounts } from '../../core/shared-counts.ts'
 
 /** A value that is there, or comes. */
 export type Maybe<T> = T | Promise<T>
@@ -25,7 +25,7 @@ export interface QuotaOptions {
 
 /** Units that are counted here, or together with other processes as long as they can be asked. */
 export function createQuota({ name, perMinute, now, shared }: QuotaOptions): Quota {
-  const own = new RateLimiter({ perMinute, ...(now && { now }) })
+  const own = new RateLimiter({ perMinute: ownShare(perMinute, shared), ...(now && { now }) })
   if (shared === undefined) return own
   return {
     perMinute,
@@ -53,5 +53,5 @@ export function createPlaces(shared: SharedCounts | undefined): Places {
     }
   }
   if (shared === undefined) return { enter: enterHere }
-  return { enter: async (key, placesMax) => (await shared.enter(key, placesMax)) ?? enterHere(key, placesMax) }
+  return { enter: async (key, placesMax) => (await shared.enter(key, placesMax)) ?? enterHere(key, ownShare(placesMax, shared)) }
 }
