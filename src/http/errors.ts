@@ -18,19 +18,27 @@ export interface ErrorsOptions {
  * answered as a 500 without a word of what happened.
  */
 export function errors({ report, routes, refused }: ErrorsOptions) {
-  const answer = (error: VestalError, request: Request): Response => {
+  const answer = (error: VestalError, { request, set }: Failed): Response => {
     refused?.(error, request)
+    // The answer has its status. Elysia would make another of it, with a stream for its body, where it finds one here too.
+    set.status = 200
     return answerError(error, request)
   }
-  return new Elysia({ name: 'errors' }).onError({ as: 'global' }, ({ code, error, request }) => {
+  return new Elysia({ name: 'errors' }).onError({ as: 'global' }, ({ code, error, request, set }) => {
+    const failed = { request, set }
     const cause = vestalErrorIn(error)
-    if (cause !== undefined) return answer(cause, request)
-    if (code === 'NOT_FOUND') return answer(notFound(routes(pathOf(request))?.methods ?? [], request.method), request)
-    if (code === 'PARSE') return answer(new VestalError('BODY_INVALID', { cause: error }), request)
-    if (code === 'VALIDATION' && error.type !== 'response') return answer(invalid(error), request)
+    if (cause !== undefined) return answer(cause, failed)
+    if (code === 'NOT_FOUND') return answer(notFound(routes(pathOf(request))?.methods ?? [], request.method), failed)
+    if (code === 'PARSE') return answer(new VestalError('BODY_INVALID', { cause: error }), failed)
+    if (code === 'VALIDATION' && error.type !== 'response') return answer(invalid(error), failed)
     report(error, request)
-    return answer(new VestalError('INTERNAL'), request)
+    return answer(new VestalError('INTERNAL'), failed)
   })
+}
+
+interface Failed {
+  readonly request: Request
+  readonly set: { status?: number | string }
 }
 
 /** The `VestalError` that was thrown: Elysia wraps what a parser throws. */
