@@ -15,6 +15,10 @@ export class Places<I, O> {
     return this.#idle.length > 0
   }
 
+  get idle(): number {
+    return this.#idle.length
+  }
+
   get hasAhead(): boolean {
     return this.#ahead.size > 0
   }

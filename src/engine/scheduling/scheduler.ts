@@ -134,7 +134,7 @@ export class Scheduler<I, O> {
   #dispatchNow(): void {
     this.#deadlines.look()
     while (this.#places.hasIdle) {
-      const batch = this.#waiting.next()
+      const batch = this.#waiting.next(this.#places.idle)
       if (batch === undefined) return
       this.#run(this.#places.takeIdle(), batch)
     }

@@ -56,13 +56,16 @@ export class Waiting<I, O> {
     return [...this.#again, ...this.#queue]
   }
 
-  /** The next run: one job, or several that may share it. Nothing while nobody waits, or while more are waited for. */
-  next(): readonly Job<I, O>[] | undefined {
+  /**
+   * The next run: one job, or several that may share it. Nothing while nobody waits, or while more are waited for. Where several instances are
+   * idle it leaves the others their shares: one that had everything would keep them idle.
+   */
+  next(idle = 1): readonly Job<I, O>[] | undefined {
     const again = this.#again.shift()
     if (again !== undefined) return [again]
     if (this.#rules.delayMs > 0 && this.#isHeldBack()) return undefined
     const first = this.#take()
-    return first === undefined ? undefined : this.#fill(first)
+    return first === undefined ? undefined : this.#fill(first, this.#rowsFor(first, idle))
   }
 
   /** The next run where it is a whole batch: waiting for more would not make it larger. */
@@ -91,11 +94,18 @@ export class Waiting<I, O> {
     else this.#rows.delete(bucket)
   }
 
-  #fill(first: Job<I, O>): readonly Job<I, O>[] {
+  /** Rows of a run that begins with a job: its share, or as many as there may be where they were waited for. */
+  #rowsFor({ submission: { bucket }, rows }: Job<I, O>, idle: number): number {
+    const { rowsMax, delayMs } = this.#rules
+    if (idle === 1 || bucket === undefined || delayMs > 0) return rowsMax
+    return Math.min(rowsMax, Math.ceil((rows + (this.#rows.get(bucket) ?? 0)) / idle))
+  }
+
+  #fill(first: Job<I, O>, rowsMax: number): readonly Job<I, O>[] {
     const { bucket } = first.submission
     const batch = [first]
     if (bucket === undefined) return batch
-    let rows = this.#rules.rowsMax - first.rows
+    let rows = rowsMax - first.rows
     let bytes = this.#rules.bytesMax - first.submission.bytes
     const fits = (job: Job<I, O>) => job.submission.bucket === bucket && job.rows <= rows && job.submission.bytes <= bytes
     while (rows > 0) {

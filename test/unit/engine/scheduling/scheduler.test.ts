@@ -10,13 +10,16 @@ import { HandInstance } from '../../../support/hand-instance.ts'
 const LIMITS = { requestsMax: 100, subjectRequestsMax: 100, bytesMax: 1000 }
 
 function start(
-  options: Partial<SchedulerOptions> & { readonly limits?: Partial<typeof LIMITS>; readonly workers?: number } = {},
+  options: Partial<Omit<SchedulerOptions, 'clock'>> & {
+    readonly clock?: HandClock
+    readonly limits?: Partial<typeof LIMITS>
+    readonly workers?: number
+  } = {},
 ) {
-  const clock = new HandClock()
+  const { clock = new HandClock() } = options
   const counters = new ModelCounters()
   const admission = new Admission({ ...LIMITS, ...options.limits })
   const scheduler = new Scheduler<string, string>({
-    clock,
     counters,
     admission,
     queueMax: 100,
@@ -26,6 +29,7 @@ function start(
     priorityDefault: 1,
     timeoutMs: 60_000,
     ...options,
+    clock,
   })
   const workers = Array.from({ length: options.workers ?? 1 }, () => new HandInstance((input: string) => input.toUpperCase()))
   for (const worker of workers) scheduler.attach(worker)
@@ -120,6 +124,29 @@ describe('a scheduler', () => {
     worker.finish()
     void ask('alone', { bucket: undefined })
     expect(worker.runs.at(-1)).toEqual(['alone'])
+  })
+})
+
+describe('several idle instances', () => {
+  const askSeven = (workers: number, delayMs = 0) => {
+    const clock = new HandClock({ isPrompt: false })
+    const { ask, ...started } = start({ clock, workers, batches: { rowsMax: 8, bytesMax: 1000, delayMs } })
+    for (const input of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) void ask(input)
+    clock.turn()
+    clock.pass(delayMs)
+    clock.turn()
+    return started.workers.flatMap(({ runs }) => runs.map((inputs) => inputs.length)).sort()
+  }
+
+  test('share what waits, so that none is idle while another has it all', () => {
+    expect(askSeven(1)).toEqual([7])
+    expect(askSeven(2)).toEqual([3, 4])
+    expect(askSeven(3)).toEqual([2, 2, 3])
+    expect(askSeven(9)).toEqual([1, 1, 1, 1, 1, 1, 1])
+  })
+
+  test('share no batch that is waited for: it is to be as large as it can be', () => {
+    expect(askSeven(2, 5)).toEqual([7])
   })
 })
 
