@@ -35,6 +35,13 @@ export async function benchBatching(
   const infer = (model: string) => () => engine.infer(model, '1', new Map([['x', denseRow()]]))
   const contestants: readonly Contestant[] = [
     { name: 'batches', note: `${CALLERS} callers, one row each`, callers: CALLERS, rows: 1, call: infer('shared') },
+    {
+      name: 'batches, checked',
+      note: 'the same, set as `models check` recommends: a worker of one thread for each core, 64 rows',
+      callers: CALLERS,
+      rows: 1,
+      call: infer('checked'),
+    },
     { name: 'no batches', note: `${CALLERS} callers, one row each`, callers: CALLERS, rows: 1, call: infer('alone') },
     ...BATCHES.map((rows) => ({
       name: `session.run, ${rows} rows`,
@@ -101,5 +108,9 @@ function askedOf(figures: ReadonlyMap<string, Figure>): readonly Asked[] {
   return [
     atLeast('batches on', 4, { ratio: medianOf('batches') / medianOf('no batches'), of: 'batches off' }),
     atLeast('batches on', 0.9, { ratio: medianOf('batches') / best, of: 'session.run at its best batch' }),
+    atLeast('batches on, as `models check` recommends', 0.9, {
+      ratio: medianOf('batches, checked') / best,
+      of: 'session.run at its best batch',
+    }),
   ]
 }

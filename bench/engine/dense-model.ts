@@ -1,16 +1,25 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { usableCores } from '../../src/engine/workers/cores.ts'
 import { onnxModel } from '../../test/support/tiny-models.ts'
 
 export const LAYERS = 6
 export const WIDTH = 1024
 
-/** A folder with a model of dense layers, 25 MB: `shared` as it is, and `alone` with every request by itself. */
+/**
+ * A folder with a model of dense layers, 25 MB: `shared` as it is, `checked` as `models check` recommends it where there are several cores,
+ * and `alone` with every request by itself.
+ */
 export async function writeDenseModels(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'vestal-dense-'))
   const model = denseModel()
   await Bun.write(join(folder, 'shared/1/model.onnx'), model)
+  await Bun.write(join(folder, 'checked/1/model.onnx'), model)
+  await Bun.write(
+    join(folder, 'checked/model.toml'),
+    `[serving]\ninstances = ${usableCores()}\nthreads = 1\n[batching]\nrows_max = 64`,
+  )
   await Bun.write(join(folder, 'alone/1/model.onnx'), model)
   await Bun.write(join(folder, 'alone/model.toml'), '[batching]\nrows_max = 1')
   return folder
