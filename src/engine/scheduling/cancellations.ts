@@ -8,33 +8,36 @@ interface Cancellable {
   stopListening: (() => void) | undefined
 }
 
+/** Gives the jobs that have no answer yet; others may be among them. */
+interface AtHand<J> {
+  all(): readonly J[]
+}
+
 /** A request that is answered before this costs no listener; what is cut off in this time is noticed at its end. */
 const LATE_MS = 20
 
 /**
  * Tells of callers that gave their request up. A signal that is given as a function is asked for once its request has waited for a
- * while: making and hearing one costs more than a small model, and most requests are answered sooner.
+ * while: making and hearing one costs more than a small model, and most requests are answered sooner. Nothing is kept for that but a timer: what is
+ * kept of a request that has its answer is work for the collector.
  */
 export class Cancellations<J extends Cancellable> {
   readonly #clock: Clock
+  readonly #atHand: AtHand<J>
   readonly #cancel: (job: J) => void
-  /** In the order in which they came. */
-  #late: J[] = []
   #isTimed = false
 
-  constructor(clock: Clock, cancel: (job: J) => void) {
+  constructor(clock: Clock, atHand: AtHand<J>, cancel: (job: J) => void) {
     this.#clock = clock
+    this.#atHand = atHand
     this.#cancel = cancel
   }
 
   /** Listens until the job's `stopListening` is called. */
   watch(job: J): void {
     const { signal } = job.submission
-    if (signal === undefined) return
-    if (typeof signal === 'function') {
-      this.#late.push(job)
-      if (!this.#isTimed) this.#lookLater()
-    } else this.#listen(job, signal)
+    if (typeof signal === 'object') this.#listen(job, signal)
+    else if (signal !== undefined && !this.#isTimed) this.#lookLater()
   }
 
   #listen(job: J, signal: AbortSignal): void {
@@ -57,14 +60,14 @@ export class Cancellations<J extends Cancellable> {
   }
 
   #look(): void {
-    const jobs = this.#late
     const dueMs = this.#clock.now() - LATE_MS
-    const early = jobs.findIndex(({ takenMs }) => takenMs > dueMs)
-    this.#late = early === -1 ? [] : jobs.splice(early)
-    if (this.#late.length > 0) this.#lookLater()
-    for (const job of jobs) {
+    let isEarly = false
+    for (const job of this.#atHand.all()) {
       const { signal } = job.submission
-      if (!job.isAnswered && typeof signal === 'function') this.#listen(job, signal())
+      if (typeof signal !== 'function' || job.isAnswered || job.stopListening !== undefined) continue
+      if (job.takenMs > dueMs) isEarly = true
+      else this.#listen(job, signal())
     }
+    if (isEarly) this.#lookLater()
   }
 }

@@ -19,9 +19,13 @@ export class Deadlines<J extends Timed> {
   }
 
   add(job: J): void {
-    if (job.deadlineMs === Number.POSITIVE_INFINITY) return
     this.#jobs.add(job)
     this.#wakeAt(job.deadlineMs)
+  }
+
+  /** Those that were added and not removed. */
+  all(): readonly J[] {
+    return this.#jobs.all()
   }
 
   remove(job: J): void {

@@ -48,7 +48,7 @@ export class Scheduler<I, O> {
     this.#places = new Places(options.mayRunAhead)
     this.#waiting = new Waiting(options.batches, options.clock, () => this.#dispatchNow())
     this.#deadlines = new Deadlines(options.clock, (job) => this.#giveUp(job, 'timeout'))
-    this.#cancellations = new Cancellations(options.clock, (job) => this.#giveUp(job, 'aborted'))
+    this.#cancellations = new Cancellations(options.clock, this.#deadlines, (job) => this.#giveUp(job, 'aborted'))
   }
 
   get waiting(): number {
