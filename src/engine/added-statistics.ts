@@ -1,3 +1,4 @@
+import { keyOf } from './repository/selection.ts'
 import type { BatchStatistics, Duration, ModelStatistics } from './statistics.ts'
 
 const SUMS = ['success', 'fail', 'queue', 'computeInput', 'computeInfer', 'computeOutput', 'cacheHit', 'cacheMiss'] as const
@@ -25,7 +26,7 @@ export function countsOf(statistics: readonly ModelStatistics[]): readonly Model
 export function addStatistics(lists: readonly (readonly ModelCounts[])[]): readonly ModelCounts[] {
   const versions = new Map<string, ModelCounts>()
   for (const next of lists.flat()) {
-    const key = `${next.model}/${next.version}`
+    const key = keyOf(next.model, next.version)
     const known = versions.get(key)
     versions.set(key, known === undefined ? next : added(known, next))
   }

@@ -5,7 +5,7 @@ import type { Engine, Model } from '../engine/engine.ts'
 import { hasLongIntegers } from '../tensor/datatypes.ts'
 import { parseJson } from '../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../tensor/rows.ts'
-import { shownSpec } from '../tensor/shape.ts'
+import { shownSpecs } from '../tensor/shape.ts'
 import { guard } from './authentication.ts'
 import { type BodyTimes, readBody } from './body.ts'
 import { deadlineOf, leftOf } from './deadline.ts'
@@ -67,11 +67,7 @@ function describe({ name, description, permissions, labels, examples, versions }
     permissions,
     labels: Object.fromEntries(newest?.labels ?? labels),
     examples,
-    versions: versions.map(({ labels: _, inputs, outputs, ...version }) => ({
-      ...version,
-      inputs: inputs.map(shownSpec),
-      outputs: outputs.map(shownSpec),
-    })),
+    versions: versions.map(({ labels: _, ...version }) => ({ ...version, ...shownSpecs(version) })),
   }
 }
 

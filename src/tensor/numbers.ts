@@ -1,5 +1,6 @@
 import { VestalError } from '../core/errors.ts'
 import type { Datatype } from './datatypes.ts'
+import { rawJson } from './raw-json.ts'
 import type { Tensor } from './tensor.ts'
 
 /** Writes one element of a tensor as JSON. */
@@ -91,9 +92,6 @@ function integersOf(data: BigInt64Array): readonly unknown[] {
   }
   return integers
 }
-
-/** What `JSON.stringify` writes as this text (ECMAScript's proposal `JSON.rawJSON`); TypeScript has no type for it yet. */
-const rawJson = (text: string) => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)
 
 /** `JSON.stringify` would drop the sign of the number. */
 const NEGATIVE_ZERO = rawJson('-0')

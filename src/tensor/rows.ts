@@ -2,7 +2,7 @@ import { invariant } from '../core/invariant.ts'
 import { inputInvalid, show, type TensorTarget, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
 import { type ElementWriter, type ElementWriterOptions, elementWriter } from './numbers.ts'
-import { describeShape, elementCount, isAnyShape, RANK_MAX } from './shape.ts'
+import { describeShape, elementCount, isAnyShape, matchesShape, RANK_MAX } from './shape.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
 
 /** `rows`: one element a row. `columns`: an object with one list an input or output. */
@@ -85,10 +85,7 @@ function shapeOf(column: readonly unknown[], expected: readonly number[], name: 
   }
   // A scalar input takes one row that is the scalar.
   if (expected.length === 0 && shape.length === 1 && shape[0] === 1) return []
-  const fits =
-    isAnyShape(expected) ||
-    (shape.length === expected.length && expected.every((dimension, index) => dimension === -1 || dimension === shape[index]))
-  if (!fits)
+  if (!matchesShape(expected, shape))
     throw inputInvalid(`input '${name}' has the shape ${describeShape(shape)}, but the model takes ${describeShape(expected)}`)
   return shape
 }

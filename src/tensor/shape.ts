@@ -18,8 +18,12 @@ export function shownShape(spec: readonly number[]): readonly number[] {
   return isAnyShape(spec) ? [-1] : spec
 }
 
-/** An input or output as clients of the protocol read it. */
-export function shownSpec({ name, datatype, shape }: TensorSpec): TensorSpec {
+/** Inputs and outputs as clients of the protocol read them. */
+export function shownSpecs({ inputs, outputs }: Record<'inputs' | 'outputs', readonly TensorSpec[]>) {
+  return { inputs: inputs.map(shownSpec), outputs: outputs.map(shownSpec) }
+}
+
+function shownSpec({ name, datatype, shape }: TensorSpec): TensorSpec {
   return { name, datatype, shape: shownShape(shape) }
 }
 

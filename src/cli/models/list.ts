@@ -1,6 +1,6 @@
 import { createEngine } from '../../engine/create-engine.ts'
 import type { Model, ModelVersion } from '../../engine/engine.ts'
-import { describeShape, shownSpec } from '../../tensor/shape.ts'
+import { describeShape, shownSpecs } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { table } from '../table.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
@@ -40,8 +40,7 @@ interface Row {
 }
 
 function asJson({ model: { name, description }, version }: Row) {
-  const { inputs, outputs } = version
-  return { name, description, ...version, inputs: inputs.map(shownSpec), outputs: outputs.map(shownSpec) }
+  return { name, description, ...version, ...shownSpecs(version) }
 }
 
 function asCells({ model, version }: Row): readonly string[] {

@@ -1,6 +1,6 @@
 import { SettingsError } from '../../config/load.ts'
 import type { Model } from '../../engine/engine.ts'
-import { shownSpec } from '../../tensor/shape.ts'
+import { shownSpecs } from '../../tensor/shape.ts'
 import { CommandError } from '../command-error.ts'
 import { withEngine } from './local-engine.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
@@ -36,7 +36,7 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
         labels: Object.fromEntries(labels),
         versions: versions
           .filter((each) => version === undefined || each.version === version)
-          .map((each) => ({ ...each, inputs: each.inputs.map(shownSpec), outputs: each.outputs.map(shownSpec) })),
+          .map((each) => ({ ...each, ...shownSpecs(each) })),
         ...(isReady && { configuration: engine.configuration(name, version) }),
       })
     })

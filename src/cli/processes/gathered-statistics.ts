@@ -1,4 +1,5 @@
 import { addStatistics, type ModelCounts } from '../../engine/added-statistics.ts'
+import { keyOf } from '../../engine/repository/selection.ts'
 
 /** What the models of several processes have done, as one. */
 export interface GatheredStatistics<Process> {
@@ -22,12 +23,8 @@ export function gatherStatistics<Process>(): GatheredStatistics<Process> {
     },
     read() {
       const now = addStatistics([...latest.values()])
-      const has = new Set(now.map(nameOf))
-      return addStatistics([now, past.filter((version) => has.has(nameOf(version)))])
+      const has = new Set(now.map(({ model, version }) => keyOf(model, version)))
+      return addStatistics([now, past.filter(({ model, version }) => has.has(keyOf(model, version)))])
     },
   }
-}
-
-function nameOf({ model, version }: ModelCounts): string {
-  return `${model}/${version}`
 }

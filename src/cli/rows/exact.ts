@@ -1,3 +1,4 @@
+import { isRawJson, rawJson } from '../../tensor/raw-json.ts'
 import { CommandError } from '../command-error.ts'
 
 /**
@@ -8,7 +9,7 @@ export function exactJson(text: string, where: () => string): unknown {
   try {
     return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
       const isRounded = typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '')
-      return isRounded ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(context?.source ?? '') : value
+      return isRounded ? rawJson(context?.source ?? '') : value
     })
   } catch {
     throw new CommandError(`${where()}: is not valid JSON`)
@@ -17,6 +18,5 @@ export function exactJson(text: string, where: () => string): unknown {
 
 /** True for what JSON calls an object. */
 export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  const isRaw = (JSON as unknown as { isRawJSON(value: unknown): boolean }).isRawJSON(value)
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isRaw
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawJson(value)
 }

@@ -1,6 +1,7 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { SettingsError } from '../../config/load.ts'
 import { DATATYPES } from '../../tensor/datatypes.ts'
+import { isRawJson } from '../../tensor/raw-json.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { CommandError } from '../command-error.ts'
 import { csvCell } from './csv.ts'
@@ -214,14 +215,10 @@ function numbersOf(
   }
   return values.map((value) => {
     if (typeof value === 'number' || typeof value === 'boolean') return value
-    if (isRaw(value)) return JSON.stringify(value)
+    if (isRawJson(value)) return JSON.stringify(value)
     if (hasWords && typeof value === 'string' && /^(?:NaN|-?Infinity)$/.test(value)) return Number(value)
     throw new CommandError(
       `the output '${name}' has labels in place of numbers, which .npy cannot hold; name another with --output-name, or write NDJSON`,
     )
   })
-}
-
-function isRaw(value: unknown): boolean {
-  return (JSON as unknown as { isRawJSON(value: unknown): boolean }).isRawJSON(value)
 }

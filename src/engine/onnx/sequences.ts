@@ -1,8 +1,8 @@
-import { contentOf, type Field, fieldsOf, joined, messageField, textIn } from './fields.ts'
+import { contentOf, type Field, fieldsOf, messageField, textIn } from './fields.ts'
+import { withGraph } from './graph.ts'
 import {
   GRAPH_NODE,
   GRAPH_OUTPUT,
-  MODEL_GRAPH,
   NODE_DOMAIN,
   NODE_INPUT,
   NODE_OPERATOR,
@@ -20,16 +20,12 @@ import {
  * JavaScript cannot hand a sequence over. Undefined where there is none.
  */
 export function withoutSequences(model: Uint8Array): Uint8Array | undefined {
-  const fields = fieldsOf(model)
-  const graph = fields.find(({ number }) => number === MODEL_GRAPH)
-  if (graph === undefined) return undefined
-  const parts = fieldsOf(graph.content)
-  const elements = new Map(parts.filter(({ number }) => number === GRAPH_NODE).flatMap(({ content }) => elementsOf(content)))
-  const outputs = parts.filter(({ number }) => number === GRAPH_OUTPUT)
-  const taken = new Set(outputs.map(({ content }) => textIn(fieldsOf(content), VALUE_NAME)))
-  const written = parts.flatMap((part) => (part.number === GRAPH_OUTPUT ? spread(part, elements, taken) : [part.whole]))
-  if (written.length === parts.length && written.every((part, index) => part === parts[index]?.whole)) return undefined
-  return joined(fields.map((field) => (field === graph ? messageField(MODEL_GRAPH, written) : field.whole)))
+  return withGraph(model, (parts) => {
+    const elements = new Map(parts.filter(({ number }) => number === GRAPH_NODE).flatMap(({ content }) => elementsOf(content)))
+    const outputs = parts.filter(({ number }) => number === GRAPH_OUTPUT)
+    const taken = new Set(outputs.map(({ content }) => textIn(fieldsOf(content), VALUE_NAME)))
+    return parts.flatMap((part) => (part.number === GRAPH_OUTPUT ? spread(part, elements, taken) : [part.whole]))
+  })
 }
 
 /** The names of the tensors that a node makes a sequence of, by the sequence's name. */

@@ -1,5 +1,6 @@
-import { contentOf, type Field, fieldsOf, integerField, joined, messageField, textIn } from './fields.ts'
-import { GRAPH_NODE, MODEL_GRAPH, NODE_ATTRIBUTE, NODE_OPERATOR } from './numbers.ts'
+import { contentOf, type Field, fieldsOf, integerField, messageField, textIn } from './fields.ts'
+import { withGraph } from './graph.ts'
+import { GRAPH_NODE, NODE_ATTRIBUTE, NODE_OPERATOR } from './numbers.ts'
 
 const ATTRIBUTE_NAME = 1
 const ATTRIBUTE_TEXT = 4
@@ -16,13 +17,7 @@ const USUAL = /^(?:en_US.*)?$/
  * Undefined where there is none.
  */
 export function withPlainLocale(model: Uint8Array): Uint8Array | undefined {
-  const fields = fieldsOf(model)
-  const graph = fields.find(({ number }) => number === MODEL_GRAPH)
-  if (graph === undefined) return undefined
-  const parts = fieldsOf(graph.content)
-  const written = parts.map((part) => (part.number === GRAPH_NODE ? relocated(part) : part.whole))
-  if (written.every((part, index) => part === parts[index]?.whole)) return undefined
-  return joined(fields.map((field) => (field === graph ? messageField(MODEL_GRAPH, written) : field.whole)))
+  return withGraph(model, (parts) => parts.map((part) => (part.number === GRAPH_NODE ? relocated(part) : part.whole)))
 }
 
 function relocated({ whole, content }: Field): Uint8Array {

@@ -1,8 +1,8 @@
-import { contentOf, type Field, fieldsOf, integerField, joined, messageField, textIn } from './fields.ts'
+import { contentOf, type Field, fieldsOf, integerField, messageField, textIn } from './fields.ts'
+import { withGraph } from './graph.ts'
 import {
   GRAPH_NODE,
   GRAPH_OUTPUT,
-  MODEL_GRAPH,
   NODE_ATTRIBUTE,
   NODE_DOMAIN,
   NODE_INPUT,
@@ -28,17 +28,12 @@ export interface ModelOfTensors {
  * same name, and the classes are told beside it. Undefined where there is none.
  */
 export function withoutZipMaps(model: Uint8Array): ModelOfTensors | undefined {
-  const fields = fieldsOf(model)
-  const graph = fields.find(({ number }) => number === MODEL_GRAPH)
-  if (graph === undefined) return undefined
-  const parts = fieldsOf(graph.content)
   const classes = new Map<string, readonly string[]>()
-  const nodes = parts.map((part) => (part.number === GRAPH_NODE ? replaced(part, classes) : part.whole))
-  if (classes.size === 0) return undefined
-  const written = parts.map((part, index) =>
-    part.number === GRAPH_OUTPUT ? retyped(part, classes) : (nodes[index] ?? part.whole),
-  )
-  const whole = joined(fields.map((field) => (field === graph ? messageField(MODEL_GRAPH, written) : field.whole)))
+  const whole = withGraph(model, (parts) => {
+    const nodes = parts.map((part) => (part.number === GRAPH_NODE ? replaced(part, classes) : part.whole))
+    return parts.map((part, index) => (part.number === GRAPH_OUTPUT ? retyped(part, classes) : (nodes[index] ?? part.whole)))
+  })
+  if (whole === undefined) return undefined
   // Two classes of one name could not be told apart.
   const named = [...classes].filter(([, labels]) => labels.length > 0 && new Set(labels).size === labels.length)
   return { model: whole, labels: new Map(named) }

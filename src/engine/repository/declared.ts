@@ -1,4 +1,4 @@
-import { describeShape, isAnyShape } from '../../tensor/shape.ts'
+import { describeShape, isAnyShape, matchesShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { DeclaredTensor, ModelConfig } from './pbtxt/interpret.ts'
 
@@ -46,10 +46,7 @@ function narrowed(
   const shape = isInBatches ? [-1, ...dims] : dims
   const own = reshape ?? dims
   const inner = isInBatches ? [-1, ...own] : own
-  const fits =
-    isAnyShape(spec.shape) ||
-    (inner.length === spec.shape.length && inner.every((size, index) => spec.shape[index] === -1 || spec.shape[index] === size))
-  if (fits) return { ...spec, shape }
+  if (matchesShape(spec.shape, inner)) return { ...spec, shape }
   const batch = isInBatches ? ' (its first dimension is the batch)' : ''
   throw new Error(`${where} has dims ${describeShape(own)}, but the model has ${describeShape(spec.shape)}${batch}`)
 }

@@ -2,7 +2,7 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import { VERSION } from '../../core/version.ts'
 import type { Engine, Model } from '../../engine/engine.ts'
-import { shownSpec } from '../../tensor/shape.ts'
+import { shownSpecs } from '../../tensor/shape.ts'
 import { guard } from '../authentication.ts'
 import { readinessResponse } from '../health.ts'
 import { jsonResponse } from '../json.ts'
@@ -73,11 +73,12 @@ export function descriptions(engine: Engine, authenticator: Authenticator) {
 /** Model metadata as the protocol gives it: of the version asked for, or of the newest with the list of all that are ready. */
 function metadataOf(engine: Engine, name: string, asked?: string) {
   const model = findModel(engine, name)
-  const { version, inputs, outputs } = findReadyVersion(model, asked)
+  const found = findReadyVersion(model, asked)
+  const { version } = found
   const ready = model.versions.filter(({ state }) => state === 'ready').map(({ version: number }) => number)
   const { platform } = engine.configuration(name, version)
   const versions = asked === undefined ? ready : [version]
-  return { name, versions, platform, inputs: inputs.map(shownSpec), outputs: outputs.map(shownSpec) }
+  return { name, versions, platform, ...shownSpecs(found) }
 }
 
 function configurationOf(engine: Engine, name: string, asked?: string) {
