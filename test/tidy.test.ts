@@ -40,7 +40,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'config',
   ],
 }
-const LINES_MAX = 250
+const LINES_MAX = 400
 
 const files = [...new Bun.Glob('{src,bench,test,deploy}/**/*.{ts,js}').scanSync(ROOT)].sort()
 const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8')
