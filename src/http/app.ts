@@ -149,15 +149,16 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(docs({ title, description, headerPrefix, cookieKey }))
+  const demonstration = options.signIn && { ...options.signIn, peerOf }
   if (served !== undefined) {
     app.use(
       accounts(served, {
         authenticator,
-        demonstration: options.signIn,
+        demonstration,
         verify: verifierOf(tokens, options.authentication),
       }),
     )
-  } else if (options.signIn !== undefined) app.use(signIn(options.signIn))
+  } else if (demonstration !== undefined) app.use(signIn(demonstration))
   if (options.reloading !== undefined) {
     app.use(reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf: served?.originOf }))
   }

@@ -1,4 +1,4 @@
-import type { Front } from './front/front.ts'
+import { type Front, isHostlessHealthCheck } from './front/front.ts'
 import { after } from './front/quotas.ts'
 import type { LongRequests } from './long-requests.ts'
 import type { RequestLedger, RequestRecord } from './request-ledger.ts'
@@ -71,7 +71,8 @@ export function createObserver(options: ObserveOptions) {
       enclose === undefined ? (request) => handle(request) : (request, record) => enclose(record, () => handle(request))
     return (request: Request) => {
       const given = request.headers.get('x-request-id')
-      const pathname = pathnameOf(request.url)
+      const routed = isHostlessHealthCheck(request) ? withHost(request) : request
+      const pathname = pathnameOf(routed.url)
       const record: RequestRecord = {
         request,
         id: given !== null && REQUEST_ID.test(given) ? given : nextId(),
@@ -91,10 +92,11 @@ export function createObserver(options: ObserveOptions) {
         isLong: false,
       }
       ledger.open(request, record)
+      if (routed !== request) ledger.open(routed, record)
       begun?.(request, record)
       const early = front().before(request, record)
       const answer =
-        early === undefined ? answerTo(request, record) : after(early, (response) => response ?? answerTo(request, record))
+        early === undefined ? answerTo(routed, record) : after(early, (response) => response ?? answerTo(routed, record))
       if (!(answer instanceof Promise)) return finish(request, record, answer)
       longRequests.begin(record)
       return answer.then((response) => {
@@ -112,6 +114,11 @@ export function createObserver(options: ObserveOptions) {
     known.set(handle, made)
     return made
   }
+}
+
+/** The same request with a URL that has a host: the router looks for the path behind one. */
+function withHost({ url, method, headers, signal }: Request): Request {
+  return new Request(`http://localhost${url}`, { method, headers, signal })
 }
 
 /** The path in a URL that Bun made: it has a scheme, and may have a host that is none. */

@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
+import { isLoopback } from '../core/loopback.ts'
 import { parseJson } from '../tensor/exact-json.ts'
 import { hostOf } from './address.ts'
 import { readBody } from './body.ts'
@@ -13,24 +14,53 @@ export interface SignInOptions {
   readonly isLoopbackHost: (host: string) => boolean
 }
 
+/** The sign-in within an app, which knows its connections. */
+export interface DemonstrationOptions extends SignInOptions {
+  /** The other end of a request's connection; undefined in memory. */
+  readonly peerOf: (request: Request) => string | undefined
+}
+
 /** A sign-in's body is small; a larger one is refused with 413. */
 const BODY_BYTES_MAX = 4096
 const PASSWORD_LENGTH_MAX = 1024
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The article's sign-in, for development: any UUID gets a token, and no password is checked. It exists in development mode only. */
-export function signIn(options: SignInOptions) {
+export function signIn(options: DemonstrationOptions) {
   return new Elysia({ name: 'sign-in' }).post('/auth/', async ({ request }) => demonstrate(options, request), {
     parse: 'none',
     detail: SIGN_IN_DETAIL,
   })
 }
 
-/** Answers as the demonstration does. */
-export async function demonstrate({ issue, isLoopbackHost }: SignInOptions, request: Request): Promise<Response> {
-  if (!isLoopbackHost(hostOf(request))) throw new VestalError('NOT_FOUND')
+/** Answers as the demonstration does, to callers on this machine alone. @throws VestalError NOT_FOUND, whose reason is for the log */
+export async function demonstrate(options: DemonstrationOptions, request: Request): Promise<Response> {
+  const sign = signOfElsewhere(request, options)
+  if (sign !== undefined)
+    throw new VestalError('NOT_FOUND', { reason: `the sign-in of development mode is for this machine only: ${sign}` })
   const id = readId(parseJson(await readBody(request, BODY_BYTES_MAX)))
-  return jsonResponse({ id, token: issue(id) }, { 'cache-control': 'no-store' })
+  return jsonResponse({ id, token: options.issue(id) }, { 'cache-control': 'no-store' })
+}
+
+/**
+ * Headers that a reverse proxy, a load balancer, a CDN or a tunnel adds: the connection from this machine then carries somebody else's
+ * request. A client on this machine sends none of them.
+ */
+const PROXY_HEADER =
+  /^(?:via|max-forwards|proxy-connection|cdn-loop|surrogate-capability|front-end-https|x-varnish|x-cloud-trace-context)$|^(?:x-)?forwarded|^(?:x-original|x-proxy|x-envoy|x-amzn|x-amz-cf|x-azure|x-arr|x-appengine|x-vercel|x-nf|x-akamai|akamai|cf|fastly|fly|incap|tailscale|ngrok|wl-proxy)-|(?:^|-)(?:client|real|remote|source|connecting|proxyuser)-ip$/
+
+/** What shows that a request did not begin on this machine; undefined where nothing does. Names of headers only: values are the caller's. */
+function signOfElsewhere(request: Request, { isLoopbackHost, peerOf }: DemonstrationOptions): string | undefined {
+  const { headers } = request
+  const peer = peerOf(request)
+  if (peer !== undefined && !isLoopback(peer.replace(/^::ffff:/i, ''))) return 'the connection is not from a loopback address'
+  if (!isLoopbackHost(hostOf(request))) return 'the Host is not a loopback name'
+  for (const name of headers.keys()) if (PROXY_HEADER.test(name)) return `the header ${name} shows a proxy`
+  const site = headers.get('sec-fetch-site')
+  if (site !== null && site !== 'same-origin' && site !== 'none') return 'Sec-Fetch-Site shows a page of another site'
+  const origin = headers.get('origin')
+  if (origin !== null && origin !== new URL(request.url).origin) return 'Origin names a page of another site'
+  return undefined
 }
 
 function readId(body: unknown): string {

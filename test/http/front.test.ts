@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import type { AppOptions } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
+import { exchangeRaw } from '../support/raw-socket.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { bearer, tokenWith } from '../support/tokens.ts'
 
@@ -87,6 +88,18 @@ for (const [index, open] of DOORS.entries()) {
       expect((await other.door.fetch('/v2/models/iris/infer', { method: 'POST' })).status).toBe(421)
     })
   })
+
+  if (index === 1) {
+    test('a health check without a host is answered whatever names the server answers to, and counted by its address', async () => {
+      await using server = setUp({ front: { allowedHosts: ['models.example.org'], addressRequestsPerMinute: 2 } })
+      const port = Number(new URL(server.door.base).port)
+      const statusOf = async (path: string) =>
+        Number(/^HTTP\/1\.1 (\d{3})/.exec(await exchangeRaw(port, [`GET ${path} HTTP/1.0\r\n\r\n`]))?.[1])
+      expect([await statusOf('/v2/health/ready'), await statusOf('/public/info/')]).toEqual([200, 400])
+      expect([await statusOf('/v2/health/live'), await statusOf('/v2/health/live')]).toEqual([200, 429])
+      expect((await server.door.fetch('/v2/health/live')).status).toBe(421)
+    })
+  }
 
   describe(`a page of another origin, ${where}`, () => {
     const preflight = (origin: string) => ({

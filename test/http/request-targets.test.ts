@@ -134,6 +134,89 @@ describe('a path', () => {
     expect(await statusOf(`GET /public/info/ HTTP/1.0\r\nHost: localhost\r\n\r\n`)).toBe(200)
   })
 
+  test('of a health check needs no host in HTTP/1.0, and no other path does', async () => {
+    for (const path of ['/v2/health/live', '/v2/health/ready', '/v2/health/ready/', '/v2/health/ready?verbose=/private/info/']) {
+      expect([path, await statusOf(`GET ${path} HTTP/1.0\r\n\r\n`)]).toEqual([path, 200])
+      expect([path, await statusOf(`HEAD ${path} HTTP/1.0\r\nUser-Agent: check\r\n\r\n`)]).toEqual([path, 200])
+      expect([path, await statusOf(`POST ${path} HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}`)]).toEqual([path, 405])
+      expect([path, await statusOf(`GET ${path} HTTP/1.1\r\n${CLOSE}\r\n`)]).toEqual([path, 400])
+      expect([path, await statusOf(`GET ${path} HTTP/1.1\r\nHost: \r\n${CLOSE}\r\n`)]).toEqual([path, 400])
+    }
+    expect(await exchangeRaw(port, ['GET /v2/health/ready HTTP/1.0\r\n\r\n'])).toMatch(/\r\n\r\n\{"ready":true\}$/)
+    expect(await exchangeRaw(port, [`GET /v2/health/ready HTTP/1.0\r\n${AUTHORIZATION}\r\n`])).toContain('"phase":"serving"')
+    for (const path of [
+      '/',
+      '/public/info/',
+      '/v2',
+      '/v2/health',
+      '/v2/health/other',
+      '/v2/health/ready/x',
+      '/v2/models/iris/ready',
+      '/aaaaaaa/v2/health/ready',
+      '//v2/health/ready',
+      '/v2/health/ready/../../../private/info/',
+      '/v2/health/ready#/private/info/',
+    ])
+      expect([path, await statusOf(`GET ${path} HTTP/1.0\r\n${AUTHORIZATION}\r\n`)]).toEqual([path, 400])
+  })
+
+  test('is not reached through a host that is no name and no address', async () => {
+    const hosts = [
+      'x%0d%0aSet-Cookie:a',
+      'x%0d%0a',
+      'x%41',
+      '%00',
+      '%',
+      'a:b',
+      'a:99999',
+      'a:1:2',
+      '::1',
+      '[::1',
+      '[::1]x',
+      '[v1.a]',
+      'a..b',
+      '.',
+      '256.1.1.1',
+      'a;b',
+      'a=b',
+      'a&b',
+      'a!b',
+      "a'b",
+      'a(b)',
+      'a*',
+      '$',
+      '~',
+      'a+b',
+      'a,b',
+      'a"b',
+      'a<b>',
+      'a\\b',
+      'a|b',
+      '\u00fc',
+      'a\tb',
+      'user@localhost',
+      `${'x'.repeat(300)}.example`,
+    ]
+    for (const host of hosts) {
+      const answer = await exchangeRaw(port, [`GET /public/info/ HTTP/1.1\r\nHost: ${host}\r\n${CLOSE}\r\n`])
+      expect([host, answer.slice(0, 12)]).toEqual([host, 'HTTP/1.1 400'])
+      expect([host, answer]).toEqual([host, expect.not.stringMatching(/^set-cookie/im)])
+    }
+    for (const host of [
+      'localhost',
+      'LOCALHOST:80',
+      'a',
+      'a.',
+      'a:',
+      'a_b-c.example:8000',
+      '127.0.0.1:65535',
+      '[::1]:8000',
+      '[::ffff:1.2.3.4]',
+      'xn--bcher-kva.example',
+    ])
+      expect([host, await statusOf(`GET /public/info/ HTTP/1.1\r\nHost: ${host}\r\n${CLOSE}\r\n`)]).toEqual([host, 200])
+  })
+
   test('is answered as HEAD like GET, without a body, and behind the same guard', async () => {
     const head = (headers: string) => `HEAD /private/info/ HTTP/1.1\r\nHost: localhost\r\n${headers}${CLOSE}\r\n`
     expect(await statusOf(head(''))).toBe(401)

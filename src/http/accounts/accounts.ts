@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
 import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
 import { guard } from '../authentication.ts'
-import type { SignInOptions } from '../sign-in.ts'
+import type { DemonstrationOptions } from '../sign-in.ts'
 import { apiKeys } from './api-keys.ts'
 import { auditLog } from './audit.ts'
 import type { AccountRoutesOptions } from './context.ts'
@@ -14,7 +14,7 @@ import { users } from './users.ts'
 export interface AccountRoutes {
   readonly authenticator: Authenticator
   /** The sign-in of development mode, for as long as there is no account. */
-  readonly demonstration: SignInOptions | undefined
+  readonly demonstration: DemonstrationOptions | undefined
   /** The verified token of a text; it throws a `VestalError` where there is none. */
   readonly verify: (text: string) => Promise<AuthenticatedToken>
 }

@@ -2,12 +2,12 @@ import { Elysia } from 'elysia'
 import { signInWithPassword } from '../../accounts/sign-in.ts'
 import { parseJson } from '../../tensor/exact-json.ts'
 import { readBody } from '../body.ts'
-import { demonstrate, SIGN_IN_DETAIL, type SignInOptions } from '../sign-in.ts'
+import { type DemonstrationOptions, demonstrate, SIGN_IN_DETAIL } from '../sign-in.ts'
 import { type AccountRoutesOptions, refuseCrossSite, type SessionKind, sessionResponse } from './context.ts'
 import { ACCOUNT_BODY_BYTES_MAX, checkFields, fieldFault } from './fields.ts'
 
 /** Signing in with a password. While no account is there, and in development mode alone, the demonstration answers in its place. */
-export function accountSignIn(options: AccountRoutesOptions, demonstration: SignInOptions | undefined) {
+export function accountSignIn(options: AccountRoutesOptions, demonstration: DemonstrationOptions | undefined) {
   return new Elysia({ name: 'account-sign-in' }).post(
     '/auth/',
     async ({ request }) => {

@@ -41,13 +41,39 @@ const PATH_MIN = 11
 
 const SECURITY_HEADER_ENTRIES = Object.entries(SECURITY_HEADERS)
 
+/** A name as DNS and URLs have it, an IPv4 address, or an IPv6 address in brackets; a port may follow. Percent-encoding is in none of them. */
+const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{0,5})?$/i
+/** Values of `Host` that passed, all forgotten where there are more: a client sends the same one again and again. */
+const KNOWN_HOSTS_MAX = 100
+const HOST_LENGTH_MAX = 261
+
+/** The routes that load balancers ask, with HTTP/1.0 and no `Host` where nobody configured one. */
+const HEALTH_PATH = /^\/v2\/health\/(?:live|ready)\/?(?:\?|$)/
+
+/** True for a health check without `Host`: HTTP/1.0 allows it, and the answer depends on no name. Bun then gives the target alone for a URL. */
+export function isHostlessHealthCheck({ url, headers }: Request): boolean {
+  return url.startsWith('/') && HEALTH_PATH.test(url) && headers.get('host') === null
+}
+
 /**
- * Refuses two hosts (RFC 9112 §3.2), and none that is one: Bun then gives the target alone for a URL, and Elysia would look for the path
- * in its midst.
+ * Prepares the check of `Host`: it rejects two hosts (RFC 9112 §3.2), none, and what is no name or address. Bun takes some of these for
+ * part of the URL, and for others gives the target alone, where Elysia would look for the path in its midst.
  */
-function refuseBentHost({ url, headers }: Request): void {
-  if (url.startsWith('http') && headers.get('host')?.includes(',') !== true) return
-  throw new VestalError('HOST_MALFORMED')
+function createHostCheck(): (request: Request) => void {
+  const known = new Set<string>()
+  return ({ url, headers }) => {
+    const host = headers.get('host')
+    if (url.startsWith('http')) {
+      // Absent in a request that was made in memory, whose URL was parsed.
+      if (host === null || known.has(host)) return
+      if (host.length <= HOST_LENGTH_MAX && HOST.test(host) && URL.canParse(`http://${host}/`)) {
+        if (known.size >= KNOWN_HOSTS_MAX) known.clear()
+        known.add(host)
+        return
+      }
+    }
+    throw new VestalError('HOST_MALFORMED')
+  }
 }
 
 /** Whether percent-encoding is what it should be; the router would give a handler null for a parameter where it is not. */
@@ -73,12 +99,15 @@ export function createFront(
     addressRequestsPerMinute === undefined
       ? undefined
       : createQuota({ name: 'address', perMinute: addressRequestsPerMinute, now: options.now, shared })
+  const checkHost = createHostCheck()
   const check = (request: Request, record: RequestRecord): Maybe<void> => {
     if (request.url.length > urlBytesMax) throw new VestalError('URL_TOO_LONG')
-    refuseBentHost(request)
-    if (isTls && request.url.indexOf('/', SCHEME_END) < PATH_MIN) throw new VestalError('HOST_REFUSED')
+    if (!isHostlessHealthCheck(request)) {
+      checkHost(request)
+      if (isTls && request.url.indexOf('/', SCHEME_END) < PATH_MIN) throw new VestalError('HOST_REFUSED')
+      if (hosts.size > 0 && !hosts.has(hostOf(request).toLowerCase())) throw new VestalError('HOST_REFUSED')
+    }
     if (request.url.includes('%') && !isDecodable(record.pathname)) throw new VestalError('NOT_FOUND')
-    if (hosts.size > 0 && !hosts.has(hostOf(request).toLowerCase())) throw new VestalError('HOST_REFUSED')
     if (limiter === undefined) return
     return after(applyTo('address', limiter, addressOf(request, record)), (applied) => {
       record.limit = applied
