@@ -9,7 +9,7 @@ import type { Account } from './records.ts'
 import { type AccountsContext, endSession, raiseEpoch, transact } from './service.ts'
 import type { AccountFilter, Page, Records } from './store.ts'
 
-/** Who changes something: an account's id, `key:<id>`, or `command-line`. */
+/** Who changes something: the key of a principal, or `command-line`. */
 export interface Actor {
   readonly actor: string
   readonly origin?: Origin

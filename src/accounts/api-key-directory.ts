@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { AuthenticatedToken } from '../auth/authenticator.ts'
 import { compileGrants } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
+import { createPrincipal } from '../core/principal.ts'
 import type { Algorithm } from '../jwt/algorithms.ts'
 import { apiKeyId, hashOfApiKey } from './api-key-text.ts'
 import { API_KEYS_MAX, subjectOfKey } from './api-keys.ts'
@@ -72,6 +73,7 @@ function tokenOf({ id, permissions }: ApiKey): AuthenticatedToken {
   return Object.freeze({
     // The cast: nothing signed it. No route asks for the algorithm, and metrics count it by this word.
     header: Object.freeze({ alg: 'none' as Algorithm, typ: 'api-key' }),
+    principal: createPrincipal({ isLocal: true, issuer: undefined, subject: sub }),
     payload: Object.freeze({ sub, data: Object.freeze({ permissions }) }),
     allows: compileGrants(permissions),
   })

@@ -44,7 +44,7 @@ export type AuditEventName =
 /** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
 export interface AuditEvent {
   readonly event: AuditEventName
-  /** Who did it: an account's id, `key:<id>` for an API key, `command-line`. Absent where nobody is known. */
+  /** Who did it, as the key of the principal (core/principal.ts), or `command-line`, `server`. Absent where nobody is known. */
   readonly actor?: string
   /** Whom or what it was done to. */
   readonly subject?: string

@@ -1,4 +1,4 @@
-import type { VerifiedJwt } from '../jwt/verify.ts'
+import type { AuthenticatedToken } from '../auth/authenticator.ts'
 import type { Revocation } from './records.ts'
 
 /** Seconds that any token made here can live: the longest that the settings and the command line allow, and the leeway. */
@@ -8,8 +8,8 @@ const ENTRIES_MAX = 100_000
 /** What this process knows to be revoked. Asked of every request, so it waits for nothing. */
 export interface RevocationList {
   add(revocation: Revocation): void
-  /** True where the token's id, its session or its subject's epoch is revoked. */
-  isRevoked(token: Pick<VerifiedJwt, 'payload'>): boolean
+  /** True where the token's id, its session or its subject's epoch is revoked. Tokens of other issuers are revoked there: their ids are not ours. */
+  isRevoked(token: Pick<AuthenticatedToken, 'payload' | 'principal'>): boolean
   /** Forgets what can concern no token any more. */
   prune(): void
   readonly size: number
@@ -45,7 +45,8 @@ export function createRevocationList({
       }
       entries.set(key, { ...revocation, epoch: Math.max(revocation.epoch, known?.epoch ?? 0) })
     },
-    isRevoked({ payload }) {
+    isRevoked({ payload, principal }) {
+      if (!principal.isLocal) return false
       const { jti, sid, sub, epoch, iat } = payload
       if (refusedUpToSeconds > 0 && !(typeof iat === 'number' && iat > refusedUpToSeconds)) return true
       if (entries.size === 0) return false

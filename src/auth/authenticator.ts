@@ -1,5 +1,6 @@
 import type { Change } from '../core/change.ts'
-import { VestalError } from '../core/errors.ts'
+import { type Holder, VestalError } from '../core/errors.ts'
+import { createPrincipal, type Principal } from '../core/principal.ts'
 import type { CacheStatistics } from '../core/sieve-cache.ts'
 import type { RemoteKeysStatistics } from '../jwks/remote-keys.ts'
 import { holderOf } from '../jwt/claims.ts'
@@ -18,12 +19,14 @@ import { createVerifiedTokens, type VerifiedTokensOptions } from './verified-tok
 export interface AuthenticatorOptions extends CredentialOptions, VerifiedTokensOptions, Omit<VerifyOptions, 'issuers'> {
   /** A text is a name that tokens of one's own keys may have in `iss`; an object is an issuer with keys of its own. */
   readonly issuers?: readonly (string | TrustedIssuer)[]
+  /** `iss` of the tokens that are made here: with it, a token of one's own keys is local. Default: tokens made here have none. */
+  readonly localIssuer?: string | undefined
   /** Names the protected space in `WWW-Authenticate` (RFC 9110 §11.5); default `vestal`. */
   readonly realm?: string
   /** Opens encrypted tokens, which are refused without it: the PEM of a private key, or a JWK. */
   readonly decryptionKey?: DecryptionKeyInput
   /** Asked of each request's token, remembered or not: true refuses it. It must answer at once. */
-  readonly isRevoked?: (token: VerifiedJwt) => boolean
+  readonly isRevoked?: (token: AuthenticatedToken) => boolean
   /** Hears that the keys of an issuer cannot be fetched, and that they can again; default writes it to the standard error. */
   readonly warn?: (message: string) => void
   /** Runs work later and returns how to give it up; default a timer that keeps no process alive. */
@@ -57,6 +60,8 @@ export interface Authenticator {
 }
 
 export interface AuthenticatedToken extends VerifiedJwt {
+  /** Who the caller is. Made once for a verified token, not for each request. */
+  readonly principal: Principal
   /** Answers whether the token grants all of these permissions. */
   readonly allows: PermissionCheck
 }
@@ -86,7 +91,7 @@ const WAITS_MAX = 3
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createAuthenticator(keys: KeyInput | undefined, options: AuthenticatorOptions = {}): ChangingAuthenticator {
-  const { realm = 'vestal', headerPrefix = 'Bearer', isRevoked, now = Date.now } = options
+  const { realm = 'vestal', headerPrefix = 'Bearer', isRevoked, localIssuer, now = Date.now } = options
   const challenge = challengeOf(realm, headerPrefix)
   const reader = createCredentialReader(options)
   const tokens = createVerifiedTokens<AuthenticatedToken>(options)
@@ -109,10 +114,13 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     const signed = open(request, text)
     if (typeof signed !== 'string') return signed
     const policy = policyOf(signed)
-    const verified = policy.verify(signed)
+    const principalOf = ({ issuer, subject }: Holder) =>
+      createPrincipal({ isLocal: policy.isOwn && issuer === localIssuer, issuer, subject })
+    const verified = namingHolders(() => policy.verify(signed), principalOf)
     if (verified instanceof Promise) return verified
     const { header: jose, payload } = verified
-    const token = { header: jose, payload, allows: compileGrants(policy.grantsOf(payload)) }
+    const principal = principalOf(holderOf(payload))
+    const token = { header: jose, payload, principal, allows: compileGrants(policy.grantsOf(payload)) }
     tokens.remember(header, token, policy.untilMs())
     return token
   }
@@ -132,7 +140,10 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     try {
       token = identify(request)
       if (token !== undefined && !(token instanceof Promise) && isRevoked?.(token) === true)
-        throw new VestalError('TOKEN_REVOKED', { reason: 'the token is revoked', holder: holderOf(token.payload) })
+        throw new VestalError('TOKEN_REVOKED', {
+          reason: 'the token is revoked',
+          holder: { ...holderOf(token.payload), principal: token.principal },
+        })
     } catch (error) {
       throw error instanceof VestalError ? withChallenge(error, challenge) : error
     }
@@ -192,6 +203,17 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
       return new Map(remotesOf(trust.issuers).map(([name, remote]) => [name, remote.statistics]))
     },
     close,
+  }
+}
+
+/** Does work; a token that it rejects although its signature is right is said to be its principal's. */
+function namingHolders<T>(work: () => T, principalOf: (holder: Holder) => Principal): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof VestalError) || error.holder === undefined) throw error
+    const { code, message: reason, holder } = error
+    throw new VestalError(code, { reason, holder: { ...holder, principal: principalOf(holder) } })
   }
 }
 

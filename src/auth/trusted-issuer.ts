@@ -38,6 +38,8 @@ export interface TrustedIssuer extends GrantRules {
 export interface IssuerPolicy {
   /** True where the keys are shared secrets. */
   readonly isSymmetric: boolean
+  /** True for one's own keys, where one of them can sign: who makes tokens with them is this server, or has its secret. */
+  readonly isOwn: boolean
   /**
    * The verified token, or a promise where keys must be fetched first: ask again when it is settled.
    * @throws VestalError
@@ -133,7 +135,7 @@ function compileIssuer(issuer: TrustedIssuer, shared: SharedRules, before: Issue
     const isPrivate = importKeys(keys).some(({ kind, canSign }) => kind !== 'oct' && canSign)
     // Whoever has it can sign in the issuer's name, so it belongs to the issuer alone.
     if (isPrivate) throw new KeyError(`the key of the issuer "${name}" is a private one; ask for the public one`)
-    return localPolicy(keys, options, grantsOf)
+    return { ...localPolicy(keys, options, grantsOf), isOwn: false }
   }
   const { keysChanged, schedule, warn } = shared
   const { algorithms } = options
@@ -150,7 +152,15 @@ function compileIssuer(issuer: TrustedIssuer, shared: SharedRules, before: Issue
       ...(warn && { warn }),
       ...(shared.now && { now: shared.now }),
     })
-  return { isSymmetric: false, grantsOf, remote, source, untilMs: () => remote.untilMs(), verify: remoteCheck(remote, options) }
+  return {
+    isSymmetric: false,
+    isOwn: false,
+    grantsOf,
+    remote,
+    source,
+    untilMs: () => remote.untilMs(),
+    verify: remoteCheck(remote, options),
+  }
 }
 
 /** The policy of keys that are here. */
@@ -162,6 +172,7 @@ export function localPolicy(keys: KeyInput, options: VerifyOptions, grantsOf: Gr
   })
   return {
     isSymmetric: imported.some(({ kind }) => kind === 'oct'),
+    isOwn: imported.some(({ canSign }) => canSign),
     verify: createVerifier(imported, options),
     grantsOf,
     untilMs: () => Number.POSITIVE_INFINITY,

@@ -176,7 +176,6 @@ async function serveAccounts(
       isFresh: () => sync.isFresh,
       whenStale: settings.whenRevocationsUnknown,
       originOf: (request, peer) => originOf(request, peer),
-      issuer: settings.issuer,
     },
     authentication: { cookieKey: cookies.access, isRevoked: (token) => revocations.isRevoked(token) },
     auditLost,

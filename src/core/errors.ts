@@ -1,3 +1,5 @@
+import type { Principal } from './principal.ts'
+
 /** What a client may be told: text, or one text a field. */
 export type ErrorDetail = string | Readonly<Record<string, string>>
 
@@ -101,10 +103,12 @@ export interface VestalErrorOptions {
   readonly cause?: unknown
 }
 
-/** `sub` and `jti` of a token. */
+/** Whose token it is: what its claims say, and the principal that the authenticator made of them. */
 export interface Holder {
+  readonly issuer?: string | undefined
   readonly subject?: string | undefined
   readonly tokenId?: string | undefined
+  readonly principal?: Principal | undefined
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({})

@@ -90,7 +90,10 @@ export function createApp(options: AppOptions) {
     longRequests,
   })
   const engine = operations.limit(options.engine)
-  const tokens = createAuthenticator(keysOf(options.authentication), verifyOptionsOf(options.authentication))
+  const tokens = createAuthenticator(keysOf(options.authentication), {
+    ...verifyOptionsOf(options.authentication),
+    localIssuer: options.issuer,
+  })
   const counted = options.accounts && countEvents(options.accounts, operations.registry)
   const served = counted && accountRoutesOptions(counted.options, { ...operations, peerOf })
   const authenticator = operations.observe(served === undefined ? tokens : guardAuthenticator(tokens, served))

@@ -48,7 +48,7 @@ export function models(options: ModelRoutesOptions) {
     .post(
       '/models/:name/predict/',
       async ({ params, request, token }) =>
-        answer(engine, findModel(engine, params.name), { request, bodyBytesMax, bodyTimes, subject: token.payload.sub }),
+        answer(engine, findModel(engine, params.name), { request, bodyBytesMax, bodyTimes, subject: token.principal.key }),
       {
         permissions: predict,
         parse: 'none',
@@ -75,8 +75,8 @@ interface Asked {
   readonly request: Request
   readonly bodyBytesMax: number
   readonly bodyTimes: BodyTimes | undefined
-  /** Who asks, as the token says. */
-  readonly subject: string | undefined
+  /** The key of the principal. */
+  readonly subject: string
 }
 
 async function answer(engine: Engine, model: Model, { request, bodyBytesMax, bodyTimes, subject }: Asked): Promise<Response> {

@@ -82,7 +82,7 @@ export function createObserver(options: ObserveOptions) {
         address: undefined,
         trace: undefined,
         isAuthenticated: false,
-        subject: undefined,
+        principal: undefined,
         tokenId: undefined,
         code: undefined,
         reason: undefined,

@@ -31,11 +31,11 @@ export function observeAuthenticator(
   const acceptedBy = new Map<string, Counter>()
   const accepted = (request: Request, token: AuthenticatedToken): Maybe<void> => {
     const { alg } = token.header
-    const { sub, jti } = token.payload
+    const { jti } = token.payload
     const record = ledger.of(request)
     if (record === undefined || record.isAuthenticated) return
     record.isAuthenticated = true
-    record.subject = sub ?? undefined
+    record.principal = token.principal
     record.tokenId = jti ?? undefined
     const counter = acceptedBy.get(alg) ?? verifications.of('accepted', engineOf(alg))
     acceptedBy.set(alg, counter)

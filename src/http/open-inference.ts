@@ -42,13 +42,13 @@ function inference({ engine, authenticator, bodyBytesMax, bodyTimes }: OpenInfer
     .post(
       '/v2/models/:name/infer',
       ({ params, request, token }) =>
-        infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.payload.sub, allows: token.allows }),
+        infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.principal.key, allows: token.allows }),
       guarded,
     )
     .post(
       '/v2/models/:name/versions/:version/infer',
       ({ params, request, token }) =>
-        infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.payload.sub, allows: token.allows }),
+        infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.principal.key, allows: token.allows }),
       guarded,
     )
 }

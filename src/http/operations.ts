@@ -131,7 +131,7 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
       if (record === undefined) return
       record.code = error.code
       record.reason = error.message
-      record.subject ??= error.holder?.subject
+      record.principal ??= error.holder?.principal
       record.tokenId ??= error.holder?.tokenId
     },
     observe: (authenticator) =>

@@ -53,7 +53,7 @@ export function reload({ authentication, reload, originOf }: ReloadRouteOptions)
     async ({ request, token }) => {
       const origin = originOf?.(request)
       const { changed, needsRestart } = await reload({
-        actor: token.payload.sub ?? 'unknown',
+        actor: token.principal.key,
         ...(origin !== undefined && { origin }),
       })
       return jsonResponse({ changed, needs_restart: needsRestart }, { 'cache-control': 'no-store' })

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../core/errors.ts'
+import type { Principal } from '../core/principal.ts'
 import type { Trace } from '../tracing/tracer.ts'
 import type { AppliedLimit } from './front/rate-limits.ts'
 import type { AtHand } from './long-requests.ts'
@@ -19,7 +20,8 @@ export interface RequestRecord extends AtHand {
   trace: Trace | undefined
   /** Set once the token is verified. */
   isAuthenticated: boolean
-  subject: string | undefined
+  /** Whose token it is, once its signature is right. */
+  principal: Principal | undefined
   tokenId: string | undefined
   /** Set where the request is refused. */
   code: ErrorCode | undefined

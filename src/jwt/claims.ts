@@ -70,8 +70,9 @@ export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: 
 }
 
 /** Whose token it is, as far as its claims say so in a form that a log may hold. For payloads that were signed: what nobody signed says nothing. */
-export function holderOf({ sub, jti }: JsonObject): Holder {
+export function holderOf({ iss, sub, jti }: JsonObject): Holder {
   return {
+    ...(isShortText(iss) && { issuer: iss }),
     ...(isShortText(sub) && { subject: sub }),
     ...(isShortText(jti) && { tokenId: jti }),
   }

@@ -16,6 +16,8 @@ export interface LogFields {
   readonly status?: number | undefined
   readonly durationMs?: number | undefined
   readonly address?: string | undefined
+  /** `iss` of the token. */
+  readonly issuer?: string | undefined
   readonly subject?: string | undefined
   readonly tokenId?: string | undefined
   readonly model?: string | undefined

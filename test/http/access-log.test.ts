@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { type AppOptions, VestalError } from '../../src/index.ts'
 import { createLogger, jsonLine } from '../../src/log/logger.ts'
 import { DOORS } from '../support/doors.ts'
+import { noteSecret } from '../support/secrets.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { bearer, makeToken, nowSeconds, SECRET, tokenWith } from '../support/tokens.ts'
 
@@ -50,6 +51,23 @@ for (const [index, open] of DOORS.entries()) {
           tokenId: 'token-7',
           model: 'iris',
         },
+      ])
+    })
+
+    test('names the issuer of a token with its subject, also where the token has expired', async () => {
+      const keys = noteSecret('what another issuer signs with, of some sixty bytes or more....')
+      const issuers = [{ name: 'https://there.example', keys, audiences: ['vestal'] }]
+      await using server = setUp({}, { authentication: { secret: SECRET, issuers } })
+      const claims = { iss: 'https://there.example', aud: 'vestal', sub: 'anna' }
+      for (const exp of [nowSeconds() + 60, nowSeconds() - 60]) {
+        const token = makeToken({ secret: keys, payload: { ...claims, exp } })
+        await server.door.fetch('/private/info/', { headers: { authorization: `Bearer ${token}` } })
+      }
+      await server.door.fetch('/private/info/', { headers: { authorization: `Bearer ${tokenWith([], { sub: 'anna' })}` } })
+      expect(server.parsed().map(({ issuer = '', subject = '', code = '' }) => [issuer, subject, code])).toEqual([
+        ['https://there.example', 'anna', 'PERMISSION_MISSING'],
+        ['https://there.example', 'anna', 'TOKEN_EXPIRED'],
+        ['', 'anna', 'PERMISSION_MISSING'],
       ])
     })
 

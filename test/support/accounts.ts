@@ -10,7 +10,7 @@ import type { AccountsContext, Lifetimes } from '../../src/accounts/service.ts'
 import { createThrottle, type ThrottleOptions } from '../../src/accounts/throttle.ts'
 import type { AccountsOptions } from '../../src/http/accounts/context.ts'
 import { createOriginReader } from '../../src/http/accounts/origin.ts'
-import { type AppOptions, createApp, type Engine, signJwt } from '../../src/index.ts'
+import { type AppOptions, createApp, type Engine, signJwt, type TrustedIssuer } from '../../src/index.ts'
 import { createAuditReader } from '../../src/store/audit-reader.ts'
 import type { OpenStore } from '../../src/store/open-store.ts'
 import { DOORS, type Door } from './doors.ts'
@@ -40,6 +40,9 @@ export interface AccountsServerOptions {
   readonly isSecure?: boolean
   readonly demonstration?: AppOptions['signIn']
   readonly issuer?: string
+  /** Other issuers whose tokens are accepted. */
+  readonly trusted?: readonly TrustedIssuer[]
+  readonly operations?: AppOptions['operations']
   readonly whenStale?: AccountsOptions['whenStale']
   /** One of the two doors; default in memory. */
   readonly open?: (typeof DOORS)[number]
@@ -111,7 +114,6 @@ export class AccountsServer implements AsyncDisposable {
       context: this.context,
       cookies,
       originOf: createOriginReader(options.trustedProxies ?? []),
-      issuer,
     }
     this.app = createApp({
       engine: NO_ENGINE,
@@ -120,8 +122,9 @@ export class AccountsServer implements AsyncDisposable {
         now,
         cookieKey: cookies.access,
         isRevoked: (token) => revocations.isRevoked(token),
-        ...(issuer !== undefined && { issuers: [issuer] }),
+        issuers: [...(issuer === undefined ? [] : [issuer]), ...(options.trusted ?? [])],
       },
+      operations: options.operations ?? {},
       accounts: this.options,
       ...(issuer !== undefined && { issuer }),
       ...(demonstration && { signIn: demonstration }),

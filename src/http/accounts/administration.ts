@@ -8,9 +8,9 @@ export interface AdministrationOptions extends AccountRoutesOptions {
   readonly authentication: AuthenticationPlugin
 }
 
-/** Who changes something: the subject of the token, with what it may grant. */
+/** Who changes something: the principal, with what it may grant. */
 export function actorOf({ originOf }: AccountRoutesOptions, token: AuthenticatedToken, request: Request): Actor {
-  return { actor: token.payload.sub ?? 'unknown', origin: originOf(request), allows: token.allows }
+  return { actor: token.principal.key, origin: originOf(request), allows: token.allows }
 }
 
 export const NO_STORE = { 'cache-control': 'no-store' }

@@ -66,14 +66,15 @@ export function createRefusalAudit({ context, originOf }: AccountRoutesOptions, 
   }
 }
 
-/** Whoever is known: the subject of a token that is right, or the key that a wrong text names. */
-function whoIn(event: AuditEventName, { headers }: Request, { subject, tokenId }: RequestRecord): Partial<AuditEvent> {
+/** Whoever is known: the principal of a token whose signature is right, or the key that a wrong text names. */
+function whoIn(event: AuditEventName, { headers }: Request, { principal, tokenId }: RequestRecord): Partial<AuditEvent> {
   if (event === 'api-key-refused') {
     const id = apiKeyId(headers.get('x-api-key') ?? headers.get('authorization')?.replace(/^bearer +/i, '') ?? '')
     return id === undefined ? {} : { subject: subjectOfKey(id) }
   }
   return {
-    ...(subject !== undefined && { actor: subject.slice(0, TEXT_LENGTH_MAX) }),
+    // Never cut: what is left of a long issuer could be the name of somebody else.
+    ...(principal !== undefined && { actor: principal.key }),
     ...(tokenId !== undefined && { tokenId: tokenId.slice(0, TEXT_LENGTH_MAX) }),
   }
 }

@@ -20,8 +20,6 @@ export interface AccountsOptions {
   /** False while what other processes revoke is not known here. */
   readonly isFresh: () => boolean
   readonly whenStale: StalePolicy
-  /** `iss` of tokens made here; undefined where they have none. Another issuer's token is no account's, whatever its `sub`. */
-  readonly issuer: string | undefined
 }
 
 /** The same for the routes of an app, which knows the connection of each request and its id. */
@@ -30,15 +28,12 @@ export interface AccountRoutesOptions extends Omit<AccountsOptions, 'originOf'> 
 }
 
 /** Whom a token of an account is for. @throws VestalError RECORD_UNKNOWN where it is another issuer's, or a program's */
-export function bearerOf(
-  { issuer }: Pick<AccountsOptions, 'issuer'>,
-  { payload }: AuthenticatedToken,
-  origin: Bearer['origin'],
-): Bearer {
-  const { sub, sid, iss } = payload
-  if (sub === undefined || iss !== issuer || sub.startsWith('key:'))
+export function bearerOf({ principal, payload }: AuthenticatedToken, origin: Bearer['origin']): Bearer {
+  const { isLocal, subject } = principal
+  if (!isLocal || subject === undefined || subject.startsWith('key:'))
     throw new VestalError('RECORD_UNKNOWN', { detail: 'The token is not of an account here' })
-  return { accountId: sub, ...(typeof sid === 'string' && { sessionId: sid }), origin }
+  const { sid } = payload
+  return { accountId: subject, ...(typeof sid === 'string' && { sessionId: sid }), origin }
 }
 
 /** How a client wants to keep its session: as cookies, or as a refresh token that it keeps itself. */

@@ -120,7 +120,7 @@ async function describeToken(options: OauthOptions, text: string): Promise<objec
   const token = await verified(options, text)
   if (token === undefined) return { active: false }
   const { sub, exp, iat, nbf, aud, iss, jti, client_id } = token.payload
-  const username = sub === undefined || iss !== options.issuer ? undefined : await nameOf(options, sub)
+  const username = sub === undefined || !token.principal.isLocal ? undefined : await nameOf(options, sub)
   const scope = grantsOf(token.payload).join(' ')
   // A member that is undefined is left out of the JSON.
   return { active: true, token_type: 'Bearer', scope, client_id, username, sub, exp, iat, nbf, aud, iss, jti }
@@ -142,13 +142,14 @@ async function nameOf({ context }: OauthOptions, subject: string): Promise<strin
 
 /** A token that is unknown, foreign or malformed is answered like one that was revoked (RFC 7009 §2.2). */
 async function revoke(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
-  const { context, issuer } = options
+  const { context } = options
   const form = await readForm(request)
   const clientId = (await clientOf(request, form, { options, origin }))?.key.id
   const text = needed(form, 'token')
   await revokeRefreshToken(context, text, { clientId, origin })
-  const { sub, jti, iss, client_id } = (await verified(options, text))?.payload ?? {}
-  const isTheirs = sub !== undefined && jti !== undefined && iss === issuer && client_id === clientId
+  const token = await verified(options, text)
+  const { sub, jti, client_id } = token?.payload ?? {}
+  const isTheirs = token?.principal.isLocal === true && sub !== undefined && jti !== undefined && client_id === clientId
   if (isTheirs) await revokeToken(context, { tokenId: jti, subject: sub, origin })
   return jsonResponse({}, NO_STORE)
 }

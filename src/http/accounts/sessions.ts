@@ -23,7 +23,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
     .post(
       '/auth/logout/',
       async ({ request, token }) => {
-        await signOut(context, bearerOf(options, token, originOf(request)))
+        await signOut(context, bearerOf(token, originOf(request)))
         return signedOut(options)
       },
       { parse: 'none', permissions: [], detail: SESSION_DETAIL.logout },
@@ -31,7 +31,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
     .post(
       '/auth/logout/all/',
       async ({ request, token }) => {
-        await signOutEverywhere(context, bearerOf(options, token, originOf(request)))
+        await signOutEverywhere(context, bearerOf(token, originOf(request)))
         return signedOut(options)
       },
       { parse: 'none', permissions: [], detail: SESSION_DETAIL.logoutAll },
@@ -39,7 +39,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
     .get(
       '/auth/me/',
       async ({ request, token }) => {
-        const { accountId } = bearerOf(options, token, originOf(request))
+        const { accountId } = bearerOf(token, originOf(request))
         return jsonResponse(shownAccount(await ownAccount(context, accountId)), NO_STORE)
       },
       { permissions: [], detail: SESSION_DETAIL.me },
@@ -47,7 +47,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
     .post(
       '/auth/password/',
       async ({ request, token }) => {
-        const bearer = bearerOf(options, token, originOf(request))
+        const bearer = bearerOf(token, originOf(request))
         const fields = await readFields(request, { old_password: 'text', new_password: 'text' })
         if (fields.new_password === undefined) throw fieldFault('new_password', 'is missing')
         const issued = await changePassword(context, bearer, { old: fields.old_password, password: fields.new_password })
@@ -58,7 +58,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
     .get(
       '/auth/sessions/',
       async ({ request, token }) => {
-        const { accountId, sessionId } = bearerOf(options, token, originOf(request))
+        const { accountId, sessionId } = bearerOf(token, originOf(request))
         const sessions = await sessionsOf(context, accountId)
         return jsonResponse({ sessions: sessions.map((session) => shownSession(session, sessionId)) }, NO_STORE)
       },
@@ -67,7 +67,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
     .delete(
       '/auth/sessions/:id/',
       async ({ request, token, params }) => {
-        const bearer = bearerOf(options, token, originOf(request))
+        const bearer = bearerOf(token, originOf(request))
         await endOwnSession(context, bearer, params.id)
         return jsonResponse({ ended: params.id }, NO_STORE)
       },

@@ -41,12 +41,12 @@ export interface RateLimitsOptions {
 
 export interface RateLimits {
   /**
-   * Counts a request of a token's subject; it waits only where counts are shared.
+   * Counts a request of a token's principal; it waits only where counts are shared.
    * @throws VestalError RATE_LIMITED, SUBJECT_LIMIT
    */
   admit(token: AuthenticatedToken): Maybe<Admitted>
   /**
-   * Counts rows of a subject whose token was admitted.
+   * Counts rows of a principal whose token was admitted, by its key.
    * @throws VestalError RATE_LIMITED
    */
   takeRows(subject: string | undefined, rows: number): Maybe<void>
@@ -105,7 +105,7 @@ export function createRateLimits(settings: readonly RateLimitSettings[], options
   return {
     admit(token) {
       const limits = limitsOf(token)
-      const subject = token.payload.sub ?? ''
+      const subject = token.principal.key
       if (limits.rows !== undefined) remember(rowLimits, subject, limits.rows)
       if (limits.requests === undefined) return enter(subject, limits.concurrent, undefined)
       return after(applyTo(limits.role, limits.requests, subject), (applied) => {

@@ -31,7 +31,7 @@ export function live({ engine, authenticator, bodyBytesMax, report, readiness, u
       const model = findModel(engine, params.name)
       findReadyVersion(model)
       const abort = new AbortController()
-      const subject = token.payload.sub
+      const subject = token.principal.key
       const connection = new LiveConnection({
         predict: createMessagePredictor({ engine, name: model.name, subject, allows: token.allows, signal: abort.signal }),
         stillMay: createWitness(authenticator, request, () => predict(params)),

@@ -22,7 +22,7 @@ export function stream({ engine, authenticator, bodyBytesMax, report, readiness 
       const response = streamRows({
         request,
         rowBytesMax: Math.min(ROW_BYTES_MAX, bodyBytesMax),
-        predict: createRowPredictor({ engine, model, request, subject: token.payload.sub, signal: abort.signal }),
+        predict: createRowPredictor({ engine, model, request, subject: token.principal.key, signal: abort.signal }),
         stillMay: createWitness(authenticator, request, () => predict(params)),
         whenEnding: (hear) => readiness?.whenEnding('stream', hear) ?? (() => undefined),
         report,

@@ -6,7 +6,9 @@ import { createRevocationList } from '../../../src/accounts/revocation-list.ts'
 import { subnetOf } from '../../../src/accounts/subnet.ts'
 import { proxy } from '../../../src/config/readers.ts'
 import { createAddressBlocks, parseAddressBlock } from '../../../src/core/address-blocks.ts'
+import { createPrincipal } from '../../../src/core/principal.ts'
 import { createOriginReader } from '../../../src/http/accounts/origin.ts'
+import type { JwtPayload } from '../../../src/jwt/claims.ts'
 
 describe('a name', () => {
   test('has one spelling', () => {
@@ -61,12 +63,16 @@ describe('the list of what is revoked', () => {
     createdAt: at,
     until: at + 1000,
   })
+  const tokenOf = (payload: JwtPayload, isLocal = true) => ({
+    payload,
+    principal: createPrincipal({ isLocal, issuer: payload.iss, subject: payload.sub }),
+  })
 
   test('knows a token, a session, and a subject up to an epoch', () => {
     const list = createRevocationList({ now: () => at })
     for (const revocation of [entry('token', 'j'), entry('session', 's'), entry('subject', 'u', 3), entry('subject', 'u', 2)])
       list.add(revocation)
-    const cases: readonly (readonly [payload: object, isRevoked: boolean])[] = [
+    const cases: readonly (readonly [payload: JwtPayload, isRevoked: boolean])[] = [
       [{}, false],
       [{ jti: 'j' }, true],
       [{ jti: 's', sid: 'j', sub: 'j' }, false],
@@ -78,8 +84,8 @@ describe('the list of what is revoked', () => {
       [{ sub: 'u', epoch: '4' }, true],
       [{ sub: 'other' }, false],
     ]
-    for (const [payload, isRevoked] of cases)
-      expect([payload, list.isRevoked({ payload: { ...payload } })]).toEqual([payload, isRevoked])
+    for (const [payload] of cases) expect([payload, list.isRevoked(tokenOf(payload, false))]).toEqual([payload, false])
+    for (const [payload, isRevoked] of cases) expect([payload, list.isRevoked(tokenOf(payload))]).toEqual([payload, isRevoked])
   })
 
   test('forgets in time, and where it is full refuses all that was issued up to then', () => {
@@ -89,12 +95,13 @@ describe('the list of what is revoked', () => {
     list.add(entry('token', 'b'))
     now += 1000
     list.add({ ...entry('token', 'c'), until: now + 1000 })
-    expect([list.size, list.isRevoked({ payload: { jti: 'a', iat: at / 1000 } })]).toEqual([1, false])
+    expect([list.size, list.isRevoked(tokenOf({ jti: 'a', iat: at / 1000 }))]).toEqual([1, false])
     for (const jti of ['d', 'e']) list.add({ ...entry('token', jti), until: now + 1000 })
     const iat = now / 1000
-    for (const payload of [{ jti: 'c', iat }, { jti: 'x', iat }, { jti: 'x' }]) expect(list.isRevoked({ payload })).toBe(true)
-    expect(list.isRevoked({ payload: { jti: 'x', iat: iat + 1 } })).toBe(false)
-    expect(list.isRevoked({ payload: { jti: 'e', iat: iat + 1 } })).toBe(true)
+    for (const payload of [{ jti: 'c', iat }, { jti: 'x', iat }, { jti: 'x' }])
+      expect(list.isRevoked(tokenOf(payload))).toBe(true)
+    expect(list.isRevoked(tokenOf({ jti: 'x', iat: iat + 1 }))).toBe(false)
+    expect(list.isRevoked(tokenOf({ jti: 'e', iat: iat + 1 }))).toBe(true)
   })
 })
 

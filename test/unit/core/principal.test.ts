@@ -1,0 +1,45 @@
+import { expect, test } from 'bun:test'
+import { createPrincipal } from '../../../src/core/principal.ts'
+
+const ISSUER = 'https://idp.example'
+const local = (subject?: string) => createPrincipal({ isLocal: true, issuer: undefined, subject }).key
+const foreign = (issuer: string | undefined, subject?: string) => createPrincipal({ isLocal: false, issuer, subject }).key
+
+test('the key of a local principal is its subject, and that of another issuer names the issuer too', () => {
+  expect([local('497f6eca-6276-4993-bfeb-53cbbbba6f08'), local('key:AbC'), local('command-line')]).toEqual([
+    '497f6eca-6276-4993-bfeb-53cbbbba6f08',
+    'key:AbC',
+    'command-line',
+  ])
+  expect(foreign(ISSUER, 'auth0|anna@example.org')).toBe('https://idp.example auth0|anna@example.org')
+})
+
+test('a token without a subject is the principal of its issuer’s tokens without one', () => {
+  expect([foreign(ISSUER), local(), foreign(undefined, 'bob'), foreign(undefined)]).toEqual([
+    'https://idp.example (no subject)',
+    '(no subject)',
+    '(no issuer) bob',
+    '(no issuer) (no subject)',
+  ])
+})
+
+test('no two principals share a key, whatever their issuers and subjects contain', () => {
+  const parts = [
+    undefined,
+    'a',
+    'a b',
+    ' a',
+    'a ',
+    'b',
+    ' ',
+    '%',
+    '%20',
+    'a%20b',
+    '(no',
+    'subject)',
+    '(no subject)',
+    '(no issuer)',
+  ]
+  const keys = parts.flatMap((subject) => [local(subject), ...parts.map((issuer) => foreign(issuer, subject))])
+  expect(new Set(keys).size).toBe(parts.length * (parts.length + 1))
+})
