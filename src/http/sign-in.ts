@@ -1,11 +1,11 @@
 import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
 import { isLoopback } from '../core/loopback.ts'
-import { parseJson } from '../tensor/exact-json.ts'
 import { hostOf } from './address.ts'
 import { readBody } from './body.ts'
 import { jsonResponse } from './json.ts'
 import { operation } from './openapi/operation.ts'
+import { readStrictBody } from './strict-body.ts'
 
 export interface SignInOptions {
   /** Makes a token for a subject, which is a UUID. */
@@ -23,6 +23,7 @@ export interface DemonstrationOptions extends SignInOptions {
 /** A sign-in's body is small; a larger one is refused with 413. */
 const BODY_BYTES_MAX = 4096
 const PASSWORD_LENGTH_MAX = 1024
+const NOT_OBJECT = { body: 'must be an object with "id" and, if you like, "password"' }
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The article's sign-in, for development: any UUID gets a token, and no password is checked. It exists in development mode only. */
@@ -38,7 +39,7 @@ export async function demonstrate(options: DemonstrationOptions, request: Reques
   const sign = signOfElsewhere(request, options)
   if (sign !== undefined)
     throw new VestalError('NOT_FOUND', { reason: `the sign-in of development mode is for this machine only: ${sign}` })
-  const id = readId(parseJson(await readBody(request, BODY_BYTES_MAX)))
+  const id = readId(readStrictBody(await readBody(request, BODY_BYTES_MAX), NOT_OBJECT))
   return jsonResponse({ id, token: options.issue(id) }, { 'cache-control': 'no-store' })
 }
 
@@ -63,11 +64,7 @@ function signOfElsewhere(request: Request, { isLoopbackHost, peerOf }: Demonstra
   return undefined
 }
 
-function readId(body: unknown): string {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new VestalError('BODY_INVALID', { detail: { body: 'must be an object with "id" and, if you like, "password"' } })
-  }
-  const { id, password, ...others } = body as Readonly<Record<string, unknown>>
+function readId({ id, password, ...others }: Readonly<Record<string, unknown>>): string {
   const faults: Record<string, string> = {}
   if (typeof id !== 'string' || !UUID.test(id)) faults.id = id === undefined ? 'is missing; it must be a UUID' : 'must be a UUID'
   if (password !== undefined && (typeof password !== 'string' || password.length > PASSWORD_LENGTH_MAX)) {

@@ -7,6 +7,9 @@ const SPACE = 32
 const COLON = 58
 const BACKSLASH = 92
 
+/** Names of members that a token may not have: what parsers make of them differs. */
+const FORBIDDEN_NAMES: readonly string[] = ['__proto__']
+
 export type JsonObject = Readonly<Record<string, unknown>>
 
 /**
@@ -14,12 +17,15 @@ export type JsonObject = Readonly<Record<string, unknown>>
  * depth (RFC 7515 §4, RFC 7519 §4), no `__proto__`, no lone surrogate, no infinite number, at most 32 levels.
  * Returns the rule that was broken, as text, where it is none.
  */
-export function readStrictObject(bytes: Buffer): JsonObject | string {
-  return isUtf8(bytes) ? readStrictText(bytes.toString('utf8')) : 'not UTF-8'
+export function readStrictObject(bytes: Buffer, forbidden = FORBIDDEN_NAMES): JsonObject | string {
+  return isUtf8(bytes) ? readStrictText(bytes.toString('utf8'), forbidden) : 'not UTF-8'
 }
 
-/** As `readStrictObject`, of a text that was valid UTF-8. */
-export function readStrictText(text: string): JsonObject | string {
+/**
+ * As `readStrictObject`, of a text that was valid UTF-8.
+ * @param forbidden names that no member may have at any depth; `__proto__` should be one of them
+ */
+export function readStrictText(text: string, forbidden = FORBIDDEN_NAMES): JsonObject | string {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -29,7 +35,8 @@ export function readStrictText(text: string): JsonObject | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not a JSON object'
   const members = countMembers(value, 1)
   // Names and texts are looked at one by one only where there can be something: an escape may hide it, nothing else can.
-  const fault = Number.isNaN(members) || text.includes('\\') || text.includes('__proto__') ? faultIn(value, 1) : undefined
+  const mayHide = Number.isNaN(members) || text.includes('\\') || forbidden.some((name) => text.includes(name))
+  const fault = mayHide ? faultIn(value, forbidden, 1) : undefined
   if (fault !== undefined) return fault
   if (members !== countNames(text)) return 'a member is there twice'
   // The cast is what the checks above establish: a plain object that JSON.parse made.
@@ -57,15 +64,15 @@ function countInside(value: unknown, depth: number): number {
 }
 
 /** The rule that a value breaks, looked for in every name and every value. */
-function faultIn(value: unknown, depth: number): string | undefined {
+function faultIn(value: unknown, forbidden: readonly string[], depth: number): string | undefined {
   if (typeof value === 'string') return value.isWellFormed() ? undefined : 'a lone surrogate'
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'a number is too large'
   if (typeof value !== 'object' || value === null) return undefined
   if (depth > JSON_DEPTH_MAX) return `deeper than ${JSON_DEPTH_MAX} levels`
   for (const name in value) {
-    if (name === '__proto__') return 'a member is called __proto__'
+    if (forbidden.includes(name)) return `a member is called ${name}`
     if (!name.isWellFormed()) return 'a lone surrogate'
-    const fault = faultIn((value as JsonObject)[name], depth + 1)
+    const fault = faultIn((value as JsonObject)[name], forbidden, depth + 1)
     if (fault !== undefined) return fault
   }
   return undefined

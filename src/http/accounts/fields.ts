@@ -1,6 +1,6 @@
 import { VestalError } from '../../core/errors.ts'
-import { parseJson } from '../../tensor/exact-json.ts'
 import { readBody } from '../body.ts'
+import { readStrictBody } from '../strict-body.ts'
 
 /** Bytes of a body about accounts; a larger one is refused with 413. */
 export const ACCOUNT_BODY_BYTES_MAX = 32 * 1024
@@ -47,15 +47,10 @@ export async function readFields<const K extends Readonly<Record<string, FieldKi
   request: Request,
   kinds: K,
 ): Promise<Fields<K>> {
-  return checkFields(parseJson(await readBody(request, ACCOUNT_BODY_BYTES_MAX)), kinds)
-}
-
-/** As `readFields`, of a value that was read. */
-export function checkFields<const K extends Readonly<Record<string, FieldKind>>>(body: unknown, kinds: K): Fields<K> {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    const names = Object.keys(kinds).map((name) => `"${name}"`)
-    throw new VestalError('BODY_INVALID', { detail: { body: `must be an object with ${names.join(', ')}` } })
-  }
+  const names = Object.keys(kinds).map((name) => `"${name}"`)
+  const body = readStrictBody(await readBody(request, ACCOUNT_BODY_BYTES_MAX), {
+    body: `must be an object with ${names.join(', ')}`,
+  })
   const faults: Record<string, string> = {}
   for (const [name, value] of Object.entries(body)) {
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { KnownKey } from '../../accounts/api-key-directory.ts'
 import { isApiKeyId } from '../../accounts/api-key-text.ts'
 import { subjectOfKey } from '../../accounts/api-keys.ts'
@@ -17,7 +18,7 @@ const PARAMETERS_MAX = 32
 export async function readForm(request: Request): Promise<ReadonlyMap<string, string>> {
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (type !== FORM_TYPE) throw new VestalError('BODY_INVALID', { detail: `The body must be ${FORM_TYPE}` })
-  const text = Buffer.from(await readBody(request, ACCOUNT_BODY_BYTES_MAX)).toString('utf8')
+  const text = formText(await readBody(request, ACCOUNT_BODY_BYTES_MAX))
   const form = new Map<string, string>()
   for (const [name, value] of new URLSearchParams(text)) {
     if (form.has(name) || form.size >= PARAMETERS_MAX)
@@ -25,6 +26,17 @@ export async function readForm(request: Request): Promise<ReadonlyMap<string, st
     form.set(name, value)
   }
   return new Map([...form].filter(([, value]) => value !== ''))
+}
+
+/** A form that is read in one way only: valid UTF-8 and percent-encoding, where readers would put something of their own in its place. */
+function formText(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes).toString('utf8')
+  try {
+    if (isUtf8(bytes) && decodeURIComponent(text).isWellFormed()) return text
+  } catch {
+    // Told below, in words of our own.
+  }
+  throw new VestalError('BODY_INVALID', { detail: 'The body must be UTF-8 and percent-encoded as URLs are' })
 }
 
 /** One parameter. @throws VestalError BODY_INVALID where it is missing */

@@ -1,10 +1,10 @@
 import { Elysia } from 'elysia'
 import { signInWithPassword } from '../../accounts/sign-in.ts'
-import { parseJson } from '../../tensor/exact-json.ts'
-import { readBody } from '../body.ts'
 import { type DemonstrationOptions, demonstrate, SIGN_IN_DETAIL } from '../sign-in.ts'
 import { type AccountRoutesOptions, refuseCrossSite, type SessionKind, sessionResponse } from './context.ts'
-import { ACCOUNT_BODY_BYTES_MAX, checkFields, fieldFault } from './fields.ts'
+import { type Fields, fieldFault, readFields } from './fields.ts'
+
+const FIELDS = { id: 'text', name: 'text', password: 'text', session: 'text' } as const
 
 /** Signing in with a password. While no account is there, and in development mode alone, the demonstration answers in its place. */
 export function accountSignIn(options: AccountRoutesOptions, demonstration: DemonstrationOptions | undefined) {
@@ -13,7 +13,7 @@ export function accountSignIn(options: AccountRoutesOptions, demonstration: Demo
     async ({ request }) => {
       const origin = options.originOf(request)
       if (demonstration !== undefined && !(await hasAccounts(options))) return demonstrate(demonstration, request)
-      const { login, password, kind } = readSignIn(parseJson(await readBody(request, ACCOUNT_BODY_BYTES_MAX)))
+      const { login, password, kind } = readSignIn(await readFields(request, FIELDS))
       if (kind === 'cookie') refuseCrossSite(request)
       const isLasting = kind !== undefined
       return sessionResponse(options, await signInWithPassword(options.context, { login, password, origin, isLasting }), kind)
@@ -26,8 +26,13 @@ function hasAccounts({ context }: AccountRoutesOptions): Promise<boolean> {
   return context.store.read((records) => records.hasAccounts())
 }
 
-function readSignIn(body: unknown): { login: string; password: string; kind: SessionKind | undefined } {
-  const { id, name, password, session } = checkFields(body, { id: 'text', name: 'text', password: 'text', session: 'text' })
+interface SignInRequest {
+  readonly login: string
+  readonly password: string
+  readonly kind: SessionKind | undefined
+}
+
+function readSignIn({ id, name, password, session }: Fields<typeof FIELDS>): SignInRequest {
   if ((id === undefined) === (name === undefined)) throw fieldFault('name', 'must be given, or "id" in its place')
   if (password === undefined) throw fieldFault('password', 'is missing')
   if (session !== undefined && session !== 'cookie' && session !== 'token')

@@ -1,6 +1,7 @@
 import { VestalError } from '../../core/errors.ts'
 import type { LoadOptions, UnloadOptions } from '../../engine/engine.ts'
-import { isObject, type JsonObject, parseJson } from '../../tensor/exact-json.ts'
+import { isObject, type JsonObject } from '../../tensor/exact-json.ts'
+import { readStrictBody, strictFault } from '../strict-body.ts'
 
 /** Files that one request may bring. */
 const FILES_MAX = 64
@@ -24,6 +25,8 @@ export function readIndexRequest(bytes: Uint8Array): { readonly isReadyOnly: boo
 export function readLoadRequest(bytes: Uint8Array): LoadOptions {
   const { config, ...others } = readParameters(bytes)
   if (config !== undefined && typeof config !== 'string') throw invalid("parameter 'config' must be a text that holds JSON")
+  const fault = config === undefined ? undefined : strictFault(config)
+  if (fault !== undefined) throw invalid(`parameter 'config' is not accepted: ${fault}`)
   const files = new Map<string, Uint8Array>()
   for (const [name, value] of Object.entries(others)) {
     if (!name.startsWith(FILE)) throw invalid(`unrecognized load parameter ${JSON.stringify(name.slice(0, 100))}`)
@@ -60,10 +63,7 @@ function readParameters(bytes: Uint8Array): JsonObject {
 }
 
 function readObject(bytes: Uint8Array): JsonObject {
-  if (bytes.length === 0) return {}
-  const body = parseJson(bytes)
-  if (!isObject(body)) throw invalid('the body must be an object, or nothing')
-  return body
+  return bytes.length === 0 ? {} : readStrictBody(bytes, 'the body must be an object, or nothing')
 }
 
 function invalid(detail: string): VestalError {
