@@ -1,18 +1,26 @@
 import { VestalError } from '../core/errors.ts'
 import { DATATYPES, type Datatype } from './datatypes.ts'
+import { BareFloat } from './exact-json.ts'
 import { describeShape, ELEMENTS_MAX, elementCount, overflowText } from './shape.ts'
 import type { Tensor, TensorData } from './tensor.ts'
 
 /** Characters of a value that a message tells back. */
 const SHOWN_MAX = 60
-const NEEDS_BINARY = ' (NaN and infinities need binary tensor data)'
+/** What stands for floats that JSON does not have, by the dialect. */
+const MISSING_HINTS = {
+  rows: 'null, "NaN", "Infinity" or "-Infinity"',
+  tensors: 'NaN, Infinity or -Infinity without quotes',
+}
 
 /** What a tensor is to hold. */
 export interface TensorTarget {
   readonly name: string
   readonly datatype: Datatype
   readonly shape: readonly number[]
-  /** Whether the texts NaN, Infinity and -Infinity stand for those floats, which JSON does not have; default false. */
+  /**
+   * Whether null and the texts NaN, Infinity and -Infinity stand for those floats, which JSON does not have, as in rows; default false: a
+   * `BareFloat` does, as in `/v2`.
+   */
   readonly hasWords?: boolean | undefined
 }
 
@@ -118,11 +126,17 @@ function createStorage({ name, datatype, hasWords = false }: TensorTarget, count
     case 'float': {
       const data = new facts.array(count)
       const { max } = facts
+      const read = hasWords ? floatOfRows : floatOfTensors
+      const hint = MISSING_HINTS[hasWords ? 'rows' : 'tensors']
       return storage(data, count, (index, element) => {
-        const isWord = hasWords && (element === 'NaN' || element === 'Infinity' || element === '-Infinity')
-        const value = typeof element === 'bigint' || isWord ? Number(element) : element
-        if (typeof value !== 'number' || (Math.abs(value) > max && !isWord)) {
-          throw refuse(index, element, `a number of ${datatype}${isNoNumber(element) ? NEEDS_BINARY : ''}`)
+        const isNumber = typeof element === 'number' || typeof element === 'bigint'
+        const value = isNumber ? Number(element) : read(element)
+        if (value === undefined || (isNumber && Math.abs(value) > max)) {
+          throw refuse(
+            index,
+            element,
+            `a number of ${datatype}${isNoNumber(element) ? ` (what JSON has no number for is ${hint})` : ''}`,
+          )
         }
         data[index] = value
       })
@@ -130,9 +144,23 @@ function createStorage({ name, datatype, hasWords = false }: TensorTarget, count
   }
 }
 
+/** The float that something stands for in rows which is no number: a missing value is NaN. */
+function floatOfRows(element: unknown): number | undefined {
+  if (element === null) return Number.NaN
+  return element === 'NaN' || element === 'Infinity' || element === '-Infinity' ? Number(element) : undefined
+}
+
+function floatOfTensors(element: unknown): number | undefined {
+  return element instanceof BareFloat ? element.value : undefined
+}
+
 /** True for what JSON writers make of NaN and infinities. */
 function isNoNumber(element: unknown): boolean {
-  return element === null || (typeof element === 'string' && /^[+-]?(?:nan|inf(?:inity)?)$/i.test(element))
+  return (
+    element === null ||
+    element instanceof BareFloat ||
+    (typeof element === 'string' && /^[+-]?(?:nan|inf(?:inity)?)$/i.test(element))
+  )
 }
 
 function storage(data: TensorData, count: number, set: (index: number, element: unknown) => void): Storage {
@@ -147,6 +175,7 @@ function storage(data: TensorData, count: number, set: (index: number, element: 
 /** A value as messages show it: its JSON, cut short. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing'
+  if (value instanceof BareFloat) return String(value.value)
   const text =
     typeof value === 'bigint' || value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY
       ? String(value)

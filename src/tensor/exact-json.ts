@@ -8,18 +8,41 @@ export type JsonObject = Readonly<Record<string, unknown>>
 
 /** True for an object of JSON, which a list is not. */
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof BareFloat)
 }
 
 export interface JsonOptions {
   /** Gives integers beyond 2^53 as bigint, so that 64-bit tensors stay exact; default false: they are rounded. */
   readonly exactIntegers?: boolean
+  /** Takes the bare tokens `NaN`, `Infinity` and `-Infinity`, which JSON does not have, as a `BareFloat` each; default false: they are no JSON. */
+  readonly hasBareFloats?: boolean
+}
+
+/** A float that stood in a body as a bare token, as Python and Triton write those that JSON has no form for. */
+export class BareFloat {
+  readonly value: number
+
+  constructor(value: number) {
+    this.value = value
+  }
+
+  /** How messages show it, in what else they show. */
+  toJSON(): string {
+    return String(this.value)
+  }
 }
 
 /** Integers with fewer digits than this are exact as numbers. */
 const LONG_INTEGER = /(?<![.\d])\d{16}/
 /** What some writers of JSON make of these floats. */
-const NO_NUMBER = /[[,:]\s*-?(?:NaN|Infinity)\b/
+const NO_NUMBER = /[[,:]\s*-?(?:NaN|Inf(?:inity)?)\b/
+/** A text, which is left as it is, or a bare token. */
+const TEXT_OR_TOKEN = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Inf(?:inity)?)\b/gs
+/** Stands in front of what takes a token's place while a body is parsed; nobody outside knows it. */
+const MARK = crypto.randomUUID().slice(0, 8)
+const BARE_FLOATS: ReadonlyMap<unknown, BareFloat> = new Map(
+  [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((value) => [MARK + value, new BareFloat(value)]),
+)
 /** A byte order mark is no JSON, so it is not taken away. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const INTEGER = /^-?\d+$/
@@ -28,10 +51,10 @@ const INTEGER = /^-?\d+$/
  * Reads a JSON text (RFC 8259) of UTF-8 bytes.
  * @throws VestalError BODY_INVALID when it is empty, not UTF-8, not JSON, or deeper than 100 levels
  */
-export function parseJson(bytes: Uint8Array, { exactIntegers = false }: JsonOptions = {}): unknown {
+export function parseJson(bytes: Uint8Array, { exactIntegers = false, hasBareFloats = false }: JsonOptions = {}): unknown {
   if (bytes.length === 0) throw invalid('The body is empty; it must be JSON')
   const text = textOf(bytes)
-  const value = parse(text, exactIntegers && LONG_INTEGER.test(text))
+  const value = parse(text, { isExact: exactIntegers && LONG_INTEGER.test(text), hasBareFloats })
   if (isDeeper(value, JSON_DEPTH_MAX)) throw invalid(`The body is nested deeper than ${JSON_DEPTH_MAX} levels`)
   return value
 }
@@ -44,14 +67,40 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-function parse(text: string, isExact: boolean): unknown {
+interface ParseOptions {
+  readonly isExact: boolean
+  readonly hasBareFloats: boolean
+}
+
+function parse(text: string, { isExact, hasBareFloats }: ParseOptions): unknown {
   try {
     return isExact ? JSON.parse(text, exactInteger) : JSON.parse(text)
   } catch {
     // The parser's own text repeats what was sent.
-    const isNoNumber = NO_NUMBER.test(text)
-    throw invalid(`The body is not valid JSON${isNoNumber ? ': NaN and Infinity are none, and need binary tensor data' : ''}`)
+    if (!NO_NUMBER.test(text)) throw invalid('The body is not valid JSON')
   }
+  if (!hasBareFloats)
+    throw invalid(
+      'The body is not valid JSON: it has no NaN and no Infinity; rows take null, "NaN", "Infinity" and "-Infinity" for them',
+    )
+  try {
+    return JSON.parse(withMarks(text), isExact ? (...member) => bareFloat('', exactInteger(...member)) : bareFloat)
+  } catch {
+    throw invalid('The body is not valid JSON, also with NaN and Infinity as numbers')
+  }
+}
+
+/** The text with a marked text in place of each bare token. */
+function withMarks(text: string): string {
+  return text.replace(TEXT_OR_TOKEN, (found) => {
+    if (found.startsWith('"')) return found
+    return `"${MARK}${found.endsWith('NaN') ? 'NaN' : found.startsWith('-') ? '-Infinity' : 'Infinity'}"`
+  })
+}
+
+/** A reviver of `JSON.parse`: what a mark stands before is the float whose place it took. */
+function bareFloat(_name: string, value: unknown): unknown {
+  return BARE_FLOATS.get(value) ?? value
 }
 
 /** A reviver of `JSON.parse`: an integer that a number would round becomes a bigint. */
@@ -62,7 +111,7 @@ function exactInteger(_name: string, value: unknown, context?: { readonly source
 }
 
 function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
+  if (typeof value !== 'object' || value === null || value instanceof BareFloat) return false
   if (levels === 0) return true
   if (Array.isArray(value)) {
     for (const element of value) if (typeof element === 'object' && isDeeper(element, levels - 1)) return true

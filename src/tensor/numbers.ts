@@ -1,4 +1,3 @@
-import { VestalError } from '../core/errors.ts'
 import type { Datatype } from './datatypes.ts'
 import { rawJson } from './raw-json.ts'
 import type { Tensor } from './tensor.ts'
@@ -6,21 +5,14 @@ import type { Tensor } from './tensor.ts'
 /** Writes one element of a tensor as JSON. */
 export type ElementWriter = (index: number) => string
 
-export interface ElementWriterOptions {
-  /** Writes the texts NaN, Infinity and -Infinity for those floats in place of refusing them; default false. */
-  readonly hasWords?: boolean | undefined
-}
+/** How floats are written that JSON has no form for: as the texts NaN, Infinity and -Infinity, or as these words without quotes, as Triton does. */
+export type NotFiniteForm = 'texts' | 'bare'
 
 /**
  * Prepares the JSON of a tensor's elements: floats in the shortest form that reads back as the same float, integers in full,
  * BYTES as texts.
- * @throws VestalError INFERENCE_FAILED at a float that JSON cannot hold (NaN or infinite)
  */
-export function elementWriter(
-  name: string,
-  { datatype, data }: Tensor,
-  { hasWords = false }: ElementWriterOptions = {},
-): ElementWriter {
+export function elementWriter({ datatype, data }: Tensor, notFinite: NotFiniteForm): ElementWriter {
   switch (datatype) {
     case 'BYTES':
       return (index) => JSON.stringify(data[index])
@@ -29,33 +21,27 @@ export function elementWriter(
     case 'FP16':
     case 'FP32':
     case 'FP64':
-      return hasWords ? wordWriter(name, datatype, data as Float64Array) : floatWriter(name, datatype, data as Float64Array)
+      return floatWriter(datatype, data as Float64Array, notFinite)
     default:
       return (index) => String(data[index])
   }
 }
 
-function floatWriter(name: string, datatype: Datatype, data: Float64Array): ElementWriter {
+function floatWriter(datatype: Datatype, data: Float64Array, notFinite: NotFiniteForm): ElementWriter {
   const write = datatype === 'FP64' ? String : datatype === 'FP32' ? shortestFloat32 : shortestFloat16
+  const quote = notFinite === 'texts' ? '"' : ''
   return (index) => {
     const value = data[index] ?? Number.NaN
     if (value === 0) return Object.is(value, 0) ? '0' : '-0'
-    if (Number.isFinite(value)) return write(value)
-    throw unwritable(name, index, value)
+    return Number.isFinite(value) ? write(value) : `${quote}${value}${quote}`
   }
-}
-
-function wordWriter(name: string, datatype: Datatype, data: Float64Array): ElementWriter {
-  const write = floatWriter(name, datatype, data)
-  return (index) => (Number.isFinite(data[index]) ? write(index) : `"${data[index]}"`)
 }
 
 /**
  * The elements of a tensor, which `JSON.stringify` writes each as `elementWriter` does: one list for it costs the collector less than a
- * text for each of them.
- * @throws VestalError INFERENCE_FAILED at a float that JSON cannot hold (NaN or infinite)
+ * text for each of them. Undefined where one is a float that JSON has no form for (NaN or infinite).
  */
-export function elementsOf(name: string, { datatype, data }: Tensor): readonly unknown[] {
+export function elementsOf({ datatype, data }: Tensor): readonly unknown[] | undefined {
   switch (datatype) {
     case 'BYTES':
       return data as readonly string[]
@@ -64,7 +50,7 @@ export function elementsOf(name: string, { datatype, data }: Tensor): readonly u
     case 'FP16':
     case 'FP32':
     case 'FP64':
-      return floatsOf(name, datatype, data as Float64Array)
+      return floatsOf(datatype, data as Float64Array)
     case 'INT64':
     case 'UINT64':
       return integersOf(data as BigInt64Array)
@@ -73,11 +59,11 @@ export function elementsOf(name: string, { datatype, data }: Tensor): readonly u
   }
 }
 
-function floatsOf(name: string, datatype: Datatype, data: Float64Array): readonly unknown[] {
+function floatsOf(datatype: Datatype, data: Float64Array): readonly unknown[] | undefined {
   const numbers: unknown[] = []
   for (let index = 0; index < data.length; index += 1) {
     const value = data[index] ?? Number.NaN
-    if (!Number.isFinite(value)) throw unwritable(name, index, value)
+    if (!Number.isFinite(value)) return undefined
     if (value === 0) numbers.push(Object.is(value, 0) ? 0 : NEGATIVE_ZERO)
     else numbers.push(datatype === 'FP32' ? decimalOfFloat32(value) : datatype === 'FP16' ? decimalOfFloat16(value) : value)
   }
@@ -95,12 +81,6 @@ function integersOf(data: BigInt64Array): readonly unknown[] {
 
 /** `JSON.stringify` would drop the sign of the number. */
 const NEGATIVE_ZERO = rawJson('-0')
-
-function unwritable(name: string, index: number, value: number): VestalError {
-  return new VestalError('INFERENCE_FAILED', {
-    detail: `output '${name}': element ${index} is ${value}, which JSON cannot hold; ask /v2 for it with "binary_data": true`,
-  })
-}
 
 /** What gives six significant digits of values from a thousandth to a thousand, by the power of ten below them, from -3 up. */
 const SCALES = [1e8, 1e7, 1e6, 1e5, 1e4, 1e3]

@@ -1,5 +1,6 @@
 import { VestalError } from '../core/errors.ts'
 import { inputInvalid, show } from './decode.ts'
+import { isObject } from './exact-json.ts'
 
 /** Parameters of a request, an input or an output, by name. */
 export type Parameters = Readonly<Record<string, string | number | boolean>>
@@ -15,7 +16,7 @@ const PARAMETERS_MAX = 64
  */
 export function readParameters(parameters: unknown, where: string): Parameters {
   if (parameters === undefined || parameters === null) return NONE
-  if (typeof parameters !== 'object' || Array.isArray(parameters)) {
+  if (!isObject(parameters)) {
     throw inputInvalid(`the "parameters" of ${where} must be an object, got ${show(parameters)}`)
   }
   const entries = Object.entries(parameters)

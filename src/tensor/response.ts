@@ -1,5 +1,5 @@
 import { bytesOfTensor } from './binary.ts'
-import { elementsOf } from './numbers.ts'
+import { elementsOf, elementWriter } from './numbers.ts'
 import type { Tensor } from './tensor.ts'
 
 /** An output as it is answered. */
@@ -27,19 +27,36 @@ export interface EncodedAnswer {
 
 /**
  * Writes an inference answer (Open Inference Protocol 2, "Inference Response JSON Object"), its data flat and in row-major order: in
- * the JSON, or as binary tensor data.
- * @throws VestalError INFERENCE_FAILED when an output in JSON holds NaN or an infinity
+ * the JSON, or as binary tensor data. NaN and infinities stand in the JSON as words without quotes, as Triton writes them.
  */
 export function encodeInferResponse({ modelName, modelVersion, id, outputs }: InferAnswer): EncodedAnswer {
   const blobs: Uint8Array[] = []
   const tensors: unknown[] = []
+  let isBare = false
   for (const { name, tensor, isBinary } of outputs) {
     const { datatype, shape } = tensor
     if (isBinary) {
       const blob = bytesOfTensor(tensor)
       if (blob.length > 0) blobs.push(blob)
       tensors.push({ name, datatype, shape, parameters: { binary_data_size: blob.length } })
-    } else tensors.push({ name, datatype, shape, data: elementsOf(name, tensor) })
+      continue
+    }
+    const data = elementsOf(tensor)
+    isBare ||= data === undefined
+    tensors.push({ name, datatype, shape, data })
   }
-  return { json: JSON.stringify({ model_name: modelName, model_version: modelVersion, id, outputs: tensors }), blobs }
+  const head = { model_name: modelName, model_version: modelVersion, id }
+  return { json: isBare ? withBareFloats(head, outputs, tensors) : JSON.stringify({ ...head, outputs: tensors }), blobs }
+}
+
+/** The same, where an output has floats that `JSON.stringify` cannot write. */
+function withBareFloats(head: object, outputs: readonly AnsweredOutput[], tensors: readonly unknown[]): string {
+  const texts = outputs.map(({ name, tensor, isBinary }, index) => {
+    if (isBinary) return JSON.stringify(tensors[index])
+    const { datatype, shape, data } = tensor
+    const write = elementWriter(tensor, 'bare')
+    const elements = Array.from(data as ArrayLike<unknown>, (_, element) => write(element))
+    return `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":[${elements.join(',')}]}`
+  })
+  return `${JSON.stringify(head).slice(0, -1)},"outputs":[${texts.join(',')}]}`
 }

@@ -1,25 +1,24 @@
+import type { VestalError } from '../core/errors.ts'
 import { invariant } from '../core/invariant.ts'
-import { inputInvalid, show, type TensorTarget, tensorFromJson } from './decode.ts'
+import { inputInvalid, show, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
-import { type ElementWriter, type ElementWriterOptions, elementWriter } from './numbers.ts'
+import { type ElementWriter, elementWriter } from './numbers.ts'
 import { describeShape, elementCount, isAnyShape, matchesShape, RANK_MAX } from './shape.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
 
 /** `rows`: one element a row. `columns`: an object with one list an input or output. */
 export type RowForm = 'rows' | 'columns'
 
-export type DecodeRowsOptions = Pick<TensorTarget, 'hasWords'>
-
 /**
  * Reads the `input` of the Flama form: a list of rows for a model with one input, a list of objects with a row of each input, or an
- * object of lists by input name. The first
- * dimension counts rows; what is in a row has the shape of the rest.
+ * object of lists by input name. The first dimension counts rows; what is in a row has the shape of the rest, and a row of one value may
+ * be that value alone. For floats, null is a missing value (NaN), and the texts NaN, Infinity and -Infinity are those floats.
  * @throws VestalError INPUT_INVALID, naming the input, what was expected and what came
  */
-export function decodeRows(input: unknown, specs: readonly TensorSpec[], { hasWords }: DecodeRowsOptions = {}): NamedTensors {
+export function decodeRows(input: unknown, specs: readonly TensorSpec[]): NamedTensors {
   const columns = columnsOf(input, specs)
   const tensors = new Map<string, Tensor>()
-  for (const spec of specs) tensors.set(spec.name, decodeColumn(columns[spec.name], spec, hasWords))
+  for (const spec of specs) tensors.set(spec.name, decodeColumn(columns[spec.name], spec))
   const counts = new Set([...tensors.values()].filter(({ shape }) => shape.length > 0).map(({ shape }) => shape[0]))
   const mayDiffer = specs.some(({ shape }) => shape[0] !== -1)
   if (counts.size > 1 && !mayDiffer) throw inputInvalid(`the inputs have different numbers of rows: ${[...counts].join(', ')}`)
@@ -59,20 +58,47 @@ function columnsOfObjects(
     const missing = specs.find(({ name }) => !Object.hasOwn(row, name))
     if (missing !== undefined) throw inputInvalid(`row ${index} of "input": the input '${missing.name}' is missing`)
   }
-  return Object.fromEntries(specs.map(({ name }) => [name, rows.map((row) => row[name])]))
+  return Object.fromEntries(specs.map((spec) => [spec.name, columnOfRows(rows, spec)]))
 }
 
-function decodeColumn(column: unknown, { name, datatype, shape: expected }: TensorSpec, hasWords: boolean | undefined): Tensor {
+/** A scalar has no rows: each row names the same, or there is one row. */
+function columnOfRows(rows: readonly JsonObject[], { name, shape }: TensorSpec): unknown {
+  const column = rows.map((row) => row[name])
+  if (shape.length > 0) return column
+  const other = column.findIndex((value) => value !== column[0])
+  if (other === -1) return column.slice(0, 1)
+  throw inputInvalid(
+    `row ${other} of "input": the input '${name}' is one value for all rows, and differs from row 0; send the rows in requests of their own`,
+  )
+}
+
+function decodeColumn(column: unknown, { name, datatype, shape: expected }: TensorSpec): Tensor {
+  const target = { name, datatype, hasWords: true }
   const isScalar = !Array.isArray(column) && (expected.length === 0 || isAnyShape(expected))
-  if (isScalar) return tensorFromJson({ name, datatype, shape: [], hasWords }, [column])
+  if (isScalar) return tensorFromJson({ ...target, shape: [] }, [column])
+  // One row of one value, without the list around it.
+  if (isPlain(column) && isOneValue(expected)) return decodeColumn([column], { name, datatype, shape: expected })
   if (!Array.isArray(column)) throw inputInvalid(`input '${name}' must be a list of rows, got ${show(column)}`)
   if (column.length === 0) {
     if (expected[0] !== 0) throw inputInvalid(`input '${name}' must have at least one row`)
-    return tensorFromJson({ name, datatype, shape: expected.map((size) => Math.max(0, size)) }, [])
+    return tensorFromJson({ ...target, shape: expected.map((size) => Math.max(0, size)) }, [])
   }
   const shape = shapeOf(column, expected, name)
   checkNesting(column, shape, name)
-  return tensorFromJson({ name, datatype, shape, hasWords }, column)
+  // Rows of one value each that came without lists around them.
+  return tensorFromJson(
+    { ...target, shape: shape.length === 1 && isOneValue(expected) ? [shape[0] ?? 1, ...expected.slice(1)] : shape },
+    column,
+  )
+}
+
+/** True for a shape whose rows have one value each, however many lists are around it. */
+function isOneValue([rows, ...inner]: readonly number[]): boolean {
+  return rows !== undefined && rows !== 0 && !isAnyShape([rows]) && inner.every((size) => size === 1)
+}
+
+function isPlain(value: unknown): boolean {
+  return value !== undefined && !Array.isArray(value) && !isObject(value)
 }
 
 /** The shape that the first row of each level has; the fixed dimensions must be the model's. */
@@ -85,9 +111,23 @@ function shapeOf(column: readonly unknown[], expected: readonly number[], name: 
   }
   // A scalar input takes one row that is the scalar.
   if (expected.length === 0 && shape.length === 1 && shape[0] === 1) return []
-  if (!matchesShape(expected, shape))
-    throw inputInvalid(`input '${name}' has the shape ${describeShape(shape)}, but the model takes ${describeShape(expected)}`)
+  const isPlainRows = shape.length === 1 && isOneValue(expected)
+  if (!matchesShape(isPlainRows ? expected.slice(0, 1) : expected, shape)) throw wrongShape(name, shape, expected)
   return shape
+}
+
+function wrongShape(name: string, shape: readonly number[], expected: readonly number[]): VestalError {
+  return inputInvalid(
+    `input '${name}' has the shape ${describeShape(shape)}, but the model takes ${describeShape(expected)}${listsHint(shape, expected)}`,
+  )
+}
+
+/** What to do where lists are missing. */
+function listsHint(shape: readonly number[], expected: readonly number[]): string {
+  const missing = expected.length - shape.length
+  if (missing < 1) return ''
+  if (missing === 1 && shape.length > 0 && matchesShape(expected.slice(1), shape)) return '; for one row, put a list around it'
+  return missing === 1 ? '; put a list around each row' : `; put ${missing} lists around each row`
 }
 
 /** Every list of a level must be as long as the first: rows of different lengths are somebody's mistake. */
@@ -107,7 +147,7 @@ function checkNesting(list: readonly unknown[], shape: readonly number[], name: 
   }
 }
 
-export interface RowsOptions extends ElementWriterOptions {
+export interface RowsOptions {
   readonly form: RowForm
   /** Class names of an output, by output name. */
   readonly labels: ReadonlyMap<string, readonly string[]>
@@ -116,8 +156,7 @@ export interface RowsOptions extends ElementWriterOptions {
 /**
  * Writes outputs as JSON in the form of the question. `rows`: a list with one element a row, which is the value where the model has
  * one output and an object by output name where it has several. `columns`: an object of lists. Labels stand for class numbers, and
- * name the numbers of a row that has one for each class.
- * @throws VestalError INFERENCE_FAILED when an output holds NaN or an infinity
+ * name the numbers of a row that has one for each class. NaN and infinities are texts.
  */
 export function encodeRows(outputs: NamedTensors, specs: readonly TensorSpec[], options: RowsOptions): string {
   const { form } = options
@@ -140,7 +179,7 @@ export function encodeRows(outputs: NamedTensors, specs: readonly TensorSpec[], 
 function encodeColumn(name: string, tensor: Tensor, options: RowsOptions): readonly string[] {
   const labels = options.labels.get(name)
   const { datatype, shape, data } = tensor
-  const plain = elementWriter(name, tensor, options)
+  const plain = elementWriter(tensor, 'texts')
   if (labels === undefined) return rowsOf(shape, plain)
   const isClass = datatype.includes('INT')
   if (isClass) return rowsOf(shape, (index) => labelOf(labels, data[index]) ?? plain(index))

@@ -140,6 +140,51 @@ describe('vestal models run', () => {
     expect(readFileSync(join(place.folder, 'y.npy'), 'latin1')).toContain("'shape': (0, 3), }")
   })
 
+  test('takes missing values, and single values without a list, in every format', () => {
+    using place = new Workplace()
+    const put = (name: string, bytes: Uint8Array | string) => writeFileSync(join(place.folder, name), bytes)
+    const run = (name: string, file: string, ...args: readonly string[]) => {
+      const model = ['--model', `${name}=${name}.onnx`]
+      const { stdout, stderr, exitCode } = place.run(['models', 'run', name, ...model, '--input', file, ...args])
+      return [exitCode, stderr, stdout]
+    }
+    for (const name of ['lgb_reg', 'columns', 'scalar_in'])
+      cpSync(join(import.meta.dir, '../models', `${name}.onnx`), join(place.folder, `${name}.onnx`))
+    put('keep.onnx', identityModel('FP32', ['n', 1]))
+    // An empty line is no row; pandas writes a missing value that is alone in its line as quotes.
+    put('one.csv', 'a\n1\n""\n\nnan\n')
+    put('one.ndjson', '1\nnull\n[null]\n"-Infinity"\n')
+    put('one.json', '[1,null,"NaN","-Infinity"]')
+    expect(run('keep', 'one.csv')).toEqual([0, '', '[1]\n["NaN"]\n["NaN"]\n'])
+    expect(run('keep', 'one.ndjson', '--rows', '1')).toEqual([0, '', '[1]\n["NaN"]\n["NaN"]\n["-Infinity"]\n'])
+    expect(run('keep', 'one.json', '--output-format', 'csv')).toEqual([0, '', 'y[0]\n1\nNaN\nNaN\n-Infinity\n'])
+    put('trees.csv', 'a,b,c,d\n0,5,5,5\n0,5,,5\n0,5,NaN,5\n')
+    const [, , trees] = run('lgb_reg', 'trees.csv')
+    const rows = String(trees).trim().split('\n')
+    expect([rows.length, rows[1] === rows[2], rows[1] === rows[0]]).toEqual([3, true, false])
+    const person = { age: 37, income: 5e4, city: 'Paris', job: 'nurse', n_children: 2 }
+    const names = Object.keys(person)
+    put('people.ndjson', `${JSON.stringify(person)}\n${JSON.stringify(person)}\n`)
+    put('people.csv', `${names.join(',')}\n${Object.values(person).join(',')}\n${Object.values(person).join(',')}\n`)
+    put('people.json', JSON.stringify(Object.fromEntries(Object.entries(person).map(([name, value]) => [name, [value, value]]))))
+    put('person.json', JSON.stringify({ input: person }))
+    const [exitCode, stderr, people] = run('columns', 'people.ndjson')
+    expect([exitCode, stderr, String(people).trim().split('\n').length]).toEqual([0, '', 2])
+    expect(run('columns', 'people.csv')).toEqual([0, '', String(people)])
+    expect(run('columns', 'people.json')).toEqual([0, '', String(people)])
+    expect(run('columns', 'person.json')).toEqual([0, '', String(people).split('\n').slice(1).join('\n')])
+    put('scaled.json', '{"x": [[1,2,3],[4,5,6]], "k": 2}')
+    put('scaled.ndjson', '{"x": [1,2,3], "k": 2}\n{"x": [4,5,6], "k": 3}\n')
+    put('scaled.csv', 'k,x[0],x[1],x[2]\n2,1,2,3\n3,4,5,6\n')
+    expect(run('scalar_in', 'scaled.json')).toEqual([0, '', '[2,4,6]\n[8,10,12]\n'])
+    expect(run('scalar_in', 'scaled.ndjson')).toEqual([0, '', '[2,4,6]\n[12,15,18]\n'])
+    expect(run('scalar_in', 'scaled.csv')).toEqual([0, '', '[2,4,6]\n[12,15,18]\n'])
+    put('odd.json', '{"x": [[1,2,3],[4,5,6]], "k": {"v": 2}}')
+    put('uneven.json', JSON.stringify({ ...Object.fromEntries(names.map((name) => [name, [1, 2]])), age: 1 }))
+    expect(run('scalar_in', 'odd.json')).toEqual([1, 'odd.json: "k" must be a list of rows\n', ''])
+    expect(run('columns', 'uneven.json')[1]).toBe('uneven.json: the inputs have different numbers of rows: 1, 2\n')
+  })
+
   test('tells what is wrong by line and field, with exit code 1 or 2, and leaves no half-written file', () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'x.csv'), `${CSV}1,2,x,4\n`)

@@ -178,28 +178,6 @@ for (const open of DOORS) {
       ])
     })
 
-    test('is the way for NaN and infinities, and JSON says so', async () => {
-      const zero = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [0] }] }
-      const { blobs } = await readBinaryAnswer(await post('reciprocal', JSON.stringify({ ...zero, parameters: BINARY })))
-      expect(blobs.y).toEqual(new Uint8Array(bytesOf(new Float32Array([Number.POSITIVE_INFINITY]))))
-      expect(await answerOf(post('reciprocal', JSON.stringify(zero)))).toEqual({
-        status: 400,
-        body: { error: `output 'y': element 0 is Infinity, which JSON cannot hold; ask /v2 for it with "binary_data": true` },
-      })
-      const sent: readonly (readonly [data: string, error: string])[] = [
-        ['NaN', 'The body is not valid JSON: NaN and Infinity are none, and need binary tensor data'],
-        ['1, -Infinity', 'The body is not valid JSON: NaN and Infinity are none, and need binary tensor data'],
-        ['null', "input 'x': element 0 must be a number of FP32 (NaN and infinities need binary tensor data), got null"],
-        ['"NaN"', `input 'x': element 0 must be a number of FP32 (NaN and infinities need binary tensor data), got "NaN"`],
-        ['1e39', "input 'x': element 0 must be a number of FP32, got 1e+39"],
-        ['1e999', "input 'x': element 0 must be a number of FP32, got Infinity"],
-      ]
-      for (const [data, error] of sent) {
-        const body = `{"inputs":[{"name":"x","datatype":"FP32","shape":[${data.split(',').length}],"data":[${data}]}]}`
-        expect(await answerOf(post('fp32', body))).toEqual({ status: 400, body: { error } })
-      }
-    })
-
     test('leaves what was sent as it was', async () => {
       const blob = bytesOf(new Float32Array([1, 2, 3]))
       const { body, headers } = binaryBody({ id: 'abc', inputs: [x('FP32', [3], 12)] }, blob)

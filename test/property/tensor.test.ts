@@ -93,9 +93,19 @@ test('rows come back from their JSON as they were', () => {
   }
 })
 
-test('nothing that a client sends makes anything but a VestalError', () => {
+/** True for elements that INT64 holds, nested in any way: written apart from the decoder, which it judges. */
+function areLongIntegers(data: unknown): data is readonly unknown[] {
+  const isOne = (element: unknown) => {
+    if (Array.isArray(element)) return areLongIntegers(element)
+    const isInteger = typeof element === 'bigint' || (typeof element === 'number' && Number.isInteger(element))
+    return isInteger && BigInt(element) >= -(2n ** 63n) && BigInt(element) < 2n ** 63n
+  }
+  return Array.isArray(data) && data.every(isOne)
+}
+
+test('nothing that a client sends makes anything but tensors of the model or a VestalError', () => {
   const random = seeded('nonsense')
-  const values = () => [
+  const values = [
     null,
     1,
     -1,
@@ -108,33 +118,52 @@ test('nothing that a client sends makes anything but a VestalError', () => {
     {},
     [[]],
     [1, [2]],
+    [[1, 2]],
+    [3, 4],
+    [1, 'a'],
+    [2 ** 64, 1],
+    [[1, 2], [3]],
     { name: 'x' },
     2 ** 60,
     ['a'],
     10n ** 30n,
+    [10n ** 30n, 1],
+    [1, 2, 3],
   ]
-  const draw = (): unknown => values()[below(random, values().length)]
+  const draw = (): unknown => values[below(random, values.length)]
   const specs = [{ name: 'x', datatype: 'INT64' as const, shape: [-1, 2] }]
-  for (let round = 0; round < 3000; round += 1) {
-    const input = {
-      name: random() < 0.7 ? 'x' : draw(),
-      shape: random() < 0.5 ? [1, 2] : draw(),
-      datatype: random() < 0.7 ? 'INT64' : draw(),
-    }
-    const body = {
-      id: draw(),
-      inputs: random() < 0.8 ? [{ ...input, data: draw(), parameters: draw() }] : draw(),
-      outputs: draw(),
-    }
-    for (const work of [
-      () => decodeInferRequest(random() < 0.9 ? body : draw(), { model: 'm', inputs: specs, outputs: specs }),
-      () => decodeRows(random() < 0.5 ? { x: draw() } : draw(), specs),
-    ]) {
-      try {
-        work()
-      } catch (error) {
-        if (!(error instanceof VestalError)) throw new Error(`${JSON.stringify(String(error))}; ${random.seed}`)
-      }
+  const counts = { accepted: 0, rejected: 0 }
+  const attempt = (sent: unknown, data: unknown, work: () => ReadonlyMap<string, Tensor>) => {
+    try {
+      const tensor = work().get('x')
+      counts.accepted += 1
+      // What is accepted is what was sent, whole and in its order.
+      const flat = areLongIntegers(data) ? data.flat(9).map((element) => BigInt(element as number)) : 'nothing that fits'
+      const shape = [Array.isArray(flat) ? flat.length / 2 : -1, 2]
+      const expected = { datatype: 'INT64', shape, data: Array.isArray(flat) ? BigInt64Array.from(flat) : flat }
+      expect([sent, tensor, random.seed]).toEqual([sent, expected as unknown as Tensor, random.seed])
+    } catch (error) {
+      if (!(error instanceof VestalError)) throw error
+      counts.rejected += 1
     }
   }
+  for (let round = 0; round < 3000; round += 1) {
+    const data = draw()
+    const shape = random() < 0.7 ? [1, 2] : draw()
+    const input = { name: random() < 0.8 ? 'x' : draw(), shape, datatype: random() < 0.8 ? 'INT64' : draw(), data }
+    const body = {
+      id: random() < 0.7 ? 'a' : draw(),
+      inputs: random() < 0.8 ? [{ ...input, parameters: random() < 0.7 ? {} : draw() }] : draw(),
+      outputs: random() < 0.7 ? [] : draw(),
+    }
+    attempt(
+      body,
+      data,
+      () => decodeInferRequest(random() < 0.9 ? body : draw(), { model: 'm', inputs: specs, outputs: specs }).inputs,
+    )
+    const rows = random() < 0.5 ? { x: data } : data
+    attempt(rows, data, () => decodeRows(rows, specs))
+  }
+  // A decoder that takes everything, or nothing, would have passed until here.
+  expect([counts.accepted > 100, counts.rejected > 1000, random.seed]).toEqual([true, true, random.seed])
 })

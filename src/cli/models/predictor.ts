@@ -56,12 +56,8 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
     rows: rowsTogether(engine.configuration(model.name, version), inputs),
     async predict(text) {
       const input = parseJson(Buffer.from(text), { exactIntegers: hasLongIntegers(inputs) })
-      const results = await engine.infer(model.name, version, decodeRows(input, inputs, { hasWords: true }))
-      return encodeRows(results, outputs, {
-        form: Array.isArray(input) ? 'rows' : 'columns',
-        labels,
-        hasWords: true,
-      })
+      const results = await engine.infer(model.name, version, decodeRows(input, inputs))
+      return encodeRows(results, outputs, { form: Array.isArray(input) ? 'rows' : 'columns', labels })
     },
   }
 }

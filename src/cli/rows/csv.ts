@@ -87,7 +87,7 @@ export function csvLayout(header: CsvRecord, specs: readonly TensorSpec[], name:
           const where = () => `${name} line ${record.line}, column ${column + 1} (${header.cells[column]})`
           return jsonOfCell(record.cells[column] ?? '', datatype, where)
         })
-        const isSingle = isAnyShape(shape) ? values.length === 1 : shape.length === 1
+        const isSingle = isAnyShape(shape) ? values.length === 1 : shape.length < 2
         return isSingle ? (values[0] ?? 'null') : `[${values.join(',')}]`
       })
     },
@@ -115,9 +115,9 @@ interface ColumnsOptions {
 
 function columnsOf({ name: input, shape }: TensorSpec, { header, isOnly, name }: ColumnsOptions): readonly number[] {
   const fault = (message: string) => new CommandError(`${name} line ${header.line}: ${message}`)
-  if (shape.length === 0 || shape.length > 2)
+  if (shape.length > 2)
     throw fault(`the input '${input}' has ${shape.length} dimensions, which CSV cannot hold; use NDJSON or .npy`)
-  const width = isAnyShape(shape) ? -1 : shape.length === 1 ? 1 : (shape[1] ?? 1)
+  const width = isAnyShape(shape) ? -1 : (shape[1] ?? 1)
   const { cells } = header
   const named = (text: string) => cells.indexOf(text)
   const columns = isOnly ? cells.map((_, index) => index) : named(input) === -1 ? numbered(cells, input) : [named(input)]
@@ -140,8 +140,9 @@ function numbered(cells: readonly string[], input: string): readonly number[] {
 }
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
-/** Floats that JSON does not have, as the texts that stand for them here; a server refuses them. */
+/** Floats that JSON does not have, as the texts that stand for them in rows. A cell of nothing is a missing value. */
 const WORDS: Readonly<Record<string, string>> = {
+  '': 'null',
   nan: '"NaN"',
   inf: '"Infinity"',
   infinity: '"Infinity"',

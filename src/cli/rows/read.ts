@@ -145,14 +145,32 @@ function documentRows(document: unknown, specs: readonly TensorSpec[], name: str
     throw new CommandError(`${name}: is a request of the Open Inference Protocol; give its rows alone, as {"input": …}`)
   }
   if (!isJsonObject(input)) throw new CommandError(`${name}: must be a list of rows, or an object with a list for each input`)
-  const columns = specs.map((spec) => {
+  const count = rowsOfColumns(input, specs, name)
+  const columns = specs.map((spec) => columnOf(input[spec.name], { spec, count, name }))
+  return Array.from({ length: count }, (_, row) => columns.map((column) => JSON.stringify(column[row])))
+}
+
+/** How many rows the lists have. One value alone is one row, but for a scalar, which goes with each row. */
+function rowsOfColumns(input: Readonly<Record<string, unknown>>, specs: readonly TensorSpec[], name: string): number {
+  const counts = new Set<number>()
+  for (const spec of specs) {
     const column = input[spec.name]
-    if (!Array.isArray(column)) throw new CommandError(`${name}: ${JSON.stringify(spec.name)} must be a list of rows`)
-    return column
-  })
-  const counts = new Set(columns.map(({ length }) => length))
+    if (Array.isArray(column)) counts.add(column.length)
+    else if (spec.shape.length > 0) counts.add(1)
+  }
   if (counts.size > 1) throw new CommandError(`${name}: the inputs have different numbers of rows: ${[...counts].join(', ')}`)
-  return Array.from({ length: columns[0]?.length ?? 0 }, (_, row) => columns.map((column) => JSON.stringify(column[row])))
+  const [count = 1] = counts
+  return count
+}
+
+function columnOf(
+  column: unknown,
+  { spec, count, name }: { readonly spec: TensorSpec; readonly count: number; readonly name: string },
+): readonly unknown[] {
+  if (Array.isArray(column)) return column
+  if (column === undefined || isJsonObject(column))
+    throw new CommandError(`${name}: ${JSON.stringify(spec.name)} must be a list of rows`)
+  return Array(count).fill(column)
 }
 
 async function* npyFile(

@@ -97,8 +97,9 @@ export function decodeQuestion(body: InferBody, model: Model, { inputs, outputs 
   const { bytes, jsonLength } = body
   if (body.isRaw) return decodeRawRequest(bytes, target)
   const exactIntegers = hasLongIntegers(inputs)
-  if (jsonLength === bytes.length) return decodeInferRequest(parseJson(bytes, { exactIntegers }), target)
-  const json = parseJson(bytes.subarray(0, jsonLength), { exactIntegers })
+  const options = { exactIntegers, hasBareFloats: true }
+  if (jsonLength === bytes.length) return decodeInferRequest(parseJson(bytes, options), target)
+  const json = parseJson(bytes.subarray(0, jsonLength), options)
   return decodeInferRequest(json, target, bytes.subarray(jsonLength))
 }
 

@@ -34,7 +34,7 @@ export function createMessagePredictor({ engine, name, subject, allows, signal }
     const version = findReadyVersion(model)
     const { inputs, outputs } = version
     const bytes = Buffer.from(message)
-    const body = parseJson(bytes, { exactIntegers: hasLongIntegers(inputs) })
+    const body = parseJson(bytes, { exactIntegers: hasLongIntegers(inputs), hasBareFloats: true })
     if (isObject(body) && 'inputs' in body) {
       const question = decodeQuestion({ bytes, jsonLength: bytes.length, isRaw: false }, model, version)
       const asJson = { ...question, outputs: question.outputs.map((output) => ({ ...output, isBinary: false })) }

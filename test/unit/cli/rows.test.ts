@@ -103,6 +103,10 @@ describe('CSV', () => {
   test('columns become rows of the inputs', () => {
     expect(layout(['p', 'q'], [spec('x', 'FP32', -1, 2)], ' nan', '-INF')).toEqual(['["NaN","-Infinity"]'])
     expect(layout(['p', 'q'], [spec('x', 'FP32', -1, 2)], '1', '-.5e3')).toEqual(['[1,-500]'])
+    for (const datatype of ['FP16', 'FP32', 'FP64'] as const)
+      expect(layout(['p', 'q'], [spec('x', datatype, -1, 2)], '', ' ')).toEqual(['[null,null]'])
+    expect(layout(['p'], [spec('x', 'BYTES', -1)], '')).toEqual(['""'])
+    expect(layout(['k', 'x'], [spec('x', 'FP32', -1), spec('k', 'INT64')], '16000', '1')).toEqual(['1', '16000'])
     expect(layout(['0', '1'], [spec('x', 'FP32', -1, 2)], '1', '2')).toEqual(['[1,2]'])
     expect(layout(['a', 'b'], [spec('x', 'FP32', -2)], '1', '2')).toEqual(['[1,2]'])
     expect(layout(['a'], [spec('x', 'FP32', -2)], '1')).toEqual(['1'])
@@ -123,7 +127,9 @@ describe('CSV', () => {
       [() => layout(['1', '2.5'], x), 'line 1: has numbers alone, and must be a header'],
       [() => layout(['a\tb'], x), 'and there are 1; cells must have commas between them'],
       [() => layout(['a', 'b'], x, '1'), 'line 7: has 1 cells, and the header has 2'],
-      [() => layout(['a', 'b'], x, '1', ''), 'line 7, column 2 (b): must be a number, got ""'],
+      [() => layout(['a', 'b'], x, '1', 'n/a'), 'line 7, column 2 (b): must be a number, got "n/a"'],
+      [() => layout(['a'], [spec('x', 'INT8', -1)], ''), 'line 7, column 1 (a): must be a whole number, got ""'],
+      [() => layout(['a'], [spec('x', 'BOOL', -1)], ' '), 'line 7, column 1 (a): must be true or false, got " "'],
       [() => layout(['a', 'b'], x, 'none', '1'), 'line 7, column 1 (a): must be a number, got "none"'],
       [() => layout(['a'], [spec('x', 'INT8', -1)], '1.5'), 'line 7, column 1 (a): must be a whole number, got "1.5"'],
       [() => layout(['a'], [spec('x', 'BOOL', -1)], 'yes'), 'line 7, column 1 (a): must be true or false, got "yes"'],

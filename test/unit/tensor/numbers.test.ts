@@ -69,7 +69,7 @@ describe('a float', () => {
 describe('an element', () => {
   test('is JSON, whatever the datatype is', () => {
     const write = (datatype: 'BYTES' | 'BOOL' | 'INT64' | 'FP64' | 'INT8', data: never) =>
-      elementWriter('y', { datatype, shape: [1], data })(0)
+      elementWriter({ datatype, shape: [1], data }, 'texts')(0)
     expect(write('BYTES', ['a"\n'] as never)).toBe('"a\\"\\n"')
     expect(write('BOOL', new Uint8Array([1]) as never)).toBe('true')
     expect(write('INT64', new BigInt64Array([-(2n ** 63n)]) as never)).toBe('-9223372036854775808')
@@ -83,10 +83,10 @@ describe('an element', () => {
       ['FP32', new Float32Array([-0, 0])],
       ['FP64', new Float64Array([-0, 0])],
     ] as const) {
-      const write = elementWriter('y', { datatype, shape: [2], data })
+      const write = elementWriter({ datatype, shape: [2], data }, 'texts')
       expect([write(0), write(1)]).toEqual(['-0', '0'])
       expect(Object.is(JSON.parse(write(0)), -0)).toBe(true)
-      expect(JSON.stringify(elementsOf('y', { datatype, shape: [2], data }))).toBe('[-0,0]')
+      expect(JSON.stringify(elementsOf({ datatype, shape: [2], data }))).toBe('[-0,0]')
     }
   })
 
@@ -111,18 +111,24 @@ describe('an element', () => {
     ]
     for (const [datatype, data] of tensors) {
       const tensor = { datatype, shape: [data.length], data }
-      const write = elementWriter('y', tensor)
+      const write = elementWriter(tensor, 'texts')
       const alone = Array.from({ length: data.length }, (_, index) => write(index))
-      expect(JSON.stringify(elementsOf('y', tensor))).toBe(`[${alone.join(',')}]`)
+      expect(JSON.stringify(elementsOf(tensor))).toBe(`[${alone.join(',')}]`)
     }
   })
 
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
-    test(`that is ${value} is refused, since JSON cannot hold it`, () => {
-      const write = elementWriter('y', { datatype: 'FP32', shape: [1], data: new Float32Array([value]) })
-      expect(() => write(0)).toThrow(`output 'y': element 0 is ${value}`)
-      const whole = { datatype: 'FP32', shape: [2], data: new Float32Array([1, value]) } as const
-      expect(() => elementsOf('y', whole)).toThrow(`output 'y': element 1 is ${value}`)
+    test(`that is ${value} is a text or a bare word, since JSON has no number for it`, () => {
+      for (const [datatype, data] of [
+        ['FP16', new Float16Array([1, value])],
+        ['FP32', new Float32Array([1, value])],
+        ['FP64', new Float64Array([1, value])],
+      ] as const) {
+        const tensor = { datatype, shape: [2], data }
+        expect([elementWriter(tensor, 'texts')(1), elementWriter(tensor, 'bare')(1)]).toEqual([`"${value}"`, String(value)])
+        expect([elementWriter(tensor, 'texts')(0), elementWriter(tensor, 'bare')(0)]).toEqual(['1', '1'])
+        expect(elementsOf(tensor)).toBeUndefined()
+      }
     })
   }
 })
