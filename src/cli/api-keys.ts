@@ -5,6 +5,7 @@ import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { VestalError } from '../core/errors.ts'
 import { openAccounts } from './accounts.ts'
+import { readAction } from './action.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
 import { table } from './table.ts'
 import { faultIn } from './users.ts'
@@ -16,6 +17,11 @@ export const API_KEYS_FLAGS: readonly FlagRow[] = [
 ]
 
 const ACTIONS = ['create', 'list', 'revoke'] as const
+const SYNONYMS = {
+  create: ['add', 'new', 'make', 'generate'],
+  list: ['ls', 'show', 'get', 'all'],
+  revoke: ['remove', 'delete', 'rm', 'del', 'disable', 'end'],
+} as const
 const BY = { actor: 'command-line' }
 const PAGE = 500
 const DAY_MS = 86_400_000
@@ -24,8 +30,7 @@ const DAYS_MAX = 3650
 /** `vestal api-keys …`. What it changes holds for a server that runs within a second. */
 export async function apiKeys(settings: Settings, _mode: Mode, args: Arguments): Promise<void> {
   const [word, name = ''] = args.words
-  const action = ACTIONS.find((candidate) => candidate === word)
-  if (action === undefined) throw new SettingsError([`api-keys: say what to do, one of ${ACTIONS.join(', ')}`])
+  const action = readAction('api-keys', word, { actions: ACTIONS, synonyms: SYNONYMS })
   if (action !== 'list' && name === '')
     throw new SettingsError([`api-keys ${action}: needs ${action === 'create' ? 'a name' : 'the id of a key'}`])
   const expiresAt = readDays(args)

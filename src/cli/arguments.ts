@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../config/settings.ts'
+import { didYouMean } from '../core/nearest.ts'
 
 /** A verb's own flag, beside those of the settings. */
 export interface FlagRow {
@@ -33,6 +34,7 @@ export function readArguments(args: readonly string[], rows: readonly FlagRow[],
     ...settingOf.keys(),
     ...[...own.values()].filter(({ value }) => value).map(({ name }) => `--${name}`),
   ]
+  const known = [...withValue, ...own.keys(), '--help']
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(withValue.map((flag) => [flag.slice(2), { type: 'string', multiple: true }])),
@@ -48,12 +50,17 @@ export function readArguments(args: readonly string[], rows: readonly FlagRow[],
     else if (token.kind === 'positional') faults.push(`${JSON.stringify(token.value.slice(0, 60))}: is not a flag`)
     if (token.kind !== 'option') continue
     const flag = token.rawName
-    if (withValue.includes(flag)) {
+    // `-port` would be taken for four flags of one letter.
+    const raw = args[token.index] ?? flag
+    if (/^-[a-z][a-z-]+(?:=|$)/i.test(raw)) {
+      const fault = unknownFlag(raw.replace(/=.*$/s, ''), known)
+      if (!faults.includes(fault)) faults.push(fault)
+    } else if (withValue.includes(flag)) {
       // A flag that follows is not a value that was forgotten.
       if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) faults.push(`${flag}: needs a value`)
       else given.set(flag, [...(given.get(flag) ?? []), token.value])
     } else if (flag === '--help' || flag === '-h' || own.has(flag)) switches.add(flag.replace(/^--?/, ''))
-    else faults.push(unknownFlag(flag))
+    else faults.push(unknownFlag(flag, known))
   }
   const isHelp = switches.has('help') || switches.has('h')
   const configFile = given.get('--config')?.at(-1)
@@ -73,9 +80,9 @@ function hasFlag(name: SettingName): boolean {
   return isSecret !== true && kind !== 'tables'
 }
 
-function unknownFlag(flag: string): string {
+function unknownFlag(flag: string, known: readonly string[]): string {
   const isSecret = SETTING_NAMES.some((name) => SETTINGS[name].isSecret === true && flagOf(name) === flag)
   return isSecret
     ? `${flag}: others can read a command line; set it in the environment`
-    : `${flag.slice(0, 60)}: is not a flag; --help lists them`
+    : `${flag.slice(0, 60)}: is not a flag; --help lists them${didYouMean(flag, known)}`
 }

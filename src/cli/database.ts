@@ -1,13 +1,16 @@
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { openDatabase } from './accounts.ts'
+import { readAction } from './action.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
 
 export const DATABASE_FLAGS: readonly FlagRow[] = [{ name: 'json', help: 'Print JSON in place of lines.' }]
 
+const SYNONYMS = { migrate: ['upgrade', 'update', 'init', 'create'], status: ['check', 'show', 'info', 'list'] } as const
+
 /** `vestal db migrate|status`: the schema of the accounts' database. Exit code 1 where `status` finds that something is missing or wrong. */
-export async function database(settings: Settings, { words: [action], switches }: Arguments): Promise<void> {
-  if (action !== 'migrate' && action !== 'status') throw new SettingsError(['db: say what to do, migrate or status'])
+export async function database(settings: Settings, { words: [word], switches }: Arguments): Promise<void> {
+  const action = readAction('db', word, { actions: ['migrate', 'status'], synonyms: SYNONYMS })
   const store = openDatabase(settings)
   try {
     const applied = action === 'migrate' ? await store.migrate() : []

@@ -24,6 +24,7 @@ import { withFileLock } from '../keys/file-lock.ts'
 import { formatKeyFile, isKeyFile, type KeyFile, parseKeyFile, type StoredSecret } from '../keys/key-file.ts'
 import { createSealer, isSealed, newSealing, type Sealer } from '../keys/sealing.ts'
 import { writeWhole } from '../keys/write-whole.ts'
+import { readAction } from './action.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
 import { auditKeyChange } from './key-audit.ts'
 import { keysAsJson, keysAsTable } from './keys-output.ts'
@@ -42,6 +43,13 @@ export const KEYS_FLAGS: readonly FlagRow[] = [
 ]
 
 const ACTIONS = ['generate', 'list', 'rotate', 'retire', 'revoke'] as const
+const SYNONYMS = {
+  generate: ['create', 'add', 'new', 'make', 'init'],
+  list: ['ls', 'show', 'get', 'all'],
+  rotate: ['roll', 'next'],
+  retire: ['expire', 'disable'],
+  revoke: ['remove', 'delete', 'rm', 'del'],
+} as const
 type Action = (typeof ACTIONS)[number]
 const KEEP_SECONDS_MAX = 31_536_000
 /** What is signed with when nothing names another: short, and known to every library. */
@@ -79,22 +87,20 @@ export async function keys(settings: Settings, args: Arguments): Promise<void> {
 }
 
 function readAsked(settings: Settings, { words, values, switches }: Arguments): Asked {
-  const [name = '', kid, ...others] = words
+  const [name, kid, ...others] = words
   const faults: string[] = []
-  const action = ACTIONS.find((candidate) => candidate === name)
-  if (action === undefined) faults.push(`keys: needs one of ${ACTIONS.join(', ')}`)
+  const action = readAction('keys', name, { actions: ACTIONS, synonyms: SYNONYMS })
   const needsKid = action === 'retire' || action === 'revoke'
   if (needsKid && (kid === undefined || others.length > 0))
     faults.push(`keys ${name}: needs one key id; vestal keys list shows them`)
-  if (!needsKid && action !== undefined && kid !== undefined)
-    faults.push(`keys ${name}: takes no ${JSON.stringify(kid.slice(0, 60))}`)
+  if (!needsKid && kid !== undefined) faults.push(`keys ${name}: takes no ${JSON.stringify(kid.slice(0, 60))}`)
   const from = values.get('from')?.at(-1)
   if (from !== undefined && action !== 'generate') faults.push('--from: goes with generate')
   const keep = values.get('keep-seconds')?.at(-1)
   const keepSeconds = keep === undefined ? KEEP_SECONDS : Number(keep)
   if ((keep !== undefined && !/^\d{1,9}$/.test(keep)) || keepSeconds > KEEP_SECONDS_MAX)
     faults.push(`--keep-seconds: must be a whole number from 0 to ${KEEP_SECONDS_MAX}, got ${JSON.stringify(keep)}`)
-  if (action === undefined || faults.length > 0) throw new SettingsError(faults)
+  if (faults.length > 0) throw new SettingsError(faults)
   const path = keyFilePath(settings)
   const now = Math.floor(Date.now() / 1000)
   return { action, kid: kid ?? '', path, from, isEncrypted: switches.has('encrypt'), settings, now, keepSeconds }

@@ -5,6 +5,7 @@ import { type Mode, modeOf } from '../config/mode.ts'
 import { settingsPage } from '../config/page.ts'
 import type { Settings } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'
+import { meantBy } from './action.ts'
 import { API_KEYS_FLAGS, apiKeys } from './api-keys.ts'
 import { type Arguments, readArguments } from './arguments.ts'
 import { AUDIT_FLAGS, audit } from './audit.ts'
@@ -159,17 +160,42 @@ async function startMember(settings: Settings, mode: Mode, { words }: Arguments,
   await start(own(settings), mode, { member, read: () => own(read()) })
 }
 
+const SHOWN = VERBS.filter(({ isHidden }) => isHidden !== true)
+/** Words of other programs, by what they are called here. */
+const SYNONYMS = {
+  start: ['serve', 'run', 'up', 'server'],
+  token: ['jwt', 'sign'],
+  keys: ['key', 'keygen'],
+  audit: ['log', 'logs'],
+  db: ['database', 'migrate'],
+  ready: ['health', 'status', 'ping', 'readiness'],
+  doctor: ['check', 'diagnose', 'info'],
+  settings: ['config', 'env'],
+} as const
+
+function unknownVerb(args: readonly string[]): string {
+  const [name = ''] = args
+  const shown = JSON.stringify(name.slice(0, 60))
+  const actions = SHOWN.map((verb) => verb.name)
+  if (name.startsWith('-')) {
+    const verb = args.find((word) => actions.includes(word))
+    return `${shown}: is not a verb, which comes before its flags${verb === undefined ? '' : `: vestal ${verb} ${name.slice(0, 60)} …`}; vestal --help lists them`
+  }
+  const meant = meantBy(name, { actions, synonyms: SYNONYMS as Readonly<Record<string, readonly string[]>> })
+  return `${shown}: is not a verb; vestal --help lists them${meant === undefined ? '' : `; did you mean ${meant}?`}`
+}
+
 /** Exit code where what was asked cannot be: settings, flags, verbs. */
 const EXIT_USAGE = 2
 
 async function main(args: readonly string[]): Promise<void> {
   const [name, ...rest] = args
+  if (name === 'help' && VERBS.some((verb) => verb.name === rest[0])) return main([rest[0] ?? '', '--help'])
   if (name === undefined || name === '--help' || name === '-h' || name === 'help')
-    return void process.stdout.write(overview(VERBS.filter(({ isHidden }) => isHidden !== true)))
-  if (name === '--version') return console.log(VERSION)
+    return void process.stdout.write(overview(SHOWN))
+  if (name === '--version' || name === '-v' || name === '-V' || name === 'version') return console.log(VERSION)
   const verb = VERBS.find((candidate) => candidate.name === name)
-  if (verb === undefined)
-    throw new SettingsError([`${JSON.stringify(name.slice(0, 60))}: is not a verb; vestal --help lists them`])
+  if (verb === undefined) throw new SettingsError([unknownVerb(args)])
   const given = readArguments(rest, verb.flags, verb.words)
   if (given.isHelp) return void process.stdout.write(verbHelp(verb))
   const environment = processEnvironment()

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { SettingsError } from '../config/load.ts'
+import { reasonOfFile } from '../core/file-reason.ts'
 
 const FILE_BYTES_MAX = 1024 * 1024
 const OTHERS = 0o077
@@ -10,7 +11,7 @@ export function readSmallFile(path: string): Buffer {
     if (statSync(path).size > FILE_BYTES_MAX) throw new SettingsError([`${path}: is too large for a key file`])
     return readFileSync(path)
   } catch (error) {
-    throw error instanceof SettingsError ? error : new SettingsError([`${path}: cannot be read`])
+    throw error instanceof SettingsError ? error : new SettingsError([`${path}: cannot be read: ${reasonOfFile(error)}`])
   }
 }
 

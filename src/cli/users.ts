@@ -13,6 +13,7 @@ import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { VestalError } from '../core/errors.ts'
 import { openAccounts } from './accounts.ts'
+import { readAction } from './action.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
 import { askPassword } from './ask-password.ts'
 import { table } from './table.ts'
@@ -33,6 +34,16 @@ export const USERS_FLAGS: readonly FlagRow[] = [
 ]
 
 const ACTIONS = ['add', 'list', 'disable', 'enable', 'passwd', 'roles', 'signout'] as const
+/** There is no removing: what an account did stays in the audit log under its id. */
+const SYNONYMS = {
+  add: ['create', 'new', 'make'],
+  list: ['ls', 'show', 'get', 'all'],
+  disable: ['remove', 'delete', 'rm', 'del', 'lock', 'block', 'deactivate'],
+  enable: ['unlock', 'unblock', 'activate'],
+  passwd: ['password', 'reset', 'set-password'],
+  roles: ['grant', 'permissions', 'set', 'update', 'change'],
+  signout: ['logout', 'revoke', 'kick'],
+} as const
 const BY = { actor: 'command-line' }
 const NOWHERE = { address: 'command-line', userAgent: '' }
 const PAGE = 500
@@ -41,8 +52,7 @@ const PAGE = 500
 export async function users(settings: Settings, _mode: Mode, args: Arguments): Promise<void> {
   const { words } = args
   const [word, name = ''] = words
-  const action = ACTIONS.find((candidate) => candidate === word)
-  if (action === undefined) throw new SettingsError([`users: say what to do, one of ${ACTIONS.join(', ')}`])
+  const action = readAction('users', word, { actions: ACTIONS, synonyms: SYNONYMS })
   if (action !== 'list' && name === '') throw new SettingsError([`users ${action}: needs the name of an account`])
   const input = action === 'add' || action === 'passwd' ? await passwordOf(name, args) : {}
   const { context, close } = await openAccounts(settings, () => '')

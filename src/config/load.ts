@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { didYouMean, nearestOf } from '../core/nearest.ts'
 import type { ListRow, SingleRow, TablesRow } from './settings/row.ts'
 import { flagOf, keyOf, SETTING_NAMES, SETTINGS, type SettingName, type Settings, variableOf } from './settings.ts'
+import { readToml, type TomlFile } from './toml-file.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -41,10 +41,12 @@ export class SettingsError extends Error {
   }
 }
 
-/** Where a value came from, in words: `--port`, `VESTAL_PORT`, `port in vestal.toml`. */
+/** Where a value came from, in words: `--port`, `VESTAL_PORT`, `port in vestal.toml, line 3`. */
 interface Given {
   readonly source: string
   readonly texts: readonly string[]
+  /** TOML's own word for a value that is no text, where the file has one. */
+  readonly written?: 'number' | 'boolean'
 }
 
 /**
@@ -60,7 +62,7 @@ export function loadSettings(sources: Sources): Loaded {
 /** The same, with the faults beside what could be read. */
 export function examineSettings(sources: Sources): Examined {
   const faults: string[] = [...(sources.faults ?? [])]
-  const file = readFile(sources, faults)
+  const file = readToml(sources.configFile ?? (sources.environment.VESTAL_CONFIG || undefined), sources.directory, faults)
   const settings: Record<string, unknown> = {}
   for (const name of SETTING_NAMES) {
     const row = SETTINGS[name]
@@ -71,57 +73,40 @@ export function examineSettings(sources: Sources): Examined {
     const given = givenBy(name, { ...sources, file }, faults)
     settings[name] = given === undefined ? row.default : read(row, given, faults)
   }
-  for (const key of Object.keys(file.table)) {
-    if (!SETTING_NAMES.some((name) => keyOf(name) === key)) faults.push(`${key} in ${file.name}: is not a setting`)
-  }
+  faults.push(...unknownKeys(file), ...mistypedVariables(sources.environment))
   const hasSecrets = SETTING_NAMES.some((name) => SETTINGS[name].isSecret === true && Object.hasOwn(file.table, keyOf(name)))
   return {
     // The cast: each setting was read by its own row, or has its default.
     settings: settings as unknown as Settings,
-    warnings: unknownVariables(sources.environment),
+    warnings: strangeVariables(sources.environment),
     faults,
     ...(file.path !== undefined && { file: { path: file.path, hasSecrets } }),
   }
-}
-
-interface File {
-  readonly name: string
-  /** Absent where there is no file. */
-  readonly path?: string
-  readonly table: Readonly<Record<string, unknown>>
 }
 
 /** A list of tables, from the file alone. */
 function tablesOf(
   row: TablesRow<unknown>,
   key: string,
-  { file, faults }: { readonly file: File; readonly faults: string[] },
+  { file, faults }: { readonly file: TomlFile; readonly faults: string[] },
 ): unknown {
   if (!Object.hasOwn(file.table, key)) return row.default
   const value = file.table[key]
   const isList = Array.isArray(value) && value.every((item) => typeof item === 'object' && item !== null && !Array.isArray(item))
-  if (isList) return row.read(value, (place, rule) => faults.push(`${key}${place} in ${file.name}: ${rule}`))
-  faults.push(`${key} in ${file.name}: must be tables, each begun with [[${key}]]`)
-  return row.default
-}
-
-function readFile({ configFile, environment, directory }: Sources, faults: string[]): File {
-  const asked = configFile ?? (environment.VESTAL_CONFIG || undefined)
-  const name = asked ?? 'vestal.toml'
-  const path = asked ?? join(directory, name)
-  if (asked === undefined && !existsSync(path)) return { name, table: {} }
-  try {
-    return { name, path, table: Bun.TOML.parse(readFileSync(path, 'utf8')) as Readonly<Record<string, unknown>> }
-  } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error
-    faults.push(isMissing ? `${name}: cannot be read` : `${name}: is not valid TOML`)
-    return { name, table: {} }
+  if (isList) {
+    return row.read(value, (place, rule) => {
+      const [, index = '', field = ''] = /^\[(\d+)\]\.(.*)$/.exec(place) ?? []
+      const where = place === '' ? file.placeOf(key) : file.placeOf(key, { index: Number(index), field })
+      faults.push(`${key}${place} in ${where}: ${rule}`)
+    })
   }
+  faults.push(`${key} in ${file.placeOf(key)}: must be tables, each begun with [[${key}]]`)
+  return row.default
 }
 
 function givenBy(
   name: SettingName,
-  sources: Omit<Sources, 'faults'> & { readonly file: File },
+  sources: Omit<Sources, 'faults'> & { readonly file: TomlFile },
   faults: string[],
 ): Given | undefined {
   const row = SETTINGS[name]
@@ -135,29 +120,33 @@ function givenBy(
   }
   const key = keyOf(name)
   if (!Object.hasOwn(sources.file.table, key)) return undefined
-  const source = `${key} in ${sources.file.name}`
-  const texts = textsOf(sources.file.table[key])
-  if (texts !== undefined) return { source, texts }
-  faults.push(`${source}: must be a text, a number, a list of these, or a table for [model]`)
-  return undefined
+  const value = sources.file.table[key]
+  const source = `${key} in ${sources.file.placeOf(key)}`
+  const texts = row.kind === 'single' && typeof value === 'object' ? undefined : textsOf(value)
+  if (texts === undefined) {
+    faults.push(`${source}: must be a text, a number, a list of texts, or a table for [model]`)
+    return undefined
+  }
+  const written =
+    typeof value === 'boolean' ? 'boolean' : typeof value === 'string' || typeof value === 'object' ? undefined : 'number'
+  return { source, texts, ...(written && { written }) }
 }
 
 /** TOML values as the texts that flags would give. */
 function textsOf(value: unknown): readonly string[] | undefined {
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') return [String(value)]
+  if (['string', 'number', 'bigint', 'boolean'].includes(typeof value)) return [String(value)]
   if (Array.isArray(value)) return value.every((item) => typeof item === 'string') ? value : undefined
   if (typeof value !== 'object' || value === null) return undefined
   const entries = Object.entries(value)
   return entries.every(([, path]) => typeof path === 'string') ? entries.map(([key, path]) => `${key}=${path}`) : undefined
 }
 
-function read(row: SingleRow<unknown> | ListRow<unknown>, { source, texts }: Given, faults: string[]): unknown {
-  const shown = row.isSecret === true ? 'its value is not shown' : `got ${JSON.stringify(texts.join(', ')).slice(0, 120)}`
+function read(row: SingleRow<unknown> | ListRow<unknown>, { source, texts, written }: Given, faults: string[]): unknown {
+  const shown = row.isSecret === true || !texts.every(mayShow) ? 'its value is not shown' : `got ${shownOf(texts, written)}`
   try {
-    if (row.kind === 'list') return row.read(texts)
-    const [text, second] = texts
-    if (text !== undefined && second === undefined) return row.read(text)
-    throw new RangeError('must be given once')
+    const value = row.kind === 'list' ? row.read(texts) : row.read(oneOf(texts))
+    if (written === undefined || (written === 'number' && row.kind === 'single' && row.read.takesNumber === true)) return value
+    throw new RangeError(`must be a text in quotes, not a ${written}`)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     faults.push(`${source}: ${error.message}; ${shown}`)
@@ -165,8 +154,72 @@ function read(row: SingleRow<unknown> | ListRow<unknown>, { source, texts }: Giv
   }
 }
 
+function oneOf(texts: readonly string[]): string {
+  const [text, second] = texts
+  if (text !== undefined && second === undefined) return text
+  throw new RangeError('must be given once')
+}
+
+function shownOf(texts: readonly string[], written: Given['written']): string {
+  return written === undefined ? JSON.stringify(texts.join(', ')).slice(0, 120) : `the ${written} ${texts.join(', ')}`
+}
+
+/** Not what may be a key, a token or an address with a password in it: it was put into the wrong setting. */
+function mayShow(text: string): boolean {
+  return !/-----BEGIN|^\s*\{|@|eyJ[\w-]{8,}|vst_/.test(text)
+}
+
+function unknownKeys({ table, placeOf }: TomlFile): readonly string[] {
+  const known = SETTING_NAMES.map(keyOf)
+  return Object.keys(table)
+    .filter((key) => !known.includes(key))
+    .map((key) => {
+      const value = table[key]
+      const isTable = typeof value === 'object' && value !== null && !Array.isArray(value)
+      const inside = isTable ? Object.keys(value).find((name) => known.includes(name)) : undefined
+      const hint =
+        inside === undefined ? didYouMean(key, known) : `; ${inside} and the others stand at the top of the file, in no table`
+      return `${key.slice(0, 60)} in ${placeOf(key)}: is not a setting${hint}`
+    })
+}
+
+/** What the test suite reads; a server that a test starts is not to complain of it. */
+const TEST_PREFIX = 'VESTAL_TEST_'
+/** What Kubernetes sets in every container beside a Service named vestal. */
+const SERVICE_LINK = /^VESTAL_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)$/
+
 function unknownVariables(environment: Environment): readonly string[] {
-  const known = new Set([...SETTING_NAMES.filter((name) => SETTINGS[name].kind !== 'tables').map(variableOf), 'VESTAL_CONFIG'])
-  const unknown = Object.keys(environment).filter((name) => name.startsWith('VESTAL_') && !known.has(name))
-  return unknown.map((name) => `${name} is set in the environment and is not a setting`)
+  const known = new Set([...variables(), 'VESTAL_CONFIG'])
+  return Object.keys(environment).filter((name) => /^VESTAL_/i.test(name) && !name.startsWith(TEST_PREFIX) && !known.has(name))
+}
+
+/** A variable that is nearly a setting was meant to be one: the server does not start without what it was to say. */
+function mistypedVariables(environment: Environment): readonly string[] {
+  return unknownVariables(environment).flatMap((name) => {
+    const meant = meantBy(name)
+    return meant === undefined ? [] : [`${name}: is not a setting; ${meant}`]
+  })
+}
+
+function meantBy(name: string): string | undefined {
+  const table = SETTING_NAMES.find((setting) => SETTINGS[setting].kind === 'tables' && variableOf(setting) === name)
+  if (table !== undefined) return `write [[${keyOf(table)}]] in vestal.toml, the one place that holds tables`
+  if (SERVICE_LINK.test(name)) return undefined
+  const prefix = 'VESTAL_'
+  const meant = nearestOf(
+    name.slice(prefix.length),
+    [...variables(), 'VESTAL_CONFIG'].map((each) => each.slice(prefix.length)),
+  )
+  return meant === undefined ? undefined : `did you mean ${prefix}${meant}?`
+}
+
+/** Others are none of ours, or belong to another version. */
+function strangeVariables(environment: Environment): readonly string[] {
+  return unknownVariables(environment)
+    .filter((name) => meantBy(name) === undefined)
+    .map((name) => `${name} is set in the environment and is not a setting`)
+}
+
+function variables(): readonly string[] {
+  return SETTING_NAMES.filter((name) => SETTINGS[name].kind !== 'tables').map(variableOf)
 }

@@ -25,6 +25,11 @@ A setting is taken from the first of these that has it: a flag, the environment,
 file that \`--config\` or \`VESTAL_CONFIG\` names), the default. A list is separated by commas in the environment, is an array in
 TOML, and is a flag given several times. All faults are told at once, and the exit code is then 2.
 
+A variable \`VESTAL_…\` that is nearly the name of a setting (\`VESTAL_PORTT\`), and a key of the file that is none, is a fault: the
+setting that it was meant to be would silently keep its default. Any other unknown \`VESTAL_…\` variable is a warning, since
+Kubernetes sets some beside a Service named vestal (\`VESTAL_SERVICE_HOST\`; \`enableServiceLinks: false\` leaves them out, and
+\`VESTAL_PORT\` with them). \`VESTAL_TEST_…\` belongs to the tests.
+
 | flag | environment | vestal.toml | default | what it does |
 |---|---|---|---|---|
 ${rows.join('\n')}

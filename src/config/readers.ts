@@ -1,16 +1,26 @@
+import { isIP } from 'node:net'
 import { parseAddressBlock } from '../core/address-blocks.ts'
 import { isLoopback } from '../core/loopback.ts'
 
 /** Reads a setting's text; throws a RangeError whose message is the rule that the text broke. */
-export type Reader<T> = (text: string) => T
+export interface Reader<T> {
+  (text: string): T
+  /** The file may write the value as a number, without quotes. */
+  readonly takesNumber?: true
+}
+
+/** Lets the file write the value as a number. */
+export function asNumber<T>(read: (text: string) => T): Reader<T> {
+  return Object.assign((text: string) => read(text), { takesNumber: true as const })
+}
 
 /** A whole number between two bounds, both included. */
 export function integer(min: number, max: number): Reader<number> {
-  return (text) => {
+  return asNumber((text) => {
     const value = Number(text)
     if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
     throw new RangeError(`must be a whole number from ${min} to ${max}`)
-  }
+  })
 }
 
 /** One of a few words. */
@@ -28,6 +38,62 @@ export function line(lengthMax: number): Reader<string> {
     if (text.trim() !== '' && text.length <= lengthMax && !/[\r\n\0]/.test(text)) return text
     throw new RangeError(`must be one line of 1 to ${lengthMax} characters`)
   }
+}
+
+/** The path of a file or a folder of this machine: an address, or the text of a key, was meant for another setting. */
+export function path(lengthMax = 4096): Reader<string> {
+  const read = line(lengthMax)
+  return (text) => {
+    if (/-----BEGIN |^\s*\{/.test(text)) throw new RangeError('must be the path of a file, not what stands in it')
+    if (/^\s*["']?[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw new RangeError('must be a path of this machine, not an address')
+    return read(text)
+  }
+}
+
+/** Where to listen: an address, or a name that stands for one. */
+export function listenHost(): Reader<string> {
+  return (text) => {
+    const bare = /^\[(.+)\]$/.exec(text)?.[1] ?? text
+    const isName = /^(?=.{1,253}$)(?=.*[a-z])[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i.test(
+      text,
+    )
+    if (isIP(bare) !== 0 || isName) return text
+    throw new RangeError('must be an address such as 127.0.0.1, 0.0.0.0 or ::, or a name, without a scheme and a port')
+  }
+}
+
+const POSTGRES = /^postgres(?:ql)?:\/\//
+/** How an address begins, or what is one with its scheme left out; a drive of Windows has one letter. */
+const LIKE_ADDRESS = /:\/\/|^\s*["']?[a-z][a-z0-9+.-]+:|^\/\/|^[a-z]:(?![\\/])|^[^/\\.]+@/i
+
+/** Where accounts are kept. An address with another scheme is no file: its password would become a name of one. */
+export function databasePlace(): Reader<string> {
+  const read = line(4096)
+  return (text) => {
+    if (POSTGRES.test(text) && hostOf(text) !== '') return read(text)
+    if (!LIKE_ADDRESS.test(text)) return read(text)
+    throw new RangeError(
+      'must be the path of a SQLite file, or an address postgres://user:password@host/database (or postgresql://…), special characters of the password percent-encoded',
+    )
+  }
+}
+
+const REDIS = /^(?:rediss?|valkeys?|redis\+tls):\/\//
+const REDIS_SOCKET = /^redis\+(?:tls\+)?unix:\/\/\/?[^/]/
+
+/** Address of a Redis, in one of the schemes that its client knows. */
+export function redisAddress(): Reader<string> {
+  return (text) => {
+    if (REDIS.test(text) && hostOf(text) !== '') return text
+    if (REDIS_SOCKET.test(text)) return text
+    throw new RangeError(
+      'must be an address redis://[user:password@]host[:port], rediss://… for TLS, or redis+unix://path, special characters of the password percent-encoded',
+    )
+  }
+}
+
+function hostOf(text: string): string {
+  return URL.canParse(text) ? new URL(text).hostname : ''
 }
 
 /** What names of headers, cookies and schemes are made of (RFC 9110 §5.6.2, `token`). */
@@ -85,15 +151,16 @@ export function listOf<T>(read: Reader<T>, itemsMax: number): (texts: readonly s
 
 /** Texts of the form `name=path`, no name twice. */
 export function pathsByName(itemsMax: number): (texts: readonly string[]) => ReadonlyMap<string, string> {
+  const readPath = path()
   return (texts) => {
     if (texts.length > itemsMax) throw new RangeError(`must be at most ${itemsMax}`)
     const paths = new Map<string, string>()
     for (const text of texts) {
-      const [, key, path] = /^([A-Za-z0-9][A-Za-z0-9._-]{0,99})=(.+)$/.exec(text) ?? []
-      if (key === undefined || path === undefined)
+      const [, key, file] = /^([A-Za-z0-9][A-Za-z0-9._-]{0,99})=(.+)$/.exec(text) ?? []
+      if (key === undefined || file === undefined)
         throw new RangeError('must be name=path, the name of letters, digits, ".", "_", "-"')
       if (paths.has(key)) throw new RangeError(`names "${key}" twice`)
-      paths.set(key, path)
+      paths.set(key, readPath(file))
     }
     return paths
   }

@@ -1,3 +1,4 @@
+import { didYouMean } from '../core/nearest.ts'
 import type { Reader } from './readers.ts'
 
 /** How a field of a table in vestal.toml is written and read. */
@@ -54,7 +55,9 @@ function readTable(
   fault: FaultSink,
 ): Readonly<Record<string, unknown>> {
   const known = new Map(Object.entries(fields).map(([name, field]) => [fieldKeyOf(name), { name, field }]))
-  for (const key of Object.keys(table)) if (!known.has(key)) fault(key.slice(0, 60), 'is not a field of this table')
+  for (const key of Object.keys(table)) {
+    if (!known.has(key)) fault(key.slice(0, 60), `is not a field of this table${didYouMean(key, known.keys())}`)
+  }
   const values: Record<string, unknown> = {}
   for (const [key, { name, field }] of known) {
     if (!Object.hasOwn(table, key)) {
@@ -76,7 +79,7 @@ function readField(field: TableField, value: unknown): unknown {
     case 'text':
       return field.read(text(value))
     case 'number':
-      if (typeof value !== 'number') throw new RangeError('must be a number')
+      if (typeof value !== 'number') throw new RangeError(`must be a number; got ${kindOf(value)}`)
       return field.read(String(value))
     case 'texts':
       return field.read(texts(value))
@@ -88,7 +91,7 @@ function readField(field: TableField, value: unknown): unknown {
 }
 
 function text(value: unknown): string {
-  if (typeof value !== 'string') throw new RangeError('must be a text')
+  if (typeof value !== 'string') throw new RangeError(`must be a text; got ${kindOf(value)}`)
   return value
 }
 
@@ -98,6 +101,14 @@ function texts(value: unknown): readonly string[] {
 }
 
 function byName<T>(value: unknown, read: (item: unknown) => T): Readonly<Record<string, T>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new RangeError('must be a table')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new RangeError(`must be a table; got ${kindOf(value)}`)
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, read(item)]))
+}
+
+/** What was written, with its value where that is a number or a boolean. */
+function kindOf(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'boolean') return `the ${typeof value} ${value}`
+  if (typeof value === 'string') return 'a text'
+  return Array.isArray(value) ? 'a list' : 'a table'
 }

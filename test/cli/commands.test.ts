@@ -29,7 +29,21 @@ describe('vestal', () => {
     using place = new Workplace()
     const cases: readonly (readonly [args: readonly string[], message: string])[] = [
       [['serve'], '"serve": is not a verb; vestal --help lists them'],
-      [['start', '--prot', '1'], '--prot: is not a flag; --help lists them'],
+      [['serve'], 'did you mean start?'],
+      [['tokne'], 'did you mean token?'],
+      [['--port', '1', 'start'], 'is not a verb, which comes before its flags: vestal start --port'],
+      [['start', '--prot', '1'], '--prot: is not a flag; --help lists them; did you mean --port?'],
+      [['start', '-port', '1'], '-port: is not a flag; --help lists them; did you mean --port?'],
+      [['start', '--body-byte-max=1'], '--body-byte-max: is not a flag; --help lists them; did you mean --body-bytes-max?'],
+      [['start', '-p', '1'], '-p: is not a flag; --help lists them'],
+      [['users', 'remove', 'bob'], 'users: "remove" is not one of add, list'],
+      [['users', 'remove', 'bob'], 'did you mean users disable?'],
+      [['users', 'lst'], 'did you mean users list?'],
+      [['users', 'qqqqqq'], 'users: "qqqqqq" is not one of'],
+      [['api-keys', 'delete', 'x'], 'did you mean api-keys revoke?'],
+      [['keys', 'delete', 'x'], 'did you mean keys revoke?'],
+      [['models', 'predict', 'iris'], 'did you mean models run?'],
+      [['db', 'upgrade'], 'did you mean db migrate?'],
       [['start', 'now'], '"now": is not a flag'],
       [['start', '--port'], '--port: needs a value'],
       [['start', '--port', '--host', 'x'], '--port: needs a value'],
@@ -49,6 +63,19 @@ describe('vestal', () => {
     for (const part of ['--prot', '--threads', 'VESTAL_PORT', 'VESTAL_SECRET']) expect(stderr).toContain(part)
     expect(stderr).not.toContain('hunter2')
   })
+})
+
+test('each verb that people use is a script of package.json, and help names them all', () => {
+  using place = new Workplace()
+  const verbs = [...place.run(['--help']).stdout.matchAll(/^ {2}([a-z-]+) +[A-Z]/gm)].map(([, verb]) => verb ?? '')
+  expect(verbs).toContain('ready')
+  const { scripts } = JSON.parse(readFileSync(join(import.meta.dir, '../../package.json'), 'utf8')) as {
+    scripts: Readonly<Record<string, string>>
+  }
+  for (const verb of verbs) {
+    expect([verb, scripts[verb]]).toEqual([verb, expect.stringContaining(`src/cli/main.ts ${verb}`)])
+    expect(place.run(['help', verb]).stdout).toContain(`Usage: vestal ${verb}`)
+  }
 })
 
 describe('vestal token', () => {

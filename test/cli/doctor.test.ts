@@ -107,8 +107,8 @@ const FAULTS: readonly Fault[] = [
   {
     name: 'a variable that is misspelt',
     check: 'settings',
-    message: /VESTAL_SECRETT is set in the environment and is not a setting/,
-    todo: /Correct its name/,
+    message: /VESTAL_SECRETT: is not a setting; did you mean VESTAL_SECRET\?/,
+    todo: /Correct it/,
     plant: () => ({ variables: { VESTAL_SECRETT: SECRET } }),
   },
   {

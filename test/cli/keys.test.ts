@@ -125,8 +125,8 @@ describe('vestal keys', () => {
     writeFileSync(join(place.folder, 'broken.json'), '{"format":"vestal-keys","version":1,"keys":[{}]}')
     mkdirSync(join(place.folder, 'folder'))
     const cases: readonly (readonly [args: readonly string[], message: string])[] = [
-      [[], 'keys: needs one of generate, list, rotate, retire, revoke'],
-      [['delete'], 'keys: needs one of'],
+      [[], 'keys: say what to do, one of generate, list, rotate, retire, revoke'],
+      [['delete'], 'keys: say what to do, one of'],
       [['revoke'], 'keys revoke: needs one key id'],
       [['retire', 'a', 'b'], '"b": is not a flag'],
       [['list', 'a'], 'keys list: takes no "a"'],

@@ -297,7 +297,7 @@ describe('vestal models, of a running server', () => {
       [['list', 'iris'], 2, 'models list: takes no more words'],
       [['check', 'gone.onnx'], 1, 'gone.onnx: there is no such file'],
       [['inspect', 'iris', '--version', '9'], 1, 'iris: there is no version 9; there is 1'],
-      [['fly', 'iris'], 2, '"fly": is not one of list, inspect, load, unload, run and check'],
+      [['fly', 'iris'], 2, 'models: "fly" is not one of list, inspect, load, unload, run, check'],
     ]
     for (const [args, exitCode, message] of cases) {
       const done = place.run(['models', ...args])

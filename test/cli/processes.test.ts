@@ -109,8 +109,8 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       several.write('url_bytes_max = 3\nlog_level = "loud"\n')
       expect(await reload()).toEqual(
         failure(422, {
-          'url_bytes_max in vestal.toml': 'must be a whole number from 256 to 65536; got "3"',
-          'log_level in vestal.toml': 'must be one of debug, info, warn, error, silent; got "loud"',
+          'url_bytes_max in vestal.toml, line 1': 'must be a whole number from 256 to 65536; got the number 3',
+          'log_level in vestal.toml, line 2': 'must be one of debug, info, warn, error, silent; got "loud"',
         }),
       )
       expect(await statusesOf(several, long)).toEqual(new Set([414]))

@@ -187,22 +187,24 @@ describe('POST /admin/reload', () => {
     const wrong = `log_level = "loud"\nallowed_hosts = ["models.example"]\nunheard_of = 1\nurl_bytes_max = 10\n`
     expect(await server.reload(wrong)).toEqual(
       failure(422, {
-        'log_level in vestal.toml': 'must be one of debug, info, warn, error, silent; got "loud"',
-        'unheard_of in vestal.toml': 'is not a setting',
-        'url_bytes_max in vestal.toml': 'must be a whole number from 256 to 65536; got "10"',
+        'log_level in vestal.toml, line 1': 'must be one of debug, info, warn, error, silent; got "loud"',
+        'unheard_of in vestal.toml, line 3': 'is not a setting',
+        'url_bytes_max in vestal.toml, line 4': 'must be a whole number from 256 to 65536; got the number 10',
       }),
     )
     expect(await server.status('/public/info/')).toBe(200)
-    expect(await server.reload('log_level =')).toEqual(failure(422, { 'vestal.toml': 'is not valid TOML' }))
+    expect(await server.reload('log_level =')).toEqual(
+      failure(422, { 'vestal.toml': 'is not valid TOML; line 1 is the first that cannot be read (a text stands in quotes)' }),
+    )
     const files = `allowed_hosts = ["models.example"]\n[[issuers]]\nname = "https://one.example"\naudiences = ["vestal"]\nkey_file = "/nowhere/one.pem"\n`
-    expect(await server.reload(files)).toEqual(failure(422, { 'one.pem': 'cannot be read' }))
+    expect(await server.reload(files)).toEqual(failure(422, { 'one.pem': 'cannot be read: there is no such file' }))
     const published = `allowed_hosts = ["models.example"]\n[[issuers]]\nname = "https://one.example"\naudiences = ["vestal"]\njwks_url = "http://127.0.0.1:1/"\n`
     expect(await server.reload(published)).toEqual(
       failure(422, { settings: 'shared secrets and public keys are mixed among the issuers; give each of them a key pair' }),
     )
     expect(await server.status('/public/info/')).toBe(200)
     const log = await server.stop()
-    expect(log).toContain('the settings cannot be used, so the old ones stay: unheard_of in vestal.toml: is not a setting')
+    expect(log).toContain('the settings cannot be used, so the old ones stay: unheard_of in vestal.toml, line 3: is not')
     expect(log).not.toContain('/nowhere')
   })
 

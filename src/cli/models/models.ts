@@ -1,6 +1,7 @@
 import { SettingsError } from '../../config/load.ts'
 import type { Mode } from '../../config/mode.ts'
 import type { Settings } from '../../config/settings.ts'
+import { readAction } from '../action.ts'
 import type { Arguments, FlagRow } from '../arguments.ts'
 import { checkModel } from './check.ts'
 import { listModels } from './list.ts'
@@ -28,13 +29,21 @@ export const MODELS_FLAGS: readonly FlagRow[] = [
   },
 ]
 
+const ACTIONS = ['list', 'inspect', 'load', 'unload', 'run', 'check'] as const
+const SYNONYMS = {
+  list: ['ls', 'all', 'index'],
+  inspect: ['show', 'info', 'get', 'describe', 'metadata', 'status'],
+  load: ['add', 'reload', 'enable'],
+  unload: ['remove', 'delete', 'rm', 'del', 'disable'],
+  run: ['predict', 'infer', 'eval'],
+  check: ['test', 'verify', 'validate', 'bench'],
+} as const
+
 /** `vestal models …`: the models of the folder, or of a running server. */
 export async function models(settings: Settings, mode: Mode, args: Arguments): Promise<void> {
-  const [action = 'list', name, ...others] = args.words
+  const [word = 'list', name, ...others] = args.words
+  const action = readAction('models', word, { actions: ACTIONS, synonyms: SYNONYMS })
   const needsName = action !== 'list'
-  if (!['list', 'inspect', 'load', 'unload', 'run', 'check'].includes(action)) {
-    throw new SettingsError([`${JSON.stringify(action.slice(0, 60))}: is not one of list, inspect, load, unload, run and check`])
-  }
   if (needsName && name === undefined) {
     throw new SettingsError([`models ${action}: needs ${action === 'check' ? 'a model file' : 'the name of a model'}`])
   }

@@ -1,4 +1,4 @@
-import { integer, line, listOf, name, oneOf, proxy, secret } from '../readers.ts'
+import { databasePlace, integer, listOf, name, oneOf, proxy, redisAddress, secret } from '../readers.ts'
 import { list, single } from './row.ts'
 
 /** Accounts: where they are kept, how long a session lasts, how often a password may be tried. */
@@ -8,14 +8,14 @@ export const ACCOUNTS = {
     value: 'on|off',
     help: 'Whether this server has accounts of its own. Off: tokens come from elsewhere, and nothing is kept.',
   }),
-  database: single<string | undefined>(line(4096), {
+  database: single<string | undefined>(databasePlace(), {
     default: undefined,
     shownDefault: 'vestal.db in the data folder',
     value: 'FILE or postgres://…',
     isSecret: true,
     help: 'Where accounts are kept: a file of SQLite, or the address of a Postgres database.',
   }),
-  redis: single<string | undefined>(line(4096), {
+  redis: single<string | undefined>(redisAddress(), {
     default: undefined,
     value: 'redis://…',
     isSecret: true,

@@ -1,4 +1,4 @@
-import { integer, line, listOf, oneOf, type Reader, webAddress } from '../readers.ts'
+import { integer, line, listOf, oneOf, path, type Reader, webAddress } from '../readers.ts'
 import { readTables, type TableField, type TableOf } from '../tables.ts'
 import { list, single, tables } from './row.ts'
 
@@ -18,7 +18,7 @@ export const ISSUER_FIELDS = {
   },
   keyFile: {
     kind: 'text',
-    read: line(4096),
+    read: path(),
     help: 'Its keys in a file: a PEM, a JWK, a JWK Set, or the bytes of a shared secret.',
   },
   audiences: {

@@ -1,9 +1,9 @@
-import { integer, line, listOf, oneOf, pathsByName } from '../readers.ts'
+import { integer, line, listOf, oneOf, path, pathsByName } from '../readers.ts'
 import { list, single } from './row.ts'
 
 /** Which models are served, and with what. */
 export const MODELS = {
-  models: single(line(4096), {
+  models: single(path(), {
     default: 'models',
     value: 'FOLDER',
     help: 'Folder with <name>/<version>/model.onnx and <name>/model.toml.',

@@ -1,4 +1,4 @@
-import { integer, line, type Reader } from '../readers.ts'
+import { asNumber, integer, path, type Reader } from '../readers.ts'
 import { single } from './row.ts'
 
 /** What `sun_path` of Linux holds, without the byte that ends it. */
@@ -6,28 +6,29 @@ const SOCKET_PATH_BYTES_MAX = 107
 
 const socketPath: Reader<string> = (text) => {
   const bytes = Buffer.byteLength(text)
+  if (/^unix:/i.test(text)) throw new RangeError('must be a path alone, without unix:')
   if (/^[^\p{Cc}@][^\p{Cc}]*$/u.test(text) && bytes <= SOCKET_PATH_BYTES_MAX) return text
   throw new RangeError(`must be a path of 1 to ${SOCKET_PATH_BYTES_MAX} bytes that does not begin with "@"`)
 }
 
-const fileMode: Reader<number> = (text) => {
+const fileMode: Reader<number> = asNumber((text) => {
   if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8)
   throw new RangeError('must be three octal digits, such as 660')
-}
+})
 
 /** How connections come in, and how long they may take. */
 export const NETWORK = {
-  tlsCert: single<string | undefined>(line(4096), {
+  tlsCert: single<string | undefined>(path(), {
     default: undefined,
     value: 'FILE',
     help: 'Certificate of the server in PEM, with those between it and its root after it. With it and `tls_key` the server speaks TLS 1.2 and 1.3 alone. A change is taken up while the server runs.',
   }),
-  tlsKey: single<string | undefined>(line(4096), {
+  tlsKey: single<string | undefined>(path(), {
     default: undefined,
     value: 'FILE',
     help: 'Private key of the certificate in PEM, without a passphrase.',
   }),
-  tlsClientCa: single<string | undefined>(line(4096), {
+  tlsClientCa: single<string | undefined>(path(), {
     default: undefined,
     value: 'FILE',
     help: 'Certificates in PEM that sign those of clients: a connection without such a certificate is then refused. What a client may is still up to its token.',

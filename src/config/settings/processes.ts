@@ -1,15 +1,15 @@
-import { integer, type Reader } from '../readers.ts'
+import { asNumber, integer, type Reader } from '../readers.ts'
 import { single } from './row.ts'
 
 const whole = integer(1, 64)
-const processes: Reader<number | 'auto'> = (text) => {
+const processes: Reader<number | 'auto'> = asNumber((text) => {
   if (text === 'auto') return text
   try {
     return whole(text)
   } catch {
     throw new RangeError('must be a whole number from 1 to 64, or auto')
   }
-}
+})
 
 /** Several processes that serve together. */
 export const PROCESSES = {

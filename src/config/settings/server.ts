@@ -1,15 +1,15 @@
-import { integer, line } from '../readers.ts'
+import { integer, line, listenHost, path } from '../readers.ts'
 import { single } from './row.ts'
 
 /** How the server listens, what it keeps and what it says of itself. */
 export const SERVER = {
-  host: single(line(255), {
+  host: single(listenHost(), {
     default: '127.0.0.1',
     value: 'ADDRESS',
     help: 'Address to listen on. Any but a loopback address means production mode.',
   }),
   port: single(integer(0, 65_535), { default: 8000, value: 'N', help: 'Port to listen on; 0 takes any that is free.' }),
-  data: single(line(4096), {
+  data: single(path(), {
     default: 'data',
     value: 'FOLDER',
     help: 'Folder for what the server keeps: the development secret, the key file.',

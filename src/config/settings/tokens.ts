@@ -1,4 +1,4 @@
-import { integer, keyText, line, listOf, name, oneOf, passphrase, secret } from '../readers.ts'
+import { integer, keyText, line, listOf, name, oneOf, passphrase, path, secret } from '../readers.ts'
 import { list, single } from './row.ts'
 
 /** A shorter passphrase is guessed. */
@@ -18,7 +18,7 @@ export const TOKENS = {
     isSecret: true,
     help: 'Key instead of a secret, as text: a PEM, a JWK or a JWK Set. A public key verifies and cannot sign.',
   }),
-  keyFile: single<string | undefined>(line(4096), {
+  keyFile: single<string | undefined>(path(), {
     default: undefined,
     shownDefault: '`data/keys.json` where `vestal keys` made it',
     value: 'FILE',
@@ -30,7 +30,7 @@ export const TOKENS = {
     isSecret: true,
     help: 'Opens the key file where its private keys are sealed; asked for on the terminal when it is not set.',
   }),
-  decryptionKeyFile: single<string | undefined>(line(4096), {
+  decryptionKeyFile: single<string | undefined>(path(), {
     default: undefined,
     value: 'FILE',
     help: 'Private key, a PEM or a JWK, or a shared JWK with its `alg`, that opens encrypted tokens (JWE). They are refused without one.',

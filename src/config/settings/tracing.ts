@@ -1,4 +1,4 @@
-import { line, listOf, type Reader } from '../readers.ts'
+import { asNumber, line, listOf, type Reader } from '../readers.ts'
 import { list, single } from './row.ts'
 
 const collector: Reader<string> = (text) => {
@@ -12,11 +12,11 @@ const header: Reader<string> = (text) => {
   if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}=[\x21-\x7e]{1,4096}$/.test(text)) return text
   throw new RangeError('must be name=value')
 }
-const ratio: Reader<number> = (text) => {
+const ratio: Reader<number> = asNumber((text) => {
   const value = Number(text)
   if (/^(?:\d|\d?\.\d{1,9})$/.test(text) && value >= 0 && value <= 1) return value
   throw new RangeError('must be a number from 0 to 1')
-}
+})
 
 /** Where spans go. */
 export const TRACING = {
