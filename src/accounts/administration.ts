@@ -165,7 +165,7 @@ export async function deleteAccount(
     if (account === undefined) throw new VestalError('RECORD_UNKNOWN')
     if (version !== undefined && version !== account.version) throw new VestalError('VERSION_CONFLICT')
     refuseBeyond(by, await allGrants(records, account))
-    await revoke('subject', id, account.epoch + 1)
+    await revoke('subject', id, { epoch: account.epoch + 1 })
     for (const session of await records.sessionsOf(id)) await endSession(records, revoke, session.id)
     await records.deleteAccount(id)
     await keepAdministrator()

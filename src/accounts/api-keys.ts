@@ -107,7 +107,7 @@ function update(context: AccountsContext, { id, version }: KeyVersion, { changes
     const { name, permissions, expiresAt, revokedAt } = next
     await records.updateApiKey(id, { name, permissions, expiresAt, revokedAt, version: next.version })
     // Tokens carry the version of the key that they were made for.
-    await revoke('subject', subjectOfKey(id), next.version)
+    await revoke('subject', subjectOfKey(id), { epoch: next.version })
     await announce(revoke)
     return shownApiKey(next)
   })
@@ -116,7 +116,7 @@ function update(context: AccountsContext, { id, version }: KeyVersion, { changes
 /** Tells every process that the keys it remembers are old. */
 function announce(revoke: Revoke): Promise<void> {
   // Any other number than the last: two changes may come in one millisecond.
-  return revoke('api-keys', 'all', randomInt(2 ** 47))
+  return revoke('api-keys', 'all', { epoch: randomInt(2 ** 47) })
 }
 
 function shownApiKey({ hash: _, ...key }: ApiKey): ShownApiKey {

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import type { AuthenticatedToken } from '../auth/authenticator.ts'
 import { VestalError } from '../core/errors.ts'
 import type { KnownKey } from './api-key-directory.ts'
 import { subjectOfKey } from './api-keys.ts'
 import type { Origin } from './audit.ts'
 import type { Grants, IssuedToken } from './issue.ts'
 import { hashOf, isRefreshToken } from './refresh-tokens.ts'
+import { untilTokenEnds } from './revocation-list.ts'
 import { type AccountsContext, endSession, transact } from './service.ts'
 
 /** A token for a client that stands for itself. */
@@ -46,29 +48,49 @@ export async function describeRefreshToken({ store, now, lifetimes }: AccountsCo
   })
 }
 
-/** Ends the session of a refresh token, whichever of its generations; one that is unknown, or another client's, is no fault (RFC 7009 §2.2). */
+/**
+ * Ends the session of a refresh token, whichever of its generations; false for a text that is none (RFC 7009 §2.2).
+ * @throws VestalError GRANT_REFUSED where the session is another client's (§2.1)
+ */
 export async function revokeRefreshToken(
   context: AccountsContext,
   token: string,
   by: { readonly clientId: string | undefined; readonly origin: Origin },
-): Promise<void> {
-  if (!isRefreshToken(token)) return
+): Promise<boolean> {
+  if (!isRefreshToken(token)) return false
   const ended = await transact(context, async (records, revoke) => {
     const known = await records.refreshToken(hashOf(token))
     const session = known && (await records.lockSession(known.sessionId))
-    if (session === undefined || session.clientId !== (by.clientId ?? null)) return undefined
+    if (session === undefined) return undefined
+    if (session.clientId !== (by.clientId ?? null)) throw anotherClients()
     await endSession(records, revoke, session.id)
     return session
   })
-  if (ended !== undefined)
-    context.audit({ event: 'token-revoked', actor: ended.accountId, sessionId: ended.id, origin: by.origin })
+  if (ended === undefined) return false
+  context.audit({ event: 'token-revoked', actor: ended.accountId, sessionId: ended.id, origin: by.origin })
+  return true
 }
 
-/** Ends one access token, by its id. */
+/**
+ * Revokes one access token, by its id, for as long as it would count.
+ * @throws VestalError REVOCATION_REFUSED where it cannot be revoked here, GRANT_REFUSED where it was issued to another client
+ */
 export async function revokeToken(
   context: AccountsContext,
-  { tokenId, subject, origin }: { readonly tokenId: string; readonly subject: string; readonly origin: Origin },
+  { principal, payload }: AuthenticatedToken,
+  { clientId, origin }: { readonly clientId: string | undefined; readonly origin: Origin },
 ): Promise<void> {
-  await transact(context, (_records, revoke) => revoke('token', tokenId))
-  context.audit({ event: 'token-revoked', actor: subject, tokenId, origin })
+  const { jti: tokenId, exp, client_id } = payload
+  if (!principal.isLocal)
+    throw new VestalError('REVOCATION_REFUSED', { detail: 'Another issuer made the token; revoke it there' })
+  if (client_id !== clientId) throw anotherClients()
+  // Where claims may be null, a null one is absent.
+  if (typeof tokenId !== 'string')
+    throw new VestalError('REVOCATION_REFUSED', { detail: 'The token has no "jti", so it cannot be told from others' })
+  await transact(context, (_records, revoke) => revoke('token', tokenId, { until: untilTokenEnds(exp ?? undefined) }))
+  context.audit({ event: 'token-revoked', actor: principal.key, tokenId, origin })
+}
+
+function anotherClients(): VestalError {
+  return new VestalError('GRANT_REFUSED', { detail: 'The token was issued to another client' })
 }

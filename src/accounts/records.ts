@@ -72,7 +72,7 @@ export interface ApiKey {
   readonly revokedAt: number | null
 }
 
-/** What must no longer be accepted, until every token that it could concern has expired. */
+/** What must no longer be accepted, until every token that it could concern has expired. All of it is about tokens made here. */
 export interface Revocation {
   /** `token`: one `jti`. `session`: one `sid`. `subject`: all of a `sub` that carry an older epoch. `api-keys`: the keys changed. */
   readonly kind: 'token' | 'session' | 'subject' | 'api-keys'

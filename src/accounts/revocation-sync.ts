@@ -91,7 +91,9 @@ export function createRevocationSync(options: RevocationSyncOptions): Revocation
       await running
     },
     get isFresh() {
-      return now() - answeredAt <= STALE_MS
+      // A clock that was set back says nothing of how long ago the answer was.
+      const ageMs = now() - answeredAt
+      return ageMs >= 0 && ageMs <= STALE_MS
     },
   }
 }

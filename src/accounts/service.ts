@@ -2,7 +2,7 @@ import type { Audit } from './audit.ts'
 import type { SignClaims } from './issue.ts'
 import type { Passwords } from './passwords.ts'
 import type { Revocation } from './records.ts'
-import { type RevocationList, TOKEN_SECONDS_MAX } from './revocation-list.ts'
+import { type RevocationList, untilOwnTokensEnd, untilSubjectsTokensEnd } from './revocation-list.ts'
 import type { Records, Store } from './store.ts'
 import type { Throttle } from './throttle.ts'
 
@@ -30,6 +30,8 @@ export interface Lifetimes {
   readonly graceSeconds: number
   /** Seconds of an access token, told to OAuth clients. */
   readonly accessTokenSeconds: number
+  /** Longest lifetime of a token that is accepted, whoever made it; undefined where there is none. */
+  readonly tokenSecondsMax?: number | undefined
 }
 
 /** What a 401 of a sign-in carries: RFC 9110 §15.5.2 asks for a challenge. */
@@ -37,14 +39,22 @@ export const CHALLENGE = { 'www-authenticate': 'Bearer realm="vestal"' }
 
 /** A change to the store that may revoke: what it revokes is written with it, and holds here before anyone is answered. */
 export async function transact<T>(
-  { store, revocations, now, apiKeysChanged }: Pick<AccountsContext, 'store' | 'revocations' | 'now' | 'apiKeysChanged'>,
+  {
+    store,
+    revocations,
+    now,
+    apiKeysChanged,
+    lifetimes,
+  }: Pick<AccountsContext, 'store' | 'revocations' | 'now' | 'apiKeysChanged' | 'lifetimes'>,
   work: (records: Records, revoke: Revoke) => Promise<T>,
 ): Promise<T> {
   let revoked: Revocation[] = []
+  const untilOf = (kind: Revocation['kind']) =>
+    kind === 'subject' ? untilSubjectsTokensEnd(now(), lifetimes.tokenSecondsMax) : untilOwnTokensEnd(now())
   const result = await store.transaction(async (records) => {
     revoked = []
-    return work(records, async (kind, value, epoch = 0) => {
-      const revocation = { kind, value, epoch, createdAt: now(), until: now() + TOKEN_SECONDS_MAX * 1000 }
+    return work(records, async (kind, value, { epoch = 0, until = untilOf(kind) } = {}) => {
+      const revocation = { kind, value, epoch, createdAt: now(), until }
       revoked.push(revocation)
       await records.putRevocation(revocation)
     })
@@ -55,7 +65,9 @@ export async function transact<T>(
 }
 
 /** Revokes, as part of a transaction. */
-export type Revoke = (kind: Revocation['kind'], value: string, epoch?: number) => Promise<void>
+export type Revoke = (kind: Revocation['kind'], value: string, terms?: Partial<RevocationTerms>) => Promise<void>
+
+type RevocationTerms = Pick<Revocation, 'epoch' | 'until'>
 
 /** Ends everything that was issued for an account up to now; sessions can go on, with new tokens. Gives the epoch that holds from now on. */
 export async function raiseEpoch(
@@ -65,7 +77,7 @@ export async function raiseEpoch(
 ): Promise<number> {
   const epoch = account.epoch + 1
   await records.updateAccount(account.id, { epoch })
-  await revoke('subject', account.id, epoch)
+  await revoke('subject', account.id, { epoch })
   return epoch
 }
 

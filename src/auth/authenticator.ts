@@ -82,6 +82,8 @@ export interface ChangingAuthenticator extends Authenticator {
   prepareRules(rules: ChangingRules): RulesChange
 }
 
+type Names = NonNullable<Holder['names']>
+
 /** Waits that one token may need; each of them changes what the next attempt finds. */
 const WAITS_MAX = 3
 
@@ -114,12 +116,14 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     const signed = open(request, text)
     if (typeof signed !== 'string') return signed
     const policy = policyOf(signed)
-    const principalOf = ({ issuer, subject }: Holder) =>
+    const principalOf = ({ issuer, subject }: Names) =>
       createPrincipal({ isLocal: policy.isOwn && issuer === localIssuer, issuer, subject })
     const verified = namingHolders(() => policy.verify(signed), principalOf)
     if (verified instanceof Promise) return verified
     const { header: jose, payload } = verified
-    const principal = principalOf(holderOf(payload))
+    const { iss, sub } = payload
+    // Where claims may be null, a null one is absent.
+    const principal = principalOf({ issuer: iss ?? undefined, subject: sub ?? undefined })
     const token = { header: jose, payload, principal, allows: compileGrants(policy.grantsOf(payload)) }
     tokens.remember(header, token, policy.untilMs())
     return token
@@ -207,13 +211,14 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
 }
 
 /** Does work; a token that it rejects although its signature is right is said to be its principal's. */
-function namingHolders<T>(work: () => T, principalOf: (holder: Holder) => Principal): T {
+function namingHolders<T>(work: () => T, principalOf: (names: Names) => Principal): T {
   try {
     return work()
   } catch (error) {
     if (!(error instanceof VestalError) || error.holder === undefined) throw error
     const { code, message: reason, holder } = error
-    throw new VestalError(code, { reason, holder: { ...holder, principal: principalOf(holder) } })
+    const principal = holder.names && principalOf(holder.names)
+    throw new VestalError(code, { reason, holder: { ...holder, principal } })
   }
 }
 

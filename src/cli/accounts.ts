@@ -76,7 +76,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
       addressMax: settings.signInAddressAttemptsMax,
       windowSeconds: settings.signInWindowSeconds,
     }),
-    revocations: createRevocationList(),
+    revocations: createRevocationList({ leewaySeconds: settings.leewaySeconds }),
     audit: audit.write,
     now: Date.now,
     lifetimes: {
@@ -84,6 +84,7 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
       idleSeconds: settings.sessionIdleSeconds,
       graceSeconds: settings.refreshGraceSeconds,
       accessTokenSeconds: settings.accessTokenSeconds,
+      tokenSecondsMax: settings.tokenSecondsMax,
     },
   }
   const close = async () => {

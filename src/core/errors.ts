@@ -44,6 +44,7 @@ const CATALOGUE = {
   GRANT_REFUSED: { status: 400, detail: 'The name, password or refresh token is not accepted' },
   GRANT_UNSUPPORTED: { status: 400, detail: 'The grant type must be password, refresh_token or client_credentials' },
   SCOPE_REFUSED: { status: 400, detail: 'The scope is more than is granted' },
+  REVOCATION_REFUSED: { status: 400, detail: 'The token cannot be revoked here' },
   SIGN_IN_THROTTLED: { status: 429, detail: 'Too many attempts; try again later' },
   SIGN_IN_BUSY: { status: 503, detail: 'Too many sign-ins at once; try again' },
   STORE_UNAVAILABLE: { status: 503, detail: 'The accounts cannot be reached; try again' },
@@ -103,11 +104,12 @@ export interface VestalErrorOptions {
   readonly cause?: unknown
 }
 
-/** Whose token it is: what its claims say, and the principal that the authenticator made of them. */
+/** Whose token it is, as far as its claims say so. */
 export interface Holder {
-  readonly issuer?: string | undefined
-  readonly subject?: string | undefined
+  /** Absent where one of the two claims is malformed. */
+  readonly names?: Pick<Principal, 'issuer' | 'subject'> | undefined
   readonly tokenId?: string | undefined
+  /** What the authenticator makes of the names. */
   readonly principal?: Principal | undefined
 }
 

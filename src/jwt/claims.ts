@@ -70,12 +70,17 @@ export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: 
 }
 
 /** Whose token it is, as far as its claims say so in a form that a log may hold. For payloads that were signed: what nobody signed says nothing. */
-export function holderOf({ iss, sub, jti }: JsonObject): Holder {
-  return {
-    ...(isShortText(iss) && { issuer: iss }),
-    ...(isShortText(sub) && { subject: sub }),
-    ...(isShortText(jti) && { tokenId: jti }),
-  }
+export function holderOf(payload: JsonObject): Holder {
+  const { jti } = payload
+  const names = namesIn(payload)
+  return { ...(names && { names }), ...(isShortText(jti) && { tokenId: jti }) }
+}
+
+/** Issuer and subject; undefined where one of them is no text that a log may hold. A claim that is null is absent, as Flama writes it. */
+function namesIn({ iss, sub }: JsonObject): Holder['names'] {
+  const [issuer, subject] = [iss ?? undefined, sub ?? undefined]
+  const isNamed = (issuer === undefined || isShortText(issuer)) && (subject === undefined || isShortText(subject))
+  return isNamed ? { issuer, subject } : undefined
 }
 
 interface Times {

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, gte, lt, or } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, lt, or, sql } from 'drizzle-orm'
 import type { ApiKey, AuditRecord, Revocation } from '../accounts/records.ts'
 import type { AuditFilter, Page, Records } from '../accounts/store.ts'
 import { listIn, listText, locked, type Source } from './query.ts'
@@ -41,7 +41,14 @@ export function revocationRecords({ database, tables: { revocations } }: Source)
       await database
         .insert(revocations)
         .values({ kind, value, ...changes })
-        .onConflictDoUpdate({ target: [revocations.kind, revocations.value], set: changes })
+        .onConflictDoUpdate({
+          target: [revocations.kind, revocations.value],
+          // Never for less long than it was: two tokens may have one id.
+          set: {
+            ...changes,
+            until: sql`case when ${revocations.until} > excluded.until then ${revocations.until} else excluded.until end`,
+          },
+        })
     },
     // The cast: only `putRevocation` writes the kind.
     revocationsSince: async (createdAt: number) =>

@@ -43,6 +43,8 @@ export interface AccountsServerOptions {
   /** Other issuers whose tokens are accepted. */
   readonly trusted?: readonly TrustedIssuer[]
   readonly operations?: AppOptions['operations']
+  /** Other rules for tokens than those of a server by default. */
+  readonly authentication?: Partial<AppOptions['authentication']>
   readonly whenStale?: AccountsOptions['whenStale']
   /** One of the two doors; default in memory. */
   readonly open?: (typeof DOORS)[number]
@@ -123,6 +125,7 @@ export class AccountsServer implements AsyncDisposable {
         cookieKey: cookies.access,
         isRevoked: (token) => revocations.isRevoked(token),
         issuers: [...(issuer === undefined ? [] : [issuer]), ...(options.trusted ?? [])],
+        ...options.authentication,
       },
       operations: options.operations ?? {},
       accounts: this.options,

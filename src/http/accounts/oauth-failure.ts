@@ -1,11 +1,12 @@
 import type { ErrorCode, VestalError } from '../../core/errors.ts'
 
-/** The words of RFC 6749 §5.2 and RFC 6750 §3.1 for our codes; the rest follow from the status. */
+/** The words of RFC 6749 §5.2, RFC 6750 §3.1 and RFC 7009 §2.2.1 for our codes; the rest follow from the status. */
 const WORDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   CLIENT_REFUSED: 'invalid_client',
   GRANT_REFUSED: 'invalid_grant',
   GRANT_UNSUPPORTED: 'unsupported_grant_type',
   SCOPE_REFUSED: 'invalid_scope',
+  REVOCATION_REFUSED: 'unsupported_token_type',
   PERMISSION_MISSING: 'insufficient_scope',
 }
 

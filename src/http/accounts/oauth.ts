@@ -140,16 +140,41 @@ async function nameOf({ context }: OauthOptions, subject: string): Promise<strin
   return (await context.store.read((records) => records.accountById(subject)))?.name
 }
 
-/** A token that is unknown, foreign or malformed is answered like one that was revoked (RFC 7009 §2.2). */
+/**
+ * A token that does not count here is answered like one that was revoked (RFC 7009 §2.2). One that counts is revoked, or the request is
+ * rejected with the reason: a 200 for a token that goes on would be a lie.
+ */
 async function revoke(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
   const { context } = options
   const form = await readForm(request)
   const clientId = (await clientOf(request, form, { options, origin }))?.key.id
   const text = needed(form, 'token')
-  await revokeRefreshToken(context, text, { clientId, origin })
-  const token = await verified(options, text)
-  const { sub, jti, client_id } = token?.payload ?? {}
-  const isTheirs = token?.principal.isLocal === true && sub !== undefined && jti !== undefined && client_id === clientId
-  if (isTheirs) await revokeToken(context, { tokenId: jti, subject: sub, origin })
+  if (await revokeRefreshToken(context, text, { clientId, origin })) return jsonResponse({}, NO_STORE)
+  if (isApiKey(options, text))
+    throw new VestalError('REVOCATION_REFUSED', { detail: 'An API key is revoked with DELETE /admin/api-keys/{id}/' })
+  const token = await countingToken(options, text)
+  if (token !== undefined) await revokeToken(context, token, { clientId, origin })
   return jsonResponse({}, NO_STORE)
+}
+
+/** True for the text of an API key that counts. */
+function isApiKey({ apiKeys }: OauthOptions, text: string): boolean {
+  try {
+    apiKeys.find(text)
+    return true
+  } catch (error) {
+    if (error instanceof VestalError) return false
+    throw error
+  }
+}
+
+/** As `verified`; a token that will count later is rejected, since it cannot be revoked before it does. */
+async function countingToken({ verify }: OauthOptions, text: string): Promise<AuthenticatedToken | undefined> {
+  try {
+    return await verify(text)
+  } catch (error) {
+    if (!(error instanceof VestalError) || error.status >= 500) throw error
+    if (error.code !== 'TOKEN_NOT_YET_VALID' && error.code !== 'TOKEN_ISSUED_IN_FUTURE') return undefined
+    throw new VestalError('REVOCATION_REFUSED', { detail: 'The token is not valid yet; revoke it once it is' })
+  }
 }

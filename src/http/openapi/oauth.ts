@@ -42,7 +42,7 @@ export const OAUTH_DETAIL = {
     tag,
     summary: 'End a token (RFC 7009)',
     description:
-      'A refresh token ends its session. A token that is unknown is no fault. A client ends the tokens that were made for it.',
+      'A refresh token ends its session. A token that does not count is no fault. A token that counts and cannot be revoked here is: one of another issuer, without a `jti`, or issued to another client.',
     body: { schema: 'TokenText', contentType: TYPE, examples: { token: { token: REFRESH } } },
     answer: { description: 'It is not valid any more', schema: 'Empty', example: {} },
     failures: [400, 401, 413, 503],

@@ -303,7 +303,7 @@ for (const kind of STORES) {
         const { status, body } = await form(server, '/oauth/revoke', { token }, headers)
         return [status, body]
       }
-      for (const token of ['x', 'a.b.c', 'A'.repeat(43), `${one.token}x`, tokenWith(['*']), '\0'])
+      for (const token of ['x', 'a.b.c', 'A'.repeat(43), `${one.token}x`, '\0'])
         expect([token, await revoke(token)]).toEqual([token, [200, {}]])
       expect([await server.statusWith(one.token), await server.statusWith(two.token)]).toEqual([200, 200])
       expect(await revoke(one.token)).toEqual([200, {}])
@@ -321,8 +321,13 @@ for (const kind of STORES) {
       const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
       const { refresh_token, access_token } = (await form(server, '/oauth/token', grant, basic(one.id, one.text))).body
       for (const headers of [{}, basic(two.id, two.text)])
-        for (const token of [access_token, refresh_token])
-          expect((await form(server, '/oauth/revoke', { token }, headers)).status).toBe(200)
+        for (const token of [access_token, refresh_token]) {
+          const { status, body } = await form(server, '/oauth/revoke', { token }, headers)
+          expect([status, body]).toEqual([
+            400,
+            { error: 'invalid_grant', error_description: 'The token was issued to another client' },
+          ])
+        }
       expect(await server.statusWith(access_token)).toBe(200)
       await form(server, '/oauth/revoke', { token: refresh_token }, basic(one.id, one.text))
       expect(await server.statusWith(access_token)).toBe(401)

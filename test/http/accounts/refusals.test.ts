@@ -57,7 +57,7 @@ for (const [index, open] of DOORS.entries()) {
         ['AUDIENCE_REFUSED', 'anna', 'token-1'],
         ['TOKEN_EXPIRED', 'anna', 'token-2'],
         ['TOKEN_NOT_YET_VALID', 'anna', undefined],
-        ['CLAIM_INVALID', undefined, 'token-4'],
+        ['CLAIM_INVALID', '(no subject)', 'token-4'],
         ['CLAIM_INVALID', undefined, undefined],
       ])
       const before = server.events.length
