@@ -75,6 +75,11 @@ export interface RulesChange extends Change {
 /** An authenticator whose rules may change. */
 export interface ChangingAuthenticator extends Authenticator {
   /**
+   * The verified token of a text that no request carries as its credential, such as one that is asked about. Any text may be given.
+   * @throws VestalError as `authenticateOrWait` does; TOKEN_MALFORMED where the text can be no token
+   */
+  verifyText(text: string): Promise<AuthenticatedToken>
+  /**
    * Checks other rules in the place of those of the options. Where they are applied, what was verified before is forgotten at once. Issuers
    * that stay keep the keys that were fetched.
    * @throws KeyError, TypeError when they cannot be used
@@ -83,6 +88,18 @@ export interface ChangingAuthenticator extends Authenticator {
 }
 
 type Names = NonNullable<Holder['names']>
+
+/** A token that stands alone, in the place of the request that carries one. */
+class TokenText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** Where a token is read from. */
+type Source = Request | TokenText
 
 /** Waits that one token may need; each of them changes what the next attempt finds. */
 const WAITS_MAX = 3
@@ -109,11 +126,11 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
   const { decryptionKey } = options
   const open =
     decryptionKey === undefined
-      ? (_: Request, text: string) => text
+      ? (_: Source, text: string) => text
       : orClose(() => createOpener(createDecryptor(decryptionKey, rules)), close)
 
-  const verifyAndRemember = (text: string, header: string, request: Request): AuthenticatedToken | Promise<void> => {
-    const signed = open(request, text)
+  const verifyAndRemember = (text: string, header: string, source: Source): AuthenticatedToken | Promise<void> => {
+    const signed = open(source, text)
     if (typeof signed !== 'string') return signed
     const policy = policyOf(signed)
     const principalOf = ({ issuer, subject }: Names) =>
@@ -139,10 +156,16 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     const canonical = reader.canonical(text, header)
     return (header === canonical ? undefined : tokens.recall(canonical)) ?? verifyAndRemember(text, canonical, request)
   }
-  const attempt = (request: Request): AuthenticatedToken | Promise<void> => {
+  const identifyText = (source: TokenText): AuthenticatedToken | Promise<void> => {
+    const { text } = source
+    if (!reader.isToken(text)) throw new VestalError('TOKEN_MALFORMED', { reason: 'the text has characters that no token has' })
+    const canonical = reader.canonical(text, null)
+    return tokens.recall(canonical) ?? verifyAndRemember(text, canonical, source)
+  }
+  const attempt = (source: Source): AuthenticatedToken | Promise<void> => {
     let token: AuthenticatedToken | Promise<void> | undefined
     try {
-      token = identify(request)
+      token = source instanceof TokenText ? identifyText(source) : identify(source)
       if (token !== undefined && !(token instanceof Promise) && isRevoked?.(token) === true)
         throw new VestalError('TOKEN_REVOKED', {
           reason: 'the token is revoked',
@@ -155,11 +178,11 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
       throw new VestalError('TOKEN_MISSING', { reason: 'no token was sent', headers: challengeHeaders(challenge) })
     return token
   }
-  const waitAndAttempt = async (request: Request, first: Promise<void>): Promise<AuthenticatedToken> => {
+  const waitAndAttempt = async (source: Source, first: Promise<void>): Promise<AuthenticatedToken> => {
     let found: AuthenticatedToken | Promise<void> = first
     for (let waits = 0; waits < WAITS_MAX && found instanceof Promise; waits += 1) {
       await found
-      found = attempt(request)
+      found = attempt(source)
     }
     return atOnce(found)
   }
@@ -169,6 +192,11 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     authenticateOrWait(request) {
       const found = attempt(request)
       return found instanceof Promise ? waitAndAttempt(request, found) : found
+    },
+    async verifyText(text) {
+      const source = new TokenText(text)
+      const found = attempt(source)
+      return found instanceof Promise ? waitAndAttempt(source, found) : found
     },
     authorize(token, required) {
       if (token.allows(required)) return

@@ -1,6 +1,6 @@
 import { Elysia } from 'elysia'
 import { guardAuthenticator } from '../accounts/guarded-authenticator.ts'
-import { type Authenticator, createAuthenticator } from '../auth/authenticator.ts'
+import { createAuthenticator } from '../auth/authenticator.ts'
 import { joinChanges } from '../core/change.ts'
 import type { Engine } from '../engine/engine.ts'
 import { importKeys } from '../jwt/key-set.ts'
@@ -158,7 +158,7 @@ export function createApp(options: AppOptions) {
       accounts(served, {
         authenticator,
         demonstration,
-        verify: verifierOf(tokens, options.authentication),
+        verify: tokens.verifyText,
       }),
     )
   } else if (demonstration !== undefined) app.use(signIn(demonstration))
@@ -167,14 +167,6 @@ export function createApp(options: AppOptions) {
   }
   routes.push(...app.routes)
   return app
-}
-
-/** Asks of a text what is asked of a request that carries it. */
-function verifierOf(tokens: Authenticator, { headerKey = 'Authorization', headerPrefix = 'Bearer' }: AuthenticationOptions) {
-  return async (text: string) => {
-    const value = /[\r\n\0]/.test(text) ? '' : `${headerPrefix} ${text}`.trim()
-    return tokens.authenticateOrWait(new Request('http://localhost/', { headers: { [headerKey]: value } }))
-  }
 }
 
 /** What may be published of keys that stay what they are: of those that sign here, and not of those that others sign with. */

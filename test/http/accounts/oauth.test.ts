@@ -313,6 +313,46 @@ for (const kind of STORES) {
       expect((await form(server, '/oauth/revoke', {})).body.error).toBe('invalid_request')
     })
 
+    test('and introspection take any text for a token, whatever characters it has', async () => {
+      for (const open of DOORS) {
+        await using place = await startAccounts(kind, { open })
+        const { server } = place
+        await server.account('ada')
+        const key = await makeKey(server, ['tokens:introspect'])
+        const { token } = await server.signIn('ada')
+        const texts = [
+          '🙂',
+          '\0',
+          '\u0001',
+          '\u007f',
+          '\r\nX: y',
+          'é',
+          'ÿ',
+          '\ud7ff',
+          ' ',
+          `${token} `,
+          ` ${token}`,
+          `Bearer ${token}`,
+          'Basic x',
+        ]
+        for (const text of [
+          ...texts,
+          `${token}🙂`,
+          '.'.repeat(200),
+          'a.b.c.d.e',
+          'x'.repeat(30_000),
+          `${token}${'A'.repeat(20_000)}`,
+        ]) {
+          const asked = await form(server, '/oauth/introspect', { token: text }, basic(key.id, key.text))
+          expect([text.slice(-20), asked.status, asked.body]).toEqual([text.slice(-20), 200, { active: false }])
+          const ended = await form(server, '/oauth/revoke', { token: text })
+          expect([text.slice(-20), ended.status, ended.body]).toEqual([text.slice(-20), 200, {}])
+        }
+        expect(await server.statusWith(token)).toBe(200)
+        expect((await form(server, '/oauth/introspect', { token }, basic(key.id, key.text))).body.active).toBe(true)
+      }
+    })
+
     test('does not end what was made for another client', async () => {
       await using place = await startAccounts(kind)
       const { server } = place

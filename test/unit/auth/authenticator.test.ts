@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
+import { CompactEncrypt } from 'jose'
 import { type AuthenticatorOptions, createAuthenticator } from '../../../src/auth/authenticator.ts'
 import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
 import { makeToken, SECRET } from '../../support/tokens.ts'
@@ -185,4 +187,49 @@ test('a hundred thousand bad tokens leave no more in memory than they found', ()
   flood(100_000)
   Bun.gc(true)
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(5_000_000)
+})
+
+describe('a token that stands alone', () => {
+  const codeOf = (verified: Promise<unknown>) =>
+    verified.then(
+      () => 'accepted',
+      (error: unknown) => (error instanceof VestalError ? error.code : String(error)),
+    )
+
+  test('is verified as one that a request carries, whatever the header and prefix are', async () => {
+    for (const options of [{}, { headerKey: 'X-Token', headerPrefix: '' }, { headerPrefix: 'Token', cookieKey: '' }]) {
+      const { authenticator, clock } = start(options)
+      const token = good()
+      expect((await authenticator.verifyText(token)).payload.sub).toBe('me')
+      expect(await codeOf(authenticator.verifyText(`${token}x`))).toBe('SIGNATURE_INVALID')
+      expect(await codeOf(authenticator.verifyText(makeToken({ payload: { exp: NOW + 60 }, secret: OTHER })))).toBe(
+        'SIGNATURE_INVALID',
+      )
+      clock.seconds += 120
+      expect(await codeOf(authenticator.verifyText(token))).toBe('TOKEN_EXPIRED')
+    }
+  })
+
+  test('is rejected with a code, never with a bug, where the text can be no token', async () => {
+    const { authenticator } = start()
+    for (const text of ['', ' ', '🙂', '\0', '\r\n', 'é', 'a b', 'Bearer x', 'a.b.c\n', '\ud800'])
+      expect([text, await codeOf(authenticator.verifyText(text))]).toEqual([text, 'TOKEN_MALFORMED'])
+    expect(await codeOf(authenticator.verifyText('x'.repeat(1_000_000)))).toBe('TOKEN_TOO_LONG')
+  })
+
+  test('is asked about with what is revoked, and with a key that opens encrypted ones', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const decryptionKey = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    let isRevoked = false
+    const { authenticator } = start({ decryptionKey, isRevoked: () => isRevoked })
+    const encrypted = await new CompactEncrypt(Buffer.from(good()))
+      .setProtectedHeader({ alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT' })
+      .encrypt(publicKey)
+    for (const text of [good(), encrypted]) {
+      isRevoked = false
+      expect([text, await codeOf(authenticator.verifyText(text))]).toEqual([text, 'accepted'])
+      isRevoked = true
+      expect([text, await codeOf(authenticator.verifyText(text))]).toEqual([text, 'TOKEN_REVOKED'])
+    }
+  })
 })
