@@ -10,9 +10,12 @@ export interface AccountClaims {
   readonly sid?: string
   /** The account's epoch when it was made. */
   readonly epoch?: number
-  readonly client_id?: string
+  readonly client_id: string
   readonly data: Grants
 }
+
+/** The `client_id` of tokens that no OAuth client asked for: RFC 9068 §2.2 asks for one in each. */
+export const OWN_CLIENT = 'vestal'
 
 /** Signs claims as a token that this server accepts; it adds issuer, audience and times. */
 export type SignClaims = (claims: AccountClaims) => string
@@ -43,6 +46,6 @@ export function issueToken(
   { account, grants, sessionId, clientId }: { account: Account; grants: Grants; sessionId: string; clientId: string | null },
 ): IssuedToken {
   const tokenId = randomUUID()
-  const claims = { sub: account.id, sid: sessionId, epoch: account.epoch, jti: tokenId, data: grants }
-  return { token: sign({ ...claims, ...(clientId !== null && { client_id: clientId }) }), tokenId }
+  const claims = { sub: account.id, sid: sessionId, epoch: account.epoch, jti: tokenId, client_id: clientId ?? OWN_CLIENT }
+  return { token: sign({ ...claims, data: grants }), tokenId }
 }

@@ -4,7 +4,7 @@ import { VestalError } from '../core/errors.ts'
 import type { KnownKey } from './api-key-directory.ts'
 import { subjectOfKey } from './api-keys.ts'
 import type { Origin } from './audit.ts'
-import type { Grants, IssuedToken } from './issue.ts'
+import { type Grants, type IssuedToken, OWN_CLIENT } from './issue.ts'
 import { hashOf, isRefreshToken } from './refresh-tokens.ts'
 import { untilTokenEnds } from './revocation-list.ts'
 import { type AccountsContext, endSession, transact } from './service.ts'
@@ -44,7 +44,7 @@ export async function describeRefreshToken({ store, now, lifetimes }: AccountsCo
     if (now() >= until || account.disabledAt !== null) return undefined
     const { id: sub, name: username } = account
     const described = { sub, username, exp: Math.floor(until / 1000), iat: Math.floor(session.refreshedAt / 1000) }
-    return { ...described, ...(session.clientId !== null && { client_id: session.clientId }) }
+    return { ...described, client_id: session.clientId ?? OWN_CLIENT }
   })
 }
 
@@ -83,7 +83,7 @@ export async function revokeToken(
   const { jti: tokenId, exp, client_id } = payload
   if (!principal.isLocal)
     throw new VestalError('REVOCATION_REFUSED', { detail: 'Another issuer made the token; revoke it there' })
-  if (client_id !== clientId) throw anotherClients()
+  if ((client_id ?? OWN_CLIENT) !== (clientId ?? OWN_CLIENT)) throw anotherClients()
   // Where claims may be null, a null one is absent.
   if (typeof tokenId !== 'string')
     throw new VestalError('REVOCATION_REFUSED', { detail: 'The token has no "jti", so it cannot be told from others' })

@@ -1,6 +1,8 @@
+import { OWN_CLIENT } from '../accounts/issue.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
+import { OWN_AUDIENCE } from '../jwt/claims.ts'
 import type { Key } from '../jwt/keys.ts'
 import { signJwt } from '../jwt/sign.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
@@ -38,9 +40,15 @@ export function sign(
 ): string {
   const { issuer, audience, tokenType, interop, engine } = settings
   // RFC 9068 §2.1 names access tokens; Flama names none.
-  const type = tokenType.includes('at+jwt') && interop === undefined ? 'at+jwt' : (tokenType[0] ?? 'JWT')
-  const payload = { ...claims, ...(issuer !== undefined && { iss: issuer }), ...(audience.length > 0 && { aud: audience }) }
-  return signJwt(payload, key, { lifetimeSeconds, type, engine })
+  const isProfiled = tokenType.includes('at+jwt') && interop === undefined
+  const aud = audience.length > 0 ? audience : isProfiled ? OWN_AUDIENCE : undefined
+  const payload = {
+    ...(isProfiled && { client_id: OWN_CLIENT }),
+    ...claims,
+    ...(issuer !== undefined && { iss: issuer }),
+    ...(aud !== undefined && { aud }),
+  }
+  return signJwt(payload, key, { lifetimeSeconds, type: isProfiled ? 'at+jwt' : (tokenType[0] ?? 'JWT'), engine })
 }
 
 function readClaims(settings: Settings, values: Arguments['values']) {

@@ -53,8 +53,8 @@ function createKeySetText(published: () => JwkSet): () => string {
 }
 
 /**
- * RFC 8414 §2. `issuer` is the one of the tokens to the letter (§3.3). Only what exists is named: there is no authorization endpoint, so
- * `response_types_supported`, which must be there, is empty.
+ * RFC 8414 §2. `issuer` is the one of the tokens to the letter (§3.3). Only what exists is named, and a list without elements is left out
+ * (§3.2): there is no authorization endpoint, so there are no response types.
  */
 function metadataOf(issuer: string, hasTokenEndpoint: boolean): object | undefined {
   if (!isIssuerAddress(issuer)) return undefined
@@ -62,18 +62,17 @@ function metadataOf(issuer: string, hasTokenEndpoint: boolean): object | undefin
   return {
     issuer,
     jwks_uri: `${base}${KEY_SET_PATH}`,
-    response_types_supported: [],
-    grant_types_supported: hasTokenEndpoint ? ['password', 'refresh_token', 'client_credentials'] : [],
     ...(hasTokenEndpoint && tokenEndpoints(base)),
   }
 }
 
 function tokenEndpoints(base: string) {
   return {
+    grant_types_supported: ['password', 'refresh_token', 'client_credentials'],
     token_endpoint: `${base}/oauth/token`,
     token_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post'],
     introspection_endpoint: `${base}/oauth/introspect`,
-    introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'Bearer'],
+    introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'Bearer'],
     revocation_endpoint: `${base}/oauth/revoke`,
     revocation_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post'],
   }

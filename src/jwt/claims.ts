@@ -15,7 +15,10 @@ export interface JwtPayload extends JsonObject {
 export interface ClaimRules {
   /** Accepted issuers; any when absent. A token without `iss` is then refused. */
   readonly issuers?: readonly string[]
-  /** Names this service goes by; a token with an `aud` is refused where there is none (RFC 7519 §4.1.3). */
+  /**
+   * Names this service goes by; a token must then have one of them in `aud`. Where it is absent a token needs no `aud`, and one that has it
+   * is rejected unless it names `vestal`, which access tokens made here name where no audience is configured (RFC 7519 §4.1.3).
+   */
   readonly audiences?: readonly string[]
   /** The claim that names for whom the token is; default `aud`. Some issuers write `client_id` in its place. An `aud` is checked too. */
   readonly audienceClaim?: string
@@ -37,6 +40,9 @@ const SECONDS_MAX = 253_402_300_799
 /** Characters of `iss`, `sub` and `jti`: they end in logs and in lists of what is revoked. */
 export const CLAIM_TEXT_MAX = 255
 /** Claims that must be there by default. */
+/** What access tokens that are made here have in `aud` where no audience is configured: RFC 9068 §2.2 asks for one in each. */
+export const OWN_AUDIENCE = 'vestal'
+
 const EXPIRY = ['exp'] as const
 const NONE = [] as const
 const TEXTS = ['iss', 'sub', 'jti'] as const
@@ -108,9 +114,10 @@ function checkAudience(aud: unknown, claim: string, audiences: readonly string[]
   if (!Array.isArray(named) || named.length === 0 || !named.every((name) => typeof name === 'string' && name !== '')) {
     throw refusal('CLAIM_INVALID', `the claim "${claim}" is neither a text nor a list of texts`)
   }
-  if (audiences === undefined) throw refusal('AUDIENCE_REFUSED', 'the token is for an audience, and none is configured here')
-  if (!audiences.some((audience) => named.includes(audience)))
-    throw refusal('AUDIENCE_REFUSED', 'the token is for another audience')
+  if ((audiences ?? [OWN_AUDIENCE]).some((audience) => named.includes(audience))) return
+  const reason =
+    audiences === undefined ? 'the token is for an audience, and none is configured here' : 'the token is for another audience'
+  throw refusal('AUDIENCE_REFUSED', reason)
 }
 
 function checkValues(payload: JsonObject, values: Readonly<Record<string, string>>): void {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeJwt } from '../../src/index.ts'
+import { jwtVerify } from 'jose'
+import { decodeJwt, VestalError, verifyJwt } from '../../src/index.ts'
 import { Workplace } from '../support/command-line.ts'
 import { startKeyServer, testKey } from '../support/key-server.ts'
 import { nowSeconds, SECRET } from '../support/tokens.ts'
@@ -113,6 +114,23 @@ describe('vestal token', () => {
     expect(typeOf({})).toBe('at+jwt')
     expect(typeOf({ VESTAL_TOKEN_TYPE: 'JWT' })).toBe('JWT')
     expect(typeOf({ VESTAL_INTEROP: 'flama' })).toBe('JWT')
+  })
+
+  test('writes what RFC 9068 asks of an access token, and another’s library accepts it', async () => {
+    const required = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti']
+    const rules = { typ: 'at+jwt', requiredClaims: required }
+    const issuer = { VESTAL_ISSUER: 'https://here.example' }
+    const plain = token([], issuer).stdout.trim()
+    const key = new TextEncoder().encode(SECRET)
+    const { payload } = await jwtVerify(plain, key, { ...rules, issuer: 'https://here.example', audience: 'vestal' })
+    expect(payload).toMatchObject({ sub: 'me', client_id: 'vestal', aud: 'vestal' })
+    const named = token([], { ...issuer, VESTAL_AUDIENCE: 'models' }).stdout.trim()
+    expect((await jwtVerify(named, key, { ...rules, audience: 'models' })).payload.client_id).toBe('vestal')
+    expect(decodeJwt(token([], { VESTAL_INTEROP: 'flama' }).stdout.trim()).payload.aud).toBeUndefined()
+    expect(verifyJwt(plain, SECRET).payload.sub).toBe('me')
+    expect(() => verifyJwt(plain, SECRET, { audiences: ['another'] })).toThrow(
+      new VestalError('AUDIENCE_REFUSED', { reason: 'the token is for another audience' }),
+    )
   })
 
   test('makes none where all tokens are other issuers’', () => {

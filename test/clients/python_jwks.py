@@ -10,7 +10,7 @@ seen = []
 for token in tokens:
     try:
         key = keys.get_signing_key_from_jwt(token)
-        claims = jwt.decode(token, key, algorithms=["ES256", "EdDSA", "RS256"], issuer=issuer, options={"require": ["exp", "iat", "jti"]})
+        claims = jwt.decode(token, key, algorithms=["ES256", "EdDSA", "RS256"], issuer=issuer, audience="vestal", options={"require": ["exp", "iat", "jti", "sub", "client_id"]})
         seen.append([jwt.get_unverified_header(token)["typ"], claims["sub"]])
     except jwt.PyJWTError as error:
         seen.append(type(error).__name__)

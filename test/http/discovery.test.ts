@@ -100,12 +100,8 @@ for (const open of DOORS) {
         ['http://127.0.0.1:8000', 'http://127.0.0.1:8000'],
       ] as const) {
         const door = doorOf({ issuer })
-        const body = {
-          issuer,
-          jwks_uri: `${base}/.well-known/jwks.json`,
-          response_types_supported: [],
-          grant_types_supported: [],
-        }
+        // RFC 8414 §3.2: lists without elements are left out.
+        const body = { issuer, jwks_uri: `${base}/.well-known/jwks.json` }
         expect(await answerOf(door.fetch(METADATA))).toEqual({ status: 200, body })
         // RFC 8414 §3.1
         if (issuer.includes('tenant')) expect(await answerOf(door.fetch(`${METADATA}/tenant/one`))).toEqual({ status: 200, body })

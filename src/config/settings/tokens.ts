@@ -70,7 +70,7 @@ export const TOKENS = {
     default: [] as readonly string[],
     shownDefault: 'none',
     value: 'TEXT',
-    help: 'Names this server goes by in `aud`; may be given several times. A token for an audience is refused where there is none.',
+    help: 'Names this server goes by in `aud`; may be given several times. Without one a token needs no `aud`, and one that has it must name `vestal`, as those made here do.',
   }),
   leewaySeconds: single(integer(0, 300), { default: 5, value: 'SECONDS', help: 'By how much clocks may differ.' }),
   interop: single<'flama' | undefined>(oneOf('flama'), {

@@ -3,6 +3,7 @@ import type { KnownKey } from '../../accounts/api-key-directory.ts'
 import { isApiKeyId } from '../../accounts/api-key-text.ts'
 import { subjectOfKey } from '../../accounts/api-keys.ts'
 import type { Origin } from '../../accounts/audit.ts'
+import { OWN_CLIENT } from '../../accounts/issue.ts'
 import { VestalError } from '../../core/errors.ts'
 import { readBody } from '../body.ts'
 import type { AccountsOptions } from './context.ts'
@@ -10,14 +11,14 @@ import { ACCOUNT_BODY_BYTES_MAX } from './fields.ts'
 
 const FORM_TYPE = 'application/x-www-form-urlencoded'
 const PARAMETERS_MAX = 32
+const CLIENT_ID = /^[\x21-\x7e]{1,64}$/
 
 /**
  * Reads the parameters of an OAuth request. An empty one counts as absent, and none may come twice (RFC 6749 §3.2).
  * @throws VestalError BODY_INVALID, BODY_TOO_LARGE
  */
 export async function readForm(request: Request): Promise<ReadonlyMap<string, string>> {
-  const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type !== FORM_TYPE) throw new VestalError('BODY_INVALID', { detail: `The body must be ${FORM_TYPE}` })
+  if (!isForm(request)) throw new VestalError('BODY_INVALID', { detail: `The body must be ${FORM_TYPE}` })
   const text = formText(await readBody(request, ACCOUNT_BODY_BYTES_MAX))
   const form = new Map<string, string>()
   for (const [name, value] of new URLSearchParams(text)) {
@@ -46,24 +47,59 @@ export function needed(form: ReadonlyMap<string, string>, name: string): string 
   return value
 }
 
+/** Who asks on behalf of an account, or for itself. */
+export interface OauthClient {
+  readonly id: string
+  /** Its API key; absent for a public client, which keeps no secret and proves nothing (RFC 6749 §2.1). */
+  readonly known: KnownKey | undefined
+}
+
 /**
- * The client that asks (RFC 6749 §2.3): by HTTP Basic or in the form, never both. Its name is an API key's id, its secret the key.
- * Undefined where the request names none.
+ * The client that asks (RFC 6749 §2.3): by HTTP Basic or in the form, never both. Its name is an API key's id, its secret the key. One
+ * that sends no secret is a public client, by a name that no API key has. Undefined where the request names none, or this server itself.
  * @throws VestalError CLIENT_REFUSED, BODY_INVALID, SIGN_IN_THROTTLED
  */
-export async function clientOf(request: Request, form: ReadonlyMap<string, string>, asked: Asked): Promise<KnownKey | undefined> {
+export async function clientOf(
+  request: Request,
+  form: ReadonlyMap<string, string>,
+  asked: Asked,
+): Promise<OauthClient | undefined> {
   const basic = await namedByBasic(request, asked)
   const id = form.get('client_id')
   const secret = form.get('client_secret')
-  if (basic !== undefined && secret !== undefined) throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
+  const isTwice = basic !== undefined && (secret !== undefined || (id !== undefined && id !== basic.id))
+  if (isTwice) throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
   const given = basic ?? (id === undefined && secret === undefined ? undefined : { id: id ?? '', secret: secret ?? '' })
-  return given === undefined ? undefined : knownClient(given, asked)
+  if (given === undefined) return undefined
+  if (given.secret === '' && given.id !== '') return publicClient(given.id, asked)
+  return { id: given.id, known: await knownClient(given, asked) }
 }
 
-/** As `clientOf`, of HTTP Basic alone: for routes that look at who asks before they read the body. */
+/** The client of HTTP Basic alone: for routes that look at who asks before they read the body. It must have a secret. */
 export async function basicClientOf(request: Request, asked: Asked): Promise<KnownKey | undefined> {
   const basic = await namedByBasic(request, asked)
   return basic === undefined ? undefined : knownClient(basic, asked)
+}
+
+/** The client of a form that holds its secret (`client_secret_post`); undefined where it holds none. */
+export async function postedClientOf(form: ReadonlyMap<string, string>, asked: Asked): Promise<KnownKey | undefined> {
+  const secret = form.get('client_secret')
+  return secret === undefined ? undefined : knownClient({ id: form.get('client_id') ?? '', secret }, asked)
+}
+
+/** True for a request whose body is a form. */
+export function isForm(request: Request): boolean {
+  return request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() === FORM_TYPE
+}
+
+/** A client without a secret. The id of an API key is no public client's: who has the key proves it, and nobody else goes by its name. */
+async function publicClient(id: string, asked: Asked): Promise<OauthClient | undefined> {
+  if (id === OWN_CLIENT) return undefined
+  if (!CLIENT_ID.test(id))
+    throw new VestalError('BODY_INVALID', { detail: { client_id: 'must be 1 to 64 printable ASCII characters without spaces' } })
+  const { store } = asked.options.context
+  const isKey = isApiKeyId(id) && (await store.read((records) => records.lockApiKey(id))) !== undefined
+  return isKey ? { id, known: await knownClient({ id, secret: '' }, asked) } : { id, known: undefined }
 }
 
 /** Whom HTTP Basic names. A header that is nothing of the kind counts as a wrong secret does. */

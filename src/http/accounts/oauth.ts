@@ -11,7 +11,7 @@ import { VestalError } from '../../core/errors.ts'
 import { jsonResponse } from '../json.ts'
 import { OAUTH_DETAIL } from '../openapi/oauth.ts'
 import type { AccountRoutesOptions } from './context.ts'
-import { basicClientOf, clientOf, needed, readForm } from './oauth-client.ts'
+import { basicClientOf, clientOf, isForm, needed, type OauthClient, postedClientOf, readForm } from './oauth-client.ts'
 
 /** RFC 6749 §5.1. */
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
@@ -54,7 +54,7 @@ async function giveToken(options: OauthOptions, request: Request, origin: Origin
   if (grant === 'client_credentials') return answer(options, issueClientToken(context, clientNeeded(client), { scope, origin }))
   // A session's grants are its account's; they are read anew at each refresh, so there is nothing to narrow.
   if (scope !== undefined) throw new VestalError('SCOPE_REFUSED', { detail: 'A scope is taken with client_credentials alone' })
-  const clientId = client?.key.id
+  const clientId = client?.id
   if (grant === 'password') return password(options, form, { origin, clientId })
   if (grant !== 'refresh_token') throw new VestalError('GRANT_UNSUPPORTED')
   const refreshToken = needed(form, 'refresh_token')
@@ -76,10 +76,11 @@ async function password(
   )
 }
 
-function clientNeeded(client: KnownKey | undefined): KnownKey {
-  if (client !== undefined) return client
+/** The key of a client that asks for itself: a public client has nothing of its own to be granted. */
+function clientNeeded(client: OauthClient | undefined): KnownKey {
+  if (client?.known !== undefined) return client.known
   throw new VestalError('CLIENT_REFUSED', {
-    reason: 'no client is named',
+    reason: client === undefined ? 'no client is named' : 'a public client has no permissions of its own',
     headers: { 'www-authenticate': 'Basic realm="vestal"' },
   })
 }
@@ -104,16 +105,32 @@ function answer(
   return jsonResponse({ ...body, ...(refreshToken !== undefined && { refresh_token: refreshToken }) }, NO_STORE)
 }
 
-/** Who asks comes first: a client by HTTP Basic, or a token or API key, that is granted to. */
+/**
+ * Who asks comes first: a client, a token or an API key, that is granted to. A header is looked at before the body is read; the form is
+ * read first only where no header says who asks, and its client may.
+ */
 async function introspect(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
   const { context, authenticator } = options
-  const client = await basicClientOf(request, { options, origin })
+  const asked = { options, origin }
+  const basic = await basicClientOf(request, asked)
+  const isInForm = basic === undefined && !hasCredential(request) && isForm(request)
+  const early = isInForm ? await readForm(request) : undefined
+  const client = basic ?? (early && (await postedClientOf(early, asked)))
   const caller = client?.token ?? (await authenticator.authenticateOrWait(request))
   authenticator.authorize(caller, [INTROSPECT_PERMISSION])
-  const text = needed(await readForm(request), 'token')
+  const form = early ?? (await readForm(request))
+  if (early === undefined && form.has('client_secret'))
+    throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
+  const text = needed(form, 'token')
   const refresh = await describeRefreshToken(context, text)
   if (refresh !== undefined) return jsonResponse({ active: true, token_type: 'refresh_token', ...refresh }, NO_STORE)
   return jsonResponse(await describeToken(options, text), NO_STORE)
+}
+
+/** True where a header says who asks; HTTP Basic of a page that nobody filled in does not. */
+function hasCredential({ headers }: Request): boolean {
+  const authorization = headers.get('authorization')
+  return headers.has('x-api-key') || (authorization !== null && !/^basic /i.test(authorization))
 }
 
 async function describeToken(options: OauthOptions, text: string): Promise<object> {
@@ -147,7 +164,7 @@ async function nameOf({ context }: OauthOptions, subject: string): Promise<strin
 async function revoke(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
   const { context } = options
   const form = await readForm(request)
-  const clientId = (await clientOf(request, form, { options, origin }))?.key.id
+  const clientId = (await clientOf(request, form, { options, origin }))?.id
   const text = needed(form, 'token')
   if (await revokeRefreshToken(context, text, { clientId, origin })) return jsonResponse({}, NO_STORE)
   if (isApiKey(options, text))

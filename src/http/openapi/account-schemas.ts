@@ -100,7 +100,7 @@ const SCHEMAS = {
       password: text('Its password'),
       refresh_token: text('For `refresh_token`'),
       scope: text('Permissions that are enough, separated by spaces, for `client_credentials`'),
-      client_id: text('Id of an API key'),
+      client_id: text('Id of an API key, or the name of a public client'),
       client_secret: text('The API key'),
     },
     ['username', 'password', 'refresh_token', 'scope', 'client_id', 'client_secret'],

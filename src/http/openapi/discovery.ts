@@ -27,12 +27,7 @@ export const DISCOVERY_DETAIL = {
     answer: {
       description: 'The metadata',
       schema: 'AuthorizationServer',
-      example: {
-        issuer: ISSUER,
-        jwks_uri: `${ISSUER}/.well-known/jwks.json`,
-        response_types_supported: [],
-        grant_types_supported: [],
-      },
+      example: { issuer: ISSUER, jwks_uri: `${ISSUER}/.well-known/jwks.json` },
     },
     failures: [404],
   }),

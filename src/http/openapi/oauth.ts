@@ -11,7 +11,7 @@ export const OAUTH_DETAIL = {
     tag,
     summary: 'Get a token (RFC 6749)',
     description:
-      'Grants: `password` (`username`, `password`), `refresh_token`, and `client_credentials` with the id and the text of an API key, by HTTP Basic or as `client_id` and `client_secret`.',
+      'Grants: `password` (`username`, `password`), `refresh_token`, and `client_credentials` with the id and the text of an API key, by HTTP Basic or as `client_id` and `client_secret`. A public client sends a `client_id` alone with the first two.',
     body: {
       schema: 'TokenRequest',
       contentType: TYPE,
@@ -31,7 +31,7 @@ export const OAUTH_DETAIL = {
   introspect: operation({
     tag,
     summary: 'What a token is (RFC 7662)',
-    description: 'The caller is a client by HTTP Basic, or has a token or an API key.',
+    description: 'The caller is a client by HTTP Basic or in the form, or has a token or an API key.',
     permission: 'tokens:introspect',
     body: { schema: 'TokenText', contentType: TYPE, examples: { token: { token: TOKEN } } },
     answer: { description: 'What it is', schema: 'Introspection', example: { active: false } },

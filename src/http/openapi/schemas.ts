@@ -185,12 +185,28 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   }),
   Metrics: text('Metrics in the text format of Prometheus'),
   JwkSet: object({ keys: list({ type: 'object', description: 'A JSON Web Key (RFC 7517 §4)' }) }),
-  AuthorizationServer: object({
-    issuer: text('The `iss` of the tokens that are signed here'),
-    jwks_uri: text('Where the public keys are'),
-    response_types_supported: list({ type: 'string' }),
-    grant_types_supported: list({ type: 'string' }),
-  }),
+  AuthorizationServer: object(
+    {
+      issuer: text('The `iss` of the tokens that are signed here'),
+      jwks_uri: text('Where the public keys are'),
+      grant_types_supported: list({ type: 'string' }, 'Where this server has accounts, as all that follows'),
+      token_endpoint: text('Where tokens are given'),
+      token_endpoint_auth_methods_supported: list({ type: 'string' }),
+      introspection_endpoint: text('Where a token is described'),
+      introspection_endpoint_auth_methods_supported: list({ type: 'string' }),
+      revocation_endpoint: text('Where a token is revoked'),
+      revocation_endpoint_auth_methods_supported: list({ type: 'string' }),
+    },
+    [
+      'grant_types_supported',
+      'token_endpoint',
+      'token_endpoint_auth_methods_supported',
+      'introspection_endpoint',
+      'introspection_endpoint_auth_methods_supported',
+      'revocation_endpoint',
+      'revocation_endpoint_auth_methods_supported',
+    ],
+  ),
 }
 
 /** The schemas of the OpenAPI document, by name. */

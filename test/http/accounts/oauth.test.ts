@@ -225,6 +225,84 @@ for (const kind of STORES) {
       expect(await ask(basic(one.id, one.text), { client_secret: one.text })).toEqual([400, 'invalid_request'])
     })
 
+    test('serves public clients, which have a name and no secret, and keeps their sessions to them', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      await server.account('ada')
+      const key = await makeKey(server)
+      const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
+      const ways: readonly (readonly [fields: Record<string, string>, headers: Record<string, string>])[] = [
+        [{ client_id: 'web' }, {}],
+        [{ client_id: 'web', client_secret: '' }, {}],
+        [{}, basic('web', '')],
+        [{ client_id: 'web' }, basic('web', '')],
+      ]
+      for (const [fields, headers] of ways) {
+        const first = await form(server, '/oauth/token', { ...grant, ...fields }, headers)
+        expect([fields, first.status]).toEqual([fields, 200])
+        expect(decodeJwt(first.body.access_token).payload.client_id).toBe('web')
+        expect(await server.statusWith(first.body.access_token)).toBe(200)
+        const refresh = { grant_type: 'refresh_token', refresh_token: first.body.refresh_token }
+        for (const other of [{}, { client_id: 'other' }, { client_id: 'vestal' }, { client_id: key.id, client_secret: key.text }])
+          expect([other, (await form(server, '/oauth/token', { ...refresh, ...other })).body.error]).toEqual([
+            other,
+            'invalid_grant',
+          ])
+        const second = await form(server, '/oauth/token', { ...refresh, ...fields }, headers)
+        expect([second.status, decodeJwt(second.body.access_token).payload.client_id]).toEqual([200, 'web'])
+        const revoke = (asked: Record<string, string>) =>
+          form(server, '/oauth/revoke', { token: second.body.access_token, ...asked })
+        expect([(await revoke({ client_id: 'other' })).status, await server.statusWith(second.body.access_token)]).toEqual([
+          400, 200,
+        ])
+        expect([(await revoke({ client_id: 'web' })).status, await server.statusWith(second.body.access_token)]).toEqual([
+          200, 401,
+        ])
+      }
+    })
+
+    test('takes no API key’s id for a public client, gives one nothing of its own, and takes no other text for one', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      await server.account('ada')
+      const key = await makeKey(server)
+      const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
+      const cases: readonly (readonly [
+        fields: Record<string, string>,
+        headers: Record<string, string>,
+        status: number,
+        error: string,
+      ])[] = [
+        [{ ...grant, client_id: key.id }, {}, 401, 'invalid_client'],
+        [grant, basic(key.id, ''), 401, 'invalid_client'],
+        [{ grant_type: 'client_credentials', client_id: 'web' }, {}, 401, 'invalid_client'],
+        [{ grant_type: 'client_credentials', client_id: 'vestal' }, {}, 401, 'invalid_client'],
+        [{ ...grant, client_id: 'other' }, basic('web', ''), 400, 'invalid_request'],
+        [{ ...grant, client_id: 'two words' }, {}, 400, 'invalid_request'],
+        [{ ...grant, client_id: 'ü' }, {}, 400, 'invalid_request'],
+        [{ ...grant, client_id: 'x'.repeat(65) }, {}, 400, 'invalid_request'],
+      ]
+      for (const [fields, headers, status, error] of cases) {
+        const answer = await form(server, '/oauth/token', fields, headers)
+        expect([fields, answer.status, answer.body.error]).toEqual([fields, status, error])
+      }
+      await revokeApiKey(server.context, { id: key.id }, BY)
+      expect((await form(server, '/oauth/token', { ...grant, client_id: key.id })).status).toBe(401)
+      expect((await form(server, '/oauth/token', { ...grant, client_id: 'mobileclient' })).status).toBe(200)
+    })
+
+    test('says in each access token which client asked for it, and for whom none did', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      await server.account('ada')
+      const { token, refreshToken } = await server.signIn('ada')
+      const refreshed = (await server.refresh(refreshToken)).body.token
+      const { body } = await form(server, '/oauth/token', { grant_type: 'password', username: 'ada', password: PASSWORD })
+      for (const each of [token, refreshed, body.access_token]) expect(decodeJwt(each).payload.client_id).toBe('vestal')
+      const named = { grant_type: 'refresh_token', refresh_token: body.refresh_token, client_id: 'vestal' }
+      expect((await form(server, '/oauth/token', named)).status).toBe(200)
+    })
+
     test('keeps a session to the client that it was made for', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
@@ -256,6 +334,7 @@ for (const kind of STORES) {
         active: true,
         token_type: 'Bearer',
         scope: 'model:*:predict model:*:read my-permission-name',
+        client_id: 'vestal',
         username: 'ada',
         sub: id,
         exp,
@@ -265,6 +344,7 @@ for (const kind of STORES) {
       expect((await ask(refreshToken)).body).toMatchObject({
         active: true,
         token_type: 'refresh_token',
+        client_id: 'vestal',
         sub: id,
         username: 'ada',
       })
@@ -290,6 +370,39 @@ for (const kind of STORES) {
       expect(await status({ authorization: `Bearer ${tokenWith(['tokens:introspect'])}` })).toBe(200)
       expect(await status({ 'x-api-key': strong.text })).toBe(200)
       expect(await status({ 'x-api-key': strong.text }, 'other=x')).toBe(400)
+    })
+  })
+
+  describe(`a client that introspects, ${kind.name}`, () => {
+    test('may say who it is in the form, once, and what it may not is answered as elsewhere', async () => {
+      for (const open of DOORS) {
+        await using place = await startAccounts(kind, { open, throttle: { addressMax: 3 } })
+        const { server } = place
+        const strong = await makeKey(server, ['tokens:introspect'])
+        const weak = await makeKey(server)
+        const token = tokenWith(['my-permission-name'])
+        const ask = async (fields: Record<string, string>, headers: Record<string, string> = {}) => {
+          const { status, body } = await form(server, '/oauth/introspect', { token, ...fields }, headers)
+          return [status, body.active ?? body.error]
+        }
+        const own = { client_id: strong.id, client_secret: strong.text }
+        expect(await ask(own)).toEqual([200, true])
+        expect(await ask(own, { authorization: `Basic ${btoa(':')}` })).toEqual([200, true])
+        expect(await ask({ client_id: weak.id, client_secret: weak.text })).toEqual([403, 'insufficient_scope'])
+        expect(await ask({ client_id: weak.id, client_secret: strong.text })).toEqual([401, 'invalid_client'])
+        expect(await ask({ client_secret: strong.text })).toEqual([401, 'invalid_client'])
+        expect(await ask({ client_id: strong.id })).toEqual([401, 'invalid_token'])
+        expect(await ask({})).toEqual([401, 'invalid_token'])
+        for (const headers of [
+          basic(strong.id, strong.text),
+          { authorization: `Bearer ${tokenWith(['tokens:introspect'])}` },
+          { 'x-api-key': strong.text },
+        ])
+          expect(await ask(own, headers)).toEqual([400, 'invalid_request'])
+        expect(await ask({ client_id: strong.id, client_secret: makeApiKey().text })).toEqual([401, 'invalid_client'])
+        expect((await ask(own))[0]).toBe(429)
+        expect(JSON.stringify(server.events)).not.toContain(strong.text)
+      }
     })
   })
 
