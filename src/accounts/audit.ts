@@ -40,6 +40,13 @@ export type AuditEventName =
   | 'audit-lost'
   | 'settings-reloaded'
   | 'settings-refused'
+  | 'keys-refused'
+  | 'model-loaded'
+  | 'model-load-failed'
+  | 'model-load-denied'
+  | 'model-unloaded'
+  | 'model-unload-failed'
+  | 'model-unload-denied'
 
 /** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
 export interface AuditEvent {

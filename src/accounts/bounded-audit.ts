@@ -11,6 +11,10 @@ const REFUSALS: ReadonlySet<AuditEventName> = new Set([
   'token-refused',
   'cross-site-refused',
   'permission-refused',
+  'model-load-failed',
+  'model-load-denied',
+  'model-unload-failed',
+  'model-unload-denied',
 ])
 
 const WINDOW_MS = 60_000

@@ -23,6 +23,7 @@ import { type OpenStore, openStore } from '../store/open-store.ts'
 import { openRedis } from '../store/redis.ts'
 import { databaseAddress } from './database-address.ts'
 import type { LiveKeys } from './live-keys.ts'
+import { withoutFolders } from './reload.ts'
 import { sign } from './token.ts'
 
 const DAY_MS = 86_400_000
@@ -134,6 +135,7 @@ export async function accountsOf(
   const served = await serveAccounts(settings, { ...rest, sign: signClaims })
   const { audit } = served.options.context
   keys.whenChanged((changes) => audit({ event: 'keys-changed', actor: 'server', reason: changes.join(', ') }))
+  keys.whenRefused((reason) => audit({ event: 'keys-refused', actor: 'server', reason: withoutFolders(reason).slice(0, 300) }))
   return served
 }
 

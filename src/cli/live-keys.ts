@@ -12,6 +12,8 @@ export interface LiveKeys extends OwnKeys {
   readonly current: () => LoadedKeys
   /** Hears what became of each key, after the switch: `<key id> next`, `<key id> active`, `<key id> gone`. */
   readonly whenChanged: (listener: (changes: readonly string[]) => void) => void
+  /** Hears of a changed file that cannot be used, and why; the old keys stay. */
+  readonly whenRefused: (listener: (reason: string) => void) => void
   /** Looks at the file now; what is in it counts once it is applied. @throws SettingsError, KeyError where it cannot be used */
   readonly prepare: () => Change
   /** Looks at the file no more. */
@@ -37,6 +39,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
   let current = load()
   const listeners: ((keys: readonly Key[]) => void)[] = []
   const watchers: ((changes: readonly string[]) => void)[] = []
+  const refusals: ((reason: string) => void)[] = []
   const { path } = current
   const replace = (next: LoadedKeys) => {
     for (const listener of listeners) listener(next.keys)
@@ -60,6 +63,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     } catch (error) {
       if (!(error instanceof SettingsError || error instanceof KeyError)) throw error
       warn(`the changed keys cannot be used, so the old ones stay: ${error.message}`)
+      for (const refused of refusals) refused(error.message)
     }
   }
   const look = (isChanged: boolean) => {
@@ -80,6 +84,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     published: () => current.published,
     subscribe: (listener) => void listeners.push(listener),
     whenChanged: (watcher) => void watchers.push(watcher),
+    whenRefused: (listener) => void refusals.push(listener),
     close: stop,
   }
 }

@@ -103,8 +103,10 @@ export function tellReload(
       if (!(error instanceof SettingsError)) throw error
       for (const fault of error.faults)
         logger.error(`the settings cannot be used, so the old ones stay: ${withoutFolders(fault)}`)
-      audit?.({ event: 'settings-refused', ...by })
-      throw refusal(error)
+      const refused = refusal(error)
+      // The names of the settings: a value may be what is not for a log.
+      audit?.({ event: 'settings-refused', ...by, reason: Object.keys(refused.detail).join(', ') })
+      throw refused
     }
   }
 }
@@ -126,7 +128,7 @@ export function refusal({ faults }: SettingsError): VestalError {
 }
 
 /** A text with the names of files, and not where on this machine they are. */
-function withoutFolders(text: string): string {
+export function withoutFolders(text: string): string {
   return text.replaceAll(/(^|[\s"'(=])(?:~|\.{1,2})?(?:\/[\w.@+-]+)+\/([\w.@+-]+)/g, '$1$2')
 }
 

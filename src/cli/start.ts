@@ -6,6 +6,7 @@ import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
 import { usableCores } from '../engine/workers/cores.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
+import { createModelLog } from '../http/open-inference/model-changes.ts'
 import { createReadiness, type Readiness } from '../http/readiness.ts'
 import type { Reloading } from '../http/reload.ts'
 import { KeyError } from '../jwt/key-error.ts'
@@ -54,6 +55,7 @@ export async function start(settings: Settings, mode: Mode, { read, member }: La
   if (fallback !== undefined) warnOfFallback()
   // Before the models: a database that cannot be used ends the start with nothing to stop.
   const accounts = await accountsOf(settings, { mode, keys, warn })
+  const noteChange = createModelLog({ logger, audit: accounts?.options.context.audit })
   logger.debug('settings and keys are read; the models are loaded next')
   const engine = await createEngine({
     modelsDirectory: settings.models,
@@ -63,6 +65,7 @@ export async function start(settings: Settings, mode: Mode, { read, member }: La
     ...(!settings.loadModel.includes('*') && { loadAtStart: new Set(settings.loadModel.filter((name) => name !== 'none')) }),
     mayOverride: settings.modelOverride === 'on',
     ...engineSettings(settings),
+    changed: (change) => noteChange(change, { actor: 'server' }),
     ...(member && { cores: Math.max(1, Math.floor(usableCores() / member.count)) }),
     warn,
   })

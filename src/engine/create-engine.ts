@@ -1,8 +1,8 @@
 import { VestalError } from '../core/errors.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, ModelChange } from './engine.ts'
 import { ModelRepository } from './repository/model-repository.ts'
 import { Poller } from './repository/poller.ts'
-import { fingerprints, type RepositoryOptions } from './repository/scan.ts'
+import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner } from './runner.ts'
 import { Admission } from './scheduling/admission.ts'
 import { disableTelemetry } from './telemetry.ts'
@@ -40,6 +40,8 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly loadAtStart?: ReadonlySet<string>
   /** Whether a request to load may bring a configuration and files in place of the folder's; default false. */
   readonly mayOverride?: boolean
+  /** Hears of each model that is loaded or unloaded because its files changed. */
+  readonly changed?: (change: ModelChange) => void
   /** Hears of what was left out and of workers lost; default the standard error. */
   readonly warn?: (message: string) => void
   /** Starts the thread that computes; a test may hand in its own. */
@@ -83,7 +85,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     startWorker: options.startWorker ?? startThread,
   })
   const repository = new ModelRepository({ ...options, warn, startRunner })
-  const loaded = modelControl === 'poll' ? fingerprints(options) : undefined
+  const loaded = modelControl === 'poll' ? lookAt(options) : undefined
   await repository.start()
   const { table } = repository
   const poller = loaded === undefined ? undefined : pollerOf(repository, loaded, { ...options, warn })
@@ -93,6 +95,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     models: () => table.models(),
     model: (name) => table.model(name),
+    permission: (name, action) => repository.permission(name, action),
+    troubles: () => poller?.troubles() ?? [],
     isReady: () => !repository.isStopping,
     infer: (name, version, inputs, asked = {}) => repository.infer(name, version, inputs, asked),
     statistics: (name, version) => table.statistics(name, version),
@@ -102,7 +106,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     async unload(name, asked) {
       mayChange()
-      await repository.unload(name, asked)
+      return repository.unload(name, asked)
     },
     index: () => table.index(),
     configuration: (name, version) => table.configuration(name, version),
@@ -115,15 +119,25 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
 function pollerOf(
   repository: ModelRepository,
-  loaded: ReadonlyMap<string, string | undefined>,
+  loaded: Look,
   options: EngineOptions & { readonly warn: (message: string) => void },
 ): Poller {
+  const told = async (model: string, action: ModelChange['action'], change: () => Promise<void>) => {
+    try {
+      await change()
+      options.changed?.({ model, action, outcome: 'done', reason: 'its files changed' })
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      options.changed?.({ model, action, outcome: 'failed', reason })
+      throw error
+    }
+  }
   return new Poller({
     intervalMs: options.pollMs ?? LIMITS.pollMs,
     loaded,
-    look: () => fingerprints(options),
-    load: (name) => repository.load(name),
-    remove: (name) => repository.remove(name),
+    look: () => lookAt(options),
+    load: (name) => told(name, 'load', () => repository.load(name)),
+    remove: (name) => told(name, 'unload', () => repository.remove(name)),
     warn: options.warn,
   })
 }

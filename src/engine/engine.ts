@@ -1,4 +1,5 @@
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+import type { ModelAction, ModelPermissions } from './repository/permissions.ts'
 import type { AdmissionLimits } from './scheduling/admission.ts'
 import type { JobTimes } from './scheduling/job.ts'
 import type { ModelStatistics } from './statistics.ts'
@@ -23,7 +24,8 @@ export interface ModelVersion {
 export interface Model {
   readonly name: string
   readonly description: string
-  readonly permissions: { readonly predict: string; readonly read: string; readonly admin: string }
+  /** What each action on it requires; `*` where its own permissions cannot be read. */
+  readonly permissions: ModelPermissions
   /** Levels that a request may name, and that of one that names none; absent where requests have none. */
   readonly priorities?: { readonly levels: number; readonly default: number }
   /** Class names of an output, by output name: element i names class i. */
@@ -69,7 +71,30 @@ export interface IndexEntry {
   readonly reason?: string
 }
 
-export interface LoadOptions {
+/** What became of a model that a request would load or unload beside the one that it names. */
+export interface ModelChange {
+  readonly model: string
+  readonly action: 'load' | 'unload'
+  readonly outcome: 'done' | 'failed' | 'denied'
+  /** What brought it about, or why it came to nothing. */
+  readonly reason?: string
+}
+
+/** Who loads and unloads, and who hears of it. */
+export interface ControlOptions {
+  /** Says whether the caller has a permission. It is asked for every model that the request would change or use; absent: may do all. */
+  readonly may?: (permission: string) => boolean
+  /** Hears of each model that the request changes, or leaves alone, beside the one that it names. */
+  readonly changed?: (change: ModelChange) => void
+}
+
+/** A model that an unload left as it was, and the permission that unloading it requires. */
+export interface KeptModel {
+  readonly name: string
+  readonly permission: string
+}
+
+export interface LoadOptions extends ControlOptions {
   /** Loads this version alone and leaves the others as they are; all that the version policy names when absent. */
   readonly version?: string
   /** JSON text of a model configuration that stands in for the one in the model's folder. */
@@ -78,10 +103,10 @@ export interface LoadOptions {
   readonly files?: ReadonlyMap<string, Uint8Array>
 }
 
-export interface UnloadOptions {
+export interface UnloadOptions extends ControlOptions {
   /** Unloads this version alone. */
   readonly version?: string
-  /** Unloads the members of a pipeline too. */
+  /** Unloads the members of a pipeline too, but for those that the caller may not unload. */
   readonly dependents?: boolean
 }
 
@@ -94,6 +119,13 @@ export interface Engine {
   models(): readonly Model[]
   /** The model of that name, or undefined. */
   model(name: string): Model | undefined
+  /**
+   * The permission that an action on a model of that name requires: of a model that is not known too, so that nobody can tell the two
+   * apart. Loading and unloading require what its folder says at that moment, the others what it said when it was last loaded.
+   */
+  permission(name: string, action: ModelAction): string
+  /** What is wrong with where the models come from while what was loaded goes on serving, in words that are safe to show. */
+  troubles(): readonly string[]
   /** True when the models were loaded and the worker takes work; a model that is broken does not hold the others up. */
   isReady(): boolean
   /**
@@ -106,14 +138,15 @@ export interface Engine {
   statistics(model?: string, version?: string): readonly ModelStatistics[]
   /**
    * Loads a model, or loads it again: beside what serves, which goes on serving until the new one is ready, and after a failure.
-   * @throws VestalError MODEL_UNKNOWN, MODEL_CONTROL_OFF, MODEL_LOAD_FAILED, UNSUPPORTED, SERVER_STOPPING
+   * @throws VestalError MODEL_UNKNOWN, MODEL_CONTROL_OFF, MODEL_LOAD_FAILED, UNSUPPORTED, SERVER_STOPPING, PERMISSION_MISSING
    */
   load(model: string, options?: LoadOptions): Promise<void>
   /**
-   * Takes a model off; requests at hand are finished, and then its memory is free. Resolves once no new request reaches it.
-   * @throws VestalError MODEL_UNKNOWN, MODEL_CONTROL_OFF
+   * Unloads a model: in-flight requests finish, and then its memory is free. Resolves once no new request reaches it, with the members
+   * that the caller may not unload.
+   * @throws VestalError MODEL_UNKNOWN, MODEL_CONTROL_OFF, PERMISSION_MISSING
    */
-  unload(model: string, options?: UnloadOptions): Promise<void>
+  unload(model: string, options?: UnloadOptions): Promise<readonly KeptModel[]>
   /** Every model of the repository, one entry a version. */
   index(): readonly IndexEntry[]
   /**

@@ -17,10 +17,12 @@ import { BODY_BYTES_MAX, type BodyTimes } from './body.ts'
 import { discovery } from './discovery.ts'
 import { docs } from './docs.ts'
 import { errors } from './errors.ts'
+import type { PeerOf } from './front/front.ts'
 import { info } from './info.ts'
 import { createLongRequests } from './long-requests.ts'
 import { metrics } from './metrics.ts'
 import { models } from './models.ts'
+import { createModelLog } from './open-inference/model-changes.ts'
 import { openInference } from './open-inference.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
 import { type Reloading, reload } from './reload.ts'
@@ -78,7 +80,7 @@ export function createApp(options: AppOptions) {
   const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
   const table = createRouteTable(routes)
-  const peerOf = (request: Request) => peerAt(app.server, request)
+  const peerOf: PeerOf = (request) => peerAt(app.server, request)
   const servers = createServers()
   const longRequests = createLongRequests({ server: () => app.server, idleSeconds })
   const operations = createOperations(options.operations ?? {}, {
@@ -141,6 +143,8 @@ export function createApp(options: AppOptions) {
         ...bodyTimes,
         readiness: operations.readiness,
         gatherStatistics: options.operations?.gather?.statistics,
+        noteModelChange: createModelLog({ logger: options.operations?.logger, audit: served?.context.audit }),
+        originOf: served?.originOf,
       }),
     )
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))

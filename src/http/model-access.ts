@@ -3,17 +3,18 @@ import type { PermissionCheck } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
 import type { Engine, Model, ModelVersion } from '../engine/engine.ts'
 import { isOff } from '../engine/repository/describe.ts'
+import type { ModelAction } from '../engine/repository/permissions.ts'
 import { type FoundRoute, nameIn } from './route-table.ts'
 
 /** Parameters of a model's path, percent-decoded. */
 type Params = Readonly<Record<string, string>>
 
 /**
- * The permissions that a request for a model asks for. A name that no model has asks for the default permission of that name,
- * so that a stranger cannot tell the two apart.
+ * The permissions that a request for a model requires. A name that no model has requires those of its folder, or the default permission
+ * of that name, so that a caller cannot tell the two apart.
  */
-export function permissionTo(action: 'predict' | 'read' | 'admin', engine: Engine): (params: Params) => readonly string[] {
-  return ({ name = '' }) => [engine.model(name)?.permissions[action] ?? `model:${name}:${action}`]
+export function permissionTo(action: ModelAction, engine: Engine): (params: Params) => readonly string[] {
+  return ({ name = '' }) => [engine.permission(name, action)]
 }
 
 /**

@@ -6,7 +6,7 @@ import { permissionTo } from './model-access.ts'
 import type { ModelRoutesOptions } from './models.ts'
 import { descriptions } from './open-inference/descriptions.ts'
 import { infer } from './open-inference/infer.ts'
-import { repository } from './open-inference/repository.ts'
+import { type RepositoryRoutesOptions, repository } from './open-inference/repository.ts'
 import { statistics } from './open-inference/statistics.ts'
 import { unsupported } from './open-inference/unsupported.ts'
 import { INFER_DETAIL } from './openapi/open-inference.ts'
@@ -15,6 +15,10 @@ import { createReadiness } from './readiness.ts'
 export interface OpenInferenceOptions extends Omit<ModelRoutesOptions, 'report' | 'upgrade'> {
   /** What the models of several processes have done together; default those of the engine. */
   readonly gatherStatistics?: (() => Promise<readonly ModelCounts[]>) | undefined
+  /** Hears of every load and unload. */
+  readonly noteModelChange?: RepositoryRoutesOptions['note']
+  /** Where a request came from, for the audit log. */
+  readonly originOf?: RepositoryRoutesOptions['originOf']
 }
 
 /** The Open Inference Protocol, version 2, with Triton's extensions: everything under `/v2`. */
@@ -25,12 +29,14 @@ export function openInference({
   bodyTimes,
   readiness = createReadiness(engine),
   gatherStatistics = async () => engine.statistics(),
+  noteModelChange: note,
+  originOf,
 }: OpenInferenceOptions) {
   return new Elysia({ name: 'open-inference' })
     .use(health({ readiness, authenticator }))
     .use(descriptions(engine, authenticator))
     .use(statistics(engine, authenticator, gatherStatistics))
-    .use(repository({ engine, authenticator, bodyBytesMax, bodyTimes }))
+    .use(repository({ engine, authenticator, bodyBytesMax, bodyTimes, note, originOf }))
     .use(unsupported(authenticator))
     .use(inference({ engine, authenticator, bodyBytesMax, ...(bodyTimes && { bodyTimes }) }))
 }

@@ -41,6 +41,7 @@ export function createReadiness(engine: Engine, { isStrict = false }: ReadinessO
     reasons: () => [
       ...(phase === 'stopping' ? ['the server is stopping'] : []),
       ...(engine.isReady() ? [] : ['the engine takes no work']),
+      ...engine.troubles(),
       ...engine
         .models()
         .flatMap(({ name, versions }) =>

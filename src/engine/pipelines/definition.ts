@@ -21,6 +21,8 @@ export interface PipelineDefinition {
   readonly file: string
 }
 
+/** File of a model's folder that chains models; a request cannot bring it. */
+export const PIPELINE_FILE = 'pipeline.toml'
 /** Steps of a pipeline, and names in one step. */
 export const STEPS_MAX = 64
 const NAMES_MAX = 256
@@ -30,7 +32,7 @@ const NAMES_MAX = 256
  * @throws Error naming the key and the rule
  */
 export function readPipelineFile(text: string): PipelineDefinition {
-  const file = 'pipeline.toml'
+  const file = PIPELINE_FILE
   const table = readToml(text, file)
   const steps = table.tables('steps')
   if (steps.length === 0 || steps.length > STEPS_MAX) throw table.fault('steps', `must be a list of 1 to ${STEPS_MAX} tables`)

@@ -1,12 +1,16 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type PipelineDefinition, readPipelineFile } from '../pipelines/definition.ts'
 import { EMPTY_MODEL_FILE, type ModelFile, readModelFile } from './model-file.ts'
 import { interpretConfig, type ModelConfig } from './pbtxt/interpret.ts'
 import { readConfigJson, readConfigText } from './pbtxt/typed-config.ts'
+import { defaultPermissions, type ModelPermissions, permissionsIn } from './permissions.ts'
+import { errorCode, standingAt } from './source.ts'
 
 /** What the files beside a model's versions say of it. */
 export interface ModelDefinition {
+  /** What its `model.toml` says, read before anything else; absent where that file cannot be read at all. */
+  readonly permissions?: ModelPermissions
   /** Of `model.toml`; the settings and labels that it does not name are those of the configuration. */
   readonly file: ModelFile
   /** Of `config.pbtxt`, or of the request that loaded the model. */
@@ -22,33 +26,49 @@ export const DEFINITION_BYTES_MAX = 1024 * 1024
 
 /** Reads `model.toml`, `pipeline.toml` and `config.pbtxt` of a folder; a JSON configuration stands in for the second. */
 export function readDefinition(folder: string, name: string, configJson?: string): ModelDefinition {
+  let permissions: { readonly permissions?: ModelPermissions } = {}
   try {
     const toml = readSmall(folder, 'model.toml')
+    permissions = { permissions: toml === undefined ? defaultPermissions(name) : permissionsIn(toml, name) }
     const file = toml === undefined ? EMPTY_MODEL_FILE : readModelFile(toml)
     const pbtxt = configJson === undefined ? readSmall(folder, 'config.pbtxt') : undefined
     const chain = readSmall(folder, 'pipeline.toml')
     const own = chain === undefined ? undefined : readPipelineFile(chain)
-    if (configJson === undefined && pbtxt === undefined) return { file, ...(own !== undefined && { pipeline: own }) }
-    const config = interpretConfig(
-      configJson === undefined ? readConfigText(pbtxt ?? '') : readConfigJson(parseJson(configJson)),
-      name,
-    )
+    if (configJson === undefined && pbtxt === undefined)
+      return { ...permissions, file, ...(own !== undefined && { pipeline: own }) }
+    const config =
+      configJson === undefined ? interpretConfig(readConfigText(pbtxt ?? ''), name) : readConfiguration(configJson, name)
     const pipeline = own ?? config.pipeline
-    return { file: merge(file, config, folder), config, ...(pipeline !== undefined && { pipeline }) }
+    return { ...permissions, file: merge(file, config, folder), config, ...(pipeline !== undefined && { pipeline }) }
   } catch (error) {
-    return { file: EMPTY_MODEL_FILE, reason: error instanceof Error ? error.message : String(error) }
+    return { ...permissions, file: EMPTY_MODEL_FILE, reason: error instanceof Error ? error.message : String(error) }
   }
 }
 
+/**
+ * The permissions in the `model.toml` of a folder.
+ * @throws Error where the file is there and cannot be read
+ */
+export function readFolderPermissions(folder: string, name: string): ModelPermissions {
+  const toml = readSmall(folder, 'model.toml')
+  return toml === undefined ? defaultPermissions(name) : permissionsIn(toml, name)
+}
+
+/** The text of a file; undefined only where there is none, which a link to nowhere or a folder that gives no answer is not. */
 function readSmall(folder: string, name: string): string | undefined {
   const path = join(folder, name)
-  if (!existsSync(path)) return undefined
   try {
     if (statSync(path).size <= DEFINITION_BYTES_MAX) return readFileSync(path, 'utf8')
-  } catch {
-    throw new Error(`${name} cannot be read`)
+  } catch (error) {
+    if (standingAt(path) === 'nothing') return undefined
+    throw new Error(`${name} cannot be read (${errorCode(error)})`)
   }
   throw new Error(`${name} is larger than ${DEFINITION_BYTES_MAX} bytes`)
+}
+
+/** Reads the configuration that a request to load brings. @throws Error naming the field and the rule */
+export function readConfiguration(json: string, name: string): ModelConfig {
+  return interpretConfig(readConfigJson(parseJson(json)), name)
 }
 
 function parseJson(text: string): unknown {

@@ -1,9 +1,10 @@
+import type { PipelineDefinition } from '../pipelines/definition.ts'
 import type { StartPipelineOptions } from '../pipelines/start-pipeline.ts'
 import { startPipeline } from '../pipelines/start-pipeline.ts'
 import type { ModelRunner } from '../runner.ts'
 import { ModelCounters } from '../statistics.ts'
 import { declaredSpecs } from './declared.ts'
-import { UNLOADED, withoutRunner } from './describe.ts'
+import { isOff, withoutRunner } from './describe.ts'
 import type { ModelTable } from './model-table.ts'
 import { reshapedRunner } from './reshape.ts'
 import type { FoundModel } from './scan.ts'
@@ -27,8 +28,8 @@ export function refreshDependents(name: string, options: DependentsOptions, seen
     if (seen.has(found.name) || found.pipeline?.steps.some(({ model }) => model === name) !== true) continue
     const next = new Map<string, ServedVersion>()
     for (const [number, served] of versions) {
-      const { state, reason } = served.version
-      const isWanted = state === 'ready' || (state === 'unavailable' && reason !== UNLOADED)
+      const { state } = served.version
+      const isWanted = state === 'ready' || (state === 'unavailable' && !isOff(served.version))
       next.set(number, isWanted ? servePipeline(found, number, { engine, counters: served.counters }) : served)
     }
     table.put(found, next)
@@ -39,7 +40,7 @@ export function refreshDependents(name: string, options: DependentsOptions, seen
 
 /** A pipeline's version as its models are now. */
 function servePipeline(
-  { name, pipeline, config }: FoundModel,
+  { name, pipeline, config, granted }: FoundModel,
   version: string,
   {
     engine,
@@ -48,6 +49,7 @@ function servePipeline(
 ): ServedVersion {
   try {
     if (pipeline === undefined) throw new Error('it is no pipeline')
+    refuseUngranted(pipeline, granted, engine)
     const runner = startPipeline({ name, definition: pipeline, engine, counters })
     const inputs = declaredSpecs(config, 'input', runner.inputs)
     const outputs = declaredSpecs(config, 'output', runner.outputs)
@@ -55,6 +57,25 @@ function servePipeline(
     return { version: { version, state: 'ready', inputs, outputs }, runner: shown, counters }
   } catch (error) {
     return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)), counters }
+  }
+}
+
+/**
+ * A pipeline that a request brought may use only what that request was granted: a step that asks for another permission since then ends it.
+ * @throws Error naming the step
+ */
+function refuseUngranted(
+  { file, steps }: PipelineDefinition,
+  granted: ReadonlySet<string> | undefined,
+  engine: StartPipelineOptions['engine'],
+): void {
+  if (granted === undefined) return
+  for (const [index, { model }] of steps.entries()) {
+    const permission = engine.model(model)?.permissions.predict
+    if (permission !== undefined && !granted.has(permission))
+      throw new Error(
+        `${file}: step ${index + 1} (${model}): it requires a permission that the request which loaded this did not have`,
+      )
   }
 }
 

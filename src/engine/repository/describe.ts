@@ -1,4 +1,5 @@
 import type { Model, ModelVersion } from '../engine.ts'
+import { CLOSED } from './permissions.ts'
 import type { FoundModel } from './scan.ts'
 
 /** What an index says of a version that somebody took off. */
@@ -7,16 +8,12 @@ export const UNLOADED = 'unloaded'
 export const LEFT_OUT = 'left out by the version policy'
 
 /** A model as its folder describes it, with what became of its versions. */
-export function describeModel({ name, file }: FoundModel, versions: Iterable<ModelVersion>): Model {
+export function describeModel({ name, file, permissions = CLOSED }: FoundModel, versions: Iterable<ModelVersion>): Model {
   const { priorityLevels: levels = 0, priorityDefault = 1 } = file.settings
   return {
     name,
     description: file.description,
-    permissions: {
-      predict: file.permissions.predict ?? `model:${name}:predict`,
-      read: file.permissions.read ?? `model:${name}:read`,
-      admin: file.permissions.admin ?? `model:${name}:admin`,
-    },
+    permissions,
     ...(levels > 0 && { priorities: { levels, default: priorityDefault } }),
     labels: file.labels,
     examples: file.examples,

@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { standingAt } from './source.ts'
 
 /** Files of one model that are looked at; what is beyond them is not noticed when it changes. */
 const FILES_MAX = 4096
@@ -11,7 +12,7 @@ export function fingerprintOf(folder: string): string | undefined {
   try {
     walk(folder, '', 0, lines)
   } catch {
-    // A file went away while it was looked at: the next look tells.
+    // A file went away while it was looked at, or the disk gives no answer: the next look tells.
     return undefined
   }
   return lines.sort().join('\n')
@@ -21,7 +22,13 @@ function walk(folder: string, path: string, depth: number, lines: string[]): voi
   for (const entry of readdirSync(join(folder, path))) {
     if (lines.length >= FILES_MAX) return
     const own = join(path, entry)
-    const stat = statSync(join(folder, own))
+    const stat = statSync(join(folder, own), { throwIfNoEntry: false })
+    if (stat === undefined) {
+      // A link to nowhere changes nothing of the others; a file that went away this moment does.
+      if (standingAt(join(folder, own)) === 'nothing') throw new Error(`${own} is gone`)
+      lines.push(`${own} leads nowhere`)
+      continue
+    }
     if (!stat.isDirectory()) lines.push(`${own} ${stat.size} ${stat.mtimeMs} ${stat.ino}`)
     else if (depth < DEPTH_MAX) walk(folder, own, depth + 1, lines)
   }

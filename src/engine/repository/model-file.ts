@@ -1,4 +1,5 @@
 import { MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
+import { type ModelPermissions, readPermissions } from './permissions.ts'
 import { readToml, type TomlTable, withoutAbsent } from './toml-table.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
 import { readWarmups, type Warmup } from './warmup-table.ts'
@@ -6,7 +7,8 @@ import { readWarmups, type Warmup } from './warmup-table.ts'
 /** What `model.toml` says of a model; every key is optional. */
 export interface ModelFile {
   readonly description: string
-  readonly permissions: { readonly predict?: string; readonly read?: string; readonly admin?: string }
+  /** Those of its own; what `permissionsIn` gives counts, also where the rest of the file is wrong. */
+  readonly permissions: Partial<ModelPermissions>
   /** Class names of an output, by output name. */
   readonly labels: ReadonlyMap<string, readonly string[]>
   /** Inputs to try, in the Flama form. */
@@ -56,25 +58,6 @@ export function readModelFile(text: string): ModelFile {
   }
   file.end()
   return read
-}
-
-function readPermissions(table: TomlTable | undefined): ModelFile['permissions'] {
-  if (table === undefined) return {}
-  const read = (action: 'predict' | 'read' | 'admin') => {
-    const permission = table.any(action)
-    if (permission === undefined || (typeof permission === 'string' && /^[^\s"\\*]+$/.test(permission))) return permission
-    throw table.fault(action, 'must be a text without spaces, quotes and *')
-  }
-  // These two endings are what counts as administrative, and is refused first where revocations are not known.
-  const admin = read('admin')
-  if (admin !== undefined && !/:(?:admin|write)$/.test(admin)) throw table.fault('admin', 'must end with :admin or :write')
-  const permissions = withoutAbsent<ModelFile['permissions']>({
-    predict: read('predict'),
-    read: read('read'),
-    admin,
-  })
-  table.end()
-  return permissions
 }
 
 function readLabels(outputs: TomlTable | undefined): ModelFile['labels'] {

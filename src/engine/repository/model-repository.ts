@@ -1,14 +1,28 @@
 import { VestalError } from '../../core/errors.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
-import type { InferOptions, LoadOptions, UnloadOptions } from '../engine.ts'
+import type { ControlOptions, InferOptions, KeptModel, LoadOptions, UnloadOptions } from '../engine.ts'
+import { PIPELINE_FILE, type PipelineDefinition, type PipelineStep } from '../pipelines/definition.ts'
 import type { ModelRunner } from '../runner.ts'
 import { pipelineOrder, refreshDependents } from './dependents.ts'
-import { UNLOADED, withoutRunner } from './describe.ts'
+import { isOff, UNLOADED, withoutRunner } from './describe.ts'
 import { Lingering } from './lingering.ts'
 import { type Entry, ModelTable } from './model-table.ts'
-import { Overrides } from './override.ts'
-import { type FoundModel, type FoundVersion, findModel, findModels, type RepositoryOptions } from './scan.ts'
-import { atStart, chosen, keyOf, leftOut, unknownToLoad, unknownToUnload } from './selection.ts'
+import { Overrides, pipelineBrought } from './override.ts'
+import { CLOSED, defaultPermissions, type ModelAction, type ModelPermissions } from './permissions.ts'
+import { type FoundModel, type FoundVersion, findModel, findModels, permissionsInFolder, type RepositoryOptions } from './scan.ts'
+import {
+  anything,
+  atStart,
+  chosen,
+  keyOf,
+  leftOut,
+  nothingChosen,
+  type Require,
+  refuseWithout,
+  shorten,
+  unknownToLoad,
+  unknownToUnload,
+} from './selection.ts'
 import { type ServedVersion, type StartVersionOptions, startVersion } from './served-version.ts'
 import { Turns } from './turns.ts'
 
@@ -35,6 +49,8 @@ export class ModelRepository {
   readonly #draining = new Set<Promise<void>>()
   readonly #lingering: Lingering
   readonly #overrides = new Overrides()
+  /** Whether the folder of all models was ever there: it may be away now, and what it says of its models unknown. */
+  #hadFolder = false
   #isStopping = false
 
   constructor(options: ModelRepositoryOptions) {
@@ -54,6 +70,7 @@ export class ModelRepository {
 
   /** Finds and loads every model; what cannot be loaded is there as unavailable, with its reason. */
   async start(): Promise<void> {
+    this.#hadFolder = permissionsInFolder('any', this.#options) !== 'away'
     const found = findModels(this.#options)
     for (const model of found) this.table.put(model, new Map())
     const wanted = atStart(found, this.#options)
@@ -73,26 +90,55 @@ export class ModelRepository {
     return runner.run(inputs, options)
   }
 
+  /** The permission that an action requires: to change a model it is what its folder says now, else what it said when it was loaded. */
+  permission(name: string, action: ModelAction): string {
+    const known = this.table.model(name)?.permissions
+    return (action !== 'admin' && known !== undefined ? known : this.#permissionsNow(name))[action]
+  }
+
+  #permissionsNow(name: string): ModelPermissions {
+    const own = permissionsInFolder(name, this.#options)
+    if (own === 'unreadable') return CLOSED
+    if (own !== 'absent' && own !== 'away') return own
+    const known = this.table.model(name)?.permissions
+    return known ?? (own === 'away' && this.#hadFolder ? CLOSED : defaultPermissions(name))
+  }
+
   /**
    * Loads a model from its folder, or from what the request brings, or loads it again.
-   * @throws VestalError MODEL_UNKNOWN, MODEL_LOAD_FAILED, UNSUPPORTED, BODY_INVALID, SERVER_STOPPING
+   * @throws VestalError MODEL_UNKNOWN, MODEL_LOAD_FAILED, UNSUPPORTED, BODY_INVALID, SERVER_STOPPING, PERMISSION_MISSING
    */
   async load(name: string, options: LoadOptions = {}): Promise<void> {
-    const { version, config, files } = options
+    const { version, config, files, may = anything } = options
     const isOverride = config !== undefined || (files?.size ?? 0) > 0
+    const require = (permission: string, why: string) => refuseWithout(may, permission, `loading '${shorten(name)}' ${why}`)
+    const requireOwn = () => require(this.permission(name, 'admin'), '')
+    requireOwn()
     if (isOverride && this.#options.mayOverride !== true) {
       throw new VestalError('UNSUPPORTED', {
         detail: `failed to load '${name.slice(0, 100)}': a configuration or files in the request are not allowed (model_override)`,
       })
     }
+    const pipeline = isOverride ? pipelineBrought(name, options, this.#options) : findModel(name, this.#options)?.pipeline
     // Others' loads and unloads keep their order: only a pipeline waits before it takes its turn.
-    if (findModel(name, this.#options)?.pipeline !== undefined) await this.#loadMembers(name, new Set())
+    if (pipeline !== undefined) {
+      this.#grantsOf(pipeline, isOverride, require)
+      await this.#loadMembers(name, this.#membersToLoad(name, pipeline.steps), options)
+    }
     await this.#turns.take(name, async () => {
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
-      const found = isOverride ? this.#overrides.find(name, options, this.#options) : findModel(name, this.#options)
-      if (found === undefined) throw unknownToLoad(name)
+      // Again: the folder may be another since, and what the request brings counts only with the folder's own permissions.
+      requireOwn()
+      const own = isOverride ? this.#overrides.find(name, options, this.#options) : findModel(name, this.#options)
+      if (own === undefined) throw unknownToLoad(name)
+      const found = {
+        ...own,
+        ...(isOverride && { permissions: this.#permissionsNow(name) }),
+        ...this.#grantsOf(own.pipeline, isOverride, require),
+      }
       const wanted = version === undefined ? chosen(found) : found.versions.filter((candidate) => candidate.version === version)
       if (version !== undefined && wanted.length === 0) throw unknownToLoad(name, version)
+      if (wanted.length === 0 && found.reason === undefined) throw nothingChosen(name, found)
       const reason = await this.#replace(found, wanted, version === undefined)
       this.#sweep(name)
       if (reason === undefined) return
@@ -102,22 +148,48 @@ export class ModelRepository {
     })
   }
 
-  /** Loads those models of a pipeline that are not ready: who asks for it asks for them. */
-  async #loadMembers(name: string, seen: Set<string>): Promise<void> {
-    seen.add(name)
-    const steps = findModel(name, this.#options)?.pipeline?.steps ?? []
-    for (const { model } of steps) {
+  /** What a pipeline that a request brings may use: the permission to predict of each of its steps, which the caller must have. */
+  #grantsOf(pipeline: PipelineDefinition | undefined, isOverride: boolean, require: Require): Pick<FoundModel, 'granted'> {
+    if (!isOverride || pipeline === undefined || pipeline.file === PIPELINE_FILE) return {}
+    const granted = new Set<string>()
+    for (const { model } of pipeline.steps) {
+      const permission = this.permission(model, 'predict')
+      require(permission, `lets it ask '${shorten(model)}', which `)
+      granted.add(permission)
+    }
+    return { granted }
+  }
+
+  /** The models of a pipeline that are not ready, those that others are made of first. */
+  #membersToLoad(name: string, steps: readonly PipelineStep[], seen = new Set([name])): readonly string[] {
+    return steps.flatMap(({ model }) => {
       const isReady = this.table.model(model)?.versions.some(({ state }) => state === 'ready') === true
-      if (isReady || seen.has(model) || findModel(model, this.#options) === undefined) continue
-      await this.#loadMembers(model, seen)
+      if (isReady || seen.has(model)) return []
+      const found = findModel(model, this.#options)
+      seen.add(model)
+      return found === undefined ? [] : [...this.#membersToLoad(model, found.pipeline?.steps ?? [], seen), model]
+    })
+  }
+
+  /** Loads the models that a pipeline needs; none of them where the caller may not load one. */
+  async #loadMembers(name: string, members: readonly string[], { may = anything, changed }: ControlOptions): Promise<void> {
+    const refuse = (member: string, permission: string) =>
+      refuseWithout(may, permission, `loading '${name}' also loads '${member}', which `)
+    for (const member of members) refuse(member, this.permission(member, 'admin'))
+    for (const model of members) {
       await this.#turns.take(model, async () => {
         const found = findModel(model, this.#options)
-        if (found !== undefined && !this.#isStopping) await this.#replace(found, chosen(found), true)
+        if (found === undefined || this.#isStopping) return
+        refuse(model, this.permission(model, 'admin'))
+        const reason = await this.#replace(found, chosen(found), true)
+        const because = `'${name}' is made of it`
+        if (reason === undefined) changed?.({ model, action: 'load', outcome: 'done', reason: because })
+        else changed?.({ model, action: 'load', outcome: 'failed', reason: `${because}; ${reason}` })
       })
     }
   }
 
-  /** Takes off a model whose files are gone. */
+  /** Unloads a model whose files are gone. */
   async remove(name: string): Promise<void> {
     await this.unload(name)
     this.table.delete(name)
@@ -125,12 +197,15 @@ export class ModelRepository {
   }
 
   /**
-   * Takes a model or one of its versions off; what it has at hand is finished.
-   * @throws VestalError MODEL_UNKNOWN
+   * Unloads a model or one of its versions; in-flight requests finish. Gives the members of a pipeline that it leaves loaded because
+   * the caller may not unload them.
+   * @throws VestalError MODEL_UNKNOWN, PERMISSION_MISSING
    */
-  async unload(name: string, { version, dependents = false }: UnloadOptions = {}): Promise<void> {
+  async unload(name: string, options: UnloadOptions = {}): Promise<readonly KeptModel[]> {
+    const { version, dependents = false, may = anything } = options
     const members = dependents ? (this.table.get(name)?.found.pipeline?.steps ?? []) : []
     await this.#turns.take(name, async () => {
+      refuseWithout(may, this.permission(name, 'admin'), `unloading '${shorten(name)}' `)
       const entry = this.table.get(name)
       // One whose folder came after the start has nothing to be taken off, as a script does that unloads before it loads.
       if (entry === undefined && version === undefined && findModel(name, this.#options) !== undefined) return
@@ -147,7 +222,28 @@ export class ModelRepository {
       this.#refreshDependents(name)
       this.#sweep(name)
     })
-    for (const { model } of members) if (this.table.get(model) !== undefined) await this.unload(model)
+    return this.#unloadMembers(name, new Set(members.map(({ model }) => model)), options)
+  }
+
+  async #unloadMembers(
+    name: string,
+    members: ReadonlySet<string>,
+    { may = anything, changed }: ControlOptions,
+  ): Promise<readonly KeptModel[]> {
+    const kept: KeptModel[] = []
+    for (const model of members) {
+      const change = { model, action: 'unload' } as const
+      if (this.table.model(model)?.versions.every(isOff) !== false) continue
+      const permission = this.permission(model, 'admin')
+      if (may(permission)) {
+        await this.unload(model)
+        changed?.({ ...change, outcome: 'done', reason: `with '${name}', which is made of it` })
+      } else {
+        kept.push({ name: model, permission })
+        changed?.({ ...change, outcome: 'denied', reason: `'${name}' is made of it; requires the permission ${permission}` })
+      }
+    }
+    return kept
   }
 
   /** Refuses new work, finishes what is at hand, and ends all workers. */
@@ -179,12 +275,15 @@ export class ModelRepository {
    * was; where nothing served, the versions that could be loaded serve.
    */
   async #replace(found: FoundModel, wanted: readonly FoundVersion[], isWhole: boolean): Promise<string | undefined> {
-    const { found: known = found, versions: before = new Map<string, ServedVersion>() } = this.table.get(found.name) ?? {}
+    const { found: old = found, versions: before = new Map<string, ServedVersion>() } = this.table.get(found.name) ?? {}
+    // Who may ask is what the folder says, before anything is loaded and whatever comes of it. Where it gives no answer, it is as before.
+    const known = { ...old, ...(found.permissions && { permissions: found.permissions }) }
     const loading = wanted.filter(({ version }) => before.get(version)?.runner === undefined)
     this.table.put(known, [
       ...before,
       ...loading.map(({ version }) => [version, { version: withoutRunner(version, 'loading') }] as const),
     ])
+    if (known.permissions?.predict !== old.permissions?.predict) this.#refreshDependents(found.name)
     for (const warning of found.config?.warnings ?? []) this.#options.warn(`${found.name}: ${warning}`)
     const started = await Promise.all(wanted.map((version) => startVersion(found, version, this.#versionOptions)))
     const faults = started

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
 import type { LoadOptions } from '../engine.ts'
+import type { PipelineDefinition } from '../pipelines/definition.ts'
+import { readConfiguration } from './definition.ts'
 import { isInnerPath } from './inner-path.ts'
 import { type FoundModel, findModel, isModelName, modelIn, type RepositoryOptions } from './scan.ts'
 
@@ -11,6 +13,21 @@ const FILES_MAX = 64
 const BYTES_MAX = 1024 * 1024 * 1024
 
 const FILE = /^[1-9]\d{0,8}\/[^/]/
+
+/** The pipeline that a request brings, before its files are written; undefined where it brings none, or one that cannot be read. */
+export function pipelineBrought(
+  name: string,
+  { config, files }: LoadOptions,
+  repository: RepositoryOptions,
+): PipelineDefinition | undefined {
+  if (files === undefined || files.size === 0) return findModel(name, repository, config)?.pipeline
+  try {
+    return config === undefined ? undefined : readConfiguration(config, name).pipeline
+  } catch {
+    // The load says what is wrong with it.
+    return undefined
+  }
+}
 
 /** The files that requests to load have brought, each request's in a folder of its own that nobody else can read. */
 export class Overrides {

@@ -1,37 +1,58 @@
+import type { Look } from './scan.ts'
+
 export interface PollerOptions {
   readonly intervalMs: number
   /** What the files looked like before they were loaded: what changed meanwhile is loaded again. */
-  readonly loaded: ReadonlyMap<string, string | undefined>
-  /** What each model's files look like now, by name. */
-  readonly look: () => ReadonlyMap<string, string | undefined>
+  readonly loaded: Look
+  /** What the models' folder looks like now. */
+  readonly look: () => Look
   /** Loads a model that is new or has changed. */
   readonly load: (name: string) => Promise<void>
-  /** Takes off a model that is gone. */
+  /** Unloads a model that is gone. */
   readonly remove: (name: string) => Promise<void>
   readonly warn: (message: string) => void
 }
 
+const UNREADABLE = 'its folder cannot be read; what was loaded from it goes on serving'
+
 /**
  * Looks at the models' folder again and again. What changed is loaded once two looks in a row see the same, so that a file that is
- * being copied is left alone; what cannot be loaded is tried again when it has changed.
+ * being copied is left alone; what cannot be loaded is tried again when it has changed. What cannot be read has not changed: while the
+ * folder, or that of one model, gives no answer, what was loaded from it goes on serving.
  */
 export class Poller {
   readonly #options: PollerOptions
   /** As they were loaded. */
   #known: ReadonlyMap<string, string | undefined>
   #last: ReadonlyMap<string, string | undefined>
+  /** Which folder the models were last seen in. */
+  #folder: string | undefined
+  /** Why the folder cannot be read. */
+  #away: string | undefined
+  /** Models whose folder cannot be read. */
+  #unreadable: ReadonlySet<string> = new Set()
+  /** Why the last load of a model failed, by its name. */
+  readonly #failed = new Map<string, string>()
   #timer: ReturnType<typeof setTimeout> | undefined
   #round: Promise<void> = Promise.resolve()
   #isStopped = false
 
   constructor(options: PollerOptions) {
+    const { loaded } = options
     this.#options = options
-    this.#known = options.loaded
+    this.#known = loaded.kind === 'there' ? loaded.models : new Map()
+    this.#folder = loaded.kind === 'there' ? loaded.folder : undefined
     this.#last = this.#known
     this.#wait()
   }
 
-  /** Looks no more, once the look at hand is done. */
+  /** What of the folder cannot be read or loaded at the moment, while what was loaded serves. */
+  troubles(): readonly string[] {
+    const unreadable = [...this.#unreadable].map((name) => `${name}: ${UNREADABLE}`)
+    return [...(this.#away === undefined ? [] : [this.#away]), ...unreadable, ...this.#failed.values()]
+  }
+
+  /** Looks no more, once the current look is done. */
   async stop(): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#timer)
@@ -47,25 +68,53 @@ export class Poller {
   }
 
   async #look(): Promise<void> {
-    const { look, load, remove } = this.#options
-    const now = look()
+    const look = this.#options.look()
+    const away = this.#reasonAway(look)
+    if (away !== this.#away) this.#options.warn(away ?? 'the models folder can be read again')
+    this.#away = away
+    if (away !== undefined || look.kind === 'away') return
+    this.#folder = look.folder
+    await this.#take(look.models)
+  }
+
+  /** A folder that was never there has nothing to lose. An empty one in the place of the one that had models is a mount point without its disk. */
+  #reasonAway(look: Look): string | undefined {
+    if (this.#known.size === 0) return undefined
+    const goesOn = 'the models that were loaded from it go on serving'
+    if (look.kind === 'away') return `the models folder cannot be read (${look.reason}): ${goesOn}`
+    const isOther = look.folder !== this.#folder && look.models.size === 0
+    return isOther ? `an empty folder is in the place of the models folder: ${goesOn}` : undefined
+  }
+
+  async #take(now: ReadonlyMap<string, string | undefined>): Promise<void> {
     const isSettled = (name: string) => this.#last.get(name) === now.get(name) && this.#last.has(name) === now.has(name)
-    const names = [...new Set([...now.keys(), ...this.#known.keys()])].filter(
-      (name) => isSettled(name) && (now.get(name) !== this.#known.get(name) || now.has(name) !== this.#known.has(name)),
-    )
+    const names = [...new Set([...now.keys(), ...this.#known.keys()])].filter(isSettled)
     this.#last = now
+    const unreadable = new Set(names.filter((name) => now.has(name) && now.get(name) === undefined))
+    for (const name of unreadable) if (!this.#unreadable.has(name)) this.#options.warn(`${name}: ${UNREADABLE}`)
+    this.#unreadable = unreadable
     const known = new Map(this.#known)
+    const changed = names.filter(
+      (name) => !unreadable.has(name) && (now.get(name) !== known.get(name) || now.has(name) !== known.has(name)),
+    )
     await Promise.all(
-      names.map(async (name) => {
+      changed.map(async (name) => {
         if (now.has(name)) known.set(name, now.get(name))
         else known.delete(name)
-        try {
-          await (now.has(name) ? load(name) : remove(name))
-        } catch (error) {
-          this.#options.warn(error instanceof Error ? error.message : String(error))
-        }
+        await this.#change(name, now.has(name) ? 'load' : 'remove')
       }),
     )
     this.#known = known
+  }
+
+  async #change(name: string, action: 'load' | 'remove'): Promise<void> {
+    this.#failed.delete(name)
+    try {
+      await this.#options[action](name)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      if (action === 'load') this.#failed.set(name, message)
+      this.#options.warn(message)
+    }
   }
 }

@@ -1,9 +1,12 @@
-import { type Dirent, existsSync, readdirSync, statSync } from 'node:fs'
+import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { type ModelDefinition, readDefinition } from './definition.ts'
+import { VestalError } from '../../core/errors.ts'
+import { type ModelDefinition, readDefinition, readFolderPermissions } from './definition.ts'
 import { LEFT_OUT } from './describe.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { EMPTY_MODEL_FILE } from './model-file.ts'
+import { defaultPermissions, type ModelPermissions } from './permissions.ts'
+import { errorCode, listing, standingOf } from './source.ts'
 import { chosenVersions, describePolicy } from './version-policy.ts'
 
 /** Models in one server; what is over it is left out with a warning. */
@@ -28,6 +31,8 @@ export interface FoundModel extends ModelDefinition {
   readonly folder?: string
   /** Newest first. */
   readonly versions: readonly FoundVersion[]
+  /** Permissions to predict that a request had which brought the pipeline: its steps may ask for no others. */
+  readonly granted?: ReadonlySet<string>
 }
 
 export interface RepositoryOptions {
@@ -52,7 +57,7 @@ export function findModels({ modelsDirectory, files = new Map(), warn }: Reposit
     if (!NAME.test(name))
       throw new Error(`"${name}" cannot be the name of a model: letters, digits, ".", "_" and "-", at most 100`)
     if (found.has(name)) warn(`the model ${name} is the single file that was named, not the folder of that name`)
-    found.set(name, singleFile(name, path))
+    found.set(name, singleFile(name, path, modelsDirectory))
   }
   const models = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   if (models.length > MODELS_MAX) warn(`there are ${models.length} models; the first ${MODELS_MAX} by name are served`)
@@ -65,8 +70,31 @@ export function isModelName(name: string): boolean {
 }
 
 /**
+ * The permissions that the folder of a model names now: those of the default where it names none. `absent` where there is no such
+ * folder, `away` where the folder of all models is not there, `unreadable` where it may be there and gives no answer.
+ */
+export function permissionsInFolder(
+  name: string,
+  { modelsDirectory }: Pick<RepositoryOptions, 'modelsDirectory'>,
+): ModelPermissions | 'absent' | 'away' | 'unreadable' {
+  if (modelsDirectory === undefined || !isModelName(name)) return 'absent'
+  const models = listing(modelsDirectory)
+  if ('fault' in models) return models.fault === 'ENOENT' ? 'away' : 'unreadable'
+  const entry = models.entries.find((each) => each.name === name)
+  const standing = entry === undefined ? 'nothing' : standingOf(modelsDirectory, entry)
+  if (standing !== 'folder') return standing === 'unreadable' ? 'unreadable' : 'absent'
+  try {
+    return readFolderPermissions(join(modelsDirectory, name), name)
+  } catch {
+    // Loading it says why.
+    return 'unreadable'
+  }
+}
+
+/**
  * The model of that name as its folder, or its single file, is now; undefined where there is none. A JSON configuration stands in
  * for its config.pbtxt.
+ * @throws VestalError MODEL_LOAD_FAILED where the folder of all models cannot be read
  */
 export function findModel(
   name: string,
@@ -75,22 +103,42 @@ export function findModel(
 ): FoundModel | undefined {
   if (!isModelName(name)) return undefined
   const path = files.get(name)
-  if (path !== undefined) return singleFile(name, path)
+  if (path !== undefined) return singleFile(name, path, modelsDirectory)
   if (modelsDirectory === undefined) return undefined
-  const folder = join(modelsDirectory, name)
-  return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? modelIn(folder, name, configJson) : undefined
+  const models = listing(modelsDirectory)
+  if ('fault' in models) {
+    if (models.fault === 'ENOENT') return undefined
+    throw new VestalError('MODEL_LOAD_FAILED', {
+      detail: `failed to load '${name}', the models folder cannot be read (${models.fault})`,
+    })
+  }
+  // The name as the folder has it: where letters of either case are one to the file system, permissions are of one of them.
+  const entry = models.entries.find((each) => each.name === name)
+  return entry !== undefined && isFolder(modelsDirectory, entry)
+    ? modelIn(join(modelsDirectory, name), name, configJson)
+    : undefined
 }
 
-function singleFile(name: string, path: string): FoundModel {
-  return { name, file: EMPTY_MODEL_FILE, versions: [withFile('1', path)] }
+/** A folder of that name is not served, and says who may ask for the name. */
+function singleFile(name: string, path: string, modelsDirectory: string | undefined): FoundModel {
+  const own = permissionsInFolder(name, { ...(modelsDirectory !== undefined && { modelsDirectory }) })
+  const permissions = own === 'absent' || own === 'away' ? defaultPermissions(name) : own
+  return {
+    name,
+    file: EMPTY_MODEL_FILE,
+    versions: [withFile('1', path)],
+    ...(permissions !== 'unreadable' && { permissions }),
+  }
 }
 
 function modelsIn(directory: string, warn: (message: string) => void): readonly FoundModel[] {
-  if (!existsSync(directory)) {
-    warn(`there is no models directory "${directory}": no model is served from it`)
+  const models = listing(directory)
+  if ('fault' in models) {
+    if (models.fault === 'ENOENT') warn(`there is no models directory "${directory}": no model is served from it`)
+    else warn(`the models directory "${directory}" cannot be read (${models.fault}): no model is served from it`)
     return []
   }
-  const folders = entriesOf(directory).filter((entry) => isFolder(directory, entry))
+  const folders = models.entries.filter((entry) => isFolder(directory, entry))
   return folders.flatMap(({ name }) => {
     if (NAME.test(name)) return [modelIn(join(directory, name), name)]
     if (!name.startsWith('.') && !name.startsWith('_')) warn(`the folder "${name}" is left out: it cannot be the name of a model`)
@@ -100,18 +148,22 @@ function modelsIn(directory: string, warn: (message: string) => void): readonly 
 
 /** The model whose versions stand in that folder. */
 export function modelIn(folder: string, name: string, configJson?: string): FoundModel {
-  const numbers = entriesOf(folder)
+  const files = listing(folder)
+  if ('fault' in files)
+    return { name, folder, file: EMPTY_MODEL_FILE, versions: [], reason: `its folder cannot be read (${files.fault})` }
+  const numbers = files.entries
     .filter((entry) => VERSION.test(entry.name) && isFolder(folder, entry))
     .map((entry) => entry.name)
     .sort((a, b) => Number(b) - Number(a))
   const definition = readDefinition(folder, name, configJson)
   const { file, config, pipeline } = definition
-  // A pipeline has no file of its own, and one version.
-  if (pipeline !== undefined) return { name, folder, ...definition, versions: [{ version: numbers[0] ?? '1', path: folder }] }
+  // A pipeline has no files of its own: each of its versions is the same chain, and one without folders has one version.
+  const named = pipeline !== undefined && numbers.length === 0 ? ['1'] : numbers
   const policy = file.versions ?? { kind: 'all' }
-  const chosen = chosenVersions(policy, numbers)
-  const versions = numbers.map((version): FoundVersion => {
-    const found = withFile(version, join(folder, version, config?.fileName ?? 'model.onnx'))
+  const chosen = chosenVersions(policy, named)
+  const versions = named.map((version): FoundVersion => {
+    const file = join(folder, version, config?.fileName ?? 'model.onnx')
+    const found = pipeline === undefined ? withFile(version, file) : { version, path: folder }
     return chosen.has(version) ? found : { ...found, leftOut: `${LEFT_OUT}: ${describePolicy(policy)}` }
   })
   const reason =
@@ -120,30 +172,43 @@ export function modelIn(folder: string, name: string, configJson?: string): Foun
 }
 
 function withFile(version: string, path: string): FoundVersion {
-  const stat = statSync(path, { throwIfNoEntry: false })
   const file = `its ${basename(path)}`
-  if (stat === undefined) return { version, path, reason: `${file} is missing` }
-  if (!stat.isFile()) return { version, path, reason: `${file} is not a file` }
-  return stat.size === 0 ? { version, path, reason: `${file} is empty` } : { version, path }
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (stat === undefined) return { version, path, reason: `${file} is missing` }
+    if (!stat.isFile()) return { version, path, reason: `${file} is not a file` }
+    return stat.size === 0 ? { version, path, reason: `${file} is empty` } : { version, path }
+  } catch (error) {
+    return { version, path, reason: `${file} cannot be read (${errorCode(error)})` }
+  }
 }
 
-function entriesOf(directory: string): readonly Dirent[] {
-  return readdirSync(directory, { withFileTypes: true })
-}
-
-/** A link to a folder counts as one. */
+/** A link to a folder counts as one, and so does one that gives no answer: what is there and cannot be read is not gone. */
 function isFolder(parent: string, entry: Dirent): boolean {
-  return (
-    entry.isDirectory() ||
-    (entry.isSymbolicLink() && statSync(join(parent, entry.name), { throwIfNoEntry: false })?.isDirectory() === true)
-  )
+  const standing = standingOf(parent, entry)
+  return standing === 'folder' || standing === 'unreadable'
 }
 
-/** What the files of each model of the folder look like; see `fingerprintOf`. */
-export function fingerprints({
-  modelsDirectory,
-}: Pick<RepositoryOptions, 'modelsDirectory'>): ReadonlyMap<string, string | undefined> {
-  if (modelsDirectory === undefined || !existsSync(modelsDirectory)) return new Map()
-  const folders = entriesOf(modelsDirectory).filter((entry) => NAME.test(entry.name) && isFolder(modelsDirectory, entry))
-  return new Map(folders.slice(0, MODELS_MAX).map(({ name }) => [name, fingerprintOf(join(modelsDirectory, name))]))
+/** What the models' folder looks like: each model's files (see `fingerprintOf`), or why it cannot be read. */
+export type Look =
+  | { readonly kind: 'away'; readonly reason: string }
+  | {
+      readonly kind: 'there'
+      /** Which folder it is: another that takes its place has another. */
+      readonly folder: string
+      readonly models: ReadonlyMap<string, string | undefined>
+    }
+
+/** Looks at the files of all models. */
+export function lookAt({ modelsDirectory }: Pick<RepositoryOptions, 'modelsDirectory'>): Look {
+  if (modelsDirectory === undefined) return { kind: 'there', folder: '', models: new Map() }
+  try {
+    const { dev, ino } = statSync(modelsDirectory)
+    const entries = readdirSync(modelsDirectory, { withFileTypes: true })
+    const folders = entries.filter((entry) => NAME.test(entry.name) && isFolder(modelsDirectory, entry)).slice(0, MODELS_MAX)
+    const models = new Map(folders.map(({ name }) => [name, fingerprintOf(join(modelsDirectory, name))]))
+    return { kind: 'there', folder: `${dev}:${ino}`, models }
+  } catch (error) {
+    return { kind: 'away', reason: errorCode(error) }
+  }
 }

@@ -31,6 +31,34 @@ export function keyOf(name: string, version: string): string {
   return `${name}/${version}`
 }
 
+/** The error of a model whose version policy names none of the versions that are there. */
+export function nothingChosen(name: string, { versions }: FoundModel): VestalError {
+  const there = versions.map(({ version }) => version).join(', ')
+  return new VestalError('MODEL_LOAD_FAILED', {
+    detail: `failed to load '${name}', no version is available: its version policy names none of ${there}`,
+  })
+}
+
+/** Passes where the caller has a permission; `why` begins the sentence that says what it is required for. */
+export type Require = (permission: string, why: string) => void
+
+/** What a caller without limits may: the server itself, or a program that uses the engine. */
+export const anything = (): boolean => true
+
+/** @throws VestalError PERMISSION_MISSING, naming what asks for the permission */
+export function refuseWithout(may: (permission: string) => boolean, permission: string, why: string): void {
+  if (may(permission)) return
+  throw new VestalError('PERMISSION_MISSING', {
+    detail: `Insufficient permissions: ${why.trimEnd()} requires the permission ${permission}`,
+    reason: `needs ${permission}`,
+  })
+}
+
+/** A name that came with a request, no longer than a model's may be. */
+export function shorten(name: string): string {
+  return name.slice(0, 100)
+}
+
 /** The error of a model, or a version of it, that is to be loaded and is not there. */
 export function unknownToLoad(name: string, version?: string): VestalError {
   return unknown(`failed to load '${name.slice(0, 100)}', failed to poll from model repository`, version)

@@ -2,8 +2,10 @@ import { apiKeyId } from '../../accounts/api-key-text.ts'
 import { subjectOfKey } from '../../accounts/api-keys.ts'
 import type { AuditEvent, AuditEventName } from '../../accounts/audit.ts'
 import type { ErrorCode, VestalError } from '../../core/errors.ts'
+import { isModelName } from '../../engine/repository/scan.ts'
 import type { PeerOf } from '../front/front.ts'
 import type { RequestRecord } from '../request-ledger.ts'
+import { nameIn } from '../route-table.ts'
 import type { AccountRoutesOptions, AccountsOptions } from './context.ts'
 
 const TEXT_LENGTH_MAX = 200
@@ -52,17 +54,35 @@ const EVENTS: Readonly<Partial<Record<ErrorCode, AuditEventName>>> = {
 /** Notes each request whose token or key is refused, lacks a permission, or was sent by another site's page. */
 export function createRefusalAudit({ context, originOf }: AccountRoutesOptions, { recordOf }: Pick<Parts, 'recordOf'>) {
   return (error: VestalError, request: Request): void => {
-    const event = EVENTS[error.code]
+    const kind = EVENTS[error.code]
     const record = recordOf(request)
-    if (event === undefined || record === undefined) return
+    if (kind === undefined || record === undefined) return
+    const model = kind === 'permission-refused' ? modelIn(record) : undefined
+    const event = (kind === 'permission-refused' && MODEL_CONTROL[/[^/]*$/.exec(record.route.path)?.[0] ?? '']) || kind
     context.audit({
       event,
       ...whoIn(event, request, record),
+      ...(model !== undefined && { subject: model }),
       // The message of a token's refusal may hold what was in it; its code says which check refused.
       reason: event === 'token-refused' ? error.code : error.message.slice(0, TEXT_LENGTH_MAX),
       route: `${request.method} ${record.route.path}`,
       origin: originOf(request),
     })
+  }
+}
+
+/** Of the last segment of a route that loads or unloads a model. */
+const MODEL_CONTROL: Readonly<Record<string, AuditEventName>> = { load: 'model-load-denied', unload: 'model-unload-denied' }
+
+/** The model that a request names, where the text can be a model's name: what else a caller writes is not for the log. */
+function modelIn({ route, pathname }: RequestRecord): string | undefined {
+  const text = nameIn(route, pathname)
+  try {
+    const name = text === undefined ? '' : decodeURIComponent(text)
+    return isModelName(name) ? name : undefined
+  } catch {
+    // What is no percent-encoding names no model.
+    return undefined
   }
 }
 

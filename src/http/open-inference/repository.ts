@@ -1,11 +1,14 @@
 import { Elysia } from 'elysia'
-import type { Authenticator } from '../../auth/authenticator.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Origin } from '../../accounts/audit.ts'
+import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
+import { VestalError } from '../../core/errors.ts'
+import type { ControlOptions, Engine, LoadOptions, ModelChange } from '../../engine/engine.ts'
 import { guard } from '../authentication.ts'
 import { type BodyTimes, readBody } from '../body.ts'
 import { jsonResponse } from '../json.ts'
 import { mayReadName, permissionTo } from '../model-access.ts'
 import { REPOSITORY_DETAIL } from '../openapi/open-inference-control.ts'
+import type { NoteModelChange } from './model-changes.ts'
 import { readIndexRequest, readLoadRequest, readUnloadRequest } from './repository-body.ts'
 
 export interface RepositoryRoutesOptions {
@@ -13,24 +16,33 @@ export interface RepositoryRoutesOptions {
   readonly authenticator: Authenticator
   readonly bodyBytesMax: number
   readonly bodyTimes?: BodyTimes | undefined
+  /** Hears of every load and unload, and what became of it; one that is denied is told as every missing permission is. */
+  readonly note?: NoteModelChange | undefined
+  /** Where a request came from, for the audit log. */
+  readonly originOf?: ((request: Request) => Origin) | undefined
 }
 
 /** Longest body of a request that holds no model. */
 const SMALL_BODY_BYTES_MAX = 1_048_576
 
 /** The model repository extension: the list of what there is, and loading and unloading, of a model or of one version of it. */
-export function repository({ engine, authenticator, bodyBytesMax, bodyTimes }: RepositoryRoutesOptions) {
+export function repository(options: RepositoryRoutesOptions) {
+  const { engine, authenticator, bodyBytesMax, bodyTimes } = options
   const admin = permissionTo('admin', engine)
-  const load = async (asked: Asked, request: Request) => {
-    const options = readLoadRequest(await readBody(request, bodyBytesMax, bodyTimes))
-    await engine.load(asked.name, { ...options, ...versionOf(asked) })
-    return done()
-  }
-  const unload = async (asked: Asked, request: Request) => {
-    const options = readUnloadRequest(await readBody(request, SMALL_BODY_BYTES_MAX, bodyTimes))
-    await engine.unload(asked.name, { ...options, ...versionOf(asked) })
-    return done()
-  }
+  const load = (asked: Asked, caller: Caller) =>
+    controlled({ ...asked, action: 'load' }, caller, options, async (control, version) => {
+      const body = readLoadRequest(await readBody(caller.request, bodyBytesMax, bodyTimes))
+      await engine.load(asked.name, { ...body, ...version, ...control })
+      return { answer: new Response(null, { status: 200 }), reason: sourceOf(body) }
+    })
+  const unload = (asked: Asked, caller: Caller) =>
+    controlled({ ...asked, action: 'unload' }, caller, options, async (control, version) => {
+      const body = readUnloadRequest(await readBody(caller.request, SMALL_BODY_BYTES_MAX, bodyTimes))
+      const kept = await engine.unload(asked.name, { ...body, ...version, ...control })
+      // Clients of this extension compare the status with 200, and read no body: it is there only where something was left.
+      const left = kept.map(({ name, permission }) => ({ name, reason: `requires the permission ${permission}` }))
+      return { answer: left.length === 0 ? new Response(null, { status: 200 }) : jsonResponse({ not_unloaded: left }) }
+    })
   const loading = { permissions: admin, parse: 'none', detail: REPOSITORY_DETAIL.load } as const
   const unloading = { permissions: admin, parse: 'none', detail: REPOSITORY_DETAIL.unload } as const
   return new Elysia()
@@ -41,16 +53,25 @@ export function repository({ engine, authenticator, bodyBytesMax, bodyTimes }: R
         const { isReadyOnly } = readIndexRequest(await readBody(request, SMALL_BODY_BYTES_MAX, bodyTimes))
         const mayRead = mayReadName(token, engine)
         const entries = engine.index().filter(({ name, state }) => mayRead(name) && (!isReadyOnly || state === 'READY'))
-        return jsonResponse(entries)
+        // Triton gives every version a reason, an empty one where nothing is wrong.
+        return jsonResponse(entries.map((entry) => (entry.version === undefined ? entry : { reason: '', ...entry })))
       },
       { permissions: [], parse: 'none', detail: REPOSITORY_DETAIL.index },
     )
-    .post('/v2/repository/models/:name/load', async ({ params, request }) => load(params, request), loading)
-    .post('/v2/repository/models/:name/unload', async ({ params, request }) => unload(params, request), unloading)
-    .post('/v2/repository/models/:name/versions/:version/load', async ({ params, request }) => load(params, request), loading)
+    .post('/v2/repository/models/:name/load', async ({ params, request, token }) => load(params, { request, token }), loading)
+    .post(
+      '/v2/repository/models/:name/unload',
+      async ({ params, request, token }) => unload(params, { request, token }),
+      unloading,
+    )
+    .post(
+      '/v2/repository/models/:name/versions/:version/load',
+      async ({ params, request, token }) => load(params, { request, token }),
+      loading,
+    )
     .post(
       '/v2/repository/models/:name/versions/:version/unload',
-      async ({ params, request }) => unload(params, request),
+      async ({ params, request, token }) => unload(params, { request, token }),
       unloading,
     )
 }
@@ -60,11 +81,48 @@ interface Asked {
   readonly version?: string
 }
 
-function versionOf({ version }: Asked): { readonly version?: string } {
-  return version === undefined ? {} : { version }
+interface Caller {
+  readonly request: Request
+  readonly token: AuthenticatedToken
 }
 
-/** Clients of this extension compare the status with 200, and read no body. */
-function done(): Response {
-  return new Response(null, { status: 200 })
+interface Controlled {
+  readonly answer: Response
+  /** What the change was made of, for the audit log. */
+  readonly reason?: string
+}
+
+/** Does a change of a model with the permissions of the caller, and notes what became of it and of the models that it reached. */
+async function controlled(
+  { name, version, action }: Asked & Pick<ModelChange, 'action'>,
+  { request, token }: Caller,
+  { note, originOf }: RepositoryRoutesOptions,
+  change: (control: ControlOptions, version: { readonly version?: string }) => Promise<Controlled>,
+): Promise<Response> {
+  const origin = originOf?.(request)
+  const by = { actor: token.principal.key, ...(origin !== undefined && { origin }) }
+  const changed = (of: ModelChange) => note?.(of, by)
+  const tell = (outcome: ModelChange['outcome'], reason: string | undefined) => {
+    const told = [
+      ...(version === undefined ? [] : [`version ${version.slice(0, 20)}`]),
+      ...(reason === undefined ? [] : [reason]),
+    ]
+    changed({ model: name.slice(0, 100), action, outcome, ...(told.length > 0 && { reason: told.join(': ') }) })
+  }
+  const own = version === undefined ? {} : { version }
+  try {
+    const { answer, reason } = await change({ may: (permission) => token.allows([permission]), changed }, own)
+    tell('done', reason)
+    return answer
+  } catch (error) {
+    if (!(error instanceof VestalError)) tell('failed', 'an internal error')
+    else if (error.code !== 'PERMISSION_MISSING') tell('failed', `${error.code}: ${error.message}`)
+    throw error
+  }
+}
+
+function sourceOf({ config, files }: LoadOptions): string {
+  if (config === undefined) return 'from its folder'
+  if (files === undefined) return 'with the configuration of the request'
+  return `with the configuration and files of the request: ${[...files.keys()].join(', ')}`
 }

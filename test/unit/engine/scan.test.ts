@@ -80,7 +80,11 @@ describe('a folder of models', () => {
     put('a/1/model.onnx')
     symlinkSync(join(folder, 'a'), join(folder, 'b'))
     symlinkSync(join(folder, 'nowhere'), join(folder, 'c'))
-    expect(find().map(({ name }) => name)).toEqual(['a', 'b'])
+    expect(find().map(({ name, reason }) => [name, reason])).toEqual([
+      ['a', undefined],
+      ['b', undefined],
+      ['c', 'its folder cannot be read (ENOENT)'],
+    ])
   })
 
   test(`holds ${MODELS_MAX} models and says what is left out`, () => {
@@ -114,7 +118,12 @@ describe('a single file', () => {
   test('is version 1 of a model', () => {
     const path = put('somewhere.onnx')
     expect(find(new Map([['own', path]]))).toEqual([
-      { name: 'own', file: expect.anything(), versions: [{ version: '1', path }] } as never,
+      {
+        name: 'own',
+        file: expect.anything(),
+        permissions: { predict: 'model:own:predict', read: 'model:own:read', admin: 'model:own:admin' },
+        versions: [{ version: '1', path }],
+      } as never,
     ])
   })
 

@@ -1,0 +1,73 @@
+import { TomlTable, withoutAbsent } from './toml-table.ts'
+
+/** What a caller can do with a model. */
+export type ModelAction = 'predict' | 'read' | 'admin'
+
+/** The permission that each action on a model requires. */
+export type ModelPermissions = Readonly<Record<ModelAction, string>>
+
+/** Those of a model whose own permissions cannot be read: a grant of `*` alone covers them. */
+export const CLOSED: ModelPermissions = { predict: '*', read: '*', admin: '*' }
+
+const KEY = 'permissions'
+/** Letters by which a key may differ from `permissions` and still be meant as it. */
+const TYPO_EDITS_MAX = 3
+
+/** Those of a model that names none of its own. */
+export function defaultPermissions(name: string): ModelPermissions {
+  return { predict: `model:${name}:predict`, read: `model:${name}:read`, admin: `model:${name}:admin` }
+}
+
+/**
+ * The permissions in the text of a `model.toml`, whatever else is wrong in it. Where the text or its `[permissions]` cannot be read,
+ * or looks as if it names them under a misspelt key, the model is closed.
+ */
+export function permissionsIn(text: string, name: string): ModelPermissions {
+  try {
+    const file = new TomlTable(Bun.TOML.parse(text), '')
+    const own = readPermissions(file.table(KEY))
+    if (!file.keys.includes(KEY) && file.keys.some(isMisspelt)) return CLOSED
+    return { ...defaultPermissions(name), ...own }
+  } catch {
+    // The definition of the model says what is wrong: nobody but the holder of `*` is to see it.
+    return CLOSED
+  }
+}
+
+/**
+ * Reads `[permissions]` of model.toml.
+ * @throws Error naming the key and the rule
+ */
+export function readPermissions(table: TomlTable | undefined): Partial<ModelPermissions> {
+  if (table === undefined) return {}
+  const read = (action: ModelAction) => {
+    const permission = table.any(action)
+    if (permission === undefined || (typeof permission === 'string' && /^[^\s"\\*]+$/.test(permission))) return permission
+    throw table.fault(action, 'must be a text without spaces, quotes and *')
+  }
+  // These two endings are what counts as administrative, and is refused first where revocations are not known.
+  const admin = read('admin')
+  if (admin !== undefined && !/:(?:admin|write)$/.test(admin)) throw table.fault('admin', 'must end with :admin or :write')
+  const permissions = withoutAbsent<Partial<ModelPermissions>>({ predict: read('predict'), read: read('read'), admin })
+  table.end()
+  return permissions
+}
+
+function isMisspelt(key: string): boolean {
+  return editsBetween(key.toLowerCase(), KEY) <= TYPO_EDITS_MAX
+}
+
+/** Letters to add, drop or change to make one text of the other; any large number for texts of very different lengths. */
+function editsBetween(one: string, other: string): number {
+  if (Math.abs(one.length - other.length) > TYPO_EDITS_MAX) return Number.POSITIVE_INFINITY
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (const [index, letter] of [...one].entries()) {
+    const next = [index + 1]
+    for (let place = 1; place <= other.length; place += 1) {
+      const changed = (row[place - 1] ?? 0) + Number(letter !== other[place - 1])
+      next.push(Math.min((row[place] ?? 0) + 1, (next[place - 1] ?? 0) + 1, changed))
+    }
+    row = next
+  }
+  return row[other.length] ?? 0
+}
