@@ -68,11 +68,15 @@ export async function findAccount({ store }: Pick<AccountsContext, 'store'>, idO
   return shown(account)
 }
 
-/** Makes an account. @throws VestalError BODY_INVALID, NAME_TAKEN */
+/**
+ * Makes an account.
+ * @param by `beforeCommit` runs when nothing can take the name any more; where it throws there is no account
+ * @throws VestalError BODY_INVALID, NAME_TAKEN
+ */
 export async function createAccount(
   context: AccountsContext,
   input: AccountInput & { readonly name: string },
-  by: Actor,
+  by: Actor & { readonly beforeCommit?: () => void },
 ): Promise<ShownAccount> {
   const name = normaliseName(input.name)
   refuseFaults(faultsOf({ ...input, name }, name))
@@ -93,6 +97,7 @@ export async function createAccount(
   await context.store.transaction(async (records) => {
     refuseBeyond(by, await refuseGrants(records, account))
     if (!(await records.insertAccount(account))) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
+    by.beforeCommit?.()
   })
   context.audit({ event: 'account-created', subject: account.id, name, ...doneBy(by) })
   return shown(account)

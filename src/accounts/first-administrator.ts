@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { VestalError } from '../core/errors.ts'
 import { createAccount } from './administration.ts'
 import type { AccountsContext } from './service.ts'
 
@@ -6,31 +7,41 @@ import type { AccountsContext } from './service.ts'
 export const FIRST_ADMINISTRATOR = 'admin'
 const PASSWORD_BYTES = 18
 
+export interface FirstAdministratorOptions {
+  /** The operator's own choice; without one a password is made up that signs in once. */
+  readonly password?: string | undefined
+  /**
+   * Shows the password that was made up, in one go: the account is there once this returns, and is not where it throws or the process ends in it.
+   * So no account has a password that nobody has seen.
+   */
+  readonly show: (oncePassword: string) => void
+}
+
 /**
- * Makes the first administrator where there is no account at all: with the password that is given or, without one, with a password that
- * signs in once, and is told to whoever started the server. Of several processes that start at once, one makes it.
+ * Makes the first administrator where there is no account at all. Of several processes that start at once, one makes it. True where it
+ * was this one.
  */
 export async function addFirstAdministrator(
   context: AccountsContext,
-  password: string | undefined,
-): Promise<{ readonly oncePassword: string | undefined } | undefined> {
-  if (await context.store.read((records) => records.hasAccounts())) return undefined
+  { password, show }: FirstAdministratorOptions,
+): Promise<boolean> {
+  const isMade = () => context.store.read((records) => records.hasAccounts())
+  if (await isMade()) return false
   const oncePassword = password === undefined ? randomBytes(PASSWORD_BYTES).toString('base64url') : undefined
+  const account = {
+    name: FIRST_ADMINISTRATOR,
+    password: password ?? oncePassword ?? '',
+    isPasswordOnce: oncePassword !== undefined,
+    roles: ['admin'],
+  }
+  const beforeCommit = () => {
+    if (oncePassword !== undefined) show(oncePassword)
+  }
   try {
-    await createAccount(
-      context,
-      {
-        name: FIRST_ADMINISTRATOR,
-        password: password ?? oncePassword ?? '',
-        isPasswordOnce: oncePassword !== undefined,
-        roles: ['admin'],
-      },
-      { actor: 'first-start' },
-    )
+    await createAccount(context, account, { actor: 'first-start', beforeCommit })
+    return true
   } catch (error) {
-    const isMade = await context.store.read((records) => records.hasAccounts())
-    if (isMade) return undefined
+    if (error instanceof VestalError && error.code === 'NAME_TAKEN' && (await isMade())) return false
     throw error
   }
-  return { oncePassword }
 }

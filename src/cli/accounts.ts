@@ -1,7 +1,7 @@
 import { type ApiKeyDirectory, createApiKeyDirectory } from '../accounts/api-key-directory.ts'
 import { boundAudit } from '../accounts/bounded-audit.ts'
-import { addFirstAdministrator } from '../accounts/first-administrator.ts'
-import { createPasswords } from '../accounts/passwords.ts'
+import { addFirstAdministrator, FIRST_ADMINISTRATOR } from '../accounts/first-administrator.ts'
+import { createPasswords, passwordFault } from '../accounts/passwords.ts'
 import { createRevocationList } from '../accounts/revocation-list.ts'
 import { createRevocationSync } from '../accounts/revocation-sync.ts'
 import { addFirstRoles } from '../accounts/roles.ts'
@@ -11,7 +11,6 @@ import { createThrottle } from '../accounts/throttle.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
-import { VestalError } from '../core/errors.ts'
 import { invariant } from '../core/invariant.ts'
 import type { AccountsOptions } from '../http/accounts/context.ts'
 import { sessionCookies } from '../http/accounts/cookies.ts'
@@ -112,8 +111,8 @@ export interface ServedAccounts {
   /** What the check of tokens has to know of accounts. */
   readonly authentication: Pick<AuthenticationOptions, 'cookieKey' | 'isRevoked'>
   readonly auditLost: () => number
-  /** Lines to print once the server listens; empty where there is nothing to say. */
-  readonly announcement: string
+  /** Makes the first administrator where there is to be one and is none; `write` shows people what they need to know of it. */
+  readonly addFirstAdministrator: (write: (text: string) => void) => Promise<void>
   /** Takes other limits of sign-ins and other proxies. */
   readonly change: (next: Settings) => void
   stop(): Promise<void>
@@ -157,11 +156,10 @@ async function serveAccounts(
     })
   }
   const sync = createRevocationSync({ store, revocations, now, warn, onApiKeys: apiKeys.load, onIdle: tidyUp })
-  let announcement = ''
   try {
     await apiKeys.load()
     await sync.poll()
-    if (mode === 'production') announcement = await firstAdministrator(context, settings)
+    if (mode === 'production') await refuseWeakPassword(context, settings)
   } catch (error) {
     await close()
     throw error
@@ -182,7 +180,9 @@ async function serveAccounts(
     },
     authentication: { cookieKey: cookies.access, isRevoked: (token) => revocations.isRevoked(token) },
     auditLost,
-    announcement,
+    async addFirstAdministrator(write) {
+      if (mode === 'production') await firstAdministrator(context, settings, write)
+    },
     change(next) {
       originOf = createOriginReader(next.trustedProxies)
       context.throttle.limit({ accountMax: next.signInAttemptsMax, addressMax: next.signInAddressAttemptsMax })
@@ -195,16 +195,24 @@ async function serveAccounts(
   }
 }
 
-async function firstAdministrator(context: AccountsContext, { adminPassword }: Settings): Promise<string> {
-  const made = await addFirstAdministrator(context, adminPassword).catch((error: unknown) => {
-    throw error instanceof VestalError ? new SettingsError([`VESTAL_ADMIN_PASSWORD: ${ruleIn(error)}`]) : error
-  })
-  if (made === undefined) return ''
-  if (made.oncePassword === undefined) return '\nAccounts: "admin" was made, with the password of VESTAL_ADMIN_PASSWORD'
-  return `\nAccounts: "admin" was made. Its password signs in once, and is not shown again; set another with POST /auth/password/:
-  ${made.oncePassword}`
+/** Before anything listens: a password that the first start would reject. @throws SettingsError */
+async function refuseWeakPassword({ store }: AccountsContext, { adminPassword }: Settings): Promise<void> {
+  const fault = adminPassword === undefined ? undefined : passwordFault(adminPassword, FIRST_ADMINISTRATOR)
+  if (fault === undefined || (await store.read((records) => records.hasAccounts()))) return
+  throw new SettingsError([`VESTAL_ADMIN_PASSWORD: ${fault}`])
 }
 
-function ruleIn({ detail }: VestalError): string {
-  return typeof detail === 'string' ? detail : Object.values(detail).join('; ')
+async function firstAdministrator(
+  context: AccountsContext,
+  { adminPassword: password }: Settings,
+  write: (text: string) => void,
+): Promise<void> {
+  const isMade = await addFirstAdministrator(context, {
+    password,
+    show: (oncePassword) =>
+      write(`Accounts: "admin" is made. Its password signs in once, and is not shown again; set another with POST /auth/password/:
+  ${oncePassword}
+`),
+  })
+  if (isMade && password !== undefined) write('Accounts: "admin" was made, with the password of VESTAL_ADMIN_PASSWORD\n')
 }

@@ -138,18 +138,23 @@ const VERBS: readonly Verb[] = [
 ]
 
 /** Starts, but for under socket activation: Bun serves on no socket that is open already, and would open another beside it. */
-async function startOrSupervise(settings: Settings, mode: Mode, _: Arguments, { read, flags }: Found): Promise<void> {
+async function startOrSupervise(
+  settings: Settings,
+  mode: Mode,
+  { configFile }: Arguments,
+  { read, flags }: Found,
+): Promise<void> {
   if (hasSocketsOfSystemd(processEnvironment(), process.pid)) {
     throw new SettingsError([
       'LISTEN_FDS: systemd hands a socket over, and Bun cannot serve on it; docs/operations/network.md has the units that can',
     ])
   }
-  if (processCount(settings) === 1) await start(settings, mode, { read })
+  if (processCount(settings) === 1) await start(settings, mode, { read, ...named(configFile) })
   else await supervise(settings, flags)
 }
 
 /** `vestal process NUMBER COUNT json|pretty`: the supervisor knows whether people read what it passes on. */
-async function startMember(settings: Settings, mode: Mode, { words }: Arguments, { read }: Found): Promise<void> {
+async function startMember(settings: Settings, mode: Mode, { words, configFile }: Arguments, { read }: Found): Promise<void> {
   const [number, count, form] = words
   const member = joinSupervisor(Number(number), Number(count))
   const own = (all: Settings) => {
@@ -157,7 +162,7 @@ async function startMember(settings: Settings, mode: Mode, { words }: Arguments,
     refuseForSeveral(all)
     return shareOf({ ...all, logFormat: form === 'pretty' ? 'pretty' : 'json' }, member.count)
   }
-  await start(own(settings), mode, { member, read: () => own(read()) })
+  await start(own(settings), mode, { member, read: () => own(read()), ...named(configFile) })
 }
 
 const SHOWN = VERBS.filter(({ isHidden }) => isHidden !== true)
@@ -183,6 +188,12 @@ function unknownVerb(args: readonly string[]): string {
   }
   const meant = meantBy(name, { actions, synonyms: SYNONYMS as Readonly<Record<string, readonly string[]>> })
   return `${shown}: is not a verb; vestal --help lists them${meant === undefined ? '' : `; did you mean ${meant}?`}`
+}
+
+/** The file of settings, where a flag or the environment names it. */
+function named(flag: string | undefined): { readonly configFile?: string } {
+  const configFile = flag ?? (processEnvironment().VESTAL_CONFIG || undefined)
+  return configFile === undefined ? {} : { configFile }
 }
 
 /** Exit code where what was asked cannot be: settings, flags, verbs. */

@@ -2,7 +2,7 @@ import type { Settings } from '../config/settings.ts'
 import type { App } from '../http/app.ts'
 import type { Readiness } from '../http/readiness.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
-import { type Announced, announce } from './announce.ts'
+import { type Announced, announce, announceAdministrator } from './announce.ts'
 import { listen } from './listeners.ts'
 import type { Logging } from './logging.ts'
 import { listenForMetrics } from './metrics-listener.ts'
@@ -40,6 +40,7 @@ export async function serveAlone(serving: Serving): Promise<void> {
   stopOnSignal({ ...shutdownOf(serving), listeners: [listening, ...metrics] }, settings.shutdownDelaySeconds)
   onReloadSignal(() => reload.reload({ actor: 'signal' }))
   await logging.output.flush()
+  await announceAdministrator(announced, logging)
   announce(listening.address, announced, logging)
 }
 

@@ -37,10 +37,12 @@ export interface Launch {
   readonly read: () => Settings
   /** Where this process is one of several. */
   readonly member?: Member
+  /** The file of settings that was named, for the lines to try. */
+  readonly configFile?: string
 }
 
 /** `vestal start`: serves until it is told to stop. */
-export async function start(settings: Settings, mode: Mode, { read, member }: Launch): Promise<void> {
+export async function start(settings: Settings, mode: Mode, { read, member, configFile }: Launch): Promise<void> {
   const tls = loadTls(settings)
   const logging = createLogging(settings, member?.number)
   const { logger, output } = logging
@@ -73,7 +75,16 @@ export async function start(settings: Settings, mode: Mode, { read, member }: La
   collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })
   collectTracing(registry, tracing)
   const engines = describeEngines(settings.engine)
-  const announced = { mode, keys, issuers, engine, engines, ...(accounts && { accounts }) }
+  const announced = {
+    mode,
+    keys,
+    issuers,
+    engine,
+    engines,
+    settings,
+    ...(accounts && { accounts }),
+    ...(configFile !== undefined && { configFile }),
+  }
   const readiness = createReadiness(engine, { isStrict: settings.strictReadiness === 'on' })
   const tellers = { logger, ...(accounts && { audit: accounts.options.context.audit }) }
   const reload = createReload({ settings, read, ...tellers })

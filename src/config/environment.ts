@@ -9,3 +9,8 @@ export function processEnvironment(): Environment {
 export function hasSocketsOfSystemd(environment: Environment, pid: number): boolean {
   return environment.LISTEN_PID === String(pid) && Number(environment.LISTEN_FDS) > 0
 }
+
+/** Whether a script of package.json started this: `bun run start`, whose siblings then can be named by their scripts. */
+export function isPackageScript(environment: Environment): boolean {
+  return environment.npm_lifecycle_event === 'start' || environment.npm_lifecycle_event === 'dev'
+}

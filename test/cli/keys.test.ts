@@ -126,7 +126,7 @@ describe('vestal keys', () => {
     mkdirSync(join(place.folder, 'folder'))
     const cases: readonly (readonly [args: readonly string[], message: string])[] = [
       [[], 'keys: say what to do, one of generate, list, rotate, retire, revoke'],
-      [['delete'], 'keys: say what to do, one of'],
+      [['delete'], 'keys: "delete" is not one of generate, list, rotate, retire, revoke; did you mean keys revoke?'],
       [['revoke'], 'keys revoke: needs one key id'],
       [['retire', 'a', 'b'], '"b": is not a flag'],
       [['list', 'a'], 'keys list: takes no "a"'],

@@ -67,7 +67,7 @@ export class Workplace implements Disposable {
     for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read()) {
       output += decoder.decode(chunk.value, { stream: true })
       const base = /listens on ((?:https?:\/\/|unix:)[^\s,"]+)[,\n]/.exec(output)?.[1]
-      const isWhole = output.includes('/predict/') || output.includes('Mode:   production') || output.startsWith('{')
+      const isWhole = /^Try:.*\n/m.test(output) || output.includes('Mode:   production') || output.startsWith('{')
       if (base === undefined || !isWhole) continue
       printed(output)
       return { server: { base, output, child }, reader }

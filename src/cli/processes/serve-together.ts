@@ -1,7 +1,7 @@
 import { invariant } from '../../core/invariant.ts'
 import { countsOf } from '../../engine/added-statistics.ts'
 import type { Reloading } from '../../http/reload.ts'
-import { announce } from '../announce.ts'
+import { announce, announceAdministrator } from '../announce.ts'
 import { openInside, type Server } from '../listeners.ts'
 import { type ReloadPart, type Tellers, tellReload } from '../reload.ts'
 import { reloadUnasked } from '../reload-parts.ts'
@@ -72,6 +72,7 @@ export async function serveTogether(
     stop: stopWhenTold,
     reloaded,
   })
+  await announceAdministrator(announced, logging)
   if (isAnnounced) announce(base, announced, logging)
 }
 
