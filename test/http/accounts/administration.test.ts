@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { type AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
+import { deleteAccount } from '../../../src/accounts/administration.ts'
+import { VestalError } from '../../../src/index.ts'
+import { AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { STORES } from '../../support/stores.ts'
 import { tokenWith } from '../../support/tokens.ts'
 
@@ -10,6 +12,33 @@ const make = (server: AccountsServer, body: object, token = ALL) => server.ask('
 
 for (const kind of STORES) {
   describe(`the administration of accounts, ${kind.name}`, () => {
+    test('deletes an account once, however many ask for it at the same time', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada')
+      const ask = async () => (await server.ask('DELETE', `/admin/users/${id}/`, { token: ALL, headers: match('*') })).status
+      const statuses = await Promise.all(Array.from({ length: 5 }, ask))
+      expect(statuses.sort()).toEqual([200, 404, 404, 404, 404])
+      expect(await ask()).toBe(404)
+      const unknown = deleteAccount(server.context, { id }, { actor: 'test' })
+      expect(await unknown.catch((error: unknown) => error)).toEqual(new VestalError('RECORD_UNKNOWN'))
+      expect(server.events.filter(({ event }) => event === 'account-deleted')).toHaveLength(1)
+    })
+
+    test('does not give a deleted role back at the next start, while there is another', async () => {
+      await using place = await startAccounts(kind)
+      const { server, database } = place
+      const remove = (role: string) => server.ask('DELETE', `/admin/roles/${role}/`, { token: ALL, headers: match('*') })
+      const rolesOf = async (at: AccountsServer) =>
+        (await at.ask('GET', '/admin/roles/', { token: ALL })).body.roles.map(({ name }: { readonly name: string }) => name)
+      expect((await remove('analyst')).status).toBe(200)
+      await using second = await AccountsServer.start(database)
+      expect(await rolesOf(second)).toEqual(['admin', 'operator'])
+      expect((await remove('operator')).status).toBe(200)
+      await using third = await AccountsServer.start(database)
+      expect(await rolesOf(third)).toEqual(['admin'])
+    })
+
     test('makes an account, shows it by id and by name, changes it, deletes it', async () => {
       await using place = await startAccounts(kind)
       const { server } = place

@@ -549,6 +549,23 @@ for (const kind of STORES) {
       expect(JSON.stringify(used)).not.toContain(key.text)
     })
 
+    test('is known however many there are, and so is that it is not there', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const made = Array.from({ length: 1001 }, makeApiKey)
+      const key = { name: 'robot', permissions: ['my-permission-name'], version: 1, createdAt: server.clock.ms }
+      await server.store.transaction(async (records) => {
+        for (const { id, hash } of made)
+          await records.insertApiKey({ ...key, id, hash, expiresAt: null, lastUsedAt: null, revokedAt: null })
+      })
+      await server.apiKeys.load()
+      const refused: number[] = []
+      for (const [index, { text }] of made.entries())
+        if ((await server.ask('GET', '/private/info/', { headers: { 'x-api-key': text } })).status !== 200) refused.push(index)
+      expect(refused).toEqual([])
+      expect((await server.ask('GET', '/private/info/', { headers: { 'x-api-key': makeApiKey().text } })).status).toBe(401)
+    })
+
     test('has a checksum, so that a mistyped one is known', () => {
       const { text, id } = makeApiKey()
       expect(text).toMatch(/^vst_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/)

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { join } from 'node:path'
 import { changeAccount } from '../../../src/accounts/administration.ts'
 import { createPasswords } from '../../../src/accounts/passwords.ts'
@@ -8,6 +8,7 @@ import { CHEAP, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { Workplace } from '../../support/command-line.ts'
 import { DOORS, overUnixSocket } from '../../support/doors.ts'
 import { STORES } from '../../support/stores.ts'
+import { until } from '../../support/until.ts'
 
 const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
 const demonstration = { issue: () => 'demonstration', isLoopbackHost: () => true }
@@ -145,6 +146,62 @@ for (const kind of STORES) {
       // Who has used up what one address has is one client of the proxy, and not all of them.
       expect([await from('198.51.100.1', PASSWORD), await from('192.0.2.1', PASSWORD)]).toEqual([429, 200])
       expect(server.events.map(({ origin }) => origin?.address)).toContain('192.0.2.1')
+    })
+
+    test('is locked out at one of its own addresses, and at no other', async () => {
+      const socket = DOORS[1]
+      await using place = await startAccounts(kind, {
+        throttle: { accountMax: 3 },
+        trustedProxies: ['127.0.0.0/8', '::1'],
+        ...(socket && { open: socket }),
+      })
+      const { server } = place
+      await server.account('ada')
+      await server.account('bea')
+      const from = async (address: string, password: string, name = 'ada') =>
+        (await server.ask('POST', '/auth/', { body: { name, password }, headers: { 'x-forwarded-for': address } })).status
+      for (const address of ['192.0.2.1', '192.0.2.2']) expect(await from(address, PASSWORD)).toBe(200)
+      expect(await from('192.0.2.1', PASSWORD, 'bea')).toBe(200)
+      const statuses: number[] = []
+      for (let round = 0; round < 5; round += 1) statuses.push(await from('192.0.2.1', 'wrong'))
+      expect(statuses).toEqual([401, 401, 401, 429, 429])
+      expect(await from('192.0.2.1', PASSWORD)).toBe(429)
+      for (const [address, name] of [
+        ['192.0.2.2', 'ada'],
+        ['203.0.113.1', 'ada'],
+        ['192.0.2.1', 'bea'],
+      ] as const)
+        expect([address, name, await from(address, PASSWORD, name)]).toEqual([address, name, 200])
+    })
+
+    test('has as many passwords checked at once as there may be, however many were checked before', async () => {
+      const passwords = createPasswords({ ...CHEAP, atOnceMax: 1, waitingMax: 1 })
+      await using place = await startAccounts(kind, { passwords })
+      const { server } = place
+      await server.account('ada')
+      const ask = () => server.ask('POST', '/auth/', { body: { name: 'ada', password: PASSWORD } })
+      for (let round = 0; round < 4; round += 1) expect((await ask()).status).toBe(200)
+      const { promise: open, resolve: release } = Promise.withResolvers<void>()
+      const verify = Bun.password.verify.bind(Bun.password)
+      let checked = 0
+      let refused = 0
+      using _ = spyOn(Bun.password, 'verify').mockImplementation(async (...given: Parameters<typeof verify>) => {
+        checked += 1
+        await open
+        return verify(...given)
+      })
+      const answers = Promise.all(
+        Array.from({ length: 4 }, async () => {
+          const { status } = await ask()
+          if (status === 503) refused += 1
+          return status
+        }),
+      )
+      // One is checked, one waits, and both of the others are told to come back.
+      await until(() => checked + refused >= 3)
+      expect([checked, refused]).toEqual([1, 2])
+      release()
+      expect((await answers).sort()).toEqual([200, 200, 503, 503])
     })
 
     test('is not locked out by strangers who try its name, from where it signed in before', async () => {
