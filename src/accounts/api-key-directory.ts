@@ -46,8 +46,8 @@ export function createApiKeyDirectory({ store, now }: { readonly store: Store; r
     find(text) {
       const id = apiKeyId(text)
       const known = id === undefined ? undefined : keys.get(id)
-      const reason = known === undefined ? 'there is no such key' : faultOf(known.key, text, now())
-      if (known === undefined || reason !== undefined) throw new VestalError('API_KEY_REFUSED', { reason: reason ?? '' })
+      if (known === undefined) throw new VestalError('API_KEY_REFUSED', { reason: 'there is no such key' })
+      refuseUnusable(known.key, text, now())
       used.set(known.key.id, now())
       return known
     },
@@ -62,10 +62,13 @@ export function createApiKeyDirectory({ store, now }: { readonly store: Store; r
   }
 }
 
-function faultOf({ hash, revokedAt, expiresAt }: ApiKey, text: string, now: number): string | undefined {
-  if (!timingSafeEqual(Buffer.from(hash), Buffer.from(hashOfApiKey(text)))) return 'its secret is another'
-  if (revokedAt !== null) return 'it is revoked'
-  return expiresAt !== null && now >= expiresAt ? 'it is over' : undefined
+/** Who has the whole key is told why it does not count; anybody else learns nothing. */
+function refuseUnusable({ hash, revokedAt, expiresAt }: ApiKey, text: string, now: number): void {
+  if (!timingSafeEqual(Buffer.from(hash), Buffer.from(hashOfApiKey(text))))
+    throw new VestalError('API_KEY_REFUSED', { reason: 'its secret is another' })
+  if (revokedAt !== null) throw new VestalError('API_KEY_REFUSED', { detail: 'The API key was revoked', reason: 'it is revoked' })
+  if (expiresAt !== null && now >= expiresAt)
+    throw new VestalError('API_KEY_REFUSED', { detail: 'The API key expired', reason: 'it is over' })
 }
 
 function tokenOf({ id, permissions }: ApiKey): AuthenticatedToken {

@@ -1,5 +1,6 @@
 import type { AuthenticatedToken, Authenticator } from '../auth/authenticator.ts'
-import { VestalError } from '../core/errors.ts'
+import { challengeHeaders, challengeOf, describedBy } from '../auth/challenge.ts'
+import { ERROR_CATALOGUE, VestalError } from '../core/errors.ts'
 import type { ApiKeyDirectory } from './api-key-directory.ts'
 
 /** What happens while a revocation that was made elsewhere could be missing here. */
@@ -41,8 +42,10 @@ export function guardAuthenticator(inner: Authenticator, { apiKeys, isFresh, whe
       return apiKeys.find(text).token
     } catch (error) {
       if (!(error instanceof VestalError)) throw error
-      const headers = { 'www-authenticate': 'Bearer realm="vestal", error="invalid_token"' }
-      throw new VestalError(error.code, { reason: error.message, headers })
+      const { code, detail, message: reason } = error
+      const description = typeof detail === 'string' && detail !== ERROR_CATALOGUE[code].detail ? detail : undefined
+      const headers = challengeHeaders(describedBy(challengeOf('vestal', 'Bearer'), 'invalid_token', description))
+      throw new VestalError(code, { detail, reason, headers })
     }
   }
   return {

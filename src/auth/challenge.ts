@@ -1,4 +1,4 @@
-import { VestalError } from '../core/errors.ts'
+import { type ErrorCode, VestalError } from '../core/errors.ts'
 
 /**
  * `WWW-Authenticate` (RFC 9110 §11.6.1) before anything is said of an error.
@@ -9,19 +9,43 @@ export function challengeOf(realm: string, headerPrefix: string): string {
   return `${headerPrefix === '' ? 'Bearer' : headerPrefix} realm="${realm}"`
 }
 
-/** RFC 6750 §3.1: what kind of refusal it is, and no word more. */
-export function withChallenge(
-  { code, status, detail, headers, holder, message: reason }: VestalError,
-  challenge: string,
-): VestalError {
-  if (status !== 400 && status !== 401) return new VestalError(code, { detail, reason, headers })
-  const error = status === 400 ? 'invalid_request' : 'invalid_token'
-  return new VestalError(code, { detail, reason, holder, headers: challengeHeaders(`${challenge}, error="${error}"`) })
+/**
+ * What the holder of a token is told (RFC 6750 §3), where its signature is right. They have no quotes and no backslashes, and nothing of the
+ * token in them.
+ */
+const DESCRIPTIONS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  TOKEN_EXPIRED: 'The access token expired',
+  TOKEN_NOT_YET_VALID: 'The access token is not valid yet',
+  TOKEN_ISSUED_IN_FUTURE: 'The access token was issued in the future; check the clocks',
+  TOKEN_LIFETIME_TOO_LONG: 'The access token lives longer than this server accepts',
+  TOKEN_REVOKED: 'The access token was revoked',
+  ISSUER_REFUSED: 'The access token is from an issuer that this server does not accept',
+  AUDIENCE_REFUSED: 'The access token is for a different audience',
+  CLAIM_MISSING: 'The access token lacks a claim that this server requires',
+  CLAIM_INVALID: 'The access token has a claim that this server does not accept',
+}
+
+/**
+ * RFC 6750 §3.1: what kind of rejection it is. Why a token was rejected is said only where its signature is right (the error then names its
+ * holder): who made up a token learns nothing from trying.
+ */
+export function withChallenge(error: VestalError, challenge: string): VestalError {
+  const { code, status, headers, holder, message: reason } = error
+  if (status !== 400 && status !== 401) return new VestalError(code, { detail: error.detail, reason, headers })
+  const word = status === 400 ? 'invalid_request' : 'invalid_token'
+  const description = holder && DESCRIPTIONS[code]
+  const detail = description ?? error.detail
+  return new VestalError(code, { detail, reason, holder, headers: challengeHeaders(describedBy(challenge, word, description)) })
+}
+
+/** The challenge with an error and, where there is one, its description. */
+export function describedBy(challenge: string, word: string, description: string | undefined): string {
+  return `${challenge}, error="${word}"${description === undefined ? '' : `, error_description="${description}"`}`
 }
 
 type ChallengeHeaders = Readonly<Record<'www-authenticate', string>>
 
-/** Headers by what they say: of one authenticator there are three, and a stranger may ask for any number of them. */
+/** Headers by what they say: of one authenticator there are a dozen, and a client may ask for any number of them. */
 const made = new Map<string, ChallengeHeaders>()
 const MADE_MAX = 64
 

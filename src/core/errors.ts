@@ -10,7 +10,8 @@ interface Row {
 
 /**
  * Every failure that a caller can cause: its HTTP status and the text the client sees unless the thrower gives a better one.
- * The 401 rows share one text on purpose: which check refused a token is for the log, not for the stranger who sent it.
+ * The 401 rows share one text on purpose: which check rejected a token is for the log, and for who has a token whose signature is right
+ * (auth/challenge.ts), not for a client that made one up.
  */
 const CATALOGUE = {
   TOKEN_MISSING: { status: 401, detail: 'Unauthorized' },

@@ -99,17 +99,17 @@ export function checkHeader(header: JsonObject): JoseHeader {
   }
   if (kid !== undefined && typeof kid !== 'string') throw malformed('the header\'s "kid" is not a string')
   if (typ !== undefined && typeof typ !== 'string') throw malformed('the header\'s "typ" is not a string')
-  if (cty !== undefined && (typeof cty !== 'string' || mediaType(cty) === 'jwt')) {
+  if (cty !== undefined && (typeof cty !== 'string' || mediaType(cty) === 'application/jwt')) {
     throw new VestalError('HEADER_PARAMETER_REFUSED', { reason: 'the token holds another token ("cty")' })
   }
   // The cast is what the checks above establish.
   return header as JoseHeader
 }
 
-/** A `typ` or `cty` in lower case and without `application/`, as RFC 7515 §4.1.9 compares them. */
+/** A `typ` or `cty` as a whole media type in lower case: one without a `/` has `application/` in front of it (RFC 7515 §4.1.9). */
 export function mediaType(name: string): string {
   const lower = name.toLowerCase()
-  return lower.startsWith('application/') ? lower.slice('application/'.length) : lower
+  return lower.includes('/') ? lower : `application/${lower}`
 }
 
 function malformed(reason: string): VestalError {

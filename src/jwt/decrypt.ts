@@ -83,7 +83,7 @@ function checkHeader(header: JsonObject, key: DecryptionKey): Algorithms {
   for (const name of REFUSED_PARAMETERS) {
     if (Object.hasOwn(header, name)) throw new VestalError('HEADER_PARAMETER_REFUSED', { reason: `the header has "${name}"` })
   }
-  if (typeof cty !== 'string' || mediaType(cty) !== 'jwt')
+  if (typeof cty !== 'string' || mediaType(cty) !== 'application/jwt')
     throw new VestalError('HEADER_PARAMETER_REFUSED', { reason: 'the encrypted token holds no signed one ("cty" is not JWT)' })
   if (kid !== undefined && (typeof kid !== 'string' || (key.kid !== undefined && kid !== key.kid)))
     throw new VestalError('KEY_UNKNOWN', { reason: 'the header\'s "kid" is not that of the decryption key' })

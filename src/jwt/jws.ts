@@ -47,6 +47,8 @@ export function verifyCompactJws(token: string, jwkOrSet: KeyInput, options: Jws
 export function verifyFlattenedJws(jws: FlattenedJws, jwkOrSet: KeyInput, options: JwsOptions = {}): VerifiedJws {
   if (typeof jws !== 'object' || jws === null || Array.isArray(jws)) throw malformed('a flattened JWS is an object')
   if ('signatures' in jws) throw malformed('a JWS with several signatures is not accepted')
+  // §7.2.1: a header that has nothing in it is absent.
+  if (jws.protected === '') throw malformed('the member "protected" is empty')
   const { payload, protected: header = '', signature, header: unprotected = {} } = jws
   for (const [name, value] of Object.entries({ payload, protected: header, signature })) {
     if (typeof value !== 'string') throw malformed(`the member "${name}" is not a text`)
@@ -56,6 +58,7 @@ export function verifyFlattenedJws(jws: FlattenedJws, jwkOrSet: KeyInput, option
   }
   if (typeof unprotected !== 'object' || unprotected === null || Array.isArray(unprotected))
     throw malformed('"header" is not an object')
+  if (jws.header !== undefined && Object.keys(unprotected).length === 0) throw malformed('the member "header" is empty')
   const joined = joinHeaders(header === '' ? {} : readStrictObject(bytesOfBase64url(header)), unprotected)
   const parts = { text: `${header}.${payload}.${signature}`, header, payload, signature }
   return verifyParts(parts, joined, { jwkOrSet, options })

@@ -91,11 +91,12 @@ function countNames(text: string): number {
   return count
 }
 
-/** The index of the quote that closes the string opened at `start`; the text is known to be JSON. */
+/** The index of the quote that closes the string opened at `start`; the text is known to be JSON, so there is one. */
 function endOfString(text: string, start: number): number {
   let index = text.indexOf('"', start + 1)
   while (isEscaped(text, index)) index = text.indexOf('"', index + 1)
-  return index
+  // Never back to the start: a token may not make this go on for ever, whatever is wrong here.
+  return index === -1 ? text.length : index
 }
 
 function isEscaped(text: string, index: number): boolean {

@@ -7,6 +7,7 @@ import { bearer, makeToken, nowSeconds, SECRET, tokenWith } from '../support/tok
 
 const UNAUTHORIZED = failure(401, 'Unauthorized')
 const FORBIDDEN = failure(403, 'Insufficient permissions')
+const OTHER_SECRET = 'another secret that is long enough to be one, and not ours'
 const MALFORMED = failure(400, 'The Authorization header must be one scheme, a space and one token')
 
 /** An app of somebody's own, with the plugin used before its routes or after them. */
@@ -32,6 +33,48 @@ function createOwnApp(order: 'before' | 'after'): AnyElysia {
     .ws('/socket', { ...p1, message: (socket, message) => void socket.send(message) })
   if (order === 'after') app.use(plugin)
   return app
+}
+
+/** An app whose own prefix stands before each of its paths. */
+function createPrefixedApp(order: 'before' | 'after'): AnyElysia {
+  const plugin = authentication({ secret: SECRET })
+  const options = { prefix: '/api', handler: { standardHostname: false }, serve: { reusePort: false } } as const
+  // The casts: as in `createOwnApp`.
+  const app = new Elysia(options) as unknown as Elysia
+  if (order === 'before') app.use(plugin)
+  const p1 = { permissions: ['p1'] } as object
+  app
+    .get('/p1', () => 'p1', p1)
+    .get('/name/:name', ({ params }) => params.name, p1)
+    .post('/p1', () => 'post', p1)
+    .group('/group', (group) => group.get('/p1', () => 'group', p1))
+    .use(new Elysia({ prefix: '/plugin' }).get('/p1', () => 'plugin', p1))
+  if (order === 'after') app.use(plugin)
+  return app
+}
+
+for (const order of ['before', 'after'] as const) {
+  for (const open of DOORS) {
+    const door = open(createPrefixedApp(order))
+    afterAll(door.close)
+
+    test(`an app with a prefix has its routes guarded, with authentication used ${order} them, ${door.name}`, async () => {
+      const routes = [
+        ['GET', '/api/p1', 'p1'],
+        ['GET', '/api/name/x', 'x'],
+        ['POST', '/api/p1', 'post'],
+        ['GET', '/api/group/p1', 'group'],
+        ['GET', '/api/plugin/p1', 'plugin'],
+      ] as const
+      for (const [method, path, body] of routes) {
+        const ask = (headers: Record<string, string>) => answerOf(door.fetch(path, { method, headers }))
+        expect([path, await ask({})]).toEqual([path, UNAUTHORIZED])
+        expect([path, await ask(bearer('other'))]).toEqual([path, FORBIDDEN])
+        expect([path, await ask(bearer('p1'))]).toEqual([path, { status: 200, body }])
+        expect((await door.fetch(`/api${path}`, { method, headers: bearer('p1') })).status).toBe(404)
+      }
+    })
+  }
 }
 
 for (const order of ['before', 'after'] as const) {
@@ -149,11 +192,12 @@ for (const order of ['before', 'after'] as const) {
           'x.y.z',
           '..',
           'a'.repeat(9000),
-          makeToken({ payload: { ...good, exp: nowSeconds() - 60 } }),
-          makeToken({ payload: { ...good, nbf: nowSeconds() + 60 } }),
-          makeToken({ payload: { data: good.data } }),
-          makeToken({ payload: { ...good, exp: String(good.exp) } }),
-          makeToken({ payload: { ...good, aud: 'another' } }),
+          makeToken({ payload: { ...good, exp: nowSeconds() - 60 }, secret: OTHER_SECRET }),
+          makeToken({ payload: { ...good, nbf: nowSeconds() + 60 }, secret: OTHER_SECRET }),
+          makeToken({ payload: { data: good.data }, signature: '' }),
+          makeToken({ payload: { ...good, aud: 'another' }, header: { alg: 'none' }, signature: '' }),
+          makeToken({ payload: { ...good, exp: nowSeconds() - 60 }, header: { alg: 'HS256', typ: 'rt+jwt' } }),
+          makeToken({ payload: { ...good, exp: nowSeconds() - 60 }, header: { alg: 'HS256', kid: 'x', crit: ['exp'] } }),
           makeToken({ payload: good, secret: 'another secret that is long enough to be one' }),
           makeToken({ payload: good, header: { alg: 'none' }, signature: '' }),
           makeToken({ payload: good, header: { alg: 'HS512' }, hash: 'sha512' }),
@@ -163,7 +207,36 @@ for (const order of ['before', 'after'] as const) {
           `${head}.${body}.`,
           `${head}.${body}`,
         ]
-        for (const token of bad) expect(await get('/p1', { authorization: `Bearer ${token}` })).toEqual(UNAUTHORIZED)
+        for (const token of bad) {
+          const response = await door.fetch('/p1', { headers: { authorization: `Bearer ${token}` } })
+          expect(response.headers.get('www-authenticate')).toBe('Bearer realm="test", error="invalid_token"')
+          expect(await answerOf(response)).toEqual(UNAUTHORIZED)
+        }
+      })
+
+      test('says why a token is rejected whose signature is right, in the header and in the body', async () => {
+        const good = { sub: 'me', exp: nowSeconds() + 60, data: { permissions: ['p1'] } }
+        const cases: readonly (readonly [claims: object, description: string])[] = [
+          [{ exp: nowSeconds() - 60 }, 'The access token expired'],
+          [{ nbf: nowSeconds() + 60, exp: nowSeconds() + 90 }, 'The access token is not valid yet'],
+          [{ iat: nowSeconds() + 60, exp: nowSeconds() + 90 }, 'The access token was issued in the future; check the clocks'],
+          [{ aud: 'another' }, 'The access token is for a different audience'],
+          [{ exp: undefined }, 'The access token lacks a claim that this server requires'],
+          [{ exp: String(good.exp) }, 'The access token has a claim that this server does not accept'],
+        ]
+        for (const [claims, description] of cases) {
+          const token = makeToken({ payload: { ...good, ...claims } })
+          const response = await door.fetch('/p1', { headers: { authorization: `Bearer ${token}` } })
+          expect(response.headers.get('www-authenticate')).toBe(
+            `Bearer realm="test", error="invalid_token", error_description="${description}"`,
+          )
+          expect(await answerOf(response)).toEqual(failure(401, description))
+          // The same claims under a signature that is not right say nothing.
+          const forged = makeToken({ payload: { ...good, ...claims }, secret: OTHER_SECRET })
+          const plain = await door.fetch('/p1', { headers: { authorization: `Bearer ${forged}` } })
+          expect(plain.headers.get('www-authenticate')).toBe('Bearer realm="test", error="invalid_token"')
+          expect(await answerOf(plain)).toEqual(UNAUTHORIZED)
+        }
       })
 
       test('says in WWW-Authenticate what RFC 6750 asks for, and no more', async () => {

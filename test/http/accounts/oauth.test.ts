@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { crc32 } from 'node:zlib'
 import { changeAccount } from '../../../src/accounts/administration.ts'
 import { apiKeyId, makeApiKey } from '../../../src/accounts/api-key-text.ts'
 import { changeApiKey, createApiKey, revokeApiKey } from '../../../src/accounts/api-keys.ts'
@@ -29,6 +30,20 @@ const makeKey = (
   permissions: readonly string[] = ['my-permission-name'],
   expiresAt: number | null = null,
 ) => createApiKey(server.context, { name: 'robot', permissions, expiresAt }, BY)
+
+const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+/** A key with the id of another and a right checksum, whose secret somebody made up. */
+function forgedKey(text: string): string {
+  const body = `vst_${apiKeyId(text)}_${'A'.repeat(43)}`
+  let rest = crc32(body)
+  let checksum = ''
+  for (let digit = 0; digit < 6; digit += 1) {
+    checksum = `${DIGITS[rest % 62]}${checksum}`
+    rest = Math.floor(rest / 62)
+  }
+  return `${body}_${checksum}`
+}
 
 for (const kind of STORES) {
   describe(`the token endpoint, ${kind.name}`, () => {
@@ -535,12 +550,24 @@ for (const kind of STORES) {
       ])
       server.clock.ms += 1000
       expect(await status(server, key.text)).toBe(401)
+      const told = async (text: string) => {
+        const { headers, body } = await server.ask('GET', '/private/info/', { headers: { 'x-api-key': text } })
+        return [headers.get('www-authenticate'), body.detail]
+      }
+      const described = (text: string) => [`Bearer realm="vestal", error="invalid_token", error_description="${text}"`, text]
+      const plain = ['Bearer realm="vestal", error="invalid_token"', 'Unauthorized']
+      expect(await told(key.text)).toEqual(described('The API key expired'))
+      // The id of a key without its secret learns nothing.
+      const forged = forgedKey(key.text)
+      expect([apiKeyId(forged) === key.id, await told(forged), await told(makeApiKey().text)]).toEqual([true, plain, plain])
       server.clock.ms += 1
       const second = await makeKey(server)
       await revokeApiKey(server.context, { id: second.id }, BY)
       server.clock.ms += 1
       await Promise.all([server.sync.poll(), other.sync.poll()])
       expect([await status(server, second.text), await status(other, second.text)]).toEqual([401, 401])
+      expect(await told(second.text)).toEqual(described('The API key was revoked'))
+      expect(await told(forgedKey(second.text))).toEqual(plain)
       await server.apiKeys.flush()
       const [used] = await server.store
         .read((records) => records.apiKeys({ limit: 10 }))

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { createHmac } from 'node:crypto'
 import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
 import { decodeJwt } from '../../../src/jwt/decode.ts'
 import { type FlattenedJws, verifyCompactJws, verifyFlattenedJws } from '../../../src/jwt/jws.ts'
@@ -50,6 +51,17 @@ describe('a flattened JWS', () => {
 
   test('may have an unprotected header beside the protected one', () => {
     expect(verifyFlattenedJws({ ...flattened, header: { kid: 'x' } }, SECRET).header).toEqual({ alg: 'HS256', kid: 'x' })
+  })
+
+  test('may have an unprotected header alone, and no header is empty (RFC 7515 §7.2.1)', () => {
+    const unprotected = { header: { alg: 'HS256' }, payload: body }
+    const bare = { ...unprotected, signature: createHmac('sha256', SECRET).update(`.${body}`).digest('base64url') }
+    expect(verifyFlattenedJws(bare as FlattenedJws, SECRET).header).toEqual({ alg: 'HS256' })
+    for (const jws of [
+      { ...bare, protected: '' },
+      { ...flattened, header: {} },
+    ])
+      expect(codeOf(() => verifyFlattenedJws(jws as FlattenedJws, SECRET))).toBe('TOKEN_MALFORMED')
   })
 
   test('is refused in any other form', () => {

@@ -24,6 +24,9 @@ describe('an RSA key (A9)', () => {
     ['with an even modulus', { n: numberOf(2n ** 2047n) }, 'small factor'],
     ['with a modulus that 7 divides', { n: numberOf((2n ** 2047n / 14n) * 14n + 7n) }, 'small factor'],
     ['of 2040 bits', { n: numberOf(2n ** 2039n + 1n) }, '2040 bits'],
+    ['of 2047 bits', { n: numberOf(numberWithout(2047)) }, '2047 bits'],
+    ['of 16385 bits', { n: numberOf(numberWithout(16_385)) }, '16385 bits'],
+    ['of 32768 bits', { n: numberOf(numberWithout(32_768)) }, ''],
     [
       'with a zero in front of its modulus',
       { n: base64url(Buffer.from(`00${hexOf(rsaJwk.n)}`, 'hex')) },
@@ -38,6 +41,11 @@ describe('an RSA key (A9)', () => {
       expect(() => importJwk({ ...rsaJwk, ...change })).toThrow(message)
     })
   }
+
+  test('is taken with 2048 to 16384 bits', () => {
+    for (const bits of [2048, 2049, 16_383, 16_384])
+      expect([bits, importJwk({ ...rsaJwk, n: numberOf(numberWithout(bits)) }).kind]).toEqual([bits, 'RSA'])
+  })
 
   test('is taken with the longest exponent that BoringSSL checks with', () => {
     expect(importJwk({ ...rsaJwk, e: numberOf(2n ** 33n - 1n) }).kind).toBe('RSA')
@@ -55,6 +63,14 @@ describe('an RSA key (A9)', () => {
     expect(() => importJwk({ ...rsaJwk, n: numberOf(modulus) })).toThrow('ROCA')
   })
 })
+
+/** A number of so many bits that no small prime divides. */
+function numberWithout(bits: number): bigint {
+  let number = 2n ** BigInt(bits - 1) + 1n
+  const primes = Array.from({ length: 168 }, (_, prime) => prime).filter((prime) => prime > 1 && isPrime(prime))
+  while (primes.some((prime) => number % BigInt(prime) === 0n)) number += 2n
+  return number
+}
 
 function hexOf(text = ''): string {
   return Buffer.from(text, 'base64url').toString('hex')

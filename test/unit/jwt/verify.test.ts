@@ -162,6 +162,21 @@ for (const engine of ['auto', 'native', 'boring', 'wasm'] satisfies EngineName[]
       for (const typ of ['JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/at+jwt']) expect(check(header({ typ }))).toBe('accepted')
       for (const typ of [7, null, ['JWT']]) expect(check(header({ typ }))).toBe('TOKEN_MALFORMED')
       expect(check(token({ header: { alg: 'HS256' } }))).toBe('accepted')
+      for (const typ of ['text/jwt', 'application/application/jwt', 'application/text/jwt', 'application/'])
+        expect(check(header({ typ }))).toBe('TOKEN_TYPE_REFUSED')
+      for (const [asked, typ] of [
+        ['text/plain', 'application/text/plain'],
+        ['application/text/plain', 'text/plain'],
+        ['plain', 'text/plain'],
+        ['text/plain', 'plain'],
+      ] as const)
+        expect(check(header({ typ }), { types: [asked] })).toBe('TOKEN_TYPE_REFUSED')
+      for (const [asked, typ] of [
+        ['text/plain', 'Text/Plain'],
+        ['application/example', 'EXAMPLE'],
+        ['example', 'application/example'],
+      ] as const)
+        expect(check(header({ typ }), { types: [asked] })).toBe('accepted')
       expect(check(header({ typ: 'JWT' }), { types: ['at+jwt'] })).toBe('TOKEN_TYPE_REFUSED')
       expect(check(token({ header: { alg: 'HS256' } }), { types: ['at+jwt'] })).toBe('TOKEN_TYPE_REFUSED')
     })
@@ -173,6 +188,25 @@ for (const engine of ['auto', 'native', 'boring', 'wasm'] satisfies EngineName[]
       for (const text of [...bodies, `{"exp":${GOOD.exp},"data":[{"a":1,"a":2}]}`])
         expect(check(token({ payload: text }))).toBeOneOf(UNREADABLE)
       expect(check(token({ payload: `{"exp":${GOOD.exp},"a":"\\"a\\":1,","b":{"a":1},"c":{"a":2}}` }))).toBe('accepted')
+    })
+
+    test('may have quotes and backslashes in its names and values, in any number', () => {
+      const [quote, backslash] = ['"', '\\']
+      const texts = [
+        '',
+        quote,
+        `${quote}${quote}`,
+        backslash,
+        `${backslash}${quote}`,
+        `${backslash}${backslash}${quote}`,
+        `${quote}:`,
+      ]
+      for (const text of [...texts, `${backslash}${quote}:${quote}`, `${quote}a${quote}:1`, '[', ']', `[${quote}`, `]${quote}`]) {
+        expect([text, check(token({ payload: { ...GOOD, a: text, b: { [text]: 1, c: text } } }))]).toEqual([text, 'accepted'])
+        const name = JSON.stringify(text)
+        const twice = `{"exp":${GOOD.exp},"a":{${name}:${name},"b":1,${name}:${name}}}`
+        expect([text, check(token({ payload: twice }))]).toEqual([text, 'TOKEN_MALFORMED'])
+      }
     })
 
     test('is refused where a part is no JSON object (H4, C13)', () => {
