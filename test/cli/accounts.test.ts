@@ -224,6 +224,8 @@ describe('keys that change', () => {
       await heard(2)
       kidOf(['revoke', first], 'revoked')
       await heard(3)
+      writeFileSync(join(place.folder, 'data/keys.json'), 'no key file', { mode: 0o600 })
+      while (!lines().some(({ event }) => event === 'keys-refused')) await Bun.sleep(20)
       child.kill('SIGTERM')
       expect(await child.exited).toBe(0)
       const by = (who: string) => lines().filter(({ actor }) => actor === who)
@@ -237,6 +239,7 @@ describe('keys that change', () => {
         `${second} next`,
         `${first} retired, ${second} active`,
         `${first} gone`,
+        expect.stringMatching(/keys\.json/),
       ])
       expect(JSON.stringify(lines())).not.toContain('"d"')
     })

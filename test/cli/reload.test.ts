@@ -5,6 +5,7 @@ import { type StartedServer, Workplace } from '../support/command-line.ts'
 import { answerOf, failure } from '../support/doors.ts'
 import { startKeyServer, testKey } from '../support/key-server.ts'
 import { bearer, nowSeconds, SECRET, tokenWith } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const OWN = { VESTAL_SECRET: SECRET, VESTAL_ACCOUNTS: 'off', VESTAL_LOAD_MODEL: 'none' }
 const RELOADER = bearer('server:reload')
@@ -174,12 +175,21 @@ describe('POST /admin/reload', () => {
     expect(await server.reload('sign_in_attempts_max = 2\n')).toEqual(changed('sign_in_attempts_max'))
     expect([await attempt('bea'), await attempt('bea'), await attempt('bea')]).toEqual([401, 401, 429])
     expect((await server.reload('log_level = "loud"\n')).status).toBe(422)
-    const lines = readFileSync(join(server.folder, 'data/audit.log'), 'utf8').trim().split('\n')
-    const events = lines.map((line) => JSON.parse(line)).filter(({ event }) => event.startsWith('settings-'))
-    expect(events).toMatchObject([
+    expect((await server.reload('', bearer('server:read'))).status).toBe(403)
+    const lines = () => readFileSync(join(server.folder, 'data/audit.log'), 'utf8').trim().split('\n')
+    const events = () =>
+      lines()
+        .map((line) => JSON.parse(line))
+        .filter(({ event }) => /^(?:settings|permission)-/.test(event))
+    expect(events()).toMatchObject([
       { event: 'settings-reloaded', actor: 'tester', reason: 'sign_in_attempts_max changed', address: '127.0.0.1' },
-      { event: 'settings-refused', actor: 'tester', address: '127.0.0.1' },
+      { event: 'settings-refused', actor: 'tester', reason: 'log_level in vestal.toml, line 1', address: '127.0.0.1' },
+      { event: 'permission-refused', actor: 'tester', reason: 'needs server:reload', route: 'POST /admin/reload' },
     ])
+    server.write('sign_in_attempts_max = 3\n')
+    server.signal()
+    await until(() => events().length === 4)
+    expect(events()[3]).toMatchObject({ event: 'settings-reloaded', actor: 'signal', reason: 'sign_in_attempts_max changed' })
   })
 
   test('takes nothing where one part is wrong, and names everything that is', async () => {

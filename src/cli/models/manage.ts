@@ -1,5 +1,7 @@
 import { SettingsError } from '../../config/load.ts'
+import type { Settings } from '../../config/settings.ts'
 import type { Model } from '../../engine/engine.ts'
+import { type FoundModel, findModel } from '../../engine/repository/scan.ts'
 import { shownSpecs } from '../../tensor/shape.ts'
 import { CommandError } from '../command-error.ts'
 import { withEngine } from './local-engine.ts'
@@ -7,17 +9,55 @@ import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
 /** `vestal models load`: has a running server load a model, or one version of it. */
 export async function loadModel(request: ModelsRequest): Promise<void> {
-  const server = serverAt(urlOf(request), request, [`model:${request.name}:admin`])
+  const server = serverAt(urlOf(request), request, permissionsToChange(request))
   await server.ask(`${pathOf(request)}/load`, { method: 'POST' })
   console.log(`${request.name}: loaded`)
 }
 
-/** `vestal models unload`: has a running server take a model off, or one version of it. */
+/** `vestal models unload`: has a running server unload a model, or one version of it. */
 export async function unloadModel(request: ModelsRequest): Promise<void> {
-  const server = serverAt(urlOf(request), request, [`model:${request.name}:admin`])
+  const server = serverAt(urlOf(request), request, permissionsToChange(request))
   const body = request.args.switches.has('dependents') ? JSON.stringify({ parameters: { unload_dependents: true } }) : ''
-  await server.ask(`${pathOf(request)}/unload`, { method: 'POST', body })
+  const answer = await server.ask(`${pathOf(request)}/unload`, { method: 'POST', body })
   console.log(`${request.name}: unloaded`)
+  for (const { name, reason } of keptIn(answer)) console.log(`${name}: not unloaded; it ${reason}`)
+}
+
+/** What an answer to an unload says of members that stay loaded; most answers are empty. */
+function keptIn(answer: string): readonly { readonly name: string; readonly reason: string }[] {
+  if (answer === '') return []
+  const { not_unloaded: kept = [] } = JSON.parse(answer) as { readonly not_unloaded?: ReturnType<typeof keptIn> }
+  return kept
+}
+
+/**
+ * The permissions to load or unload a model, and the models of a pipeline with it: those that the folders here name, since the server's
+ * are most often the same, and the default ones.
+ */
+function permissionsToChange({ name, settings }: ModelsRequest): readonly string[] {
+  const permissions = new Set<string>()
+  const seen = new Set<string>()
+  const add = (model: string) => {
+    if (seen.has(model)) return
+    seen.add(model)
+    permissions.add(`model:${model}:admin`)
+    const found = foundHere(model, settings)
+    const own = found?.permissions?.admin
+    // Nothing here signs for everything because a file cannot be read.
+    if (own !== undefined && own !== '*') permissions.add(own)
+    for (const step of found?.pipeline?.steps ?? []) add(step.model)
+  }
+  add(name)
+  return [...permissions]
+}
+
+function foundHere(name: string, { models: modelsDirectory, model: files }: Settings): FoundModel | undefined {
+  try {
+    return findModel(name, { modelsDirectory, files, warn: () => undefined })
+  } catch {
+    // A folder that cannot be read here says nothing of the server's.
+    return undefined
+  }
 }
 
 /** `vestal models inspect`: all that is known of a model, as JSON. */

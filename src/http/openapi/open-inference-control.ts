@@ -64,7 +64,7 @@ export const REPOSITORY_DETAIL = {
       description: 'One entry a version',
       schema: 'Index',
       example: [
-        { name: 'iris', version: '1', state: 'READY' },
+        { name: 'iris', version: '1', state: 'READY', reason: '' },
         { name: 'digits', version: '1', state: 'UNAVAILABLE', reason: 'unloaded' },
       ],
     },
@@ -74,7 +74,8 @@ export const REPOSITORY_DETAIL = {
   load: operation({
     tag,
     summary: 'Load a model, or load it again',
-    description: 'Answered once it is ready. What serves goes on serving until then, and after a failure.',
+    description:
+      'Answered once it is ready. What serves goes on serving until then, and after a failure. Models of a pipeline that are not ready are loaded too, which requires model:<name>:admin of each; a pipeline that the request brings requires model:<name>:predict of each step.',
     permission: 'model:<name>:admin',
     body: { schema: 'LoadRequest', isOptional: true, examples: { plain: {} } },
     answer: { description: 'It is loaded; there is no body' },
@@ -84,14 +85,19 @@ export const REPOSITORY_DETAIL = {
   unload: operation({
     tag,
     summary: 'Take a model off',
-    description: 'Answered once no new request reaches it; requests at hand are finished.',
+    description:
+      'Answered once no new request reaches it; in-flight requests finish. With unload_dependents the models of a pipeline are unloaded too, but for those of which the token has no model:<name>:admin: the answer names them.',
     permission: 'model:<name>:admin',
     body: {
       schema: 'UnloadRequest',
       isOptional: true,
       examples: { plain: {}, dependents: { parameters: { unload_dependents: true } } },
     },
-    answer: { description: 'It is off; there is no body' },
+    answer: {
+      description: 'It is unloaded; there is a body only where members stay loaded',
+      schema: 'Unloaded',
+      example: { not_unloaded: [{ name: 'iris', reason: 'requires the permission model:iris:admin' }] },
+    },
     failures: [404, 413, 503],
     isOpenInference,
   }),

@@ -60,6 +60,7 @@ export type SchemaName =
   | 'Index'
   | 'LoadRequest'
   | 'UnloadRequest'
+  | 'Unloaded'
   | 'InferRequest'
   | 'InferAnswer'
   | 'Live'

@@ -135,7 +135,7 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
         name: text('Name', 'iris'),
         version: text('Version', '1'),
         state: { type: 'string', enum: ['READY', 'UNAVAILABLE', 'LOADING', 'UNLOADING'] },
-        reason: text('Why it is not ready'),
+        reason: text('Why it is not ready; empty where it is'),
       },
       ['version', 'state', 'reason'],
     ),
@@ -153,6 +153,9 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   UnloadRequest: object({ parameters: object({ unload_dependents: { type: 'boolean' } }, ['unload_dependents']) }, [
     'parameters',
   ]),
+  Unloaded: object({
+    not_unloaded: list(object({ name: text('Name', 'iris'), reason: text('Why it stays loaded') }), 'Members that stay loaded'),
+  }),
   InferRequest: object(
     {
       id: { nullable: true, ...text('Told back in the answer') },
