@@ -70,6 +70,7 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
     changed: (change) => noteChange(change, { actor: 'server' }),
     ...(member && { cores: Math.max(1, Math.floor(usableCores() / member.count)) }),
     warn,
+    note: (message) => logger.info(message),
   })
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })

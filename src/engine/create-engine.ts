@@ -44,6 +44,8 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly changed?: (change: ModelChange) => void
   /** Hears of what was left out and of workers lost; default the standard error. */
   readonly warn?: (message: string) => void
+  /** Hears of what was found out about each model that was loaded: whether its requests share runs, and why. */
+  readonly note?: (message: string) => void
   /** Starts the thread that computes; a test may hand in its own. */
   readonly startWorker?: () => Worker
 }

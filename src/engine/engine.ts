@@ -15,6 +15,8 @@ export interface ModelVersion {
   readonly reason?: string
   /** Class names of an output, by output name, where the model's own file has some: these, and those of its description before them. */
   readonly labels?: ReadonlyMap<string, readonly string[]>
+  /** Whether requests may share a run, and why; absent when it is not ready. */
+  readonly batching?: { readonly runs: 'shared' | 'separate'; readonly reason: string }
   /** Empty while unavailable. */
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]

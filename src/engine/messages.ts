@@ -1,4 +1,4 @@
-import type { Tensor, TensorSpec } from '../tensor/tensor.ts'
+import type { NamedTensors, Tensor, TensorSpec } from '../tensor/tensor.ts'
 import type { RunTiming } from './statistics.ts'
 
 /** How a model file becomes a session. */
@@ -11,12 +11,34 @@ export interface SessionOptions {
   readonly optimization: 'disabled' | 'basic' | 'extended' | 'all'
 }
 
-/** Whether requests may share a run, and why not. */
-export type BatchCheck = { readonly isSafe: true } | { readonly isSafe: false; readonly reason: string }
+/** Whether requests may share a run. */
+export interface BatchDecision {
+  readonly isSafe: boolean
+  /** What it was decided by; of a graph, the nodes. */
+  readonly reason: string
+}
+
+/** What a trial found out. */
+export interface BatchCheck extends BatchDecision {
+  /** Outputs that had one row for each of the inputs', whatever the file declares. */
+  readonly rowOutputs: readonly string[]
+}
+
+/** What is known of a model before its trial. */
+export interface BatchTrial {
+  /** Inputs that its files record, each as one request has them. */
+  readonly samples: readonly NamedTensors[]
+  /** Sizes of dimensions beside the rows, by input, where nothing is recorded. */
+  readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined
+  /** Its settings ask for shared runs although rows may change each other's answers. */
+  readonly mayMixRows: boolean
+}
 
 /** What a worker is told. It has one model and one run at a time. */
 export type ToWorker =
-  | { readonly kind: 'load'; readonly path: string; readonly options: SessionOptions; readonly isChecked: boolean }
+  | { readonly kind: 'load'; readonly path: string; readonly options: SessionOptions }
+  /** Asks whether requests may share its runs. */
+  | { readonly kind: 'check'; readonly trial: BatchTrial }
   | {
       readonly kind: 'run'
       /** In the order of the model's inputs. */
@@ -34,14 +56,13 @@ export interface Loaded {
   readonly outputs: readonly TensorSpec[]
   /** Names of the columns of an output, where the model's own file has them. */
   readonly labels: ReadonlyMap<string, readonly string[]>
-  /** Whether rows of several requests may be computed together; absent where it was not asked. */
-  readonly check?: BatchCheck
 }
 
 /** What a worker answers, once for each message. */
 export type FromWorker =
   | Loaded
   | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'checked'; readonly check: BatchCheck }
   | {
       readonly kind: 'result'
       /** In the order of the names asked for, or of the model's outputs. */

@@ -14,6 +14,8 @@ export interface ModelSettings {
   readonly batchRowsMax?: number
   /** How long the first of a batch waits for others while a worker is idle, in milliseconds. */
   readonly batchDelayMs?: number
+  /** Lets requests share runs although rows may change each other's answers. */
+  readonly allowDependentRows?: boolean
   /** Requests of one version that wait or run. */
   readonly queueMax?: number
   /** Levels that a request may name; 0 lets no request name one. */

@@ -16,6 +16,8 @@ export interface Session {
   readonly outputs: readonly TensorSpec[]
   /** Names of the columns of an output, where the model's own file has them. */
   readonly labels: ReadonlyMap<string, readonly string[]>
+  /** The model file as it was loaded. */
+  readModel(): Promise<Uint8Array>
   /** Computes on this thread until it is done; inputs in the order of the model's, outputs in that of the names, or of the model's. */
   run(inputs: readonly Tensor[], names?: readonly string[]): Promise<RunResult>
 }
@@ -44,6 +46,7 @@ export async function loadSession(path: string, options: SessionOptions): Promis
     inputs,
     outputs,
     labels,
+    readModel: async () => model ?? (await Bun.file(path).bytes()),
     async run(tensors, names = outputNames) {
       const begun = Bun.nanoseconds()
       // Without a prototype, since an input may have the name of what one has.

@@ -31,6 +31,7 @@ export function resolveSettings(own: ModelSettings, defaults: EngineDefaults): R
     ...(own.rowsMax !== undefined && { rowsMax: own.rowsMax }),
     batchRowsMax: own.batchRowsMax ?? BATCH_ROWS_MAX,
     batchDelayMs: own.batchDelayMs ?? 0,
+    allowDependentRows: own.allowDependentRows ?? false,
     queueMax: own.queueMax ?? defaults.queueMax,
     timeoutMs: own.timeoutMs ?? defaults.timeoutMs,
     priorityLevels,

@@ -2,7 +2,7 @@ import { VestalError } from '../core/errors.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import { bytesOf, checkInputs, createBucketOf, isInRows, type RunInput, rowsOf } from './batches.ts'
 import type { InferOptions } from './engine.ts'
-import type { BatchCheck, Loaded } from './messages.ts'
+import type { BatchDecision, BatchTrial, Loaded } from './messages.ts'
 import type { ModelSettings } from './model-settings.ts'
 import { type EngineDefaults, type ResolvedSettings, resolveSettings } from './resolve-settings.ts'
 import { ResponseCache, throughCache } from './response-cache.ts'
@@ -21,8 +21,8 @@ export interface ModelRunner {
   readonly labels?: ReadonlyMap<string, readonly string[]>
   /** What it runs with, of its own settings and the engine's. */
   readonly settings: ResolvedSettings
-  /** Whether requests may share a run, and why not. */
-  readonly batching: BatchCheck
+  /** Whether requests may share a run, and why. */
+  readonly batching: BatchDecision
   /** False while its workers are being replaced. */
   isReady(): boolean
   /**
@@ -49,6 +49,8 @@ export interface RunnerSource {
   readonly key: string
   readonly path: string
   readonly settings: ModelSettings
+  /** Gives what to try with whether requests may share a run, for a model with these inputs. */
+  readonly trialOf?: (inputs: readonly TensorSpec[]) => Omit<BatchTrial, 'mayMixRows'>
   /** Counts what the runner does. */
   readonly counters: ModelCounters
 }
@@ -81,7 +83,7 @@ function watcherOf(watch: NonNullable<InferOptions['watch']>, key: string) {
 
 /** Gives what starts a runner with these options. */
 export function createStartRunner(options: RunnerOptions): StartRunner {
-  return async ({ key, path, settings: own, counters }) => {
+  return async ({ key, path, settings: own, counters, trialOf }) => {
     const settings = resolveSettings(own, options)
     const { threads, arena, optimization, instances } = settings
     let misfits = 0
@@ -97,7 +99,7 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
         options.warn(`${key}: its outputs had not the rows of its inputs; requests share no run any more`)
       },
     })
-    const loaded = await pool.start()
+    const { loaded, batching } = await startPool(pool, settings, trialOf)
     const scheduler = new Scheduler<RunInput, NamedTensors>({
       ...options,
       ...settings,
@@ -107,7 +109,6 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       batches: { rowsMax: settings.batchRowsMax, bytesMax: BATCH_BYTES_MAX, delayMs: settings.batchDelayMs },
     })
     pool.serve(scheduler)
-    const batching = batchingOf(loaded, settings)
     const isInOwnRows = isInRows(loaded.inputs)
     const bucketOf = createBucketOf(loaded.inputs)
     const cache = own.isCached === true ? new ResponseCache(options.cacheBytesMax) : undefined
@@ -157,9 +158,27 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
   }
 }
 
-function batchingOf({ check }: Loaded, { batchRowsMax }: ResolvedSettings): BatchCheck {
-  if (batchRowsMax <= 1) return { isSafe: false, reason: 'its settings let no requests share a run' }
-  return check ?? { isSafe: false, reason: 'it was not checked' }
+/** Loads the model, and finds out whether requests may share its runs. */
+async function startPool(
+  pool: WorkerPool,
+  { batchRowsMax, allowDependentRows: mayMixRows }: ResolvedSettings,
+  trialOf: RunnerSource['trialOf'] = () => ({ samples: [] }),
+): Promise<{ readonly loaded: Loaded; readonly batching: BatchDecision }> {
+  const loaded = await pool.start()
+  const isOff = batchRowsMax <= 1
+  const off = { isSafe: false, reason: 'its settings let no requests share a run' }
+  if (isOff && isInRows(loaded.outputs)) return { loaded, batching: off }
+  try {
+    const { rowOutputs, ...decision } = await pool.check({ ...trialOf(loaded.inputs), mayMixRows })
+    // What a run gave counts more than what the file declares.
+    const outputs = loaded.outputs.map((spec) =>
+      rowOutputs.includes(spec.name) ? { ...spec, shape: [-1, ...spec.shape.slice(1)] } : spec,
+    )
+    return { loaded: { ...loaded, outputs }, batching: isOff ? off : decision }
+  } catch (error) {
+    pool.stop()
+    throw error
+  }
 }
 
 /** Checks the names of outputs, and leaves out a list of all in their order: no list asks for the same. */

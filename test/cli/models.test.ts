@@ -238,6 +238,34 @@ describe('vestal models check', () => {
     )
   })
 
+  test('says why requests share no runs, and measures the sizes that it is given', () => {
+    using place = new Workplace()
+    const tokens = join(import.meta.dir, '../models/tok_old_seq7.onnx')
+    const asked = place.run(['models', 'check', tokens, '--shape', 'input_ids=1,7', '--shape', 'attention_mask=1,7'])
+    expect(asked.stdout).toContain('Measured: zeros in input_ids[rows,7], attention_mask[rows,7]\n')
+    expect(asked.stdout).toMatch(/Runs: {5}separate: Reshape ".*" moves what stands before the rows.*\[\[warmup\]\]/)
+    expect(place.run(['models', 'check', tokens]).stdout).toMatch(/Speed: {4}not measured: .*--shape INPUT=1,128/)
+    mkdirSync(join(place.folder, 'm/tokens/2'), { recursive: true })
+    cpSync(tokens, join(place.folder, 'm/tokens/2/model.onnx'))
+    const rows = '[[1,2,3,4,5,6,7]]'
+    writeFileSync(
+      join(place.folder, 'm/tokens/model.toml'),
+      `[[examples]]\ninput = {input_ids = ${rows}, attention_mask = ${rows}}`,
+    )
+    const recorded = place.run(['models', 'check', 'm/tokens/2/model.onnx']).stdout
+    expect(recorded).toContain('Measured: the recorded input input_ids[rows,7], attention_mask[rows,7]\n')
+    expect(recorded).toMatch(/Runs: {5}shared: \d+ recorded rows had the same answers/)
+    const cases = [
+      ['ids=1,7', '--shape: the model has no input "ids"; it has "input_ids", "attention_mask"'],
+      ['input_ids=1,7,7', '--shape: "input_ids" is [-1,-1] in the model, and [1,7,7] does not fit'],
+      ['input_ids', '--shape: must be INPUT=SIZE,SIZE'],
+    ] as const
+    for (const [shape, message] of cases) {
+      const { exitCode, stderr } = place.run(['models', 'check', tokens, '--shape', shape])
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)])
+    }
+  })
+
   test('says why a file cannot be', () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'bad.onnx'), identityModel('BF16'))
@@ -267,7 +295,9 @@ describe('vestal models, of a running server', () => {
       const remote = ask(['run', 'iris', '--input', 'x.csv'])
       expect([remote.exitCode, remote.stderr]).toEqual([0, ''])
       expect(remote.stdout).toContain('"label":"virginica"')
-      expect(ask(['list']).stdout).toMatch(/^NAME .*\niris +1 +X FP32\[-1,4\] .* ready\n$/)
+      expect(ask(['list']).stdout).toMatch(
+        /^NAME .*\niris +1 +X FP32\[-1,4\] .* ready +shared: the graph keeps rows apart, .*\n$/,
+      )
       expect(ask(['unload', 'iris']).stdout).toBe('iris: unloaded\n')
       const refused = ask(['run', 'iris', '--input', 'x.csv'])
       expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('the server answered 404')])

@@ -1,12 +1,19 @@
-import { basename } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
+import { SettingsError } from '../../config/load.ts'
+import { joinRows } from '../../engine/batches.ts'
 import { createEngine } from '../../engine/create-engine.ts'
 import type { Engine, ModelVersion } from '../../engine/engine.ts'
+import { readDefinition } from '../../engine/repository/definition.ts'
+import { EMPTY_MODEL_FILE } from '../../engine/repository/model-file.ts'
+import { recordedSamples, recordedShapes } from '../../engine/repository/recorded-samples.ts'
+import type { FoundModel } from '../../engine/repository/scan.ts'
 import { zeros } from '../../engine/repository/synthetic.ts'
 import { usableCores } from '../../engine/workers/cores.ts'
-import type { TensorSpec } from '../../tensor/tensor.ts'
+import { describeShape, elementCount, matchesShape } from '../../tensor/shape.ts'
+import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../../tensor/tensor.ts'
 import { CommandError } from '../command-error.ts'
 import { table } from '../table.ts'
-import { describeTensors } from './list.ts'
+import { describeRuns, describeTensors } from './list.ts'
 import type { ModelsRequest } from './server.ts'
 
 /** Rows of one run that are tried. */
@@ -27,27 +34,33 @@ interface Measured extends Setting {
 }
 
 /** `vestal models check`: says whether a file can be served, with what, and how it is fastest on this machine, measured. */
-export async function checkModel({ name: path }: ModelsRequest): Promise<void> {
+export async function checkModel({ name: path, args }: ModelsRequest): Promise<void> {
   if (!(await Bun.file(path).exists())) throw new CommandError(`${path}: there is no such file`)
+  const beside = descriptionOf(path, shapesOf(args.values.get('shape') ?? []))
   const cores = usableCores()
   const candidates = settingsOf(cores)
   const measured: Measured[] = []
   let mayShare = false
+  let tried: Tried | undefined
   for (const [index, setting] of candidates.entries()) {
-    const engine = await createEngine({ files: new Map([[NAME, path]]), ...setting, warn: () => undefined })
+    const engine = await createEngine({ files: new Map([[NAME, path]]), beside, ...setting, warn: () => undefined })
     try {
       const version = readyVersion(engine, path)
       mayShare = Number(engine.configuration(NAME).max_batch_size) > 0
-      if (index === 0) describe(version, mayShare)
-      measured.push(...(await measure(engine, version, setting)))
+      tried ??= inputsToTry(version, beside)
+      if (index === 0) describe(version)
+      measured.push(...(await measure(engine, version, { setting, tried })))
     } finally {
       await engine.stop()
     }
   }
   if (measured.length === 0) {
-    console.log('Speed:    not measured: the model refuses inputs of zeros')
+    console.log(
+      `Speed:    not measured: the model rejects ${tried?.name ?? 'its inputs'}; --shape INPUT=1,128, or [[warmup]] in model.toml, gives others`,
+    )
     return
   }
+  console.log(`Measured: ${tried?.name ?? ''}`)
   recommend(measured, { cores, mayShare })
 }
 
@@ -63,18 +76,91 @@ function readyVersion(engine: Engine, path: string): ModelVersion {
   throw new CommandError(`${basename(path)} cannot be served: ${version?.reason ?? 'it is not there'}`)
 }
 
-function describe({ inputs, outputs }: ModelVersion, mayShare: boolean): void {
+function describe(version: ModelVersion): void {
+  const { inputs, outputs } = version
   console.log(`Served:   yes
 Inputs:   ${describeTensors(inputs)}
 Outputs:  ${describeTensors(outputs)}
-Batches:  ${mayShare ? 'rows of several requests may be computed together' : 'every request is computed by itself'}`)
+Runs:     ${describeRuns(version)}`)
 }
 
-async function measure(engine: Engine, { version, inputs }: ModelVersion, setting: Setting): Promise<readonly Measured[]> {
+/** Sizes by input, of `--shape input=1,128`. @throws SettingsError */
+function shapesOf(flags: readonly string[]): ReadonlyMap<string, readonly number[]> {
+  return new Map(
+    flags.map((flag) => {
+      const [, name = '', sizes = ''] = /^(.+)=([1-9]\d{0,8}(?:,[1-9]\d{0,8})*)$/.exec(flag) ?? []
+      if (name !== '') return [name, sizes.split(',').map(Number)] as const
+      const shown = JSON.stringify(flag.slice(0, 60))
+      throw new SettingsError([`--shape: must be INPUT=SIZE,SIZE with whole numbers, such as input_ids=1,128; got ${shown}`])
+    }),
+  )
+}
+
+type Described = Pick<FoundModel, 'folder' | 'file' | 'config' | 'shapes'>
+
+/** What the folder of a file in the layout `model/version/file.onnx` says of it; its settings of speed are what is measured here. */
+function descriptionOf(path: string, shapes: ReadonlyMap<string, readonly number[]>): Described {
+  const own = shapes.size > 0 ? { shapes } : {}
+  const version = dirname(resolve(path))
+  if (!/^[1-9]\d{0,8}$/.test(basename(version))) return { file: EMPTY_MODEL_FILE, ...own }
+  const folder = dirname(version)
+  const { file, config, reason } = readDefinition(folder, basename(folder))
+  if (reason !== undefined) throw new CommandError(reason)
+  const { allowDependentRows } = file.settings
+  const settings = allowDependentRows === undefined ? {} : { allowDependentRows }
+  return { folder, file: { ...file, settings, checksums: new Map() }, ...(config && { config }), ...own }
+}
+
+/** What is measured: one row of each input, and where it is from. */
+interface Tried {
+  readonly name: string
+  readonly row: NamedTensors
+}
+
+/** The sizes that are asked for, or a recorded input, or zeros where nothing is known. @throws SettingsError */
+function inputsToTry({ inputs }: ModelVersion, beside: Described): Tried {
+  mustFit(inputs, beside.shapes ?? new Map())
+  const found = { name: NAME, versions: [], ...beside }
+  const [sample] = beside.shapes === undefined ? recordedSamples(found, inputs) : []
+  const shapes = beside.shapes ?? recordedShapes(found)
+  const oneRow = ({ name, shape }: TensorSpec) =>
+    (shapes?.get(name) ?? shape).map((size, index) => (index === 0 && shape[0] === -1 ? 1 : size))
+  const row = sample ?? zeros(inputs.map((spec) => ({ ...spec, shape: oneRow(spec) })))
+  const shown = [...row].map(([name, { shape }]) => `${name}[${['rows', ...shape.slice(1)].join()}]`).join(', ')
+  if (sample !== undefined) return { row, name: `the recorded input ${shown}` }
+  const isGuess = inputs.some(({ name, shape }) => shape.includes(-1, 1) && shapes?.get(name) === undefined)
+  const guess = isGuess ? '; open sizes are taken as 1' : ''
+  return { row, name: `zeros in ${shown}${guess}` }
+}
+
+/** @throws SettingsError where a shape is not one of the model's */
+function mustFit(inputs: readonly TensorSpec[], shapes: ReadonlyMap<string, readonly number[]>): void {
+  const names = inputs.map(({ name }) => `"${name}"`).join(', ')
+  for (const [name, sizes] of shapes) {
+    const spec = inputs.find((input) => input.name === name)
+    if (spec === undefined) throw new SettingsError([`--shape: the model has no input "${name.slice(0, 60)}"; it has ${names}`])
+    if (!matchesShape(spec.shape, sizes)) {
+      throw new SettingsError([
+        `--shape: "${name}" is ${describeShape(spec.shape)} in the model, and [${sizes.join()}] does not fit`,
+      ])
+    }
+  }
+}
+
+interface MeasureOptions {
+  readonly setting: Setting
+  readonly tried: Tried
+}
+
+async function measure(
+  engine: Engine,
+  { version, inputs }: ModelVersion,
+  { setting, tried }: MeasureOptions,
+): Promise<readonly Measured[]> {
   const isInRows = inputs.length > 0 && inputs.every(({ shape }) => shape[0] === -1)
   const measured: Measured[] = []
   for (const rows of isInRows ? ROWS : [1]) {
-    const run = () => engine.infer(NAME, version, zeros(inputs.map((spec) => withRows(spec, rows))))
+    const run = () => engine.infer(NAME, version, copied(isInRows ? withRows(tried.row, rows) : tried.row))
     try {
       await run()
     } catch {
@@ -88,8 +174,22 @@ async function measure(engine: Engine, { version, inputs }: ModelVersion, settin
   return measured
 }
 
-function withRows(spec: TensorSpec, rows: number): TensorSpec {
-  return spec.shape[0] === -1 ? { ...spec, shape: [rows, ...spec.shape.slice(1)] } : spec
+/** The first row of each input, so many times. */
+function withRows(inputs: NamedTensors, rows: number): NamedTensors {
+  return new Map(
+    [...inputs].map(([name, { datatype, shape, data }]) => {
+      const size = elementCount(shape.slice(1))
+      const first = [1, ...shape.slice(1)]
+      // The cast: a part of an array is of its kind.
+      const row: Tensor = { datatype, shape: first, data: data.slice(0, size) as TensorData }
+      return [name, joinRows([row, ...Array.from({ length: rows - 1 }, () => row)])]
+    }),
+  )
+}
+
+/** What is sent is gone: each run has its own. */
+function copied(inputs: NamedTensors): NamedTensors {
+  return new Map([...inputs].map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() } as Tensor]))
 }
 
 /** Runs a second, with every worker busy and one request waiting for each. */

@@ -32,7 +32,7 @@ async function modelsOfServer(request: ModelsRequest): Promise<readonly Listed[]
   return (JSON.parse(await server.ask('/models/')) as { readonly models: readonly Listed[] }).models
 }
 
-const HEADER = ['NAME', 'VERSION', 'INPUTS', 'OUTPUTS', 'STATE']
+const HEADER = ['NAME', 'VERSION', 'INPUTS', 'OUTPUTS', 'STATE', 'RUNS']
 
 interface Row {
   readonly model: Listed
@@ -45,7 +45,19 @@ function asJson({ model: { name, description }, version }: Row) {
 
 function asCells({ model, version }: Row): readonly string[] {
   const state = version.reason === undefined ? version.state : `${version.state}: ${version.reason}`
-  return [model.name, version.version, describeTensors(version.inputs), describeTensors(version.outputs), state]
+  return [
+    model.name,
+    version.version,
+    describeTensors(version.inputs),
+    describeTensors(version.outputs),
+    state,
+    describeRuns(version),
+  ]
+}
+
+/** Whether requests share the version's runs, and why. */
+export function describeRuns({ batching }: Pick<ModelVersion, 'batching'>): string {
+  return batching === undefined ? '' : `${batching.runs}: ${batching.reason}`
 }
 
 /** Tensors as lists of them show them. */

@@ -23,6 +23,11 @@ export const MODELS_FLAGS: readonly FlagRow[] = [
   { name: 'output-format', value: 'csv|ndjson|json|npy', help: 'run: what the output is; default its ending, or ndjson.' },
   { name: 'output-name', value: 'NAME', help: 'run: the one output of the model that is written.' },
   {
+    name: 'shape',
+    value: 'INPUT=1,128',
+    help: 'check: sizes of an input with dimensions of any size, the rows first; once for each input. Default those of a warm-up or example.',
+  },
+  {
     name: 'rows',
     value: 'N',
     help: 'run: rows of one request, 1 to 10000; default 256, fewer where the model does not take as many together.',

@@ -1,5 +1,6 @@
 import { contentOf, type Field, fieldsOf, integerField, messageField, textIn } from './fields.ts'
 import { withGraph } from './graph.ts'
+import { integersIn } from './integers.ts'
 import {
   GRAPH_NODE,
   GRAPH_OUTPUT,
@@ -58,21 +59,6 @@ function labelsOf(attribute: Uint8Array): readonly string[] {
     const isPacked = (whole[0] ?? 0) % 8 === 2
     return integersIn(isPacked ? content : whole.subarray(1)).map(String)
   })
-}
-
-/** Signed integers of 64 bits, one after the other. */
-function integersIn(bytes: Uint8Array): readonly bigint[] {
-  const integers: bigint[] = []
-  let [value, shift] = [0n, 0n]
-  for (const byte of bytes) {
-    value |= BigInt(byte % 128) << shift
-    shift += 7n
-    if (byte >= 128) continue
-    integers.push(BigInt.asIntN(64, value))
-    value = 0n
-    shift = 0n
-  }
-  return integers
 }
 
 /** An output of the graph as the tensor that it is now. */

@@ -28,6 +28,7 @@ export function configurationOf(
     max_batch_size: batchSizeMax,
     input: tensors(inputs, config?.table.input),
     output: tensors(outputs, config?.table.output),
+    parameters: { ...parametersOf(config?.table.parameters), ...batchingParameters(batching) },
     instance_group: [{ name, kind: 'KIND_CPU', count: settings.instances }],
     ...(batchSizeMax > 0 &&
       batching.isSafe && {
@@ -38,6 +39,18 @@ export function configurationOf(
         },
       }),
     ...(file.settings.isCached !== undefined && { response_cache: { enable: file.settings.isCached } }),
+  }
+}
+
+function parametersOf(declared: unknown): object {
+  return typeof declared === 'object' && declared !== null ? declared : {}
+}
+
+/** Whether requests share runs, and why, where Triton's clients look for what a backend has to say. */
+function batchingParameters({ isSafe, reason }: ModelRunner['batching']) {
+  return {
+    batching: { string_value: isSafe ? 'shared' : 'separate' },
+    batching_reason: { string_value: reason },
   }
 }
 

@@ -110,6 +110,7 @@ function readBatching(table: TomlTable | undefined): ModelSettings {
   const settings = withoutAbsent<ModelSettings>({
     batchRowsMax: table.integer('rows_max', batchRowsMax),
     batchDelayMs: table.number('delay_ms', batchDelayMs),
+    allowDependentRows: table.boolean('allow_dependent_rows'),
   })
   table.end()
   return settings

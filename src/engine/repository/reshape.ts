@@ -28,6 +28,14 @@ export function reshapedRunner(
   }
 }
 
+/** Inputs in the shapes that a configuration declares, in those of the model itself. */
+export function ownShapes(config: ModelConfig | undefined, tensors: NamedTensors): NamedTensors {
+  const targets = new Map(
+    (config?.inputs ?? []).flatMap(({ name, reshape: own }) => (own === undefined ? [] : [[name, own] as const])),
+  )
+  return targets.size === 0 ? tensors : reshape(tensors, targets, (config?.batchSizeMax ?? 0) > 0)
+}
+
 function reshape(tensors: NamedTensors, targets: ReadonlyMap<string, readonly number[]>, isInBatches: boolean): NamedTensors {
   return new Map([...tensors].map(([name, tensor]) => [name, reshaped(tensor, targets.get(name), isInBatches)]))
 }

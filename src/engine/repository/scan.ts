@@ -33,6 +33,8 @@ export interface FoundModel extends ModelDefinition {
   readonly versions: readonly FoundVersion[]
   /** Permissions to predict that a request had which brought the pipeline: its steps may ask for no others. */
   readonly granted?: ReadonlySet<string>
+  /** Sizes of dimensions beside the rows to try it with, by input, where nothing is recorded. */
+  readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined
 }
 
 export interface RepositoryOptions {
@@ -40,6 +42,8 @@ export interface RepositoryOptions {
   readonly modelsDirectory?: string
   /** Single files by model name; each is version 1, and stands in for a folder of that name. */
   readonly files?: ReadonlyMap<string, string>
+  /** What is known of each of those files, as a folder's description would say it; nothing when absent. */
+  readonly beside?: Pick<FoundModel, 'folder' | 'file' | 'config' | 'shapes'>
   /** Hears of what was left out. */
   readonly warn: (message: string) => void
 }
@@ -48,7 +52,7 @@ export interface RepositoryOptions {
  * Finds the models of a directory and of single files, by name. What is broken is in the list with its reason.
  * @throws Error when a single file's name cannot be a model's
  */
-export function findModels({ modelsDirectory, files = new Map(), warn }: RepositoryOptions): readonly FoundModel[] {
+export function findModels({ modelsDirectory, files = new Map(), beside, warn }: RepositoryOptions): readonly FoundModel[] {
   const found = new Map<string, FoundModel>()
   if (modelsDirectory !== undefined) {
     for (const model of modelsIn(modelsDirectory, warn)) found.set(model.name, model)
@@ -57,7 +61,7 @@ export function findModels({ modelsDirectory, files = new Map(), warn }: Reposit
     if (!NAME.test(name))
       throw new Error(`"${name}" cannot be the name of a model: letters, digits, ".", "_" and "-", at most 100`)
     if (found.has(name)) warn(`the model ${name} is the single file that was named, not the folder of that name`)
-    found.set(name, singleFile(name, path, modelsDirectory))
+    found.set(name, singleFile(name, path, { modelsDirectory, beside }))
   }
   const models = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   if (models.length > MODELS_MAX) warn(`there are ${models.length} models; the first ${MODELS_MAX} by name are served`)
@@ -98,12 +102,12 @@ export function permissionsInFolder(
  */
 export function findModel(
   name: string,
-  { modelsDirectory, files = new Map() }: RepositoryOptions,
+  { modelsDirectory, files = new Map(), beside }: RepositoryOptions,
   configJson?: string,
 ): FoundModel | undefined {
   if (!isModelName(name)) return undefined
   const path = files.get(name)
-  if (path !== undefined) return singleFile(name, path, modelsDirectory)
+  if (path !== undefined) return singleFile(name, path, { modelsDirectory, beside })
   if (modelsDirectory === undefined) return undefined
   const models = listing(modelsDirectory)
   if ('fault' in models) {
@@ -120,12 +124,19 @@ export function findModel(
 }
 
 /** A folder of that name is not served, and says who may ask for the name. */
-function singleFile(name: string, path: string, modelsDirectory: string | undefined): FoundModel {
+function singleFile(
+  name: string,
+  path: string,
+  {
+    modelsDirectory,
+    beside = { file: EMPTY_MODEL_FILE },
+  }: { readonly [K in 'modelsDirectory' | 'beside']: RepositoryOptions[K] | undefined },
+): FoundModel {
   const own = permissionsInFolder(name, { ...(modelsDirectory !== undefined && { modelsDirectory }) })
   const permissions = own === 'absent' || own === 'away' ? defaultPermissions(name) : own
   return {
     name,
-    file: EMPTY_MODEL_FILE,
+    ...beside,
     versions: [withFile('1', path)],
     ...(permissions !== 'unreadable' && { permissions }),
   }

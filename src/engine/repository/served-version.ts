@@ -6,6 +6,7 @@ import { ModelCounters } from '../statistics.ts'
 import { verifyChecksums } from './checksum.ts'
 import { declaredSpecs } from './declared.ts'
 import { withoutRunner } from './describe.ts'
+import { recordedSamples, recordedShapes } from './recorded-samples.ts'
 import { reshapedRunner } from './reshape.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
 import { warmUp } from './warm-up.ts'
@@ -24,6 +25,8 @@ export interface StartVersionOptions {
   /** What pipelines compute with. */
   readonly pipelineEngine: StartPipelineOptions['engine']
   readonly warn: (message: string) => void
+  /** Hears of what was found out about a model that was loaded. */
+  readonly note?: (message: string) => void
 }
 
 /** Loads one version of a model and tries it; what cannot serve is unavailable, with the reason. */
@@ -40,7 +43,13 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     const key = `${model.name}/${version}`
     runner =
       pipeline === undefined
-        ? await options.startRunner({ key, path: resolve(found.path), settings: file.settings, counters })
+        ? await options.startRunner({
+            key,
+            path: resolve(found.path),
+            settings: file.settings,
+            counters,
+            trialOf: (own) => ({ samples: recordedSamples(model, own), shapes: model.shapes ?? recordedShapes(model) }),
+          })
         : startPipeline({ name: model.name, definition: pipeline, engine: options.pipelineEngine, counters })
     const inputs = declaredSpecs(config, 'input', runner.inputs)
     const outputs = declaredSpecs(config, 'output', runner.outputs)
@@ -51,7 +60,16 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     await warmUp(runner, { file: { ...file, labels }, folder, warn: (message) => options.warn(`${key}: ${message}`) })
     counters.forgetRuns()
     const hasOwnLabels = runner.labels !== undefined && runner.labels.size > 0
-    const ready = { version, state: 'ready', inputs, outputs, ...(hasOwnLabels && { labels }) } as const
+    const batching = { runs: runner.batching.isSafe ? 'shared' : 'separate', reason: runner.batching.reason } as const
+    options.note?.(`${key}: requests ${runner.batching.isSafe ? 'share runs' : 'are computed separately'}: ${batching.reason}`)
+    const ready = {
+      version,
+      state: 'ready',
+      inputs,
+      outputs,
+      batching,
+      ...(hasOwnLabels && { labels }),
+    } as const
     return { version: ready, runner, counters, ...(folder !== undefined && { folder }) }
   } catch (error) {
     await runner?.stop()

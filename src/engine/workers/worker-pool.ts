@@ -1,6 +1,6 @@
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { bytesOf, joinInputs, type RunInput, rowsOf, splitOutputs } from '../batches.ts'
-import type { Loaded, ToWorker } from '../messages.ts'
+import type { BatchCheck, BatchTrial, Loaded, ToWorker } from '../messages.ts'
 import type { Clock } from '../scheduling/clock.ts'
 import type { Instance, Outcome } from '../scheduling/job.ts'
 import { pack } from '../transfer.ts'
@@ -9,7 +9,7 @@ import { type Answer, WorkerSlot } from './worker-slot.ts'
 export interface WorkerPoolOptions {
   readonly clock: Clock
   readonly startWorker: () => Worker
-  readonly load: Omit<Extract<ToWorker, { kind: 'load' }>, 'kind' | 'isChecked'>
+  readonly load: Omit<Extract<ToWorker, { kind: 'load' }>, 'kind'>
   /** Workers that have the model loaded, each with a copy of its weights. */
   readonly instances: number
   readonly runMsMax: number
@@ -58,7 +58,7 @@ export class WorkerPool {
   }
 
   /**
-   * Loads the model in every worker; the first also checks whether it takes rows of several requests.
+   * Loads the model in every worker.
    * @throws Error with the reason why it cannot be loaded
    */
   async start(): Promise<Loaded> {
@@ -72,6 +72,19 @@ export class WorkerPool {
       this.stop()
       throw error
     }
+  }
+
+  /**
+   * Asks the first worker whether requests may share its runs; what it was tried with cannot be computed elsewhere meanwhile.
+   * @throws Error where it ended over that
+   */
+  async check(trial: BatchTrial): Promise<BatchCheck> {
+    const { promise, resolve } = Promise.withResolvers<Answer>()
+    this.#slots[0]?.run({ kind: 'check', trial }, [], resolve)
+    const answer = await promise
+    if (answer.kind === 'lost') throw new Error('the worker ended while it was tried whether its rows can be computed together')
+    if (answer.kind === 'checked') return answer.check
+    return { isSafe: false, reason: answer.kind === 'failed' ? answer.reason : 'it was not tried', rowOutputs: [] }
   }
 
   /**
@@ -131,7 +144,7 @@ export class WorkerPool {
     return new WorkerSlot({
       clock,
       startWorker,
-      load: { kind: 'load', ...load, isChecked: index === 0 },
+      load: { kind: 'load', ...load },
       runMsMax,
       mayAbandon: () => this.#abandoned.size < ABANDONED_MAX,
       on: {
@@ -177,6 +190,7 @@ export class WorkerPool {
   }
 
   #outcomeOf(answer: Answer, names: readonly string[], rows: readonly number[]): Outcome<NamedTensors> {
+    if (answer.kind === 'checked') return { kind: 'failed', reason: 'the worker answered something else' }
     if (answer.kind !== 'result') return answer
     // The cast: a worker gives an output for every name.
     const outputs = splitOutputs(new Map(names.map((name, index) => [name, answer.outputs[index] as Tensor])), rows)

@@ -26,7 +26,7 @@ export interface WorkerSlotEvents {
   readonly abandoned: (worker: Worker) => void
 }
 
-export type Answer = Extract<FromWorker, { kind: 'result' | 'failed' }> | { readonly kind: 'lost' }
+export type Answer = Extract<FromWorker, { kind: 'result' | 'failed' | 'checked' }> | { readonly kind: 'lost' }
 
 interface Run {
   readonly settle: (answer: Answer) => void
@@ -82,7 +82,7 @@ export class WorkerSlot {
   }
 
   /** Hands over a run, which begins when those before it are done. Buffers that are moved are gone here. */
-  run(message: Extract<ToWorker, { kind: 'run' }>, buffers: ArrayBuffer[], settle: (answer: Answer) => void): void {
+  run(message: Extract<ToWorker, { kind: 'run' | 'check' }>, buffers: ArrayBuffer[], settle: (answer: Answer) => void): void {
     const { clock, runMsMax } = this.#options
     const run: Run = { settle, begunMs: clock.now() }
     if (this.#worker === undefined) {

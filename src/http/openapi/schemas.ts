@@ -48,10 +48,14 @@ const OTHERS = {
       version: text('Number of the version', '1'),
       state: { type: 'string' as const, enum: ['ready', 'unavailable', 'loading', 'unloading'] },
       reason: text('Why it is unavailable'),
+      batching: object({
+        runs: { type: 'string' as const, enum: ['shared', 'separate'], description: 'Whether requests share runs' },
+        reason: text('What that was decided by'),
+      }),
       inputs: list(reference('TensorSpec')),
       outputs: list(reference('TensorSpec')),
     },
-    ['reason'],
+    ['reason', 'batching'],
   ),
   Failure: object({
     status_code: { type: 'integer' as const, description: 'The HTTP status' },

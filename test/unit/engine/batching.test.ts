@@ -16,7 +16,7 @@ const sumModel = onnxModel({
   outputs: [{ name: 'y', ...vector }],
   constants: [{ name: 'axis', shape: [1], values: new BigInt64Array([0n]) }],
 })
-/** Leaves out what is not above zero: as many rows as its inputs until one of them is. */
+/** Leaves out what is not above a large negative number: as many rows as its inputs until one of them is not. */
 const filterModel = onnxModel({
   nodes: [
     { operator: 'Greater', inputs: ['x', 'zero'], outputs: ['isAbove'] },
@@ -24,7 +24,7 @@ const filterModel = onnxModel({
   ],
   inputs: [{ name: 'x', ...vector }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: ['k'] }],
-  constants: [{ name: 'zero', shape: [1], values: new Float32Array([0]) }],
+  constants: [{ name: 'zero', shape: [1], values: new Float32Array([-1e6]) }],
 })
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-batching-'))
@@ -35,6 +35,7 @@ await Bun.write(join(folder, 'ragged/1/model.onnx'), identityModel('FP32', ['n',
 await Bun.write(join(folder, 'fixed/1/model.onnx'), identityModel('FP32', [1, 2]))
 await Bun.write(join(folder, 'sum/1/model.onnx'), sumModel)
 await Bun.write(join(folder, 'filter/1/model.onnx'), filterModel)
+await Bun.write(join(folder, 'filter/model.toml'), '[batching]\nallow_dependent_rows = true')
 await Bun.write(join(folder, 'sizes/1/model.onnx'), identityModel('FP32'))
 await Bun.write(join(folder, 'sizes/model.toml'), '[batching]\nrows_max = 64')
 await Bun.write(join(folder, 'failing/1/model.onnx'), failingModel())
@@ -141,7 +142,7 @@ describe('a model that must not be given rows of several requests', () => {
   })
 
   test('and passed for one that may is caught by its outputs, and given no more', async () => {
-    const ask = () => Promise.all([[1, 1], [1], [0, 1], [1]].map((values) => outputOf('filter', floats(...values))))
+    const ask = () => Promise.all([[1, 1], [1], [-1e7, 1], [1]].map((values) => outputOf('filter', floats(...values))))
     const shapes = (await ask()).map((answer) => (answer as Tensor).shape)
     expect(shapes).toEqual([[2], [1], [1], [1]])
     expect(warnings).toContain('filter/1: its outputs had not the rows of its inputs; requests share no run any more')
