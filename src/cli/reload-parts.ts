@@ -23,8 +23,8 @@ export function subscribeParts(reload: Reload, { keys, engine, logger, accounts 
   reload.subscribe(() => keys.prepare())
   reload.subscribe(whenApplied(({ logLevel }) => logger.setLevel(logLevel)))
   reload.subscribe(
-    whenApplied(({ requestsMax, subjectRequestsMax, inputBytesMax: bytesMax }) =>
-      engine.limit({ requestsMax, subjectRequestsMax, bytesMax }),
+    whenApplied(({ requestsMax, subjectRequestsMax, inputBytesMax: bytesMax, subjectBytesMax }) =>
+      engine.limit({ requestsMax, subjectRequestsMax, bytesMax, subjectBytesMax }),
     ),
   )
   if (accounts !== undefined) reload.subscribe(whenApplied(accounts.change))

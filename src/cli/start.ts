@@ -128,6 +128,7 @@ function engineSettings(settings: Settings): EngineOptions {
     requestsMax: settings.requestsMax,
     subjectRequestsMax: settings.subjectRequestsMax,
     inputBytesMax: settings.inputBytesMax,
+    subjectBytesMax: settings.subjectBytesMax,
     timeoutMs: settings.requestTimeoutSeconds * 1000,
     runMsMax: settings.runSecondsMax * 1000,
     cacheBytesMax: settings.responseCacheBytesMax,
@@ -159,6 +160,8 @@ function build(settings: Settings, parts: BuildParts) {
     title: settings.title,
     description: settings.description,
     bodyBytesMax: settings.bodyBytesMax,
+    expansionRatioMax: settings.expansionRatioMax,
+    messageBytesMax: settings.messageBytesMax,
     ...networkOf(settings),
     operations: {
       registry,

@@ -18,6 +18,7 @@ export const RELOADABLE = [
   'requestsMax',
   'subjectRequestsMax',
   'inputBytesMax',
+  'subjectBytesMax',
   'signInAttemptsMax',
   'signInAddressAttemptsMax',
 ] as const satisfies readonly SettingName[]

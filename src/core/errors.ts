@@ -63,6 +63,7 @@ const CATALOGUE = {
   HOST_REFUSED: { status: 421, detail: 'This server does not answer to that name' },
   RATE_LIMITED: { status: 429, detail: 'Too many requests; try again later' },
   BODY_TIMEOUT: { status: 408, detail: 'The body did not come in time' },
+  CODING_UNSUPPORTED: { status: 415, detail: 'The content encoding is not supported; gzip and deflate are' },
   BODY_TOO_LARGE: { status: 413, detail: 'The body is larger than this server takes' },
   NOT_FOUND: { status: 404, detail: 'Not Found' },
   METHOD_NOT_ALLOWED: { status: 405, detail: 'Method Not Allowed' },
@@ -80,6 +81,12 @@ const CATALOGUE = {
   UNSUPPORTED: { status: 501, detail: 'Not supported by this server' },
   QUEUE_FULL: { status: 503, detail: 'Exceeds maximum queue size' },
   SUBJECT_LIMIT: { status: 429, detail: 'Too many requests of this subject at once' },
+  MEMORY_LIMIT: { status: 503, detail: 'The server holds as many bytes for requests as input_bytes_max allows; try again' },
+  SUBJECT_MEMORY_LIMIT: {
+    status: 429,
+    detail:
+      'The requests and unread answers of this subject hold as many bytes as subject_bytes_max allows; let some finish first',
+  },
   QUEUE_TIMEOUT: { status: 503, detail: 'Request timeout expired' },
   REQUEST_TIMEOUT: { status: 504, detail: 'Request timeout expired' },
   WORKER_LOST: { status: 503, detail: 'The worker that computed this request stopped; send it again' },

@@ -4,7 +4,7 @@ import { ModelRepository } from './repository/model-repository.ts'
 import { Poller } from './repository/poller.ts'
 import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner } from './runner.ts'
-import { Admission } from './scheduling/admission.ts'
+import { Admission, type AdmissionLimits } from './scheduling/admission.ts'
 import { disableTelemetry } from './telemetry.ts'
 import { usableCores } from './workers/cores.ts'
 
@@ -15,8 +15,10 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly requestsMax?: number
   /** Of these, requests of one subject; default 128. One more is refused with 429. */
   readonly subjectRequestsMax?: number
-  /** Bytes of their inputs; default 1 GiB. What is over it is refused with 503. */
+  /** Bytes held for requests: their bodies, inputs and unread answers; default 1 GiB. What exceeds it is rejected with 503. */
   readonly inputBytesMax?: number
+  /** Of these, bytes of one subject; default a quarter. What exceeds it is rejected with 429. */
+  readonly subjectBytesMax?: number | undefined
   /** Longest time of a request, waiting and computing; default 60 s. Then it is refused with 504. */
   readonly timeoutMs?: number
   /** A run that takes longer is given up, and another worker started beside it; default 120 s. */
@@ -69,11 +71,14 @@ const LIMITS = {
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { modelControl = 'none', warn = console.warn } = options
   disableTelemetry()
-  const admission = new Admission({
-    requestsMax: options.requestsMax ?? LIMITS.requests,
-    subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
-    bytesMax: options.inputBytesMax ?? LIMITS.inputBytes,
-  })
+  const admission = new Admission(
+    withShare({
+      requestsMax: options.requestsMax ?? LIMITS.requests,
+      subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
+      bytesMax: options.inputBytesMax ?? LIMITS.inputBytes,
+      subjectBytesMax: options.subjectBytesMax,
+    }),
+  )
   const startRunner = createStartRunner({
     admission,
     cores: options.cores ?? usableCores(),
@@ -95,6 +100,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     if (modelControl !== 'explicit') throw new VestalError('MODEL_CONTROL_OFF')
   }
   return {
+    memory: admission.memory,
     models: () => table.models(),
     model: (name) => table.model(name),
     permission: (name, action) => repository.permission(name, action),
@@ -112,11 +118,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     index: () => table.index(),
     configuration: (name, version) => table.configuration(name, version),
-    limit: (limits) => admission.limit(limits),
+    limit: (limits) => admission.limit(withShare(limits)),
     async stop() {
       await Promise.all([poller?.stop(), repository.stop()])
     },
   }
+}
+
+/** Limits in which one subject has a share of the bytes: a quarter, where nothing else is set. */
+function withShare({ subjectBytesMax, ...limits }: AdmissionLimits): AdmissionLimits {
+  return { ...limits, subjectBytesMax: subjectBytesMax ?? Math.ceil(limits.bytesMax / 4) }
 }
 
 function pollerOf(

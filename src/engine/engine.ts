@@ -1,3 +1,4 @@
+import type { MemoryLedger } from '../core/memory-ledger.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import type { ModelAction, ModelPermissions } from './repository/permissions.ts'
 import type { AdmissionLimits } from './scheduling/admission.ts'
@@ -117,6 +118,8 @@ export type ModelConfiguration = Readonly<Record<string, unknown>>
 
 /** The data plane: knows the models and computes with them, off the thread that answers HTTP. */
 export interface Engine {
+  /** Counts the bytes that are held for requests, by the engine and by whoever serves it. */
+  readonly memory: MemoryLedger
   /** Every model found, by name, whether it is ready or not. */
   models(): readonly Model[]
   /** The model of that name, or undefined. */
@@ -133,7 +136,7 @@ export interface Engine {
   /**
    * Runs one version of a model on tensors that match its inputs.
    * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, QUEUE_FULL, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED,
-   * REQUEST_ABORTED, QUEUE_TIMEOUT, REQUEST_TIMEOUT, SUBJECT_LIMIT
+   * REQUEST_ABORTED, QUEUE_TIMEOUT, REQUEST_TIMEOUT, SUBJECT_LIMIT, SUBJECT_MEMORY_LIMIT
    */
   infer(model: string, version: string, inputs: NamedTensors, options?: InferOptions): Promise<NamedTensors>
   /** What the loaded versions have done; of one model, or of one version of it, when named. */

@@ -1,5 +1,5 @@
 import { SieveCache } from '../core/sieve-cache.ts'
-import type { NamedTensors, Tensor, TensorData } from '../tensor/tensor.ts'
+import { copyData, type NamedTensors, type Tensor, type TensorData } from '../tensor/tensor.ts'
 import { bytesOf, type RunInput } from './batches.ts'
 import type { ModelCounters } from './statistics.ts'
 
@@ -124,5 +124,5 @@ function bytesIn({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
 }
 
 function copyOf(tensors: NamedTensors): NamedTensors {
-  return new Map([...tensors].map(([name, tensor]): [string, Tensor] => [name, { ...tensor, data: tensor.data.slice() }]))
+  return new Map([...tensors].map(([name, tensor]): [string, Tensor] => [name, { ...tensor, data: copyData(tensor.data) }]))
 }

@@ -8,7 +8,14 @@ export interface Duration {
 }
 
 /** Why a request was refused before it was computed. */
-export type RejectionReason = 'queue-full' | 'subject-limit' | 'timeout' | 'aborted' | 'worker-lost' | 'stopping'
+export type RejectionReason =
+  | 'queue-full'
+  | 'subject-limit'
+  | 'subject-bytes'
+  | 'timeout'
+  | 'aborted'
+  | 'worker-lost'
+  | 'stopping'
 
 /** Runs of one number of rows. */
 export interface BatchStatistics {
@@ -62,7 +69,15 @@ export interface RunTiming {
 /** What is not counted but looked up when somebody asks. */
 export type Gauges = Pick<ModelStatistics, 'waiting' | 'running' | 'workersAlive' | 'cache'>
 
-const REASONS: readonly RejectionReason[] = ['queue-full', 'subject-limit', 'timeout', 'aborted', 'worker-lost', 'stopping']
+const REASONS: readonly RejectionReason[] = [
+  'queue-full',
+  'subject-limit',
+  'subject-bytes',
+  'timeout',
+  'aborted',
+  'worker-lost',
+  'stopping',
+]
 /** Numbers of rows that are told apart; runs of others are counted in all sums but in no row of `batches`. */
 const BATCH_SIZES_MAX = 256
 

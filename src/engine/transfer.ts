@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensor/tensor.ts'
+import { copyData, type Tensor } from '../tensor/tensor.ts'
 
 export interface Parcel {
   readonly tensors: readonly Tensor[]
@@ -24,7 +24,7 @@ export function pack(tensors: readonly Tensor[]): Parcel {
     if (!ArrayBuffer.isView(data)) return tensor
     const bytes = used.get(data.buffer) ?? 0
     const isOwn = bytes === data.buffer.byteLength || (bytes > POOL_BYTES_MAX && bytes * 2 > data.buffer.byteLength)
-    const moved = isOwn && data.buffer instanceof ArrayBuffer ? data : data.slice()
+    const moved = isOwn && data.buffer instanceof ArrayBuffer ? data : copyData(data)
     if (moved.buffer instanceof ArrayBuffer && !buffers.includes(moved.buffer)) buffers.push(moved.buffer)
     return moved === data ? tensor : { ...tensor, data: moved }
   })

@@ -13,7 +13,7 @@ import type { AccountsOptions } from './accounts/context.ts'
 import { countEvents } from './accounts/counted-events.ts'
 import { peerAt } from './accounts/origin.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
-import { BODY_BYTES_MAX, type BodyTimes } from './body.ts'
+import type { BodyTimes } from './body.ts'
 import { discovery } from './discovery.ts'
 import { docs } from './docs.ts'
 import { errors } from './errors.ts'
@@ -26,6 +26,7 @@ import { createModelLog } from './open-inference/model-changes.ts'
 import { openInference } from './open-inference.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
 import { type Reloading, reload } from './reload.ts'
+import { RequestMemory } from './request-memory.ts'
 import { createRouteTable, type Route } from './route-table.ts'
 import { createServers } from './servers.ts'
 import { type SignInOptions, signIn } from './sign-in.ts'
@@ -42,6 +43,10 @@ export interface AppOptions {
   readonly description?: string
   /** Longest body of a prediction in bytes; default 64 MiB. */
   readonly bodyBytesMax?: number
+  /** Longest message of a WebSocket, or of a body where that is less; default 1 MiB. */
+  readonly messageBytesMax?: number
+  /** How many times its size a compressed body may expand to, where it expands to more than 8 MiB; default 100. */
+  readonly expansionRatioMax?: number
   /** How long a body of a prediction may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
   readonly bodyTimes?: BodyTimes
   /** Whether it listens with TLS: Elysia looks for the path of a URL from a fixed place on. Default false. */
@@ -61,6 +66,7 @@ export interface AppOptions {
 }
 
 const IDLE_SECONDS = 30
+const MESSAGE_MARGIN_BYTES = 4096
 const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every model asks for a permission.'
 
 /**
@@ -68,14 +74,7 @@ const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every m
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createApp(options: AppOptions) {
-  const {
-    title = 'Vestal',
-    description = DESCRIPTION,
-    bodyBytesMax = BODY_BYTES_MAX,
-    idleSeconds = IDLE_SECONDS,
-    isTls = false,
-  } = options
-  const bodyTimes = options.bodyTimes && { bodyTimes: options.bodyTimes }
+  const { title = 'Vestal', description = DESCRIPTION, idleSeconds = IDLE_SECONDS, isTls = false } = options
   const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
   const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
@@ -92,12 +91,21 @@ export function createApp(options: AppOptions) {
     longRequests,
   })
   const engine = operations.limit(options.engine)
+  const memory = new RequestMemory({
+    ledger: engine.memory,
+    bodyBytesMax: options.bodyBytesMax,
+    bodyTimes: options.bodyTimes,
+    expansionRatioMax: options.expansionRatioMax,
+    messageBytesMax: options.messageBytesMax,
+    servers,
+    addressOf: operations.addressOf,
+  })
   const tokens = createAuthenticator(keysOf(options.authentication), {
     ...verifyOptionsOf(options.authentication),
     localIssuer: options.issuer,
   })
   const counted = options.accounts && countEvents(options.accounts, operations.registry)
-  const served = counted && accountRoutesOptions(counted.options, { ...operations, peerOf })
+  const served = counted && accountRoutesOptions(counted.options, { ...operations, peerOf, memory })
   const authenticator = operations.observe(served === undefined ? tokens : guardAuthenticator(tokens, served))
   const note = served && createRefusalAudit(served, operations)
   const refused: typeof operations.refused = (error, request) => {
@@ -113,6 +121,8 @@ export function createApp(options: AppOptions) {
   })
   const app = new Elysia({
     name: 'vestal',
+    // A little more than a message may have, so that one that is longer is told so.
+    websocket: { maxPayloadLength: memory.messageBytesMax + MESSAGE_MARGIN_BYTES },
     // The path is looked for from the 8th character of the URL, or else from the 12th: that is in the path of a short `Host`.
     handler: { standardHostname: isTls },
     // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.
@@ -128,8 +138,7 @@ export function createApp(options: AppOptions) {
       models({
         engine,
         authenticator,
-        bodyBytesMax,
-        ...bodyTimes,
+        memory,
         report,
         readiness: operations.readiness,
         upgrade: servers.upgrade,
@@ -139,8 +148,7 @@ export function createApp(options: AppOptions) {
       openInference({
         engine,
         authenticator,
-        bodyBytesMax,
-        ...bodyTimes,
+        memory,
         readiness: operations.readiness,
         gatherStatistics: options.operations?.gather?.statistics,
         noteModelChange: createModelLog({ logger: options.operations?.logger, audit: served?.context.audit }),
@@ -156,7 +164,7 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(docs({ title, description, headerPrefix, cookieKey }))
-  const demonstration = options.signIn && { ...options.signIn, peerOf }
+  const demonstration = options.signIn && { ...options.signIn, peerOf, memory }
   if (served !== undefined) {
     app.use(
       accounts(served, {

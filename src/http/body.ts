@@ -1,7 +1,10 @@
 import type { Member } from '../core/crowd.ts'
 import { VestalError } from '../core/errors.ts'
+import type { Hold } from '../core/memory-ledger.ts'
 import { SYSTEM_CLOCK } from '../engine/scheduling/clock.ts'
 import { Deadlines } from '../engine/scheduling/deadlines.ts'
+import { bodyTooLarge, type Coding, contentCoding, decodeChunks } from './encodings.ts'
+import type { Turns } from './turns.ts'
 
 /** Bytes of a request body by default; a larger one is refused with 413. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -22,18 +25,63 @@ export interface BodyTimes {
 
 export const BODY_TIMES: BodyTimes = { wholeMs: 300_000, graceMs: 10_000, bytesPerSecondMin: 16_384 }
 
+export interface BodyOptions {
+  /** Longest body, and what a compressed one may expand to. */
+  readonly bytesMax: number
+  readonly times?: BodyTimes | undefined
+  /** What holds the body's bytes: a declared length before any of it is read, the rest as it comes. It holds the body's length afterwards. */
+  readonly hold: Hold
+  readonly decompression: Decompression
+}
+
+/** How compressed bodies are read. */
+export interface Decompression {
+  /** How many times its size a body may expand to; default 100. */
+  readonly ratioMax?: number | undefined
+  /** Runs so many decompressions at once. */
+  readonly turns: Turns
+}
+
 /**
- * Reads a request's body up to a limit and in time. A declared length over the limit is refused unread; one that is not declared, at the
- * limit. The memory of what is given belongs to the caller alone.
- * @throws VestalError BODY_TOO_LARGE, BODY_INVALID, BODY_TIMEOUT
+ * Reads a request's body up to a limit and in time, and decompresses it: the one way for every route. A declared length over a limit is
+ * rejected unread; one that is not declared, at the limit. The memory of what is given belongs to the caller alone, and is no `Buffer`.
+ * @throws VestalError BODY_TOO_LARGE, BODY_INVALID, BODY_TIMEOUT, CODING_UNSUPPORTED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
  */
-export function readBody(request: Request, bytesMax: number, times: BodyTimes = BODY_TIMES): Promise<Uint8Array> {
+export function readBody(request: Request, options: BodyOptions): Promise<Uint8Array> {
+  const coding = contentCoding(request)
+  return coding === undefined ? readReceived(request, options) : readCoded(request, coding, options)
+}
+
+function readReceived(request: Request, options: BodyOptions): Promise<Uint8Array> {
+  const { bytesMax, times = BODY_TIMES, hold } = options
   const declared = declaredLength(request)
-  if (declared !== undefined && declared > bytesMax) return Promise.reject(bodyTooLarge(bytesMax))
+  if (declared === undefined) {
+    return readCounted(request, options).catch((error) => {
+      throw refusalOf(error)
+    })
+  }
+  if (declared > bytesMax) throw bodyTooLarge(bytesMax)
+  hold.grow(declared)
   // Bun reads no further than a declared length, so that path needs no counting.
-  if (declared !== undefined) return inTime(request.bytes(), allowedMs(declared, times))
-  return readCounted(request, bytesMax, times).catch((error) => {
-    throw refusalOf(error)
+  return inTime(request.bytes(), allowedMs(declared, times))
+}
+
+async function readCoded(request: Request, coding: Coding, options: BodyOptions): Promise<Uint8Array> {
+  const { bytesMax, hold, decompression } = options
+  const received = await readReceived(request, options)
+  return decompression.turns.run(hold.principal, async () => {
+    if (request.signal.aborted) throw new VestalError('REQUEST_ABORTED')
+    const pieces: Uint8Array[] = []
+    let length = 0
+    const charge = (bytes: number) => {
+      length += bytes
+      if (length > bytesMax) throw bodyTooLarge(bytesMax)
+      hold.grow(bytes)
+    }
+    for await (const piece of decodeChunks([received], coding, { ratioMax: decompression.ratioMax, charge })) pieces.push(piece)
+    const body = join(pieces, length)
+    hold.set(length)
+    return body
   })
 }
 
@@ -82,7 +130,7 @@ function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
   return promise
 }
 
-async function readCounted(request: Request, bytesMax: number, times: BodyTimes): Promise<Uint8Array> {
+async function readCounted(request: Request, { bytesMax, times = BODY_TIMES, hold }: BodyOptions): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array(0)
   const reader = request.body.getReader()
   const pieces: Uint8Array[] = []
@@ -93,6 +141,7 @@ async function readCounted(request: Request, bytesMax: number, times: BodyTimes)
     if (used > 0) pieces.push(gathered.slice(0, used))
     used = 0
   }
+  let isWhole = false
   let isLate = false
   // Whoever waits for the next piece is then told that there is none.
   const stopClock = startClock(times, {
@@ -107,6 +156,7 @@ async function readCounted(request: Request, bytesMax: number, times: BodyTimes)
       const chunk = piece.value
       length += chunk.byteLength
       if (length > bytesMax) throw bodyTooLarge(bytesMax)
+      hold.grow(chunk.byteLength)
       if (used + chunk.byteLength > PIECE_BYTES_MIN) flush()
       // Most bodies are one piece, which needs nothing around it.
       if (pieces.length === 0 || chunk.byteLength >= PIECE_BYTES_MIN) pieces.push(chunk)
@@ -116,9 +166,10 @@ async function readCounted(request: Request, bytesMax: number, times: BodyTimes)
         used += chunk.byteLength
       }
     }
+    isWhole = true
   } finally {
     stopClock()
-    if (length > bytesMax) void reader.cancel().catch(() => undefined)
+    if (!isWhole) void reader.cancel().catch(() => undefined)
   }
   if (isLate) throw bodyTooSlow()
   flush()
@@ -153,9 +204,4 @@ function join(pieces: readonly Uint8Array[], length: number): Uint8Array {
     position += piece.byteLength
   }
   return bytes
-}
-
-/** A refusal of a body over the limit. */
-export function bodyTooLarge(bytesMax: number): VestalError {
-  return new VestalError('BODY_TOO_LARGE', { detail: `The body exceeds the maximum allowed value of ${bytesMax} bytes` })
 }

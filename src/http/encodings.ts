@@ -1,18 +1,26 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { constants, deflate, gunzip, gzip, inflate } from 'node:zlib'
+import { constants, createGunzip, createInflate, deflate, gzip } from 'node:zlib'
 import { VestalError } from '../core/errors.ts'
-import { bodyTooLarge } from './body.ts'
 
 /** The codings of a body that this server reads and writes; `deflate` is the zlib format (RFC 9110 §8.4.1.2). */
 export type Coding = 'gzip' | 'deflate'
 
 const ACCEPTED = 'gzip, deflate'
-const decompress = { gzip: promisify(gunzip), deflate: promisify(inflate) }
+const createOpener = { gzip: createGunzip, deflate: createInflate }
 const compress = { gzip: promisify(gzip), deflate: promisify(deflate) }
+/** What decompression gives at a time: small enough to be charged as it comes, large enough to be quick. */
+const CHUNK_BYTES = 64 * 1024
+
+/** How many times its size a compressed body may expand to, by default. */
+export const EXPANSION_RATIO_MAX = 100
+/** A body may always expand to this: a tensor of zeros is small, and its ratio is as high as that of an attack. */
+export const EXPANSION_BYTES_MIN = 8 * 1024 * 1024
 
 /**
  * The coding that a request's body is in; undefined for none.
- * @throws VestalError UNSUPPORTED for others, with `Accept-Encoding` as RFC 9110 §12.5.3 has it
+ * @throws VestalError CODING_UNSUPPORTED for others, with `Accept-Encoding` as RFC 9110 §12.5.3 has it
  */
 export function contentCoding(request: Request): Coding | undefined {
   const header = request.headers.get('content-encoding')
@@ -21,23 +29,64 @@ export function contentCoding(request: Request): Coding | undefined {
   if (coding === '' || coding === 'identity') return undefined
   if (coding === 'gzip' || coding === 'x-gzip') return 'gzip'
   if (coding === 'deflate') return 'deflate'
-  throw new VestalError('UNSUPPORTED', {
+  throw new VestalError('CODING_UNSUPPORTED', {
     detail: `The content encoding ${JSON.stringify(coding.slice(0, 40))} is not supported; ${ACCEPTED} are`,
     headers: { 'accept-encoding': ACCEPTED },
   })
 }
 
+export interface DecodeOptions {
+  /** How many times its size the body may expand to; default 100. */
+  readonly ratioMax?: number | undefined
+  /** Called with the length of each chunk before it is given; what it throws ends the decompression. */
+  readonly charge?: ((bytes: number) => void) | undefined
+}
+
 /**
- * Undoes a coding, away from this thread, and stops where the result grows over the limit.
- * @throws VestalError BODY_TOO_LARGE, BODY_INVALID
+ * Decompresses a body as it comes, away from this thread. Each chunk is memory of its own and no `Buffer`, whose `slice` would not copy.
+ * @throws VestalError BODY_TOO_LARGE where it expands too much, BODY_INVALID; what the source or `charge` throws
  */
-export async function decode(bytes: Uint8Array, coding: Coding, bytesMax: number): Promise<Uint8Array> {
-  try {
-    return await decompress[coding](bytes, { maxOutputLength: bytesMax })
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') throw bodyTooLarge(bytesMax)
-    throw new VestalError('BODY_INVALID', { detail: `The body is not valid ${coding}`, cause: error })
+export async function* decodeChunks(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  coding: Coding,
+  { ratioMax = EXPANSION_RATIO_MAX, charge }: DecodeOptions = {},
+): AsyncGenerator<Uint8Array, void> {
+  let received = 0
+  let produced = 0
+  async function* counted() {
+    for await (const chunk of source) {
+      received += chunk.byteLength
+      yield chunk
+    }
   }
+  const opener = createOpener[coding]({ chunkSize: CHUNK_BYTES })
+  // Its failure is that of the loop below: it destroys the stream that is read there.
+  pipeline(Readable.from(counted(), { objectMode: true, highWaterMark: 1 }), opener).catch(() => undefined)
+  try {
+    for await (const chunk of opener as AsyncIterable<Buffer>) {
+      produced += chunk.byteLength
+      if (produced > EXPANSION_BYTES_MIN && produced > received * ratioMax) throw expandsTooMuch(ratioMax)
+      charge?.(chunk.byteLength)
+      yield new Uint8Array(chunk)
+    }
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && typeof error.code === 'string' && /^(?:Z_|ERR_)/.test(error.code)))
+      throw error
+    throw new VestalError('BODY_INVALID', { detail: `The body is not valid ${coding}`, cause: error })
+  } finally {
+    opener.destroy()
+  }
+}
+
+function expandsTooMuch(ratioMax: number): VestalError {
+  return new VestalError('BODY_TOO_LARGE', {
+    detail: `The body expands to more than ${ratioMax} times its compressed size, the most that expansion_ratio_max allows`,
+  })
+}
+
+/** The rejection of a body over the limit. */
+export function bodyTooLarge(bytesMax: number): VestalError {
+  return new VestalError('BODY_TOO_LARGE', { detail: `The body exceeds the maximum allowed value of ${bytesMax} bytes` })
 }
 
 /** Applies a coding, away from this thread; quickly, since an answer is read once. */

@@ -55,6 +55,7 @@ const TIMES = [
 const TRITON_REASONS: Readonly<Record<RejectionReason, string>> = {
   'queue-full': 'REJECTED',
   'subject-limit': 'REJECTED',
+  'subject-bytes': 'REJECTED',
   timeout: 'REJECTED',
   stopping: 'REJECTED',
   aborted: 'CANCELED',

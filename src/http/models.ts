@@ -7,21 +7,19 @@ import { parseJson } from '../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../tensor/rows.ts'
 import { shownSpecs } from '../tensor/shape.ts'
 import { guard } from './authentication.ts'
-import { type BodyTimes, readBody } from './body.ts'
 import { deadlineOf, leftOf } from './deadline.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
 import { findModel, findReadyVersion, labelsOf, mayRead, permissionTo } from './model-access.ts'
 import { MODEL_DETAIL } from './openapi/models.ts'
 import type { Readiness } from './readiness.ts'
+import type { RequestMemory } from './request-memory.ts'
 import { type LiveUpgrade, live } from './streaming/live.ts'
 import { stream } from './streaming/stream.ts'
 
 export interface ModelRoutesOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
-  readonly bodyBytesMax: number
-  /** How long a body of a prediction may take to come. */
-  readonly bodyTimes?: BodyTimes
+  readonly memory: RequestMemory
   /** Whether the server takes requests; default follows the engine. */
   readonly readiness?: Readiness
   /** Makes a socket of a connection; default by the server that the app listens with. */
@@ -32,7 +30,7 @@ export interface ModelRoutesOptions {
 
 /** Models in rows, the Flama form: `{"input": rows}` is answered with `{"output": …}`. */
 export function models(options: ModelRoutesOptions) {
-  const { engine, authenticator, bodyBytesMax, bodyTimes } = options
+  const { engine, authenticator, memory } = options
   const read = permissionTo('read', engine)
   const predict = permissionTo('predict', engine)
   return new Elysia({ name: 'models' })
@@ -48,7 +46,7 @@ export function models(options: ModelRoutesOptions) {
     .post(
       '/models/:name/predict/',
       async ({ params, request, token }) =>
-        answer(engine, findModel(engine, params.name), { request, bodyBytesMax, bodyTimes, subject: token.principal.key }),
+        answer(engine, findModel(engine, params.name), { request, memory, subject: token.principal.key }),
       {
         permissions: predict,
         parse: 'none',
@@ -73,25 +71,28 @@ function describe({ name, description, permissions, labels, examples, versions }
 
 interface Asked {
   readonly request: Request
-  readonly bodyBytesMax: number
-  readonly bodyTimes: BodyTimes | undefined
+  readonly memory: RequestMemory
   /** The key of the principal. */
   readonly subject: string
 }
 
-async function answer(engine: Engine, model: Model, { request, bodyBytesMax, bodyTimes, subject }: Asked): Promise<Response> {
+async function answer(engine: Engine, model: Model, { request, memory, subject }: Asked): Promise<Response> {
   const answering = findReadyVersion(model)
   const { version, inputs, outputs } = answering
   const deadline = deadlineOf(request)
-  const body = await readBody(request, bodyBytesMax, bodyTimes)
-  const input = readInput(parseJson(body, { exactIntegers: hasLongIntegers(inputs) }))
-  const result = await engine.infer(model.name, version, decodeRows(input, inputs), {
-    signal: () => request.signal,
-    subject,
-    timeoutMs: leftOf(deadline),
-  })
-  const form = Array.isArray(input) ? 'rows' : 'columns'
-  return jsonTextResponse(`{"output":${encodeRows(result, outputs, { form, labels: labelsOf(model, answering) })}}`)
+  const held = memory.open(request, subject)
+  try {
+    const input = readInput(parseJson(await held.read(), { exactIntegers: hasLongIntegers(inputs) }))
+    const tensors = decodeRows(input, inputs)
+    const form = Array.isArray(input) ? 'rows' : 'columns'
+    held.handOver()
+    const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline) }
+    const result = await engine.infer(model.name, version, tensors, options)
+    const json = `{"output":${encodeRows(result, outputs, { form, labels: labelsOf(model, answering) })}}`
+    return held.answer(jsonTextResponse(json), json.length)
+  } finally {
+    held.close()
+  }
 }
 
 function readInput(body: unknown): unknown {

@@ -25,8 +25,7 @@ export interface OpenInferenceOptions extends Omit<ModelRoutesOptions, 'report' 
 export function openInference({
   engine,
   authenticator,
-  bodyBytesMax,
-  bodyTimes,
+  memory,
   readiness = createReadiness(engine),
   gatherStatistics = async () => engine.statistics(),
   noteModelChange: note,
@@ -36,25 +35,25 @@ export function openInference({
     .use(health({ readiness, authenticator }))
     .use(descriptions(engine, authenticator))
     .use(statistics(engine, authenticator, gatherStatistics))
-    .use(repository({ engine, authenticator, bodyBytesMax, bodyTimes, note, originOf }))
+    .use(repository({ engine, authenticator, memory, note, originOf }))
     .use(unsupported(authenticator))
-    .use(inference({ engine, authenticator, bodyBytesMax, ...(bodyTimes && { bodyTimes }) }))
+    .use(inference({ engine, authenticator, memory }))
 }
 
-function inference({ engine, authenticator, bodyBytesMax, bodyTimes }: OpenInferenceOptions) {
+function inference({ engine, authenticator, memory }: OpenInferenceOptions) {
   const guarded = { permissions: permissionTo('predict', engine), parse: 'none', detail: INFER_DETAIL } as const
   return new Elysia()
     .use(guard(authenticator))
     .post(
       '/v2/models/:name/infer',
       ({ params, request, token }) =>
-        infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.principal.key, allows: token.allows }),
+        infer(engine, params, { request, memory, subject: token.principal.key, allows: token.allows }),
       guarded,
     )
     .post(
       '/v2/models/:name/versions/:version/infer',
       ({ params, request, token }) =>
-        infer(engine, params, { request, bodyBytesMax, bodyTimes, subject: token.principal.key, allows: token.allows }),
+        infer(engine, params, { request, memory, subject: token.principal.key, allows: token.allows }),
       guarded,
     )
 }

@@ -74,6 +74,8 @@ export interface Operations {
   readonly registry: MetricRegistry
   readonly readMetrics: () => Promise<string>
   readonly readiness: Readiness
+  /** The client's address of a request, as far as it can be known. */
+  readonly addressOf: (request: Request) => string
   /** What is known of a request at hand. */
   readonly recordOf: (request: Request) => RequestRecord | undefined
   /** Tells of our own bug, in full. */
@@ -146,6 +148,10 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
     registry,
     readMetrics: async () => exposition(await (options.gather?.metrics() ?? registry.snapshot())),
     readiness,
+    addressOf: (request) => {
+      const record = ledger.of(request)
+      return record === undefined ? 'unknown' : addressOf(request, record)
+    },
     recordOf: (request) => ledger.of(request),
     report: (error, request) => {
       const requestId = ledger.of(request)?.id

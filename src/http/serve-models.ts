@@ -2,10 +2,12 @@ import { Elysia } from 'elysia'
 import { createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../engine/engine.ts'
 import { type AuthenticationOptions, keysOf, verifyOptionsOf } from './authentication.ts'
-import { BODY_BYTES_MAX, type BodyTimes } from './body.ts'
+import type { BodyTimes } from './body.ts'
 import { models } from './models.ts'
 import { openInference } from './open-inference.ts'
 import { reportToStandardError } from './report.ts'
+import { RequestMemory } from './request-memory.ts'
+import { createServers } from './servers.ts'
 
 export interface ServeModelsOptions {
   readonly engine: Engine
@@ -13,6 +15,10 @@ export interface ServeModelsOptions {
   readonly authentication: AuthenticationOptions
   /** Longest body of a prediction in bytes; default 64 MiB. */
   readonly bodyBytesMax?: number
+  /** Longest message of a WebSocket, or of a body where that is less; default 1 MiB. */
+  readonly messageBytesMax?: number
+  /** How many times its size a compressed body may expand to, where it expands to more than 8 MiB; default 100. */
+  readonly expansionRatioMax?: number
   /** How long a body may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
   readonly bodyTimes?: BodyTimes
   /** Hears of what is our own bug in a stream that has begun; default writes it to the standard error. */
@@ -24,9 +30,23 @@ export interface ServeModelsOptions {
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function serveModels(options: ServeModelsOptions) {
-  const { engine, authentication, bodyBytesMax = BODY_BYTES_MAX, report = reportToStandardError } = options
+  const { engine, authentication, report = reportToStandardError } = options
   const authenticator = createAuthenticator(keysOf(authentication), verifyOptionsOf(authentication))
-  const { bodyTimes } = options
-  const routes = { engine, authenticator, bodyBytesMax, report, ...(bodyTimes && { bodyTimes }) }
-  return new Elysia({ name: 'serve-models' }).use(models(routes)).use(openInference(routes))
+  const servers = createServers()
+  const { bodyBytesMax, bodyTimes, expansionRatioMax, messageBytesMax } = options
+  const memory = new RequestMemory({
+    ledger: engine.memory,
+    bodyBytesMax,
+    bodyTimes,
+    expansionRatioMax,
+    messageBytesMax,
+    servers,
+  })
+  const routes = { engine, authenticator, memory, report }
+  return new Elysia({ name: 'serve-models' })
+    .onStart(({ server }) => {
+      if (server !== null) servers.add(server)
+    })
+    .use(models(routes))
+    .use(openInference(routes))
 }

@@ -1,14 +1,23 @@
 import type { LiveUpgrade } from './streaming/live.ts'
 
 /** What there is of Bun's server here. */
-interface Upgrading {
+interface Listening {
+  /** Absent on a unix socket. */
+  readonly port: number | undefined
+  /** Requests that have no answer yet, or whose answer is being sent. */
+  readonly pendingRequests: number
   upgrade(...given: Parameters<LiveUpgrade>): boolean
+  requestIP(request: Request): object | null
 }
 
 /** The servers that one app listens with: several where it accepts in the place of a process that is gone, or has another certificate. */
 export interface Servers {
-  readonly add: (server: Upgrading) => void
+  readonly add: (server: Listening) => void
   readonly upgrade: LiveUpgrade
+  /** Whether a request has no answer yet, or its answer is still being sent; always false on a unix socket, where nothing says so. */
+  readonly isSending: (request: Request) => boolean
+  /** Requests on unix sockets that have no answer yet, or whose answer is being sent. */
+  readonly pendingOnSockets: () => number
 }
 
 /** What Bun throws where the request came over another server. */
@@ -17,20 +26,27 @@ const FOREIGN = 'ERR_INVALID_ARG_TYPE'
 /** Prepares finding the server that a request came over: Bun upgrades a connection there alone, and does not say where that is. */
 export function createServers(): Servers {
   // One that has stopped is nobody's any more.
-  let servers: readonly WeakRef<Upgrading>[] = []
+  let servers: readonly WeakRef<Listening>[] = []
   return {
     add: (server) => {
       servers = [new WeakRef(server), ...servers.filter((known) => known.deref() !== undefined)]
     },
     upgrade: (request, options) => servers.some((known) => isUpgraded(known.deref(), request, options)),
+    // Bun knows the address of a request for as long as its answer is not sent, whichever of its servers is asked.
+    isSending: (request) => servers.some((known) => (known.deref()?.requestIP(request) ?? null) !== null),
+    pendingOnSockets: () => servers.reduce((sum, known) => sum + pendingOnSocket(known.deref()), 0),
   }
 }
 
-function isUpgraded(server: Upgrading | undefined, ...given: Parameters<LiveUpgrade>): boolean {
+function isUpgraded(server: Listening | undefined, ...given: Parameters<LiveUpgrade>): boolean {
   try {
     return server?.upgrade(...given) === true
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === FOREIGN) return false
     throw error
   }
+}
+
+function pendingOnSocket(server: Listening | undefined): number {
+  return server?.port === undefined ? (server?.pendingRequests ?? 0) : 0
 }

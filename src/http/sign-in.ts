@@ -2,9 +2,9 @@ import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
 import { isLoopback } from '../core/loopback.ts'
 import { hostOf } from './address.ts'
-import { readBody } from './body.ts'
 import { jsonResponse } from './json.ts'
 import { operation } from './openapi/operation.ts'
+import type { RequestMemory } from './request-memory.ts'
 import { readStrictBody } from './strict-body.ts'
 
 export interface SignInOptions {
@@ -18,6 +18,7 @@ export interface SignInOptions {
 export interface DemonstrationOptions extends SignInOptions {
   /** The other end of a request's connection; undefined in memory. */
   readonly peerOf: (request: Request) => string | undefined
+  readonly memory: RequestMemory
 }
 
 /** A sign-in's body is small; a larger one is refused with 413. */
@@ -39,7 +40,7 @@ export async function demonstrate(options: DemonstrationOptions, request: Reques
   const sign = signOfElsewhere(request, options)
   if (sign !== undefined)
     throw new VestalError('NOT_FOUND', { reason: `the sign-in of development mode is for this machine only: ${sign}` })
-  const id = readId(readStrictBody(await readBody(request, BODY_BYTES_MAX), NOT_OBJECT))
+  const id = readId(readStrictBody(await options.memory.readSmall(request, BODY_BYTES_MAX), NOT_OBJECT))
   return jsonResponse({ id, token: options.issue(id) }, { 'cache-control': 'no-store' })
 }
 

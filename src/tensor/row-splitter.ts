@@ -41,6 +41,11 @@ export class RowSplitter {
     this.#state = hasLines ? 'line' : 'head'
   }
 
+  /** Bytes of the row that has not come whole. */
+  get pendingBytes(): number {
+    return this.#keptLength
+  }
+
   /**
    * Takes the next bytes and gives the rows that they complete.
    * @throws VestalError BODY_INVALID, BODY_TOO_LARGE
@@ -192,12 +197,12 @@ export class RowSplitter {
     const last = this.#kept.at(-1)
     if (last !== undefined && last.length < bytes.length + PIECE_BYTES_MIN)
       this.#kept[this.#kept.length - 1] = Buffer.concat([last, bytes])
-    else this.#kept.push(bytes.slice())
+    else this.#kept.push(new Uint8Array(bytes))
   }
 
   #take(more: Uint8Array = new Uint8Array(0)): Uint8Array {
     this.#checkLength(this.#keptLength + more.length)
-    const row = this.#kept.length === 0 ? more.slice() : Buffer.concat([...this.#kept, more])
+    const row = this.#kept.length === 0 ? new Uint8Array(more) : Buffer.concat([...this.#kept, more])
     this.#kept = []
     this.#keptLength = 0
     return row

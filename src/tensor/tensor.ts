@@ -30,3 +30,9 @@ export interface TensorSpec {
 }
 
 export type NamedTensors = ReadonlyMap<string, Tensor>
+
+/** A copy of data in memory of its own. A `Buffer` is a `Uint8Array` too, and its `slice` shares memory, often that of a pool. */
+export function copyData<T extends TensorData>(data: T): T {
+  // The cast: a copy has the type of what it is a copy of, but for a Buffer, whose copy is the plain array that it stands for.
+  return (data instanceof Uint8Array ? new Uint8Array(data) : data.slice()) as T
+}

@@ -94,7 +94,7 @@ for (const open of DOORS) {
       for (const coding of ['br', 'zstd', 'gzip, gzip', 'compress', 'nonsense']) {
         const response = await post(JSON_BODY, { 'content-encoding': coding })
         expect([response.status, response.headers.get('accept-encoding'), await response.json()]).toEqual([
-          501,
+          415,
           'gzip, deflate',
           { error: `The content encoding "${coding}" is not supported; gzip, deflate are` },
         ])

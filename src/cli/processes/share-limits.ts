@@ -11,11 +11,13 @@ export function shareOf(settings: Settings, count: number): Settings {
   const share = (value: number) => Math.max(1, Math.floor(value / count))
   const shared = (names: readonly ((typeof COUNTED)[number] | (typeof SIGN_IN)[number])[]) =>
     Object.fromEntries(names.map((name) => [name, share(settings[name])]))
-  if (settings.redis !== undefined) return { ...settings, ...shared(COUNTED) }
-  const { addressRequestsPerMinute: address } = settings
+  const { addressRequestsPerMinute: address, subjectBytesMax } = settings
+  const bytes = subjectBytesMax === undefined ? {} : { subjectBytesMax: share(subjectBytesMax) }
+  if (settings.redis !== undefined) return { ...settings, ...shared(COUNTED), ...bytes }
   return {
     ...settings,
     ...shared([...COUNTED, ...SIGN_IN]),
+    ...bytes,
     ...(address !== undefined && { addressRequestsPerMinute: share(address) }),
     rateLimits: settings.rateLimits.map(({ role, ...limits }) => ({
       role,

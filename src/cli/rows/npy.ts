@@ -101,7 +101,7 @@ export function inRowOrder(elements: Uint8Array, { datatype, shape }: Pick<NpyHe
 /** JSON of each row of some rows of a .npy file. */
 export function npyRows(bytes: Uint8Array, { datatype, shape }: Pick<NpyHeader, 'datatype' | 'shape'>): readonly string[] {
   const facts = DATATYPES[datatype]
-  const own = bytes.slice()
+  const own = new Uint8Array(bytes)
   const values: ArrayLike<number | bigint> =
     facts.kind === 'text' || facts.kind === 'boolean'
       ? own

@@ -33,7 +33,13 @@ export const ENGINE = {
   inputBytesMax: single(integer(1, 2 ** 40), {
     default: 2 ** 30,
     value: 'BYTES',
-    help: 'Inputs of all predictions that wait or run; one that would be over it is refused with 503.',
+    help: 'Bytes held for all requests together: bodies as they come, what they expand to, inputs that wait or run, unread answers, messages of sockets. What would exceed it is rejected with 503 and Retry-After.',
+  }),
+  subjectBytesMax: single(integer(1, 2 ** 40), {
+    default: undefined as number | undefined,
+    shownDefault: 'a quarter of input_bytes_max',
+    value: 'BYTES',
+    help: 'Of these, bytes of one subject; what would exceed it is rejected with 429 and Retry-After. One request alone may hold more.',
   }),
   requestTimeoutSeconds: single(integer(1, 86_400), {
     default: 60,

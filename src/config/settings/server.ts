@@ -19,6 +19,16 @@ export const SERVER = {
     value: 'BYTES',
     help: 'Longest body of a prediction; a longer one is refused with 413.',
   }),
+  expansionRatioMax: single(integer(1, 10_000), {
+    default: 100,
+    value: 'N',
+    help: 'How many times its size a compressed body may expand to, where it expands to more than 8 MiB; then it is rejected with 413.',
+  }),
+  messageBytesMax: single(integer(1024, 2 ** 31), {
+    default: 1024 * 1024,
+    value: 'BYTES',
+    help: 'Longest message of a WebSocket, or `body_bytes_max` where that is less; a longer one closes it. Each open socket counts with this much against `subject_bytes_max`.',
+  }),
   shutdownSeconds: single(integer(0, 600), {
     default: 7,
     value: 'SECONDS',

@@ -1,6 +1,6 @@
 import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
-import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
+import { copyData, type NamedTensors, type Tensor } from '../../tensor/tensor.ts'
 import type { InferOptions, Model } from '../engine.ts'
 import type { Gauges, ModelCounters } from '../statistics.ts'
 import { type PipelinePlan, type PlannedStep, readyVersion } from './plan.ts'
@@ -142,7 +142,7 @@ function shareOut({ uses }: PipelinePlan, values: ReadonlyMap<string, Promise<Te
     const remaining = (left.get(name) ?? 1) - 1
     left.set(name, remaining)
     const tensor = await value
-    return remaining > 0 ? { ...tensor, data: tensor.data.slice() } : tensor
+    return remaining > 0 ? { ...tensor, data: copyData(tensor.data) } : tensor
   }
 }
 

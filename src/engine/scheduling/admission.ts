@@ -1,26 +1,31 @@
-export interface AdmissionLimits {
+import { type LedgerLimits, MemoryLedger } from '../../core/memory-ledger.ts'
+
+export interface AdmissionLimits extends LedgerLimits {
   /** Requests of all models that wait or run. */
   readonly requestsMax: number
   /** Of these, requests of one subject. */
   readonly subjectRequestsMax: number
-  /** Bytes of all their inputs; one request alone may have more. */
-  readonly bytesMax: number
 }
 
-/** Counts what waits and runs in the whole server, and what of it is one subject's. */
+/**
+ * Counts what waits and runs in the whole server, and what of it is one subject's. The bytes of inputs are counted in the ledger, beside
+ * all else that is held for requests.
+ */
 export class Admission {
+  readonly memory: MemoryLedger
   #limits: AdmissionLimits
   readonly #subjects = new Map<string, number>()
   #requests = 0
-  #bytes = 0
 
-  constructor(limits: AdmissionLimits) {
+  constructor(limits: AdmissionLimits, memory = new MemoryLedger(limits)) {
     this.#limits = limits
+    this.memory = memory
   }
 
   /** Takes other limits from now on; what is in stays in. */
   limit(limits: AdmissionLimits): void {
     this.#limits = limits
+    this.memory.limit(limits)
   }
 
   get requests(): number {
@@ -28,21 +33,23 @@ export class Admission {
   }
 
   get bytes(): number {
-    return this.#bytes
+    return this.memory.bytes
   }
 
   /**
    * Takes a place, or says which limit there is no place under. The subject's own limit is told first: it is the one to mend.
    * Requests of no subject (`''`) have the server's limits alone.
    */
-  enter(subject: string, bytes: number): 'entered' | 'queue-full' | 'subject-limit' {
-    const { requestsMax, subjectRequestsMax, bytesMax } = this.#limits
+  enter(subject: string, bytes: number): 'entered' | 'queue-full' | 'subject-limit' | 'subject-bytes' {
+    const { requestsMax, subjectRequestsMax } = this.#limits
     const own = this.#subjects.get(subject) ?? 0
     if (subject !== '' && own >= subjectRequestsMax) return 'subject-limit'
-    if (this.#requests >= requestsMax || (this.#requests > 0 && this.#bytes + bytes > bytesMax)) return 'queue-full'
+    if (this.#requests >= requestsMax) return 'queue-full'
+    // A byte at least: one request alone may be larger than the limit, and what has no bytes is there too.
+    const charge = this.memory.enter(subject, bytes || 1)
+    if (charge !== 'entered') return charge === 'bytes' ? 'queue-full' : charge
     this.#subjects.set(subject, own + 1)
     this.#requests += 1
-    this.#bytes += bytes
     return 'entered'
   }
 
@@ -52,6 +59,6 @@ export class Admission {
     if (own > 0) this.#subjects.set(subject, own)
     else this.#subjects.delete(subject)
     this.#requests -= 1
-    this.#bytes -= bytes
+    this.memory.leave(subject, bytes || 1)
   }
 }

@@ -4,6 +4,7 @@ import type { RejectionReason } from '../statistics.ts'
 const CODES: Readonly<Record<RejectionReason, ErrorCode>> = {
   'queue-full': 'QUEUE_FULL',
   'subject-limit': 'SUBJECT_LIMIT',
+  'subject-bytes': 'SUBJECT_MEMORY_LIMIT',
   timeout: 'REQUEST_TIMEOUT',
   aborted: 'REQUEST_ABORTED',
   'worker-lost': 'WORKER_LOST',
@@ -17,6 +18,7 @@ const CODES: Readonly<Record<RejectionReason, ErrorCode>> = {
  */
 const RETRY_AFTER: Readonly<Partial<Record<RejectionReason, string>>> = {
   'subject-limit': '1',
+  'subject-bytes': '1',
   'worker-lost': '1',
   stopping: '1',
 }

@@ -1,4 +1,4 @@
-import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
+import { copyData, type NamedTensors, type Tensor } from '../../tensor/tensor.ts'
 import { bytesOf, joinInputs, type RunInput, rowsOf, splitOutputs } from '../batches.ts'
 import type { BatchCheck, BatchTrial, Loaded, ToWorker } from '../messages.ts'
 import type { Clock } from '../scheduling/clock.ts'
@@ -106,7 +106,7 @@ export class WorkerPool {
   async #warmOne(slot: WorkerSlot, inputs: NamedTensors): Promise<NamedTensors> {
     const { promise, resolve } = Promise.withResolvers<Outcome<NamedTensors>>()
     // Copies: what is sent is gone here, and the next worker computes the same.
-    const copies = new Map([...inputs].map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() } as Tensor]))
+    const copies = new Map([...inputs].map(([name, tensor]) => [name, { ...tensor, data: copyData(tensor.data) }]))
     this.#run(slot, [{ inputs: copies }], resolve)
     const outcome = await promise
     if (outcome.kind === 'lost') throw new Error('the worker ended in it')

@@ -26,7 +26,7 @@ export function apiKeys(options: AdministrationOptions) {
     .post(
       '/admin/api-keys/',
       async ({ request, token }) => {
-        const { name, ...input } = readKey(await readFields(request, FIELDS))
+        const { name, ...input } = readKey(await readFields(request, FIELDS, options))
         if (name === undefined) throw fieldFault('name', 'is missing')
         const by = actorOf(options, token, request)
         const { text, ...key } = await createApiKey(context, { ...input, name }, by)
@@ -42,7 +42,7 @@ export function apiKeys(options: AdministrationOptions) {
       '/admin/api-keys/:key/',
       async ({ request, token, params }) => {
         const version = versionIn(request)
-        const input = readKey(await readFields(request, FIELDS))
+        const input = readKey(await readFields(request, FIELDS, options))
         const by = actorOf(options, token, request)
         return one(await changeApiKey(context, { ...input, id: params.key, version }, by))
       },

@@ -5,6 +5,7 @@ import type { ErrorCode, VestalError } from '../../core/errors.ts'
 import { isModelName } from '../../engine/repository/scan.ts'
 import type { PeerOf } from '../front/front.ts'
 import type { RequestRecord } from '../request-ledger.ts'
+import type { RequestMemory } from '../request-memory.ts'
 import { nameIn } from '../route-table.ts'
 import type { AccountRoutesOptions, AccountsOptions } from './context.ts'
 
@@ -13,15 +14,16 @@ const TEXT_LENGTH_MAX = 200
 interface Parts {
   readonly recordOf: (request: Request) => RequestRecord | undefined
   readonly peerOf: PeerOf
+  readonly memory: RequestMemory
 }
 
 /** What the routes of an app are made of: where a request comes from is told with its id, as its answer has it. */
-export function accountRoutesOptions(options: AccountsOptions, { recordOf, peerOf }: Parts): AccountRoutesOptions {
+export function accountRoutesOptions(options: AccountsOptions, { recordOf, peerOf, memory }: Parts): AccountRoutesOptions {
   const originOf = (request: Request) => {
     const requestId = recordOf(request)?.id
     return { ...options.originOf(request, peerOf(request)), ...(requestId !== undefined && { requestId }) }
   }
-  return { ...options, originOf }
+  return { ...options, originOf, memory }
 }
 
 /** Refusals of what a request shows of itself, by event. A request that shows nothing is none. */

@@ -7,6 +7,7 @@ import type { SignedIn } from '../../accounts/sign-in.ts'
 import type { AuthenticatedToken } from '../../auth/authenticator.ts'
 import { isCrossSite } from '../../auth/credentials.ts'
 import { VestalError } from '../../core/errors.ts'
+import type { RequestMemory } from '../request-memory.ts'
 import { type SessionCookies, setCookies } from './cookies.ts'
 import type { OriginReader } from './origin.ts'
 
@@ -25,6 +26,7 @@ export interface AccountsOptions {
 /** The same for the routes of an app, which knows the connection of each request and its id. */
 export interface AccountRoutesOptions extends Omit<AccountsOptions, 'originOf'> {
   readonly originOf: (request: Request) => Origin
+  readonly memory: RequestMemory
 }
 
 /** Whom a token of an account is for. @throws VestalError RECORD_UNKNOWN where it is another issuer's, or a program's */

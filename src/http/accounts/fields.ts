@@ -1,5 +1,5 @@
 import { VestalError } from '../../core/errors.ts'
-import { readBody } from '../body.ts'
+import type { RequestMemory } from '../request-memory.ts'
 import { readStrictBody } from '../strict-body.ts'
 
 /** Bytes of a body about accounts; a larger one is refused with 413. */
@@ -40,15 +40,16 @@ const RULES: Readonly<Record<FieldKind, string>> = {
 export type Fields<K extends Readonly<Record<string, FieldKind>>> = { readonly [Name in keyof K]?: Kinds[K[Name]] }
 
 /**
- * Reads a small JSON object with these fields and no others.
- * @throws VestalError BODY_INVALID with one text a field, BODY_TOO_LARGE
+ * Reads a small JSON object with these fields and no others. What it holds is charged to the address it comes from.
+ * @throws VestalError BODY_INVALID with one text a field, and as `readBody`
  */
 export async function readFields<const K extends Readonly<Record<string, FieldKind>>>(
   request: Request,
   kinds: K,
+  { memory }: { readonly memory: RequestMemory },
 ): Promise<Fields<K>> {
   const names = Object.keys(kinds).map((name) => `"${name}"`)
-  const body = readStrictBody(await readBody(request, ACCOUNT_BODY_BYTES_MAX), {
+  const body = readStrictBody(await memory.readSmall(request, ACCOUNT_BODY_BYTES_MAX), {
     body: `must be an object with ${names.join(', ')}`,
   })
   const faults: Record<string, string> = {}

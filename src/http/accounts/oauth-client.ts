@@ -5,7 +5,7 @@ import { subjectOfKey } from '../../accounts/api-keys.ts'
 import type { Origin } from '../../accounts/audit.ts'
 import { OWN_CLIENT } from '../../accounts/issue.ts'
 import { VestalError } from '../../core/errors.ts'
-import { readBody } from '../body.ts'
+import type { RequestMemory } from '../request-memory.ts'
 import type { AccountsOptions } from './context.ts'
 import { ACCOUNT_BODY_BYTES_MAX } from './fields.ts'
 
@@ -15,11 +15,14 @@ const CLIENT_ID = /^[\x21-\x7e]{1,64}$/
 
 /**
  * Reads the parameters of an OAuth request. An empty one counts as absent, and none may come twice (RFC 6749 §3.2).
- * @throws VestalError BODY_INVALID, BODY_TOO_LARGE
+ * @throws VestalError BODY_INVALID, and as `readBody`
  */
-export async function readForm(request: Request): Promise<ReadonlyMap<string, string>> {
+export async function readForm(
+  request: Request,
+  { memory }: { readonly memory: RequestMemory },
+): Promise<ReadonlyMap<string, string>> {
   if (!isForm(request)) throw new VestalError('BODY_INVALID', { detail: `The body must be ${FORM_TYPE}` })
-  const text = formText(await readBody(request, ACCOUNT_BODY_BYTES_MAX))
+  const text = formText(await memory.readSmall(request, ACCOUNT_BODY_BYTES_MAX))
   const form = new Map<string, string>()
   for (const [name, value] of new URLSearchParams(text)) {
     if (form.has(name) || form.size >= PARAMETERS_MAX)

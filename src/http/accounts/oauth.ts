@@ -44,7 +44,7 @@ export function oauth(options: OauthOptions) {
 
 async function giveToken(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
   const { context } = options
-  const form = await readForm(request)
+  const form = await readForm(request, options)
   const grant = needed(form, 'grant_type')
   const client = await clientOf(request, form, { options, origin })
   const scope = form
@@ -114,11 +114,11 @@ async function introspect(options: OauthOptions, request: Request, origin: Origi
   const asked = { options, origin }
   const basic = await basicClientOf(request, asked)
   const isInForm = basic === undefined && !hasCredential(request) && isForm(request)
-  const early = isInForm ? await readForm(request) : undefined
+  const early = isInForm ? await readForm(request, options) : undefined
   const client = basic ?? (early && (await postedClientOf(early, asked)))
   const caller = client?.token ?? (await authenticator.authenticateOrWait(request))
   authenticator.authorize(caller, [INTROSPECT_PERMISSION])
-  const form = early ?? (await readForm(request))
+  const form = early ?? (await readForm(request, options))
   if (early === undefined && form.has('client_secret'))
     throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
   const text = needed(form, 'token')
@@ -163,7 +163,7 @@ async function nameOf({ context }: OauthOptions, subject: string): Promise<strin
  */
 async function revoke(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
   const { context } = options
-  const form = await readForm(request)
+  const form = await readForm(request, options)
   const clientId = (await clientOf(request, form, { options, origin }))?.id
   const text = needed(form, 'token')
   if (await revokeRefreshToken(context, text, { clientId, origin })) return jsonResponse({}, NO_STORE)

@@ -28,7 +28,7 @@ export function roles(options: AdministrationOptions) {
     .post(
       '/admin/roles/',
       async ({ request, token }) => {
-        const { name, ...input } = await readFields(request, { name: 'text', description: 'text', permissions: 'texts' })
+        const { name, ...input } = await readFields(request, { name: 'text', description: 'text', permissions: 'texts' }, options)
         if (name === undefined) throw fieldFault('name', 'is missing')
         const by = actorOf(options, token, request)
         return one(await createRole(context, { ...input, name }, by))
@@ -43,7 +43,7 @@ export function roles(options: AdministrationOptions) {
       '/admin/roles/:role/',
       async ({ request, token, params }) => {
         const version = versionIn(request)
-        const input = await readFields(request, { description: 'text', permissions: 'texts' })
+        const input = await readFields(request, { description: 'text', permissions: 'texts' }, options)
         const by = actorOf(options, token, request)
         return one(await changeRole(context, { ...input, name: params.role, version }, by))
       },

@@ -48,7 +48,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
       '/auth/password/',
       async ({ request, token }) => {
         const bearer = bearerOf(token, originOf(request))
-        const fields = await readFields(request, { old_password: 'text', new_password: 'text' })
+        const fields = await readFields(request, { old_password: 'text', new_password: 'text' }, options)
         if (fields.new_password === undefined) throw fieldFault('new_password', 'is missing')
         const issued = await changePassword(context, bearer, { old: fields.old_password, password: fields.new_password })
         return jsonResponse({ id: bearer.accountId, token: issued.token }, NO_STORE)
@@ -79,7 +79,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
 async function refresh(options: AccountRoutesOptions, request: Request): Promise<Response> {
   const { context, cookies, originOf } = options
   const origin = originOf(request)
-  const sent = await sentToken(request)
+  const sent = await sentToken(request, options)
   const refreshToken = sent ?? cookieOf(request, cookies.refresh)
   if (refreshToken === undefined) throw fieldFault('refresh_token', `is missing, and there is no cookie "${cookies.refresh}"`)
   if (sent === undefined) refuseCrossSite(request)
@@ -94,10 +94,10 @@ async function refresh(options: AccountRoutesOptions, request: Request): Promise
   }
 }
 
-async function sentToken(request: Request): Promise<string | undefined> {
+async function sentToken(request: Request, options: AccountRoutesOptions): Promise<string | undefined> {
   const length = request.headers.get('content-length')
   if (length === '0' || request.body === null) return undefined
-  return (await readFields(request, { refresh_token: 'text' })).refresh_token
+  return (await readFields(request, { refresh_token: 'text' }, options)).refresh_token
 }
 
 /** The first cookie of that name; a second is somebody's attempt to plant one. */

@@ -13,7 +13,7 @@ export function accountSignIn(options: AccountRoutesOptions, demonstration: Demo
     async ({ request }) => {
       const origin = options.originOf(request)
       if (demonstration !== undefined && !(await hasAccounts(options))) return demonstrate(demonstration, request)
-      const { login, password, kind } = readSignIn(await readFields(request, FIELDS))
+      const { login, password, kind } = readSignIn(await readFields(request, FIELDS, options))
       if (kind === 'cookie') refuseCrossSite(request)
       const isLasting = kind !== undefined
       return sessionResponse(options, await signInWithPassword(options.context, { login, password, origin, isLasting }), kind)

@@ -37,7 +37,7 @@ export function users(options: AdministrationOptions) {
     .post(
       '/admin/users/',
       async ({ request, token }) => {
-        const { name, ...input } = await readAccount(request)
+        const { name, ...input } = await readAccount(request, options)
         if (name === undefined) throw fieldFault('name', 'is missing')
         const by = actorOf(options, token, request)
         return one(await createAccount(context, { ...input, name }, by))
@@ -52,7 +52,7 @@ export function users(options: AdministrationOptions) {
       '/admin/users/:id/',
       async ({ request, token, params }) => {
         const version = versionIn(request)
-        const input = await readAccount(request)
+        const input = await readAccount(request, options)
         const { id } = await findAccount(context, params.id)
         const by = actorOf(options, token, request)
         return one(await changeAccount(context, { ...input, id, version }, by))
@@ -88,8 +88,8 @@ async function list({ context }: AdministrationOptions, request: Request): Promi
   return jsonResponse({ users: accounts.map(shown), next_cursor }, NO_STORE)
 }
 
-async function readAccount(request: Request): Promise<AccountInput> {
-  const { password_once, disabled, ...fields } = await readFields(request, FIELDS)
+async function readAccount(request: Request, options: AdministrationOptions): Promise<AccountInput> {
+  const { password_once, disabled, ...fields } = await readFields(request, FIELDS, options)
   return {
     ...fields,
     ...(password_once !== undefined && { isPasswordOnce: password_once }),

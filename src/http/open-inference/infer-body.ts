@@ -1,6 +1,5 @@
 import { VestalError } from '../../core/errors.ts'
-import { type BodyTimes, readBody } from '../body.ts'
-import { contentCoding, decode } from '../encodings.ts'
+import type { RequestHold } from '../request-memory.ts'
 
 /** Says how long the JSON of a body is that has binary tensor data behind it. */
 export const HEADER_LENGTH = 'inference-header-content-length'
@@ -18,13 +17,11 @@ export interface InferBody {
 /**
  * Reads the body of an inference request. What it says of itself is checked before it is read. Its media type is not looked at: clients
  * of this protocol send none, or a wrong one.
- * @throws VestalError BODY_TOO_LARGE, BODY_INVALID, BODY_TIMEOUT; UNSUPPORTED for an unknown content coding
+ * @throws VestalError as `readBody`
  */
-export async function readInferBody(request: Request, bytesMax: number, times?: BodyTimes): Promise<InferBody> {
-  const coding = contentCoding(request)
+export async function readInferBody(request: Request, held: RequestHold): Promise<InferBody> {
   const jsonLength = headerLength(request)
-  const received = await readBody(request, bytesMax, times)
-  const bytes = coding === undefined ? received : await decode(received, coding, bytesMax)
+  const bytes = await held.read()
   if (jsonLength === undefined) return { bytes, jsonLength: bytes.length, isRaw: false }
   if (jsonLength > bytes.length) {
     throw invalid(`inference header size should be in range (0, ${bytes.length}), got: ${jsonLength}`)

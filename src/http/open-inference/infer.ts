@@ -9,11 +9,11 @@ import { decodeInferRequest, type InferRequest } from '../../tensor/request.ts'
 import type { RequestedOutput } from '../../tensor/request-outputs.ts'
 import { type AnsweredOutput, type EncodedAnswer, encodeInferResponse, type InferAnswer } from '../../tensor/response.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
-import type { BodyTimes } from '../body.ts'
 import { deadlineOf, leftOf } from '../deadline.ts'
 import { type Coding, encode, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
 import { findModel, findReadyVersion, labelsOf, refuseUrgent } from '../model-access.ts'
+import type { RequestHold, RequestMemory } from '../request-memory.ts'
 import { HEADER_LENGTH, type InferBody, readInferBody } from './infer-body.ts'
 
 export interface AskedModel {
@@ -23,10 +23,9 @@ export interface AskedModel {
 
 export interface AskedBy {
   readonly request: Request
-  readonly bodyBytesMax: number
-  readonly bodyTimes: BodyTimes | undefined
-  /** Who asks, as the token says. */
-  readonly subject: string | undefined
+  readonly memory: RequestMemory
+  /** The key of the principal. */
+  readonly subject: string
   /** What the token grants. */
   readonly allows: PermissionCheck
 }
@@ -36,15 +35,22 @@ export interface AskedBy {
  * @throws VestalError for everything that the client can do wrong
  */
 export async function infer(engine: Engine, asked: AskedModel, askedBy: AskedBy): Promise<Response> {
-  const { request, bodyBytesMax, bodyTimes, subject, allows } = askedBy
+  const { request, memory, subject, allows } = askedBy
   const model = findModel(engine, asked.name)
   const version = findReadyVersion(model, asked.version)
   const deadline = deadlineOf(request)
-  const question = decodeQuestion(await readInferBody(request, bodyBytesMax, bodyTimes), model, version)
-  refuseUrgent(question.parameters.priority, model, allows)
-  const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline, question.parameters.timeoutMs) }
-  const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, { version, options }))
-  return respond(encodeInferResponse(answerOf(question, { results, model, version })), request)
+  const held = memory.open(request, subject)
+  try {
+    const question = decodeQuestion(await readInferBody(request, held), model, version)
+    refuseUrgent(question.parameters.priority, model, allows)
+    const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline, question.parameters.timeoutMs) }
+    held.handOver()
+    const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, { version, options }))
+    const answer = respond(encodeInferResponse(answerOf(question, { results, model, version })), { request, held })
+    return answer instanceof Promise ? await answer : answer
+  } finally {
+    held.close()
+  }
 }
 
 export interface Question {
@@ -128,21 +134,28 @@ function classified(
   return classify(name, tensor, { count, hasRows, ...(labels && { labels }) })
 }
 
-function respond({ json, blobs }: EncodedAnswer, request: Request): Response | Promise<Response> {
-  const coding = preferredCoding(request.headers.get('accept-encoding'))
-  if (blobs.length === 0 && coding === undefined) return jsonTextResponse(json)
-  return respondInBytes({ json, blobs }, coding)
+interface Answering {
+  readonly request: Request
+  readonly held: RequestHold
 }
 
-async function respondInBytes({ json, blobs }: EncodedAnswer, coding: Coding | undefined): Promise<Response> {
+function respond({ json, blobs }: EncodedAnswer, { request, held }: Answering): Response | Promise<Response> {
+  const coding = preferredCoding(request.headers.get('accept-encoding'))
+  if (blobs.length === 0 && coding === undefined) return held.answer(jsonTextResponse(json), json.length)
+  return respondInBytes({ json, blobs }, coding, held)
+}
+
+async function respondInBytes({ json, blobs }: EncodedAnswer, coding: Coding | undefined, held: RequestHold): Promise<Response> {
   const { bytes, jsonLength } = joined(json, blobs)
   const headers: Record<string, string> =
     blobs.length === 0
       ? { 'content-type': 'application/json' }
       : { 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(jsonLength) }
-  if (coding === undefined) return new Response(bytes, { headers })
+  if (coding === undefined) return held.answer(new Response(bytes, { headers }), bytes.length)
+  held.make(bytes.length)
   const encoded = await encode(bytes, coding)
-  return new Response(encoded, { headers: { ...headers, 'content-encoding': coding, vary: 'accept-encoding' } })
+  const encodedHeaders = { ...headers, 'content-encoding': coding, vary: 'accept-encoding' }
+  return held.answer(new Response(encoded, { headers: encodedHeaders }), encoded.length)
 }
 
 /** The two parts of an answer in one piece, each copied once. */

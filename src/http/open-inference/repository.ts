@@ -4,18 +4,17 @@ import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator
 import { VestalError } from '../../core/errors.ts'
 import type { ControlOptions, Engine, LoadOptions, ModelChange } from '../../engine/engine.ts'
 import { guard } from '../authentication.ts'
-import { type BodyTimes, readBody } from '../body.ts'
 import { jsonResponse } from '../json.ts'
 import { mayReadName, permissionTo } from '../model-access.ts'
 import { REPOSITORY_DETAIL } from '../openapi/open-inference-control.ts'
+import type { RequestMemory } from '../request-memory.ts'
 import type { NoteModelChange } from './model-changes.ts'
 import { readIndexRequest, readLoadRequest, readUnloadRequest } from './repository-body.ts'
 
 export interface RepositoryRoutesOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
-  readonly bodyBytesMax: number
-  readonly bodyTimes?: BodyTimes | undefined
+  readonly memory: RequestMemory
   /** Hears of every load and unload, and what became of it; one that is denied is told as every missing permission is. */
   readonly note?: NoteModelChange | undefined
   /** Where a request came from, for the audit log. */
@@ -27,17 +26,23 @@ const SMALL_BODY_BYTES_MAX = 1_048_576
 
 /** The model repository extension: the list of what there is, and loading and unloading, of a model or of one version of it. */
 export function repository(options: RepositoryRoutesOptions) {
-  const { engine, authenticator, bodyBytesMax, bodyTimes } = options
+  const { engine, authenticator, memory } = options
   const admin = permissionTo('admin', engine)
   const load = (asked: Asked, caller: Caller) =>
     controlled({ ...asked, action: 'load' }, caller, options, async (control, version) => {
-      const body = readLoadRequest(await readBody(caller.request, bodyBytesMax, bodyTimes))
-      await engine.load(asked.name, { ...body, ...version, ...control })
-      return { answer: new Response(null, { status: 200 }), reason: sourceOf(body) }
+      const held = memory.open(caller.request, caller.token.principal.key)
+      try {
+        // What the request brought is held until the model is loaded.
+        const body = readLoadRequest(await held.read())
+        await engine.load(asked.name, { ...body, ...version, ...control })
+        return { answer: new Response(null, { status: 200 }), reason: sourceOf(body) }
+      } finally {
+        held.close()
+      }
     })
   const unload = (asked: Asked, caller: Caller) =>
     controlled({ ...asked, action: 'unload' }, caller, options, async (control, version) => {
-      const body = readUnloadRequest(await readBody(caller.request, SMALL_BODY_BYTES_MAX, bodyTimes))
+      const body = readUnloadRequest(await memory.readSmall(caller.request, SMALL_BODY_BYTES_MAX, caller.token.principal.key))
       const kept = await engine.unload(asked.name, { ...body, ...version, ...control })
       // Clients of this extension compare the status with 200, and read no body: it is there only where something was left.
       const left = kept.map(({ name, permission }) => ({ name, reason: `requires the permission ${permission}` }))
@@ -50,7 +55,7 @@ export function repository(options: RepositoryRoutesOptions) {
     .post(
       '/v2/repository/index',
       async ({ request, token }) => {
-        const { isReadyOnly } = readIndexRequest(await readBody(request, SMALL_BODY_BYTES_MAX, bodyTimes))
+        const { isReadyOnly } = readIndexRequest(await memory.readSmall(request, SMALL_BODY_BYTES_MAX, token.principal.key))
         const mayRead = mayReadName(token, engine)
         const entries = engine.index().filter(({ name, state }) => mayRead(name) && (!isReadyOnly || state === 'READY'))
         // Triton gives every version a reason, an empty one where nothing is wrong.

@@ -80,11 +80,12 @@ const FAILURES = {
   408: ['TooSlow', 'The body did not come in time; the connection is closed'],
   409: ['Conflict', 'Another has the name, or the last enabled administrator would be lost'],
   412: ['Changed', 'It was changed since it was read; `If-Match` names a version that is no longer the current one'],
-  413: ['TooLarge', 'The body is larger than this route takes'],
+  413: ['TooLarge', 'The body is larger than this route takes, or expands to more'],
+  415: ['UnsupportedCoding', 'The content encoding of the body is not supported; `Accept-Encoding` lists those that are'],
   422: ['LoadFailed', 'The model, or the settings, cannot be taken; the text says why, and what served goes on serving'],
   426: ['UpgradeRequired', 'The request does not ask for a WebSocket'],
   428: ['VersionNeeded', 'A change needs `If-Match` with the `ETag` of what was read'],
-  429: ['TooMany', 'Too many requests or attempts at once; `Retry-After` says when to try again'],
+  429: ['TooMany', 'Too many requests, attempts or bytes at once; `Retry-After` says when to try again'],
   501: ['Unsupported', 'The request asks for something that this server does not do'],
   503: [
     'Unavailable',
@@ -101,7 +102,8 @@ export function operation(options: Operation) {
   const isOpen = permission === undefined
   const all: readonly FailureStatus[] = isOpen ? [429, ...failures] : [400, 401, 403, 429, ...failures]
   // A body that may be too large may also be too slow.
-  const statuses: readonly FailureStatus[] = all.includes(413) ? [408, ...all] : all
+  // Whatever reads a body may meet each of these.
+  const statuses: readonly FailureStatus[] = all.includes(413) ? [...new Set([408, 415, 429, 503, ...all] as const)] : all
   const asks = isOpen
     ? 'Open to everybody.'
     : permission === ''

@@ -27,7 +27,7 @@ export const STREAMING_DETAIL = {
       otherType: 'text/event-stream',
       example: { row: 0, output: { label: 'setosa', probabilities: { setosa: 0.98, versicolor: 0.02, virginica: 0 } } },
     },
-    failures: [404, 503],
+    failures: [404, 415, 429, 503],
   }),
   live: operation({
     tag: 'Models',

@@ -1,4 +1,5 @@
-import type { VestalError } from '../../core/errors.ts'
+import { VestalError } from '../../core/errors.ts'
+import type { Hold } from '../../core/memory-ledger.ts'
 import { vestalErrorIn } from '../errors.ts'
 import type { Witness } from './witness.ts'
 
@@ -6,6 +7,8 @@ import type { Witness } from './witness.ts'
 export interface Socket {
   send(message: string | Uint8Array): number
   close(code: number, reason: string): void
+  /** Bytes that were sent and that the system has not taken yet. */
+  getBufferedAmount(): number
 }
 
 /** Answers a message, in the form that it came in. */
@@ -21,6 +24,8 @@ export interface LiveConnectionOptions {
   /** When the token expires, in milliseconds since 1970; absent when it does not. */
   readonly expiresAtMs: number | undefined
   readonly messageBytesMax: number
+  /** Holds what the socket holds by being open; messages and unread answers are charged to it. */
+  readonly hold: Hold
   /** Calls back when the server leaves the connection to another process, or stops; gives what takes that back. */
   readonly whenEnding: (hear: () => void) => () => void
   readonly report: (error: unknown) => void
@@ -69,21 +74,34 @@ export class LiveConnection {
   receive(message: string | Uint8Array): void {
     // What comes now is not answered, and the code of the end says that another connection may ask again.
     if (this.#isClosed || this.#isEnding) return
-    const bytes = typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength
+    const bytes = bytesIn(message)
     this.#waitingBytes += bytes
     if (bytes > this.#options.messageBytesMax) this.#close(CLOSE.tooBig, 'the message is too large')
     else if (this.#waiting.length >= MESSAGES_MAX || this.#waitingBytes > this.#options.messageBytesMax * 2) {
       this.#close(CLOSE.tooMany, 'too many messages wait for an answer')
-    } else {
+    } else if (this.#charge(bytes)) {
       // Bun hands over memory that it uses again.
       this.#waiting.push(typeof message === 'string' ? message : new Uint8Array(message))
       if (!this.#isWorking) void this.#work()
     }
   }
 
-  /** Says that the client has read what was sent. */
+  /** Charges a message; where there is no room for it the connection ends. */
+  #charge(bytes: number): boolean {
+    try {
+      this.#options.hold.grow(bytes)
+      return true
+    } catch (error) {
+      if (!(error instanceof VestalError)) throw error
+      const whose = error.code === 'SUBJECT_MEMORY_LIMIT' ? 'subject_bytes_max' : 'input_bytes_max'
+      this.#close(CLOSE.tooMany, `too many bytes are held, see ${whose}`)
+      return false
+    }
+  }
+
+  /** Says that the client has read some of what was sent. */
   drained(): void {
-    this.#drain.resolve()
+    if ((this.#socket?.getBufferedAmount() ?? 0) === 0) this.#drain.resolve()
   }
 
   /** Says that the connection is over: what is computed for it is given up. */
@@ -93,6 +111,7 @@ export class LiveConnection {
     this.#forget?.()
     this.#waiting.length = 0
     this.#options.abort.abort()
+    this.#options.hold.release()
     this.#drain.resolve()
   }
 
@@ -111,13 +130,25 @@ export class LiveConnection {
     this.#isWorking = true
     for (let message = this.#waiting.shift(); message !== undefined && !this.#isClosed; message = this.#waiting.shift()) {
       const answer = await this.#answer(message)
-      this.#waitingBytes -= typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength
+      const bytes = bytesIn(message)
+      this.#waitingBytes -= bytes
+      this.#options.hold.shrink(bytes)
       if (answer === undefined || this.#isClosed) break
-      this.#drain = Promise.withResolvers<void>()
-      if (this.#socket?.send(answer) === IS_FULL) await this.#drain.promise
+      await this.#send(answer)
     }
     this.#isWorking = false
     if (this.#isEnding && !this.#isClosed) this.#end()
+  }
+
+  /** Sends an answer, which is charged until the client has read it. */
+  async #send(answer: string | Uint8Array): Promise<void> {
+    const { hold } = this.#options
+    this.#drain = Promise.withResolvers<void>()
+    if (this.#socket?.send(answer) !== IS_FULL) return
+    const bytes = bytesIn(answer)
+    if (!this.#charge(bytes)) return
+    await this.#drain.promise
+    hold.shrink(bytes)
   }
 
   /** Closes once everything that came is answered. */
@@ -153,4 +184,8 @@ export class LiveConnection {
     this.#socket?.close(code, reason)
     this.closed()
   }
+}
+
+function bytesIn(message: string | Uint8Array): number {
+  return typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength
 }

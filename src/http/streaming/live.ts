@@ -11,6 +11,9 @@ import { createWitness } from './witness.ts'
 /** Makes a socket of the connection of a request; false where the request asks for none. */
 export type LiveUpgrade = (request: Request, options: { readonly data: SocketData }) => boolean
 
+/** What an open socket holds beside its messages: what was shown to open it, and what Bun and the system keep for it. */
+const SOCKET_BYTES = 32 * 1024
+
 /** What Elysia's own WebSocket handler calls on a connection's data. */
 interface SocketData {
   readonly open: (socket: Socket) => void
@@ -21,9 +24,10 @@ interface SocketData {
 
 /**
  * Predictions over a WebSocket, `/models/{name}/live`: one message in, one out. It is a GET route and not Elysia's `ws`, which would parse
- * messages itself and round 64-bit integers; the token is checked before the upgrade, as on every route.
+ * messages itself and round 64-bit integers; the token is checked before the upgrade, as on every route. Bun keeps a message that has not
+ * come whole where nobody sees it, so each socket is charged for the longest there may be.
  */
-export function live({ engine, authenticator, bodyBytesMax, report, readiness, upgrade }: ModelRoutesOptions) {
+export function live({ engine, authenticator, memory, report, readiness, upgrade }: ModelRoutesOptions) {
   const predict = permissionTo('predict', engine)
   return new Elysia().use(guard(authenticator)).get(
     '/models/:name/live',
@@ -32,11 +36,14 @@ export function live({ engine, authenticator, bodyBytesMax, report, readiness, u
       findReadyVersion(model)
       const abort = new AbortController()
       const subject = token.principal.key
+      const hold = memory.ledger.open(subject)
+      hold.grow(SOCKET_BYTES + memory.messageBytesMax)
       const connection = new LiveConnection({
         predict: createMessagePredictor({ engine, name: model.name, subject, allows: token.allows, signal: abort.signal }),
         stillMay: createWitness(authenticator, request, () => predict(params)),
         expiresAtMs: token.payload.exp === undefined ? undefined : token.payload.exp * 1000,
-        messageBytesMax: bodyBytesMax,
+        messageBytesMax: memory.messageBytesMax,
+        hold,
         whenEnding: (hear) => readiness?.whenEnding('socket', hear) ?? (() => undefined),
         report: (error) => report(error, request),
         abort,

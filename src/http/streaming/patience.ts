@@ -1,5 +1,7 @@
 import { VestalError } from '../../core/errors.ts'
 
+/** What says that there is no room for now. */
+const FULL = new Set<string>(['QUEUE_FULL', 'SUBJECT_LIMIT', 'MEMORY_LIMIT', 'SUBJECT_MEMORY_LIMIT'])
 const FIRST_WAIT_MS = 10
 const WAIT_MS_MAX = 1000
 /** About 20 seconds in all. */
@@ -14,7 +16,7 @@ export async function withPatience<Result>(work: () => Promise<Result>, signal: 
     try {
       return await work()
     } catch (error) {
-      const isFull = error instanceof VestalError && (error.code === 'QUEUE_FULL' || error.code === 'SUBJECT_LIMIT')
+      const isFull = error instanceof VestalError && FULL.has(error.code)
       if (!isFull || tries === TRIES_MAX) throw error
       await wait(Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (tries - 1)), signal)
     }

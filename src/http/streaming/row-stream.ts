@@ -1,11 +1,16 @@
 import { VestalError } from '../../core/errors.ts'
 import { inOrder } from '../../core/in-order.ts'
+import type { Hold } from '../../core/memory-ledger.ts'
 import { RowSplitter } from '../../tensor/row-splitter.ts'
+import { type Coding, contentCoding, decodeChunks } from '../encodings.ts'
 import { vestalErrorIn } from '../errors.ts'
+import { withPatience } from './patience.ts'
 import type { Witness } from './witness.ts'
 
 /** Rows that are worked on at once for one stream. */
 const ROWS_AT_ONCE = 32
+/** What a stream holds beside its rows: what was shown to open it, and what reads and decompresses it. */
+const STREAM_BYTES = 64 * 1024
 
 /** A row of the stream, or what ended it. */
 type Came = { readonly row: number; readonly bytes: Uint8Array } | { readonly row: number; readonly failure: VestalError }
@@ -15,6 +20,10 @@ export type StreamForm = 'events' | 'lines'
 export interface RowStreamOptions {
   readonly request: Request
   readonly rowBytesMax: number
+  /** Rows and answers that are not read yet are charged to it. */
+  readonly hold: Hold
+  /** How many times its size a compressed body may expand to; default 100. */
+  readonly expansionRatioMax?: number | undefined
   /** Gives the JSON of the answer to the JSON of a row. */
   readonly predict: (row: Uint8Array) => Promise<string>
   readonly stillMay: Witness
@@ -31,17 +40,22 @@ const ENDING = new Set(['MODEL_UNKNOWN', 'MODEL_UNAVAILABLE', 'SERVER_STOPPING',
 /**
  * Answers a body of rows with one event a row, in their order, each as soon as it is computed. It keeps a bounded number of rows: no more
  * of the body is read while nobody reads the answer, and everything stops when the client goes.
+ * @throws VestalError CODING_UNSUPPORTED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
  */
 export function streamRows(options: RowStreamOptions): Response {
   const { request, abort } = options
   const form = streamForm(request)
-  const rows = inOrder(rowsOf(options), (came) => answer(came, options), {
+  const coding = contentCoding(request)
+  options.hold.grow(STREAM_BYTES)
+  const memory = new StreamMemory(options.hold)
+  const rows = inOrder(rowsOf(options, { coding, memory }), (came) => answer(came, options, memory), {
     countMax: ROWS_AT_ONCE,
     weightMax: options.rowBytesMax,
     weightOf: (came) => ('bytes' in came ? came.bytes.length : 0),
   })
   const stop = () => {
     abort.abort()
+    options.hold.release()
     void rows.return()
   }
   request.signal.addEventListener('abort', stop, { once: true })
@@ -49,8 +63,12 @@ export function streamRows(options: RowStreamOptions): Response {
     {
       async pull(controller) {
         const { value, done } = await rows.next()
-        if (done === true || value === undefined) return controller.close()
+        if (done === true || value === undefined) {
+          options.hold.release()
+          return controller.close()
+        }
         controller.enqueue(Buffer.from(eventOf(value, form)))
+        memory.answered(value)
         if (!value.isLast) return
         stop()
         controller.close()
@@ -69,13 +87,25 @@ function streamForm(request: Request): StreamForm {
   return request.headers.get('accept')?.toLowerCase().includes('text/event-stream') === true ? 'events' : 'lines'
 }
 
-async function* rowsOf({ request, rowBytesMax, whenEnding }: RowStreamOptions): AsyncGenerator<Came, void> {
+interface Reading {
+  readonly coding: Coding | undefined
+  readonly memory: StreamMemory
+}
+
+async function* rowsOf(options: RowStreamOptions, { coding, memory }: Reading): AsyncGenerator<Came, void> {
+  const { request, rowBytesMax, expansionRatioMax: ratioMax, whenEnding, abort } = options
   const hasLines = /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)\b/i.test(request.headers.get('content-type') ?? '')
   const splitter = new RowSplitter({ rowBytesMax, hasLines })
   let row = 0
   try {
-    for await (const chunk of chunksOf(request.body, whenEnding)) {
-      for (const bytes of splitter.push(chunk)) yield { row: row++, bytes }
+    const received = chunksOf(request.body, whenEnding)
+    const chunks = coding === undefined ? received : decodeChunks(received, coding, { ratioMax })
+    for await (const chunk of chunks) {
+      // Nothing more is read while there is no room for what came.
+      await withPatience(async () => memory.receive(chunk.byteLength), abort.signal)
+      const rows = splitter.push(chunk)
+      memory.split(rows, splitter.pendingBytes)
+      for (const bytes of rows) yield { row: row++, bytes }
     }
     for (const bytes of splitter.end()) yield { row: row++, bytes }
   } catch (error) {
@@ -117,6 +147,59 @@ async function* chunksOf(
   }
 }
 
+/** What a row holds beside its bytes. */
+const ROW_BYTES = 128
+
+/** What one stream holds: what came and is no row yet, rows on their way, and answers that nobody has read. */
+class StreamMemory {
+  readonly #hold: Hold
+  readonly #base: number
+  #coming = 0
+  #rows = 0
+  #answers = 0
+
+  constructor(hold: Hold) {
+    this.#hold = hold
+    this.#base = hold.bytes
+  }
+
+  /** Charges bytes that came. @throws VestalError MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT, REQUEST_ABORTED */
+  receive(bytes: number): void {
+    this.#hold.grow(bytes)
+    this.#coming += bytes
+  }
+
+  /** What came was split into rows, with so much left for the next. */
+  split(rows: readonly Uint8Array[], pendingBytes: number): void {
+    for (const { byteLength } of rows) this.#rows += byteLength + ROW_BYTES
+    this.#coming = pendingBytes
+    this.#update()
+  }
+
+  /** A row has an answer. @throws VestalError where there is no room for it */
+  computed(json: string): void {
+    this.#hold.grow(json.length)
+    this.#answers += json.length
+  }
+
+  /** A row is not needed any more. */
+  finished(row: Uint8Array): void {
+    this.#rows -= row.byteLength + ROW_BYTES
+    this.#update()
+  }
+
+  /** An answer was read, or at least handed to the connection. */
+  answered({ json, isFailure }: Answered): void {
+    if (isFailure) return
+    this.#answers -= json.length
+    this.#update()
+  }
+
+  #update(): void {
+    this.#hold.set(this.#base + this.#coming + this.#rows + this.#answers)
+  }
+}
+
 interface Answered {
   readonly row: number
   readonly json: string
@@ -124,18 +207,26 @@ interface Answered {
   readonly isLast: boolean
 }
 
-async function answer(came: Came, { predict, stillMay, report, request }: RowStreamOptions): Promise<Answered> {
+async function answer(
+  came: Came,
+  { predict, stillMay, report, request }: RowStreamOptions,
+  memory: StreamMemory,
+): Promise<Answered> {
   const { row } = came
   if ('failure' in came) return failed(row, came.failure, true)
   try {
     const refusal = await stillMay()
     if (refusal !== undefined) return failed(row, refusal, true)
-    return { row, json: `{"row":${row},"output":${await predict(came.bytes)}}`, isFailure: false, isLast: false }
+    const json = `{"row":${row},"output":${await predict(came.bytes)}}`
+    memory.computed(json)
+    return { row, json, isFailure: false, isLast: false }
   } catch (error) {
     const failure = vestalErrorIn(error)
     if (failure !== undefined) return failed(row, failure, ENDING.has(failure.code))
     report(error, request)
     return failed(row, new VestalError('INTERNAL'), true)
+  } finally {
+    memory.finished(came.bytes)
   }
 }
 

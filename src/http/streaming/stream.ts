@@ -11,7 +11,7 @@ import { createWitness } from './witness.ts'
 export const ROW_BYTES_MAX = 16 * 1024 * 1024
 
 /** Predictions row by row, `/models/{name}/stream/`: as rows come, in memory that does not grow with their number. */
-export function stream({ engine, authenticator, bodyBytesMax, report, readiness }: ModelRoutesOptions) {
+export function stream({ engine, authenticator, memory, report, readiness }: ModelRoutesOptions) {
   const predict = permissionTo('predict', engine)
   return new Elysia().use(guard(authenticator)).post(
     '/models/:name/stream/',
@@ -21,7 +21,9 @@ export function stream({ engine, authenticator, bodyBytesMax, report, readiness 
       const abort = new AbortController()
       const response = streamRows({
         request,
-        rowBytesMax: Math.min(ROW_BYTES_MAX, bodyBytesMax),
+        expansionRatioMax: memory.expansionRatioMax,
+        hold: memory.ledger.open(token.principal.key),
+        rowBytesMax: Math.min(ROW_BYTES_MAX, memory.bodyBytesMax),
         predict: createRowPredictor({ engine, model, request, subject: token.principal.key, signal: abort.signal }),
         stillMay: createWitness(authenticator, request, () => predict(params)),
         whenEnding: (hear) => readiness?.whenEnding('stream', hear) ?? (() => undefined),
