@@ -7,6 +7,14 @@ export interface LedgerLimits {
   readonly subjectBytesMax?: number | undefined
 }
 
+/** Bytes held for all requests where nothing else is set. */
+export const HELD_BYTES_MAX = 2 ** 30
+
+/** Limits in which one principal has a share of the bytes: a quarter, where nothing else is set. */
+export function withShare<Limits extends LedgerLimits>(limits: Limits): Limits {
+  return { ...limits, subjectBytesMax: limits.subjectBytesMax ?? Math.ceil(limits.bytesMax / 4) }
+}
+
 /** Whether bytes were charged, and if not, which limit they would exceed: the principal's, or the server's. */
 export type Charge = 'entered' | 'subject-bytes' | 'bytes'
 

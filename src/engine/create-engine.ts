@@ -1,10 +1,11 @@
 import { VestalError } from '../core/errors.ts'
+import { HELD_BYTES_MAX, withShare } from '../core/memory-ledger.ts'
 import type { Engine, ModelChange } from './engine.ts'
 import { ModelRepository } from './repository/model-repository.ts'
 import { Poller } from './repository/poller.ts'
 import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner } from './runner.ts'
-import { Admission, type AdmissionLimits } from './scheduling/admission.ts'
+import { Admission } from './scheduling/admission.ts'
 import { disableTelemetry } from './telemetry.ts'
 import { usableCores } from './workers/cores.ts'
 
@@ -56,7 +57,6 @@ const LIMITS = {
   queue: 512,
   requests: 1024,
   subjectRequests: 128,
-  inputBytes: 2 ** 30,
   timeoutMs: 60_000,
   runMs: 120_000,
   cacheBytes: 2 ** 26,
@@ -75,7 +75,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     withShare({
       requestsMax: options.requestsMax ?? LIMITS.requests,
       subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
-      bytesMax: options.inputBytesMax ?? LIMITS.inputBytes,
+      bytesMax: options.inputBytesMax ?? HELD_BYTES_MAX,
       subjectBytesMax: options.subjectBytesMax,
     }),
   )
@@ -123,11 +123,6 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await Promise.all([poller?.stop(), repository.stop()])
     },
   }
-}
-
-/** Limits in which one subject has a share of the bytes: a quarter, where nothing else is set. */
-function withShare({ subjectBytesMax, ...limits }: AdmissionLimits): AdmissionLimits {
-  return { ...limits, subjectBytesMax: subjectBytesMax ?? Math.ceil(limits.bytesMax / 4) }
 }
 
 function pollerOf(

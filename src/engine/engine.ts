@@ -118,8 +118,8 @@ export type ModelConfiguration = Readonly<Record<string, unknown>>
 
 /** The data plane: knows the models and computes with them, off the thread that answers HTTP. */
 export interface Engine {
-  /** Counts the bytes that are held for requests, by the engine and by whoever serves it. */
-  readonly memory: MemoryLedger
+  /** Counts the bytes that are held for requests, by the engine and by whoever serves it. An app counts by itself where it is absent. */
+  readonly memory?: MemoryLedger
   /** Every model found, by name, whether it is ready or not. */
   models(): readonly Model[]
   /** The model of that name, or undefined. */

@@ -1,10 +1,11 @@
-import type { Hold, MemoryLedger } from '../core/memory-ledger.ts'
+import { HELD_BYTES_MAX, type Hold, MemoryLedger, withShare } from '../core/memory-ledger.ts'
 import { BODY_BYTES_MAX, type BodyTimes, type Decompression, readBody } from './body.ts'
 import type { Servers } from './servers.ts'
 import { createTurns } from './turns.ts'
 
 export interface RequestMemoryOptions {
-  readonly ledger: MemoryLedger
+  /** Default one of its own. */
+  readonly ledger?: MemoryLedger | undefined
   /** Longest body where a route sets no limit of its own; default 64 MiB. */
   readonly bodyBytesMax?: number | undefined
   readonly bodyTimes?: BodyTimes | undefined
@@ -46,8 +47,8 @@ export class RequestMemory {
   #timer: ReturnType<typeof setInterval> | undefined
 
   constructor(options: RequestMemoryOptions) {
-    const { ledger, bodyBytesMax = BODY_BYTES_MAX, bodyTimes, expansionRatioMax: ratioMax } = options
-    this.ledger = ledger
+    const { bodyBytesMax = BODY_BYTES_MAX, bodyTimes, expansionRatioMax: ratioMax } = options
+    this.ledger = options.ledger ?? new MemoryLedger(withShare({ bytesMax: HELD_BYTES_MAX }))
     this.bodyBytesMax = bodyBytesMax
     this.messageBytesMax = Math.min(bodyBytesMax, options.messageBytesMax ?? MESSAGE_BYTES_MAX)
     this.#bodyTimes = bodyTimes
