@@ -68,7 +68,7 @@ export function createRevocationSync(options: RevocationSyncOptions): Revocation
       if (isFailing) warn('the accounts can be reached again')
       isFailing = false
     } catch (error) {
-      if (!isFailing) warn(`the accounts cannot be reached: ${error instanceof VestalError ? error.code : String(error)}`)
+      if (!isFailing) warn(`the accounts cannot be reached: ${error instanceof VestalError ? error.message : String(error)}`)
       isFailing = true
     }
   }

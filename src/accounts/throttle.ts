@@ -30,7 +30,7 @@ export interface Attempt {
 
 /** Bounds how often a password may be tried. */
 export interface Throttle {
-  /** Counts an attempt before the password is looked at. @throws VestalError SIGN_IN_THROTTLED with Retry-After, STORE_UNAVAILABLE */
+  /** Counts an attempt before the password is looked at. @throws VestalError SIGN_IN_THROTTLED with Retry-After, ATTEMPTS_UNKNOWN */
   attempt(attempt: Attempt): Promise<void>
   /** A right password: the attempts that it was counted under start anew, and the address gets its attempt back. */
   succeeded(attempt: Attempt): Promise<void>
@@ -54,7 +54,7 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
   const guesses = buckets('vestal-guess', addressMax)
   return {
     async attempt(attempt) {
-      await inStore(async () => {
+      await counted(async () => {
         const key = keyOf(attempt)
         const addressMs = await addresses.take(subnetOf(attempt.address))
         // Who is told to come back is told when both let them in.
@@ -62,7 +62,7 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
       })
     },
     async succeeded(attempt) {
-      await inStore(() => Promise.all([accounts.refill(keyOf(attempt)), addresses.giveBack(subnetOf(attempt.address))]))
+      await counted(() => Promise.all([accounts.refill(keyOf(attempt)), addresses.giveBack(subnetOf(attempt.address))]))
     },
     async refuseGuesser(address) {
       // These secrets have 256 random bits, so who is signed in goes on while Redis cannot be reached.
@@ -79,11 +79,12 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
   }
 }
 
-async function inStore<T>(work: () => Promise<T>): Promise<T> {
+async function counted<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw error instanceof VestalError ? error : new VestalError('STORE_UNAVAILABLE', { cause: error })
+    if (error instanceof VestalError) throw error
+    throw new VestalError('ATTEMPTS_UNKNOWN', { reason: 'Redis cannot be used', headers: { 'retry-after': '1' }, cause: error })
   }
 }
 

@@ -12,6 +12,7 @@ import type { Reloading } from '../http/reload.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import { signatureEngines, warnOfFallback } from '../jwt/signature-engines.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
+import { watchRedis } from '../store/redis-watch.ts'
 import { accountsOf } from './accounts.ts'
 import type { Announced } from './announce.ts'
 import { authenticationOf } from './authentication.ts'
@@ -58,6 +59,8 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   // Before the models: a database that cannot be used ends the start with nothing to stop.
   const accounts = await accountsOf(settings, { mode, keys, warn })
   const noteChange = createModelLog({ logger, audit: accounts?.options.context.audit })
+  const { redis: url } = settings
+  const redis = url === undefined ? undefined : await watchRedis({ url, tell: warn })
   logger.debug('settings and keys are read; the models are loaded next')
   const engine = await createEngine({
     modelsDirectory: settings.models,
@@ -86,7 +89,13 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
     ...(accounts && { accounts }),
     ...(configFile !== undefined && { configFile }),
   }
-  const readiness = createReadiness(engine, { isStrict: settings.strictReadiness === 'on' })
+  const readiness = createReadiness(engine, {
+    isStrict: settings.strictReadiness === 'on',
+    faults: () => [
+      ...(accounts?.options.isFresh() === false ? ['the database of the accounts does not answer'] : []),
+      ...(redis?.reason === undefined ? [] : [`Redis cannot be used: ${redis.reason}`]),
+    ],
+  })
   const tellers = { logger, ...(accounts && { audit: accounts.options.context.audit }) }
   const reload = createReload({ settings, read, ...tellers })
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })

@@ -49,6 +49,7 @@ const CATALOGUE = {
   SIGN_IN_THROTTLED: { status: 429, detail: 'Too many attempts; try again later' },
   SIGN_IN_BUSY: { status: 503, detail: 'Too many sign-ins at once; try again' },
   STORE_UNAVAILABLE: { status: 503, detail: 'The accounts cannot be reached; try again' },
+  ATTEMPTS_UNKNOWN: { status: 503, detail: 'Attempts to sign in cannot be counted, since Redis cannot be used; try again' },
   RECORD_UNKNOWN: { status: 404, detail: 'Not Found' },
   NAME_TAKEN: { status: 409, detail: 'The name is taken' },
   LAST_ADMINISTRATOR: {

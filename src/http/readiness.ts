@@ -24,12 +24,14 @@ export interface Readiness {
 }
 
 export interface ReadinessOptions {
-  /** Whether a model that is not ready makes the server unready, unless somebody took it off; default false. */
+  /** Whether a model that is not ready, unless it was taken off, or one of `faults` makes the server unready; default false. */
   readonly isStrict?: boolean
+  /** Why something beside the models cannot be used, such as a database; it makes the server unready where that is strict. */
+  readonly faults?: () => readonly string[]
 }
 
 /** Follows the engine until the server is told to stop. */
-export function createReadiness(engine: Engine, { isStrict = false }: ReadinessOptions = {}): Readiness {
+export function createReadiness(engine: Engine, { isStrict = false, faults = () => [] }: ReadinessOptions = {}): Readiness {
   let phase: Phase = 'serving'
   const hasAll = () => engine.models().every(({ versions }) => versions.every((each) => each.state === 'ready' || isOff(each)))
   const endings = { socket: createEnding(), stream: createEnding() }
@@ -37,10 +39,11 @@ export function createReadiness(engine: Engine, { isStrict = false }: ReadinessO
     get phase() {
       return phase
     },
-    isReady: () => phase !== 'stopping' && engine.isReady() && (!isStrict || hasAll()),
+    isReady: () => phase !== 'stopping' && engine.isReady() && (!isStrict || (hasAll() && faults().length === 0)),
     reasons: () => [
       ...(phase === 'stopping' ? ['the server is stopping'] : []),
       ...(engine.isReady() ? [] : ['the engine takes no work']),
+      ...faults(),
       ...engine.troubles(),
       ...engine
         .models()

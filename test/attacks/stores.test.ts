@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type AccountsServer, PASSWORD, startAccounts } from '../support/accounts.ts'
 import { DOORS } from '../support/doors.ts'
 import { sendRaw } from '../support/raw-socket.ts'
-import { STORES } from '../support/stores.ts'
+import { stores } from '../support/stores.ts'
 
 const [, overSocket] = DOORS
 if (overSocket === undefined) throw new Error('there are two doors')
 
 /** Rows of spec/jwt.md about what is remembered, revoked and refreshed, and about HTTP, with accounts and their tokens, on each store. */
-for (const kind of STORES) {
+for (const kind of stores()) {
   describe(`tokens of accounts, ${kind.name}`, () => {
     let place: Awaited<ReturnType<typeof startAccounts>>
     let server: AccountsServer

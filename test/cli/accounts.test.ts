@@ -3,6 +3,7 @@ import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Workplace } from '../support/command-line.ts'
 import { SECRET } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const PASSWORD = 'four words and a half'
 const PRODUCTION = { NODE_ENV: 'production', VESTAL_SECRET: SECRET }
@@ -15,9 +16,9 @@ const post = (url: string, body: unknown, token?: string) =>
 const statusOf = async (url: string, token: string) =>
   (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status
 
-/** Asks until the answer is this one; the test's own time limit ends it otherwise. */
-async function until(expected: number, ask: () => Promise<number>): Promise<void> {
-  while ((await ask()) !== expected);
+/** Asks until the answer is this one. */
+function untilStatus(expected: number, ask: () => Promise<number>): Promise<void> {
+  return until(async () => (await ask()) === expected, `the answer is ${expected}`)
 }
 
 describe('vestal users', () => {
@@ -74,7 +75,7 @@ describe('vestal users', () => {
     const { token } = (await signedIn.json()) as { token: string }
     expect(await statusOf(`${base}/private/info/`, token)).toBe(200)
     place.run(['users', 'disable', 'ada'])
-    await until(401, () => statusOf(`${base}/private/info/`, token))
+    await untilStatus(401, () => statusOf(`${base}/private/info/`, token))
     expect((await post(`${base}/auth/`, { name: 'ada', password: PASSWORD })).status).toBe(401)
     child.kill('SIGTERM')
     expect(await child.exited).toBe(0)
@@ -132,12 +133,12 @@ describe('vestal api-keys', () => {
     const key = made.stdout.trim()
     expect([made.exitCode, key]).toEqual([0, expect.stringMatching(/^vst_\w{12}_\w{43}_\w{6}$/)])
     const status = async () => (await fetch(`${base}/private/info/`, { headers: { 'x-api-key': key } })).status
-    await until(200, status)
+    await untilStatus(200, status)
     const [row] = JSON.parse(place.run(['api-keys', 'list', '--json']).stdout) as { id: string }[]
     expect(row).toMatchObject({ name: 'robot', permissions: ['my-permission-name'], revokedAt: null })
     expect(place.run(['api-keys', 'list']).stdout).not.toContain(key)
     expect(place.run(['api-keys', 'revoke', row?.id ?? '']).stdout).toContain('revoked')
-    await until(401, status)
+    await untilStatus(401, status)
     child.kill('SIGTERM')
     expect(await child.exited).toBe(0)
   })
@@ -173,7 +174,7 @@ describe('vestal audit', () => {
         return ((await answer.json()) as { events: { event: string }[] }).events.map(({ event }) => event)
       }
       // Lines of the database follow the answer that they are about.
-      while ((await shown()).length < 3);
+      await until(async () => (await shown()).length >= 3)
       expect(await shown()).toEqual(['sign-in', 'sign-in-refused', 'account-created'])
       child.kill('SIGTERM')
       await child.exited

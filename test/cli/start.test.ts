@@ -5,6 +5,7 @@ import { signJwt } from '../../src/index.ts'
 import { Workplace } from '../support/command-line.ts'
 import { identityModel, slowModel } from '../support/tiny-models.ts'
 import { SECRET } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
 const signIn = (base: string) => fetch(`${base}/auth/`, { method: 'POST', body: JSON.stringify({ id: ID }) })
@@ -18,7 +19,7 @@ async function accepted(url: string, init: RequestInit): Promise<Response> {
 /** Waits until a prediction is at hand: with room for one alone, another is then refused. */
 async function untilBusy(base: string, token: string): Promise<void> {
   const init = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"input":[[1]]}' }
-  while ((await fetch(`${base}/models/slow/predict/`, init)).status !== 503);
+  await until(async () => (await fetch(`${base}/models/slow/predict/`, init)).status === 503)
 }
 
 describe('vestal start in development mode', () => {
@@ -192,7 +193,7 @@ describe('vestal start', () => {
     using place = new Workplace()
     const { base, child } = await place.start(['--shutdown-delay-seconds', '1'])
     child.kill('SIGTERM')
-    while ((await fetch(`${base}/v2/health/ready`)).status !== 503);
+    await until(async () => (await fetch(`${base}/v2/health/ready`)).status === 503)
     expect((await fetch(`${base}/public/info/`)).status).toBe(200)
     expect(await child.exited).toBe(0)
     expect(fetch(`${base}/v2/health/live`)).rejects.toThrow()
@@ -202,7 +203,7 @@ describe('vestal start', () => {
     using place = new Workplace()
     const { base, child } = await place.start(['--shutdown-delay-seconds', '600'])
     child.kill('SIGTERM')
-    while ((await fetch(`${base}/v2/health/ready`)).status !== 503);
+    await until(async () => (await fetch(`${base}/v2/health/ready`)).status === 503)
     child.kill('SIGTERM')
     expect(await child.exited).toBe(1)
   })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { openStore } from '../../src/store/open-store.ts'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
 import { seeded } from '../support/seed.ts'
-import { STORES } from '../support/stores.ts'
+import { stores } from '../support/stores.ts'
 import { SECRET } from '../support/tokens.ts'
 
 /** What is asked before the server is killed, over all rounds; `.ci/run` asks for all of it. */
@@ -160,7 +160,7 @@ async function expectWhole(address: string): Promise<void> {
   }
 }
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   describe(`a server that is killed, ${kind.name}`, () => {
     test('keeps what it said, and nothing comes back that had ended', async () => {
       using place = new Workplace()

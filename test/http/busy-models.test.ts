@@ -9,6 +9,7 @@ import { CRASH, HANG } from '../support/marks.ts'
 import { createServer } from '../support/server.ts'
 import { identityModel } from '../support/tiny-models.ts'
 import { bearer, SECRET } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-busy-'))
 await Bun.write(join(folder, 'one/1/model.onnx'), identityModel('FP32'))
@@ -37,10 +38,6 @@ function ask(door: Door, model: string, value: number, { subject = 'me', timeout
 }
 
 const countsOf = ({ engine }: MarkedEngine) => engine.statistics('one')[0]
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(0)
-}
 
 for (const [index, open] of DOORS.entries()) {
   describe(`a model whose only worker is in a run, ${['in memory', 'over a socket'][index]}`, () => {

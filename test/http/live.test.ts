@@ -11,6 +11,7 @@ import { type Message, openLive } from '../support/live-socket.ts'
 import { createServer } from '../support/server.ts'
 import { identityModel } from '../support/tiny-models.ts'
 import { bearer, makeToken, nowSeconds, SECRET } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-live-'))
 const put = (name: string, bytes: Uint8Array) => Bun.write(join(folder, name, '1/model.onnx'), bytes)
@@ -67,10 +68,6 @@ const readFrame = (message: Message) => {
   const length = bytes.readUInt32LE()
   return { json: JSON.parse(bytes.subarray(4, 4 + length).toString()) as unknown, rest: bytes.subarray(4 + length) }
 }
-const until = async (condition: () => boolean) => {
-  while (!condition()) await Bun.sleep(1)
-}
-
 describe('a socket', () => {
   test('answers one message with one, in the form that it came in', async () => {
     const { ask, socket } = await openSocket('pair')

@@ -9,6 +9,7 @@ import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { createServer } from '../support/server.ts'
 import { identityModel, twoOutputModel } from '../support/tiny-models.ts'
 import { bearer, SECRET } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-stream-'))
 const put = (name: string, bytes: Uint8Array) => Bun.write(join(folder, name, '1/model.onnx'), bytes)
@@ -48,10 +49,6 @@ function openBody() {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
   const writer = writable.getWriter()
   return { readable, send: (text: string) => writer.write(Buffer.from(text)), end: () => writer.close() }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(1)
 }
 
 for (const open of DOORS) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SQL } from 'bun'
 import { freePort } from './free-port.ts'
-import { hasTool } from './tools.ts'
+import { hasTool, testWith } from './tools.ts'
 
 /** Folder of Postgres's programs: Debian keeps them by version, outside of the path. */
 function programs(): string | undefined {
@@ -138,7 +138,15 @@ function childrenOf(pid: number): readonly number[] {
 const SHARED = Symbol.for('vestal test postgres')
 const shared = globalThis as unknown as { [SHARED]?: Promise<PostgresServer> }
 
-/** True where Postgres is installed; a message says so where it is not. */
+/** True where Postgres is installed. */
+export function isPostgresHere(): boolean {
+  return programs() !== undefined
+}
+
+/** A test that needs Postgres: skipped where it is not installed. */
+export const postgresTest = testWith('Postgres', programs())
+
+/** True where Postgres is installed; a skipped test says so where it is not. */
 export function hasPostgres(): boolean {
   return hasTool('Postgres', programs())
 }

@@ -1,4 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { until as waitUntil } from './until.ts'
+
+const PROCESSES_MS = 60_000
 
 /** Several processes share a port on Linux alone. */
 export const HAS_PROCESSES = process.platform === 'linux'
@@ -32,12 +35,9 @@ export function isRunning(pid: number): boolean {
   return state !== undefined && state !== '' && state !== 'Z'
 }
 
-/** Between two looks, so that what is waited for gets the processor. */
-const POLL_MS = 5
-
-/** Asks again and again until the answer is yes; the test's own time limit ends it otherwise. */
-export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await Bun.sleep(POLL_MS)
+/** Waits for several processes, which take longer than one. */
+export function until(isSo: () => boolean | Promise<boolean>, what?: string): Promise<void> {
+  return waitUntil(isSo, what, PROCESSES_MS)
 }
 
 function read(path: string): string | undefined {

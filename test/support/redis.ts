@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RedisClient } from 'bun'
 import { freePort } from './free-port.ts'
-import { hasTool } from './tools.ts'
+import { hasTool, testWith } from './tools.ts'
 
 /** A server of Redis that this process started, on a loopback address, which keeps nothing. */
 export interface RedisServer extends AsyncDisposable {
@@ -15,7 +15,10 @@ export interface RedisServer extends AsyncDisposable {
   signal(name: 'SIGSTOP' | 'SIGCONT'): void
 }
 
-/** Starts one, where Redis is installed; undefined, with a message, where it is not. */
+/** A test that needs Redis: skipped where it is not installed. */
+export const redisTest = testWith('Redis', Bun.which('redis-server'))
+
+/** Starts one, where Redis is installed; undefined, with a skipped test that says so, where it is not. */
 export async function startRedis(): Promise<RedisServer | undefined> {
   const program = Bun.which('redis-server')
   if (!hasTool('Redis', program)) return undefined

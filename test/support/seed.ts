@@ -5,9 +5,16 @@ export interface Random {
   readonly seed: string
 }
 
+/** The seed to draw with: `VESTAL_TEST_SEED`, or a new one. It is printed at once, so that a test which hangs has named it. */
+export function seedOf(name: string): number {
+  const seed = Number(process.env.VESTAL_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
+  console.error(`${name}: VESTAL_TEST_SEED=${seed}`)
+  return seed
+}
+
 /** Draws from `VESTAL_TEST_SEED`, or from a new seed each time. */
 export function seeded(name: string): Random {
-  const seed = Number(process.env.VESTAL_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const seed = seedOf(name)
   let state = (seed ^ Bun.hash.crc32(name)) >>> 0
   // Mulberry32: small, and good enough to draw tests with.
   const next = () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type OpenStore, openStore } from '../../src/store/open-store.ts'
-import { hasPostgres, postgresServer } from './postgres.ts'
+import { hasPostgres, isPostgresHere, postgresServer } from './postgres.ts'
 
 /** A database of a test's own, empty, and how to open it. */
 export interface TestDatabase {
@@ -47,4 +47,9 @@ const POSTGRES: StoreKind = {
 }
 
 /** SQLite everywhere, and Postgres where it is installed. */
-export const STORES: readonly StoreKind[] = hasPostgres() ? [SQLITE, POSTGRES] : [SQLITE]
+export const STORES: readonly StoreKind[] = isPostgresHere() ? [SQLITE, POSTGRES] : [SQLITE]
+
+/** The same, for the tests of a file that run with each: those with Postgres are reported as skipped where it is missing. */
+export function stores(): readonly StoreKind[] {
+  return hasPostgres() ? [SQLITE, POSTGRES] : [SQLITE]
+}

@@ -1,6 +1,7 @@
 import type { Settings } from '../../config/settings.ts'
 import { type Inspection, inspectDatabase } from '../../store/inspect.ts'
 import { openRedis } from '../../store/redis.ts'
+import { reasonOfRedis } from '../../store/redis-reason.ts'
 import { databaseAddress } from '../database-address.ts'
 import { type Finding, messageOf, note, orRight, right, type Subject, wrong } from './finding.ts'
 import { hasSigningKey } from './keys.ts'
@@ -57,10 +58,10 @@ export async function lookAtRedis({ settings: { redis } }: Subject): Promise<rea
   try {
     await opened.ping()
     return [right('it answers')]
-  } catch (error) {
+  } catch {
     return [
       wrong(
-        `Redis cannot be used: ${messageOf(error)}`,
+        `Redis cannot be used: ${await reasonOfRedis(redis)}`,
         'Look whether it runs, whether it can be reached from here, and whether VESTAL_REDIS is right.',
       ),
     ]

@@ -37,7 +37,7 @@ export const MODELS = {
   strictReadiness: single(oneOf('off', 'on'), {
     default: 'off' as 'off' | 'on',
     value: 'off|on',
-    help: 'Whether the server is ready only while every model is that nobody took off.',
+    help: 'Whether the server is ready only while every model is that was not taken off, and the database and the Redis of the settings can be used.',
   }),
   clientToken: single(line(16_384), {
     default: undefined as string | undefined,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { deleteAccount } from '../../../src/accounts/administration.ts'
 import { VestalError } from '../../../src/index.ts'
 import { AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
-import { STORES } from '../../support/stores.ts'
+import { stores } from '../../support/stores.ts'
 import { tokenWith } from '../../support/tokens.ts'
 
 const ALL = tokenWith(['*'])
@@ -10,7 +10,7 @@ const match = (tag: string | number) => ({ 'if-match': typeof tag === 'number' ?
 
 const make = (server: AccountsServer, body: object, token = ALL) => server.ask('POST', '/admin/users/', { body, token })
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   describe(`the administration of accounts, ${kind.name}`, () => {
     test('deletes an account once, however many ask for it at the same time', async () => {
       await using place = await startAccounts(kind)

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import { auditLine } from '../../../src/accounts/audit.ts'
 import { startAccounts } from '../../support/accounts.ts'
 import { DOORS } from '../../support/doors.ts'
-import { STORES } from '../../support/stores.ts'
+import { stores } from '../../support/stores.ts'
 import { tokenWith } from '../../support/tokens.ts'
 
 const READER = tokenWith(['audit:read'])
 
-for (const [index, kind] of STORES.entries()) {
+for (const [index, kind] of stores().entries()) {
   const open = DOORS[index] ?? DOORS[0]
   describe(`GET /admin/audit/, ${kind.name}`, () => {
     test('shows what happened, newest first, by page and filtered', async () => {

@@ -6,7 +6,7 @@ import { changeApiKey, createApiKey, revokeApiKey } from '../../../src/accounts/
 import { decodeJwt } from '../../../src/index.ts'
 import { AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { DOORS } from '../../support/doors.ts'
-import { STORES } from '../../support/stores.ts'
+import { stores } from '../../support/stores.ts'
 import { makeToken, nowSeconds, tokenWith } from '../../support/tokens.ts'
 
 const BY = { actor: 'test' }
@@ -45,7 +45,7 @@ function forgedKey(text: string): string {
   return `${body}_${checksum}`
 }
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   describe(`the token endpoint, ${kind.name}`, () => {
     test('gives tokens for a password and for a refresh token, and nothing may keep them', async () => {
       await using place = await startAccounts(kind)

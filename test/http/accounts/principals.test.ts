@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { createApiKey } from '../../../src/accounts/api-keys.ts'
 import { type AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { noteSecret } from '../../support/secrets.ts'
-import { STORES } from '../../support/stores.ts'
+import { STORES, stores } from '../../support/stores.ts'
 import { makeToken, nowSeconds } from '../../support/tokens.ts'
 
 const THERE = 'https://there.example'
@@ -17,7 +17,7 @@ const theirs = (claims: object, permissions: readonly string[] = ['*']) =>
     payload: { iss: THERE, aud: 'vestal', exp: nowSeconds() + 600, data: { permissions }, ...claims },
   })
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   for (const issuer of [undefined, 'https://here.example']) {
     const named = issuer === undefined ? 'without a name' : 'with a name'
     describe(`an account of a server ${named}, and a foreign token with its sub, ${kind.name}`, () => {

@@ -4,12 +4,12 @@ import { GENERATIONS_MAX } from '../../../src/accounts/refresh.ts'
 import { hashOf } from '../../../src/accounts/refresh-tokens.ts'
 import { decodeJwt } from '../../../src/index.ts'
 import { AccountsServer, CHEAP, PASSWORD, startAccounts } from '../../support/accounts.ts'
-import { STORES } from '../../support/stores.ts'
+import { stores } from '../../support/stores.ts'
 import { makeToken, nowSeconds, tokenWith } from '../../support/tokens.ts'
 
 const REFUSED = { status_code: 401, detail: 'The refresh token is not accepted; sign in again', error: null }
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   describe(`a refresh, ${kind.name}`, () => {
     test('gives the next tokens, each refresh token once', async () => {
       await using place = await startAccounts(kind)

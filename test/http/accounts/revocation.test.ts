@@ -3,7 +3,7 @@ import { createApiKey } from '../../../src/accounts/api-keys.ts'
 import { decodeJwt } from '../../../src/index.ts'
 import { AccountsServer, startAccounts } from '../../support/accounts.ts'
 import { noteSecret } from '../../support/secrets.ts'
-import { STORES } from '../../support/stores.ts'
+import { STORES, stores } from '../../support/stores.ts'
 import { makeToken, SECRET } from '../../support/tokens.ts'
 
 const DAY_MS = 86_400_000
@@ -19,7 +19,7 @@ const revoke = (server: AccountsServer, token: string) =>
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
   })
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   describe(`what is revoked, ${kind.name}`, () => {
     test('stays so until the token ends by itself, years ahead, on every process and after a restart', async () => {
       await using place = await startAccounts(kind)

@@ -2,14 +2,14 @@ import { describe, expect, test } from 'bun:test'
 import { changeAccount, deleteAccount } from '../../../src/accounts/administration.ts'
 import { changeRole, deleteRole } from '../../../src/accounts/roles.ts'
 import { type AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
-import { STORES } from '../../support/stores.ts'
+import { stores } from '../../support/stores.ts'
 import { makeToken, nowSeconds } from '../../support/tokens.ts'
 
 const BY = { actor: 'test' }
 const SAME = { 'sec-fetch-site': 'same-origin' }
 const pairOf = (cookie = '') => cookie.split(';')[0] ?? ''
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   describe(`a session, ${kind.name}`, () => {
     test('is shown to its account, and ended by it; another’s is not there', async () => {
       await using place = await startAccounts(kind)

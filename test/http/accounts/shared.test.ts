@@ -5,6 +5,7 @@ import { Workplace } from '../../support/command-line.ts'
 import { hasPostgres, postgresServer } from '../../support/postgres.ts'
 import { startRedis } from '../../support/redis.ts'
 import { SECRET } from '../../support/tokens.ts'
+import { until as waitUntil } from '../../support/until.ts'
 
 const PASSWORD = 'four words and a half'
 const post = (url: string, body: unknown, token?: string) =>
@@ -58,7 +59,7 @@ if (redis !== undefined && postgres !== undefined) {
         (await fetch(`${base}/private/info/`, { headers })).status
       const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
       const until = async (base: string, headers: Record<string, string>, expected: number) => {
-        while ((await status(base, headers)) !== expected);
+        await waitUntil(async () => (await status(base, headers)) === expected, `the answer is ${expected}`)
       }
       const signedIn = await post(`${one.base}/auth/`, { name: 'ada', password: PASSWORD, session: 'token' })
       const { token, refresh_token } = (await signedIn.json()) as { token: string; refresh_token: string }

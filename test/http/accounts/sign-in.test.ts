@@ -7,13 +7,13 @@ import { decodeJwt } from '../../../src/index.ts'
 import { CHEAP, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { Workplace } from '../../support/command-line.ts'
 import { DOORS, overUnixSocket } from '../../support/doors.ts'
-import { STORES } from '../../support/stores.ts'
+import { stores } from '../../support/stores.ts'
 import { until } from '../../support/until.ts'
 
 const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
 const demonstration = { issue: () => 'demonstration', isLoopbackHost: () => true }
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   for (const [index, open] of DOORS.entries()) {
     describe(`signing in, ${kind.name}, ${index === 0 ? 'in memory' : 'over a socket'}`, () => {
       test('by name and by id gives the token of the account, with its permissions and roles', async () => {

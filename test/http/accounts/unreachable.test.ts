@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { openStore } from '../../../src/store/open-store.ts'
 import { AccountsServer, PASSWORD } from '../../support/accounts.ts'
 import { ownPostgresServer } from '../../support/postgres.ts'
+import { until } from '../../support/until.ts'
 
 const postgres = await ownPostgresServer()
 
@@ -28,7 +29,7 @@ if (postgres !== undefined) {
     expect(await server.statusWith(token)).toBe(200)
     expect(server.sync.poll()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await postgres.start()
-    while ((await signIn()).status !== 200);
+    await until(async () => (await signIn()).status === 200)
     expect((await server.refresh(refreshToken)).status).toBe(200)
     await server.sync.poll()
     await store.close()

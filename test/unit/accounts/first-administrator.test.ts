@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
 import { addFirstAdministrator } from '../../../src/accounts/first-administrator.ts'
 import { startAccounts } from '../../support/accounts.ts'
-import { STORES } from '../../support/stores.ts'
+import { stores } from '../../support/stores.ts'
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   test(`on ${kind.name} an account whose password could not be shown is not there, and the next start makes another`, async () => {
     await using place = await startAccounts(kind)
     const { context } = place.server

@@ -10,6 +10,7 @@ import { KeyError } from '../../../src/jwt/key-error.ts'
 import { addKey, type KeyRing, revoke, rotate } from '../../../src/jwt/key-ring.ts'
 import { formatKeyFile, type StoredSecret } from '../../../src/keys/key-file.ts'
 import { SECRET } from '../../support/tokens.ts'
+import { until } from '../../support/until.ts'
 
 type Ring = KeyRing<StoredSecret>
 const NOW = Math.floor(Date.now() / 1000)
@@ -50,11 +51,6 @@ class Place implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.folder, { recursive: true, force: true })
   }
-}
-
-/** Waits until something holds; the test's own time limit ends a wait that is in vain. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
 describe('live keys', () => {

@@ -6,6 +6,7 @@ import { VestalError } from '../../../src/core/errors.ts'
 import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.ts'
 import type { Engine, LoadOptions } from '../../../src/engine/engine.ts'
 import { factorModel, inputOf, put } from '../../support/factor-model.ts'
+import { until } from '../../support/until.ts'
 
 let folder = ''
 let engine: Engine | undefined
@@ -49,10 +50,6 @@ function temporaryFolder(): { readonly path: string } & Disposable {
       rmSync(path, { recursive: true })
     },
   }
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await Bun.sleep(1)
 }
 
 describe('the start', () => {

@@ -9,6 +9,7 @@ import type { NamedTensors } from '../../../src/tensor/tensor.ts'
 import { startMarked } from '../../support/marked-engine.ts'
 import { CRASH, HANG, UNCAUGHT } from '../../support/marks.ts'
 import { identityModel } from '../../support/tiny-models.ts'
+import { until } from '../../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-workers-'))
 await Bun.write(join(folder, 'one/1/model.onnx'), identityModel('FP32'))
@@ -28,10 +29,6 @@ async function ask(engine: Engine, model: string, value: number, options: InferO
 }
 
 const statisticsOf = (engine: Engine, model: string) => engine.statistics(model, '1')[0]
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(0)
-}
 
 /** Asks, and waits until it is with a worker. */
 async function askAlone(engine: Engine, model: string, value: number, options: InferOptions = {}) {

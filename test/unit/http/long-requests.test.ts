@@ -1,12 +1,8 @@
 import { expect, test } from 'bun:test'
 import { createLongRequests } from '../../../src/http/long-requests.ts'
+import { until } from '../../support/until.ts'
 
 const atHand = (path: string) => ({ request: new Request(`http://localhost${path}`), place: -1, isLong: false })
-
-/** Waits until something holds; the test's own time limit ends a wait that is in vain. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1))
-}
 
 function connections() {
   const calls: (readonly [url: string, seconds: number])[] = []

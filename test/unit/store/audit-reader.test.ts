@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { AuditQuery } from '../../../src/accounts/audit.ts'
 import { createAuditFile } from '../../../src/store/audit-file.ts'
 import { createAuditReader } from '../../../src/store/audit-reader.ts'
-import { STORES, type TestDatabase } from '../../support/stores.ts'
+import { stores, type TestDatabase } from '../../support/stores.ts'
 
 const START = Date.parse('2026-11-24T00:00:00.000Z')
 
@@ -45,7 +45,7 @@ const LOGS: Readonly<Record<string, () => Promise<Log>>> = {
     return { read, write: async (number, more = {}) => write(lineOf(number, more)) }
   },
   ...Object.fromEntries(
-    STORES.map((kind) => [
+    stores().map((kind) => [
       kind.name,
       async (): Promise<Log> => {
         database = await kind.create()

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Account, Session } from '../../../src/accounts/records.ts'
 import type { OpenStore } from '../../../src/store/open-store.ts'
-import { STORES } from '../../support/stores.ts'
+import { STORES, stores } from '../../support/stores.ts'
 
 const NOW = 1_800_000_000_000
 const ACCOUNT: Account = {
@@ -47,7 +47,7 @@ async function migrated(store: OpenStore): Promise<OpenStore> {
 
 const STEPS = ['0000_accounts', '0001_known_addresses']
 
-for (const kind of STORES) {
+for (const kind of stores()) {
   describe(`the store, ${kind.name}`, () => {
     test('is migrated once, however many start at once', async () => {
       await using database = await kind.create()
