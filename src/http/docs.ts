@@ -59,14 +59,44 @@ function pageResponse(content: string | Blob, type: string): Response {
   })
 }
 
-const START = `window.ui = SwaggerUIBundle({
-  url: '${DOCUMENT_PATH}',
+/**
+ * The page offers what a person may sign in with as well: name and password, or an API key. The document names the bearer scheme only, for the
+ * clients that are generated from it; a page cannot send a cookie of its choice. Swagger UI gives the last box of its dialog the cursor, so
+ * the first one gets it back.
+ */
+const START = `const url = '${DOCUMENT_PATH}'
+
+function offerAllSchemes(response) {
+  if (!response.url.endsWith(url)) return response
+  const document = JSON.parse(response.text)
+  delete document.components.securitySchemes.cookie
+  for (const operations of Object.values(document.paths)) {
+    for (const operation of Object.values(operations)) {
+      if (operation.security?.length > 0) operation.security = [{ bearer: [] }, { account: [] }, { apiKey: [] }]
+    }
+  }
+  response.text = JSON.stringify(document)
+  return response
+}
+
+window.ui = SwaggerUIBundle({
+  url,
   dom_id: '#documentation',
   validatorUrl: null,
   tryItOutEnabled: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
+  responseInterceptor: offerAllSchemes,
 })
+
+document.addEventListener(
+  'click',
+  () => {
+    if (document.querySelector('.modal-ux') !== null) return
+    setTimeout(() => document.getElementById('auth-bearer-value')?.focus())
+  },
+  { capture: true },
+)
 `
 
 function page(title: string): string {

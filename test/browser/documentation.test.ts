@@ -61,6 +61,31 @@ if (hasTool('Chromium', path)) {
       expect([elsewhere, errors]).toEqual([[], []])
     })
 
+    test('is authorized with what is typed after Authorize, since the first box is the token’s and has the cursor', async () => {
+      const { page, errors } = await openPage(browser, base)
+      await page.goto(`${base}/docs/`)
+      const operation = page.locator('.opblock', { hasText: '/private/info/' })
+      await operation.waitFor()
+      for (const opener of ['button.authorize', '.opblock button.authorization__btn']) {
+        await page.locator(opener).first().click()
+        await page.waitForFunction("document.activeElement?.id === 'auth-bearer-value'")
+        expect(await page.locator('.modal-ux input').first().getAttribute('id')).toBe('auth-bearer-value')
+        expect(await page.locator('.modal-ux').textContent()).not.toContain('cookie')
+        await page.locator('.modal-ux button.close-modal').click()
+      }
+      await page.locator('button.authorize').first().click()
+      await page.waitForFunction("document.activeElement?.id === 'auth-bearer-value'")
+      await page.keyboard.insertText(tokenWith(['my-permission-name']))
+      await page.keyboard.press('Enter')
+      await page.locator('.modal-ux button.btn-done').first().click()
+      await operation.locator('.opblock-summary').click()
+      await operation.locator('button.execute').click()
+      const answer = operation.locator('.live-responses-table .response-col_status').nth(1)
+      await answer.waitFor()
+      expect(await answer.textContent()).toContain('200')
+      expect(errors).toEqual([])
+    })
+
     test('without a token gets a 401, and shows it', async () => {
       const { page } = await openPage(browser, base)
       await page.goto(`${base}/docs/`)

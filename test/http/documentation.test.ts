@@ -9,6 +9,7 @@ interface Operation {
   readonly summary?: string
   readonly operationId?: string
   readonly security?: readonly object[]
+  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required?: boolean }[]
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly examples?: object }>> }
   readonly responses: Readonly<Record<string, object>>
 }
@@ -74,6 +75,38 @@ for (const open of DOORS) {
             ])
         }
       }
+    })
+
+    test('names one scheme, one media type and no union where generators of clients would make something of each', async () => {
+      const document = await read()
+      for (const [path, methods] of Object.entries(document.paths)) {
+        for (const [method, { security = [], requestBody, responses }] of Object.entries(methods)) {
+          const name = `${method} ${path}`
+          expect([name, security]).toEqual([name, security.length === 0 ? [] : [{ bearer: [] }]])
+          expect([name, Object.keys(requestBody?.content ?? {}).length <= 1]).toEqual([name, true])
+          for (const response of Object.values(responses) as readonly { readonly content?: object }[])
+            expect([name, Object.keys(response.content ?? {}).length <= 1]).toEqual([name, true])
+        }
+      }
+      expect(JSON.stringify(document.components.schemas)).not.toMatch(/"(?:one|any|all)Of"/)
+      const stream = document.paths['/models/{name}/stream/']?.post
+      expect(Object.keys(stream?.requestBody?.content ?? {})).toEqual(['application/x-ndjson'])
+    })
+
+    test('declares the headers and the query that routes read', async () => {
+      const { paths } = await read()
+      const named = (path: string, method: string) =>
+        (paths[path]?.[method]?.parameters ?? [])
+          .filter((parameter) => parameter.in !== 'path')
+          .map(({ name, required = false }) => `${name}${required ? '' : '?'}`)
+      expect(named('/v2/models/{name}/infer', 'post')).toEqual(['Inference-Header-Content-Length?', 'Vestal-Timeout-Ms?'])
+      expect(named('/models/{name}/predict/', 'post')).toEqual(['Vestal-Timeout-Ms?'])
+      for (const path of ['/admin/users/{id}/', '/admin/roles/{role}/', '/admin/api-keys/{key}/'])
+        for (const method of ['patch', 'delete'])
+          expect([path, method, named(path, method)]).toEqual([path, method, ['If-Match']])
+      expect(named('/admin/users/', 'get')).toEqual(['name?', 'role?', 'disabled?', 'limit?', 'cursor?'])
+      for (const path of ['/admin/roles/', '/admin/api-keys/']) expect(named(path, 'get')).toEqual(['limit?', 'cursor?'])
+      expect(named('/admin/audit/', 'get')).toEqual(['event?', 'subject?', 'since?', 'until?', 'limit?', 'cursor?'])
     })
 
     test('has a bearer and a cookie scheme', async () => {

@@ -1,4 +1,4 @@
-import { operation } from './operation.ts'
+import { IF_MATCH, operation, type Parameter } from './operation.ts'
 
 const tag = 'Administration'
 const TIME = '2026-11-24T08:00:00.000Z'
@@ -24,7 +24,19 @@ const KEY = {
   last_used_at: null,
   revoked_at: null,
 }
-const LISTS = '`limit` (1 to 200, default 50) and `cursor` page through it.'
+const LISTS = '`limit` and `cursor` page through it.'
+const PAGE: readonly Parameter[] = [
+  {
+    name: 'limit',
+    in: 'query',
+    description: 'Entries of a page at most; default 50',
+    schema: { type: 'integer', minimum: 1, maximum: 200 },
+  },
+  { name: 'cursor', in: 'query', description: '`next_cursor` of the page before', schema: { type: 'string' } },
+]
+const filter = (name: string, description: string, schema: Parameter['schema'] = { type: 'string' }): Parameter => {
+  return { name, in: 'query', description, schema }
+}
 const GRANTS = 'Nobody grants, changes or takes away more than they are granted.'
 const MATCH = '`If-Match` takes the `ETag` of what was read, or `*`.'
 const CHANGE = [404, 409, 412, 413, 428, 503] as const
@@ -34,8 +46,14 @@ export const USER_DETAIL = {
   list: operation({
     tag,
     summary: 'Accounts, by name',
-    description: `Filters: \`name\` (its beginning), \`role\`, \`disabled\` (true or false). ${LISTS}`,
+    description: LISTS,
     permission: 'users:read',
+    parameters: [
+      filter('name', 'Beginning of the name'),
+      filter('role', 'Name of a role'),
+      filter('disabled', 'Whether it may not sign in', { type: 'boolean' }),
+      ...PAGE,
+    ],
     answer: { description: 'A page of accounts', schema: 'UserList', example: { users: [USER], next_cursor: null } },
     failures: [503],
   }),
@@ -63,6 +81,7 @@ export const USER_DETAIL = {
     summary: 'Change an account',
     description: `Other grants end its tokens; another password, or being disabled, its sessions too. ${MATCH} ${GRANTS}`,
     permission: 'users:write',
+    parameters: [IF_MATCH],
     body: { schema: 'UserInput', examples: { roles: { roles: ['operator'] }, disable: { disabled: true } } },
     answer: { description: 'The account', schema: 'User', example: { ...USER, version: 2 } },
     failures: CHANGE,
@@ -72,6 +91,7 @@ export const USER_DETAIL = {
     summary: 'Delete an account',
     description: `Ends its sessions and its tokens. ${MATCH} ${GRANTS}`,
     permission: 'users:write',
+    parameters: [IF_MATCH],
     answer: { description: 'It is deleted', schema: 'Ended', example: { ended: USER.id } },
     failures: CHANGE,
   }),
@@ -84,6 +104,7 @@ export const ROLE_DETAIL = {
     summary: 'Roles, by name',
     description: LISTS,
     permission: 'roles:read',
+    parameters: PAGE,
     answer: { description: 'A page of roles', schema: 'RoleList', example: { roles: [ROLE], next_cursor: null } },
     failures: [503],
   }),
@@ -111,6 +132,7 @@ export const ROLE_DETAIL = {
     summary: 'Change a role',
     description: `Other permissions end the tokens of all who have it. ${MATCH} ${GRANTS}`,
     permission: 'roles:write',
+    parameters: [IF_MATCH],
     body: { schema: 'RoleInput', examples: { permissions: { permissions: ['model:*:read'] } } },
     answer: { description: 'The role', schema: 'Role', example: { ...ROLE, version: 2 } },
     failures: CHANGE,
@@ -120,6 +142,7 @@ export const ROLE_DETAIL = {
     summary: 'Delete a role',
     description: `Ends the tokens of all who have it. ${MATCH} ${GRANTS}`,
     permission: 'roles:write',
+    parameters: [IF_MATCH],
     answer: { description: 'It is deleted', schema: 'Ended', example: { ended: ROLE.name } },
     failures: CHANGE,
   }),
@@ -132,6 +155,7 @@ export const API_KEY_DETAIL = {
     summary: 'API keys, by id',
     description: LISTS,
     permission: 'api-keys:read',
+    parameters: PAGE,
     answer: { description: 'A page of keys', schema: 'ApiKeyList', example: { api_keys: [KEY], next_cursor: null } },
     failures: [503],
   }),
@@ -160,6 +184,7 @@ export const API_KEY_DETAIL = {
     summary: 'Change an API key',
     description: `Ends the tokens that it got. ${MATCH} ${GRANTS}`,
     permission: 'api-keys:write',
+    parameters: [IF_MATCH],
     body: { schema: 'ApiKeyInput', examples: { permissions: { permissions: ['model:*:read'] } } },
     answer: { description: 'The key', schema: 'ApiKey', example: { ...KEY, version: 2 } },
     failures: CHANGE,
@@ -169,6 +194,7 @@ export const API_KEY_DETAIL = {
     summary: 'End an API key',
     description: `It stays in the list. Ends the tokens that it got. ${MATCH} ${GRANTS}`,
     permission: 'api-keys:write',
+    parameters: [IF_MATCH],
     answer: { description: 'The key', schema: 'ApiKey', example: { ...KEY, version: 2, revoked_at: TIME } },
     failures: CHANGE,
   }),
@@ -189,8 +215,15 @@ export const AUDIT_DETAIL = {
   list: operation({
     tag,
     summary: 'What happened, newest first',
-    description: `Filters: \`event\` (names with commas between them), \`subject\` (who did it or whom it was done to: an account, a session, a key, a name, an address), \`since\` and \`until\` (times such as 2026-11-24T00:00:00Z). ${LISTS} A page may have fewer events than the limit, or none, and more may follow: it is over where \`next_cursor\` is null.`,
+    description: `${LISTS} A page may have fewer events than the limit, or none, and more may follow: it is over where \`next_cursor\` is null.`,
     permission: 'audit:read',
+    parameters: [
+      filter('event', 'Names of events, with commas between them'),
+      filter('subject', 'Who did it or whom it was done to: an account, a session, a key, a name, an address'),
+      filter('since', 'A time from which on, in UTC', { type: 'string', example: TIME }),
+      filter('until', 'A time before which, in UTC', { type: 'string', example: TIME }),
+      ...PAGE,
+    ],
     answer: { description: 'A page of events', schema: 'AuditList', example: { events: [EVENT], next_cursor: null } },
     failures: [503],
   }),

@@ -1,4 +1,4 @@
-import { operation } from './operation.ts'
+import { operation, TIMEOUT } from './operation.ts'
 
 const TENSORS = {
   inputs: [{ name: 'X', datatype: 'FP32', shape: [-1, 4] }],
@@ -36,6 +36,7 @@ export const MODEL_DETAIL = {
     summary: 'Predict, in rows',
     description: 'The answer has the form of the question: a list for a list, an object of lists for an object of lists.',
     permission: 'model:<name>:predict',
+    parameters: [TIMEOUT],
     body: {
       schema: 'PredictRequest',
       examples: {

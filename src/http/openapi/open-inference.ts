@@ -1,4 +1,4 @@
-import { operation } from './operation.ts'
+import { operation, TIMEOUT } from './operation.ts'
 
 /** Tag of the routes under `/v2`. */
 export const OPEN_INFERENCE_TAG = 'Open Inference Protocol'
@@ -8,12 +8,20 @@ export const INFER_DETAIL = operation({
   tag: OPEN_INFERENCE_TAG,
   summary: 'Predict, in tensors',
   description:
-    'Binary tensor data may stand behind the JSON, whose length `Inference-Header-Content-Length` then gives; 0 is one raw tensor. ' +
-    '`Content-Encoding` and `Accept-Encoding` may be gzip or deflate. `Vestal-Timeout-Ms` limits the time to wait and run.',
+    'Binary tensor data may follow the JSON (`application/octet-stream`), whose length `Inference-Header-Content-Length` then gives; 0 is one raw tensor. Outputs come so ' +
+    'where the request asks for `binary_data`. `Content-Encoding` and `Accept-Encoding` may be gzip or deflate.',
   permission: 'model:<name>:predict',
+  parameters: [
+    {
+      name: 'Inference-Header-Content-Length',
+      in: 'header',
+      description: 'Bytes of JSON where binary tensor data follows it; absent otherwise',
+      schema: { type: 'integer', minimum: 0 },
+    },
+    TIMEOUT,
+  ],
   body: {
     schema: 'InferRequest',
-    otherType: 'application/octet-stream',
     examples: {
       iris: { id: '7', inputs: [{ name: 'X', shape: [1, 4], datatype: 'FP32', data: [5.1, 3.5, 1.4, 0.2] }] },
       classes: {
@@ -27,7 +35,6 @@ export const INFER_DETAIL = operation({
   answer: {
     description: 'The outputs',
     schema: 'InferAnswer',
-    otherType: 'application/octet-stream',
     example: {
       model_name: 'iris',
       model_version: '1',

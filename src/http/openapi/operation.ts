@@ -6,8 +6,6 @@ interface Answer {
   /** A name in the document's schemas; absent where the answer has no body. */
   readonly schema?: SchemaName
   readonly example?: unknown
-  /** Another media type that the answer may come in. */
-  readonly otherType?: string
   /** The one media type of the answer; default `application/json`. */
   readonly contentType?: string
   /** Default 200. */
@@ -20,10 +18,18 @@ interface Body {
   readonly examples: Readonly<Record<string, unknown>>
   /** True when the request may come without a body. */
   readonly isOptional?: boolean
-  /** Another media type that the body may come in. */
-  readonly otherType?: string
   /** The one media type of the body; default `application/json`. */
   readonly contentType?: string
+}
+
+/** A header or a part of the query that a request may have. */
+export interface Parameter {
+  readonly name: string
+  readonly in: 'header' | 'query'
+  readonly description: string
+  readonly schema: object
+  /** True where a request without it fails; default false. */
+  readonly required?: boolean
 }
 
 export interface Operation {
@@ -32,6 +38,7 @@ export interface Operation {
   readonly description?: string
   /** What a token must grant; an empty text asks for any valid token, and none at all makes the route open. */
   readonly permission?: string
+  readonly parameters?: readonly Parameter[]
   readonly body?: Body
   /** Absent where a request always fails. */
   readonly answer?: Answer
@@ -53,6 +60,7 @@ export type SchemaName =
   | 'ModelMetadata'
   | 'StreamRequest'
   | 'StreamEvent'
+  | 'StreamEvents'
   | 'ModelNames'
   | 'ModelConfiguration'
   | 'ModelStatistics'
@@ -96,9 +104,26 @@ const FAILURES = {
 
 export type FailureStatus = keyof typeof FAILURES
 
+/** Version that a change is for. */
+export const IF_MATCH: Parameter = {
+  name: 'If-Match',
+  in: 'header',
+  description: 'The `ETag` of what was read, with its quotes, or `*` for any version',
+  schema: { type: 'string' },
+  required: true,
+}
+
+/** How long the caller waits. */
+export const TIMEOUT: Parameter = {
+  name: 'Vestal-Timeout-Ms',
+  in: 'header',
+  description: 'Milliseconds to wait and run; a request that takes longer is answered with 503 or 504',
+  schema: { type: 'number', minimum: 0, exclusiveMinimum: true },
+}
+
 /** The documentation of a route, in the form that OpenAPI 3.0 gives an operation. */
 export function operation(options: Operation) {
-  const { tag, summary, description, permission, body, answer, failures = [] } = options
+  const { tag, summary, description, permission, parameters, body, answer, failures = [] } = options
   const isOpen = permission === undefined
   const all: readonly FailureStatus[] = isOpen ? [429, ...failures] : [400, 401, 403, 429, ...failures]
   // A body that may be too large may also be too slow.
@@ -113,7 +138,9 @@ export function operation(options: Operation) {
     tags: [tag],
     summary,
     description: description === undefined ? asks : `${description} ${asks}`,
-    security: isOpen ? [] : [{ bearer: [] }, { account: [] }, { apiKey: [] }, { cookie: [] }],
+    // One scheme: clients that are generated from several send a token for each, or one without its `Bearer`.
+    security: isOpen ? [] : [{ bearer: [] }],
+    ...(parameters && { parameters: parameters.map((parameter) => ({ ...parameter })) }),
     ...(body && { requestBody: requestBody(body) }),
     responses: {
       ...(answer && { [answer.status ?? 200]: { description: answer.description, ...answerContent(answer) } }),
@@ -122,21 +149,17 @@ export function operation(options: Operation) {
   }
 }
 
-function requestBody({ schema, examples, isOptional = false, otherType, contentType = 'application/json' }: Body) {
+function requestBody({ schema, examples, isOptional = false, contentType = 'application/json' }: Body) {
   const values = Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
   return {
     required: !isOptional,
-    content: { [contentType]: { schema: reference(schema), examples: values }, ...otherContent(otherType) },
+    content: { [contentType]: { schema: reference(schema), examples: values } },
   }
 }
 
-function answerContent({ schema, example, otherType, contentType = 'application/json' }: Answer) {
+function answerContent({ schema, example, contentType = 'application/json' }: Answer) {
   if (schema === undefined) return {}
-  return { content: { [contentType]: { schema: reference(schema), example }, ...otherContent(otherType) } }
-}
-
-function otherContent(type: string | undefined) {
-  return type === undefined ? {} : { [type]: { schema: { type: 'string' as const, format: 'binary' } } }
+  return { content: { [contentType]: { schema: reference(schema), example } } }
 }
 
 function reference(name: string) {

@@ -25,7 +25,7 @@ const parameters = {
   nullable: true,
   type: 'object' as const,
   description: 'Texts, numbers, true and false by name; null as absent',
-  additionalProperties: { oneOf: [{ nullable: true, type: 'string' }, { type: 'number' }, { type: 'boolean' }] },
+  additionalProperties: {},
 }
 const tensorData = {
   nullable: true,
@@ -59,15 +59,13 @@ const OTHERS = {
   ),
   Failure: object({
     status_code: { type: 'integer' as const, description: 'The HTTP status' },
-    detail: {
-      description: 'What is wrong: a text, or one text a field',
-      oneOf: [{ type: 'string' as const }, { type: 'object' as const }],
-    },
+    detail: { description: 'What is wrong: a text, or one text a field' },
     error: { nullable: true, type: 'string' as const, description: 'Always null' },
   }),
   OpenInferenceFailure: object({ error: text('What is wrong') }),
 }
 
+/** No schema is a union (`oneOf`): clients that generators make of one lose what is in it, and a value of any type goes through whole. */
 const NAMED: Readonly<Record<SchemaName, object>> = {
   Information: object({ title: text('Name'), description: text('What it is'), public: { type: 'boolean' } }),
   ...ACCOUNT_SCHEMAS,
@@ -87,17 +85,16 @@ const NAMED: Readonly<Record<SchemaName, object>> = {
   PredictRequest: object({
     input: {
       description:
-        'Rows of the one input, objects with a row of each input by its name, or an object with the rows of each; a scalar may stand alone',
-      oneOf: [list({}), { type: 'object', additionalProperties: {} }],
+        'A list of rows of the one input or of objects with a row of each input by its name, or an object with the rows of each; a scalar may stand alone',
     },
   }),
   PredictAnswer: object({
     output: {
-      description: 'One element a row, or an object with the rows of each output, as the input was',
-      oneOf: [list({}), { type: 'object', additionalProperties: list({}) }],
+      description: 'A list with one element a row, or an object with the rows of each output, as the input was',
     },
   }),
-  StreamRequest: list({ description: 'A row' }, 'Rows; their number has no limit'),
+  StreamRequest: text('Lines of JSON, each a row; their number has no limit'),
+  StreamEvents: text('Lines of JSON, each a `StreamEvent`'),
   StreamEvent: object(
     {
       row: { type: 'integer', description: 'Number of the row, from 0' },

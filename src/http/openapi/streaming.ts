@@ -6,26 +6,20 @@ export const STREAMING_DETAIL = {
     tag: 'Models',
     summary: 'Predict row by row, as rows come',
     description:
-      'The body is a JSON array of rows, `{"input": rows}`, or lines of JSON (`application/x-ndjson`), of any length. Each row is answered ' +
-      'with one event as soon as it is computed, in order: lines of JSON, or server-sent events where `Accept` names `text/event-stream`. ' +
-      'A row that is wrong is answered with its failure, and the others go on.',
+      'The body is lines of JSON (`application/x-ndjson`), each a row, of any length; a JSON array of rows or `{"input": rows}` is accepted as well, as `application/json`. ' +
+      'Each row is answered with one event (`StreamEvent`) as soon as it is computed, in order: lines of JSON, or server-sent events where `Accept` names ' +
+      '`text/event-stream`. A row that is wrong is answered with its failure, and the others go on.',
     permission: 'model:<name>:predict',
     body: {
       schema: 'StreamRequest',
-      otherType: 'application/x-ndjson',
-      examples: {
-        iris: [
-          [5.1, 3.5, 1.4, 0.2],
-          [6.7, 3.0, 5.2, 2.3],
-        ],
-      },
+      contentType: 'application/x-ndjson',
+      examples: { iris: '[5.1, 3.5, 1.4, 0.2]\n[6.7, 3.0, 5.2, 2.3]\n' },
     },
     answer: {
       description: 'One event a row',
-      schema: 'StreamEvent',
+      schema: 'StreamEvents',
       contentType: 'application/x-ndjson',
-      otherType: 'text/event-stream',
-      example: { row: 0, output: { label: 'setosa', probabilities: { setosa: 0.98, versicolor: 0.02, virginica: 0 } } },
+      example: '{"row":0,"output":{"label":"setosa","probabilities":{"setosa":0.98,"versicolor":0.02,"virginica":0}}}\n',
     },
     failures: [404, 415, 429, 503],
   }),
