@@ -21,7 +21,10 @@ function schemaApp(plugin: unknown): AnyElysia {
   // The casts stand in for what an app that is written in one chain gets from its types.
   const app = new Elysia({ handler: { standardHostname: false }, serve: { reusePort: false } }) as unknown as Elysia
   const options = { permissions: ['p1'], body: t.Object({ a: t.Number() }), query: t.Object({ n: t.Number() }) }
-  return app.use(plugin as AnyElysia).post('/schema', ({ body }) => body as object, options as object)
+  app.use(plugin as AnyElysia).post('/schema', ({ body }) => body as object, options as object)
+  // Without a body the check of the query is the first to meet the token.
+  const { body: _, ...queryAlone } = options
+  return app.get('/query', ({ query }) => query as object, queryAlone as object)
 }
 
 for (const open of DOORS) {
@@ -86,6 +89,11 @@ for (const open of DOORS) {
           for (const [path, body] of cases) statuses.push(await send(token, path, body))
           expect(statuses).toEqual([422, 400, 422])
         }
+        const query = async (token: string, text: string) =>
+          (await own.fetch(`/query?n=${text}`, { headers: { authorization: `Bearer ${token}` } })).status
+        for (const token of [await encrypt(tokenWith(['p1'])), tokenWith(['p1'])])
+          expect([await query(token, '1'), await query(token, 'x')]).toEqual([200, 422])
+        expect(await query(forged, 'x')).toBe(401)
         for (const token of [forged, undefined]) for (const [path, body] of cases) expect(await send(token, path, body)).toBe(401)
       } finally {
         await own.close()
