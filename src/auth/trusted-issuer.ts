@@ -2,10 +2,11 @@ import { VestalError } from '../core/errors.ts'
 import { createRemoteKeys, type RemoteKeys, type RemoteKeysOptions } from '../jwks/remote-keys.ts'
 import { ALGORITHMS, type Algorithm } from '../jwt/algorithms.ts'
 import { readHeader } from '../jwt/compact.ts'
+import type { Jwk } from '../jwt/jwk-members.ts'
 import { KeyError } from '../jwt/key-error.ts'
-import { importKeys, type KeyInput } from '../jwt/key-set.ts'
+import { importKeys, KEYS_MAX, type KeyInput } from '../jwt/key-set.ts'
 import type { Key } from '../jwt/keys.ts'
-import { checkOptions, createVerifier, type VerifiedJwt, type VerifyOptions } from '../jwt/verify.ts'
+import { checkOptions, createPublishedVerifier, createVerifier, type VerifiedJwt, type VerifyOptions } from '../jwt/verify.ts'
 import { createGrantReader, type GrantReader, type GrantRules } from './claim-mapping.ts'
 
 /** Somebody else whose tokens are accepted: who they are, which keys are theirs, and what their claims mean here. */
@@ -132,10 +133,13 @@ function compileIssuer(issuer: TrustedIssuer, shared: SharedRules, before: Issue
   checkOptions(options)
   const grantsOf = createGrantReader(issuer)
   if (keys !== undefined) {
-    const isPrivate = importKeys(keys).some(({ kind, canSign }) => kind !== 'oct' && canSign)
+    const published = publishedKeysIn(keys)
+    const isPrivate = (published ?? importKeys(keys)).some(({ kind, canSign }) => kind !== 'oct' && canSign)
     // Whoever has it can sign in the issuer's name, so it belongs to the issuer alone.
     if (isPrivate) throw new KeyError(`the key of the issuer "${name}" is a private one; ask for the public one`)
-    return { ...localPolicy(keys, options, grantsOf), isOwn: false }
+    if (published === undefined) return { ...localPolicy(keys, options, grantsOf), isOwn: false }
+    const verify = createPublishedVerifier(published, options)
+    return { isSymmetric: false, isOwn: false, verify, grantsOf, untilMs: () => Number.POSITIVE_INFINITY }
   }
   const { keysChanged, schedule, warn } = shared
   const { algorithms } = options
@@ -163,6 +167,16 @@ function compileIssuer(issuer: TrustedIssuer, shared: SharedRules, before: Issue
   }
 }
 
+/** The public keys of a set that was read from a file (`readKeySet`): as at an address, several may have one name. */
+function publishedKeysIn(keys: KeyInput): readonly Key[] | undefined {
+  if (!Array.isArray(keys) || keys.length === 0 || keys.length > KEYS_MAX) return undefined
+  // The cast is what the check establishes: what has not been imported has no `verifying`.
+  const isPublished = keys.every(
+    (key: Key | Jwk) => typeof key === 'object' && key !== null && 'verifying' in key && key.kind !== 'oct',
+  )
+  return isPublished ? (keys as readonly Key[]) : undefined
+}
+
 /** The policy of keys that are here. */
 export function localPolicy(keys: KeyInput, options: VerifyOptions, grantsOf: GrantReader): IssuerPolicy {
   const pinned = options.algorithms?.length === 1 ? options.algorithms[0] : undefined
@@ -185,7 +199,7 @@ function remoteCheck(remote: RemoteKeys, options: VerifyOptions): IssuerPolicy['
   return (token) => {
     const keys = remote.current()
     if (keys === undefined) return remote.renew() ?? unavailable(remote)
-    if (known?.keys !== keys) known = { keys, verify: createVerifier(keys, options) }
+    if (known?.keys !== keys) known = { keys, verify: createPublishedVerifier(keys, options) }
     try {
       return known.verify(token)
     } catch (error) {

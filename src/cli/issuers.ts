@@ -2,10 +2,11 @@ import type { TrustedIssuer } from '../auth/trusted-issuer.ts'
 import { SettingsError } from '../config/load.ts'
 import type { IssuerSettings } from '../config/settings/issuers.ts'
 import type { Settings } from '../config/settings.ts'
-import { readKeySet } from '../jwks/read-key-set.ts'
+import { type PublishedKeys, readKeySet } from '../jwks/read-key-set.ts'
 import { type Algorithm, isAlgorithm } from '../jwt/algorithms.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import { importKeys, type KeyInput } from '../jwt/key-set.ts'
+import type { Key } from '../jwt/keys.ts'
 import { readSmallFile } from './small-file.ts'
 
 /** Headers of a call that serves the request at hand. */
@@ -61,6 +62,13 @@ function trustedIssuer(issuer: IssuerSettings, settings: Settings, requestHeader
   }
 }
 
+/** A file is the operator's to mend, so what would only be left out of a published set ends the start here. */
+function keysOfSet({ keys, exposed, beyondLimits }: PublishedKeys): readonly Key[] {
+  if (exposed > 0) throw new KeyError('the set holds a private or shared key; ask for the public ones')
+  if (beyondLimits > 0) throw new KeyError('the set has more keys than are accepted: 256 members, 64 keys, 4 of one "kid"')
+  return keys
+}
+
 /** Each key has one algorithm; of a set, keys that are for something else are left out, as where it is published. */
 function readIssuerKeys(path: string, accepted: readonly Algorithm[]): KeyInput {
   const bytes = readSmallFile(path)
@@ -70,7 +78,7 @@ function readIssuerKeys(path: string, accepted: readonly Algorithm[]): KeyInput 
   try {
     if (text.includes('-----BEGIN ')) return importKeys(text, { ...options, isPublicOnly: true })
     if (!text.startsWith('{')) return importKeys(text, options)
-    if (/"keys"\s*:/.test(text)) return readKeySet(bytes, ...(accepted.length > 0 ? [accepted] : []))
+    if (/"keys"\s*:/.test(text)) return keysOfSet(readKeySet(bytes, ...(accepted.length > 0 ? [accepted] : [])))
     return importKeys(JSON.parse(text) as KeyInput, options)
   } catch (error) {
     if (error instanceof KeyError) throw new SettingsError([`${path}: ${error.message}`])

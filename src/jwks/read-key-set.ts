@@ -1,46 +1,95 @@
 import { ALGORITHMS, type Algorithm, isAlgorithm } from '../jwt/algorithms.ts'
 import type { Jwk } from '../jwt/jwk-members.ts'
 import { KeyError } from '../jwt/key-error.ts'
-import { importKeys } from '../jwt/key-set.ts'
+import { KEYS_MAX } from '../jwt/key-set.ts'
 import { importJwk, type Key } from '../jwt/keys.ts'
 import { readStrictObject } from '../jwt/strict-json.ts'
+import { keyIdOf, thumbprintOf } from '../jwt/thumbprint.ts'
 
 /** What an issuer's key may be for where neither it nor the settings say so: public keys alone, the commonest of each kind first. */
 export const PUBLIC_ALGORITHMS = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => ALGORITHMS[name].kind !== 'oct')
 
-/** Members of a set; a set with more is refused. */
+/** Members of a set that are read; the rest is left out. */
 const MEMBERS_MAX = 256
+/** Different keys with one `kid` and one algorithm: each of them is tried, so a forged token costs as many checks. */
+const ALTERNATIVES_MAX = 4
 /** Members that hold a secret (RFC 7518 §6). Whoever publishes one has given the key away. */
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const
 
+/** The keys of a set that may verify tokens. */
+export interface PublishedKeys {
+  readonly keys: readonly Key[]
+  /** Members that hold a private or shared key. */
+  readonly exposed: number
+  /** Keys beyond a limit, which were left out. */
+  readonly beyondLimits: number
+}
+
 /**
- * Reads a JWK Set that came over the network (RFC 7517 §5). Keys that are for something else, or of a kind that is not known here, are
- * left out, as the standard asks; a set with a secret in it, or two keys of one name, is refused whole.
+ * Reads a JWK Set that somebody else publishes (RFC 7517 §5). What cannot be used is left out and the rest is kept, as the standard asks: keys
+ * for something else, of an unknown kind, too weak or malformed. A key counts once however often it is listed, and one whose private part
+ * stands in the set does not count at all. Several keys may have one `kid` (§4.5).
  * @throws KeyError saying what is wrong, and never what the set holds
  */
-export function readKeySet(bytes: Buffer, algorithms: readonly Algorithm[] = PUBLIC_ALGORITHMS): readonly Key[] {
+export function readKeySet(bytes: Buffer, algorithms: readonly Algorithm[] = PUBLIC_ALGORITHMS): PublishedKeys {
   const set = readStrictObject(bytes)
   if (typeof set === 'string') throw new KeyError(`the answer is ${set}`)
   const { keys: members } = set
   if (!Array.isArray(members)) throw new KeyError('the answer is no JWK Set: it has no list "keys"')
-  if (members.length > MEMBERS_MAX) throw new KeyError(`the set has more than ${MEMBERS_MAX} keys`)
-  const keys = members.flatMap((member: unknown) => readMember(member, algorithms))
-  if (keys.length === 0) throw new KeyError('the set has no key that may verify a token')
-  return importKeys(keys)
+  // The cast is what the check establishes.
+  const jwks = members.slice(0, MEMBERS_MAX).filter((member) => isObject(member)) as readonly Jwk[]
+  const exposed = jwks.filter((jwk) => SECRET_MEMBERS.some((name) => Object.hasOwn(jwk, name)))
+  const given = new Set(exposed.map(publicPartOf))
+  const usable = jwks
+    .filter((jwk) => !exposed.includes(jwk))
+    .flatMap((jwk) => readMember(jwk, algorithms))
+    .filter((key) => !given.has(thumbprintOf(key)))
+  const different = [...new Map(usable.map((key) => [fingerprint(key), key])).values()]
+  const keys = withinLimits(different)
+  if (keys.length === 0) {
+    const why = exposed.length > 0 ? '; it holds private or shared keys, which do not count' : ''
+    throw new KeyError(`the set has no key that may verify a token${why}`)
+  }
+  const beyondLimits = different.length - keys.length + Math.max(0, members.length - MEMBERS_MAX)
+  return { keys, exposed: exposed.length, beyondLimits }
 }
 
-function readMember(member: unknown, algorithms: readonly Algorithm[]): readonly Key[] {
-  if (typeof member !== 'object' || member === null || Array.isArray(member)) throw new KeyError('a member of the set is no JWK')
-  // The cast is what the check above establishes.
-  const jwk = member as Jwk
-  if (SECRET_MEMBERS.some((name) => Object.hasOwn(jwk, name))) throw new KeyError('the set publishes a private or shared key')
+/** A text that is the same for copies of a key with one name and one use. */
+export function fingerprint(key: Key): string {
+  return JSON.stringify([keyIdOf(key), key.algorithms, thumbprintOf(key)])
+}
+
+function withinLimits(keys: readonly Key[]): readonly Key[] {
+  const counts = new Map<string, number>()
+  const kept = keys.filter((key) => {
+    const name = JSON.stringify([keyIdOf(key), key.algorithm])
+    const count = (counts.get(name) ?? 0) + 1
+    counts.set(name, count)
+    return count <= ALTERNATIVES_MAX
+  })
+  return kept.slice(0, KEYS_MAX)
+}
+
+function readMember(jwk: Jwk, algorithms: readonly Algorithm[]): readonly Key[] {
   const algorithm = algorithmFor(jwk, algorithms)
   if (algorithm === undefined || !isForVerifying(jwk)) return []
+  const key = unlessKeyError(() => importJwk(jwk, { algorithm }))
+  return key === undefined ? [] : [key]
+}
+
+/** The thumbprint of the public part of a private key; undefined where it has none. */
+function publicPartOf({ kty, crv, x, y, n, e }: Jwk): string | undefined {
+  const members = Object.entries({ kty, crv, x, y, n, e }).filter(([, value]) => value !== undefined)
+  const key = unlessKeyError(() => importJwk(Object.fromEntries(members)))
+  return key && thumbprintOf(key)
+}
+
+/** Too short, off its curve, members missing: RFC 7517 §5 has it ignored, and its tokens then find no key. */
+function unlessKeyError<T>(work: () => T): T | undefined {
   try {
-    return [importJwk(jwk, { algorithm })]
+    return work()
   } catch (error) {
-    // Too short, off its curve, members missing: RFC 7517 §5 has it ignored, and its tokens then find no key.
-    if (error instanceof KeyError) return []
+    if (error instanceof KeyError) return undefined
     throw error
   }
 }
@@ -56,4 +105,8 @@ const CURVES: Readonly<Partial<Record<Algorithm, string>>> = { ES256: 'P-256', E
 function isForVerifying({ use, key_ops: operations }: Jwk): boolean {
   if (use !== undefined && use !== 'sig') return false
   return operations === undefined || (Array.isArray(operations) && operations.includes('verify'))
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -2,7 +2,7 @@ import type { Algorithm } from '../jwt/algorithms.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import type { Key } from '../jwt/keys.ts'
 import { fetchBytes, keySetAddress } from './fetch-bytes.ts'
-import { readKeySet } from './read-key-set.ts'
+import { fingerprint, type PublishedKeys, readKeySet } from './read-key-set.ts'
 
 export interface RemoteKeysOptions {
   /** Seconds that a set counts after it was fetched; it is fetched again after half of them. Default 600. */
@@ -105,6 +105,7 @@ class RemoteSet implements RemoteKeys {
   #failuresInARow = 0
   #fetches = 0
   #failures = 0
+  #leftOut = ''
   #cancelTimer: () => void = () => undefined
 
   constructor(url: URL, changed: () => void, options: Checked) {
@@ -171,11 +172,12 @@ class RemoteSet implements RemoteKeys {
     this.#fetches += 1
     try {
       const bytes = await fetchBytes(this.#url, { timeoutMs, bytesMax, signal: this.#closing.signal, headers })
-      const keys = readKeySet(bytes, algorithms)
+      const published = readKeySet(bytes, algorithms)
       if (this.isFailing()) this.#options.warn(`the keys of ${this.#url.host} are there again`)
       this.#failuresInARow = 0
       this.#fetchedAtMs = startMs
-      this.#replace(keys)
+      this.#warnOf(published)
+      this.#replace(published.keys)
     } catch (error) {
       if (this.#closing.signal.aborted) return
       this.#failures += 1
@@ -188,10 +190,21 @@ class RemoteSet implements RemoteKeys {
     this.#refreshIn(this.isFailing() ? retryMs : maxAgeMs / 2)
   }
 
+  /** Says what was left out of the set and should not have been in it; once, until it changes. */
+  #warnOf({ exposed, beyondLimits }: PublishedKeys): void {
+    const faults = [
+      ...(exposed > 0 ? [`${exposed} private or shared keys are published, which do not count`] : []),
+      ...(beyondLimits > 0 ? [`${beyondLimits} keys are more than are accepted, and do not count`] : []),
+    ]
+    const text = faults.join('; ')
+    if (text !== '' && text !== this.#leftOut) this.#options.warn(`the keys of ${this.#url.host}: ${text}`)
+    this.#leftOut = text
+  }
+
   /** The whole set takes the place of the one before: a key that is no longer in it counts no more. */
   #replace(keys: readonly Key[]): void {
     const before = this.#keys
-    if (before !== undefined && fingerprint(before) === fingerprint(keys)) return
+    if (before !== undefined && fingerprintOf(before) === fingerprintOf(keys)) return
     this.#keys = keys
     if (before !== undefined) this.#changed()
   }
@@ -206,7 +219,7 @@ class RemoteSet implements RemoteKeys {
   }
 }
 
-/** Equal for sets with the same keys, names and algorithms in the same order. */
-function fingerprint(keys: readonly Key[]): string {
-  return JSON.stringify(keys.map(({ kid, algorithms, verifying }) => [kid, algorithms, verifying.export({ format: 'jwk' })]))
+/** Equal for sets with the same keys, names and algorithms, in whatever order they came. */
+function fingerprintOf(keys: readonly Key[]): string {
+  return JSON.stringify(keys.map(fingerprint).toSorted())
 }

@@ -82,6 +82,21 @@ export function selectKey(keys: readonly Key[], algorithm: Algorithm, kid: strin
 }
 
 /**
+ * The keys of a set that somebody else publishes which may have signed: those with the header's name that are for its algorithm
+ * (RFC 7517 §4.5: several may have one name). Where the header names none, there must be one such key alone.
+ * @throws VestalError KEY_UNKNOWN
+ */
+export function selectPublishedKeys(keys: readonly Key[], algorithm: Algorithm, kid: string | undefined): readonly Key[] {
+  const only = keys.length === 1 ? keys[0] : undefined
+  const named =
+    kid === undefined || (only !== undefined && only.kid === undefined) ? keys : keys.filter((key) => keyIdOf(key) === kid)
+  const fitting = named.filter((key) => key.canVerify && key.algorithms.includes(algorithm))
+  const isChosen = kid === undefined ? fitting.length === 1 : fitting.length > 0
+  if (!isChosen) throw new VestalError('KEY_UNKNOWN', { reason: 'no key answers to the header\'s "kid" and "alg"' })
+  return fitting
+}
+
+/**
  * The keys that may have signed: the one that `selectKey` gives, or, where a header names none of several, all that are for the algorithm.
  * @throws VestalError KEY_UNKNOWN, ALGORITHM_REFUSED
  */

@@ -1,10 +1,11 @@
 import { VestalError } from '../core/errors.ts'
+import { invariant } from '../core/invariant.ts'
 import { type Algorithm, isAlgorithm } from './algorithms.ts'
 import { textOfBase64url } from './base64url.ts'
 import { type ClaimRules, checkClaims, holderOf, type JwtPayload } from './claims.ts'
 import { type JoseHeader, mediaType, readHeader, splitCompact, TOKEN_BYTES_MAX } from './compact.ts'
 import type { SignatureCheck } from './engines/signature-check.ts'
-import { importKeys, type KeyInput, selectKey } from './key-set.ts'
+import { importKeys, type KeyInput, selectKey, selectPublishedKeys } from './key-set.ts'
 import type { Key } from './keys.ts'
 import { createSignatureCheck, type EngineName } from './signature-engines.ts'
 import { type JsonObject, readStrictText } from './strict-json.ts'
@@ -39,7 +40,20 @@ export function createVerifier(input: KeyInput, options: VerifyOptions = {}): (t
   checkOptions(options)
   const pinned = options.algorithms?.length === 1 ? options.algorithms[0] : undefined
   const keys = importKeys(input, { ...(pinned && { algorithm: pinned }), ...(options.interop && { interop: options.interop }) })
-  const prepare = headerReader(options.types ?? TYPES, signatureChecks(keys, options))
+  return verifierOf(options, ({ alg, kid }) => [selectKey(keys, alg, kid)])
+}
+
+/**
+ * As `createVerifier`, of keys that somebody else publishes: several of them may have one name, and each that is for a token's algorithm is tried.
+ * @throws TypeError when the options cannot be used
+ */
+export function createPublishedVerifier(keys: readonly Key[], options: VerifyOptions = {}): (token: string) => VerifiedJwt {
+  checkOptions(options)
+  return verifierOf(options, ({ alg, kid }) => selectPublishedKeys(keys, alg, kid))
+}
+
+function verifierOf(options: VerifyOptions, select: (header: JoseHeader) => readonly Key[]): (token: string) => VerifiedJwt {
+  const prepare = headerReader(options.types ?? TYPES, signatureChecks(options, select))
   const now = options.now ?? Date.now
   return (token) => {
     const parts = splitCompact(token, options)
@@ -96,19 +110,28 @@ function headerReader(
 }
 
 /** Finds, and prepares at first use, the signature check that a header asks for: at most keys × algorithms of them. */
-function signatureChecks(keys: readonly Key[], options: VerifyOptions): (header: JoseHeader) => SignatureCheck {
+function signatureChecks(
+  options: VerifyOptions,
+  select: (header: JoseHeader) => readonly Key[],
+): (header: JoseHeader) => SignatureCheck {
   const prepared = new Map<Key, Map<Algorithm, SignatureCheck>>()
   const { algorithms, engine } = options
   const engineOptions = { ...(engine && { engine }), isPayloadFree: options.interop === 'flama' }
-  return ({ alg, kid }) => {
-    const key = selectKey(keys, alg, kid)
-    if (algorithms !== undefined && !algorithms.includes(alg)) {
-      throw new VestalError('ALGORITHM_REFUSED', { reason: `${alg} is not one of the accepted algorithms` })
-    }
+  const checkOf = (key: Key, alg: Algorithm): SignatureCheck => {
     const checks = prepared.get(key) ?? new Map<Algorithm, SignatureCheck>()
     const check = checks.get(alg) ?? createSignatureCheck(key, alg, engineOptions)
     if (!checks.has(alg)) prepared.set(key, checks.set(alg, check))
     return check
+  }
+  return (header) => {
+    const { alg } = header
+    const keys = select(header)
+    if (algorithms !== undefined && !algorithms.includes(alg)) {
+      throw new VestalError('ALGORITHM_REFUSED', { reason: `${alg} is not one of the accepted algorithms` })
+    }
+    const [first, ...others] = keys.map((key) => checkOf(key, alg))
+    invariant(first !== undefined, 'a key is selected, or none is and that is thrown')
+    return others.length === 0 ? first : (parts) => first(parts) || others.some((check) => check(parts))
   }
 }
 

@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'bun:test'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { type AuthenticatorOptions, createAuthenticator } from '../../../src/auth/authenticator.ts'
 import type { TrustedIssuer } from '../../../src/auth/trusted-issuer.ts'
 import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
+import { readKeySet } from '../../../src/jwks/read-key-set.ts'
+import type { Algorithm } from '../../../src/jwt/algorithms.ts'
 import type { KeyInput } from '../../../src/jwt/key-set.ts'
+import { signJwt } from '../../../src/jwt/sign.ts'
 import { ManualSchedule, startKeyServer, testKey } from '../../support/key-server.ts'
 import { makeToken, SECRET } from '../../support/tokens.ts'
 
@@ -253,6 +257,58 @@ describe('an issuer whose keys are at an address', () => {
     })
     const answers = new Set(await Promise.all(tokens.map(vestal.sendAndWait)))
     expect([[...answers], server.requests()]).toEqual([['KEY_UNKNOWN'], 2])
+  })
+
+  test('may publish keys of two kinds, and two of one kind, under one name: the one that signed is used', async () => {
+    await using server = startKeyServer()
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const twin = testKey('a')
+    server.answer(() =>
+      Response.json({ keys: [{ ...rsa.publicKey.export({ format: 'jwk' }), kid: 'a' }, A.jwk, A.jwk, twin.jwk] }),
+    )
+    using vestal = start([remote(server.url)])
+    const pem = rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    const byRsa = (kid: string, algorithm: Algorithm = 'RS256') => signJwt(CLAIMS, pem, { kid, algorithm, type: 'at+jwt' })
+    for (const token of [A.sign(CLAIMS), twin.sign(CLAIMS), byRsa('a')]) expect(await vestal.sendAndWait(token)).toBe('accepted')
+    expect(await vestal.sendAndWait(testKey('a').sign(CLAIMS))).toBe('SIGNATURE_INVALID')
+    // A key has one algorithm: what the set says, or the commonest of its kind.
+    expect(await vestal.sendAndWait(byRsa('a', 'PS256'))).toBe('KEY_UNKNOWN')
+    expect(await vestal.sendAndWait(byRsa('other'))).toBe('KEY_UNKNOWN')
+  })
+
+  test('may have such a set in a file, too', () => {
+    const twin = testKey('a')
+    const { keys } = readKeySet(Buffer.from(JSON.stringify({ keys: [A.jwk, A.jwk, twin.jwk, { ...B.jwk, use: 'enc' }] })))
+    using vestal = start([{ ...ISSUER, keys }])
+    expect([A, twin, B].map((key) => vestal.send(key.sign(CLAIMS)))).toEqual(['accepted', 'accepted', 'KEY_UNKNOWN'])
+  })
+
+  test('may have tokens that name no key where one alone is for their algorithm', async () => {
+    await using server = startKeyServer()
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const rsaJwk = rsa.publicKey.export({ format: 'jwk' })
+    server.answer(() => Response.json({ keys: [rsaJwk, A.jwk, { ...rsaJwk, use: 'enc' }] }))
+    using vestal = start([remote(server.url)])
+    const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+    const input = `${encode({ alg: 'ES256', typ: 'at+jwt' })}.${encode(CLAIMS)}`
+    const signature = sign('sha256', Buffer.from(input), { key: A.privateKey, dsaEncoding: 'ieee-p1363' })
+    const nameless = `${input}.${signature.toString('base64url')}`
+    expect(await vestal.sendAndWait(nameless)).toBe('accepted')
+    await using several = startKeyServer(A, B)
+    using other = start([remote(several.url)])
+    expect(await other.sendAndWait(nameless)).toBe('KEY_UNKNOWN')
+  })
+
+  test('that adds a key of another kind under a known name has it fetched', async () => {
+    await using server = startKeyServer(A)
+    using vestal = start([remote(server.url)])
+    expect(await vestal.sendAndWait(A.sign(CLAIMS))).toBe('accepted')
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    server.answer(() => Response.json({ keys: [A.jwk, { ...rsa.publicKey.export({ format: 'jwk' }), kid: 'a' }] }))
+    vestal.clock.seconds += 31
+    const pem = rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    expect(await vestal.sendAndWait(signJwt({ ...CLAIMS, exp: NOW + 3600 }, pem, { kid: 'a', type: 'at+jwt' }))).toBe('accepted')
+    expect(server.requests()).toBe(2)
   })
 
   test('has a revoked key’s remembered tokens refused at the next request after the refresh (R3)', async () => {

@@ -185,16 +185,15 @@ describe('a key server that lies', () => {
     'sends a key and no set': [json(A.jwk), /no list "keys"/],
     'sends an object for the list': [json({ keys: { 0: A.jwk } }), /no list "keys"/],
     'sends an empty set': [json({ keys: [] }), /no key/],
-    'sends a member that is no key': [json({ keys: [A.jwk, 7] }), /no JWK/],
+    'sends members that are no keys alone': [json({ keys: [7, null, 'x', [A.jwk], {}] }), /no key/],
     'names "keys" twice': [() => new Response(`{"keys":[],"keys":[${JSON.stringify(bare)}]}`), /twice/],
     'sends bytes that are no UTF-8': [() => new Response(Buffer.from([0x7b, 0xff, 0x7d])), /UTF-8/],
-    'gives two keys one name': [json({ keys: [A.jwk, { ...B.jwk, kid: 'a' }] }), /same "kid"/],
-    'publishes a private key': [json({ keys: [A.jwk, B.privateKey.export({ format: 'jwk' })] }), /private or shared/],
-    'publishes a shared secret': [json({ keys: [A.jwk, { kty: 'oct', k: 'c2VjcmV0', kid: 's' }] }), /private or shared/],
+    'publishes private keys alone': [json({ keys: [{ ...B.privateKey.export({ format: 'jwk' }), kid: 'b' }] }), /no key/],
+    'publishes a private key and its public one': [json({ keys: [B.jwk, B.privateKey.export({ format: 'jwk' })] }), /no key/],
+    'publishes shared secrets alone': [json({ keys: [{ kty: 'oct', k: 'c2VjcmV0', kid: 's' }] }), /no key/],
     'has keys for encryption alone': [json({ keys: [{ ...A.jwk, use: 'enc' }] }), /no key/],
     'has keys that are too short alone': [json({ keys: [small] }), /no key/],
     'has keys of unknown kinds alone': [json({ keys: [{ kty: 'AKP', alg: 'ML-DSA-44', pub: 'AA' }] }), /no key/],
-    'sends more keys than anybody has': [json({ keys: Array.from({ length: 257 }, () => A.jwk) }), /more than 256/],
     'answers with an error': [() => Response.json({ keys: [A.jwk] }, { status: 500 }), /status 500/],
     'answers with another success': [() => Response.json({ keys: [A.jwk] }, { status: 203 }), /status 203/],
     'sends more than is read': [() => new Response(`{"keys":[],"pad":"${'x'.repeat(300_000)}"}`), /longer than 262144/],
@@ -249,6 +248,121 @@ describe('a key server that lies', () => {
       await remote.keys.renew()
       expect(remote.heard[0]).toEndWith('there is no answer within 50 ms')
     }
+  })
+})
+
+describe('a set that somebody else publishes', () => {
+  const published = async (members: readonly unknown[], options: RemoteKeysOptions = {}) => {
+    await using server = startKeyServer()
+    server.answer(() => Response.json({ keys: members }))
+    using remote = start(server, options)
+    await remote.keys.renew()
+    const keys = remote.keys.current()?.map(({ kid, algorithms }) => [kid, ...algorithms].join(' '))
+    return { keys, heard: remote.heard }
+  }
+  const rsaOf = (bits: number) => generateKeyPairSync('rsa', { modulusLength: bits })
+  const rsa = rsaOf(2048)
+  const rsaJwk = { ...rsa.publicKey.export({ format: 'jwk' }), kid: 'a' }
+
+  test('may give keys of different kinds one name (RFC 7517 §4.5), and a key counts once however often it is listed', async () => {
+    expect(await published([A.jwk, rsaJwk])).toEqual({ keys: ['a ES256', 'a RS256'], heard: [] })
+    expect(await published([A.jwk, A.jwk, { ...A.jwk, x5t: 'x' }, rsaJwk, rsaJwk])).toEqual({
+      keys: ['a ES256', 'a RS256'],
+      heard: [],
+    })
+    const both = [
+      { ...rsaJwk, alg: 'RS256' },
+      { ...rsaJwk, alg: 'PS256' },
+    ]
+    expect(await published(both)).toEqual({ keys: ['a RS256', 'a PS256'], heard: [] })
+    expect((await published([A.jwk, { ...A.jwk, kid: 'other' }])).keys).toEqual(['a ES256', 'other ES256'])
+    const { kid: _, ...nameless } = A.jwk
+    expect((await published([nameless, nameless, B.jwk])).keys).toHaveLength(2)
+  })
+
+  test('has what cannot be used left out, whatever it is, and the rest kept', async () => {
+    const weak = rsaOf(1024).publicKey.export({ format: 'jwk' })
+    const others: readonly unknown[] = [
+      7,
+      null,
+      'key',
+      [],
+      [B.jwk],
+      {},
+      { kty: 'EC' },
+      { ...B.jwk, kty: 'AKP' },
+      { ...B.jwk, kty: 7 },
+      { ...B.jwk, crv: 'P-256K' },
+      { ...B.jwk, crv: undefined },
+      { ...B.jwk, crv: 'P-384' },
+      { ...B.jwk, alg: 'ES384' },
+      { ...B.jwk, alg: 7 },
+      { ...B.jwk, alg: 'none' },
+      { ...B.jwk, alg: 'HS256' },
+      { ...B.jwk, use: 'enc' },
+      { ...B.jwk, use: 7 },
+      { ...B.jwk, key_ops: ['encrypt'] },
+      { ...B.jwk, key_ops: 'verify' },
+      { ...B.jwk, key_ops: ['verify', 'verify'] },
+      { ...B.jwk, kid: 7 },
+      { ...B.jwk, x: `${B.jwk.x}=` },
+      { ...B.jwk, y: A.jwk.y },
+      { ...weak, kid: 'weak', alg: 'RS256' },
+      { ...rsaJwk, e: 'AQ' },
+    ]
+    for (const other of others) expect([other, (await published([other, A.jwk])).keys]).toEqual([other, ['a ES256']])
+    expect(await published([...others, A.jwk, ...others])).toEqual({ keys: ['a ES256'], heard: [] })
+  })
+
+  test('does not count a key whose private part it publishes, in whatever place and under whatever name, and says so once', async () => {
+    const secret = { ...B.privateKey.export({ format: 'jwk' }), kid: 'secret' }
+    const { d } = rsa.privateKey.export({ format: 'jwk' })
+    const warning = expect.stringMatching(/1 private or shared keys are published/)
+    for (const members of [
+      [B.jwk, secret, A.jwk],
+      [secret, B.jwk, A.jwk],
+      [secret, A.jwk, { ...B.jwk, kid: 'other' }],
+    ])
+      expect(await published(members)).toEqual({ keys: ['a ES256'], heard: [warning] })
+    // Of RSA the exponent alone is enough to sign.
+    expect(await published([{ ...rsaJwk, d }, { ...rsaJwk, kid: 'r' }, A.jwk])).toEqual({ keys: ['a ES256'], heard: [warning] })
+    expect(await published([{ kty: 'oct', k: 'c2VjcmV0', kid: 's' }, A.jwk])).toEqual({ keys: ['a ES256'], heard: [warning] })
+    await using server = startKeyServer()
+    server.answer(() => Response.json({ keys: [A.jwk, secret] }))
+    using remote = start(server)
+    for (let round = 0; round < 3; round += 1) {
+      await remote.keys.renew()
+      remote.timer.run()
+    }
+    await remote.keys.renew()
+    expect(remote.heard).toEqual([warning])
+  })
+
+  test('has keys beyond the limits left out, and says so', async () => {
+    const many = Array.from({ length: 70 }, (_, index) => testKey(`k${index}`).jwk)
+    const { keys, heard } = await published(many)
+    expect([keys?.length, keys?.[0], heard]).toEqual([
+      64,
+      'k0 ES256',
+      [expect.stringMatching(/6 keys are more than are accepted/)],
+    ])
+    const filler = Array.from({ length: 255 }, () => ({ kty: 'x' }))
+    expect(await published([...filler, A.jwk, B.jwk])).toEqual({
+      keys: ['a ES256'],
+      heard: [expect.stringMatching(/1 keys are more than are accepted/)],
+    })
+    const alike = Array.from({ length: 6 }, () => testKey('same').jwk)
+    expect((await published([...alike, A.jwk])).keys).toEqual([...Array(4).fill('same ES256'), 'a ES256'])
+  })
+
+  test('that lists the same keys in another order is the same set', async () => {
+    await using server = startKeyServer(A, B)
+    using remote = start(server)
+    await remote.keys.renew()
+    server.publish(B, A)
+    remote.timer.run()
+    await remote.keys.renew()
+    expect([remote.kids(), remote.changes()]).toEqual([['a', 'b'], 0])
   })
 })
 
