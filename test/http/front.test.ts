@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
+import { connect } from 'node:tls'
 import type { AppOptions } from '../../src/index.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { exchangeRaw } from '../support/raw-socket.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
@@ -127,7 +129,9 @@ for (const [index, open] of DOORS.entries()) {
         expect.stringContaining('access-control-expose-headers: x-request-id'),
         'access-control-max-age: 600',
       ])
+      expect(response.headers.get('access-control-allow-headers')?.split(', ')).toContain('if-match')
       const asked = await server.door.fetch('/private/info/', { headers: { origin: 'https://app.example.org' } })
+      expect(asked.headers.get('access-control-expose-headers')?.split(', ')).toContain('etag')
       expect([asked.status, asked.headers.get('access-control-allow-origin')]).toEqual([401, 'https://app.example.org'])
       expect(asked.headers.get('access-control-allow-credentials')).toBeNull()
     })
@@ -254,3 +258,26 @@ for (const [index, open] of DOORS.entries()) {
     })
   })
 }
+
+test('a health check without a host is answered under TLS as well, and nothing else is', async () => {
+  const { cert, key } = makeCertificate()
+  const app = createServer(engine, { isTls: true, operations: {} })
+  app.listen({ port: 0, hostname: '127.0.0.1', tls: { cert, key } })
+  const statusOf = (path: string) => {
+    const { promise, resolve } = Promise.withResolvers<number>()
+    let answer = ''
+    const socket = connect({ port: app.server?.port ?? 0, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      socket.write(`GET ${path} HTTP/1.0\r\n\r\n`)
+    })
+    socket.on('data', (chunk) => {
+      answer += chunk.toString('latin1')
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve(Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0)))
+    return promise
+  }
+  expect([await statusOf('/v2/health/ready'), await statusOf('/v2/health/live?x'), await statusOf('/public/info/')]).toEqual([
+    200, 200, 400,
+  ])
+  await app.stop(true)
+})

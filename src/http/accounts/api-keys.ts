@@ -4,7 +4,7 @@ import { jsonResponse } from '../json.ts'
 import { API_KEY_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
 import { type Fields, fieldFault, readFields } from './fields.ts'
-import { nextCursor, readQuery, tagOf, versionIn } from './paging.ts'
+import { nextCursor, readQuery, tagOf, timeIn, versionIn } from './paging.ts'
 import { timeOf } from './sessions.ts'
 
 const FIELDS = { name: 'text', permissions: 'texts', expires_at: 'text or null' } as const
@@ -60,8 +60,7 @@ export function apiKeys(options: AdministrationOptions) {
 
 function readKey({ expires_at, ...fields }: Fields<typeof FIELDS>) {
   if (expires_at === undefined || expires_at === null) return { ...fields, ...(expires_at === null && { expiresAt: null }) }
-  const expiresAt = /^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/.test(expires_at) ? Date.parse(expires_at) : Number.NaN
-  if (Number.isNaN(expiresAt)) throw fieldFault('expires_at', 'must be a time such as 2027-01-01T00:00:00Z, or null')
+  const expiresAt = timeIn('expires_at', expires_at, 'must be a time such as 2027-01-01T00:00:00Z, or null')
   return { ...fields, expiresAt }
 }
 

@@ -46,10 +46,10 @@ export function cursorOf(place: string | undefined): string | null {
   return place === undefined ? null : Buffer.from(place).toString('base64url')
 }
 
-/** A time in milliseconds since 1970. */
-export function timeIn(name: string, text: string): number {
-  const time = /^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(time)) throw fieldFault(name, 'must be a time such as 2027-01-01T00:00:00Z')
+/** A time of RFC 3339 in milliseconds since 1970: clients write UTC as `Z` or as `+00:00`. */
+export function timeIn(name: string, text: string, rule = 'must be a time such as 2027-01-01T00:00:00Z'): number {
+  const time = /^\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})$/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(time)) throw fieldFault(name, rule)
   return time
 }
 

@@ -7,9 +7,9 @@ export interface Cors {
 }
 
 const REQUEST_HEADERS =
-  'authorization, content-type, inference-header-content-length, x-request-id, traceparent, tracestate, vestal-timeout-ms'
+  'authorization, content-type, if-match, inference-header-content-length, x-request-id, traceparent, tracestate, vestal-timeout-ms'
 const RESPONSE_HEADERS =
-  'x-request-id, retry-after, ratelimit, ratelimit-policy, inference-header-content-length, www-authenticate'
+  'x-request-id, retry-after, ratelimit, ratelimit-policy, inference-header-content-length, www-authenticate, etag'
 const MAX_AGE_SECONDS = 600
 
 /**

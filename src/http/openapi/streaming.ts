@@ -1,4 +1,4 @@
-import { operation } from './operation.ts'
+import { operation, TIMEOUT } from './operation.ts'
 
 /** The documentation of the routes that go on: rows in a stream, messages on a socket. */
 export const STREAMING_DETAIL = {
@@ -10,6 +10,7 @@ export const STREAMING_DETAIL = {
       'Each row is answered with one event (`StreamEvent`) as soon as it is computed, in order: lines of JSON, or server-sent events where `Accept` names ' +
       '`text/event-stream`. A row that is wrong is answered with its failure, and the others go on.',
     permission: 'model:<name>:predict',
+    parameters: [{ ...TIMEOUT, description: 'Milliseconds to wait for and run each row' }],
     body: {
       schema: 'StreamRequest',
       contentType: 'application/x-ndjson',

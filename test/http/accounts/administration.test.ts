@@ -333,10 +333,16 @@ for (const kind of stores()) {
       expect(await status()).toBe(401)
       expect((await change('PATCH', '*', { permissions: ['my-permission-name'] })).status).toBe(200)
       expect(await status()).toBe(401)
+      for (const written of ['2999-01-01T00:00:00Z', '2999-01-01T00:00:00.000000+00:00', '2999-01-01T02:00:00+02:00'])
+        expect((await change('PATCH', '*', { expires_at: written })).body.expires_at).toBe('2999-01-01T00:00:00.000Z')
       for (const fields of [
         {},
         { name: '' },
         { name: 'a\nb' },
+        { name: 'a', expires_at: '2999-01-01T00:00:00' },
+        { name: 'a', expires_at: '2999-01-01' },
+        { name: 'a', expires_at: '2999-01-01T00:00:00+0000' },
+        { name: 'a', expires_at: '2999-01-01T00:00:00+99:99' },
         { name: 'a', expires_at: 'tomorrow' },
         { name: 'a', expires_at: '2020-01-01T00:00:00Z' },
         { name: 'a', permissions: ['a b'] },

@@ -40,6 +40,8 @@ for (const [index, kind] of stores().entries()) {
       expect(await names(`subject=${id}`)).toEqual(['sign-in', 'account-created'])
       expect(await names('subject=eve&event=sign-in')).toEqual([])
       expect(await names(`since=${new Date(server.clock.ms + 4).toISOString()}`)).toEqual(['sign-in-refused'])
+      const offset = new Date(server.clock.ms + 4).toISOString().replace('Z', '%2B00:00')
+      expect(await names(`since=${offset}`)).toEqual(['sign-in-refused'])
       expect(await names(`until=${new Date(server.clock.ms + 1).toISOString()}`)).toEqual(['account-created'])
     })
 
