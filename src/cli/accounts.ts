@@ -210,7 +210,7 @@ async function firstAdministrator(
   const isMade = await addFirstAdministrator(context, {
     password,
     show: (oncePassword) =>
-      write(`Accounts: "admin" is made. Its password signs in once, and is not shown again; set another with POST /auth/password/:
+      write(`Accounts: "admin" was made. Its password signs in once, and is not shown again; set another with POST /auth/password/:
   ${oncePassword}
 `),
   })

@@ -9,17 +9,25 @@ const ASK_MS = 3000
 export type LocalServer = Pick<Settings, 'host' | 'port' | 'allowedHosts'> &
   Partial<Pick<Settings, 'unix' | 'tlsCert' | 'tlsKey' | 'tlsClientCa'>>
 
-/** Asks the server that these settings start, on this machine. @throws Error where nobody answers */
-export function askLocal(server: LocalServer, path: string): Promise<Response> {
-  const { host, port, allowedHosts, unix } = server
+export interface AskLocalOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly timeoutMs?: number
+}
+
+/** Where the server that these settings start is asked on this machine. */
+export function localAddress({ host, port, unix, tlsCert }: LocalServer): string {
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-  const scheme = server.tlsCert === undefined ? 'http' : 'https'
-  const place = unix === undefined ? authorityOf(name, port) : 'localhost'
+  return `${tlsCert === undefined ? 'http' : 'https'}://${unix === undefined ? authorityOf(name, port) : 'localhost'}`
+}
+
+/** Asks the server that these settings start, on this machine. @throws Error where nobody answers */
+export function askLocal(server: LocalServer, path: string, options: AskLocalOptions = {}): Promise<Response> {
+  const { allowedHosts, unix } = server
   const [allowed] = allowedHosts
-  return fetch(`${scheme}://${place}${path}`, {
-    signal: AbortSignal.timeout(ASK_MS),
+  return fetch(`${localAddress(server)}${path}`, {
+    signal: AbortSignal.timeout(options.timeoutMs ?? ASK_MS),
     redirect: 'manual',
-    headers: allowed === undefined ? {} : { host: allowed },
+    headers: { ...options.headers, ...(allowed !== undefined && { host: allowed }) },
     ...(unix !== undefined && { unix }),
     ...(server.tlsCert !== undefined && { tls: tlsOf(server) }),
   })

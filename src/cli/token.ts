@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { OWN_CLIENT } from '../accounts/issue.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
@@ -6,7 +7,9 @@ import { OWN_AUDIENCE } from '../jwt/claims.ts'
 import type { Key } from '../jwt/keys.ts'
 import { signJwt } from '../jwt/sign.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
-import { loadKeys } from './load-keys.ts'
+import { developmentSecretPath } from './development-secret.ts'
+import { loadKeys, usesDevelopmentSecret } from './load-keys.ts'
+import { askLocal, localAddress } from './local-server.ts'
 
 export const TOKEN_FLAGS: readonly FlagRow[] = [
   { name: 'subject', value: 'TEXT', help: 'Who the token is for (`sub`). Needed.' },
@@ -17,14 +20,39 @@ export const TOKEN_FLAGS: readonly FlagRow[] = [
 
 const TTL_SECONDS_MAX = 86_400
 
-/** `vestal token`: prints a token, alone, on the standard output. */
-export function token(settings: Settings, mode: Mode, { values }: Arguments): void {
+/** What a server is given to see whose key it knows: a token that grants nothing, and does not live long. */
+const PROBE = { sub: 'command-line', data: { permissions: [] } }
+const PROBE_SECONDS = 10
+const PROBE_MS = 1000
+
+/** `vestal token`: prints a token, alone, on the standard output, and beside it whose key it is signed with. */
+export async function token(settings: Settings, mode: Mode, { values }: Arguments): Promise<void> {
   const { claims, lifetimeSeconds } = readClaims(settings, values)
-  const { keys, signing, warnings } = loadKeys(settings, mode)
+  const isNew = usesDevelopmentSecret(settings, mode) && !existsSync(developmentSecretPath(settings.data))
+  const { keys, signing, warnings, description } = loadKeys(settings, mode)
   for (const warning of warnings) console.error(`warning: ${warning}`)
   if (keys.length === 0) throw new SettingsError(['the tokens are other issuers’: there is no key here to sign one'])
   if (signing === undefined) throw new SettingsError(['the keys are public: they verify tokens and cannot sign them'])
+  console.error(`signed with ${description}${isNew ? ', made now: servers that run already do not know it' : ''}`)
+  const fault = await faultOfServer(settings, signing)
+  if (fault !== undefined) console.error(`warning: ${fault}`)
   console.log(sign(claims, signing, { settings, lifetimeSeconds }))
+}
+
+/** Why the server that runs at the address of the settings would reject such a token; undefined where none does, or it would not. */
+async function faultOfServer(settings: Settings, signing: Key): Promise<string | undefined> {
+  // A claim that is asked for is not in a token of this command, whoever signed it.
+  if (settings.port === 0 || settings.requiredClaim.length > 0) return undefined
+  const probe = sign(PROBE, signing, { settings, lifetimeSeconds: PROBE_SECONDS })
+  const headers = { [settings.headerKey]: `${settings.headerPrefix} ${probe}` }
+  const answer = await askLocal(settings, '/private/info/', { headers, timeoutMs: PROBE_MS }).catch(() => undefined)
+  const challenge = answer?.headers.get('www-authenticate') ?? ''
+  // What is no Vestal has no say in it: 403 is what one answers to a token that it accepts.
+  if (answer?.status !== 401 || !challenge.toLowerCase().startsWith(settings.headerPrefix.toLowerCase())) return undefined
+  const place = settings.unix ?? localAddress(settings)
+  const [, why] = /error_description="([^"]*)"/.exec(challenge) ?? []
+  if (why !== undefined) return `the server at ${place} knows this key and rejects such a token: ${why}`
+  return `the server at ${place} rejects tokens of this key: it has another. Name its own with VESTAL_SECRET, VESTAL_KEY or --key-file, or its data folder with --data`
 }
 
 export interface TokenClaims {

@@ -79,10 +79,65 @@ test('each verb that people use is a script of package.json, and help names them
 })
 
 describe('vestal token', () => {
+  test('says where the server that runs there has another key, or rejects it for another reason', async () => {
+    using place = new Workplace()
+    using other = new Workplace()
+    const server = await place.start(['--audience', 'one'], { VESTAL_SECRET: SECRET })
+    const { port } = new URL(server.base)
+    const run = (where: Workplace, args: readonly string[], environment = {}) => {
+      const { stdout, stderr, exitCode } = where.run([...TOKEN, '--port', port, ...args], environment)
+      expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+\n$/)])
+      return stderr.split('\n').filter((line) => line.startsWith('warning: the server'))
+    }
+    expect(run(place, ['--audience', 'one'], { VESTAL_SECRET: SECRET })).toEqual([])
+    expect(run(other, ['--audience', 'one'])).toEqual([
+      expect.stringContaining(`the server at http://127.0.0.1:${port} rejects tokens of this key: it has another`),
+    ])
+    expect(run(place, ['--audience', 'two'], { VESTAL_SECRET: SECRET })).toEqual([
+      expect.stringContaining('knows this key and rejects such a token: '),
+    ])
+    const listed = other.run(['models', 'list', '--url', server.base])
+    expect([listed.exitCode, listed.stderr]).toEqual([
+      1,
+      expect.stringContaining(
+        'the token was signed with a random secret, kept in data/development-secret, and that server may have another',
+      ),
+    ])
+    server.child.kill('SIGTERM')
+    await server.child.exited
+  })
+
+  test('takes no answer of another program for that of a server', () => {
+    using place = new Workplace()
+    using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('', { status: 401 }) })
+    const { exitCode, stderr } = place.run([...TOKEN, '--port', String(other.port)])
+    expect([exitCode, stderr.includes('warning')]).toEqual([0, false])
+  })
+
+  test('is not signed with a secret of development for a server in production', () => {
+    using place = new Workplace()
+    for (const [args, environment] of [
+      [[], { NODE_ENV: 'production' }],
+      [['--host', '0.0.0.0'], {}],
+      [['--unix', 'vestal.sock'], {}],
+    ] as const) {
+      const { stdout, stderr, exitCode } = place.run([...TOKEN, ...args], environment)
+      expect([exitCode, stdout, stderr]).toEqual([2, '', expect.stringContaining('in production mode a key is needed')])
+    }
+  })
+
   test('prints a token alone, made with the secret that it keeps', () => {
     using place = new Workplace()
     const { stdout, stderr, exitCode } = place.run([...TOKEN, '--role', 'analyst=a,b', '--ttl', '60'])
-    expect([exitCode, stderr, stdout]).toEqual([0, '', expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+\n$/)])
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+\n$/)])
+    expect(stderr).toStartWith(
+      'signed with a random secret, kept in data/development-secret, made now: servers that run already do not know it\n',
+    )
+    const again = place.run(TOKEN).stderr
+    expect([
+      again.startsWith('signed with a random secret, kept in data/development-secret\n'),
+      again.includes('made now'),
+    ]).toEqual([true, false])
     const path = join(place.folder, 'data/development-secret')
     const secret = bytesOfBase64url(readFileSync(path, 'utf8').trim())
     expect([secret.length, statSync(path).mode & 0o777, statSync(join(place.folder, 'data')).mode & 0o777]).toEqual([
@@ -123,7 +178,8 @@ describe('vestal token', () => {
       writeFileSync(join(place.folder, name), content, { mode: 0o600 })
       const { stdout, stderr } = place.run(TOKEN, { VESTAL_KEY_FILE: name })
       const key = name === 'secret.txt' ? SECRET : ec.publicKey.export({ type: 'spki', format: 'pem' }).toString()
-      expect([name, stderr, verifyJwt(stdout.trim(), key).payload.sub]).toEqual([name, '', 'me'])
+      expect([name, verifyJwt(stdout.trim(), key).payload.sub]).toEqual([name, 'me'])
+      expect(stderr).toStartWith(`signed with the key file ${name}\n`)
     }
   })
 
@@ -135,7 +191,10 @@ describe('vestal token', () => {
     const jwk = { ...ec.privateKey.export({ format: 'jwk' }), kid: 'k1' }
     for (const text of [pem, pem.replaceAll('\n', '\\n'), ` ${pem}`, JSON.stringify(jwk), JSON.stringify({ keys: [jwk] })]) {
       const { stdout, stderr } = place.run(TOKEN, { VESTAL_KEY: text })
-      expect([stderr, verifyJwt(stdout.trim(), publicKey).payload.sub]).toEqual(['', 'me'])
+      expect([stderr.split('\n')[0], verifyJwt(stdout.trim(), publicKey).payload.sub]).toEqual([
+        'signed with the key of VESTAL_KEY',
+        'me',
+      ])
     }
     const refused: readonly (readonly [text: string, message: string])[] = [
       [SECRET, 'VESTAL_KEY: must be a PEM, a JWK or a JWK Set; its value is not shown'],
@@ -207,7 +266,7 @@ describe('vestal models', () => {
     writeFileSync(join(place.folder, 'bad.onnx'), 'not a model')
     const { stdout, stderr, exitCode } = place.run(['models', '--model', 'bad=bad.onnx'])
     expect([exitCode, stderr]).toEqual([0, ''])
-    expect(stdout).toMatch(/^NAME +VERSION +INPUTS +OUTPUTS +STATE\n/)
+    expect(stdout).toMatch(/^NAME +VERSION +INPUTS +OUTPUTS +STATE( +RUNS)?\n/)
     expect(stdout).toMatch(/\niris +1 +X FP32\[-1,4\] +label INT64\[-1\], probabilities FP32\[-1,3\] +ready\n/)
     expect(stdout).toMatch(/\nbad +1 +- +- +unavailable: Load model from the file failed/)
     expect(stdout).not.toContain(place.folder)

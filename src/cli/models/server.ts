@@ -54,7 +54,7 @@ export function serverAt(url: string, request: ModelsRequest, permissions: reado
       })
       const text = await response.text()
       if (response.ok) return text
-      throw new CommandError(`the server answered ${response.status}: ${messageOf(text)}`)
+      throw new CommandError(`the server answered ${response.status}: ${messageOf(text)}${hintFor(response.status, request)}`)
     },
   }
 }
@@ -70,6 +70,13 @@ function tokenFor({ settings, mode }: ModelsRequest, permissions: readonly strin
   if (signing === undefined)
     throw new SettingsError(['VESTAL_CLIENT_TOKEN: must be set, since there is no key here that signs tokens'])
   return sign({ sub: 'command-line', data: { permissions } }, signing, { settings, lifetimeSeconds: LIFETIME_SECONDS })
+}
+
+/** Whose key signed the token that is rejected. */
+function hintFor(status: number, { settings, mode }: ModelsRequest): string {
+  if (status !== 401) return ''
+  if (settings.clientToken !== undefined) return '; the token is that of VESTAL_CLIENT_TOKEN'
+  return `; the token was signed with ${loadKeys(settings, mode).description}, and that server may have another key: VESTAL_CLIENT_TOKEN takes a token of its own`
 }
 
 async function send(url: string, init: RequestInit): Promise<Response> {
