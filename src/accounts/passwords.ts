@@ -35,11 +35,20 @@ const WAIT_SECONDS = 2
  */
 export function passwordFault(password: string, name = ''): string | undefined {
   if (!password.isWellFormed()) return 'must be well-formed Unicode'
-  if ([...new Intl.Segmenter().segment(password.slice(0, 64))].length < PASSWORD_LENGTH_MIN)
-    return `must have at least ${PASSWORD_LENGTH_MIN} characters`
+  if (!hasCharacters(password, PASSWORD_LENGTH_MIN)) return `must have at least ${PASSWORD_LENGTH_MIN} characters`
   if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) return `must have at most ${PASSWORD_BYTES_MAX} bytes`
   if (isCommonPassword(password)) return 'is one of the passwords that attackers try first'
   return name !== '' && password.toLowerCase() === name ? 'must not be the name of the account' : undefined
+}
+
+/** True for a text of so many characters as people see them, or more; it is read no further than that. */
+function hasCharacters(text: string, count: number): boolean {
+  let left = count
+  for (const _ of new Intl.Segmenter().segment(text)) {
+    left -= 1
+    if (left === 0) return true
+  }
+  return false
 }
 
 /** Prepares argon2id with these parameters. */

@@ -372,6 +372,34 @@ for (const kind of stores()) {
       for (const text of [token, next.token, next.refresh_token]) expect((await ask(text)).body).toEqual({ active: false })
     })
 
+    test('tells of a refresh token when it ends, to the second, and nothing once it has', async () => {
+      await using place = await startAccounts(kind, { lifetimes: { sessionSeconds: 100, idleSeconds: 60 } })
+      const { server } = place
+      server.clock.ms = Math.floor(server.clock.ms / 1000) * 1000 + 700
+      const began = Math.floor(server.clock.ms / 1000)
+      const { id } = await server.account('ada')
+      const key = await makeKey(server, ['tokens:introspect'])
+      const first = await server.signIn('ada')
+      const ask = async (token: string) => (await form(server, '/oauth/introspect', { token }, basic(key.id, key.text))).body
+      expect(await ask(first.refreshToken)).toMatchObject({ active: true, exp: began + 60, iat: began })
+      server.clock.ms += 50_000
+      const second: string = (await server.refresh(first.refreshToken)).body.refresh_token
+      // No use keeps a session beyond its end.
+      expect(await ask(second)).toMatchObject({ active: true, exp: began + 100, iat: began + 50 })
+      server.clock.ms += 49_999
+      expect((await ask(second)).active).toBe(true)
+      server.clock.ms += 1
+      expect(await ask(second)).toEqual({ active: false })
+      const third = await server.signIn('ada')
+      server.clock.ms += 59_999
+      expect((await ask(third.refreshToken)).active).toBe(true)
+      server.clock.ms += 1
+      expect(await ask(third.refreshToken)).toEqual({ active: false })
+      const fourth = await server.signIn('ada')
+      await changeAccount(server.context, { id, isDisabled: true }, BY)
+      expect(await ask(fourth.refreshToken)).toEqual({ active: false })
+    })
+
     test('is for those who are granted it alone, who are asked first', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
@@ -592,6 +620,21 @@ for (const kind of stores()) {
       expect(refused).toEqual([])
       expect((await server.ask('GET', '/private/info/', { headers: { 'x-api-key': makeApiKey().text } })).status).toBe(401)
     })
+
+    if (kind.name === 'SQLite')
+      test('is one of ten thousand at most', async () => {
+        await using place = await startAccounts(kind)
+        const { server } = place
+        const key = { hash: '', name: 'robot', permissions: [], version: 1, createdAt: 0, expiresAt: null }
+        await server.store.transaction(async (records) => {
+          for (let index = 1; index < 10_000; index += 1)
+            await records.insertApiKey({ ...key, id: String(index).padStart(12, '0'), lastUsedAt: null, revokedAt: null })
+        })
+        const ask = () => server.ask('POST', '/admin/api-keys/', { token: tokenWith(['*']), body: { name: 'one more' } })
+        expect((await ask()).status).toBe(200)
+        const { status, body } = await ask()
+        expect([status, body.detail]).toEqual([400, { name: 'there are 10000 keys already, the most there may be' }])
+      })
 
     test('has a checksum, so that a mistyped one is known', () => {
       const { text, id } = makeApiKey()

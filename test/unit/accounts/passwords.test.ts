@@ -7,7 +7,14 @@ describe('a new password', () => {
   test('has eight characters at least, as people count them, and 1024 bytes at most', () => {
     for (const short of ['', 'seven77', '👩‍👩‍👧‍👦'.repeat(7), 'é'.repeat(7)])
       expect([short, passwordFault(short)]).toEqual([short, expect.stringContaining('at least 8')])
-    for (const fine of ['eight888 x', '👩‍👩‍👧‍👦👩‍👩‍👧‍👦 six more', 'x y'.repeat(341), '        ', 'é'.repeat(512)])
+    for (const fine of [
+      'eight888 x',
+      '👩‍👩‍👧‍👦👩‍👩‍👧‍👦 six more',
+      'x y'.repeat(341),
+      '        ',
+      'é'.repeat(512),
+      '👩‍👩‍👧‍👦'.repeat(8),
+    ])
       expect([fine, passwordFault(fine)]).toEqual([fine, undefined])
     for (const long of ['xy'.repeat(513), `${'é'.repeat(512)}a`]) expect(passwordFault(long)).toContain('at most 1024 bytes')
   })
