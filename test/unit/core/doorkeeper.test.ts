@@ -27,3 +27,19 @@ test('a doorkeeper remembers most of as many texts as it is made for', () => {
   for (let number = 0; number < 10_000; number += 1) if (doorkeeper.hasSeen(textOf(number))) known += 1
   expect(known).toBeGreaterThan(7000)
 })
+
+test('a doorkeeper that is made for no text or a fraction still has a place for one', () => {
+  for (const textsMax of [0, 0.25, 1]) {
+    const doorkeeper = new Doorkeeper(textsMax)
+    expect([doorkeeper.hasSeen('one'), doorkeeper.hasSeen('one')]).toEqual([false, true])
+  }
+})
+
+test('a doorkeeper tells texts by their last eight characters, which are of a signature', () => {
+  const doorkeeper = new Doorkeeper(16)
+  expect([doorkeeper.hasSeen('one.12345678'), doorkeeper.hasSeen('two.12345678'), doorkeeper.hasSeen('2345678')]).toEqual([
+    false,
+    true,
+    false,
+  ])
+})

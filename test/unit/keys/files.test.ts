@@ -1,0 +1,90 @@
+import { expect, test } from 'bun:test'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isSealed, isSealing, newSealing } from '../../../src/keys/sealing.ts'
+import { watchFile } from '../../../src/keys/watch-file.ts'
+import { writeWhole } from '../../../src/keys/write-whole.ts'
+import { until } from '../../support/until.ts'
+
+/** A folder of a test's own. */
+class Folder implements Disposable {
+  readonly path = mkdtempSync(join(tmpdir(), 'vestal-keys-'));
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true })
+  }
+}
+
+/** A time at which a file system would have told of a change; the poll then has not had its turn. */
+const HOUR_MS = 3_600_000
+
+test('what is no object is neither parameters of sealing nor a sealed secret', () => {
+  expect([isSealing(newSealing()), isSealed({ iv: 'AAAAAAAAAAAAAAAA', sealed: 'A'.repeat(24) })]).toEqual([true, true])
+  for (const value of [null, undefined, 'text', 1, [], {}])
+    expect([value, isSealing(value), isSealed(value)]).toEqual([value, false, false])
+})
+
+test('parameters of sealing that are weaker or dearer than ours are not taken', () => {
+  const right = newSealing()
+  for (const change of [
+    { kdf: 'pbkdf2' },
+    { cost: 2 ** 13 },
+    { cost: 2 ** 21 },
+    { cost: 2 ** 17 + 1 },
+    { cost: '131072' },
+    { blockSize: 4 },
+    { parallelization: 0 },
+    { parallelization: 5 },
+    { parallelization: 1.5 },
+    { parallelization: '1' },
+    { salt: 'AAAA' },
+    { salt: 'A' },
+    { salt: 1 },
+  ])
+    expect([change, isSealing({ ...right, ...change })]).toEqual([change, false])
+  for (const change of [{ cost: 2 ** 14 }, { cost: 2 ** 20 }, { parallelization: 4 }])
+    expect([change, isSealing({ ...right, ...change })]).toEqual([change, true])
+})
+
+test('a change of a file is heard of from the system, long before the poll, and no more once nobody listens', async () => {
+  using folder = new Folder()
+  const path = join(folder.path, 'keys.json')
+  const heard = { first: 0, second: 0 }
+  let text = 0
+  const change = () => {
+    text += 1
+    writeFileSync(path, String(text))
+  }
+  const listen = (name: keyof typeof heard) =>
+    watchFile(
+      path,
+      (isChanged) => {
+        if (isChanged) heard[name] += 1
+      },
+      { pollMs: HOUR_MS },
+    )
+  const untilHeard = (name: keyof typeof heard, times: number) =>
+    until(() => {
+      change()
+      return heard[name] >= times
+    }, `${name} hears of a change`)
+  const stopFirst = listen('first')
+  await untilHeard('first', 1)
+  stopFirst()
+  const before = heard.first
+  const stopSecond = listen('second')
+  await untilHeard('second', 3)
+  stopSecond()
+  expect(heard.first).toBe(before)
+})
+
+test('a file that is written whole leaves no open file and nothing beside it', () => {
+  using folder = new Folder()
+  const path = join(folder.path, 'keys.json')
+  const handles = () => readdirSync('/proc/self/fd').length
+  writeWhole(path, 'first')
+  const before = process.platform === 'linux' ? handles() : 0
+  for (let index = 0; index < 20; index += 1) writeWhole(path, `text ${index}`)
+  expect([readFileSync(path, 'utf8'), readdirSync(folder.path)]).toEqual(['text 19', ['keys.json']])
+  if (process.platform === 'linux') expect(handles()).toBeLessThan(before + 10)
+})
