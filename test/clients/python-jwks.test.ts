@@ -20,10 +20,12 @@ if (hasTool('a Python with PyJWT (VESTAL_TEST_PYTHON)', python)) {
     })
 
     test('accepts our access tokens with the keys that the server publishes, and no others', async () => {
-      const tokens = keys.map((key) => signJwt({ sub: 'me', iss: ISSUER }, key, { type: 'at+jwt' }))
+      // As the command line and the accounts make them: RFC 9068 §2.2.
+      const claims = { sub: 'me', iss: ISSUER, aud: 'vestal', client_id: 'vestal' }
+      const tokens = keys.map((key) => signJwt(claims, key, { type: 'at+jwt' }))
       const forged = `${tokens[0]?.slice(0, -8)}AAAAAAAA`
-      const stranger = signJwt({ sub: 'me', iss: ISSUER }, generateKey('ES256').secret)
-      const expired = signJwt({ sub: 'me', iss: ISSUER, iat: 1, exp: 2 }, keys[0] ?? {})
+      const stranger = signJwt(claims, generateKey('ES256').secret)
+      const expired = signJwt({ ...claims, iat: 1, exp: 2 }, keys[0] ?? {})
       const address = `http://127.0.0.1:${app.server?.port}/.well-known/jwks.json`
       const args = [join(import.meta.dir, 'python_jwks.py'), address, ISSUER, ...tokens, forged, stranger, expired]
       const child = Bun.spawn([python, ...args], { stdout: 'pipe', stderr: 'inherit' })

@@ -25,6 +25,24 @@ for (const kind of stores()) {
       expect(server.events.filter(({ event }) => event === 'account-deleted')).toHaveLength(1)
     })
 
+    test('makes an account of a name alone, and never two of one name, at the beginning or later', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const bare = await make(server, { name: 'bare' })
+      expect(bare.body).toMatchObject({ permissions: [], roles: [], has_password: false, disabled_at: null, version: 1 })
+      const read = async () => (await server.ask('GET', `/admin/users/${bare.body.id}/`, { token: ALL })).body
+      expect(await read()).toEqual(bare.body)
+      await server.account('ada')
+      expect((await make(server, { name: 'ADA' })).status).toBe(409)
+      const renamed = await server.ask('PATCH', `/admin/users/${bare.body.id}/`, {
+        token: ALL,
+        body: { name: 'Ada', permissions: ['a:b'] },
+        headers: match('*'),
+      })
+      expect([renamed.status, renamed.body.detail]).toEqual([409, { name: 'is taken' }])
+      expect(await read()).toEqual(bare.body)
+    })
+
     test('does not give a deleted role back at the next start, while there is another', async () => {
       await using place = await startAccounts(kind)
       const { server, database } = place

@@ -601,6 +601,10 @@ for (const kind of stores()) {
         .read((records) => records.apiKeys({ limit: 10 }))
         .then((keys) => keys.filter(({ id }) => id === key.id))
       expect(used?.lastUsedAt).toBe(server.clock.ms - 1002)
+      // What was written is not written again.
+      const { transactions } = server.store.statistics
+      await server.apiKeys.flush()
+      expect(server.store.statistics.transactions).toBe(transactions)
       expect(JSON.stringify(used)).not.toContain(key.text)
     })
 

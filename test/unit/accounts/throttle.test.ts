@@ -47,6 +47,19 @@ describe('the throttle', () => {
         expect(await throttle.attempt(at(ada, address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '30'])
       })
 
+      test('has ten attempts for an account and a hundred for an address, back within 15 minutes, unless it is told others', async () => {
+        const { clock, throttle, ada, address } = setUp({})
+        const elsewhere = (index: number) => `198.51.${index}.1`
+        for (let index = 0; index < 10; index += 1) await throttle.attempt(at(ada, elsewhere(index)))
+        expect(await throttle.attempt(at(ada, elsewhere(10))).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '90'])
+        for (let index = 0; index < 100; index += 1) await throttle.attempt(at(crypto.randomUUID(), address))
+        expect(await throttle.attempt(at(crypto.randomUUID(), address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '9'])
+        clock.ms += 9000
+        await throttle.attempt(at(crypto.randomUUID(), address))
+        clock.ms += 81_000
+        await throttle.attempt(at(ada, elsewhere(11)))
+      })
+
       test('locks nobody out for longer when the clock is set back', async () => {
         const { clock, throttle, ada, address } = setUp({ accountMax: 3, windowSeconds: 90 })
         await throttle.attempt(at(ada, address))
