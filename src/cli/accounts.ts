@@ -11,6 +11,7 @@ import { createThrottle } from '../accounts/throttle.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
+import { reasonOfFile } from '../core/file-reason.ts'
 import { invariant } from '../core/invariant.ts'
 import type { AccountsOptions } from '../http/accounts/context.ts'
 import { sessionCookies } from '../http/accounts/cookies.ts'
@@ -99,8 +100,10 @@ export async function openAccounts(settings: Settings, sign: AccountsContext['si
 /** The message of a database is safe to show: it names what failed, and holds no address of ours. */
 function unusable(error: unknown): SettingsError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const isOfFile = cause instanceof Error && 'syscall' in cause && 'path' in cause
+  const message = cause instanceof Error ? cause.message : String(cause)
   return new SettingsError([
-    `the accounts cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
+    `the accounts cannot be opened: ${isOfFile ? `${cause.path}: ${reasonOfFile(cause)}` : message}`,
     'VESTAL_DATABASE names the database, VESTAL_DATA the folder of the one that is made by itself; VESTAL_ACCOUNTS=off does without.',
   ])
 }

@@ -31,6 +31,7 @@ const DAYS_MAX = 3650
 export async function apiKeys(settings: Settings, _mode: Mode, args: Arguments): Promise<void> {
   const [word, name = ''] = args.words
   const action = readAction('api-keys', word, { actions: ACTIONS, synonyms: SYNONYMS })
+  if (action === 'list' && name !== '') throw new SettingsError([`api-keys list: takes no ${JSON.stringify(name.slice(0, 60))}`])
   if (action !== 'list' && name === '')
     throw new SettingsError([`api-keys ${action}: needs ${action === 'create' ? 'a name' : 'the id of a key'}`])
   const expiresAt = readDays(args)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, linkSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SettingsError } from '../config/load.ts'
+import { reasonOfFile } from '../core/file-reason.ts'
 import { bytesOfBase64url, isCanonicalBase64url } from '../jwt/base64url.ts'
 import { isOpenToOthers, readSmallFile } from './small-file.ts'
 
@@ -16,10 +17,18 @@ export function developmentSecretPath(folder: string): string {
 /** Reads the secret of this folder, and makes it where there is none. Of several processes that start at once, one makes it. */
 export function developmentSecret(folder: string): { readonly bytes: Buffer; readonly warnings: readonly string[] } {
   const path = developmentSecretPath(folder)
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) makeSecret(folder, path)
+  if (!isThere(folder, path)) makeSecret(folder, path)
   const warnings = isOpenToOthers(path) ? [`${path} could be read by others; its mode is 600 again`] : []
   if (warnings.length > 0) chmodSync(path, 0o600)
   return { bytes: readDevelopmentSecret(path), warnings }
+}
+
+function isThere(folder: string, path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    throw new SettingsError([`${folder}: the data folder cannot be used: ${reasonOfFile(error)}; name another with --data`])
+  }
 }
 
 /** The secret of a file. @throws SettingsError where the file holds none */
@@ -39,7 +48,7 @@ function makeSecret(folder: string, path: string): void {
     linkSync(temporary, path)
   } catch (error) {
     const isThere = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    if (!isThere) throw new SettingsError([`${folder}: the development secret cannot be written there`])
+    if (!isThere) throw new SettingsError([`${folder}: the development secret cannot be written there: ${reasonOfFile(error)}`])
   } finally {
     rmSync(temporary, { force: true })
   }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import type { App, AppOptions } from '../http/app.ts'
@@ -133,9 +134,18 @@ function placeOf({ hostname = '', port }: Server): string {
   return authorityOf(hostname, port)
 }
 
+/** Bun gives the code of an earlier failure for a name that it cannot look up. */
+const NO_ADDRESS = 'no address is known for that name'
+const isName = (host: string) => isIP(host.replace(/^\[(.*)\]$/, '$1')) === 0
+const LISTEN_REASONS: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: 'this machine has no such address; 0.0.0.0 and :: stand for all that it has',
+  EACCES: 'this user may not take that port; ports from 1024 on are for everybody',
+}
+
 function reasonOf(error: unknown, { host, port, unix }: Settings): string {
   if (error instanceof SettingsError) return error.faults.join('; ')
   if (unix !== undefined) return `cannot listen on the socket ${unix}: ${String(error)}`
-  const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-  return isTaken ? `port ${port} on ${host} is taken; --port takes another` : `cannot listen on ${host}:${port}: ${String(error)}`
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'EADDRINUSE') return `port ${port} on ${host} is taken; --port takes another`
+  return `cannot listen on ${authorityOf(host, port)}: ${LISTEN_REASONS[code] ?? (isName(host) ? NO_ADDRESS : String(error))}`
 }

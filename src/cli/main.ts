@@ -4,6 +4,7 @@ import { type Examined, examineSettings, loadSettings, SettingsError } from '../
 import { type Mode, modeOf } from '../config/mode.ts'
 import { settingsPage } from '../config/page.ts'
 import type { Settings } from '../config/settings.ts'
+import { reasonOfFile } from '../core/file-reason.ts'
 import { VERSION } from '../core/version.ts'
 import { meantBy } from './action.ts'
 import { API_KEYS_FLAGS, apiKeys } from './api-keys.ts'
@@ -225,11 +226,20 @@ async function main(args: readonly string[]): Promise<void> {
   await verb.run(settings, modeOf(settings, environment), given, found)
 }
 
+/** A file, a folder or a pipe that the system does not give: no bug, and no stack for who reads. */
+function isOfSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error && 'path' in error
+}
+
 try {
   await main(process.argv.slice(2))
 } catch (error) {
   if (error instanceof CommandError) {
     console.error(error.message)
+    process.exit(1)
+  }
+  if (isOfSystem(error)) {
+    console.error(`${error.path ?? 'a file'}: cannot be used: ${reasonOfFile(error)}`)
     process.exit(1)
   }
   if (!(error instanceof SettingsError)) throw error

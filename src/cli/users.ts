@@ -53,6 +53,7 @@ export async function users(settings: Settings, _mode: Mode, args: Arguments): P
   const { words } = args
   const [word, name = ''] = words
   const action = readAction('users', word, { actions: ACTIONS, synonyms: SYNONYMS })
+  if (action === 'list' && name !== '') throw new SettingsError([`users list: takes no ${JSON.stringify(name.slice(0, 60))}`])
   if (action !== 'list' && name === '') throw new SettingsError([`users ${action}: needs the name of an account`])
   const input = action === 'add' || action === 'passwd' ? await passwordOf(name, args) : {}
   const { context, close } = await openAccounts(settings, () => '')

@@ -35,10 +35,14 @@ export function readToml(asked: string | undefined, directory: string, faults: s
       return line === undefined ? name : `${name}, line ${line}`
     }
     return { name, path, table, placeOf }
-  } catch {
+  } catch (error) {
     // What the parser says may hold the line's own text, and so a secret.
+    const isTwice = error instanceof Error && /redefine/i.test(error.message)
     const line = faultyLineOf(text)
-    const where = line === undefined ? '' : `; line ${line} is the first that cannot be read (a text stands in quotes)`
+    const where =
+      line === undefined
+        ? ''
+        : `; line ${line} ${isTwice ? 'has a key that is there already' : 'is the first that cannot be read (a text stands in quotes)'}`
     faults.push(`${name}: is not valid TOML${where}`)
     return none
   }

@@ -44,6 +44,8 @@ describe('vestal', () => {
       [['keys', 'delete', 'x'], 'did you mean keys revoke?'],
       [['models', 'predict', 'iris'], 'did you mean models run?'],
       [['db', 'upgrade'], 'did you mean db migrate?'],
+      [['users', 'list', 'bob'], 'users list: takes no "bob"'],
+      [['api-keys', 'list', 'x'], 'api-keys list: takes no "x"'],
       [['start', 'now'], '"now": is not a flag'],
       [['start', '--port'], '--port: needs a value'],
       [['start', '--port', '--host', 'x'], '--port: needs a value'],
@@ -75,6 +77,34 @@ test('each verb that people use is a script of package.json, and help names them
   for (const verb of verbs) {
     expect([verb, scripts[verb]]).toEqual([verb, expect.stringContaining(`src/cli/main.ts ${verb}`)])
     expect(place.run(['help', verb]).stdout).toContain(`Usage: vestal ${verb}`)
+  }
+})
+
+test('what the system does not give is named with the reason, and without a stack', () => {
+  using place = new Workplace()
+  writeFileSync(join(place.folder, 'file'), '')
+  mkdirSync(join(place.folder, 'folder'))
+  const cases: readonly (readonly [args: readonly string[], exitCode: number, message: string])[] = [
+    [[...TOKEN, '--data', 'file'], 2, 'file: the data folder cannot be used: a folder on its path is a file'],
+    [['start', '--port', '0', '--data', 'file'], 2, 'file: the data folder cannot be used'],
+    [['users', 'list', '--data', 'file'], 2, 'the accounts cannot be opened: file: a file is where a folder is needed'],
+    [['start', '--config', 'folder'], 2, 'folder: cannot be read: it is a folder'],
+    [['start', '--key-file', 'folder'], 2, 'folder: cannot be read: it is a folder'],
+    [['models', 'check', 'folder'], 1, 'folder: is a folder; name the model file in it, such as folder/model.onnx'],
+    [['models', 'run', 'iris', '--input', 'folder', '--input-format', 'csv'], 1, 'folder: cannot be read: it is a folder'],
+    [['models', 'run', 'iris', '--input', 'none.csv'], 1, 'none.csv: cannot be read: there is no such file'],
+    [['models', 'run', 'irs', '--input', 'file', '--input-format', 'csv'], 1, 'irs: there is no such model; did you mean iris?'],
+    [['models', 'inspect', 'digit'], 1, 'digit: there is no such model; did you mean digits?'],
+    [
+      ['start', '--port', '0', '--models', 'folder', '--host', 'nohost.invalid', '--accounts', 'off'],
+      1,
+      'cannot listen on nohost.invalid:0: no address is known',
+    ],
+  ]
+  for (const [args, exitCode, message] of cases) {
+    const done = place.run(args, args.includes('nohost.invalid') ? { VESTAL_SECRET: SECRET } : {})
+    expect([args, done.exitCode, done.stderr]).toEqual([args, exitCode, expect.stringContaining(message)])
+    expect(done.stderr).not.toContain('    at ')
   }
 })
 

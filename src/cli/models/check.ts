@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { SettingsError } from '../../config/load.ts'
 import { joinRows } from '../../engine/batches.ts'
@@ -35,7 +36,9 @@ interface Measured extends Setting {
 
 /** `vestal models check`: says whether a file can be served, with what, and how it is fastest on this machine, measured. */
 export async function checkModel({ name: path, args }: ModelsRequest): Promise<void> {
-  if (!(await Bun.file(path).exists())) throw new CommandError(`${path}: there is no such file`)
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) throw new CommandError(`${path}: there is no such file`)
+  if (stat.isDirectory()) throw new CommandError(`${path}: is a folder; name the model file in it, such as ${path}/model.onnx`)
   const beside = descriptionOf(path, shapesOf(args.values.get('shape') ?? []))
   const cores = usableCores()
   const candidates = settingsOf(cores)

@@ -5,6 +5,7 @@ import { type FoundModel, findModel } from '../../engine/repository/scan.ts'
 import { shownSpecs } from '../../tensor/shape.ts'
 import { CommandError } from '../command-error.ts'
 import { withEngine } from './local-engine.ts'
+import { unknownModel } from './predictor.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
 /** `vestal models load`: has a running server load a model, or one version of it. */
@@ -67,7 +68,7 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
   if (!args.values.has('url'))
     return withEngine(request, async (engine) => {
       const model = engine.model(name)
-      if (model === undefined) throw new CommandError(`${name}: there is no such model`)
+      if (model === undefined) throw unknownModel(engine, name)
       const { labels, versions, ...rest } = model
       if (version !== undefined) refuseUnknown(model, version)
       const isReady = versions.some((each) => each.state === 'ready' && (version === undefined || each.version === version))

@@ -1,3 +1,4 @@
+import { didYouMean } from '../../core/nearest.ts'
 import type { Engine, ModelConfiguration } from '../../engine/engine.ts'
 import { BATCH_ROWS_MAX } from '../../engine/resolve-settings.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
@@ -37,11 +38,17 @@ function rowsTogether(configuration: ModelConfiguration, inputs: readonly Tensor
   return Math.max(1, lead)
 }
 
+/** There is no model of that name, and what may have been meant. */
+export function unknownModel(engine: Engine, name: string): CommandError {
+  const names = engine.models().map((model) => model.name)
+  return new CommandError(`${name}: there is no such model${didYouMean(name, names)}`)
+}
+
 /** A predictor of this process. */
 export function localPredictor(engine: Engine, request: ModelsRequest): Predictor {
   const asked = versionOf(request)
   const model = engine.model(request.name)
-  if (model === undefined) throw new CommandError(`${request.name}: there is no such model`)
+  if (model === undefined) throw unknownModel(engine, request.name)
   if (asked !== undefined) refuseUnknown(model, asked)
   const found = model.versions.find(({ version, state }) => (asked === undefined ? state === 'ready' : version === asked))
   if (found?.state !== 'ready') {

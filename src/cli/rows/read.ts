@@ -1,5 +1,7 @@
+import { accessSync, constants, statSync } from 'node:fs'
 import { extname } from 'node:path'
 import { SettingsError } from '../../config/load.ts'
+import { reasonOfFile } from '../../core/file-reason.ts'
 import { elementBytes } from '../../tensor/datatypes.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { CommandError } from '../command-error.ts'
@@ -54,14 +56,26 @@ export function formatOf(flag: string, path: string, named: string | undefined):
   const format = named ?? (ending === 'jsonl' ? 'ndjson' : ending)
   if (format === 'csv' || format === 'ndjson' || format === 'json' || format === 'npy') return format
   if (named !== undefined) throw new SettingsError([`${flag}-format: must be one of csv, ndjson, json, npy`])
-  throw new SettingsError([`${flag}: what ${JSON.stringify(path.slice(0, 120))} is does not show; say so with ${flag}-format`])
+  throw new SettingsError([
+    `${flag}: the ending of ${JSON.stringify(path.slice(0, 120))} names no format; say so with ${flag}-format`,
+  ])
+}
+
+/** @throws CommandError where the file is not there, is a folder or may not be read */
+function refuseUnreadable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK)
+    if (statSync(path).isDirectory()) throw new CommandError(`${path}: cannot be read: it is a folder`)
+  } catch (error) {
+    throw error instanceof CommandError ? error : new CommandError(`${path}: cannot be read: ${reasonOfFile(error)}`)
+  }
 }
 
 /** Opens rows for a model with these inputs. @throws CommandError where they cannot be read */
 export async function openInput(path: string, { format, specs, rowsMax }: InputOptions): Promise<RowSource> {
   const name = path === '-' ? 'the standard input' : path
   const file = path === '-' ? undefined : Bun.file(path)
-  if (file !== undefined && !(await file.exists())) throw new CommandError(`${name}: cannot be read`)
+  if (file !== undefined) refuseUnreadable(path)
   if (format === 'npy' && file === undefined) throw new SettingsError(['--input: a .npy must be a file'])
   const counted = { bytes: 0 }
   const chunks = countedChunks(file?.stream() ?? Bun.stdin.stream(), counted)
