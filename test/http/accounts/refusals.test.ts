@@ -145,6 +145,20 @@ describe('a flood of refusals', () => {
     expect(linesOf(server, 'token-refused').at(-1)?.count).toBeUndefined()
   })
 
+  test('is counted by the minute, and what was not told is told with the first refusal of the next', async () => {
+    await using place = await startAccounts(sqlite)
+    const { server } = place
+    const ask = () => server.ask('GET', '/private/info/', { token: 'x' })
+    for (let asked = 0; asked < ALIKE_LINES + 5; asked += 1) await ask()
+    server.clock.ms += 59_999
+    await ask()
+    expect(linesOf(server, 'token-refused')).toHaveLength(ALIKE_LINES)
+    server.clock.ms += 1
+    await ask()
+    const [before, next] = linesOf(server, 'token-refused').slice(ALIKE_LINES)
+    expect([before?.count, next?.count, linesOf(server, 'token-refused').length]).toEqual([6, undefined, ALIKE_LINES + 2])
+  })
+
   test('of many kinds is bounded in all, none of them is lost from the count, and what is no refusal is told', async () => {
     await using place = await startAccounts(sqlite)
     const { server } = place
