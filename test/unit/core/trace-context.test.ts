@@ -80,3 +80,10 @@ describe('tracestate', () => {
       expect([header, readTraceState(header)]).toEqual([header, undefined])
   })
 })
+
+test('one malformed member of tracestate spoils it, wherever it stands', () => {
+  for (const header of ['a=1,b', 'b,a=1', 'a=1,B=2', 'a=1,b=,c=3', 'a=1,b=x\u0001']) {
+    expect([header, readTraceState(header)]).toEqual([header, undefined])
+  }
+  expect(readTraceState('a=1, b=2')).toBe('a=1,b=2')
+})
