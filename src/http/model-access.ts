@@ -23,7 +23,7 @@ export function permissionTo(action: ModelAction, engine: Engine): (params: Para
  * @throws VestalError PERMISSION_MISSING
  */
 export function refuseUrgent(priority: number | undefined, { name, priorities }: Model, allows: PermissionCheck): void {
-  if (priority === undefined || priority === 0 || priorities === undefined || priority >= priorities.default) return
+  if (priority === undefined || priorities === undefined || priority >= priorities.default) return
   const permission = `model:${name}:priority`
   if (allows([permission])) return
   throw new VestalError('PERMISSION_MISSING', {

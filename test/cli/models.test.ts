@@ -312,6 +312,31 @@ describe('vestal models, of a running server', () => {
     }
   })
 
+  test('are loaded and unloaded with the models of a pipeline, each with the permission that its own folder names', async () => {
+    using place = new Workplace()
+    cpSync(join(MODELS, 'iris'), join(place.folder, 'models/iris'), { recursive: true })
+    mkdirSync(join(place.folder, 'models/chain'))
+    writeFileSync(join(place.folder, 'models/iris/model.toml'), '[permissions]\nadmin = "team:flowers:admin"\n')
+    const steps = '[[steps]]\nmodel = "iris"\ninputs = { X = "x" }\noutputs = { label = "y", probabilities = "p" }\n'
+    writeFileSync(join(place.folder, 'models/chain/pipeline.toml'), steps)
+    const environment = { VESTAL_MODELS: 'models', VESTAL_SECRET: SECRET }
+    const { base, child } = await place.start(['--model-control', 'explicit', '--load-model', 'none'], environment)
+    const ask = (words: readonly string[], more: Readonly<Record<string, string>> = {}) =>
+      place.run(['models', ...words, '--url', base], { ...environment, ...more })
+    try {
+      expect(ask(['load', 'chain'])).toMatchObject({ exitCode: 0, stdout: 'chain: loaded\n', stderr: '' })
+      const own = signJwt({ sub: 'me', data: { permissions: ['model:chain:admin'] } }, SECRET)
+      expect(ask(['unload', 'chain', '--dependents'], { VESTAL_CLIENT_TOKEN: own })).toMatchObject({
+        exitCode: 0,
+        stdout: 'chain: unloaded\niris: not unloaded; it requires the permission team:flowers:admin\n',
+      })
+      expect(ask(['unload', 'chain', '--dependents'])).toMatchObject({ exitCode: 0, stdout: 'chain: unloaded\n' })
+    } finally {
+      child.kill()
+      await child.exited
+    }
+  })
+
   test('that is not there is told, and so are words that make no sense', () => {
     using place = new Workplace()
     const cases: readonly (readonly [args: readonly string[], exitCode: number, message: string])[] = [
