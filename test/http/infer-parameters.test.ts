@@ -144,7 +144,7 @@ for (const open of DOORS) {
     test('reach the engine: who asks, how urgent it is, and how long it may take', async () => {
       expect((await post('scores', body({ priority: 3, timeout: 5_000_000, custom: 'a' }))).status).toBe(200)
       const [options] = asked
-      expect(options).toMatchObject({ subject: 'tester', priority: 3 })
+      expect(options).toMatchObject({ subject: '(no issuer) tester', priority: 3 })
       expect(options?.timeoutMs).toBeGreaterThan(0)
       expect(options?.timeoutMs).toBeLessThanOrEqual(5000)
     })
