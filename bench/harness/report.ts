@@ -31,7 +31,7 @@ export interface Occasion {
 const PAGE = join(import.meta.dir, '../../docs/benchmarks.md')
 const HEAD = `# Benchmarks
 
-Written by \`bun run bench verify\`, \`http\`, \`engine\`, \`serving\`, \`tensor\` and \`sign-in\`; each replaces its own sections. Contestants run in turns in one run; the
+Written by \`bun run bench verify\`, \`http\`, \`engine\`, \`serving\`, \`tensor\`, \`memory\` and \`sign-in\`; each replaces its own sections. Contestants run in turns in one run; the
 figures are medians of the rounds with the median distance from them. The machine is small and shared: the ratios are worth more than
 the figures.
 `

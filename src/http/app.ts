@@ -100,6 +100,11 @@ export function createApp(options: AppOptions) {
     servers,
     addressOf: operations.addressOf,
   })
+  operations.registry.collected('vestal_held_bytes', {
+    type: 'gauge',
+    help: 'Bytes held for all requests: bodies, inputs, unread answers, rows of streams, messages of sockets.',
+    read: () => [[[], memory.ledger.bytes]],
+  })
   const tokens = createAuthenticator(keysOf(options.authentication), {
     ...verifyOptionsOf(options.authentication),
     localIssuer: options.issuer,

@@ -88,6 +88,7 @@ async function answer(engine: Engine, model: Model, { request, memory, subject }
     held.handOver()
     const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline) }
     const result = await engine.infer(model.name, version, tensors, options)
+    held.computed(result)
     const json = `{"output":${encodeRows(result, outputs, { form, labels: labelsOf(model, answering) })}}`
     return held.answer(jsonTextResponse(json), json.length)
   } finally {

@@ -1,4 +1,5 @@
 import { HELD_BYTES_MAX, type Hold, MemoryLedger, withShare } from '../core/memory-ledger.ts'
+import type { NamedTensors } from '../tensor/tensor.ts'
 import { BODY_BYTES_MAX, type BodyTimes, type Decompression, readBody } from './body.ts'
 import type { Servers } from './servers.ts'
 import { createTurns } from './turns.ts'
@@ -29,6 +30,8 @@ const WAITING_MAX = 1024
 const PRINCIPAL_WAITING_MAX = 128
 /** Answers smaller than this are not charged: the system's own buffer of a connection takes them. */
 const ANSWER_BYTES_MIN = 64 * 1024
+/** Bytes of rejected outputs after which memory is collected. */
+const DISCARDED_BYTES_MAX = 128 * 1024 * 1024
 /** Milliseconds between two looks at the answers that are being sent. Bun does not report that one was sent; it can be asked. */
 const LOOK_MS = 25
 
@@ -42,6 +45,7 @@ export class RequestMemory {
   readonly #servers: RequestMemoryOptions['servers']
   readonly #addressOf: (request: Request) => string
   readonly #sending = new Map<Request, Hold>()
+  #discarded = 0
   /** Requests that are being worked on. */
   #working = 0
   #timer: ReturnType<typeof setInterval> | undefined
@@ -90,6 +94,17 @@ export class RequestMemory {
   /** Reads a body into a hold. @throws VestalError as `readBody` */
   read(request: Request, hold: Hold, bytesMax: number): Promise<Uint8Array> {
     return readBody(request, { bytesMax, times: this.#bodyTimes, hold, decompression: this.#decompression })
+  }
+
+  /**
+   * Says that bytes were taken and then rejected. The collector does not know that the next ones are on their way, so that under an attack
+   * it would come late; nothing else pays for this.
+   */
+  discarded(bytes: number): void {
+    this.#discarded += bytes
+    if (this.#discarded < DISCARDED_BYTES_MAX) return
+    this.#discarded = 0
+    Bun.gc(true)
   }
 
   /** Says that a request is worked on no more. */
@@ -143,6 +158,21 @@ export class RequestHold {
   /** Holds nothing for now: the body was decoded, and the engine charges what became of it from here on, in the same turn. */
   handOver(): void {
     this.#hold.set(0)
+  }
+
+  /**
+   * Charges outputs before they are written as an answer: what there is no room for need not be written.
+   * @throws VestalError SUBJECT_MEMORY_LIMIT, MEMORY_LIMIT
+   */
+  computed(outputs: NamedTensors): void {
+    let bytes = 0
+    for (const { data } of outputs.values()) bytes += ArrayBuffer.isView(data) ? data.byteLength : data.length
+    try {
+      this.make(bytes)
+    } catch (error) {
+      this.#memory.discarded(bytes)
+      throw error
+    }
   }
 
   /**

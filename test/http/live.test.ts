@@ -254,15 +254,15 @@ describe('a socket and its token', () => {
     const { ask, next } = await openSocket('pair')
     expect(await json(ask('{"input":[[1,2]]}'))).toEqual({ output: [[1, 2]] })
     clock.now = () => Date.now() + 7_200_000
-    expect(await json(ask('{"input":[[1,2]]}'))).toEqual(failure(401, 'Unauthorized').body)
-    expect(await next()).toEqual({ code: 3000, reason: 'Unauthorized' })
+    expect(await json(ask('{"input":[[1,2]]}'))).toEqual(failure(401, 'The access token expired').body)
+    expect(await next()).toEqual({ code: 3000, reason: 'The access token expired' })
     clock.now = Date.now
   })
 
   test('is closed with its token, though nothing is said', async () => {
     const payload = { exp: nowSeconds() - 4, data: { permissions: ['model:*:predict'] } }
     const { next } = await openSocket('pair', { authorization: `Bearer ${makeToken({ payload })}` })
-    expect(await next()).toEqual({ code: 3000, reason: 'Unauthorized' })
+    expect(await next()).toEqual({ code: 3000, reason: 'The access token expired' })
   })
 
   test('is closed with the first message after its token was revoked', async () => {
@@ -270,7 +270,7 @@ describe('a socket and its token', () => {
     const { ask, next } = await openSocket('pair', { authorization: `Bearer ${makeToken({ payload })}` })
     expect(await json(ask('{"input":[[1,2]]}'))).toEqual({ output: [[1, 2]] })
     revoked.add('one')
-    expect(await json(ask('{"input":[[1,2]]}'))).toEqual(failure(401, 'Unauthorized').body)
-    expect(await next()).toEqual({ code: 3000, reason: 'Unauthorized' })
+    expect(await json(ask('{"input":[[1,2]]}'))).toEqual(failure(401, 'The access token was revoked').body)
+    expect(await next()).toEqual({ code: 3000, reason: 'The access token was revoked' })
   })
 })

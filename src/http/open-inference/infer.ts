@@ -46,6 +46,7 @@ export async function infer(engine: Engine, asked: AskedModel, askedBy: AskedBy)
     const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline, question.parameters.timeoutMs) }
     held.handOver()
     const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, { version, options }))
+    held.computed(results)
     const answer = respond(encodeInferResponse(answerOf(question, { results, model, version })), { request, held })
     return answer instanceof Promise ? await answer : answer
   } finally {
