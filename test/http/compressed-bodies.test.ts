@@ -97,7 +97,11 @@ for (const open of DOORS) {
       TENSORS,
       '{"model_name":"fp32","model_version":"1","outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,2.5]}]}',
     ],
-    ['/v2/repository/index', '{"ready":true}', JSON.stringify(engine.index().filter(({ state }) => state === 'READY'))],
+    [
+      '/v2/repository/index',
+      '{"ready":true}',
+      JSON.stringify(engine.index().flatMap((entry) => (entry.state === 'READY' ? [{ reason: '', ...entry }] : []))),
+    ],
     ['/v2/repository/models/flag/unload', '{"parameters":{"unload_dependents":false}}', ''],
     ['/v2/repository/models/flag/load', '{"parameters":{}}', ''],
   ]
