@@ -85,9 +85,13 @@ describe('rooms', () => {
       /(?<!#)\bfetch\(/,
       /^src\/(?:jwks\/|tracing\/span-exporter\.ts$|wasm\/|cli\/(?:local-server|models\/server)\.ts$)/,
     ],
-    ['the C library', /from 'bun:ffi'/, /^src\/(?:cli\/processes\/c-library|engine\/telemetry)\.ts$/],
-    ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/config\//],
-    ['files', /from '(?:node:)?fs(?:\/promises)?'/, /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|store|wasm)\//],
+    ['the C library', /from 'bun:ffi'/, /^src\/(?:cli\/processes\/c-library|engine\/telemetry|engine\/instance\/restrict)\.ts$/],
+    ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/(?:config\/|engine\/instance\/instance-process\.ts$)/],
+    [
+      'files',
+      /from '(?:node:)?fs(?:\/promises)?'/,
+      /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|engine\/instance|store|wasm)\//,
+    ],
     [
       'databases',
       /from '(?:bun:sqlite|drizzle-orm[^']*)'|import \{[^}]*\bSQL\b[^}]*\} from 'bun'/,

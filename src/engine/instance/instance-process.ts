@@ -1,0 +1,250 @@
+import { closeSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { invariant } from '../../core/invariant.ts'
+import { createExchangeFile, LANES } from './exchange.ts'
+import { FrameAssembler, FrameReader, FrameWriter } from './frames.ts'
+import type { FromInstance, LoadedMessage, RunMessage, ToInstance } from './messages.ts'
+
+/** What ended an instance process, in words for the log. */
+export interface InstanceEnd {
+  /** `SIGFPE`, `exit code 1`, or the limit that it broke. */
+  readonly cause: string
+  /** The server killed it, for a limit that it broke. */
+  readonly isKilled: boolean
+}
+
+export interface InstanceEvents {
+  readonly message: (message: FromInstance) => void
+  /** It is gone, and nothing comes from it any more. */
+  readonly ended: (end: InstanceEnd) => void
+}
+
+/** A process that computes with one model, as the server has it. */
+export interface InstanceProcess {
+  readonly pid: number
+  /** Tells it something. Tensors are copied before this returns. */
+  send(message: ToInstance): void
+  /** Hands it a run, which begins when those before it are done. Tensors are copied before this returns. */
+  run(message: RunMessage): void
+  /** Ends it at once, whatever it does; `cause` is what `ended` says. */
+  kill(cause: string): void
+  /** Bytes of memory that it holds (resident set); undefined where the system does not say. */
+  residentBytes(): number | undefined
+  /** Resolves once it is gone. */
+  readonly gone: Promise<void>
+}
+
+export type StartInstance = (events: InstanceEvents) => InstanceProcess
+
+/** Memory is given back when an instance was idle for this long. */
+const IDLE_MS = 5_000
+const PAGE_BYTES = 4096
+
+/** The command that starts an instance: this program once more, which in an executable is a verb of its own. */
+export function instanceCommand(): readonly string[] {
+  if (Bun.isStandaloneExecutable) return [process.execPath, 'instance']
+  return [process.execPath, '--no-install', '--smol', join(import.meta.dir, 'main.ts')]
+}
+
+/** Nothing of the server's, but where its libraries are. ONNX Runtime reads the first when it is loaded, and sends nothing anywhere. */
+function instanceEnvironment(): Record<string, string> {
+  const { LD_LIBRARY_PATH: libraries } = process.env
+  return { ORT_DISABLE_TELEMETRY: '1', ...(libraries !== undefined && { LD_LIBRARY_PATH: libraries }) }
+}
+
+/** Starts an instance process, with nothing of the server's: an empty environment, and of its files the socket and the exchange files. */
+export function startInstanceProcess(command: readonly string[], events: InstanceEvents): InstanceProcess {
+  const lanes = Array.from({ length: LANES }, () => ({ inputs: createExchangeFile(), outputs: createExchangeFile() }))
+  const child = Bun.spawn([...command], {
+    cwd: '/',
+    env: instanceEnvironment(),
+    // A process group of its own: a terminal sends its interrupts to all of a group.
+    detached: true,
+    stdio: [
+      'ignore',
+      'ignore',
+      'ignore',
+      'socket-fd',
+      ...lanes.flatMap(({ inputs, outputs }) => [inputs.descriptor, outputs.descriptor]),
+    ],
+    onExit: (_, code, signal) => ended(signal === null ? `exit code ${code}` : String(signal)),
+  })
+  const [, , , descriptor] = child.stdio
+  invariant(typeof descriptor === 'number', 'a local socket is a descriptor here')
+  const connection = connect(descriptor, { frame: (frame) => received(frame), closed: () => ended(undefined) })
+  const writer = new FrameWriter()
+  const gone = Promise.withResolvers<void>()
+  /** Lanes without a run, and those of the runs that were handed over, in order. */
+  const free = lanes.map((_, lane) => lane)
+  const taken: (number | undefined)[] = []
+  let cause: string | undefined
+  let isKilled = false
+  let isExited = false
+  let isClosed = false
+  let idle: Timer | undefined
+
+  const kill = (why: string) => {
+    isKilled ||= cause === undefined
+    cause ??= why
+    child.kill('SIGKILL')
+  }
+  /** Both must be over: what it wrote last may come after its end. */
+  function ended(exit: string | undefined): void {
+    if (exit === undefined) isClosed = true
+    else isExited = true
+    cause ??= exit
+    if (isClosed && !isExited) child.kill('SIGKILL')
+    if (!isClosed || !isExited) return
+    clearTimeout(idle)
+    for (const { inputs, outputs } of lanes) {
+      inputs.close()
+      outputs.close()
+    }
+    events.ended({ cause: cause ?? 'no known cause', isKilled })
+    gone.resolve()
+  }
+  function received(frame: Uint8Array): void {
+    let message: FromInstance
+    try {
+      message = read(frame)
+    } catch (error) {
+      // What comes from a process that computes with somebody's model is not trusted.
+      kill(error instanceof Error ? error.message : String(error))
+      return
+    }
+    events.message(message)
+  }
+  function read(frame: Uint8Array): FromInstance {
+    const reader = new FrameReader(frame)
+    if (reader.kind === 'control') {
+      const message = readControl(reader.control())
+      if (message.kind === 'failed') finished()
+      return message
+    }
+    if (reader.kind !== 'result' || taken.length === 0)
+      throw new Error('the instance process protocol was broken: an unasked answer')
+    const [lane] = taken
+    const result = reader.result((lane === undefined ? undefined : lanes[lane]?.outputs.readBytes) ?? noFile)
+    finished()
+    return { kind: 'result', ...result }
+  }
+  function finished(): void {
+    const lane = taken.shift()
+    if (lane === undefined) return
+    release(lane, 'little')
+    free.push(lane)
+    if (taken.length > 0) return
+    idle ??= setTimeout(restNow, IDLE_MS).unref()
+    idle.refresh()
+  }
+  function restNow(): void {
+    for (const lane of free) release(lane, 'nothing')
+  }
+  function release(lane: number, keep: 'little' | 'nothing'): void {
+    lanes[lane]?.inputs.release(keep)
+    lanes[lane]?.outputs.release(keep)
+  }
+  return {
+    pid: child.pid,
+    gone: gone.promise,
+    kill,
+    send: (message) => connection.write(writer.control(message)),
+    run({ inputs, outputs }) {
+      const lane = free.shift()
+      const file = lane === undefined ? undefined : lanes[lane]?.inputs
+      file?.begin()
+      const frame = writer.run({ inputs, outputs, lane: lane ?? LANES }, file?.store ?? noStore)
+      taken.push(lane)
+      connection.write(frame)
+    },
+    residentBytes() {
+      try {
+        const pages = Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1])
+        return Number.isSafeInteger(pages) ? pages * PAGE_BYTES : undefined
+      } catch {
+        // Gone, or another system.
+        return undefined
+      }
+    },
+  }
+}
+
+function noFile(): never {
+  throw new Error('the instance process protocol was broken: an exchange file that it was not given')
+}
+
+function noStore(): undefined {
+  return undefined
+}
+
+/** The kinds of a control message, with what of it is relied on; the rest is text for people. */
+function readControl(value: unknown): FromInstance {
+  const message = value as Readonly<Record<string, unknown>> | null
+  const { kind, reason } = message ?? {}
+  if ((kind === 'refused' || kind === 'failed') && typeof reason === 'string') return { kind, reason }
+  if (kind !== 'loaded') throw new Error('the instance process protocol was broken: a message of an unknown kind')
+  // The casts: the names and shapes of a model are as trusted as its file, and are compared with each request.
+  const { labels, ...loaded } = message as unknown as LoadedMessage
+  return { ...loaded, labels: new Map(labels) }
+}
+
+interface Connection {
+  write(bytes: Uint8Array): void
+}
+
+/** Frames to and from a local socket. What the socket does not take at once is kept, in order. */
+function connect(
+  descriptor: number,
+  { frame, closed }: { readonly frame: (frame: Uint8Array) => void; readonly closed: () => void },
+): Connection {
+  const assembler = new FrameAssembler()
+  const pending: Uint8Array[] = []
+  let isClosed = false
+  let socket: Bun.Socket<unknown> | undefined
+  const close = () => {
+    if (isClosed) return
+    isClosed = true
+    pending.length = 0
+    closed()
+  }
+  const flush = () => {
+    for (let first = pending[0]; first !== undefined; first = pending[0]) {
+      const count = socket === undefined ? 0 : Math.max(0, socket.write(first))
+      if (count < first.length) {
+        pending[0] = first.subarray(count)
+        return
+      }
+      pending.shift()
+    }
+  }
+  const handlers: Bun.SocketHandler = {
+    open(opened) {
+      socket = opened
+      flush()
+    },
+    data(from, piece) {
+      try {
+        assembler.push(piece, frame)
+      } catch {
+        from.terminate()
+      }
+    },
+    drain: flush,
+    close,
+    error: close,
+  }
+  // The cast: Bun's types lack the form with a descriptor that its documentation has.
+  const options = { fd: descriptor, socket: handlers } as unknown as Bun.UnixSocketOptions
+  void Bun.connect(options).catch(() => {
+    closeSync(descriptor)
+    close()
+  })
+  return {
+    write(bytes) {
+      if (isClosed) return
+      const count = socket === undefined || pending.length > 0 ? 0 : Math.max(0, socket.write(bytes))
+      // A copy: the writer's buffer is written again.
+      if (count < bytes.length) pending.push(new Uint8Array(bytes.subarray(count)))
+    },
+  }
+}

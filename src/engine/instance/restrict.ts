@@ -1,0 +1,46 @@
+import { dlopen } from 'bun:ffi'
+import { writeFileSync } from 'node:fs'
+
+const [PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS] = [1, 38]
+const SIGKILL = 9
+/** Signals of native faults, by their numbers on Linux: ILL, TRAP, ABRT, BUS, FPE, SEGV. */
+const FAULT_SIGNALS = [4, 5, 6, 7, 8, 11]
+const SIG_DFL = null
+/** Of a server's -1000 to 1000: the kernel, out of memory, ends a model before the server. */
+const OOM_SCORE = '800'
+
+/**
+ * Makes this process one that a model may crash: it ends with its parent, at once where native code faults, and before others where
+ * memory runs out. On systems other than Linux only its socket ends it.
+ */
+export function restrictInstance(): void {
+  // Sent to all of a group, as service managers do: the server decides when its instances end.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  if (process.platform !== 'linux') return
+  try {
+    writeFileSync('/proc/self/oom_score_adj', OOM_SCORE)
+  } catch {
+    // Not allowed here: the kernel chooses by size.
+  }
+  const { symbols, close } = openLibrary()
+  symbols.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+  symbols.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+  // Bun would print a report of its own crash first.
+  for (const signal of FAULT_SIGNALS) symbols.signal(signal, SIG_DFL)
+  close()
+}
+
+function openLibrary() {
+  const names = ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`]
+  for (const name of names) {
+    try {
+      return dlopen(name, {
+        prctl: { args: ['i32', 'u64', 'u64', 'u64', 'u64'], returns: 'i32' },
+        signal: { args: ['i32', 'ptr'], returns: 'ptr' },
+      })
+    } catch {
+      // Another C library, perhaps: the next name is tried.
+    }
+  }
+  throw new Error('the C library cannot be opened, so an instance would not end with its server')
+}
