@@ -105,7 +105,7 @@ describe('the executable of bun run build', () => {
   test('does what every other verb does', () => {
     using place = new Workplace([program])
     mkdirSync(join(place.folder, 'data'), { mode: 0o700 })
-    expect(place.run(['models', 'list'], models).stdout.match(/ ready  shared: /g)).toHaveLength(4)
+    expect(place.run(['models', 'list'], models).stdout.match(/ ready {2}shared: /g)).toHaveLength(4)
     expect(place.run(['keys', 'generate', '--algorithm', 'ES256']).exitCode).toBe(0)
     expect(place.run(['keys', 'list']).stdout).toContain('ES256')
     expect(place.run(['db', 'migrate']).stdout).toContain('(now)')
