@@ -38,7 +38,11 @@ if (hasTool('schemathesis (VESTAL_TEST_SCHEMATHESIS)', schemathesis)) {
           '--request-timeout',
           '10',
         ]
-        const child = Bun.spawn([schemathesis, 'run', address, ...options, ...headers], { stdout: 'pipe', stderr: 'pipe' })
+        const child = Bun.spawn([schemathesis, 'run', address, ...options, ...headers], {
+          stdout: 'pipe',
+          stderr: 'pipe',
+          env: { ...process.env, SCHEMATHESIS_HOOKS: 'ndjson_bodies', PYTHONPATH: import.meta.dir, PYTHONDONTWRITEBYTECODE: '1' },
+        })
         const output = await new Response(child.stdout).text()
         const found = output.slice(Math.max(0, output.indexOf('= FAILURES =')), 6000)
         expect([await child.exited, Number(/(\d+) generated/.exec(output)?.[1] ?? 0) > 500, found]).toEqual([
