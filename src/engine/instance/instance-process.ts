@@ -1,8 +1,9 @@
 import { closeSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { invariant } from '../../core/invariant.ts'
+import { FrameAssembler } from '../frames/frame-assembler.ts'
 import { createExchangeFile, LANES } from './exchange.ts'
-import { FrameAssembler, FrameReader, FrameWriter } from './frames.ts'
+import { FrameReader, FrameWriter } from './frames.ts'
 import type { FromInstance, LoadedMessage, RunMessage, ToInstance } from './messages.ts'
 
 /** What ended an instance process, in words for the log. */
@@ -121,8 +122,7 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
       if (message.kind === 'failed') finished()
       return message
     }
-    if (reader.kind !== 'result' || taken.length === 0)
-      throw new Error('the instance process protocol was broken: an unasked answer')
+    if (reader.kind !== 'result' || taken.length === 0) throw new Error('the protocol was broken: an unasked answer')
     const [lane] = taken
     const result = reader.result((lane === undefined ? undefined : lanes[lane]?.outputs.readBytes) ?? noFile)
     finished()
@@ -170,7 +170,7 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
 }
 
 function noFile(): never {
-  throw new Error('the instance process protocol was broken: an exchange file that it was not given')
+  throw new Error('the protocol was broken: an exchange file that it was not given')
 }
 
 function noStore(): undefined {
@@ -182,7 +182,7 @@ function readControl(value: unknown): FromInstance {
   const message = value as Readonly<Record<string, unknown>> | null
   const { kind, reason } = message ?? {}
   if ((kind === 'refused' || kind === 'failed') && typeof reason === 'string') return { kind, reason }
-  if (kind !== 'loaded') throw new Error('the instance process protocol was broken: a message of an unknown kind')
+  if (kind !== 'loaded') throw new Error('the protocol was broken: a message of an unknown kind')
   // The casts: the names and shapes of a model are as trusted as its file, and are compared with each request.
   const { labels, ...loaded } = message as unknown as LoadedMessage
   return { ...loaded, labels: new Map(labels) }

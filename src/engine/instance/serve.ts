@@ -2,10 +2,12 @@
 import { readSync, writeSync } from 'node:fs'
 import { never } from '../../core/invariant.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { FrameAssembler } from '../frames/frame-assembler.ts'
+import type { ReadBytes } from '../frames/layout.ts'
 import { endReason } from '../load-reason.ts'
 import type { Session } from '../ort.ts'
 import { EXCHANGE_BYTES, ExchangeFile, LANES } from './exchange.ts'
-import { FrameAssembler, FrameReader, FrameWriter, type ReadBytes, type ResultFrame } from './frames.ts'
+import { FrameReader, FrameWriter, type ResultFrame } from './frames.ts'
 import type { FromInstance, LoadedMessage, LoadInstance, ToInstance } from './messages.ts'
 
 /** Its descriptors: the socket, and for each lane the file of inputs and that of outputs. */

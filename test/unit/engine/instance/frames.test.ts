@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { FrameAssembler, FrameReader, FrameWriter, LENGTH_BYTES } from '../../../../src/engine/instance/frames.ts'
+import { FrameAssembler } from '../../../../src/engine/frames/frame-assembler.ts'
+import { LENGTH_BYTES } from '../../../../src/engine/frames/layout.ts'
+import { FrameReader, FrameWriter } from '../../../../src/engine/instance/frames.ts'
 import { DATATYPES, type Datatype } from '../../../../src/tensor/datatypes.ts'
 import type { Tensor, TensorData } from '../../../../src/tensor/tensor.ts'
 

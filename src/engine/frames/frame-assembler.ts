@@ -1,0 +1,38 @@
+import { broken, FRAME_BYTES_MAX, LENGTH_BYTES } from './layout.ts'
+
+/** Puts the pieces that a socket gives together to frames, each without its length. */
+export class FrameAssembler {
+  #pieces: Uint8Array[] = []
+  #length = 0
+
+  /**
+   * Takes the next piece and hands over each frame that is whole: a view, valid until `use` returns.
+   * @throws Error where a length is over `FRAME_BYTES_MAX`
+   */
+  push(piece: Uint8Array, use: (frame: Uint8Array) => void): void {
+    let rest = this.#length === 0 ? piece : this.#joined(piece)
+    while (rest !== undefined && rest.length >= LENGTH_BYTES) {
+      const end = LENGTH_BYTES + lengthOf(rest)
+      if (rest.length < end) break
+      use(rest.subarray(LENGTH_BYTES, end))
+      rest = rest.subarray(end)
+    }
+    if (rest === undefined) return
+    this.#pieces = rest.length === 0 ? [] : [rest]
+    this.#length = rest.length
+  }
+
+  /** All pieces in one, once they hold the next frame; undefined before. */
+  #joined(piece: Uint8Array): Uint8Array | undefined {
+    this.#pieces.push(piece)
+    this.#length += piece.length
+    const [first] = this.#pieces
+    if (first !== undefined && first.length >= LENGTH_BYTES && this.#length < LENGTH_BYTES + lengthOf(first)) return undefined
+    return Buffer.concat(this.#pieces, this.#length)
+  }
+}
+
+function lengthOf(bytes: Uint8Array): number {
+  const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getUint32(0, true)
+  return length > FRAME_BYTES_MAX ? broken('a frame is too long') : length
+}

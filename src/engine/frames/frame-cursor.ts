@@ -1,0 +1,111 @@
+import { DATATYPES, type Datatype, elementBytes } from '../../tensor/datatypes.ts'
+import type { Tensor, TensorData } from '../../tensor/tensor.ts'
+import { broken, type ReadBytes } from './layout.ts'
+
+const NAMES = Object.keys(DATATYPES) as readonly Datatype[]
+/** Elements of typed arrays begin at multiples of their size; 8 is the largest. */
+const ALIGNMENT = 8
+
+/** Reads one frame, without its length; what does not add up is thrown as an error, never read beyond the frame. */
+export class FrameCursor {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #at = 0
+
+  constructor(frame: Uint8Array) {
+    this.#bytes = frame
+    this.#view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
+  }
+
+  /** Checks that all of the frame was read. */
+  finish(): void {
+    if (this.#at !== this.#bytes.length) broken('a frame is longer than what it holds')
+  }
+
+  byte(): number {
+    const at = this.#take(1)
+    return this.#view.getUint8(at)
+  }
+
+  count(): number {
+    const at = this.#take(4)
+    return this.#view.getUint32(at, true)
+  }
+
+  number(): number {
+    const at = this.#take(8)
+    return this.#view.getFloat64(at, true)
+  }
+
+  text(): string {
+    const length = this.count()
+    const at = this.#take(length)
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, length).toString('utf8')
+  }
+
+  texts(): readonly string[] | undefined {
+    if (this.byte() === 0) return undefined
+    return this.list(() => this.text())
+  }
+
+  /** Bytes with their number: a copy. */
+  bytes(): Uint8Array {
+    return this.#inline(this.count())
+  }
+
+  /** Every item takes a byte at least, so a count that the frame cannot hold is known before memory is taken for it. */
+  list<T>(read: () => T): readonly T[] {
+    const count = this.count()
+    if (count > this.#bytes.length - this.#at) return broken('a frame ends early')
+    const items: T[] = []
+    for (let index = 0; index < count; index += 1) items.push(read())
+    return items
+  }
+
+  tensors(readBytes: ReadBytes): readonly Tensor[] {
+    return this.list(() => this.tensor(readBytes))
+  }
+
+  tensor(readBytes: ReadBytes): Tensor {
+    const datatype = NAMES[this.byte()] ?? broken('a tensor of an unknown datatype')
+    const rank = this.byte()
+    const shape: number[] = []
+    for (let index = 0; index < rank; index += 1) shape.push(this.#dimension())
+    const elements = shape.reduce((count, dimension) => count * dimension, 1)
+    const size = elementBytes(datatype)
+    if (size === undefined) {
+      const texts = this.list(() => this.text())
+      if (texts.length !== elements) broken('a tensor has not the elements of its shape')
+      return { datatype, shape, data: texts }
+    }
+    const length = elements * size
+    const offset = this.number()
+    return { datatype, shape, data: viewOf(datatype, offset < 0 ? this.#inline(length) : readBytes(offset, length)) }
+  }
+
+  #take(count: number): number {
+    const begin = this.#at
+    if (count < 0 || count > this.#bytes.length - begin) return broken('a frame ends early')
+    this.#at = begin + count
+    return begin
+  }
+
+  #dimension(): number {
+    const size = this.number()
+    return Number.isSafeInteger(size) && size >= 0 ? size : broken('a tensor with a dimension that is no size')
+  }
+
+  /** A copy: in the frame it may begin anywhere. */
+  #inline(length: number): Uint8Array {
+    const at = this.#take(length)
+    return new Uint8Array(this.#bytes.subarray(at, at + length))
+  }
+}
+
+function viewOf(datatype: Datatype, bytes: Uint8Array): TensorData {
+  const facts = DATATYPES[datatype]
+  if (facts.kind === 'boolean' || facts.kind === 'text') return bytes
+  const { buffer, byteOffset, byteLength } = bytes
+  if (byteOffset % ALIGNMENT !== 0) broken('a tensor that is not aligned')
+  return new facts.array(buffer, byteOffset, byteLength / facts.array.BYTES_PER_ELEMENT)
+}
