@@ -1,11 +1,12 @@
 /** The field of Ed25519, 2^255 - 19, and the curve's constant d (RFC 8032 §5.1). */
 const P = 2n ** 255n - 19n
 const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n
-/** The y of the eight points whose order divides 8: with one of them as a key, a signature can be right for any message. */
+/**
+ * The y of the points whose order is 4 or 8: with one of them as a key, a signature can be right for any message. Those of order 1 and 2,
+ * whose y is 1 and -1, have the x 0, which the check of the curve rejects.
+ */
 const SMALL_ORDER = new Set([
   0n,
-  1n,
-  P - 1n,
   0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n,
   0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
 ])

@@ -80,7 +80,7 @@ export function nativeToken(
   if (signing === undefined) return undefined
   try {
     // The cast: node-rs declares a const enum that is these names at run time.
-    const header = { algorithm, ...(kid !== undefined && { keyId: kid }) } as unknown as Parameters<SignSync>[2]
+    const header = { algorithm, keyId: kid } as unknown as Parameters<SignSync>[2]
     const token = signSync(claims as Parameters<SignSync>[0], signing.export(), header)
     return token.startsWith(`${input}.`) ? token : undefined
   } catch {
