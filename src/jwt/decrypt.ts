@@ -14,7 +14,7 @@ export interface DecryptorOptions {
 export type Decryptor = (token: string) => Promise<string>
 
 /** Tokens that are decrypted at once; strangers can ask for it, and each costs as much as a signature. */
-export const DECRYPTIONS_MAX = 64
+const DECRYPTIONS_MAX = 64
 
 /** Parameters that choose a key, a cost or a way to unpack (RFC 7516 §4.1, RFC 7518 §4.8). */
 const REFUSED_PARAMETERS = ['crit', 'zip', 'jwk', 'jku', 'x5u', 'x5c', 'p2s', 'p2c', 'b64'] as const

@@ -28,6 +28,10 @@ describe('exp', () => {
     })
   }
 
+  test('may be as late as the last second of the year 9999', () => {
+    expect(outcome({ exp: 253_402_300_799 })).toBe('accepted')
+  })
+
   test('ends a token at that second, and not before, with the leeway (C3)', () => {
     expect(outcome({ exp: NOW }, { leewaySeconds: 0 })).toBe('TOKEN_EXPIRED')
     expect(outcome({ exp: NOW + 1 }, { leewaySeconds: 0 })).toBe('accepted')
@@ -61,6 +65,10 @@ describe('nbf and iat', () => {
     expect(outcome({ ...EXP, nbf: NOW + 6 })).toBe('TOKEN_NOT_YET_VALID')
     expect(outcome({ ...EXP, iat: NOW + 5 })).toBe('accepted')
     expect(outcome({ ...EXP, iat: NOW + 6 })).toBe('TOKEN_ISSUED_IN_FUTURE')
+  })
+
+  test('may be as early as 1970', () => {
+    expect(outcome({ ...EXP, nbf: 0, iat: 0 })).toBe('accepted')
   })
 
   for (const value of [null, '1', true, [], -1, Number.NaN]) {

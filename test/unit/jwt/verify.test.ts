@@ -309,13 +309,50 @@ describe('a verifier', () => {
     for (let index = 0; index < 200; index += 1) expect(verify(header({ kid: `k${index}` })).header.kid).toBe(`k${index}`)
   })
 
+  test('takes the least and the largest value of each option', () => {
+    for (const leewaySeconds of [0, 300]) expect(outcome(token(), { leewaySeconds })).toBe('accepted')
+    expect(outcome(token(), { tokenBytesMax: 65_536 })).toBe('accepted')
+    expect(outcome(token(), { tokenBytesMax: 64 })).toBe('TOKEN_TOO_LONG')
+    expect(outcome(token({ payload: { ...GOOD, iat: GOOD.exp } }), { lifetimeSecondsMax: 0.5, leewaySeconds: 60 })).toBe(
+      'accepted',
+    )
+    expect(outcome(token(), { issuers: [], audiences: [] })).toBe('ISSUER_REFUSED')
+  })
+
+  test('takes a token of 8192 characters, and of as many as it is told, and none that is longer', () => {
+    // A payload of 9 digits more is 12 characters more; the header gives the rest.
+    const sized = (length: number) => {
+      for (let kid = 0; kid < 4; kid += 1) {
+        const short = header({ kid: 'k'.repeat(kid) })
+        const fill = Math.floor(((length - short.length) * 3) / 4)
+        for (let size = fill - 12; size <= fill; size += 1) {
+          const text = token({
+            header: { alg: 'HS256', kid: 'k'.repeat(kid) },
+            payload: { ...GOOD, a: 'x'.repeat(Math.max(0, size)) },
+          })
+          if (text.length === length) return text
+        }
+      }
+      throw new Error('no token has that length')
+    }
+    expect([outcome(sized(8192)), outcome(sized(8193))]).toEqual(['accepted', 'TOKEN_TOO_LONG'])
+    expect([outcome(sized(1000), { tokenBytesMax: 1000 }), outcome(sized(1001), { tokenBytesMax: 1000 })]).toEqual([
+      'accepted',
+      'TOKEN_TOO_LONG',
+    ])
+  })
+
   test('refuses options that cannot work', () => {
     const cases: readonly (readonly [options: object, message: string])[] = [
       [{ algorithms: [] }, '"algorithms"'],
       [{ algorithms: ['none'] }, '"algorithms"'],
       [{ leewaySeconds: -1 }, '"leewaySeconds"'],
       [{ leewaySeconds: 301 }, '"leewaySeconds"'],
-      [{ tokenBytesMax: 1 }, '"tokenBytesMax"'],
+      [{ tokenBytesMax: 63 }, '"tokenBytesMax"'],
+      [{ tokenBytesMax: 65_537 }, '"tokenBytesMax"'],
+      [{ leewaySeconds: Number.NaN }, '"leewaySeconds"'],
+      [{ requiredClaims: 'exp' }, '"requiredClaims"'],
+      [{ requiredValues: { a: '' } }, '"requiredValues"'],
       [{ lifetimeSecondsMax: 0 }, '"lifetimeSecondsMax"'],
       [{ interop: 'django' }, '"interop"'],
       [{ issuers: 'me' }, '"issuers"'],
