@@ -3,7 +3,7 @@ import { VestalError } from '../core/errors.ts'
 import type { Hold } from '../core/memory-ledger.ts'
 import { SYSTEM_CLOCK } from '../engine/scheduling/clock.ts'
 import { Deadlines } from '../engine/scheduling/deadlines.ts'
-import { bodyTooLarge, type Coding, contentCoding, decodeChunks } from './encodings.ts'
+import { bodyTooLarge, type Coding, contentCoding, decodeChunks, decodeSmall } from './encodings.ts'
 import type { Turns } from './turns.ts'
 
 /** Bytes of a request body by default; a larger one is refused with 413. */
@@ -69,6 +69,12 @@ function readReceived(request: Request, options: BodyOptions): Promise<Uint8Arra
 async function readCoded(request: Request, coding: Coding, options: BodyOptions): Promise<Uint8Array> {
   const { bytesMax, hold, decompression } = options
   const received = await readReceived(request, options)
+  const small = decodeSmall(received, coding)
+  if (small !== undefined) {
+    if (small.byteLength > bytesMax) throw bodyTooLarge(bytesMax)
+    hold.set(small.byteLength)
+    return small
+  }
   return decompression.turns.run(hold.principal, async () => {
     if (request.signal.aborted) throw new VestalError('REQUEST_ABORTED')
     const pieces: Uint8Array[] = []
