@@ -90,7 +90,7 @@ describe('rooms', () => {
     [
       'files',
       /from '(?:node:)?fs(?:\/promises)?'/,
-      /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|engine\/instance|store|wasm)\//,
+      /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|engine\/instance|engine\/remote|store|wasm)\//,
     ],
     [
       'databases',

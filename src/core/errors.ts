@@ -91,6 +91,7 @@ const CATALOGUE = {
   QUEUE_TIMEOUT: { status: 503, detail: 'Request timeout expired' },
   REQUEST_TIMEOUT: { status: 504, detail: 'Request timeout expired' },
   WORKER_LOST: { status: 503, detail: 'The worker that computed this request stopped; send it again' },
+  ENGINE_LOST: { status: 503, detail: 'The engine process that computes predictions stopped and starts again; send it again' },
   REQUEST_ABORTED: { status: 499, detail: 'The client closed the request' },
   SERVER_STOPPING: { status: 503, detail: 'Server is stopping' },
   INTERNAL: { status: 500, detail: 'Internal Server Error' },

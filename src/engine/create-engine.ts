@@ -41,6 +41,8 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly pollMs?: number
   /** Models that are loaded at the start; default all of them. */
   readonly loadAtStart?: ReadonlySet<string>
+  /** Of these, models that are not loaded, because a request has unloaded them, or loads them in its own way. */
+  readonly notAtStart?: ReadonlySet<string>
   /** Whether a request to load may bring a configuration and files in place of the folder's; default false. */
   readonly mayOverride?: boolean
   /** Hears of each model that is loaded or unloaded because its files changed. */
@@ -103,6 +105,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     memory: admission.memory,
     models: () => table.models(),
     model: (name) => table.model(name),
+    subscribe: (hear) => table.subscribe(hear),
     permission: (name, action) => repository.permission(name, action),
     troubles: () => poller?.troubles() ?? [],
     isReady: () => !repository.isStopping,

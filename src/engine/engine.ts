@@ -86,7 +86,7 @@ export interface ModelChange {
 /** Who loads and unloads, and who hears of it. */
 export interface ControlOptions {
   /** Says whether the caller has a permission. It is asked for every model that the request would change or use; absent: may do all. */
-  readonly may?: (permission: string) => boolean
+  readonly may?: (permission: string) => boolean | Promise<boolean>
   /** Hears of each model that the request changes, or leaves alone, beside the one that it names. */
   readonly changed?: (change: ModelChange) => void
 }
@@ -124,6 +124,8 @@ export interface Engine {
   models(): readonly Model[]
   /** The model of that name, or undefined. */
   model(name: string): Model | undefined
+  /** Calls back with the name of each model of which `models` gives something else from now on. Gives what ends that. */
+  subscribe?(hear: (name: string) => void): () => void
   /**
    * The permission that an action on a model of that name requires: of a model that is not known too, so that nobody can tell the two
    * apart. Loading and unloading require what its folder says at that moment, the others what it said when it was last loaded.

@@ -1,6 +1,6 @@
 import { dlopen, ptr } from 'bun:ffi'
 
-/** What is asked of the C library: Bun has no words for a listening socket that is there already. */
+/** What is asked of the C library: Bun has no words for a listening socket that is there already, nor for handing one on. */
 function openLibrary() {
   return dlopen('libc.so.6', {
     close: { args: ['i32'], returns: 'i32' },
@@ -9,6 +9,7 @@ function openLibrary() {
     epoll_ctl: { args: ['i32', 'i32', 'i32', 'ptr'], returns: 'i32' },
     sendmsg: { args: ['i32', 'ptr', 'i32'], returns: 'i64' },
     recvmsg: { args: ['i32', 'ptr', 'i32'], returns: 'i64' },
+    socketpair: { args: ['i32', 'i32', 'i32', 'ptr'], returns: 'i32' },
   }).symbols
 }
 
@@ -25,6 +26,7 @@ const [EPOLL_CTL_ADD, EPOLL_CTL_DEL] = [1, 2]
 const EPOLLIN = 1
 const [SOL_SOCKET, SCM_RIGHTS] = [1, 1]
 const MSG_NOSIGNAL = 0x4000
+const [AF_UNIX, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 1, 0x800, 0x80000]
 const [MSG_DONTWAIT, MSG_CMSG_CLOEXEC] = [0x40, 0x40000000]
 
 /** Another descriptor of the same open file; programs that are started do not get it. */
@@ -40,6 +42,13 @@ export function duplicateAt(descriptor: number, at: number): void {
 /** Closes a descriptor that this file or the kernel gave. */
 export function closeDescriptor(descriptor: number): void {
   library().close(descriptor)
+}
+
+/** Two local sockets that are connected with each other and have no name; programs that are started do not get them. */
+export function openSocketPair(): readonly [number, number] {
+  const pair = Buffer.alloc(8)
+  succeeded('socketpair', library().socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ptr(pair)))
+  return [pair.readInt32LE(0), pair.readInt32LE(4)]
 }
 
 /** Watches a descriptor for what can be read of it, under the word that the watcher knows it by. */

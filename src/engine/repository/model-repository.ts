@@ -8,8 +8,9 @@ import { isOff, UNLOADED, withoutRunner } from './describe.ts'
 import { Lingering } from './lingering.ts'
 import { type Entry, ModelTable } from './model-table.ts'
 import { Overrides, pipelineBrought } from './override.ts'
-import { CLOSED, defaultPermissions, type ModelAction, type ModelPermissions } from './permissions.ts'
-import { type FoundModel, type FoundVersion, findModel, findModels, permissionsInFolder, type RepositoryOptions } from './scan.ts'
+import { PermissionLookup } from './permission-lookup.ts'
+import type { ModelAction } from './permissions.ts'
+import { type FoundModel, type FoundVersion, findModel, findModels, type RepositoryOptions } from './scan.ts'
 import {
   anything,
   atStart,
@@ -18,7 +19,8 @@ import {
   leftOut,
   nothingChosen,
   type Require,
-  refuseWithout,
+  requireAsItIsNow,
+  type StartChoice,
   shorten,
   unknownToLoad,
   unknownToUnload,
@@ -26,11 +28,9 @@ import {
 import { type ServedVersion, type StartVersionOptions, startVersion } from './served-version.ts'
 import { Turns } from './turns.ts'
 
-export interface ModelRepositoryOptions extends RepositoryOptions, Omit<StartVersionOptions, 'pipelineEngine'> {
+export interface ModelRepositoryOptions extends RepositoryOptions, StartChoice, Omit<StartVersionOptions, 'pipelineEngine'> {
   /** How long a version that is listed no more still answers requests that began before; default 10 s. */
   readonly lingerMs?: number
-  /** Models that are loaded at the start; all of them when absent. */
-  readonly loadAtStart?: ReadonlySet<string>
   /** Whether a request to load may bring a configuration and files; default false. */
   readonly mayOverride?: boolean
 }
@@ -49,8 +49,7 @@ export class ModelRepository {
   readonly #draining = new Set<Promise<void>>()
   readonly #lingering: Lingering
   readonly #overrides = new Overrides()
-  /** Whether the folder of all models was ever there: it may be away now, and what it says of its models unknown. */
-  #hadFolder = false
+  readonly #permissions: PermissionLookup
   #isStopping = false
 
   constructor(options: ModelRepositoryOptions) {
@@ -61,6 +60,7 @@ export class ModelRepository {
       infer: (name, version, inputs, asked) => this.infer(name, version, inputs, asked),
     }
     this.#versionOptions = { ...options, pipelineEngine }
+    this.#permissions = new PermissionLookup(options, (name) => this.table.model(name)?.permissions)
     this.#lingering = new Lingering(options.lingerMs ?? LINGER_MS, (runner) => this.#drain(runner))
   }
 
@@ -70,7 +70,7 @@ export class ModelRepository {
 
   /** Finds and loads every model; what cannot be loaded is there as unavailable, with its reason. */
   async start(): Promise<void> {
-    this.#hadFolder = permissionsInFolder('any', this.#options) !== 'away'
+    this.#permissions.look()
     const found = findModels(this.#options)
     for (const model of found) this.table.put(model, new Map())
     const wanted = atStart(found, this.#options)
@@ -92,16 +92,7 @@ export class ModelRepository {
 
   /** The permission that an action requires: to change a model it is what its folder says now, else what it said when it was loaded. */
   permission(name: string, action: ModelAction): string {
-    const known = this.table.model(name)?.permissions
-    return (action !== 'admin' && known !== undefined ? known : this.#permissionsNow(name))[action]
-  }
-
-  #permissionsNow(name: string): ModelPermissions {
-    const own = permissionsInFolder(name, this.#options)
-    if (own === 'unreadable') return CLOSED
-    if (own !== 'absent' && own !== 'away') return own
-    const known = this.table.model(name)?.permissions
-    return known ?? (own === 'away' && this.#hadFolder ? CLOSED : defaultPermissions(name))
+    return this.#permissions.of(name, action)
   }
 
   /**
@@ -111,9 +102,12 @@ export class ModelRepository {
   async load(name: string, options: LoadOptions = {}): Promise<void> {
     const { version, config, files, may = anything } = options
     const isOverride = config !== undefined || (files?.size ?? 0) > 0
-    const require = (permission: string, why: string) => refuseWithout(may, permission, `loading '${shorten(name)}' ${why}`)
-    const requireOwn = () => require(this.permission(name, 'admin'), '')
-    requireOwn()
+    const require = (permission: () => string, why: string) =>
+      requireAsItIsNow(may, permission, `loading '${shorten(name)}' ${why}`)
+    const requireOwn = () => require(() => this.permission(name, 'admin'), '')
+    const isAllowed = requireOwn()
+    // Loads and unloads that are asked for one after the other keep their order: nothing waits that need not.
+    if (isAllowed instanceof Promise) await isAllowed
     if (isOverride && this.#options.mayOverride !== true) {
       throw new VestalError('UNSUPPORTED', {
         detail: `failed to load '${name.slice(0, 100)}': a configuration or files in the request are not allowed (model_override)`,
@@ -122,19 +116,19 @@ export class ModelRepository {
     const pipeline = isOverride ? pipelineBrought(name, options, this.#options) : findModel(name, this.#options)?.pipeline
     // Others' loads and unloads keep their order: only a pipeline waits before it takes its turn.
     if (pipeline !== undefined) {
-      this.#grantsOf(pipeline, isOverride, require)
+      await this.#grantsOf(pipeline, isOverride, require)
       await this.#loadMembers(name, this.#membersToLoad(name, pipeline.steps), options)
     }
     await this.#turns.take(name, async () => {
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
       // Again: the folder may be another since, and what the request brings counts only with the folder's own permissions.
-      requireOwn()
+      await requireOwn()
       const own = isOverride ? this.#overrides.find(name, options, this.#options) : findModel(name, this.#options)
       if (own === undefined) throw unknownToLoad(name)
       const found = {
         ...own,
-        ...(isOverride && { permissions: this.#permissionsNow(name) }),
-        ...this.#grantsOf(own.pipeline, isOverride, require),
+        ...(isOverride && { permissions: this.#permissions.now(name) }),
+        ...(await this.#grantsOf(own.pipeline, isOverride, require)),
       }
       const wanted = version === undefined ? chosen(found) : found.versions.filter((candidate) => candidate.version === version)
       if (version !== undefined && wanted.length === 0) throw unknownToLoad(name, version)
@@ -149,13 +143,15 @@ export class ModelRepository {
   }
 
   /** What a pipeline that a request brings may use: the permission to predict of each of its steps, which the caller must have. */
-  #grantsOf(pipeline: PipelineDefinition | undefined, isOverride: boolean, require: Require): Pick<FoundModel, 'granted'> {
+  async #grantsOf(
+    pipeline: PipelineDefinition | undefined,
+    isOverride: boolean,
+    require: Require,
+  ): Promise<Pick<FoundModel, 'granted'>> {
     if (!isOverride || pipeline === undefined || pipeline.file === PIPELINE_FILE) return {}
     const granted = new Set<string>()
     for (const { model } of pipeline.steps) {
-      const permission = this.permission(model, 'predict')
-      require(permission, `lets it ask '${shorten(model)}', which `)
-      granted.add(permission)
+      granted.add(await require(() => this.permission(model, 'predict'), `lets it ask '${shorten(model)}', which `))
     }
     return { granted }
   }
@@ -173,14 +169,14 @@ export class ModelRepository {
 
   /** Loads the models that a pipeline needs; none of them where the caller may not load one. */
   async #loadMembers(name: string, members: readonly string[], { may = anything, changed }: ControlOptions): Promise<void> {
-    const refuse = (member: string, permission: string) =>
-      refuseWithout(may, permission, `loading '${name}' also loads '${member}', which `)
-    for (const member of members) refuse(member, this.permission(member, 'admin'))
+    const requireOf = (member: string) =>
+      requireAsItIsNow(may, () => this.permission(member, 'admin'), `loading '${name}' also loads '${member}', which `)
+    for (const member of members) await requireOf(member)
     for (const model of members) {
       await this.#turns.take(model, async () => {
+        await requireOf(model)
         const found = findModel(model, this.#options)
         if (found === undefined || this.#isStopping) return
-        refuse(model, this.permission(model, 'admin'))
         const reason = await this.#replace(found, chosen(found), true)
         const because = `'${name}' is made of it`
         if (reason === undefined) changed?.({ model, action: 'load', outcome: 'done', reason: because })
@@ -205,7 +201,7 @@ export class ModelRepository {
     const { version, dependents = false, may = anything } = options
     const members = dependents ? (this.table.get(name)?.found.pipeline?.steps ?? []) : []
     await this.#turns.take(name, async () => {
-      refuseWithout(may, this.permission(name, 'admin'), `unloading '${shorten(name)}' `)
+      await requireAsItIsNow(may, () => this.permission(name, 'admin'), `unloading '${shorten(name)}' `)
       const entry = this.table.get(name)
       // One whose folder came after the start has nothing to be taken off, as a script does that unloads before it loads.
       if (entry === undefined && version === undefined && findModel(name, this.#options) !== undefined) return
@@ -235,7 +231,7 @@ export class ModelRepository {
       const change = { model, action: 'unload' } as const
       if (this.table.model(model)?.versions.every(isOff) !== false) continue
       const permission = this.permission(model, 'admin')
-      if (may(permission)) {
+      if (await may(permission)) {
         await this.unload(model)
         changed?.({ ...change, outcome: 'done', reason: `with '${name}', which is made of it` })
       } else {

@@ -17,7 +17,14 @@ export interface Entry {
 /** The models as they are now. What is read of it is made when something changes, not when it is read. */
 export class ModelTable {
   readonly #entries = new Map<string, Entry>()
+  readonly #listeners = new Set<(name: string) => void>()
   #sorted: readonly Model[] = []
+
+  /** Calls back with the name of each model that becomes another, comes or goes. Gives what ends that. */
+  subscribe(hear: (name: string) => void): () => void {
+    this.#listeners.add(hear)
+    return () => void this.#listeners.delete(hear)
+  }
 
   get(name: string): Entry | undefined {
     return this.#entries.get(name)
@@ -33,16 +40,17 @@ export class ModelTable {
     const shown = [...map.values()].map(({ version }) => version)
     const fault = shown.length === 0 && found.reason !== undefined ? [withoutRunner('1', 'unavailable', found.reason)] : shown
     this.#entries.set(found.name, { found, versions: map, model: describeModel(found, fault) })
-    this.#sort()
-  }
-
-  #sort(): void {
-    this.#sorted = [...this.#entries.values()].map(({ model }) => model).sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.#changed(found.name)
   }
 
   delete(name: string): void {
     this.#entries.delete(name)
-    this.#sort()
+    this.#changed(name)
+  }
+
+  #changed(name: string): void {
+    this.#sorted = [...this.#entries.values()].map(({ model }) => model).sort((a, b) => (a.name < b.name ? -1 : 1))
+    for (const hear of this.#listeners) hear(name)
   }
 
   models(): readonly Model[] {

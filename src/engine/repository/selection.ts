@@ -1,17 +1,26 @@
 import { VestalError } from '../../core/errors.ts'
+import type { ControlOptions } from '../engine.ts'
 import { withoutRunner } from './describe.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
 import type { ServedVersion } from './served-version.ts'
 
+export interface StartChoice {
+  /** Models that are loaded at the start; all of them when absent. */
+  readonly loadAtStart?: ReadonlySet<string>
+  /** Of these, models that are not. */
+  readonly notAtStart?: ReadonlySet<string>
+}
+
 /** The models that are loaded at the start: all, or those that are named; one that is named and not there is told. */
 export function atStart(
   found: readonly FoundModel[],
-  { loadAtStart, warn }: { readonly loadAtStart?: ReadonlySet<string>; readonly warn: (message: string) => void },
+  { loadAtStart, notAtStart, warn }: StartChoice & { readonly warn: (message: string) => void },
 ): readonly FoundModel[] {
-  if (loadAtStart === undefined) return found
-  const gone = [...loadAtStart].filter((name) => !found.some((model) => model.name === name))
+  const mayLoad = (name: string) => notAtStart?.has(name) !== true
+  if (loadAtStart === undefined) return found.filter(({ name }) => mayLoad(name))
+  const gone = [...loadAtStart].filter(mayLoad).filter((name) => !found.some((model) => model.name === name))
   for (const name of gone) warn(`the model ${name} is to be loaded at the start, and is not there`)
-  return found.filter(({ name }) => loadAtStart.has(name))
+  return found.filter(({ name }) => loadAtStart.has(name) && mayLoad(name))
 }
 
 /** What a whole load loads. */
@@ -39,18 +48,35 @@ export function nothingChosen(name: string, { versions }: FoundModel): VestalErr
   })
 }
 
-/** Passes where the caller has a permission; `why` begins the sentence that says what it is required for. */
-export type Require = (permission: string, why: string) => void
+/** Passes where the caller has a permission, and gives it; `why` begins the sentence that says what it is required for. */
+export type Require = (permission: () => string, why: string) => string | Promise<string>
 
 /** What a caller without limits may: the server itself, or a program that uses the engine. */
 export const anything = (): boolean => true
 
-/** @throws VestalError PERMISSION_MISSING, naming what asks for the permission */
-export function refuseWithout(may: (permission: string) => boolean, permission: string, why: string): void {
-  if (may(permission)) return
-  throw new VestalError('PERMISSION_MISSING', {
-    detail: `Insufficient permissions: ${why.trimEnd()} requires the permission ${permission}`,
-    reason: `needs ${permission}`,
+/**
+ * Passes where the caller has a permission, and gives it; at once where the answer is there at once. Where it takes a while and the
+ * permission becomes another meanwhile, it is asked for that one.
+ * @throws VestalError PERMISSION_MISSING, naming what asks for the permission
+ */
+export function requireAsItIsNow(
+  may: NonNullable<ControlOptions['may']>,
+  permission: () => string,
+  why: string,
+): string | Promise<string> {
+  const asked = permission()
+  const granted = (has: boolean): string => {
+    if (has) return asked
+    throw new VestalError('PERMISSION_MISSING', {
+      detail: `Insufficient permissions: ${why.trimEnd()} requires the permission ${asked}`,
+      reason: `needs ${asked}`,
+    })
+  }
+  const has = may(asked)
+  if (typeof has === 'boolean') return granted(has)
+  return has.then((later) => {
+    granted(later)
+    return permission() === asked ? asked : requireAsItIsNow(may, permission, why)
   })
 }
 
