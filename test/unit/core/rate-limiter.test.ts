@@ -28,6 +28,13 @@ describe('a limit of six a minute', () => {
     expect(limiter.take('a').remaining).toBe(5)
   })
 
+  test('takes all of the first minute’s, also when the clock starts at zero', () => {
+    const limiter = new RateLimiter({ perMinute: 6, now: () => 0 })
+    expect(limiter.perMinute).toBe(6)
+    expect(limiter.take('a', 6)).toEqual({ isAllowed: true, remaining: 0, resetSeconds: 60, retrySeconds: 0 })
+    expect(limiter.take('b', 7)).toEqual({ isAllowed: true, remaining: 0, resetSeconds: 70, retrySeconds: 0 })
+  })
+
   test('counts each key for itself', () => {
     const { limiter } = setUp(1)
     expect([limiter.take('a').isAllowed, limiter.take('b').isAllowed, limiter.take('a').isAllowed]).toEqual([true, true, false])
@@ -64,4 +71,12 @@ test('whatever comes, no minute lets more through than twice the limit, and no l
     const later = times[index + 120]
     if (later !== undefined) expect([random.seed, later - time >= 60_000 - 1]).toEqual([random.seed, true])
   }
+})
+
+test('a limiter remembers ten thousand keys unless it is told another number, and has a clock of its own', () => {
+  const limiter = new RateLimiter({ perMinute: 1 })
+  for (let key = 0; key < 10_000; key += 1) limiter.take(`k${key}`)
+  expect(limiter.take('k0').isAllowed).toBe(false)
+  expect(limiter.take('one more').isAllowed).toBe(true)
+  expect([limiter.take('k0').isAllowed, limiter.take('k9999').isAllowed]).toEqual([true, false])
 })

@@ -51,6 +51,23 @@ describe('a cache', () => {
     expect([cache.get('heavy'), cache.statistics.entries]).toEqual([undefined, 2])
   })
 
+  test('says whether something fits without anything having to go', () => {
+    const cache = new SieveCache<number>({ entriesMax: 2, weightMax: 10 })
+    expect([cache.hasRoom(10), cache.hasRoom(11)]).toEqual([true, false])
+    cache.set('a', 1, 4)
+    expect([cache.hasRoom(6), cache.hasRoom(7)]).toEqual([true, false])
+    cache.set('b', 1, 1)
+    expect([cache.hasRoom(0), cache.statistics.entries]).toEqual([false, 2])
+  })
+
+  test('keeps what is as heavy as all of it, in place of the rest', () => {
+    const cache = new SieveCache<number>({ entriesMax: 100, weightMax: 10 })
+    for (const key of ['a', 'b']) cache.set(key, 1, 5)
+    expect(cache.statistics).toMatchObject({ entries: 2, evictions: 0, weight: 10 })
+    cache.set('c', 2, 10)
+    expect([cache.get('c'), cache.statistics]).toMatchObject([2, { entries: 1, evictions: 2, weight: 10 }])
+  })
+
   test('replaces the value of a key', () => {
     const cache = filled(2, 'a', 'b')
     cache.set('a', 'again', 3)

@@ -19,6 +19,12 @@ describe('traceparent', () => {
       expect(readTraceParent(header)?.traceId).toBe(TRACE)
   })
 
+  test('may have 512 characters and no more', () => {
+    const header = `cc-${TRACE}-${SPAN}-01-`
+    expect(readTraceParent(header.padEnd(512, 'x'))?.spanId).toBe(SPAN)
+    expect(readTraceParent(header.padEnd(513, 'x'))).toBeUndefined()
+  })
+
   test('that is none is none', () => {
     for (const header of [
       null,
@@ -56,6 +62,13 @@ describe('tracestate', () => {
   test('is passed on as it came, without blanks and empty members', () => {
     expect(readTraceState('congo=t61rcWkgMzE,rojo=00f067aa0ba902b7')).toBe('congo=t61rcWkgMzE,rojo=00f067aa0ba902b7')
     expect(readTraceState(' a=1 , , b@vendor=x y ')).toBe('a=1,b@vendor=x y')
+  })
+
+  test('may have 32 members of 512 characters in all', () => {
+    const members = Array.from({ length: 32 }, (_, index) => `k${index}=v`).join(',')
+    expect(readTraceState(members)).toBe(members)
+    const longest = `a=${'x'.repeat(256)},b=${'x'.repeat(251)}`
+    expect([longest.length, readTraceState(longest), readTraceState(`${longest}x`)]).toEqual([512, longest, undefined])
   })
 
   test('that is none, or too long, is left out', () => {

@@ -42,6 +42,22 @@ describe('a JSON body', () => {
     expect(detailOf(() => parse(nested(1_000_000)))).toBe('The body is nested deeper than 100 levels')
   })
 
+  test('may hold anything but a list or an object at its deepest level', () => {
+    const around = (inner: string) => `${'['.repeat(JSON_DEPTH_MAX)}${inner}${']'.repeat(JSON_DEPTH_MAX)}`
+    const within = (inner: string) => `${'{"a":'.repeat(JSON_DEPTH_MAX)}${inner}${'}'.repeat(JSON_DEPTH_MAX)}`
+    for (const inner of ['null', '1', '"x"', 'true', 'NaN', '-Infinity'])
+      for (const text of [around(inner), within(inner)])
+        expect([text.slice(98, 110), typeof parseJson(Buffer.from(text), { hasBareFloats: true })]).toEqual([
+          text.slice(98, 110),
+          'object',
+        ])
+    for (const inner of ['[]', '{}', 'NaN,[]'])
+      expect(detailOf(() => parseJson(Buffer.from(around(inner)), { hasBareFloats: true }))).toBe(
+        'The body is nested deeper than 100 levels',
+      )
+    for (const text of ['null', '"x"', '7']) expect(parse(text)).toEqual(JSON.parse(text))
+  })
+
   test('that is none is refused without a word of what it holds', () => {
     for (const text of ['{', '{"secret":"hunter2"', "{'a':1}", '[1,]', 'NaN', '01', '"\t"', '\ufeff{}', '{} {}']) {
       expect(detailOf(() => parse(text))).toBe('The body is not valid JSON')
