@@ -52,6 +52,11 @@ export class MemoryLedger {
     return this.#principals.get(principal) ?? 0
   }
 
+  /** Principals that bytes are held for now. */
+  get principals(): number {
+    return this.#principals.size
+  }
+
   /**
    * Charges bytes to a principal, or says which limit they would exceed. Callers within the process have no principal (`''`), and the
    * server's limit only.
@@ -120,12 +125,11 @@ export class Hold {
   set(bytes: number): void {
     const more = bytes - this.#bytes
     if (more > 0) this.grow(more)
-    else if (more < 0) this.shrink(-more)
+    else this.shrink(-more)
   }
 
   /** Holds nothing any more, and takes nothing more. */
   release(): void {
-    if (this.#isReleased) return
     this.#ledger.leave(this.principal, this.#bytes)
     this.#bytes = 0
     this.#isReleased = true

@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'bun:test'
+import { apiKeyId, hashOfApiKey, isApiKeyId, makeApiKey } from '../../../src/accounts/api-key-text.ts'
 import { auditLine } from '../../../src/accounts/audit.ts'
 import { isPermission, isRoleName, nameFault, normaliseName } from '../../../src/accounts/names.ts'
 import { makeRefreshToken, openToken, sealToken } from '../../../src/accounts/refresh-tokens.ts'
-import { createRevocationList } from '../../../src/accounts/revocation-list.ts'
+import {
+  createRevocationList,
+  untilOwnTokensEnd,
+  untilSubjectsTokensEnd,
+  untilTokenEnds,
+} from '../../../src/accounts/revocation-list.ts'
 import { subnetOf } from '../../../src/accounts/subnet.ts'
 import { proxy } from '../../../src/config/readers.ts'
 import { createAddressBlocks, parseAddressBlock } from '../../../src/core/address-blocks.ts'
@@ -39,6 +45,62 @@ describe('a name', () => {
     for (const text of ['*', 'model:*:predict', 'a']) expect(isPermission(text)).toBe(true)
     for (const text of ['', 'a b', 'a,b', 'a"b', 'a\\b', 'é', 'x'.repeat(129), 'a\n'])
       expect([text, isPermission(text)]).toEqual([text, false])
+  })
+})
+
+describe('an API key', () => {
+  test('has an id, a secret and a checksum, each as long as ever, and is kept by its hash', () => {
+    const keys = Array.from({ length: 300 }, makeApiKey)
+    for (const { id, text, hash } of keys) {
+      expect(text).toMatch(/^vst_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/)
+      expect([apiKeyId(text), isApiKeyId(id), text.slice(4, 16), hashOfApiKey(text)]).toEqual([id, true, id, hash])
+    }
+    expect(new Set(keys.map(({ id }) => id)).size).toBe(300)
+    // Every character is drawn: some 17 000 of 62.
+    expect(new Set(keys.flatMap(({ text }) => [...text.slice(4, -7)])).size).toBe(63)
+  })
+
+  test('that was mistyped is none, wherever that was', () => {
+    const { id, text } = makeApiKey()
+    const other = (character: string) => (character === 'a' ? 'b' : 'a')
+    for (const at of [4, 15, 17, 59, 61, text.length - 1]) {
+      const mistyped = `${text.slice(0, at)}${other(text[at] ?? '')}${text.slice(at + 1)}`
+      expect([at, apiKeyId(mistyped)]).toEqual([at, undefined])
+    }
+    for (const wrong of ['', text.slice(1), text.slice(0, -1), `${text}a`, ` ${text}`, text.toUpperCase()])
+      expect([wrong, apiKeyId(wrong)]).toEqual([wrong, undefined])
+    for (const wrong of ['', id.slice(1), `${id}a`, `${id.slice(1)}-`]) expect([wrong, isApiKeyId(wrong)]).toEqual([wrong, false])
+  })
+
+  test('has the checksum that those who look for leaked keys compute', () => {
+    const body = `vst_${'a'.repeat(12)}_${'b'.repeat(43)}`
+    const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+    let checksum = ''
+    for (let rest = BigInt(Bun.hash.crc32(body)); rest > 0n; rest /= 62n) checksum = `${digits[Number(rest % 62n)]}${checksum}`
+    expect(apiKeyId(`${body}_${checksum.padStart(6, '0')}`)).toBe('a'.repeat(12))
+  })
+})
+
+describe('a revocation', () => {
+  // A token counts for 300 s more than it says, and a clock that was an hour ahead may be set back.
+  const margin = 3900
+  const at = 1_800_000_000_000
+
+  test('of a token lasts until the token has ended by itself', () => {
+    expect(untilTokenEnds(1000)).toBe((1000 + margin) * 1000)
+    expect(untilTokenEnds(1000.25)).toBe((1001 + margin) * 1000)
+    expect(untilTokenEnds(undefined)).toBe(Number.MAX_SAFE_INTEGER)
+  })
+
+  test('of what was made here lasts for the longest lifetime that is made here, a day', () => {
+    expect(untilOwnTokensEnd(at)).toBe(at + (86_400 + margin) * 1000)
+  })
+
+  test('of a subject lasts for the longest lifetime that is accepted, and for ever where there is none', () => {
+    expect(untilSubjectsTokensEnd(at, undefined)).toBe(Number.MAX_SAFE_INTEGER)
+    expect(untilSubjectsTokensEnd(at, 60)).toBe(untilOwnTokensEnd(at))
+    expect(untilSubjectsTokensEnd(at, 86_401)).toBe(untilOwnTokensEnd(at) + 1000)
+    expect(untilSubjectsTokensEnd(at, 1_000_000)).toBe(at + (1_000_000 + margin) * 1000)
   })
 })
 
@@ -109,6 +171,88 @@ describe('the list of what is revoked', () => {
     expect(list.isRevoked(tokenOf({ jti: 'x', iat: iat + 6 }))).toBe(false)
     expect(list.isRevoked(tokenOf({ jti: 'e', iat: iat + 6 }))).toBe(true)
     expect(list.isRevoked(tokenOf({ iss: 'https://there.example', jti: 'e' }, false))).toBe(false)
+  })
+})
+
+describe('the list of what is revoked, about its bounds', () => {
+  const at = 1_800_000_000_000
+  const revoked = (value: string, until = at + 1000) => ({ kind: 'token' as const, value, epoch: 0, createdAt: at, until })
+  const own = (payload: JwtPayload) => ({
+    payload,
+    principal: createPrincipal({ isLocal: true, issuer: undefined, subject: payload.sub }),
+  })
+
+  test('makes room by what is over, and forgets nothing that is not', () => {
+    let now = at
+    const list = createRevocationList({ entriesMax: 3, now: () => now })
+    for (const [value, until] of [
+      ['a', at + 1000],
+      ['b', at + 5000],
+      ['c', at + 5000],
+    ] as const)
+      list.add(revoked(value, until))
+    now = at + 1000
+    list.add(revoked('d', at + 5000))
+    expect(list.size).toBe(3)
+    expect(['a', 'b', 'c', 'd', 'e'].map((jti) => list.isRevoked(own({ jti, iat: 0 })))).toEqual([false, true, true, true, false])
+  })
+
+  test('keeps what is over while there is room, until it is told to forget, and forgets at the millisecond', () => {
+    let now = at
+    const list = createRevocationList({ now: () => now })
+    list.add(revoked('a'))
+    now = at + 999
+    list.prune()
+    expect([list.size, list.isRevoked(own({ jti: 'a' }))]).toEqual([1, true])
+    now = at + 1000
+    expect(list.isRevoked(own({ jti: 'a' }))).toBe(true)
+    list.prune()
+    expect([list.size, list.isRevoked(own({ jti: 'a' }))]).toEqual([0, false])
+  })
+
+  test('renews what it knows without a place of its own', () => {
+    let now = at
+    const list = createRevocationList({ entriesMax: 1, now: () => now })
+    list.add(revoked('a', at + 9000))
+    list.add(revoked('a', at + 1000))
+    expect([list.size, list.isRevoked(own({ jti: 'x', iat: 0 }))]).toEqual([1, false])
+    now = at + 1000
+    list.prune()
+    expect(list.isRevoked(own({ jti: 'a' }))).toBe(true)
+  })
+
+  test('takes the later of two revocations of one subject, in whichever order they come', () => {
+    const subject = (epoch: number, createdAt: number) => ({ ...revoked('u'), kind: 'subject' as const, epoch, createdAt })
+    for (const pair of [
+      [subject(3, at), subject(2, at + 60_000)],
+      [subject(2, at + 60_000), subject(3, at)],
+    ]) {
+      const list = createRevocationList({ now: () => at })
+      for (const revocation of pair) list.add(revocation)
+      expect([2, 3].map((epoch) => list.isRevoked(own({ sub: 'u', epoch })))).toEqual([true, false])
+      expect([65, 66].map((late) => list.isRevoked(own({ sub: 'u', iat: at / 1000 + late })))).toEqual([true, false])
+    }
+  })
+
+  test('counts clocks that are ahead by what is set, and holds 100 000', () => {
+    const list = createRevocationList({ leewaySeconds: 60, now: () => at })
+    list.add({ ...revoked('u'), kind: 'subject' })
+    expect([60, 61].map((late) => list.isRevoked(own({ sub: 'u', iat: at / 1000 + late })))).toEqual([true, false])
+    for (let number = 1; number < 100_000; number += 1) list.add(revoked(`j${number}`))
+    expect([list.size, list.isRevoked(own({ jti: 'x', iat: 0 }))]).toEqual([100_000, false])
+    list.add(revoked('one more'))
+    expect([
+      list.size,
+      list.isRevoked(own({ jti: 'x', iat: 0 })),
+      list.isRevoked(own({ jti: 'x', iat: at / 1000 + 61 })),
+    ]).toEqual([1, true, false])
+  })
+
+  test('that is empty revokes nothing', () => {
+    const list = createRevocationList()
+    expect([{}, { jti: 'a' }, { sid: 'a' }, { sub: 'a' }].map((payload) => list.isRevoked(own(payload)))).toEqual(
+      Array(4).fill(false),
+    )
   })
 })
 
@@ -215,5 +359,11 @@ test('a line of the audit log is one line, whatever a name holds', () => {
     0,
   )
   expect(line.split('\n')).toHaveLength(1)
-  expect(JSON.parse(line)).toMatchObject({ time: '1970-01-01T00:00:00.000Z', event: 'sign-in-refused' })
+  expect(JSON.parse(line)).toEqual({
+    time: '1970-01-01T00:00:00.000Z',
+    event: 'sign-in-refused',
+    name: `a\n{"event":"sign-in"}${'x'.repeat(43)}`,
+    address: '::1',
+    userAgent: 'a\r\nb',
+  })
 })

@@ -21,8 +21,9 @@ describe('a ledger of bytes', () => {
     ])
     expect([ledger.enter('bob', 40), ledger.enter('cid', 20), ledger.enter('cid', 1)]).toEqual(['entered', 'entered', 'bytes'])
     expect([ledger.bytes, ledger.bytesOf('ann'), ledger.bytesOf('bob'), ledger.bytesOf('cid')]).toEqual([100, 40, 40, 20])
-    ledger.leave('bob', 15)
-    expect([ledger.bytes, ledger.bytesOf('bob')]).toEqual([85, 25])
+    ledger.leave('bob', 39)
+    expect([ledger.bytes, ledger.bytesOf('bob')]).toEqual([61, 1])
+    ledger.enter('bob', 24)
     expect([ledger.enter('cid', 15), ledger.enter('cid', 1), ledger.enter('cid', 0)]).toEqual(['entered', 'bytes', 'entered'])
     for (const [principal, bytes] of [
       ['ann', 40],
@@ -31,6 +32,7 @@ describe('a ledger of bytes', () => {
     ] as const)
       ledger.leave(principal, bytes)
     expect([ledger.bytes, ledger.bytesOf('ann'), ledger.bytesOf('bob'), ledger.bytesOf('cid')]).toEqual([0, 0, 0, 0])
+    expect(ledger.principals).toBe(0)
   })
 
   test('lets the request that holds all there is go over a limit, and no second one, be it of one byte', () => {
@@ -40,7 +42,12 @@ describe('a ledger of bytes', () => {
       'entered',
       'subject-bytes',
     ])
-    expect([ledger.enter('bob', 1), ledger.bytes]).toEqual(['bytes', 120])
+    expect([ledger.enter('bob', 1), ledger.enter('bob', 0), ledger.enter('ann', 0), ledger.bytes]).toEqual([
+      'bytes',
+      'entered',
+      'entered',
+      120,
+    ])
     const other = new MemoryLedger({ bytesMax: 100, subjectBytesMax: 40 })
     expect([other.enter('ann', 1), other.enter('ann', 40), other.enter('ann', 40, 1)]).toEqual([
       'entered',
@@ -106,9 +113,18 @@ describe('a hold', () => {
     hold.release()
     hold.release()
     hold.shrink(5)
+    hold.set(0)
     expect(refusal(() => hold.grow(1))).toEqual(['REQUEST_ABORTED', 499, {}])
     expect(refusal(() => hold.set(1))).toEqual(['REQUEST_ABORTED', 499, {}])
     expect([hold.bytes, ledger.bytes, ledger.bytesOf('ann')]).toEqual([0, 40, 40])
+  })
+
+  test('that held nothing leaves nothing', () => {
+    const ledger = new MemoryLedger({ bytesMax: 100 })
+    const hold = ledger.open('ann')
+    hold.set(0)
+    hold.release()
+    expect([ledger.bytesOf('ann'), ledger.principals, ledger.bytes]).toEqual([0, 0, 0])
   })
 
   test('that there is no room for says whose limit it was, and holds what it held', () => {

@@ -11,6 +11,9 @@ test('longer words may have more slips, and short ones none', () => {
     ['ab', 'ab', true],
     ['ab', 'ac', false],
     ['abc', 'abx', true],
+    ['port', 'support', false],
+    ['port', 'portrait', false],
+    ['support', 'port', false],
     ['abcde', 'abcdx', true],
     ['abcde', 'abcxx', false],
     ['abcdef', 'abcdxx', true],
@@ -44,6 +47,7 @@ test('nothing is near to no word, and none of no candidates', () => {
 test('long words are compared by their first sixty characters', () => {
   const start = 'x'.repeat(59)
   expect(nearestOf(`${start}ab`, [`${start}a${'y'.repeat(1000)}`])).toBe(`${start}a${'y'.repeat(1000)}`)
+  expect(nearestOf(`${'x'.repeat(57)}abcd`, [`${'x'.repeat(57)}efgh`])).toBe(`${'x'.repeat(57)}efgh`)
   expect(nearestOf(`${'x'.repeat(56)}abcd`, [`${'x'.repeat(56)}efgh`])).toBeUndefined()
 })
 
