@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { VestalError } from '../../../src/core/errors.ts'
-import { HELD_BYTES_MAX, MemoryLedger, withShare } from '../../../src/core/memory-ledger.ts'
+import { HELD_BYTES_MAX, type LedgerLimits, MemoryLedger, withShare } from '../../../src/core/memory-ledger.ts'
 
 const refusal = (work: () => unknown) => {
   try {
@@ -79,8 +79,8 @@ describe('a ledger of bytes', () => {
 
   test('holds 1 GiB by default, a quarter of its limit for one principal', () => {
     expect(HELD_BYTES_MAX).toBe(1_073_741_824)
-    expect(withShare({ bytesMax: 10 })).toEqual({ bytesMax: 10, subjectBytesMax: 3 })
-    expect(withShare({ bytesMax: 10, subjectBytesMax: 7 })).toEqual({ bytesMax: 10, subjectBytesMax: 7 })
+    expect(withShare<LedgerLimits>({ bytesMax: 10 })).toEqual({ bytesMax: 10, subjectBytesMax: 3 })
+    expect(withShare<LedgerLimits>({ bytesMax: 10, subjectBytesMax: 7 })).toEqual({ bytesMax: 10, subjectBytesMax: 7 })
   })
 })
 
