@@ -3,7 +3,7 @@ import { VestalError } from '../core/errors.ts'
 import type { Hold } from '../core/memory-ledger.ts'
 import { SYSTEM_CLOCK } from '../engine/scheduling/clock.ts'
 import { Deadlines } from '../engine/scheduling/deadlines.ts'
-import { bodyTooLarge, type Coding, contentCoding, decodeChunks, decodeSmall } from './encodings.ts'
+import { bodyTooLarge, type Coding, contentCoding, decodeChunks, decodeSmall, type TooLargeText } from './encodings.ts'
 import type { Turns } from './turns.ts'
 
 /** Bytes of a request body by default; a larger one is refused with 413. */
@@ -32,6 +32,8 @@ export interface BodyOptions {
   /** What holds the body's bytes: a declared length before any of it is read, the rest as it comes. It holds the body's length afterwards. */
   readonly hold: Hold
   readonly decompression: Decompression
+  /** What is told of a body over the limit. */
+  readonly tooLarge?: TooLargeText | undefined
 }
 
 /** How compressed bodies are read. */
@@ -53,25 +55,25 @@ export function readBody(request: Request, options: BodyOptions): Promise<Uint8A
 }
 
 function readReceived(request: Request, options: BodyOptions): Promise<Uint8Array> {
-  const { bytesMax, times = BODY_TIMES, hold } = options
+  const { bytesMax, times = BODY_TIMES, hold, tooLarge } = options
   const declared = declaredLength(request)
   if (declared === undefined) {
     return readCounted(request, options).catch((error) => {
       throw refusalOf(error)
     })
   }
-  if (declared > bytesMax) throw bodyTooLarge(bytesMax)
+  if (declared > bytesMax) throw bodyTooLarge(bytesMax, tooLarge, declared)
   hold.grow(declared)
   // Bun reads no further than a declared length, so that path needs no counting.
   return inTime(request.bytes(), allowedMs(declared, times))
 }
 
 async function readCoded(request: Request, coding: Coding, options: BodyOptions): Promise<Uint8Array> {
-  const { bytesMax, hold, decompression } = options
+  const { bytesMax, hold, decompression, tooLarge } = options
   const received = await readReceived(request, options)
   const small = decodeSmall(received, coding)
   if (small !== undefined) {
-    if (small.byteLength > bytesMax) throw bodyTooLarge(bytesMax)
+    if (small.byteLength > bytesMax) throw bodyTooLarge(bytesMax, tooLarge)
     hold.set(small.byteLength)
     return small
   }
@@ -81,7 +83,7 @@ async function readCoded(request: Request, coding: Coding, options: BodyOptions)
     let length = 0
     const charge = (bytes: number) => {
       length += bytes
-      if (length > bytesMax) throw bodyTooLarge(bytesMax)
+      if (length > bytesMax) throw bodyTooLarge(bytesMax, tooLarge)
       hold.grow(bytes)
     }
     for await (const piece of decodeChunks([received], coding, { ratioMax: decompression.ratioMax, charge })) pieces.push(piece)
@@ -136,7 +138,7 @@ function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
   return promise
 }
 
-async function readCounted(request: Request, { bytesMax, times = BODY_TIMES, hold }: BodyOptions): Promise<Uint8Array> {
+async function readCounted(request: Request, { bytesMax, times = BODY_TIMES, hold, tooLarge }: BodyOptions): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array(0)
   const reader = request.body.getReader()
   const pieces: Uint8Array[] = []
@@ -161,7 +163,7 @@ async function readCounted(request: Request, { bytesMax, times = BODY_TIMES, hol
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       const chunk = piece.value
       length += chunk.byteLength
-      if (length > bytesMax) throw bodyTooLarge(bytesMax)
+      if (length > bytesMax) throw bodyTooLarge(bytesMax, tooLarge)
       hold.grow(chunk.byteLength)
       if (used + chunk.byteLength > PIECE_BYTES_MIN) flush()
       // Most bodies are one piece, which needs nothing around it.

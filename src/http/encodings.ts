@@ -107,9 +107,14 @@ function expandsTooMuch(ratioMax: number): VestalError {
   })
 }
 
-/** The rejection of a body over the limit. */
-export function bodyTooLarge(bytesMax: number): VestalError {
-  return new VestalError('BODY_TOO_LARGE', { detail: `The body exceeds the maximum allowed value of ${bytesMax} bytes` })
+/** What a body over the limit is called; `bytes` are its own, where it declares them, or that they are more than the limit. */
+export type TooLargeText = (bytes: string, bytesMax: number) => string
+
+/** The rejection of a body over the limit, of the length that it declares if any. */
+export function bodyTooLarge(bytesMax: number, text?: TooLargeText, declared?: number): VestalError {
+  const bytes = declared === undefined ? `more than ${bytesMax}` : String(declared)
+  const detail = text?.(bytes, bytesMax) ?? `The body exceeds the maximum allowed value of ${bytesMax} bytes`
+  return new VestalError('BODY_TOO_LARGE', { detail })
 }
 
 /** Applies a coding, away from this thread; quickly, since an answer is read once. */

@@ -4,6 +4,7 @@ import { VestalError } from '../core/errors.ts'
 import type { Engine, Model, ModelVersion } from '../engine/engine.ts'
 import { isOff } from '../engine/repository/describe.ts'
 import type { ModelAction } from '../engine/repository/permissions.ts'
+import { TRITON_TEXTS } from '../tensor/triton-texts.ts'
 import { type FoundRoute, nameIn } from './route-table.ts'
 
 /** Parameters of a model's path, percent-decoded. */
@@ -92,12 +93,12 @@ export function labelsOf({ labels }: Model, version: ModelVersion): ReadonlyMap<
 }
 
 function unknown(what: string): VestalError {
-  return new VestalError('MODEL_UNKNOWN', { detail: `Request for unknown model: ${what}` })
+  return new VestalError('MODEL_UNKNOWN', { detail: TRITON_TEXTS.unknownModel(what) })
 }
 
 function unavailable(what: string, reason: string | undefined): VestalError {
   const because = reason === undefined ? '' : `: ${reason}`
-  return new VestalError('MODEL_UNAVAILABLE', { detail: `Request for unknown model: ${what}${because}` })
+  return new VestalError('MODEL_UNAVAILABLE', { detail: `${TRITON_TEXTS.unknownModel(what)}${because}` })
 }
 
 /**

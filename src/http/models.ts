@@ -3,7 +3,7 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import { VestalError } from '../core/errors.ts'
 import type { Engine, Model } from '../engine/engine.ts'
 import { hasLongIntegers } from '../tensor/datatypes.ts'
-import { parseJson } from '../tensor/exact-json.ts'
+import { decodeJson } from '../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../tensor/rows.ts'
 import { shownSpecs } from '../tensor/shape.ts'
 import { guard } from './authentication.ts'
@@ -65,7 +65,7 @@ function describe({ name, description, permissions, labels, examples, versions }
     permissions,
     labels: Object.fromEntries(newest?.labels ?? labels),
     examples,
-    versions: versions.map(({ labels: _, ...version }) => ({ ...version, ...shownSpecs(version) })),
+    versions: versions.map(({ labels: _, hasRows: __, ...version }) => ({ ...version, ...shownSpecs(version) })),
   }
 }
 
@@ -82,9 +82,10 @@ async function answer(engine: Engine, model: Model, { request, memory, subject }
   const deadline = deadlineOf(request)
   const held = memory.open(request, subject)
   try {
-    const input = readInput(parseJson(await held.read(), { exactIntegers: hasLongIntegers(inputs) }))
-    const tensors = decodeRows(input, inputs)
-    const form = Array.isArray(input) ? 'rows' : 'columns'
+    const { tensors, form } = decodeJson(await held.read(), { exactIntegers: hasLongIntegers(inputs) }, (body) => {
+      const input = readInput(body)
+      return { tensors: decodeRows(input, inputs), form: Array.isArray(input) ? ('rows' as const) : ('columns' as const) }
+    })
     held.handOver()
     const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline) }
     const result = await engine.infer(model.name, version, tensors, options)

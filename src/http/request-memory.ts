@@ -2,6 +2,7 @@ import { HELD_BYTES_MAX, type Hold, MemoryLedger, withShare } from '../core/memo
 import { usableCores } from '../engine/workers/cores.ts'
 import type { NamedTensors } from '../tensor/tensor.ts'
 import { BODY_BYTES_MAX, type BodyTimes, type Decompression, readBody } from './body.ts'
+import type { TooLargeText } from './encodings.ts'
 import type { Servers } from './servers.ts'
 import { createTurns } from './turns.ts'
 
@@ -83,18 +84,27 @@ export class RequestMemory {
    * @param principal who it is from; default the address
    * @throws VestalError as `readBody`
    */
-  async readSmall(request: Request, bytesMax: number, principal = `address ${this.#addressOf(request)}`): Promise<Uint8Array> {
+  async readSmall(
+    request: Request,
+    bytesMax: number,
+    principal = `address ${this.#addressOf(request)}`,
+    tooLarge?: TooLargeText,
+  ): Promise<Uint8Array> {
     const held = this.open(request, principal)
     try {
-      return await held.read(bytesMax)
+      return await held.read(tooLarge, bytesMax)
     } finally {
       held.close()
     }
   }
 
   /** Reads a body into a hold. @throws VestalError as `readBody` */
-  read(request: Request, hold: Hold, bytesMax: number): Promise<Uint8Array> {
-    return readBody(request, { bytesMax, times: this.#bodyTimes, hold, decompression: this.#decompression })
+  read(
+    request: Request,
+    hold: Hold,
+    { bytesMax, tooLarge }: { readonly bytesMax: number; readonly tooLarge: TooLargeText | undefined },
+  ): Promise<Uint8Array> {
+    return readBody(request, { bytesMax, times: this.#bodyTimes, hold, decompression: this.#decompression, tooLarge })
   }
 
   /**
@@ -152,8 +162,8 @@ export class RequestHold {
   }
 
   /** Reads the body. @throws VestalError as `readBody` */
-  read(bytesMax = this.#memory.bodyBytesMax): Promise<Uint8Array> {
-    return this.#memory.read(this.#request, this.#hold, bytesMax)
+  read(tooLarge?: TooLargeText, bytesMax = this.#memory.bodyBytesMax): Promise<Uint8Array> {
+    return this.#memory.read(this.#request, this.#hold, { bytesMax, tooLarge })
   }
 
   /** Holds nothing for now: the body was decoded, and the engine charges what became of it from here on, in the same turn. */

@@ -1,8 +1,13 @@
 import { isUtf8 } from 'node:buffer'
+import type { VestalError } from '../core/errors.ts'
 import { DATATYPES, elementBytes } from './datatypes.ts'
 import { inputInvalid, type TensorTarget } from './decode.ts'
-import { ELEMENTS_MAX, elementCount, overflowText } from './shape.ts'
+import { ELEMENTS_MAX, elementCount, exactCount, tooManyElements } from './shape.ts'
 import type { Tensor } from './tensor.ts'
+import { INT64_MAX, TRITON_TEXTS } from './triton-texts.ts'
+
+/** A tensor whose shape may be beyond what one can have. */
+type Misfit = Pick<TensorTarget, 'name' | 'datatype'> & { readonly shape: readonly (number | bigint)[] }
 
 /** Bytes of the length that stands before each element of BYTES. */
 const LENGTH_BYTES = 4
@@ -31,23 +36,24 @@ export class Blobs {
   take(target: TensorTarget, size: number): Tensor {
     const { name, datatype, shape } = target
     const count = elementCount(shape)
-    if (count > ELEMENTS_MAX) throw inputInvalid(overflowText(name, shape))
     const each = elementBytes(datatype)
-    if (each !== undefined && size !== count * each) {
-      throw inputInvalid(
-        `input byte size mismatch for input '${name}' for model '${this.#model}'. Expected ${count * each}, got ${size}`,
-      )
-    }
+    if (each === undefined ? count > ELEMENTS_MAX : size !== count * each) throw this.misfit(target, size)
     const start = this.#position
     const lacking = start + size - this.#length
-    if (lacking > 0) {
-      throw inputInvalid(`unexpected size for input '${name}', expecting ${lacking} additional bytes for model '${this.#model}'`)
-    }
+    if (lacking > 0) throw inputInvalid(TRITON_TEXTS.bytesMissing(lacking, { input: name, model: this.#model }))
     this.#position += size
     // Memory of one request alone, also where it is none: what a tensor lies in is moved to a worker.
     const blob = this.#bytes?.subarray(start, start + size) ?? new Uint8Array(0)
-    if (each === undefined) return { datatype, shape, data: textsOf(blob, { name, count }) }
+    if (each === undefined) return { datatype, shape, data: textsOf(blob, { name, count, model: this.#model }) }
     return viewOf(align(blob, each, start === 0), target)
+  }
+
+  /** The error of a blob whose length is not what its shape needs. */
+  misfit({ name: input, datatype, shape }: Misfit, size: number): VestalError {
+    const each = elementBytes(datatype)
+    const of = { input, model: this.#model, expected: exactCount(shape) * BigInt(each ?? 1) }
+    if (of.expected > INT64_MAX) return inputInvalid(TRITON_TEXTS.tensorOverflow(input))
+    return inputInvalid(each === undefined ? tooManyElements(input, datatype, shape) : TRITON_TEXTS.bytesMismatch(size, of))
   }
 
   /**
@@ -55,7 +61,7 @@ export class Blobs {
    * @throws VestalError INPUT_INVALID when bytes are left
    */
   end(): void {
-    if (this.#position < this.#length) throw inputInvalid(`unexpected additional input data for model '${this.#model}'`)
+    if (this.#position < this.#length) throw inputInvalid(TRITON_TEXTS.bytesLeft(this.#model))
   }
 }
 
@@ -85,34 +91,28 @@ function viewOf({ buffer, byteOffset, length }: Uint8Array, { name, datatype, sh
 
 interface TextsOptions {
   readonly name: string
+  readonly model: string
   /** Elements that the shape needs. */
   readonly count: number
 }
 
 /** BYTES as texts: each element has its length in front, as a little-endian integer of 32 bits, and is UTF-8. */
-function textsOf(blob: Uint8Array, { name, count }: TextsOptions): readonly string[] {
+function textsOf(blob: Uint8Array, { name, model, count }: TextsOptions): readonly string[] {
+  const of = { input: name, model, expected: BigInt(count) }
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength)
   const texts: string[] = []
   let position = 0
   while (position < blob.length) {
-    if (texts.length === count) throw inputInvalid(`unexpected number of string elements for input '${name}', expecting ${count}`)
     const begin = position + LENGTH_BYTES
-    if (begin > blob.length) {
-      const left = blob.length - position
-      throw inputInvalid(`incomplete string length for input '${name}': ${LENGTH_BYTES} bytes are needed, ${left} are left`)
-    }
+    if (begin > blob.length) throw inputInvalid(TRITON_TEXTS.stringLengthIncomplete(blob.length - position, of))
+    if (texts.length === count) throw inputInvalid(TRITON_TEXTS.stringsTooMany(count + 1, of))
     const length = view.getUint32(position, true)
-    if (begin + length > blob.length) {
-      throw inputInvalid(
-        `incomplete string data for input '${name}', expecting string of length ${length} but only ${blob.length - begin} bytes available`,
-      )
-    }
+    const left = blob.length - begin
+    if (length > left) throw inputInvalid(TRITON_TEXTS.stringIncomplete(length, { input: name, left }))
     texts.push(textOf(blob.subarray(begin, begin + length), { name, index: texts.length }))
     position = begin + length
   }
-  if (texts.length !== count) {
-    throw inputInvalid(`unexpected number of string elements ${texts.length} for input '${name}', expecting ${count}`)
-  }
+  if (texts.length !== count) throw inputInvalid(TRITON_TEXTS.stringsTooFew(texts.length, of))
   return texts
 }
 

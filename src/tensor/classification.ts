@@ -1,5 +1,6 @@
 import { VestalError } from '../core/errors.ts'
 import type { Tensor } from './tensor.ts'
+import { TRITON_TEXTS } from './triton-texts.ts'
 
 /** Elements of an output that may be sorted for one request. */
 export const CLASSIFIED_MAX = 1_000_000
@@ -21,11 +22,11 @@ export interface ClassificationOptions {
 export function classify(name: string, tensor: Tensor, { count, hasRows, labels }: ClassificationOptions): Tensor {
   const { datatype, shape, data } = tensor
   if (datatype === 'BYTES' || datatype === 'BOOL' || datatype === 'FP16') {
-    throw invalid(`class result not available for output '${name}' due to unsupported type '${datatype}'`)
+    throw invalid(`${TRITON_TEXTS.classUnsupported(datatype)} (output '${name}')`)
   }
   if (data.length > CLASSIFIED_MAX) {
     throw invalid(
-      `class result not available for output '${name}': ${data.length} elements exceed the maximum of ${CLASSIFIED_MAX}`,
+      `${TRITON_TEXTS.classTooLarge()}: output '${name}' has ${data.length} elements, and at most ${CLASSIFIED_MAX} are sorted`,
     )
   }
   const rows = hasRows ? (shape[0] ?? 1) : 1

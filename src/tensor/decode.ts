@@ -1,8 +1,9 @@
 import { VestalError } from '../core/errors.ts'
 import { DATATYPES, type Datatype } from './datatypes.ts'
 import { BareFloat } from './exact-json.ts'
-import { describeShape, ELEMENTS_MAX, elementCount, overflowText } from './shape.ts'
+import { describeShape, ELEMENTS_MAX, elementCount, tooManyElements } from './shape.ts'
 import type { Tensor, TensorData } from './tensor.ts'
+import { TRITON_TEXTS } from './triton-texts.ts'
 
 /** Characters of a value that a message tells back. */
 const SHOWN_MAX = 60
@@ -22,6 +23,8 @@ export interface TensorTarget {
    * `BareFloat` does, as in `/v2`.
    */
   readonly hasWords?: boolean | undefined
+  /** For messages; rows need none. */
+  readonly model?: string | undefined
 }
 
 /**
@@ -33,18 +36,20 @@ export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
   const { name, datatype, shape } = target
   if (!Array.isArray(data)) throw inputInvalid(`input '${name}': "data" must be a list, got ${show(data)}`)
   const count = elementCount(shape)
-  if (count > ELEMENTS_MAX) throw inputInvalid(overflowText(name, shape))
+  if (count > ELEMENTS_MAX) throw inputInvalid(tooManyElements(name, datatype, shape))
   const numbers = flatFloats(target, count, data)
   if (numbers !== undefined) return { datatype, shape, data: numbers }
   const storage = createStorage(target, count)
   const found = fill(data, 0, storage.put)
-  if (found !== count) {
-    throw inputInvalid(
-      `Unable to parse 'data' of input '${name}': Shape does not match true shape of 'data' field: ${describeShape(shape)} needs ` +
-        `${count} elements, and it has ${found > count ? 'more' : found}`,
-    )
-  }
+  if (found !== count) throw inputInvalid(mismatch(target, count, found))
   return { datatype, shape, data: storage.data }
+}
+
+function mismatch({ name, datatype, shape, model = '' }: TensorTarget, count: number, found: number): string {
+  const of = { input: name, model, expected: BigInt(count) }
+  if (datatype === 'BYTES') return found > count ? TRITON_TEXTS.stringsTooMany(found, of) : TRITON_TEXTS.stringsTooFew(found, of)
+  const has = `input '${name}' of shape ${describeShape(shape)} needs ${count} elements, and it has ${found > count ? 'more' : found}`
+  return `${TRITON_TEXTS.dataMismatch()}; ${has}`
 }
 
 /** A flat list of floats that fits, as nearly all are; undefined for all else, which is then looked at element by element. */

@@ -1,4 +1,5 @@
 import { VestalError } from '../core/errors.ts'
+import { TRITON_TEXTS } from './triton-texts.ts'
 
 /** Objects and arrays inside each other in a request's body; deeper ones are refused. */
 export const JSON_DEPTH_MAX = 100
@@ -16,6 +17,8 @@ export interface JsonOptions {
   readonly exactIntegers?: boolean
   /** Takes the bare tokens `NaN`, `Infinity` and `-Infinity`, which JSON does not have, as a `BareFloat` each; default false: they are no JSON. */
   readonly hasBareFloats?: boolean
+  /** Objects and arrays inside each other; default 100. */
+  readonly levelsMax?: number
 }
 
 /** A float that stood in a body as a bare token, as Python and Triton write those that JSON has no form for. */
@@ -51,15 +54,43 @@ const INTEGER = /^-?\d+$/
  * Reads a JSON text (RFC 8259) of UTF-8 bytes.
  * @throws VestalError BODY_INVALID when it is empty, not UTF-8, not JSON, or deeper than 100 levels
  */
-export function parseJson(bytes: Uint8Array, { exactIntegers = false, hasBareFloats = false }: JsonOptions = {}): unknown {
-  if (bytes.length === 0) throw invalid('The body is empty; it must be JSON')
+export function parseJson(bytes: Uint8Array, options: JsonOptions = {}): unknown {
+  return parseText(textOf(bytes), options)
+}
+
+/**
+ * Reads a JSON text and makes something of it. What is rejected is read once more with exact integers, so that the message tells the
+ * number that came and not the one that it was rounded to.
+ * @throws VestalError as `parseJson` and `decode`
+ */
+export function decodeJson<T>(bytes: Uint8Array, options: JsonOptions, decode: (value: unknown) => T): T {
   const text = textOf(bytes)
+  const value = parseText(text, options)
+  try {
+    return decode(value)
+  } catch (error) {
+    if (options.exactIntegers !== true && error instanceof VestalError && LONG_INTEGER.test(text)) {
+      decode(parseText(text, { ...options, exactIntegers: true }))
+    }
+    throw error
+  }
+}
+
+function parseText(
+  text: string,
+  { exactIntegers = false, hasBareFloats = false, levelsMax = JSON_DEPTH_MAX }: JsonOptions,
+): unknown {
   const value = parse(text, { isExact: exactIntegers && LONG_INTEGER.test(text), hasBareFloats })
-  if (isDeeper(value, JSON_DEPTH_MAX)) throw invalid(`The body is nested deeper than ${JSON_DEPTH_MAX} levels`)
+  if (isDeeper(value, levelsMax)) throw tooDeep()
   return value
 }
 
+function tooDeep(): VestalError {
+  return invalid(TRITON_TEXTS.nestingDepth(JSON_DEPTH_MAX))
+}
+
 function textOf(bytes: Uint8Array): string {
+  if (bytes.length === 0) throw invalid('The body is empty; it must be JSON')
   try {
     return UTF8.decode(bytes)
   } catch {
@@ -75,7 +106,8 @@ interface ParseOptions {
 function parse(text: string, { isExact, hasBareFloats }: ParseOptions): unknown {
   try {
     return isExact ? JSON.parse(text, exactInteger) : JSON.parse(text)
-  } catch {
+  } catch (error) {
+    if (isTooDeepToRevive(error)) throw tooDeep()
     // The parser's own text repeats what was sent.
     if (!NO_NUMBER.test(text)) throw invalid('The body is not valid JSON')
   }
@@ -85,9 +117,15 @@ function parse(text: string, { isExact, hasBareFloats }: ParseOptions): unknown 
     )
   try {
     return JSON.parse(withMarks(text), isExact ? (...member) => bareFloat('', exactInteger(...member)) : bareFloat)
-  } catch {
+  } catch (error) {
+    if (isTooDeepToRevive(error)) throw tooDeep()
     throw invalid('The body is not valid JSON, also with NaN and Infinity as numbers')
   }
+}
+
+/** True where a reviver ran out of stack: the text is JSON, some thousand levels deep. */
+function isTooDeepToRevive(error: unknown): boolean {
+  return error instanceof RangeError
 }
 
 /** The text with a marked text in place of each bare token. */

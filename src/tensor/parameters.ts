@@ -1,6 +1,7 @@
 import { VestalError } from '../core/errors.ts'
 import { inputInvalid, show } from './decode.ts'
 import { isObject } from './exact-json.ts'
+import { TRITON_TEXTS } from './triton-texts.ts'
 
 /** Parameters of a request, an input or an output, by name. */
 export type Parameters = Readonly<Record<string, string | number | boolean>>
@@ -27,9 +28,7 @@ export function readParameters(parameters: unknown, where: string): Parameters {
       throw inputInvalid(`parameter ${show(name)} of ${where} must be a text, a number, true or false, got ${show(value)}`)
     }
     if (name.startsWith('triton_')) {
-      throw inputInvalid(
-        `parameter keys starting with 'triton_' are reserved and should not be specified; ${where} has ${show(name)}`,
-      )
+      throw inputInvalid(`${TRITON_TEXTS.reservedParameter()} Found in ${where}: ${show(name)}`)
     }
     if (name.startsWith('shared_memory_')) throw unsupported(`shared memory, asked for by ${where}, is not supported`)
   }

@@ -3,9 +3,10 @@ import type { Blobs } from './binary.ts'
 import { inputInvalid, show, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
 import { readCount, readParameters } from './parameters.ts'
-import { describeShape, matchesShape, overflowText, RANK_MAX } from './shape.ts'
-import { type InferTarget, namesOf, quote } from './target.ts'
+import { describeShape, ELEMENTS_MAX, elementCount, matchesShape, RANK_MAX, tooManyElements } from './shape.ts'
+import { type InferTarget, quote } from './target.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
+import { listOf, TRITON_TEXTS } from './triton-texts.ts'
 
 /**
  * Reads the `inputs` of an inference request: each with its data in JSON, or in the next blob of the binary data.
@@ -19,7 +20,7 @@ export function decodeInputs(inputs: unknown, target: InferTarget, blobs: Blobs)
     const { name } = input
     if (typeof name !== 'string') throw inputInvalid(`the "name" of an input must be a text, got ${show(name)}`)
     const spec = specOf(name, target)
-    if (tensors.has(name)) throw inputInvalid(`input '${name}' already exists in request`)
+    if (tensors.has(name)) throw inputInvalid(TRITON_TEXTS.inputTwice(name))
     tensors.set(name, readInput(input, spec, { model: target.model, blobs }))
   }
   if (tensors.size < target.inputs.length) throw incomplete(tensors, target)
@@ -28,17 +29,13 @@ export function decodeInputs(inputs: unknown, target: InferTarget, blobs: Blobs)
 
 function specOf(name: string, { model, inputs }: InferTarget): TensorSpec {
   for (const spec of inputs) if (spec.name === name) return spec
-  throw inputInvalid(
-    `unexpected inference input ${quote(name)} for model '${model}'. Expected input(s) ${namesOf(inputs.map((spec) => spec.name))}.`,
-  )
+  const expected = listOf(inputs.map((spec) => spec.name))
+  throw inputInvalid(`${TRITON_TEXTS.inputUnexpected(quote(name), model)}. Expected input(s) ${expected}.`)
 }
 
 function incomplete(tensors: NamedTensors, { model, inputs }: InferTarget): VestalError {
-  const missing = inputs.filter(({ name }) => !tensors.has(name))
-  return inputInvalid(
-    `expected ${inputs.length} inputs but got ${tensors.size} inputs for model '${model}'. Got input(s) ${namesOf(tensors.keys())}, ` +
-      `but missing required input(s) ${namesOf(missing.map(({ name }) => name))}. Please provide all required input(s).`,
-  )
+  const missing = inputs.map(({ name }) => name).filter((name) => !tensors.has(name))
+  return inputInvalid(TRITON_TEXTS.inputsMissing(inputs.length, [...tensors.keys()], { model, missing }))
 }
 
 interface Source {
@@ -52,28 +49,34 @@ function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source
   const parameters = input.parameters == null ? undefined : readParameters(input.parameters, `input '${name}'`)
   if (datatype !== spec.datatype) {
     const got = typeof datatype === 'string' ? quote(datatype) : show(datatype)
-    throw inputInvalid(`inference input '${name}' data-type is ${got}, but model '${model}' expects '${spec.datatype}'`)
+    throw inputInvalid(TRITON_TEXTS.datatypeWrong(got, { input: name, model, expected: spec.datatype }))
   }
-  const dimensions = readShape(shape, name)
+  const size =
+    parameters?.binary_data_size === undefined ? undefined : readCount(parameters, 'binary_data_size', `input '${name}'`)
+  const dimensions = readShape(shape, spec, (large) =>
+    size === undefined
+      ? inputInvalid(tooManyElements(name, spec.datatype, large))
+      : blobs.misfit({ name, datatype: spec.datatype, shape: large }, size),
+  )
   if (!matchesShape(spec.shape, dimensions)) {
     const expected = describeShape(spec.shape)
-    throw inputInvalid(
-      `unexpected shape for input '${name}' for model '${model}'. Expected ${expected}, got ${describeShape(dimensions)}.`,
-    )
+    throw inputInvalid(TRITON_TEXTS.shapeWrong(describeShape(dimensions), { input: name, model, expected }))
   }
-  const target = { name, datatype: spec.datatype, shape: dimensions }
-  if (parameters?.binary_data_size === undefined) return tensorFromJson(target, data)
-  if (data !== undefined && data !== null)
-    throw inputInvalid(`input '${name}' has both "data" and 'binary_data_size'; it must have one of them`)
-  return blobs.take(target, readCount(parameters, 'binary_data_size', `input '${name}'`))
+  const target = { name, datatype: spec.datatype, shape: dimensions, model }
+  if (size === undefined) return tensorFromJson(target, data)
+  if (data !== undefined && data !== null) throw inputInvalid(`${TRITON_TEXTS.dataTwice()} in input '${name}'`)
+  return blobs.take(target, size)
 }
 
-function readShape(shape: unknown, name: string): readonly number[] {
-  if (isShape(shape)) return shape
-  if (isTooLarge(shape)) throw inputInvalid(overflowText(name, shape))
-  throw inputInvalid(
-    `Unable to parse 'shape' of input '${name}': it must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`,
-  )
+function readShape(
+  shape: unknown,
+  { name }: TensorSpec,
+  tooLarge: (shape: readonly (number | bigint)[]) => VestalError,
+): readonly number[] {
+  if (isShape(shape) && elementCount(shape) <= ELEMENTS_MAX) return shape
+  if (isTooLarge(shape)) throw tooLarge(shape)
+  const rule = `the shape of input '${name}' must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`
+  throw inputInvalid(`${TRITON_TEXTS.shapeNegative()}; ${rule}`)
 }
 
 /** True for a shape with a dimension that is beyond what a number holds exactly. */

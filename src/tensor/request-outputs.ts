@@ -1,8 +1,9 @@
 import { inputInvalid, show } from './decode.ts'
 import { isObject } from './exact-json.ts'
 import { type RequestParameters, readCount, readFlag, readParameters } from './parameters.ts'
-import { type InferTarget, namesOf, quote } from './target.ts'
+import { type InferTarget, quote } from './target.ts'
 import type { TensorSpec } from './tensor.ts'
+import { listOf, TRITON_TEXTS } from './triton-texts.ts'
 
 /** An output that a request asks for, and in what form. */
 export interface RequestedOutput {
@@ -53,11 +54,10 @@ function readOutputs(outputs: readonly unknown[], target: InferTarget, isBinaryO
     const { name } = output
     if (typeof name !== 'string') throw inputInvalid(`the "name" of an output must be a text, got ${show(name)}`)
     if (!target.outputs.some((spec) => spec.name === name)) {
-      throw inputInvalid(
-        `unexpected inference output ${quote(name)} for model '${target.model}'. Expected output(s) ${namesOf(target.outputs.map((spec) => spec.name))}.`,
-      )
+      const expected = listOf(target.outputs.map((spec) => spec.name))
+      throw inputInvalid(`${TRITON_TEXTS.outputUnexpected(quote(name), target.model)}. Expected output(s) ${expected}.`)
     }
-    if (requested.has(name)) throw inputInvalid(`output '${name}' already exists in request`)
+    if (requested.has(name)) throw inputInvalid(TRITON_TEXTS.outputTwice(name))
     const where = `output '${name}'`
     const parameters = readParameters(output.parameters, where)
     const classCount = readCount(parameters, 'classification', where)

@@ -1,4 +1,6 @@
+import { type Datatype, elementBytes } from './datatypes.ts'
 import type { TensorSpec } from './tensor.ts'
+import { INT64_MAX, TRITON_TEXTS } from './triton-texts.ts'
 
 /** Elements in one tensor; a larger one is refused before memory is taken for it. */
 export const ELEMENTS_MAX = 2 ** 26
@@ -50,9 +52,21 @@ export function matchesShape(spec: readonly number[], shape: readonly number[]):
   return true
 }
 
-/** Why a shape has too many elements, in the words that clients of Triton look for. */
-export function overflowText(name: string, shape: readonly (number | bigint)[]): string {
-  return `shape [${shape.join(',')}] for input '${name}' causes total element count to exceed maximum size of ${ELEMENTS_MAX}`
+/** The same for a shape of any size, exact. */
+export function exactCount(shape: readonly (number | bigint)[]): bigint {
+  return shape.reduce((product: bigint, dimension) => product * BigInt(dimension), 1n)
+}
+
+/** Why data in JSON of more than `ELEMENTS_MAX` elements is rejected: as in Triton, by the first limit that it exceeds. */
+export function tooManyElements(name: string, datatype: Datatype, shape: readonly (number | bigint)[]): string {
+  const count = exactCount(shape)
+  // Each element of BYTES has a length in front.
+  const size = elementBytes(datatype) ?? 4
+  // One dimension alone may be beyond what a tensor can have, and another be 0.
+  if (count > INT64_MAX || count === 0n) return TRITON_TEXTS.elementsOverflow(name, `[${shape.join(',')}]`)
+  if (count * BigInt(size) > INT64_MAX) return TRITON_TEXTS.bytesOverflow(name, count, size)
+  const limit = `a tensor has at most ${ELEMENTS_MAX} elements`
+  return `${TRITON_TEXTS.inputTooLarge(name, count * BigInt(size), ELEMENTS_MAX * size)}: ${limit}`
 }
 
 /** The shape as messages show it: `[-1,4]`. */

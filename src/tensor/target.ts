@@ -5,11 +5,8 @@ export interface InferTarget {
   readonly model: string
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
-}
-
-/** Names as messages list them: `['a', 'b']`. */
-export function namesOf(names: Iterable<string>): string {
-  return `[${[...names].map((name) => `'${name}'`).join(', ')}]`
+  /** False where no dimension counts rows; by default the first does where it is of any size. */
+  readonly hasRows?: boolean | undefined
 }
 
 /** A name that came with the request, as messages tell it back: no longer than a model's may be. */

@@ -213,7 +213,7 @@ for (const open of DOORS) {
         'fp32',
         { inputs: [x('FP32', [4_000_000_000], 4)] },
         [four],
-        "shape [4000000000] for input 'x' causes total element count to exceed maximum size of 67108864",
+        "input byte size mismatch for input 'x' for model 'fp32'. Expected 16000000000, got 4",
       ],
       [
         'fp32',
@@ -231,7 +231,7 @@ for (const open of DOORS) {
         'fp32',
         { inputs: [{ ...x('FP32', [1], 4), data: [1] }] },
         [four],
-        `input 'x' has both "data" and 'binary_data_size'; it must have one of them`,
+        "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', 'shared_memory_region' in 'parameters'. But set 'data' 'binary_data_size' in input 'x'",
       ],
       ['fp32', { inputs: [{ name: 'x', datatype: 'FP32', shape: [1] }] }, [], `input 'x': "data" must be a list, got nothing`],
       [
@@ -244,25 +244,25 @@ for (const open of DOORS) {
         'text',
         { inputs: [x('BYTES', [2], 6)] },
         [textBytes('hi')],
-        "unexpected number of string elements 1 for input 'x', expecting 2",
+        "expected 2 string elements for inference input 'x' for model 'text', got 1",
       ],
       [
         'text',
         { inputs: [x('BYTES', [1], 12)] },
         [textBytes('hi', 'hi')],
-        "unexpected number of string elements for input 'x', expecting 1",
+        "unexpected number of string elements 2 for inference input 'x' for model 'text', expecting 1",
       ],
       [
         'text',
         { inputs: [x('BYTES', [1], 5)] },
         [textBytes('hi').subarray(0, 5)],
-        "incomplete string data for input 'x', expecting string of length 2 but only 1 bytes available",
+        "incomplete string data for inference input 'x', expecting string of length 2 but only 1 bytes available",
       ],
       [
         'text',
         { inputs: [x('BYTES', [2], 8)] },
         [Buffer.concat([textBytes('hi'), new Uint8Array(2)])],
-        "incomplete string length for input 'x': 4 bytes are needed, 2 are left",
+        "incomplete string length indicator for inference input 'x' for model 'text', expecting 4 bytes but only 2 bytes available. Please make sure the string length indicator is in one buffer.",
       ],
       [
         'text',

@@ -68,7 +68,9 @@ for (const open of DOORS) {
       ] as const) {
         expect(await answerOf(post(body, { 'content-encoding': coding }))).toEqual({
           status: 413,
-          body: { error: `The body exceeds the maximum allowed value of ${BYTES_MAX} bytes` },
+          body: {
+            error: `request JSON size of more than ${BYTES_MAX} bytes exceeds the maximum allowed input size of ${BYTES_MAX} bytes. Use --body-bytes-max to increase the limit.`,
+          },
         })
       }
       expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000)

@@ -125,7 +125,7 @@ for (const open of DOORS) {
     test('is refused for datatypes without an order, and for a million elements and one', async () => {
       const refusal = (type: string) => ({
         status: 400,
-        body: { error: `class result not available for output 'y' due to unsupported type '${type}'` },
+        body: { error: `class result not available for output due to unsupported type '${type}' (output 'y')` },
       })
       expect(await top('bool', 'BOOL', [2], [true, false])).toEqual(refusal('BOOL'))
       expect(await top('fp16', 'FP16', [2], [1, 2])).toEqual(refusal('FP16'))
@@ -133,7 +133,9 @@ for (const open of DOORS) {
       const many = Array.from({ length: 1_000_001 }, () => 1)
       expect(await top('int8', 'INT8', [1, 1_000_001], many)).toEqual({
         status: 400,
-        body: { error: "class result not available for output 'y': 1000001 elements exceed the maximum of 1000000" },
+        body: {
+          error: "classification output tensor too large: output 'y' has 1000001 elements, and at most 1000000 are sorted",
+        },
       })
     })
   })

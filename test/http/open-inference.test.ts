@@ -203,7 +203,7 @@ for (const open of DOORS) {
       [{ inputs: [{ ...X, data: null }] }, 'input \'x\': "data" must be a list, got null'],
       [
         { inputs: [{ ...X, shape: [2 ** 62, 2] }] },
-        "shape [4611686018427388000,2] for input 'x' causes total element count to exceed maximum size of 67108864",
+        "invalid shape for input 'x': shape [4611686018427388000,2] causes total element count to exceed maximum size of 9223372036854775807",
       ],
       [{ inputs: [{ ...X, datatype: 'INT64' }] }, "inference input 'x' data-type is 'INT64', but model 'two' expects 'FP32'"],
       [{ inputs: [{ ...X, datatype: 'FLOAT' }] }, "inference input 'x' data-type is 'FLOAT', but model 'two' expects 'FP32'"],
@@ -211,27 +211,27 @@ for (const open of DOORS) {
       [{ inputs: [{ ...X, shape: [2] }] }, "unexpected shape for input 'x' for model 'two'. Expected [-1,2], got [2]."],
       [
         { inputs: [{ ...X, shape: [-1, 2] }] },
-        "Unable to parse 'shape' of input 'x': it must be a list of at most 16 integers from 0 up, got [-1,2]",
+        "Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer; the shape of input 'x' must be a list of at most 16 integers from 0 up, got [-1,2]",
       ],
       [
         { inputs: [{ ...X, shape: [1.5, 2] }] },
-        "Unable to parse 'shape' of input 'x': it must be a list of at most 16 integers from 0 up, got [1.5,2]",
+        "Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer; the shape of input 'x' must be a list of at most 16 integers from 0 up, got [1.5,2]",
       ],
       [
         { inputs: [{ ...X, shape: '1,2' }] },
-        "Unable to parse 'shape' of input 'x': it must be a list of at most 16 integers from 0 up, got \"1,2\"",
+        "Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer; the shape of input 'x' must be a list of at most 16 integers from 0 up, got \"1,2\"",
       ],
       [
         { inputs: [{ ...X, shape: [9007199254740991, 2] }] },
-        "shape [9007199254740991,2] for input 'x' causes total element count to exceed maximum size of 67108864",
+        "JSON input 'x' has a byte_size (72057594037927928 bytes) that exceeds the maximum allowed value of 268435456 bytes: a tensor has at most 67108864 elements",
       ],
       [
         { inputs: [{ ...X, data: [1] }] },
-        "Unable to parse 'data' of input 'x': Shape does not match true shape of 'data' field: [1,2] needs 2 elements, and it has 1",
+        "Unable to parse 'data': Shape does not match true shape of 'data' field; input 'x' of shape [1,2] needs 2 elements, and it has 1",
       ],
       [
         { inputs: [{ ...X, data: [1, 2, 3] }] },
-        "Unable to parse 'data' of input 'x': Shape does not match true shape of 'data' field: [1,2] needs 2 elements, and it has more",
+        "Unable to parse 'data': Shape does not match true shape of 'data' field; input 'x' of shape [1,2] needs 2 elements, and it has more",
       ],
       [{ inputs: [{ ...X, data: 'x' }] }, 'input \'x\': "data" must be a list, got "x"'],
       [{ inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP32' }] }, 'input \'x\': "data" must be a list, got nothing'],
@@ -239,13 +239,13 @@ for (const open of DOORS) {
       [{ inputs: [X], outputs: {} }, '"outputs" must be a list, got {}'],
       [
         { inputs: [X], outputs: [{ name: 'q' }] },
-        "unexpected inference output 'q' for model 'two'. Expected output(s) ['double', 'negative'].",
+        "unexpected inference output 'q' for model 'two'. Expected output(s) ['double','negative'].",
       ],
       [{ inputs: [X], outputs: [{ name: 'double' }, { name: 'double' }] }, "output 'double' already exists in request"],
       [{ inputs: [{ ...X, parameters: [] }] }, 'the "parameters" of input \'x\' must be an object, got []'],
       [
         { inputs: [X], parameters: { triton_enable: 1 } },
-        'parameter keys starting with \'triton_\' are reserved and should not be specified; the request has "triton_enable"',
+        'parameter keys starting with \'triton_\' are reserved for Triton usage and should not be specified. Found in the request: "triton_enable"',
       ],
       [{ inputs: [X], parameters: { a: [1] } }, 'parameter "a" of the request must be a text, a number, true or false, got [1]'],
       [{ inputs: [X], parameters: { timeout: -1 } }, "parameter 'timeout' of the request must be an integer from 0 up, got -1"],

@@ -331,7 +331,7 @@ for (const open of DOORS) {
       ['[]', { body: 'must be an object with "input"' }],
       ['{}', { input: 'is missing' }],
       ['{"input":[1],"inputs":[1]}', { inputs: 'is not a field of this body' }],
-      ['['.repeat(101) + ']'.repeat(101), 'The body is nested deeper than 100 levels'],
+      ['['.repeat(101) + ']'.repeat(101), 'JSON nesting depth exceeds maximum allowed limit (100)'],
       [
         '{"input":[NaN]}',
         'The body is not valid JSON: it has no NaN and no Infinity; rows take null, "NaN", "Infinity" and "-Infinity" for them',

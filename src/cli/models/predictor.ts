@@ -2,7 +2,7 @@ import { didYouMean } from '../../core/nearest.ts'
 import type { Engine, ModelConfiguration } from '../../engine/engine.ts'
 import { BATCH_ROWS_MAX } from '../../engine/resolve-settings.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
-import { parseJson } from '../../tensor/exact-json.ts'
+import { decodeJson } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { CommandError } from '../command-error.ts'
@@ -62,9 +62,13 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
     labels,
     rows: rowsTogether(engine.configuration(model.name, version), inputs),
     async predict(text) {
-      const input = parseJson(Buffer.from(text), { exactIntegers: hasLongIntegers(inputs) })
-      const results = await engine.infer(model.name, version, decodeRows(input, inputs))
-      return encodeRows(results, outputs, { form: Array.isArray(input) ? 'rows' : 'columns', labels })
+      const options = { exactIntegers: hasLongIntegers(inputs) }
+      const { tensors, form } = decodeJson(Buffer.from(text), options, (input) => ({
+        tensors: decodeRows(input, inputs),
+        form: Array.isArray(input) ? ('rows' as const) : ('columns' as const),
+      }))
+      const results = await engine.infer(model.name, version, tensors)
+      return encodeRows(results, outputs, { form, labels })
     },
   }
 }

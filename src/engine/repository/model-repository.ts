@@ -15,6 +15,7 @@ import {
   anything,
   atStart,
   chosen,
+  failureOf,
   keyOf,
   leftOut,
   nothingChosen,
@@ -136,9 +137,7 @@ export class ModelRepository {
       const reason = await this.#replace(found, wanted, version === undefined)
       this.#sweep(name)
       if (reason === undefined) return
-      const isServing = this.table.model(name)?.versions.some(({ state }) => state === 'ready')
-      const failed = isServing === true ? '' : 'no version is available: '
-      throw new VestalError('MODEL_LOAD_FAILED', { detail: `failed to load '${name}', ${failed}${reason}` })
+      throw new VestalError('MODEL_LOAD_FAILED', { detail: reason })
     })
   }
 
@@ -267,7 +266,7 @@ export class ModelRepository {
   }
 
   /**
-   * Loads versions beside what serves and switches to them; gives the reason why that failed. A failure leaves what served as it
+   * Loads versions beside what serves and switches to them; tells why that failed. A failure leaves what served as it
    * was; where nothing served, the versions that could be loaded serve.
    */
   async #replace(found: FoundModel, wanted: readonly FoundVersion[], isWhole: boolean): Promise<string | undefined> {
@@ -284,8 +283,8 @@ export class ModelRepository {
     const started = await Promise.all(wanted.map((version) => startVersion(found, version, this.#versionOptions)))
     const faults = started
       .filter(({ runner }) => runner === undefined)
-      .map(({ version: { version, reason } }) => `version ${version}: ${reason}`)
-    const reason = found.reason ?? (faults.length > 0 ? faults.join('; ') : undefined)
+      .map(({ version: { version, reason = '' } }) => [version, reason] as const)
+    const reason = failureOf(found, faults)
     const isKept = reason !== undefined && [...before.values()].some(({ runner }) => runner !== undefined)
     if (isKept) {
       for (const { runner } of started) if (runner !== undefined) this.#drain(runner)

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
+import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import type { LoadOptions } from '../engine.ts'
 import type { PipelineDefinition } from '../pipelines/definition.ts'
 import { readConfiguration } from './definition.ts'
@@ -49,7 +50,9 @@ export class Overrides {
    */
   #write(name: string, { config, files = new Map() }: LoadOptions): string {
     const refuse = (what: string) => new VestalError('BODY_INVALID', { detail: `failed to load '${name}', ${what}` })
-    if (config === undefined) throw refuse('files in the request need a "config" beside them')
+    if (config === undefined) {
+      throw new VestalError('BODY_INVALID', { detail: `${TRITON_TEXTS.notPolled(name)}: ${TRITON_TEXTS.configMissing()}` })
+    }
     if (files.size > FILES_MAX) throw refuse(`the request has more than ${FILES_MAX} files`)
     let bytes = 0
     for (const [path, content] of files) {

@@ -1,4 +1,5 @@
 import { VestalError } from '../../core/errors.ts'
+import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import type { ControlOptions } from '../engine.ts'
 import { withoutRunner } from './describe.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
@@ -44,8 +45,17 @@ export function keyOf(name: string, version: string): string {
 export function nothingChosen(name: string, { versions }: FoundModel): VestalError {
   const there = versions.map(({ version }) => version).join(', ')
   return new VestalError('MODEL_LOAD_FAILED', {
-    detail: `failed to load '${name}', no version is available: its version policy names none of ${there}`,
+    detail: `${TRITON_TEXTS.noVersion(name)}: its version policy names none of ${there}`,
   })
+}
+
+/** Why a load failed; undefined where it did not. */
+export function failureOf(
+  { name, reason }: FoundModel,
+  faults: readonly (readonly [version: string, reason: string])[],
+): string | undefined {
+  if (reason !== undefined) return `${TRITON_TEXTS.notPolled(name)}: ${reason}`
+  return faults.length === 0 ? undefined : TRITON_TEXTS.loadFailed(name, faults)
 }
 
 /** Passes where the caller has a permission, and gives it; `why` begins the sentence that says what it is required for. */
@@ -87,12 +97,12 @@ export function shorten(name: string): string {
 
 /** The error of a model, or a version of it, that is to be loaded and is not there. */
 export function unknownToLoad(name: string, version?: string): VestalError {
-  return unknown(`failed to load '${name.slice(0, 100)}', failed to poll from model repository`, version)
+  return unknown(TRITON_TEXTS.notPolled(shorten(name)), version)
 }
 
 /** The error of a model, or a version of it, that is to be taken off and is not there. */
 export function unknownToUnload(name: string, version?: string): VestalError {
-  return unknown(`failed to unload '${name.slice(0, 100)}'`, version)
+  return unknown(`failed to unload '${shorten(name)}'`, version)
 }
 
 function unknown(failure: string, version: string | undefined): VestalError {

@@ -29,6 +29,11 @@ export interface StartVersionOptions {
   readonly note?: (message: string) => void
 }
 
+/** True where a config.pbtxt says that no dimension counts rows: an ensemble's does so by leaving `max_batch_size` out. */
+function isWhole({ config, pipeline }: FoundModel): boolean {
+  return config?.batchSizeMax === 0 || (config !== undefined && pipeline !== undefined && config.batchSizeMax === undefined)
+}
+
 /** Loads one version of a model and tries it; what cannot serve is unavailable, with the reason. */
 export async function startVersion(model: FoundModel, found: FoundVersion, options: StartVersionOptions): Promise<ServedVersion> {
   const { version } = found
@@ -68,6 +73,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
       inputs,
       outputs,
       batching,
+      ...(isWhole(model) && { hasRows: false as const }),
       ...(hasOwnLabels && { labels }),
     } as const
     return { version: ready, runner, counters, ...(folder !== undefined && { folder }) }

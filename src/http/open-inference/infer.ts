@@ -3,7 +3,7 @@ import { invariant } from '../../core/invariant.ts'
 import type { Engine, InferOptions as EngineOptions, Model, ModelVersion } from '../../engine/engine.ts'
 import { classify } from '../../tensor/classification.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
-import { parseJson } from '../../tensor/exact-json.ts'
+import { decodeJson, JSON_DEPTH_MAX } from '../../tensor/exact-json.ts'
 import { decodeRawRequest } from '../../tensor/raw-request.ts'
 import { decodeInferRequest, type InferRequest } from '../../tensor/request.ts'
 import type { RequestedOutput } from '../../tensor/request-outputs.ts'
@@ -15,6 +15,9 @@ import { jsonTextResponse } from '../json.ts'
 import { findModel, findReadyVersion, labelsOf, refuseUrgent } from '../model-access.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
 import { HEADER_LENGTH, type InferBody, readInferBody } from './infer-body.ts'
+
+/** Data may be nested as deep as other JSON, and lies in the body, its list of inputs and one of these. A number ends its nesting. */
+export const BODY_LEVELS_MAX = 3 + JSON_DEPTH_MAX - 1
 
 export interface AskedModel {
   readonly name: string
@@ -99,15 +102,14 @@ function answerOf({ id, outputs }: InferRequest, computed: Computed): InferAnswe
  * Reads an inference request against the version that is to answer it.
  * @throws VestalError BODY_INVALID, INPUT_INVALID, UNSUPPORTED
  */
-export function decodeQuestion(body: InferBody, model: Model, { inputs, outputs }: ModelVersion): InferRequest {
-  const target = { model: model.name, inputs, outputs }
+export function decodeQuestion(body: InferBody, model: Model, { inputs, outputs, hasRows }: ModelVersion): InferRequest {
+  const target = { model: model.name, inputs, outputs, hasRows }
   const { bytes, jsonLength } = body
   if (body.isRaw) return decodeRawRequest(bytes, target)
-  const exactIntegers = hasLongIntegers(inputs)
-  const options = { exactIntegers, hasBareFloats: true }
-  if (jsonLength === bytes.length) return decodeInferRequest(parseJson(bytes, options), target)
-  const json = parseJson(bytes.subarray(0, jsonLength), options)
-  return decodeInferRequest(json, target, bytes.subarray(jsonLength))
+  const options = { exactIntegers: hasLongIntegers(inputs), hasBareFloats: true, levelsMax: BODY_LEVELS_MAX }
+  if (jsonLength === bytes.length) return decodeJson(bytes, options, (json) => decodeInferRequest(json, target))
+  const binary = bytes.subarray(jsonLength)
+  return decodeJson(bytes.subarray(0, jsonLength), options, (json) => decodeInferRequest(json, target, binary))
 }
 
 interface Computed {
@@ -131,7 +133,7 @@ function classified(
   const labels = labelsOf(model, version).get(name)
   const [first, second] = version.outputs.find((spec) => spec.name === name)?.shape ?? []
   // One number a row has nothing to be the largest of: one dimension alone is one list of classes.
-  const hasRows = first === -1 && second !== undefined
+  const hasRows = version.hasRows !== false && first === -1 && second !== undefined
   return classify(name, tensor, { count, hasRows, ...(labels && { labels }) })
 }
 

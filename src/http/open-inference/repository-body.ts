@@ -1,6 +1,7 @@
 import { VestalError } from '../../core/errors.ts'
 import type { LoadOptions, UnloadOptions } from '../../engine/engine.ts'
 import { isObject, type JsonObject } from '../../tensor/exact-json.ts'
+import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import { readStrictBody, strictFault } from '../strict-body.ts'
 
 /** Files that one request may bring. */
@@ -12,9 +13,22 @@ const FILE = 'file:'
  * @throws VestalError BODY_INVALID
  */
 export function readIndexRequest(bytes: Uint8Array): { readonly isReadyOnly: boolean } {
+  refuseOtherReady(bytes)
   const { ready = false } = readObject(bytes)
-  if (typeof ready !== 'boolean') throw invalid('"ready" must be true or false')
-  return { isReadyOnly: ready }
+  return { isReadyOnly: ready === true }
+}
+
+/** Tells of a `ready` that is no boolean before anything else is wrong with the body: it may be nested too deep to be looked at. */
+function refuseOtherReady(bytes: Uint8Array): void {
+  let body: unknown
+  try {
+    body = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
+  } catch {
+    // Whoever reads it next says what is wrong.
+    return
+  }
+  const isOther = isObject(body) && Object.hasOwn(body, 'ready') && typeof body.ready !== 'boolean'
+  if (isOther) throw invalid(TRITON_TEXTS.readyWrong())
 }
 
 /**
@@ -33,7 +47,6 @@ export function readLoadRequest(bytes: Uint8Array): LoadOptions {
     if (files.size === FILES_MAX) throw invalid(`a load request may bring ${FILES_MAX} files at most`)
     files.set(name.slice(FILE.length), readFile(name, value))
   }
-  if (files.size > 0 && config === undefined) throw invalid("a load request with files needs the parameter 'config'")
   return { ...(config !== undefined && { config }), ...(files.size > 0 && { files }) }
 }
 
@@ -45,7 +58,7 @@ export function readUnloadRequest(bytes: Uint8Array): UnloadOptions {
   const { unload_dependents: dependents = false, ...others } = readParameters(bytes)
   const other = Object.keys(others)[0]
   if (other !== undefined) throw invalid(`unrecognized unload parameter ${JSON.stringify(other.slice(0, 100))}`)
-  if (typeof dependents !== 'boolean') throw invalid("parameter 'unload_dependents' must be true or false")
+  if (typeof dependents !== 'boolean') throw invalid(TRITON_TEXTS.dependentsWrong())
   return { dependents }
 }
 

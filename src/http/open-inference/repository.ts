@@ -3,11 +3,13 @@ import type { Origin } from '../../accounts/audit.ts'
 import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
 import { VestalError } from '../../core/errors.ts'
 import type { ControlOptions, Engine, LoadOptions, ModelChange } from '../../engine/engine.ts'
+import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import { guard } from '../authentication.ts'
 import { jsonResponse } from '../json.ts'
 import { mayReadName, permissionTo } from '../model-access.ts'
 import { REPOSITORY_DETAIL } from '../openapi/open-inference-control.ts'
 import type { RequestMemory } from '../request-memory.ts'
+import { jsonTooLarge } from './infer-body.ts'
 import type { NoteModelChange } from './model-changes.ts'
 import { readIndexRequest, readLoadRequest, readUnloadRequest } from './repository-body.ts'
 
@@ -33,16 +35,18 @@ export function repository(options: RepositoryRoutesOptions) {
       const held = memory.open(caller.request, caller.token.principal.key)
       try {
         // What the request brought is held until the model is loaded.
-        const body = readLoadRequest(await held.read())
+        const body = readLoadRequest(await held.read(jsonTooLarge))
         await engine.load(asked.name, { ...body, ...version, ...control })
         return { answer: new Response(null, { status: 200 }), reason: sourceOf(body) }
       } finally {
         held.close()
       }
     })
+  const readSmall = ({ request, token }: Caller) =>
+    memory.readSmall(request, SMALL_BODY_BYTES_MAX, token.principal.key, TRITON_TEXTS.jsonTooLarge)
   const unload = (asked: Asked, caller: Caller) =>
     controlled({ ...asked, action: 'unload' }, caller, options, async (control, version) => {
-      const body = readUnloadRequest(await memory.readSmall(caller.request, SMALL_BODY_BYTES_MAX, caller.token.principal.key))
+      const body = readUnloadRequest(await readSmall(caller))
       const kept = await engine.unload(asked.name, { ...body, ...version, ...control })
       // Clients of this extension compare the status with 200, and read no body: it is there only where something was left.
       const left = kept.map(({ name, permission }) => ({ name, reason: `requires the permission ${permission}` }))
@@ -55,7 +59,7 @@ export function repository(options: RepositoryRoutesOptions) {
     .post(
       '/v2/repository/index',
       async ({ request, token }) => {
-        const { isReadyOnly } = readIndexRequest(await memory.readSmall(request, SMALL_BODY_BYTES_MAX, token.principal.key))
+        const { isReadyOnly } = readIndexRequest(await readSmall({ request, token }))
         const mayRead = mayReadName(token, engine)
         const entries = engine.index().filter(({ name, state }) => mayRead(name) && (!isReadyOnly || state === 'READY'))
         // Triton gives every version a reason, an empty one where nothing is wrong.

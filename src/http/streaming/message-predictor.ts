@@ -2,11 +2,13 @@ import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
-import { isObject, parseJson } from '../../tensor/exact-json.ts'
+import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { encodeInferResponse } from '../../tensor/response.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
+import type { TensorSpec } from '../../tensor/tensor.ts'
+import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import { findModel, findReadyVersion, labelsOf } from '../model-access.ts'
-import { computeQuestion, decodeQuestion, joined } from '../open-inference/infer.ts'
+import { BODY_LEVELS_MAX, computeQuestion, decodeQuestion, joined } from '../open-inference/infer.ts'
 import type { MessagePredictor } from './live-connection.ts'
 import { withPatience } from './patience.ts'
 
@@ -34,20 +36,16 @@ export function createMessagePredictor({ engine, name, subject, allows, signal }
     const version = findReadyVersion(model)
     const { inputs, outputs } = version
     const bytes = Buffer.from(message)
-    const body = parseJson(bytes, { exactIntegers: hasLongIntegers(inputs), hasBareFloats: true })
-    if (isObject(body) && 'inputs' in body) {
+    const options = { exactIntegers: hasLongIntegers(inputs), hasBareFloats: true, levelsMax: BODY_LEVELS_MAX }
+    const rows = decodeJson(bytes, options, (body) => rowsOf(body, inputs))
+    if (rows === undefined) {
       const question = decodeQuestion({ bytes, jsonLength: bytes.length, isRaw: false }, model, version)
       const asJson = { ...question, outputs: question.outputs.map((output) => ({ ...output, isBinary: false })) }
       const answer = await withPatience(() => computeQuestion(engine, asJson, { model, version, options: who, allows }), signal)
       return encodeInferResponse(answer).json
     }
-    if (!isObject(body) || body.input === undefined) {
-      throw new VestalError('BODY_INVALID', { detail: 'a message must be an object with "input" or "inputs"' })
-    }
-    const { input } = body
-    const tensors = decodeRows(input, inputs)
+    const { tensors, form } = rows
     const results = await withPatience(() => engine.infer(name, version.version, tensors, who), signal)
-    const form = Array.isArray(input) ? 'rows' : 'columns'
     return `{"output":${encodeRows(results, outputs, { form, labels: labelsOf(model, version) })}}`
   }
   const predictBinary = async (message: Uint8Array): Promise<Uint8Array> => {
@@ -69,6 +67,16 @@ export function createMessagePredictor({ engine, name, subject, allows, signal }
   )
 }
 
+/** The rows of a message, and the form of their answer; undefined where it asks as the Open Inference Protocol has it. */
+function rowsOf(body: unknown, specs: readonly TensorSpec[]) {
+  if (isObject(body) && 'inputs' in body) return undefined
+  if (!isObject(body) || body.input === undefined) {
+    throw new VestalError('BODY_INVALID', { detail: 'a message must be an object with "input" or "inputs"' })
+  }
+  const { input } = body
+  return { tensors: decodeRows(input, specs), form: Array.isArray(input) ? ('rows' as const) : ('columns' as const) }
+}
+
 function bodyOf(message: Uint8Array) {
   if (message.length < LENGTH_BYTES) {
     throw new VestalError('BODY_INVALID', {
@@ -79,7 +87,7 @@ function bodyOf(message: Uint8Array) {
   const bytes = message.subarray(LENGTH_BYTES)
   if (jsonLength > bytes.length) {
     throw new VestalError('BODY_INVALID', {
-      detail: `inference header size should be in range (0, ${bytes.length}), got: ${jsonLength}`,
+      detail: TRITON_TEXTS.headerRange(bytes.length, jsonLength),
     })
   }
   return { bytes, jsonLength, isRaw: jsonLength === 0 }

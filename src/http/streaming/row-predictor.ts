@@ -1,6 +1,6 @@
 import type { Engine, Model } from '../../engine/engine.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
-import { isObject, parseJson } from '../../tensor/exact-json.ts'
+import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
 import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
 import { deadlineOf, leftOf } from '../deadline.ts'
@@ -25,7 +25,7 @@ export function createRowPredictor({ engine, model, request, subject, signal }: 
   return async (row: Uint8Array): Promise<string> => {
     const answering = findReadyVersion(findModel(engine, model.name))
     const { version, inputs, outputs } = answering
-    const tensors = decodeRow(parseJson(row, { exactIntegers: hasLongIntegers(inputs) }), inputs)
+    const tensors = decodeJson(row, { exactIntegers: hasLongIntegers(inputs) }, (value) => decodeRow(value, inputs))
     const options = { signal, subject, timeoutMs: leftOf(deadlineOf(request)) }
     const results = await withPatience(() => engine.infer(model.name, version, tensors, options), signal)
     const text = encodeRows(results, outputs, { form: 'rows', labels: labelsOf(model, answering) })

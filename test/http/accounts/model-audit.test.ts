@@ -90,7 +90,7 @@ for (const [index, open] of DOORS.entries()) {
         {
           event: 'model-load-failed',
           subject: 'broken',
-          reason: expect.stringMatching(/^MODEL_LOAD_FAILED: failed to load 'broken'/),
+          reason: expect.stringMatching(/^MODEL_LOAD_FAILED: load failed for model 'broken'/),
         },
         { event: 'model-unload-failed', subject: 'none', reason: expect.stringMatching(/^MODEL_UNKNOWN: /) },
         {

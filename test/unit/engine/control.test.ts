@@ -117,7 +117,7 @@ describe('polling', () => {
     // Another model shows that the folder is looked at again and again meanwhile.
     await move('other', { '1/model.onnx': factorModel(5) })
     await until(() => served.model('other')?.versions[0]?.state === 'ready')
-    expect(warnings).toEqual([expect.stringContaining("failed to load 'times', version 1:")])
+    expect(warnings).toEqual([expect.stringContaining("load failed for model 'times': version 1 is at UNAVAILABLE state:")])
     expect(await answer(served)).toBe(2)
     await move('times/1/model.onnx', { '': factorModel(7) })
     let last: unknown
@@ -209,7 +209,7 @@ describe('a load that brings its own', () => {
     const served = await start({ modelControl: 'explicit', mayOverride: true })
     expect(await override(served, { files: files('1/model.onnx') })).toEqual([
       'BODY_INVALID',
-      expect.stringContaining('need a "config"'),
+      expect.stringContaining("Load parameter 'config' must be specified for model file override"),
     ])
     const many = new Map(Array.from({ length: 65 }, (_, index) => [`1/${index}`, Buffer.from('x')] as const))
     expect(await override(served, { config, files: many })).toEqual([

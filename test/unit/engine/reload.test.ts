@@ -55,7 +55,7 @@ describe('a load', () => {
     await put('times/1/model.onnx', 'broken')
     expect(await failureOf(() => served.load('times'))).toEqual([
       'MODEL_LOAD_FAILED',
-      expect.stringMatching(/^failed to load 'times', version 1: .*Protobuf parsing failed/),
+      expect.stringMatching(/^load failed for model 'times': version 1 is at UNAVAILABLE state: .*Protobuf parsing failed/),
     ])
     expect(await answer(served)).toBe(3)
     expect(served.index()).toEqual([{ name: 'times', version: '1', state: 'READY' }])
@@ -173,7 +173,7 @@ describe('a warm-up', () => {
     await put('times/1/model.onnx', factorModel(2.5))
     expect(await failureOf(() => served.load('times'))).toEqual([
       'MODEL_LOAD_FAILED',
-      "failed to load 'times', version 1: warmup[0]: the answer is not the recorded one: [7.5]",
+      "load failed for model 'times': version 1 is at UNAVAILABLE state: warmup[0]: the answer is not the recorded one: [7.5];",
     ])
     expect(await answer(served)).toBe(2)
   })
@@ -204,7 +204,7 @@ describe('checksums', () => {
     await put('times/2/model.onnx', factorModel(4))
     expect(await failureOf(() => served.load('times', { version: '1' }))).toEqual([
       'MODEL_LOAD_FAILED',
-      "failed to load 'times', version 1: 1/model.onnx is not the file whose SHA-256 model.toml names",
+      "load failed for model 'times': version 1 is at UNAVAILABLE state: 1/model.onnx is not the file whose SHA-256 model.toml names;",
     ])
     expect(await failureOf(() => served.load('times', { version: '2' }))).toEqual([
       'MODEL_LOAD_FAILED',

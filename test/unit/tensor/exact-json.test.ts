@@ -37,9 +37,11 @@ describe('a JSON body', () => {
 
   test(`may be ${JSON_DEPTH_MAX} levels deep and no deeper`, () => {
     expect(parse(nested(JSON_DEPTH_MAX))).toBeArray()
-    expect(detailOf(() => parse(nested(JSON_DEPTH_MAX + 1)))).toBe('The body is nested deeper than 100 levels')
-    expect(detailOf(() => parse(`${`{"a":`.repeat(101)}1${'}'.repeat(101)}`))).toBe('The body is nested deeper than 100 levels')
-    expect(detailOf(() => parse(nested(1_000_000)))).toBe('The body is nested deeper than 100 levels')
+    expect(detailOf(() => parse(nested(JSON_DEPTH_MAX + 1)))).toBe('JSON nesting depth exceeds maximum allowed limit (100)')
+    expect(detailOf(() => parse(`${`{"a":`.repeat(101)}1${'}'.repeat(101)}`))).toBe(
+      'JSON nesting depth exceeds maximum allowed limit (100)',
+    )
+    expect(detailOf(() => parse(nested(1_000_000)))).toBe('JSON nesting depth exceeds maximum allowed limit (100)')
   })
 
   test('may hold anything but a list or an object at its deepest level', () => {
