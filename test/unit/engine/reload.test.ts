@@ -144,7 +144,7 @@ describe('a new version', () => {
     const served = await start()
     await put('times/2/model.onnx', 'broken')
     await put('times/model.toml', 'description = "new"\n[versions]\nlatest = 1')
-    expect(await failureOf(() => served.load('times'))).toEqual(['MODEL_LOAD_FAILED', expect.stringContaining('version 2: ')])
+    expect(await failureOf(() => served.load('times'))).toEqual(['MODEL_LOAD_FAILED', expect.stringContaining('version 2 is at UNAVAILABLE state: ')])
     expect(served.index()).toEqual([
       { name: 'times', version: '2', state: 'UNAVAILABLE', reason: expect.stringContaining('Protobuf') },
       { name: 'times', version: '1', state: 'READY' },
