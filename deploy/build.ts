@@ -45,15 +45,13 @@ function copyLibraries(folder: string): void {
 async function build(folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true })
   await Bun.build({
-    entrypoints: [join(ROOT, 'src/cli/main.ts'), join(ROOT, 'src/engine/worker.ts')],
+    entrypoints: [join(ROOT, 'deploy/executable.ts')],
     target: 'bun',
     // Elysia reads the text of hooks and handlers: names must stay what they are.
     minify: false,
     // Half of the time of a start goes into parsing otherwise.
     bytecode: true,
     format: 'esm',
-    // The worker is where `new URL('./worker.ts', import.meta.url)` looks: at the root.
-    naming: { entry: '[name].[ext]' },
     // A bunfig.toml of the working directory could name code to run.
     compile: { outfile: join(folder, 'vestal'), assets: ASSETS, autoloadBunfig: false },
     plugins: [runtimeBeside],

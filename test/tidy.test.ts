@@ -50,6 +50,12 @@ function importsOf(file: string): readonly string[] {
   return [...textOf(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, name = '']) => name)
 }
 
+/** Without those of types, which are gone when the program runs. */
+function valuesImportedBy(file: string): readonly string[] {
+  const text = textOf(file).replaceAll(/(?:import|export) type [^'\n]*(?:\n[^'\n]*)*? from '[^']+'/g, '')
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, name = '']) => name)
+}
+
 function roomOf(path: string): string {
   return relative(SOURCE, path).split('/')[0] ?? ''
 }
@@ -85,7 +91,7 @@ describe('rooms', () => {
       /(?<!#)\bfetch\(/,
       /^src\/(?:jwks\/|tracing\/span-exporter\.ts$|wasm\/|cli\/(?:local-server|models\/server)\.ts$)/,
     ],
-    ['the C library', /from 'bun:ffi'/, /^src\/(?:cli\/processes\/c-library|engine\/telemetry|engine\/instance\/restrict)\.ts$/],
+    ['the C library', /from 'bun:ffi'/, /^src\/(?:cli\/processes\/c-library|engine\/instance\/restrict)\.ts$/],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/(?:config\/|engine\/instance\/instance-process\.ts$)/],
     [
       'files',
@@ -105,6 +111,21 @@ describe('rooms', () => {
       expect(users.filter((file) => !owner.test(file))).toEqual([])
     })
   }
+
+  test('reach ONNX Runtime by the program of an instance alone: it must never be loaded where HTTP is answered', () => {
+    const reached = new Set<string>()
+    const visit = (file: string) => {
+      if (reached.has(file)) return
+      reached.add(file)
+      for (const name of valuesImportedBy(file))
+        if (name.startsWith('.')) visit(relative(ROOT, resolve(ROOT, dirname(file), name)))
+    }
+    for (const door of ['src/index.ts', 'src/cli/main.ts']) visit(door)
+    expect(reached.size).toBeGreaterThan(100)
+    expect(reached.has('src/engine/ort.ts')).toBe(false)
+    visit('src/engine/instance/main.ts')
+    expect(reached.has('src/engine/ort.ts')).toBe(true)
+  })
 
   test('that are pure know neither HTTP nor files nor processes', () => {
     for (const file of sources.filter((name) => /^src\/(?:core|jwt|tensor|metrics|log|auth|accounts)\//.test(name))) {

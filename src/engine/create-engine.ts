@@ -1,12 +1,12 @@
 import { VestalError } from '../core/errors.ts'
 import { HELD_BYTES_MAX, withShare } from '../core/memory-ledger.ts'
 import type { Engine, ModelChange } from './engine.ts'
+import { instanceCommand, type StartInstance, startInstanceProcess } from './instance/instance-process.ts'
 import { ModelRepository } from './repository/model-repository.ts'
 import { Poller } from './repository/poller.ts'
 import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner } from './runner.ts'
 import { Admission } from './scheduling/admission.ts'
-import { disableTelemetry } from './telemetry.ts'
 import { usableCores } from './workers/cores.ts'
 
 export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
@@ -22,8 +22,10 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly subjectBytesMax?: number | undefined
   /** Longest time of a request, waiting and computing; default 60 s. Then it is refused with 504. */
   readonly timeoutMs?: number
-  /** A run that takes longer is given up, and another worker started beside it; default 120 s. */
+  /** A run that takes longer ends with its worker, and another worker takes its place; default 120 s. */
   readonly runMsMax?: number
+  /** Longest time in which a model is loaded, tried and warmed up; then it is unavailable; default 120 s. */
+  readonly loadMsMax?: number
   /** Bytes of answers that a model with a cache (`cache = true` in its model.toml) keeps; default 64 MiB a version. */
   readonly cacheBytesMax?: number
   /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
@@ -51,8 +53,8 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly warn?: (message: string) => void
   /** Hears of what was found out about each model that was loaded: whether its requests share runs, and why. */
   readonly note?: (message: string) => void
-  /** Starts the thread that computes; a test may hand in its own. */
-  readonly startWorker?: () => Worker
+  /** Starts a process that computes; a test may hand in its own. */
+  readonly startInstance?: StartInstance
 }
 
 const LIMITS = {
@@ -61,18 +63,17 @@ const LIMITS = {
   subjectRequests: 128,
   timeoutMs: 60_000,
   runMs: 120_000,
+  loadMs: 120_000,
   cacheBytes: 2 ** 26,
   pollMs: 15_000,
 } as const
 
 /**
- * Finds the models, loads each in workers of its own, and gives the engine once they are loaded. A model that cannot be loaded is
- * there as unavailable, with the reason.
- * @throws Error when ONNX Runtime's telemetry cannot be turned off
+ * Finds the models, loads each in worker processes of its own, and gives the engine once they are loaded. A model that cannot be
+ * loaded is there as unavailable, with the reason.
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { modelControl = 'none', warn = console.warn } = options
-  disableTelemetry()
   const admission = new Admission(
     withShare({
       requestsMax: options.requestsMax ?? LIMITS.requests,
@@ -89,9 +90,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     queueMax: options.queueMax ?? LIMITS.queue,
     timeoutMs: options.timeoutMs ?? LIMITS.timeoutMs,
     runMsMax: options.runMsMax ?? LIMITS.runMs,
+    loadMsMax: options.loadMsMax ?? LIMITS.loadMs,
     cacheBytesMax: options.cacheBytesMax ?? LIMITS.cacheBytes,
     warn,
-    startWorker: options.startWorker ?? startThread,
+    startInstance: options.startInstance ?? ((events) => startInstanceProcess(instanceCommand(), events)),
   })
   const repository = new ModelRepository({ ...options, warn, startRunner })
   const loaded = modelControl === 'poll' ? lookAt(options) : undefined
@@ -151,8 +153,4 @@ function pollerOf(
     remove: (name) => told(name, 'unload', () => repository.remove(name)),
     warn: options.warn,
   })
-}
-
-function startThread(): Worker {
-  return new Worker(new URL('./worker.ts', import.meta.url))
 }

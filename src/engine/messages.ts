@@ -1,5 +1,4 @@
-import type { NamedTensors, Tensor, TensorSpec } from '../tensor/tensor.ts'
-import type { RunTiming } from './statistics.ts'
+import type { NamedTensors } from '../tensor/tensor.ts'
 
 /** How a model file becomes a session. */
 export interface SessionOptions {
@@ -33,40 +32,3 @@ export interface BatchTrial {
   /** Its settings ask for shared runs although rows may change each other's answers. */
   readonly mayMixRows: boolean
 }
-
-/** What a worker is told. It has one model and one run at a time. */
-export type ToWorker =
-  | { readonly kind: 'load'; readonly path: string; readonly options: SessionOptions }
-  /** Asks whether requests may share its runs. */
-  | { readonly kind: 'check'; readonly trial: BatchTrial }
-  | {
-      readonly kind: 'run'
-      /** In the order of the model's inputs. */
-      readonly inputs: readonly Tensor[]
-      /** Names of the outputs to compute; all when absent. */
-      readonly outputs?: readonly string[] | undefined
-    }
-  /** It ends its thread once what it was given is done. */
-  | { readonly kind: 'end' }
-
-/** A model that was loaded. */
-export interface Loaded {
-  readonly kind: 'loaded'
-  readonly inputs: readonly TensorSpec[]
-  readonly outputs: readonly TensorSpec[]
-  /** Names of the columns of an output, where the model's own file has them. */
-  readonly labels: ReadonlyMap<string, readonly string[]>
-}
-
-/** What a worker answers, once for each message. */
-export type FromWorker =
-  | Loaded
-  | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'checked'; readonly check: BatchCheck }
-  | {
-      readonly kind: 'result'
-      /** In the order of the names asked for, or of the model's outputs. */
-      readonly outputs: readonly Tensor[]
-      readonly timing: RunTiming
-    }
-  | { readonly kind: 'failed'; readonly reason: string }

@@ -2,7 +2,9 @@ import { VestalError } from '../core/errors.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import { bytesOf, checkInputs, createBucketOf, isInRows, type RunInput, rowsOf } from './batches.ts'
 import type { InferOptions } from './engine.ts'
-import type { BatchDecision, BatchTrial, Loaded } from './messages.ts'
+import type { StartInstance } from './instance/instance-process.ts'
+import type { LoadedInstance } from './instance/messages.ts'
+import type { BatchDecision, BatchTrial } from './messages.ts'
 import type { ModelSettings } from './model-settings.ts'
 import { type EngineDefaults, type ResolvedSettings, resolveSettings } from './resolve-settings.ts'
 import { ResponseCache, throughCache } from './response-cache.ts'
@@ -11,7 +13,7 @@ import { SYSTEM_CLOCK } from './scheduling/clock.ts'
 import type { JobTimes } from './scheduling/job.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import type { Gauges, ModelCounters } from './statistics.ts'
-import { WorkerPool } from './workers/worker-pool.ts'
+import { WorkerDied, WorkerPool } from './workers/worker-pool.ts'
 
 /** Computes with one version of one model on workers of its own: ending them is what gives the model's memory back. */
 export interface ModelRunner {
@@ -26,7 +28,7 @@ export interface ModelRunner {
   /** False while its workers are being replaced. */
   isReady(): boolean
   /**
-   * Runs the model once its turn has come. The buffers of the inputs may be moved to the worker: the caller has them no longer.
+   * Runs the model once its turn has come. The inputs must not change meanwhile.
    * @throws VestalError INPUT_INVALID, QUEUE_FULL, SUBJECT_LIMIT, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED, REQUEST_ABORTED,
    * QUEUE_TIMEOUT, REQUEST_TIMEOUT
    */
@@ -34,12 +36,12 @@ export interface ModelRunner {
   /**
    * Computes inputs once in each of its workers, and in each that will take the place of one, beside the queue and the counters; absent
    * where it has no workers of its own.
-   * @throws VestalError INPUT_INVALID, Error with the reason why a worker could not
+   * @throws VestalError INPUT_INVALID, WorkerDied, WorkerGone, Error with the reason why one could not
    */
   warm?(inputs: NamedTensors): Promise<NamedTensors>
   /** What waits and runs, now. */
   gauges(): Gauges
-  /** Refuses new runs, finishes those at hand, and ends the workers: never in the middle of a run. */
+  /** Refuses new runs, finishes those at hand, and ends the workers; resolves once their processes are gone. */
   stop(): Promise<void>
 }
 
@@ -64,13 +66,15 @@ export type StartRunner = (source: RunnerSource) => Promise<ModelRunner>
 export interface RunnerOptions extends EngineDefaults {
   /** The limits that all models share. */
   readonly admission: Admission
-  /** A run that takes longer is given up, and its worker replaced beside it. */
+  /** A run that takes longer ends with its worker. */
   readonly runMsMax: number
+  /** Milliseconds that loading, the trial and the warm-up of a version may take in all. */
+  readonly loadMsMax: number
   /** Bytes of answers that a model with a cache keeps, with their questions. */
   readonly cacheBytesMax: number
   readonly warn: (message: string) => void
-  /** Starts the thread that computes; a test may hand in its own. */
-  readonly startWorker: () => Worker
+  /** Starts a process that computes; a test may hand in its own. */
+  readonly startInstance: StartInstance
 }
 
 /** Bytes of a shared run: joining copies them on the thread that answers HTTP, and larger inputs gain nothing from company. */
@@ -89,17 +93,19 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
     let misfits = 0
     const pool = new WorkerPool({
       clock: SYSTEM_CLOCK,
-      startWorker: options.startWorker,
+      startInstance: options.startInstance,
       load: { path, options: { threads, arena, optimization } },
       instances,
       runMsMax: options.runMsMax,
+      loadMsMax: options.loadMsMax,
       warn: (message) => options.warn(`${key}: ${message}`),
       misfit: () => {
         misfits += 1
         options.warn(`${key}: its outputs had not the rows of its inputs; requests share no run any more`)
       },
     })
-    const { loaded, batching } = await startPool(pool, settings, trialOf)
+    const warn = (message: string) => options.warn(`${key}: ${message}`)
+    const { loaded, batching } = await startPool(pool, settings, { trialOf, warn })
     const scheduler = new Scheduler<RunInput, NamedTensors>({
       ...options,
       ...settings,
@@ -152,7 +158,7 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       async stop() {
         isStopping = true
         await scheduler.stop()
-        pool.stop()
+        await pool.stop()
       },
     }
   }
@@ -162,8 +168,8 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
 async function startPool(
   pool: WorkerPool,
   { batchRowsMax, allowDependentRows: mayMixRows }: ResolvedSettings,
-  trialOf: RunnerSource['trialOf'] = () => ({ samples: [] }),
-): Promise<{ readonly loaded: Loaded; readonly batching: BatchDecision }> {
+  { trialOf = () => ({ samples: [] }), warn }: { trialOf: RunnerSource['trialOf']; warn: RunnerOptions['warn'] },
+): Promise<{ readonly loaded: LoadedInstance; readonly batching: BatchDecision }> {
   const loaded = await pool.start()
   const isOff = batchRowsMax <= 1
   const off = { isSafe: false, reason: 'its settings let no requests share a run' }
@@ -176,13 +182,20 @@ async function startPool(
     )
     return { loaded: { ...loaded, outputs }, batching: isOff ? off : decision }
   } catch (error) {
-    pool.stop()
+    if (error instanceof WorkerDied) {
+      const reason = 'the model ends its process when rows are tried alone and together'
+      warn(`requests are computed separately: ${error.message} when rows were tried alone and together`)
+      return { loaded, batching: { isSafe: false, reason } }
+    }
+    await pool.stop()
     throw error
   }
 }
 
 /** Checks the names of outputs, and leaves out a list of all in their order: no list asks for the same. */
-function createOutputsOf({ outputs }: Loaded): (asked: readonly string[] | undefined) => readonly string[] | undefined {
+function createOutputsOf({
+  outputs,
+}: Pick<LoadedInstance, 'outputs'>): (asked: readonly string[] | undefined) => readonly string[] | undefined {
   const names = outputs.map(({ name }) => name)
   const check = (asked: readonly string[]): readonly string[] | undefined => {
     const other = asked.find((name) => !names.includes(name))

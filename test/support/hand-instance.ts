@@ -52,6 +52,8 @@ export class HandInstance<I, O> implements Instance<I, O> {
 
   /** Ends in the middle of its run. */
   lose(): void {
-    for (const { settle } of this.#given.splice(0)) settle({ kind: 'lost' })
+    const [run, ...ahead] = this.#given.splice(0)
+    run?.settle({ kind: 'lost', cause: 'SIGSEGV', isKilled: false })
+    for (const { settle } of ahead) settle({ kind: 'returned' })
   }
 }

@@ -1,38 +1,42 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createEngine, type EngineOptions } from '../../src/engine/create-engine.ts'
 import type { Engine } from '../../src/engine/engine.ts'
+import { type InstanceProcess, type StartInstance, startInstanceProcess } from '../../src/engine/instance/instance-process.ts'
 
 export interface MarkedEngine {
   readonly engine: Engine
-  /** Every worker that was started, in order. */
-  readonly workers: readonly Worker[]
+  /** Every worker process that was started, in order. */
+  readonly workers: readonly InstanceProcess[]
   readonly warnings: readonly string[]
   /** Lets runs that hang go on, and those to come. */
   readonly open: () => void
 }
 
-/** An engine whose workers end, fail or hang on marked inputs (`marked-worker.ts`). */
+/** An engine whose worker processes end, fault or hang on marked inputs (`marked-instance.ts`). */
 export async function startMarked({
-  started,
+  started = (worker) => worker,
   ...options
 }: EngineOptions & {
-  /** Hears of each worker before it is told anything but its gate. */
-  readonly started?: (worker: Worker) => void
+  /** Stands in for each worker process that was started. */
+  readonly started?: (worker: InstanceProcess) => InstanceProcess
 }): Promise<MarkedEngine> {
-  const gate = new Int32Array(new SharedArrayBuffer(4))
-  const workers: Worker[] = []
+  const folder = mkdtempSync(join(tmpdir(), 'vestal-gate-'))
+  const gate = join(folder, 'open')
+  const command = [process.execPath, join(import.meta.dir, 'marked-instance.ts'), gate]
+  const workers: InstanceProcess[] = []
   const warnings: string[] = []
-  const startWorker = () => {
-    const worker = new Worker(new URL('./marked-worker.ts', import.meta.url))
-    worker.postMessage({ kind: 'gate', gate: gate.buffer })
+  const startInstance: StartInstance = (events) => {
+    const worker = started(startInstanceProcess(command, events))
     workers.push(worker)
-    started?.(worker)
     return worker
   }
   const warn = (text: string) => warnings.push(text)
-  const engine = await createEngine({ instances: 1, threads: 1, warn, startWorker, ...options })
-  const open = () => {
-    Atomics.store(gate, 0, 1)
-    Atomics.notify(gate, 0)
+  const engine = await createEngine({ instances: 1, threads: 1, warn, startInstance, ...options })
+  const stop = async () => {
+    await engine.stop()
+    rmSync(folder, { recursive: true, force: true })
   }
-  return { engine, workers, warnings, open }
+  return { engine: { ...engine, stop }, workers, warnings, open: () => writeFileSync(gate, '') }
 }

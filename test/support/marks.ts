@@ -1,8 +1,8 @@
-/** Numbers that `marked-worker.ts` looks for. */
+/** Numbers that `marked-instance.ts` looks for. */
 
-/** The worker's thread ends. */
+/** The process ends by itself. */
 export const CRASH = 666
-/** An error that nobody catches. */
-export const UNCAUGHT = 667
-/** The thread is held until the test opens the gate. */
+/** Native code faults. */
+export const FAULT = 667
+/** The run does not end until the test opens the gate. */
 export const HANG = 777

@@ -1,14 +1,15 @@
 /**
  * What the server and an instance process say to each other: frames on a local socket. The first byte is the kind: control messages
- * are JSON; runs and results are tensors in binary form. Pure.
+ * are JSON; runs, results and checks have tensors in binary form. Pure.
  */
-import type { Tensor } from '../../tensor/tensor.ts'
+import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { FrameBuffer } from '../frames/frame-buffer.ts'
 import { FrameCursor } from '../frames/frame-cursor.ts'
 import { broken, type ReadBytes, type StoreBytes } from '../frames/layout.ts'
+import type { BatchTrial } from '../messages.ts'
 import type { RunTiming } from '../statistics.ts'
 
-const KINDS = ['control', 'run', 'result'] as const
+const KINDS = ['control', 'run', 'result', 'check'] as const
 export type FrameKind = (typeof KINDS)[number]
 
 /** A run, as it goes to an instance. */
@@ -26,6 +27,14 @@ export interface ResultFrame {
   /** In the order of the names asked for, or of the model's outputs. */
   readonly outputs: readonly Tensor[]
   readonly timing: RunTiming
+}
+
+/** What of a check is no tensor. */
+interface CheckText {
+  /** Of each sample, in the order of the tensors. */
+  readonly names: readonly (readonly string[])[]
+  readonly shapes?: readonly (readonly [input: string, shape: readonly number[]])[]
+  readonly mayMixRows: boolean
 }
 
 /** Writes frames into one buffer that it keeps: what it gives is valid until the next frame. */
@@ -50,6 +59,19 @@ export class FrameWriter {
       buffer.number(timing.inferNs)
       buffer.number(timing.outputNs)
       buffer.tensors(outputs, store)
+    })
+  }
+
+  /** A check asks whether rows of several requests may be computed together; its tensors are all in the frame. */
+  check({ samples, shapes, mayMixRows }: BatchTrial): Uint8Array {
+    const names = samples.map((sample) => [...sample.keys()])
+    const about: CheckText = { names, mayMixRows, ...(shapes !== undefined && { shapes: [...shapes] }) }
+    return this.#frame('check', (buffer) => {
+      buffer.text(JSON.stringify(about))
+      buffer.tensors(
+        samples.flatMap((sample) => [...sample.values()]),
+        () => undefined,
+      )
     })
   }
 
@@ -89,6 +111,18 @@ export class FrameReader {
     const inputs = this.#cursor.tensors(readBytes(lane))
     this.#cursor.finish()
     return { inputs, outputs, lane }
+  }
+
+  check(): BatchTrial {
+    // The cast: the server is trusted, and of the same version.
+    const { names, shapes, mayMixRows } = JSON.parse(this.#cursor.text()) as CheckText
+    const tensors = this.#cursor.tensors(() => broken('a check with tensors elsewhere'))
+    this.#cursor.finish()
+    let next = 0
+    const samples = names.map(
+      (own): NamedTensors => new Map(own.map((name) => [name, tensors[next++] ?? broken('a check ends early')])),
+    )
+    return { samples, mayMixRows, ...(shapes !== undefined && { shapes: new Map(shapes) }) }
   }
 
   result(readBytes: ReadBytes): ResultFrame {

@@ -2,6 +2,7 @@ import { closeSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { invariant } from '../../core/invariant.ts'
 import { FrameAssembler } from '../frames/frame-assembler.ts'
+import type { BatchCheck, BatchTrial } from '../messages.ts'
 import { createExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter } from './frames.ts'
 import type { FromInstance, LoadedMessage, RunMessage, ToInstance } from './messages.ts'
@@ -27,6 +28,8 @@ export interface InstanceProcess {
   send(message: ToInstance): void
   /** Hands it a run, which begins when those before it are done. Tensors are copied before this returns. */
   run(message: RunMessage): void
+  /** Asks whether rows of several requests may be computed together; its turn is as that of a run. */
+  check(trial: BatchTrial): void
   /** Ends it at once, whatever it does; `cause` is what `ended` says. */
   kill(cause: string): void
   /** Bytes of memory that it holds (resident set); undefined where the system does not say. */
@@ -41,7 +44,7 @@ export type StartInstance = (events: InstanceEvents) => InstanceProcess
 const IDLE_MS = 5_000
 const PAGE_BYTES = 4096
 
-/** The command that starts an instance: this program once more, which in an executable is a verb of its own. */
+/** The command that starts an instance: this program once more, which an executable is told by a word that no person types. */
 export function instanceCommand(): readonly string[] {
   if (Bun.isStandaloneExecutable) return [process.execPath, 'instance']
   return [process.execPath, '--no-install', '--smol', join(import.meta.dir, 'main.ts')]
@@ -119,7 +122,7 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
     const reader = new FrameReader(frame)
     if (reader.kind === 'control') {
       const message = readControl(reader.control())
-      if (message.kind === 'failed') finished()
+      if (message.kind === 'failed' || message.kind === 'checked') finished()
       return message
     }
     if (reader.kind !== 'result' || taken.length === 0) throw new Error('the protocol was broken: an unasked answer')
@@ -150,11 +153,16 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
     kill,
     send: (message) => connection.write(writer.control(message)),
     run({ inputs, outputs }) {
-      const lane = free.shift()
+      const [lane] = free
       const file = lane === undefined ? undefined : lanes[lane]?.inputs
       file?.begin()
       const frame = writer.run({ inputs, outputs, lane: lane ?? LANES }, file?.store ?? noStore)
-      taken.push(lane)
+      taken.push(free.shift())
+      connection.write(frame)
+    },
+    check(trial) {
+      const frame = writer.check(trial)
+      taken.push(undefined)
       connection.write(frame)
     },
     residentBytes() {
@@ -182,10 +190,18 @@ function readControl(value: unknown): FromInstance {
   const message = value as Readonly<Record<string, unknown>> | null
   const { kind, reason } = message ?? {}
   if ((kind === 'refused' || kind === 'failed') && typeof reason === 'string') return { kind, reason }
+  if (kind === 'checked') return { kind, check: readCheck(message?.check) }
   if (kind !== 'loaded') throw new Error('the protocol was broken: a message of an unknown kind')
   // The casts: the names and shapes of a model are as trusted as its file, and are compared with each request.
   const { labels, ...loaded } = message as unknown as LoadedMessage
   return { ...loaded, labels: new Map(labels) }
+}
+
+function readCheck(value: unknown): BatchCheck {
+  const { isSafe, reason, rowOutputs } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const isList = Array.isArray(rowOutputs) && rowOutputs.every((name) => typeof name === 'string')
+  if (typeof isSafe === 'boolean' && typeof reason === 'string' && isList) return { isSafe, reason, rowOutputs }
+  throw new Error('the protocol was broken: a check without its decision')
 }
 
 interface Connection {

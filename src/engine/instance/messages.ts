@@ -1,5 +1,5 @@
 import type { Tensor, TensorSpec } from '../../tensor/tensor.ts'
-import type { SessionOptions } from '../messages.ts'
+import type { BatchCheck, SessionOptions } from '../messages.ts'
 import type { RunTiming } from '../statistics.ts'
 
 /** What an instance process is told before runs. */
@@ -34,10 +34,11 @@ export interface LoadedMessage extends Omit<LoadedInstance, 'labels'> {
   readonly labels: readonly (readonly [output: string, labels: readonly string[]])[]
 }
 
-/** What an instance process answers, once for each load and run. */
+/** What an instance process answers, once for each load, check and run. */
 export type FromInstance =
   | LoadedInstance
   | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'checked'; readonly check: BatchCheck }
   | ({ readonly kind: 'result' } & RunAnswer)
   | { readonly kind: 'failed'; readonly reason: string }
 

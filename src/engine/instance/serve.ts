@@ -2,9 +2,12 @@
 import { readSync, writeSync } from 'node:fs'
 import { never } from '../../core/invariant.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { isInRows } from '../batches.ts'
+import type { RowDependence } from '../batching/row-dependence.ts'
 import { FrameAssembler } from '../frames/frame-assembler.ts'
 import type { ReadBytes } from '../frames/layout.ts'
 import { endReason } from '../load-reason.ts'
+import type { BatchCheck, BatchTrial } from '../messages.ts'
 import type { Session } from '../ort.ts'
 import { EXCHANGE_BYTES, ExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter, type ResultFrame } from './frames.ts'
@@ -24,51 +27,114 @@ export interface InstanceHooks {
  * Serves until the socket is closed, then ends the process. It waits for frames by a blocking read, without an event loop: that is
  * the shortest way from the server to ONNX Runtime and back.
  */
-export async function serveInstance({ beforeRun }: InstanceHooks = {}): Promise<never> {
-  const writer = new FrameWriter()
-  const lanes = Array.from({ length: LANES }, (_, lane) => createLane(FIRST_EXCHANGE + lane * 2))
-  let session: Session | undefined
-  const control = (message: LoadedMessage | Exclude<FromInstance, { kind: 'loaded' | 'result' }>) => send(writer.control(message))
-  const load = async ({ path, options }: LoadInstance) => {
-    try {
-      session = await (await importRuntime()).loadSession(path, options)
-      const { inputs, outputs, labels } = session
-      control({ kind: 'loaded', inputs, outputs, labels: [...labels] })
-    } catch (error) {
-      control({ kind: 'refused', reason: error instanceof Error ? error.message : String(error) })
-    }
-  }
-  const run = async (reader: FrameReader) => {
-    const { inputs, outputs: names, lane } = reader.run((lane) => lanes[lane]?.readBytes ?? noLane)
-    let result: ResultFrame
-    try {
-      beforeRun?.(inputs)
-      if (session === undefined) throw new Error('the model was not loaded')
-      result = await session.run(inputs, names)
-    } catch (error) {
-      const { safeReason } = await importRuntime()
-      return control({ kind: 'failed', reason: safeReason(error) })
-    }
-    const answers = lanes[lane]?.outputs
-    answers?.begin()
-    send(writer.result(result, answers?.store ?? (() => undefined)))
-  }
+export async function serveInstance(hooks: InstanceHooks = {}): Promise<never> {
+  const instance = new ServedInstance(hooks)
   for (const frame of framesOf(SOCKET)) {
     const reader = new FrameReader(frame)
-    if (reader.kind === 'run') {
-      await run(reader)
-      continue
-    }
+    if (reader.kind === 'run') await instance.run(reader)
+    else if (reader.kind === 'check') await instance.check(reader)
     // The cast: the server is trusted, and of the same version.
-    const message = reader.control() as ToInstance
-    if (message.kind === 'load') await load(message)
-    // What keeps the runtime from loading is the answer to the load.
-    else if (message.kind === 'prepare') await importRuntime().catch(() => undefined)
-    else never(message)
+    else await instance.control(reader.control() as ToInstance)
   }
   // Without exit handlers: those of native libraries may fail, and nobody waits for them.
   process.kill(process.pid, 'SIGKILL')
   throw new Error('the process goes on after SIGKILL')
+}
+
+/** One model, and what is asked of it. */
+class ServedInstance {
+  readonly #hooks: InstanceHooks
+  readonly #writer = new FrameWriter()
+  readonly #lanes = Array.from({ length: LANES }, (_, lane) => createLane(FIRST_EXCHANGE + lane * 2))
+  #session: Session | undefined
+
+  constructor(hooks: InstanceHooks) {
+    this.#hooks = hooks
+  }
+
+  async control(message: ToInstance): Promise<void> {
+    if (message.kind === 'load') await this.#load(message)
+    // What keeps the runtime from loading is the answer to the load.
+    else if (message.kind === 'prepare') await importRuntime().catch(() => undefined)
+    else never(message)
+  }
+
+  async #load({ path, options }: LoadInstance): Promise<void> {
+    try {
+      this.#session = await (await importRuntime()).loadSession(path, options)
+      const { inputs, outputs, labels } = this.#session
+      this.#answer({ kind: 'loaded', inputs, outputs, labels: [...labels] })
+    } catch (error) {
+      this.#answer({ kind: 'refused', reason: error instanceof Error ? error.message : String(error) })
+    }
+  }
+
+  async run(reader: FrameReader): Promise<void> {
+    const { inputs, outputs: names, lane } = reader.run((each) => this.#lanes[each]?.readBytes ?? noLane)
+    let result: ResultFrame
+    try {
+      this.#hooks.beforeRun?.(inputs)
+      result = await this.#loaded().run(inputs, names)
+    } catch (error) {
+      return this.#failed(error)
+    }
+    const answers = this.#lanes[lane]?.outputs
+    answers?.begin()
+    send(this.#writer.result(result, answers?.store ?? (() => undefined)))
+  }
+
+  async check(reader: FrameReader): Promise<void> {
+    const trial = reader.check()
+    try {
+      this.#answer({ kind: 'checked', check: await checkSession(this.#loaded(), trial, this.#hooks) })
+    } catch (error) {
+      await this.#failed(error)
+    }
+  }
+
+  #loaded(): Session {
+    if (this.#session === undefined) throw new Error('the model was not loaded')
+    return this.#session
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const { safeReason } = await importRuntime()
+    this.#answer({ kind: 'failed', reason: safeReason(error) })
+  }
+
+  #answer(message: LoadedMessage | Exclude<FromInstance, { kind: 'loaded' | 'result' }>): void {
+    send(this.#writer.control(message))
+  }
+}
+
+/** Whether rows of several requests may be computed together. */
+async function checkSession(session: Session, trial: BatchTrial, { beforeRun }: InstanceHooks): Promise<BatchCheck> {
+  const [{ safeReason }, { checkBatches }] = await Promise.all([importRuntime(), import('../batch-check.ts')])
+  const dependence = isInRows(session.inputs) ? await dependenceIn(session) : ({ kind: 'independent' } as const)
+  const { inputs, outputs } = session
+  const run = async (tensors: readonly Tensor[]) => {
+    try {
+      beforeRun?.(tensors)
+      return await session.run(tensors)
+    } catch (error) {
+      throw new Error(safeReason(error))
+    }
+  }
+  return checkBatches({ inputs, outputs, run }, { ...trial, dependence })
+}
+
+async function dependenceIn({ outputs, readModel }: Session): Promise<RowDependence> {
+  const [{ safeReason }, { rowDependence }, { readModelGraph }] = await Promise.all([
+    importRuntime(),
+    import('../batching/row-dependence.ts'),
+    import('../onnx/model-graph.ts'),
+  ])
+  try {
+    const names = outputs.map(({ name }) => name)
+    return rowDependence(readModelGraph(await readModel()), names)
+  } catch (error) {
+    return { kind: 'undecided', causes: [`its graph cannot be read: ${safeReason(error)}`] }
+  }
 }
 
 /** Imported late, so that what keeps it from loading is a reason that reaches the server. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import type { ModelRunner } from '../runner.ts'
+import { WorkerGone } from '../workers/worker-pool.ts'
 import type { ModelFile } from './model-file.ts'
 import { warmupTensors, zeros } from './synthetic.ts'
 import type { Warmup, WarmupRows } from './warmup-table.ts'
@@ -23,6 +24,7 @@ export async function warmUp(runner: ModelRunner, { file, folder, warn }: WarmUp
     try {
       await compute(runner, () => zeros(runner.inputs), 1)
     } catch (error) {
+      if (error instanceof WorkerGone) throw new Error(`${error.message} when it was warmed up with zeros`)
       warn(`it could not be warmed up with zeros (${reasonOf(error)}); [[warmup]] in model.toml can give it inputs`)
     }
     return

@@ -63,11 +63,15 @@ export interface Job<I, O> extends Queued, Member {
   stopListening: (() => void) | undefined
 }
 
-/** What became of one run: the answers in the order of the inputs, a refusal by the model, or the loss of the worker. */
+/**
+ * What became of one run: the answers in the order of the inputs, a refusal by the model, or the loss of the worker in it, for which the
+ * server may have killed it. `returned`: the worker was lost before the run began.
+ */
 export type Outcome<O> =
   | { readonly kind: 'done'; readonly outputs: readonly O[]; readonly timing: RunTiming }
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'lost' }
+  | { readonly kind: 'lost'; readonly cause: string; readonly isKilled: boolean }
+  | { readonly kind: 'returned' }
 
 /** Something that computes one run at a time, and may be given the next while it does. */
 export interface Instance<I, O> {

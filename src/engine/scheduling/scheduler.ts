@@ -157,7 +157,7 @@ export class Scheduler<I, O> {
         if (isSettled) return
         isSettled = true
         this.#running -= batch.length
-        if (outcome.kind !== 'lost') this.#places.free(instance)
+        if (outcome.kind !== 'lost' && outcome.kind !== 'returned') this.#places.free(instance)
         this.#settle(batch, outcome)
         this.#dispatch()
         this.#resolveIfDone()
@@ -166,7 +166,8 @@ export class Scheduler<I, O> {
   }
 
   #settle(batch: readonly Job<I, O>[], outcome: Outcome<O>): void {
-    if (outcome.kind === 'lost') this.#apart(batch, undefined)
+    if (outcome.kind === 'lost') this.#lost(batch)
+    else if (outcome.kind === 'returned') this.#return(batch)
     else if (outcome.kind === 'failed') this.#apart(batch, outcome.reason)
     else if (outcome.outputs.length === batch.length) this.#done(batch, outcome)
     else this.#apart(batch, 'its outputs do not belong to its inputs')
@@ -189,23 +190,35 @@ export class Scheduler<I, O> {
     }
   }
 
-  /**
-   * A run that came to nothing: what failed or was lost in company runs once more by itself, so that none spoils its neighbours. What
-   * was alone is told: its memory went to the worker with it.
-   */
-  #apart(batch: readonly Job<I, O>[], reason: string | undefined): void {
+  /** A run that its worker died in: none of it is tried again by itself, since any of it may be what the worker died of. */
+  #lost(batch: readonly Job<I, O>[]): void {
+    for (const job of batch) this.#fail(job, undefined)
+  }
+
+  /** A run that was handed over and never began: what of it is still asked for waits again. */
+  #return(batch: readonly Job<I, O>[]): void {
+    for (const job of batch) {
+      job.sentMs = 0
+      if (job.isAnswered) this.#leave(job)
+      else this.#waiting.push(job)
+    }
+  }
+
+  /** A run that came to nothing: what failed in company runs once more by itself, so that none spoils its neighbours. */
+  #apart(batch: readonly Job<I, O>[], reason: string): void {
     const again = batch.length > 1 ? batch.filter(({ isAnswered }) => !isAnswered) : []
     for (const job of again) {
       job.sentMs = 0
       this.#waiting.pushAgain(job)
     }
-    for (const job of batch) {
-      if (again.includes(job)) continue
-      this.#leave(job)
-      if (job.isAnswered) continue
-      this.#answered(job)
-      job.reject(this.#failure(job, reason))
-    }
+    for (const job of batch) if (!again.includes(job)) this.#fail(job, reason)
+  }
+
+  #fail(job: Job<I, O>, reason: string | undefined): void {
+    this.#leave(job)
+    if (job.isAnswered) return
+    this.#answered(job)
+    job.reject(this.#failure(job, reason))
   }
 
   #failure(job: Job<I, O>, reason: string | undefined): VestalError {

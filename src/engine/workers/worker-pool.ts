@@ -1,18 +1,22 @@
-import { copyData, type NamedTensors, type Tensor } from '../../tensor/tensor.ts'
+import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { bytesOf, joinInputs, type RunInput, rowsOf, splitOutputs } from '../batches.ts'
-import type { BatchCheck, BatchTrial, Loaded, ToWorker } from '../messages.ts'
+import type { StartInstance } from '../instance/instance-process.ts'
+import type { LoadedInstance, LoadInstance } from '../instance/messages.ts'
+import type { BatchCheck, BatchTrial } from '../messages.ts'
 import type { Clock } from '../scheduling/clock.ts'
 import type { Instance, Outcome } from '../scheduling/job.ts'
-import { pack } from '../transfer.ts'
 import { type Answer, WorkerSlot } from './worker-slot.ts'
 
 export interface WorkerPoolOptions {
   readonly clock: Clock
-  readonly startWorker: () => Worker
-  readonly load: Omit<Extract<ToWorker, { kind: 'load' }>, 'kind'>
+  readonly startInstance: StartInstance
+  readonly load: Omit<LoadInstance, 'kind'>
   /** Workers that have the model loaded, each with a copy of its weights. */
   readonly instances: number
+  /** A run that takes longer ends with its worker. */
   readonly runMsMax: number
+  /** Milliseconds that loading, the trial and the warm-up may take in all, before a version serves. */
+  readonly loadMsMax: number
   readonly warn: (message: string) => void
   /** Hears of a shared run whose outputs cannot be shared out. */
   readonly misfit: () => void
@@ -26,30 +30,35 @@ export interface InstanceKeeper {
   despair(): void
 }
 
-/** Workers of one model version that are left to themselves at once, in runs that do not end; one more is waited for. */
-const ABANDONED_MAX = 2
-
 /** Bytes of inputs that are kept to warm up the workers that take the place of others. */
 const WARMUP_BYTES_MAX = 16 * 1024 * 1024
+
+/** A worker died in a run that was a trial, and another has taken its place. */
+export class WorkerDied extends Error {}
+/** A worker was killed for a limit that it broke in a trial, or none takes the place of one that died: the version cannot serve. */
+export class WorkerGone extends Error {}
 
 /** The workers of one version of a model. */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions
   readonly #slots: readonly WorkerSlot[]
   readonly #instances: readonly Instance<RunInput, NamedTensors>[]
-  readonly #abandoned = new Set<Worker>()
-  /** What each worker computes before it serves. */
+  /** What each worker computes before it serves: what was computed once without a fault. */
   readonly #warmups: NamedTensors[] = []
   #warmupBytes = 0
   /** Those that have taken the place of another and compute the warm-ups. */
   readonly #warming = new Set<WorkerSlot>()
-  #loaded: Loaded | undefined
+  #loaded: LoadedInstance | undefined
   #keeper: InstanceKeeper | undefined
+  /** When all that comes before serving must be done. */
+  #deadlineMs = 0
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
     this.#slots = Array.from({ length: options.instances }, (_, index) => this.#createSlot(index))
-    this.#instances = this.#slots.map((slot) => ({ run: (inputs, settle) => this.#run(slot, inputs, settle) }))
+    this.#instances = this.#slots.map((slot) => ({
+      run: (inputs, settle) => this.#run(slot, inputs, { msMax: options.runMsMax, settle }),
+    }))
   }
 
   /** Workers that take runs now: they have the model loaded, and are warmed up. */
@@ -61,28 +70,31 @@ export class WorkerPool {
    * Loads the model in every worker.
    * @throws Error with the reason why it cannot be loaded
    */
-  async start(): Promise<Loaded> {
+  async start(): Promise<LoadedInstance> {
+    const { clock, loadMsMax } = this.#options
     const [first, ...others] = this.#slots
     if (first === undefined) throw new Error('there must be a worker')
+    this.#deadlineMs = clock.now() + loadMsMax
     try {
-      this.#loaded = await first.start()
-      await Promise.all(others.map((slot) => slot.start()))
+      this.#loaded = await first.start(this.#leftMs())
+      await Promise.all(others.map((slot) => slot.start(this.#leftMs())))
       return this.#loaded
     } catch (error) {
-      this.stop()
+      await this.stop()
       throw error
     }
   }
 
   /**
    * Asks the first worker whether requests may share its runs; what it was tried with cannot be computed elsewhere meanwhile.
-   * @throws Error where it ended over that
+   * @throws WorkerDied, WorkerGone
    */
   async check(trial: BatchTrial): Promise<BatchCheck> {
+    const [slot] = this.#slots
     const { promise, resolve } = Promise.withResolvers<Answer>()
-    this.#slots[0]?.run({ kind: 'check', trial }, [], resolve)
+    slot?.check(trial, this.#leftMs(), resolve)
     const answer = await promise
-    if (answer.kind === 'lost') throw new Error('the worker ended while it was tried whether its rows can be computed together')
+    if (answer.kind === 'lost' && slot !== undefined) await this.#replaced(slot, answer)
     if (answer.kind === 'checked') return answer.check
     return { isSafe: false, reason: answer.kind === 'failed' ? answer.reason : 'it was not tried', rowOutputs: [] }
   }
@@ -90,37 +102,45 @@ export class WorkerPool {
   /**
    * Computes inputs in every worker, and again in each that takes the place of one, before that serves: 16 MiB of them are kept for it.
    * Gives what the first worker computed.
-   * @throws Error with the reason why one could not
+   * @throws WorkerDied, WorkerGone, Error with the reason why one could not
    */
   async warm(inputs: NamedTensors): Promise<NamedTensors> {
+    const [first] = await Promise.all(this.#slots.map((slot) => this.#warmFirst(slot, inputs)))
+    if (first === undefined) throw new Error('there must be a worker')
     const bytes = bytesOf(inputs)
     if (this.#warmupBytes + bytes <= WARMUP_BYTES_MAX && !this.#warmups.includes(inputs)) {
       this.#warmups.push(inputs)
       this.#warmupBytes += bytes
     }
-    const [first] = await Promise.all(this.#slots.map((slot) => this.#warmOne(slot, inputs)))
-    if (first === undefined) throw new Error('there must be a worker')
     return first
   }
 
-  async #warmOne(slot: WorkerSlot, inputs: NamedTensors): Promise<NamedTensors> {
-    const { promise, resolve } = Promise.withResolvers<Outcome<NamedTensors>>()
-    // Copies: what is sent is gone here, and the next worker computes the same.
-    const copies = new Map([...inputs].map(([name, tensor]) => [name, { ...tensor, data: copyData(tensor.data) }]))
-    this.#run(slot, [{ inputs: copies }], resolve)
-    const outcome = await promise
-    if (outcome.kind === 'lost') throw new Error('the worker ended in it')
+  async #warmFirst(slot: WorkerSlot, inputs: NamedTensors): Promise<NamedTensors> {
+    const outcome = await this.#warmOne(slot, inputs, this.#leftMs())
+    if (outcome.kind === 'lost') return this.#replaced(slot, outcome)
+    if (outcome.kind === 'returned') throw new Error('the worker process ended before it')
     if (outcome.kind === 'failed') throw new Error(`The model could not compute this input: ${outcome.reason}`)
     // The cast: one request has one output.
     return outcome.outputs[0] as NamedTensors
+  }
+
+  #warmOne(slot: WorkerSlot, inputs: NamedTensors, msMax: number): Promise<Outcome<NamedTensors>> {
+    return new Promise((resolve) => this.#run(slot, [{ inputs }], { msMax, settle: resolve }))
+  }
+
+  /** Waits until another worker has the place of one that died. @throws WorkerDied then, else WorkerGone */
+  async #replaced(slot: WorkerSlot, { cause, isKilled }: Extract<Outcome<never>, { kind: 'lost' }>): Promise<never> {
+    if (isKilled) throw new WorkerGone(cause)
+    await within(slot.whenAlive(), { ms: this.#leftMs(), clock: this.#options.clock })
+    throw new WorkerDied(`the worker process ended in it (${cause})`)
   }
 
   /** What cannot be computed now could be before, and is no reason to have one worker fewer; what ends the worker is not tried again. */
   async #warmAgain(slot: WorkerSlot): Promise<void> {
     this.#warming.add(slot)
     for (const inputs of [...this.#warmups]) {
-      await this.#warmOne(slot, inputs).catch(() => undefined)
-      if (!slot.isAlive) this.#warmups.length = 0
+      const { kind } = await this.#warmOne(slot, inputs, this.#options.runMsMax)
+      if (kind === 'lost') this.#warmups.length = 0
     }
     this.#warming.delete(slot)
   }
@@ -134,19 +154,23 @@ export class WorkerPool {
     }
   }
 
-  /** Ends every worker; none may be in a run. One that was left to itself ends when its run does. */
-  stop(): void {
-    for (const slot of this.#slots) slot.stop()
+  /** Ends every worker; resolves once their processes are gone. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => slot.stop()))
+  }
+
+  /** What is left of the time before serving. */
+  #leftMs(): number {
+    return Math.max(1, this.#deadlineMs - this.#options.clock.now())
   }
 
   #createSlot(index: number): WorkerSlot {
-    const { clock, startWorker, load, runMsMax, warn } = this.#options
+    const { clock, startInstance, load, loadMsMax, warn } = this.#options
     return new WorkerSlot({
       clock,
-      startWorker,
-      load: { kind: 'load', ...load },
-      runMsMax,
-      mayAbandon: () => this.#abandoned.size < ABANDONED_MAX,
+      startInstance,
+      load,
+      loadMsMax,
       on: {
         ready: () => {
           const slot = this.#slots[index]
@@ -162,10 +186,6 @@ export class WorkerPool {
         failedAgain: () => {
           if (this.alive === 0) this.#keeper?.despair()
         },
-        abandoned: (worker) => {
-          this.#abandoned.add(worker)
-          worker.addEventListener('close', () => this.#abandoned.delete(worker))
-        },
       },
     })
   }
@@ -175,27 +195,45 @@ export class WorkerPool {
     if (this.#keeper !== undefined && instance !== undefined) work(this.#keeper, instance)
   }
 
-  #run(slot: WorkerSlot, requests: readonly RunInput[], settle: (outcome: Outcome<NamedTensors>) => void): void {
+  #run(
+    slot: WorkerSlot,
+    requests: readonly RunInput[],
+    { msMax, settle }: { readonly msMax: number; readonly settle: (outcome: Outcome<NamedTensors>) => void },
+  ): void {
     const { inputs: specs = [], outputs: outputSpecs = [] } = this.#loaded ?? {}
     const inputs = joinInputs(
       specs,
-      requests.map(({ inputs }) => inputs),
+      requests.map((request) => request.inputs),
     )
-    const { tensors, buffers } = pack(inputs)
     // Requests of one bucket want the same outputs.
     const names = requests[0]?.outputs
     const rows = requests.map((request) => rowsOf(request.inputs) ?? 1)
     const order = names ?? outputSpecs.map(({ name }) => name)
-    slot.run({ kind: 'run', inputs: tensors, outputs: names }, buffers, (answer) => settle(this.#outcomeOf(answer, order, rows)))
+    slot.run({ inputs, outputs: names }, msMax, (answer) => settle(this.#outcomeOf(answer, order, rows)))
   }
 
   #outcomeOf(answer: Answer, names: readonly string[], rows: readonly number[]): Outcome<NamedTensors> {
     if (answer.kind === 'checked') return { kind: 'failed', reason: 'the worker answered something else' }
     if (answer.kind !== 'result') return answer
-    // The cast: a worker gives an output for every name.
-    const outputs = splitOutputs(new Map(names.map((name, index) => [name, answer.outputs[index] as Tensor])), rows)
-    if (outputs !== undefined) return { kind: 'done', outputs, timing: answer.timing }
+    const { outputs: tensors, timing } = answer
+    if (tensors.length !== names.length)
+      return { kind: 'failed', reason: 'the worker gave not as many outputs as were asked for' }
+    // The cast: there is an output for every name.
+    const outputs = splitOutputs(new Map(names.map((name, index) => [name, tensors[index] as Tensor])), rows)
+    if (outputs !== undefined) return { kind: 'done', outputs, timing }
     this.#options.misfit()
     return { kind: 'failed', reason: 'its outputs have not the rows of its inputs' }
+  }
+}
+
+/** Waits no longer than that. @throws WorkerGone where it takes longer */
+async function within(work: Promise<void>, { ms, clock }: { readonly ms: number; readonly clock: Clock }): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const callOff = clock.at(clock.now() + ms, () => reject(new WorkerGone('no worker process took the place of one that ended')))
+  void work.then(resolve)
+  try {
+    await promise
+  } finally {
+    callOff()
   }
 }

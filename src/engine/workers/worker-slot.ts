@@ -1,17 +1,14 @@
-import { endReason } from '../load-reason.ts'
-import type { FromWorker, Loaded, ToWorker } from '../messages.ts'
+import type { InstanceEnd, InstanceProcess, StartInstance } from '../instance/instance-process.ts'
+import type { FromInstance, LoadedInstance, LoadInstance, RunMessage } from '../instance/messages.ts'
+import type { BatchTrial } from '../messages.ts'
 import type { Clock } from '../scheduling/clock.ts'
 
 export interface WorkerSlotOptions {
   readonly clock: Clock
-  /** Starts the thread; a test may hand in its own. */
-  readonly startWorker: () => Worker
-  /** What a worker is told first. */
-  readonly load: Extract<ToWorker, { kind: 'load' }>
-  /** A run that takes longer is given up: its worker is left to itself, and another takes its place. */
-  readonly runMsMax: number
-  /** Asks whether one more worker may be left to itself. */
-  readonly mayAbandon: () => boolean
+  readonly startInstance: StartInstance
+  readonly load: Omit<LoadInstance, 'kind'>
+  /** Milliseconds that a worker which takes the place of another may take to load the model. */
+  readonly loadMsMax: number
   readonly on: WorkerSlotEvents
 }
 
@@ -22,34 +19,40 @@ export interface WorkerSlotEvents {
   readonly lost: (reason: string, delayMs: number) => void
   /** A worker that was to take the place of another could not load the model. */
   readonly failedAgain: () => void
-  /** A worker was left to itself in the middle of a run. */
-  readonly abandoned: (worker: Worker) => void
 }
 
-export type Answer = Extract<FromWorker, { kind: 'result' | 'failed' | 'checked' }> | { readonly kind: 'lost' }
+/** What became of a run: where its worker died in it, what of; `returned` had not begun. */
+export type Answer =
+  | Extract<FromInstance, { kind: 'result' | 'failed' | 'checked' }>
+  | ({ readonly kind: 'lost' } & InstanceEnd)
+  | { readonly kind: 'returned' }
 
 interface Run {
   readonly settle: (answer: Answer) => void
+  readonly msMax: number
   begunMs: number
 }
 
 /** A worker that is lost is replaced after this, doubled each time in a row up to the longest. */
 const BACKOFF_MS = 50
 const BACKOFF_MS_MAX = 5_000
-/** How often a run that is too long is looked at again while no worker may be left to itself. */
-const LOOK_AGAIN_MS = 1_000
 
-/** The place of one worker: starts it, hands it one run at a time, and replaces it when it is lost. It never ends one in a run. */
+/** The place of one worker process: starts it, hands it runs, kills it where one takes too long, and replaces it when it is lost. */
 export class WorkerSlot {
   readonly #options: WorkerSlotOptions
-  #worker: Worker | undefined
+  #worker: InstanceProcess | undefined
+  readonly #ending = new Set<Promise<void>>()
   #isLoaded = false
   #isStopped = false
   #lossesInARow = 0
   /** The run that it computes, and what it was given ahead, in order. */
   readonly #runs: Run[] = []
+  /** Those who wait for a worker that takes runs. */
+  #awaited = Promise.withResolvers<void>()
   #callOffRestart: (() => void) | undefined
-  #isWatched = false
+  #callOffLimit: (() => void) | undefined
+  /** When the limit is looked at next; Infinity where no timer is set. */
+  #lookMs = Number.POSITIVE_INFINITY
 
   constructor(options: WorkerSlotOptions) {
     this.#options = options
@@ -64,94 +67,118 @@ export class WorkerSlot {
    * Starts the first worker.
    * @throws Error with the reason why the model cannot be loaded
    */
-  start(): Promise<Loaded> {
-    const { promise, resolve, reject } = Promise.withResolvers<Loaded>()
-    this.#start(resolve, (reason) => reject(new Error(reason)))
+  start(msMax: number): Promise<LoadedInstance> {
+    const { promise, resolve, reject } = Promise.withResolvers<LoadedInstance>()
+    this.#start(msMax, { loaded: resolve, failed: (reason) => reject(new Error(reason)) })
     return promise
   }
 
-  /** Starts a worker in the place of one that is not there, and tries again when that fails. */
-  restart(): void {
-    this.#start(
-      () => this.#options.on.ready(),
-      (reason) => {
-        this.#tryLater(reason)
-        this.#options.on.failedAgain()
-      },
-    )
+  /** Resolves once it has a worker that takes runs; never where it is stopped. */
+  whenAlive(): Promise<void> {
+    return this.#isLoaded ? Promise.resolve() : this.#awaited.promise
   }
 
-  /** Hands over a run, which begins when those before it are done. Buffers that are moved are gone here. */
-  run(message: Extract<ToWorker, { kind: 'run' | 'check' }>, buffers: ArrayBuffer[], settle: (answer: Answer) => void): void {
-    const { clock, runMsMax } = this.#options
-    const run: Run = { settle, begunMs: clock.now() }
-    if (this.#worker === undefined) {
-      settle({ kind: 'lost' })
+  /** Hands over a run, which begins when those before it are done; one that takes longer than `msMax` ends its worker. */
+  run(message: RunMessage, msMax: number, settle: (answer: Answer) => void): void {
+    this.#hand((worker) => worker.run(message), msMax, settle)
+  }
+
+  /** Asks whether rows of several requests may be computed together, as a run. */
+  check(trial: BatchTrial, msMax: number, settle: (answer: Answer) => void): void {
+    this.#hand((worker) => worker.check(trial), msMax, settle)
+  }
+
+  /** Ends the worker and starts no other; resolves once its process is gone. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#callOffRestart?.()
+    this.#callOffLimit?.()
+    this.#isLoaded = false
+    this.#worker?.kill('the model was stopped')
+    await Promise.all(this.#ending)
+  }
+
+  #hand(send: (worker: InstanceProcess) => void, msMax: number, settle: (answer: Answer) => void): void {
+    const run: Run = { settle, msMax, begunMs: this.#options.clock.now() }
+    if (this.#worker === undefined || !this.#isLoaded) {
+      settle({ kind: 'returned' })
       return
     }
     try {
-      this.#worker.postMessage(message satisfies ToWorker, buffers)
+      send(this.#worker)
     } catch (error) {
-      // Nothing was sent, such as where a buffer was moved elsewhere before.
+      // Nothing was sent, such as where a tensor has more dimensions than a frame can say.
       settle({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) })
       return
     }
     this.#runs.push(run)
-    if (!this.#isWatched) this.#watch(runMsMax)
+    if (this.#runs.length === 1) this.#watch(run)
   }
 
-  /** Ends the worker, which must be idle, and starts no other. */
-  stop(): void {
-    this.#isStopped = true
-    this.#callOffRestart?.()
-    if (this.#worker !== undefined) endSoon(this.#worker)
-    this.#isLoaded = false
-    this.#worker = undefined
-  }
-
-  #start(loaded: (result: Loaded) => void, failed: (reason: string) => void): void {
-    const worker = this.#options.startWorker()
-    this.#worker = worker
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      if (this.#worker !== worker) return
-      if (data.kind === 'loaded') {
-        this.#isLoaded = true
-        loaded(data)
-      } else if (data.kind === 'refused') {
-        this.#worker = undefined
-        endSoon(worker)
-        failed(data.reason)
-      } else {
-        this.#lossesInARow = 0
-        this.#settle(data)
-      }
-    }
-    const onLost = (event: Event) => {
-      if (this.#worker !== worker) return
+  #start(
+    msMax: number,
+    told: { readonly loaded: (result: LoadedInstance) => void; readonly failed: (reason: string) => void },
+  ): void {
+    const { clock, startInstance, load } = this.#options
+    let callOff: () => void = () => undefined
+    let hasLoaded = false
+    const failed = (reason: string) => {
+      callOff()
       this.#worker = undefined
-      if (this.#isLoaded) return this.#lost('the worker ended unexpectedly')
-      failed(`the worker ended before the model was loaded${event instanceof ErrorEvent ? `: ${endReason(event.message)}` : ''}`)
+      told.failed(reason)
     }
-    worker.addEventListener('close', onLost)
-    worker.addEventListener('error', (event) => {
-      // An uncaught error may leave the thread alive, and nobody knows in what state.
-      if (this.#worker === worker) endSoon(worker)
-      onLost(event)
-    })
-    worker.postMessage(this.#options.load)
+    let worker: InstanceProcess
+    try {
+      worker = startInstance({
+        message: (message) => {
+          if (this.#worker !== worker) return
+          if (message.kind === 'refused') {
+            failed(message.reason)
+            worker.kill('it could not load the model')
+          } else if (message.kind === 'loaded') {
+            callOff()
+            hasLoaded = true
+            this.#isLoaded = !this.#isStopped
+            told.loaded(message)
+            this.#awaited.resolve()
+          } else this.#settle(message)
+        },
+        ended: (end) => {
+          if (this.#worker !== worker) return
+          if (hasLoaded) this.#lost(end)
+          else failed(`the worker process ended before the model was loaded (${end.cause})`)
+        },
+      })
+    } catch (error) {
+      failed(`no worker process can be started: ${error instanceof Error ? error.message : String(error)}`)
+      return
+    }
+    this.#worker = worker
+    const gone = worker.gone.then(() => void this.#ending.delete(gone))
+    this.#ending.add(gone)
+    callOff = clock.at(clock.now() + msMax, () => worker.kill(`loading took more than ${seconds(msMax)}`))
+    worker.send({ kind: 'load', ...load })
   }
 
-  #settle(answer: Answer): void {
+  #settle(answer: Extract<Answer, { kind: 'result' | 'failed' | 'checked' }>): void {
+    this.#lossesInARow = 0
     const run = this.#runs.shift()
     const [next] = this.#runs
-    if (next !== undefined) next.begunMs = this.#options.clock.now()
+    if (next !== undefined) {
+      next.begunMs = this.#options.clock.now()
+      this.#watch(next)
+    }
     run?.settle(answer)
   }
 
-  #lost(reason: string): void {
+  #lost(end: InstanceEnd): void {
+    this.#worker = undefined
     this.#isLoaded = false
-    this.#tryLater(reason)
-    for (const { settle } of this.#runs.splice(0)) settle({ kind: 'lost' })
+    this.#awaited = Promise.withResolvers()
+    this.#tryLater(`the worker process ended (${end.cause})`)
+    const [run, ...ahead] = this.#runs.splice(0)
+    run?.settle({ kind: 'lost', ...end })
+    for (const { settle } of ahead) settle({ kind: 'returned' })
   }
 
   #tryLater(reason: string): void {
@@ -159,41 +186,40 @@ export class WorkerSlot {
     const { clock, on } = this.#options
     const delayMs = Math.min(BACKOFF_MS * 2 ** this.#lossesInARow, BACKOFF_MS_MAX)
     this.#lossesInARow += 1
-    this.#callOffRestart = clock.at(clock.now() + delayMs, () => this.restart(), { keepsAlive: true })
+    this.#callOffRestart = clock.at(clock.now() + delayMs, () => this.#restart(), { keepsAlive: true })
     on.lost(reason, delayMs)
   }
 
-  /** One timer looks after all runs of the slot: most end long before it fires. */
-  #watch(afterMs: number): void {
-    const { clock, runMsMax, mayAbandon } = this.#options
-    this.#isWatched = true
-    clock.at(clock.now() + afterMs, () => {
-      this.#isWatched = false
-      const [run] = this.#runs
-      if (run === undefined || this.#isStopped) return
-      const leftMs = run.begunMs + runMsMax - clock.now()
-      if (leftMs > 0) return this.#watch(leftMs)
-      if (!mayAbandon()) return this.#watch(LOOK_AGAIN_MS)
-      this.#abandon()
+  /** Starts a worker in the place of one that is not there, and tries again when that fails. */
+  #restart(): void {
+    const { on, loadMsMax } = this.#options
+    this.#start(loadMsMax, {
+      loaded: () => on.ready(),
+      failed: (reason) => {
+        this.#tryLater(reason)
+        on.failedAgain()
+      },
     })
   }
 
-  #abandon(): void {
-    const worker = this.#worker
-    this.#worker = undefined
-    if (worker !== undefined) {
-      endSoon(worker)
-      this.#options.on.abandoned(worker)
-    }
-    this.#lost('a run took too long')
+  /** Sees to the limit of the run that has begun. One timer serves many: most runs end long before it. */
+  #watch({ begunMs, msMax }: Run): void {
+    const dueMs = begunMs + msMax
+    if (dueMs >= this.#lookMs) return
+    this.#callOffLimit?.()
+    this.#lookMs = dueMs
+    this.#callOffLimit = this.#options.clock.at(dueMs, () => this.#look())
+  }
+
+  #look(): void {
+    this.#lookMs = Number.POSITIVE_INFINITY
+    const [run] = this.#runs
+    if (run === undefined || this.#isStopped) return
+    if (run.begunMs + run.msMax > this.#options.clock.now()) this.#watch(run)
+    else this.#worker?.kill(`a run took more than ${seconds(run.msMax)}`)
   }
 }
 
-/**
- * Lets a worker end itself when it has done what it is at. `terminate` is never called: where it meets ONNX Runtime's native code, an
- * error that nobody can catch ends the whole process.
- */
-function endSoon(worker: Worker): void {
-  worker.postMessage({ kind: 'end' } satisfies ToWorker)
-  worker.unref()
+function seconds(ms: number): string {
+  return `${Number((ms / 1000).toPrecision(3))} s`
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { VestalError } from '../../../src/core/errors.ts'
 import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.ts'
 import type { Engine, LoadOptions } from '../../../src/engine/engine.ts'
+import { instanceCommand, type StartInstance, startInstanceProcess } from '../../../src/engine/instance/instance-process.ts'
 import { factorModel, inputOf, put } from '../../support/factor-model.ts'
 import { until } from '../../support/until.ts'
 
@@ -68,15 +69,15 @@ describe('a stop', () => {
   test('in the middle of a load leaves no worker behind', async () => {
     await put(folder, 'times/1/model.onnx', factorModel(2))
     let [started, closed] = [0, 0]
-    const startWorker = () => {
+    const startInstance: StartInstance = (events) => {
       started += 1
-      const worker = new Worker(new URL('../../../src/engine/worker.ts', import.meta.url))
-      worker.addEventListener('close', () => {
+      const worker = startInstanceProcess(instanceCommand(), events)
+      void worker.gone.then(() => {
         closed += 1
       })
       return worker
     }
-    const served = await start({ modelControl: 'explicit', startWorker, instances: 1 })
+    const served = await start({ modelControl: 'explicit', startInstance, instances: 1 })
     const loading = failureOf(() => served.load('times'))
     const later = failureOf(() => served.load('times'))
     await until(() => started === 2)

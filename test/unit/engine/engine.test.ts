@@ -5,6 +5,12 @@ import { join } from 'node:path'
 import { VestalError } from '../../../src/core/errors.ts'
 import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
+import {
+  type InstanceProcess,
+  instanceCommand,
+  type StartInstance,
+  startInstanceProcess,
+} from '../../../src/engine/instance/instance-process.ts'
 import type { NamedTensors, Tensor } from '../../../src/tensor/tensor.ts'
 import { startMarked } from '../../support/marked-engine.ts'
 import { CRASH } from '../../support/marks.ts'
@@ -132,7 +138,7 @@ describe('a worker that is lost', () => {
     expect(await sent).toBe('WORKER_LOST')
     expect(await waiting).toBe(3)
     expect([workers.length, engine.isReady()]).toEqual([2, true])
-    expect(warnings).toEqual(['quick/1: the worker ended unexpectedly; it is started again in 50 ms'])
+    expect(warnings).toEqual(['quick/1: the worker process ended (exit code 1); it is started again in 50 ms'])
     await engine.stop()
   })
 
@@ -147,13 +153,13 @@ describe('a worker that is lost', () => {
   })
 
   test('before its model is loaded makes that model unavailable', async () => {
-    const startWorker = () => new Worker(URL.createObjectURL(new Blob(['process.exit()'])))
-    const engine = await createEngine({ modelsDirectory: single, warn: () => undefined, startWorker })
+    const startInstance: StartInstance = (events) => startInstanceProcess([process.execPath, '-e', 'process.exit(3)'], events)
+    const engine = await createEngine({ modelsDirectory: single, warn: () => undefined, startInstance })
     expect(engine.model('quick')?.versions).toEqual([
       {
         version: '1',
         state: 'unavailable',
-        reason: expect.stringContaining('before the model was loaded'),
+        reason: 'the worker process ended before the model was loaded (exit code 3)',
         inputs: [],
         outputs: [],
       },
@@ -174,26 +180,19 @@ describe('a stop', () => {
     expect(await Promise.all([running, waiting])).toEqual([1, 1])
   })
 
-  test('lets every worker end itself, also those that refused their model: from outside it could end the process', async () => {
-    let terminated = 0
-    const ended: Promise<unknown>[] = []
-    const startWorker = () => {
-      const worker = new Worker(new URL('../../../src/engine/worker.ts', import.meta.url))
-      const terminate = worker.terminate.bind(worker)
-      worker.terminate = () => {
-        terminated += 1
-        terminate()
-      }
-      ended.push(new Promise((resolve) => worker.addEventListener('close', resolve)))
+  test('leaves no worker process behind, nor one that could not load its model', async () => {
+    const workers: InstanceProcess[] = []
+    const startInstance: StartInstance = (events) => {
+      const worker = startInstanceProcess(instanceCommand(), events)
+      workers.push(worker)
       return worker
     }
-    const engine = await createEngine({ modelsDirectory: folder, instances: 2, threads: 1, warn: () => undefined, startWorker })
+    const engine = await createEngine({ modelsDirectory: folder, instances: 2, threads: 1, warn: () => undefined, startInstance })
     const running = Promise.all(Array.from({ length: 4 }, () => infer(engine, 'slow', slow(100))))
     await engine.stop()
     expect(await running).toHaveLength(4)
-    expect(ended.length).toBeGreaterThanOrEqual(7)
-    await Promise.all(ended)
-    expect(terminated).toBe(0)
+    expect(workers.length).toBeGreaterThanOrEqual(7)
+    for (const { pid } of workers) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 })
 

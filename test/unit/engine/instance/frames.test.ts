@@ -67,6 +67,23 @@ describe('a run', () => {
   })
 })
 
+describe('a check', () => {
+  test('arrives as it was sent, with its recorded inputs and shapes', () => {
+    const writer = new FrameWriter()
+    fc.assert(
+      fc.property(fc.array(tensors, { maxLength: 3 }), fc.boolean(), (drawn, mayMixRows) => {
+        const samples = drawn.map((each) => new Map(each.map((tensor, index) => [`input ${index}`, tensorOf(tensor)])))
+        for (const shapes of [undefined, new Map([['input 0', [-1, 3]]])]) {
+          const frame = writer.check({ samples, shapes, mayMixRows })
+          const reader = new FrameReader(frame.subarray(LENGTH_BYTES))
+          expect(reader.kind).toBe('check')
+          expect(reader.check()).toEqual({ samples, mayMixRows, ...(shapes && { shapes }) })
+        }
+      }),
+    )
+  })
+})
+
 describe('a result', () => {
   const result = {
     outputs: [tensorOf({ datatype: 'INT64', shape: [2], seed: 5 })],

@@ -169,7 +169,7 @@ describe('an instance that may run ahead', () => {
     expect(worker.given).toEqual([['j']])
   })
 
-  test('and is lost gives back both batches, which are computed one by one', async () => {
+  test('and is lost gives back the batch that had not begun', async () => {
     const { worker, scheduler, ask } = start({ mayRunAhead: true, batches: { rowsMax: 2, bytesMax: 9, delayMs: 0 } })
     const answers = ['a', 'b', 'c', 'd', 'e'].map((input) => ask(input))
     expect(worker.given).toEqual([['a'], ['b', 'c']])
@@ -181,8 +181,8 @@ describe('an instance that may run ahead', () => {
     worker.lose()
     scheduler.attach(worker)
     finishAll([worker])
-    expect(worker.runs.slice(-4)).toEqual([['b'], ['c'], ['d'], ['e']])
-    expect(await Promise.all(answers)).toEqual(['A', 'B', 'C', 'D', 'E'])
+    expect(worker.runs.slice(-1)).toEqual([['d', 'e']])
+    expect(await Promise.all(answers)).toEqual(['A', 'WORKER_LOST', 'WORKER_LOST', 'D', 'E'])
   })
 })
 
@@ -463,7 +463,7 @@ describe('a run that comes to nothing', () => {
     expect(await Promise.all(answers)).toEqual(['GOOD', 'INFERENCE_FAILED', 'FINE'])
   })
 
-  test('because its worker was lost is tried one by one where it was shared, and told where it was alone', async () => {
+  test('because its worker was lost is told, in company too: none of it is tried again by itself', async () => {
     const { worker, scheduler, ask } = start()
     const first = ask('first')
     const answers = [ask('good'), ask('poison')]
@@ -473,11 +473,21 @@ describe('a run that comes to nothing', () => {
     scheduler.attach(worker)
     expect(worker.inputs).toEqual(['good', 'poison'])
     worker.lose()
-    scheduler.attach(worker)
-    worker.finish()
-    expect(worker.inputs).toEqual(['poison'])
+    expect(await Promise.all(answers)).toEqual(['WORKER_LOST', 'WORKER_LOST'])
+    expect(worker.runs).toHaveLength(2)
+  })
+
+  test('because its worker was lost before it began waits again, and is computed once', async () => {
+    const { worker, scheduler, ask } = start({ mayRunAhead: true })
+    const first = ask('first')
+    const ahead = ['a', 'b', 'c', 'd'].map((input) => ask(input))
+    expect(worker.given).toEqual([['first'], ['a', 'b', 'c', 'd']])
+    scheduler.detach(worker)
     worker.lose()
-    expect(await Promise.all(answers)).toEqual(['GOOD', 'WORKER_LOST'])
+    expect([await first, worker.given]).toEqual(['WORKER_LOST', []])
+    scheduler.attach(worker)
+    finishAll([worker])
+    expect(await Promise.all(ahead)).toEqual(['A', 'B', 'C', 'D'])
   })
 
   test('with too few answers is tried one by one', async () => {
