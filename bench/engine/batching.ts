@@ -6,6 +6,7 @@ import { type Asked, atLeast } from '../harness/asked.ts'
 import { type Figure, figureOf } from '../harness/measure.ts'
 import type { Section } from '../harness/report.ts'
 import { denseRow, LAYERS, WIDTH } from './dense-model.ts'
+import { disableTelemetry } from './telemetry.ts'
 
 export interface BatchingSizes {
   readonly rounds: number
@@ -31,6 +32,7 @@ export async function benchBatching(
 ): Promise<{ section: Section; asked: readonly Asked[] }> {
   const engine = await createEngine({ modelsDirectory: folder })
   const options = { threads: usableCores(), arena: true, optimization: 'all' } as const
+  disableTelemetry()
   const session = await loadSession(join(folder, 'shared/1/model.onnx'), options)
   const infer = (model: string) => () => engine.infer(model, '1', new Map([['x', denseRow()]]))
   const contestants: readonly Contestant[] = [

@@ -5,6 +5,7 @@ import { usableCores } from '../../src/engine/workers/cores.ts'
 import { type Asked, atMost } from '../harness/asked.ts'
 import { interleave, type Rounds, type Work } from '../harness/measure.ts'
 import type { Section } from '../harness/report.ts'
+import { disableTelemetry } from './telemetry.ts'
 
 const MODELS = join(import.meta.dir, '../../models')
 const PIXELS = 64
@@ -17,6 +18,7 @@ const image = () => ({ datatype: 'FP32', shape: [1, PIXELS], data: new Float32Ar
 export async function benchIdle(rounds: Rounds): Promise<{ section: Section; asked: readonly Asked[] }> {
   const engine = await createEngine({ modelsDirectory: MODELS })
   const options = { threads: usableCores(), arena: true, optimization: 'all' } as const
+  disableTelemetry()
   const session = await loadSession(join(MODELS, 'digits/1/model.onnx'), options)
   const names = { engine: 'engine.infer', session: 'session.run' } as const
   const figures = await interleave(
