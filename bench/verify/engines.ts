@@ -33,7 +33,7 @@ function cellOf(value: number | undefined, least: number): string {
 function worksOf(algorithm: Algorithm): Work[] {
   const key = keyFor(algorithm)
   const tokens = Array.from({ length: TOKENS }, (_, index) =>
-    splitCompact(signJwt({ sub: 'bench', jti: `token-${index}`, data: { permissions: ['model:iris:predict'] } }, key)),
+    splitCompact(signJwt({ sub: 'bench', jti: `token-${index}`, data: { permissions: ['model:iris:predict'] } }, key), {}),
   )
   return ENGINES.flatMap((engine) => {
     const check = attempt(() => createSignatureCheck(key, algorithm, { engine }))

@@ -158,7 +158,6 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
   }
   const identifyText = (source: TokenText): AuthenticatedToken | Promise<void> => {
     const { text } = source
-    if (!reader.isToken(text)) throw new VestalError('TOKEN_MALFORMED', { reason: 'the text has characters that no token has' })
     const canonical = reader.canonical(text, null)
     return tokens.recall(canonical) ?? verifyAndRemember(text, canonical, source)
   }

@@ -18,8 +18,6 @@ export interface CredentialReader {
    * @throws VestalError AUTHORIZATION_MALFORMED
    */
   tokenOfHeader(value: string): string
-  /** True for a text of the characters that a token may have. */
-  isToken(text: string): boolean
   /**
    * The token of the cookie; to be asked only where the header is absent. Undefined where there is none.
    * @throws VestalError COOKIE_AMBIGUOUS, CROSS_SITE_REFUSED
@@ -58,7 +56,6 @@ export function createCredentialReader(options: CredentialOptions = {}): Credent
         throw new VestalError('AUTHORIZATION_MALFORMED', { reason: 'the header is not a scheme and one token' })
       return token
     },
-    isToken: (text) => ALONE.test(text),
     tokenOfCookie(request) {
       const cookies = cookieKey === '' ? null : request.headers.get('cookie')
       const token = cookies === null ? '' : cookieToken(cookies, cookieKey)

@@ -29,8 +29,7 @@ function grantsIn({ permissions, roles }: JsonObject): readonly string[] {
 }
 
 function textsIn(value: unknown): readonly string[] {
-  if (!Array.isArray(value)) return []
-  return value.every((item) => typeof item === 'string') ? value : value.filter((item) => typeof item === 'string')
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
 }
 
 function isObject(value: unknown): value is JsonObject {

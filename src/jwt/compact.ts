@@ -33,7 +33,7 @@ export interface CompactOptions {
  * Splits a compact JWS and checks its encoding, and decodes nothing.
  * @throws VestalError TOKEN_TOO_LONG, TOKEN_ENCRYPTED, TOKEN_MALFORMED
  */
-export function splitCompact(token: unknown, options: CompactOptions = {}): CompactJws {
+export function splitCompact(token: unknown, options: CompactOptions): CompactJws {
   if (typeof token !== 'string') throw malformed('the token is not a text')
   if (token.length > (options.tokenBytesMax ?? TOKEN_BYTES_MAX)) throw new VestalError('TOKEN_TOO_LONG', { reason: 'too long' })
   if (COMPACT.test(token) && options.interop === undefined) return splitCanonical(token)

@@ -50,7 +50,7 @@ function checkRsa(key: KeyObject): void {
 }
 
 /** What 65537 generates modulo each small prime: keys of the chips of CVE-2017-15361 lie in it for all primes at once, others do not. */
-const GENERATED = SMALL_PRIMES.slice(1).map((prime) => {
+const GENERATED = SMALL_PRIMES.map((prime) => {
   const powers = new Set<bigint>()
   for (let power = 1n; !powers.has(power); power = (power * 65_537n) % prime) powers.add(power)
   return { prime, powers }

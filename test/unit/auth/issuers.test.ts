@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync, sign } from 'node:crypto'
+import { CompactEncrypt } from 'jose'
 import { type AuthenticatorOptions, createAuthenticator } from '../../../src/auth/authenticator.ts'
 import type { TrustedIssuer } from '../../../src/auth/trusted-issuer.ts'
 import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
@@ -351,6 +352,39 @@ describe('an issuer whose keys are at an address', () => {
     expect(await vestal.sendAndWait(token)).toBe('KEYS_UNAVAILABLE')
   })
 
+  test('makes a token wait as often as it needs: for its decryption, the first keys and a new key, and no more often', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const encrypted = await new CompactEncrypt(Buffer.from(B.sign({ ...CLAIMS, exp: NOW + 3600 })))
+      .setProtectedHeader({ alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT' })
+      .encrypt(publicKey)
+    for (const [published, ...expected] of [
+      [B, 'accepted', 2],
+      // The fourth attempt begins a third fetch, and gives the request up.
+      [A, 'KEYS_UNAVAILABLE', 3],
+    ] as const) {
+      await using server = startKeyServer()
+      server.answer(() => {
+        server.publish(published)
+        return Response.json({ keys: [A.jwk] })
+      })
+      // The clock runs ahead of the cool-down at each look, so that whatever may be fetched again is.
+      let seconds = NOW
+      const authenticator = createAuthenticator(undefined, {
+        issuers: [remote(server.url)],
+        decryptionKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+        now: () => (seconds += 31) * 1000,
+        schedule: new ManualSchedule().schedule,
+        leewaySeconds: 300,
+      })
+      const answer = await Promise.resolve(authenticator.verifyText(encrypted)).then(
+        () => 'accepted',
+        (error: VestalError) => error.code,
+      )
+      expect([answer, authenticator.remoteKeyStatistics.get(ISSUER.name)?.fetches]).toEqual(expected)
+      authenticator.close()
+    }
+  })
+
   test('does not hold up the tokens of another', async () => {
     await using hanging = startKeyServer()
     hanging.answer(() => new Promise<Response>(() => undefined))
@@ -382,6 +416,13 @@ describe('other rules', () => {
     change.apply()
     expect(await may()).toBe(true)
     authenticator.close()
+  })
+
+  test('that name no issuer any more reject every token', () => {
+    using vestal = start([ISSUER])
+    expect(vestal.send(A.sign(CLAIMS))).toBe('accepted')
+    vestal.authenticator.prepareRules({ issuers: [] }).apply()
+    expect(vestal.send(A.sign(CLAIMS))).toBe('ISSUER_REFUSED')
   })
 
   test('that are given up change nothing, and fetch no more', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { generateKey } from '../../../src/jwt/generate-key.ts'
+import { generateKey, partsOf } from '../../../src/jwt/generate-key.ts'
 import type { Jwk } from '../../../src/jwt/jwk-members.ts'
 import {
   addKey,
@@ -13,6 +13,7 @@ import {
   stateIn,
   verifyingIn,
 } from '../../../src/jwt/key-ring.ts'
+import { importJwk } from '../../../src/jwt/keys.ts'
 
 /** How long a retired key verifies by default: a day and an hour (docs/keys.md). */
 const KEEP_SECONDS = 90_000
@@ -161,5 +162,28 @@ describe('a generated key', () => {
       expect([seen, Buffer.from(String(kept.k), 'base64url').length]).toEqual([undefined, bytes])
       expect(kid).toMatch(/^\w[\w-]{21}$/)
     }
+  })
+})
+
+describe('the parts of a key that was made elsewhere', () => {
+  test('are its private part and, of a key pair, its public one, under one name', () => {
+    for (const algorithm of ['ES256', 'EdDSA', 'PS256'] as const) {
+      const { publicJwk: madePublic, secret: made } = generateKey(algorithm)
+      const { kid: _, ...nameless } = made
+      const parts = partsOf(importJwk(nameless))
+      expect(parts).toStrictEqual({ kid: String(made.kid), algorithm, publicJwk: madePublic ?? {}, secret: made })
+      expect(partsOf(importJwk({ ...made, kid: 'mine' }))).toMatchObject({ kid: 'mine', publicJwk: { kid: 'mine' } })
+    }
+  })
+
+  test('of a secret are the secret alone, under a random name', () => {
+    const { secret: made } = generateKey('HS384')
+    const parts = partsOf(importJwk({ kty: 'oct', k: made.k, alg: 'HS384' }))
+    expect(parts).toStrictEqual({ kid: parts.kid, algorithm: 'HS384', secret: { ...made, kid: parts.kid } })
+    expect(parts.kid).toMatch(/^\w[\w-]{21}$/)
+  })
+
+  test('are not those of a public key', () => {
+    expect(() => partsOf(importJwk(generateKey('ES256').publicJwk ?? {}))).toThrow('the key is public')
   })
 })

@@ -23,6 +23,10 @@ describe('a shared secret', () => {
     expect(importSecret('x'.repeat(32)).algorithms).toEqual(['HS256'])
     expect(() => importSecret('x'.repeat(31))).toThrow('31 bytes; HS256 needs at least 32')
     expect(() => importSecret('x'.repeat(47), { algorithm: 'HS384' })).toThrow('HS384 needs at least 48')
+    expect(() => importSecret('x'.repeat(63), { algorithm: 'HS512' })).toThrow('HS512 needs at least 64')
+    expect(importSecret('x'.repeat(64), { algorithm: 'HS512' }).algorithms).toEqual(['HS512'])
+    const bytes = (length: number) => importJwk({ kty: 'oct', k: Buffer.alloc(length, 7).toString('base64url') }).algorithms
+    expect([47, 48, 63, 64].map((length) => bytes(length).length)).toEqual([1, 2, 2, 3])
     expect(importSecret('ü'.repeat(16)).canSign).toBe(true)
   })
 
@@ -122,18 +126,24 @@ describe('a JWK', () => {
   })
 
   test('that is no key is refused', () => {
-    const wrong: readonly unknown[] = [
-      null,
-      [],
-      'x',
-      {},
-      { kty: 'oct' },
-      { kty: 'oct', k: 'a+b=' },
-      { kty: 'oct', k: 'AAAA' },
-      { kty: 'XYZ' },
+    const wrong: readonly (readonly [jwk: unknown, message: string])[] = [
+      ...[undefined, null, [], 'x', 7].map((jwk) => [jwk, 'a JWK is a JSON object'] as const),
+      [{}, '"kty"'],
+      [{ kty: 'XYZ' }, '"kty"'],
+      ...[{ kty: 'oct' }, { kty: 'oct', k: 7 }, { kty: 'oct', k: 'a+b=' }].map((jwk) => [jwk, '"k" is not base64url'] as const),
+      [{ kty: 'oct', k: '' }, 'empty'],
+      [{ kty: 'oct', k: 'AAAA' }, 'has 3 bytes'],
+      [{ ...ecJwk, crv: 'P-384' }, '"x" has 32 bytes'],
+      [{ ...ecJwk, crv: 7 }, '"crv"'],
+      [{ ...ecJwk, crv: 'Ed25519' }, '"crv"'],
+      [{ ...ecJwk, kty: 'OKP' }, '"crv"'],
+      [{ ...ecJwk, x: ecJwk.y, y: ecJwk.x }, 'not a usable public key'],
+      [{ ...ecJwk, y: 7 }, '"y" is not canonical base64url'],
+      [{ ...ecJwk, kty: 'RSA' }, '"n" is not canonical base64url'],
     ]
-    for (const jwk of [...wrong, { ...ecJwk, crv: 'P-384' }, { ...ecJwk, x: ecJwk.y, y: ecJwk.x }, { ...ecJwk, kty: 'RSA' }]) {
+    for (const [jwk, message] of wrong) {
       expect(() => importJwk(jwk as Jwk)).toThrow(KeyError)
+      expect(() => importJwk(jwk as Jwk)).toThrow(message)
     }
   })
 

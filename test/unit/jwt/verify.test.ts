@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
 import type { KeyInput } from '../../../src/jwt/key-set.ts'
+import { importSecret } from '../../../src/jwt/keys.ts'
 import type { EngineName } from '../../../src/jwt/signature-engines.ts'
 import { createVerifier, type VerifyOptions, verifyJwt } from '../../../src/jwt/verify.ts'
 import { makeToken, type Parts, SECRET } from '../../support/tokens.ts'
@@ -307,6 +308,18 @@ describe('a verifier', () => {
   test('remembers headers, and only so many', () => {
     const verify = createVerifier(SECRET, { now: () => NOW * 1000 })
     for (let index = 0; index < 200; index += 1) expect(verify(header({ kid: `k${index}` })).header.kid).toBe(`k${index}`)
+  })
+
+  test('prepares the check of a key once, however many headers there are', () => {
+    const key = importSecret(SECRET)
+    let reads = 0
+    key.verifying.export = (() => {
+      reads += 1
+      return Buffer.from(SECRET)
+    }) as typeof key.verifying.export
+    const verify = createVerifier(key, { now: () => NOW * 1000, engine: 'boring' })
+    for (let index = 0; index < 100; index += 1) expect(verify(header({ kid: `k${index}` })).payload.sub).toBe('me')
+    expect(reads).toBe(1)
   })
 
   test('takes the least and the largest value of each option', () => {
