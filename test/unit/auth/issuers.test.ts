@@ -363,19 +363,28 @@ describe('an issuer whose keys are at an address', () => {
       [A, 'KEYS_UNAVAILABLE', 3],
     ] as const) {
       await using server = startKeyServer()
-      server.answer(() => {
+      // The first keys come once they are looked for, which is after the decryption.
+      const looked = Promise.withResolvers<void>()
+      server.answer(async () => {
         server.publish(published)
+        await looked.promise
         return Response.json({ keys: [A.jwk] })
       })
       // The clock runs ahead of the cool-down at each look, so that whatever may be fetched again is.
       let seconds = NOW
+      let look = () => undefined as void
       const authenticator = createAuthenticator(undefined, {
         issuers: [remote(server.url)],
         decryptionKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-        now: () => (seconds += 31) * 1000,
+        now: () => {
+          look()
+          seconds += 31
+          return seconds * 1000
+        },
         schedule: new ManualSchedule().schedule,
         leewaySeconds: 300,
       })
+      look = looked.resolve
       const answer = await Promise.resolve(authenticator.verifyText(encrypted)).then(
         () => 'accepted',
         (error: VestalError) => error.code,
