@@ -72,7 +72,7 @@ export class Blobs {
 function align(blob: Uint8Array, size: number, isFirst: boolean): Uint8Array {
   const excess = blob.byteOffset % size
   if (excess === 0) return blob
-  if (!isFirst || blob.byteOffset < excess) return new Uint8Array(blob)
+  if (!isFirst) return new Uint8Array(blob)
   const moved = new Uint8Array(blob.buffer, blob.byteOffset - excess, blob.length)
   moved.set(blob)
   return moved

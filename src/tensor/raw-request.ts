@@ -47,8 +47,8 @@ function deduce(
   elements: number,
   { name, hasRows }: { readonly name: string; readonly hasRows: boolean },
 ): readonly number[] {
-  const openCount = shape.filter(isOpen).length
-  const known = hasRows && openCount > 1 && shape[0] === -1 ? [1, ...shape.slice(1)] : shape
+  // Where the first dimension is not open, more than one of the others stays so.
+  const known = hasRows && shape.filter(isOpen).length > 1 ? [1, ...shape.slice(1)] : shape
   if (known.filter(isOpen).length > 1) throw inputInvalid(TRITON_TEXTS.rawOpen(name))
   const rest = elementCount(known.filter((dimension) => !isOpen(dimension)))
   return known.map((dimension) => (isOpen(dimension) ? (rest === 0 ? 0 : Math.floor(elements / rest)) : dimension))

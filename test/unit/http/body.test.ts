@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { VestalError } from '../../../src/core/errors.ts'
 import { MemoryLedger } from '../../../src/core/memory-ledger.ts'
-import { readBody } from '../../../src/http/body.ts'
+import { BODY_BYTES_MAX, BODY_TIMES, type BodyTimes, readBody } from '../../../src/http/body.ts'
 import { createTurns } from '../../../src/http/turns.ts'
 
 const turns = createTurns({ atOnceMax: 1, waitingMax: 1, principalWaitingMax: 1 })
@@ -26,16 +26,40 @@ function chunked(pieces: readonly Uint8Array[]) {
   return { request: new Request('http://localhost/', { method: 'POST', body }), seen }
 }
 
-function read(request: Request, { bytesMax = 1_000_000, ledger = new MemoryLedger({ bytesMax: 10_000_000 }) } = {}) {
+interface ReadOptions {
+  readonly bytesMax?: number
+  readonly ledger?: MemoryLedger
+  readonly times?: BodyTimes
+}
+
+function read(
+  request: Request,
+  { bytesMax = 1_000_000, ledger = new MemoryLedger({ bytesMax: 10_000_000 }), times }: ReadOptions = {},
+) {
   const hold = ledger.open('ann')
-  return { hold, ledger, bytes: readBody(request, { bytesMax, hold, decompression: { turns } }) }
+  return { hold, ledger, bytes: readBody(request, { bytesMax, times, hold, decompression: { turns } }) }
+}
+
+function posted(body: Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}, signal?: AbortSignal): Request {
+  return new Request('http://localhost/', { method: 'POST', headers, body, ...(signal && { signal }) })
 }
 
 const numbered = (length: number, from = 0) => Uint8Array.from({ length }, (_, index) => (from + index) % 251)
 
 test('a chunked body loses no byte, however it is cut', async () => {
   const whole = numbered(200_000)
-  for (const sizes of [[1], [199_999], [1, 1, 1], [70_000, 1], [3, 65_536, 1], [10, 65_535, 2, 65_536], [65_536, 1, 65_535, 1]]) {
+  for (const sizes of [
+    [1],
+    [199_999],
+    [1, 1, 1],
+    [70_000, 1],
+    [3, 65_536, 1],
+    [10, 65_535, 2, 65_536],
+    [65_536, 1, 65_535, 1],
+    [1, 70_000, 1],
+    [1, 65_537, 65_536, 1],
+    [1, 40_000, 40_000, 1],
+  ]) {
     const pieces: Uint8Array[] = []
     let start = 0
     for (const size of sizes) {
@@ -85,4 +109,85 @@ test('a declared length is charged before any of the body is read', () => {
     new Request('http://localhost/', { method: 'POST', headers: { 'content-length': String(bytes) }, body: 'x'.repeat(bytes) })
   expect(read(request(3000), { ledger }).hold.bytes).toBe(3000)
   expect(() => read(request(1), { ledger })).toThrow(new VestalError('SUBJECT_MEMORY_LIMIT'))
+})
+
+test('a body that is not compressed is charged what it has, whatever its length says it in', async () => {
+  for (const length of [undefined, '3', '3, 3', '+3', '0x3', '3.0', '']) {
+    const request = posted(numbered(3), length === undefined ? {} : { 'content-length': length })
+    const { bytes, hold } = read(request)
+    expect([length, [...(await bytes)], hold.bytes]).toEqual([length, [0, 1, 2], 3])
+  }
+  const { bytes, hold } = read(new Request('http://localhost/', { method: 'POST' }))
+  expect([[...(await bytes)], hold.bytes]).toEqual([[], 0])
+})
+
+test('a declared length may be the limit, and no more', async () => {
+  const ask = (length: number) => read(posted(numbered(length), { 'content-length': String(length) }), { bytesMax: 100 })
+  expect((await ask(100).bytes).length).toBe(100)
+  expect(() => ask(101)).toThrow('The body exceeds the maximum allowed value of 100 bytes')
+  const counted = (length: number) => read(chunked([numbered(length)]).request, { bytesMax: 100 }).bytes
+  expect((await counted(100)).length).toBe(100)
+  expect(await counted(101).catch((error: VestalError) => error.code)).toBe('BODY_TOO_LARGE')
+})
+
+test('a compressed body is charged what it expands to, and may expand to the limit, be it small or large', async () => {
+  const zipped = (length: number) => posted(Bun.gzipSync(numbered(length)), { 'content-encoding': 'gzip' })
+  for (const length of [5000, 200_000]) {
+    const { bytes, hold } = read(zipped(length), { bytesMax: length })
+    expect([Bun.deepEquals(await bytes, numbered(length)), hold.bytes]).toEqual([true, length])
+    const refused = await read(zipped(length + 1), { bytesMax: length }).bytes.catch((error: VestalError) => error.code)
+    expect([length, refused]).toEqual([length, 'BODY_TOO_LARGE'])
+  }
+})
+
+test('a compressed body whose client has gone is not expanded', async () => {
+  const gone = new AbortController()
+  const request = posted(Bun.gzipSync(numbered(200_000)), { 'content-encoding': 'gzip' }, gone.signal)
+  const busy = Promise.withResolvers<void>()
+  const running = turns.run('bob', () => busy.promise)
+  const { bytes, hold } = read(request)
+  const refused = bytes.catch((error: VestalError) => error.code)
+  gone.abort()
+  busy.resolve()
+  await running
+  expect(await refused).toBe('REQUEST_ABORTED')
+  expect(hold.bytes).toBeLessThan(200_000)
+})
+
+test('a body that does not come in time is given up, and its connection with it', async () => {
+  const times = { wholeMs: 20, graceMs: 10, bytesPerSecondMin: 1 }
+  const stalled = (headers: Record<string, string>) => {
+    let isCancelled = false
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(numbered(1)),
+      cancel: () => {
+        isCancelled = true
+      },
+    })
+    const request = new Request('http://localhost/', { method: 'POST', body, headers })
+    return { request, isCancelled: () => isCancelled }
+  }
+  const counted = stalled({})
+  for (const { request } of [counted, stalled({ 'content-length': '2' })]) {
+    const error = await read(request, { times }).bytes.catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'BODY_TIMEOUT', status: 408, headers: { connection: 'close' } })
+  }
+  expect(counted.isCancelled()).toBe(true)
+})
+
+test('a body that breaks off is told so', async () => {
+  const body = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error('the connection broke')) })
+  for (const headers of [{}, { 'content-length': '2' }] as Record<string, string>[]) {
+    const request = new Request('http://localhost/', { method: 'POST', body: headers['content-length'] ? 'x' : body, headers })
+    if (headers['content-length']) await request.text()
+    expect(await read(request).bytes.catch((error: VestalError) => [error.code, error.detail])).toEqual([
+      'BODY_INVALID',
+      'The body could not be read to its end',
+    ])
+  }
+})
+
+test('a body may have 64 MiB and five minutes, at 16 KiB a second once ten seconds are over', () => {
+  expect(BODY_BYTES_MAX).toBe(67_108_864)
+  expect(BODY_TIMES).toEqual({ wholeMs: 300_000, graceMs: 10_000, bytesPerSecondMin: 16_384 })
 })

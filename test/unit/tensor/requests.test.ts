@@ -1,0 +1,203 @@
+import { describe, expect, test } from 'bun:test'
+import { VestalError } from '../../../src/core/errors.ts'
+import { classify } from '../../../src/tensor/classification.ts'
+import { DATATYPES, datatypeOfOnnx, hasLongIntegers, isDatatype } from '../../../src/tensor/datatypes.ts'
+import { decodeRawRequest } from '../../../src/tensor/raw-request.ts'
+import { decodeInferRequest } from '../../../src/tensor/request.ts'
+import { copyData, type Tensor, type TensorSpec } from '../../../src/tensor/tensor.ts'
+
+const x: TensorSpec = { name: 'x', datatype: 'FP32', shape: [-1, 2] }
+const target = { model: 'm', inputs: [x], outputs: [{ name: 'y', datatype: 'FP32' as const, shape: [-1] }] }
+const input = { name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }
+
+function detailOf(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return error instanceof VestalError ? error.detail : error
+  }
+}
+
+describe('an inference request', () => {
+  const read = (more: object) => decodeInferRequest({ inputs: [input], ...more }, target)
+
+  test('has an id of its own, of 1024 characters at most, and none where it is empty', () => {
+    expect(read({ id: 'a' }).id).toBe('a')
+    expect(read({ id: 'x'.repeat(1024) }).id).toHaveLength(1024)
+    for (const more of [{}, { id: '' }, { id: null }, { id: undefined }]) expect(Object.keys(read(more))).not.toContain('id')
+    for (const id of [1, {}, true, 'x'.repeat(1025)])
+      expect(detailOf(() => read({ id }))).toStartWith('"id" must be a text of at most 1024 characters, got ')
+  })
+
+  test('has parameters of its own only where they say something', () => {
+    for (const parameters of [undefined, null, {}, { timeout: 0, priority: 0 }, { custom: 1, other: null }])
+      expect(read({ parameters }).parameters).toEqual({ isBinaryOutput: false })
+    expect(read({ parameters: { timeout: 1500, priority: 1, binary_data_output: true } }).parameters).toEqual({
+      isBinaryOutput: true,
+      timeoutMs: 1.5,
+      priority: 1,
+    })
+    const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`p${index}`, index]))
+    expect(read({ parameters: many(64) }).parameters).toEqual({ isBinaryOutput: false })
+    expect(detailOf(() => read({ parameters: many(65) }))).toBe('the "parameters" of the request must be at most 64')
+    for (const sequence of [{ sequence_id: 1 }, { sequence_id: 'a' }, { sequence_start: true }, { sequence_end: true }])
+      expect(detailOf(() => read({ parameters: sequence }))).toContain('sequences')
+    for (const sequence of [{ sequence_id: 0 }, { sequence_id: '' }, { sequence_start: false, sequence_end: false }])
+      expect(read({ parameters: sequence }).parameters).toEqual({ isBinaryOutput: false })
+  })
+
+  test('asks for all outputs where it names none, in the form that it says', () => {
+    for (const outputs of [undefined, null, []]) {
+      expect(read({ outputs }).outputs).toEqual([{ name: 'y', isBinary: false }])
+      expect(read({ outputs, parameters: { binary_data_output: true } }).outputs).toEqual([{ name: 'y', isBinary: true }])
+    }
+    const parameters = { binary_data: false, classification: 1 }
+    expect(read({ outputs: [{ name: 'y', parameters }], parameters: { binary_data_output: true } }).outputs).toEqual([
+      { name: 'y', isBinary: false, classCount: 1 },
+    ])
+    expect(read({ outputs: [{ name: 'y', parameters: { classification: 0 } }] }).outputs).toEqual([
+      { name: 'y', isBinary: false },
+    ])
+  })
+
+  test('has binary data that its inputs use up, whatever their place in memory', () => {
+    const bytes = new Uint8Array(64).map((_, index) => index)
+    const two = { ...target, inputs: [x, { name: 'b', datatype: 'UINT8' as const, shape: [3] }, { ...x, name: 'z' }] }
+    const binary = (name: string, datatype: string, shape: readonly number[], size: number) => ({
+      name,
+      datatype,
+      shape,
+      parameters: { binary_data_size: size },
+    })
+    for (let offset = 0; offset < 5; offset += 1) {
+      const memory = new Uint8Array(64 + offset)
+      memory.set(bytes.subarray(0, 19), offset)
+      const inputs = [binary('x', 'FP32', [1, 2], 8), binary('b', 'UINT8', [3], 3), binary('z', 'FP32', [1, 2], 8)]
+      const { inputs: tensors } = decodeInferRequest({ inputs }, two, memory.subarray(offset, offset + 19))
+      const bytesOf = (name: string) => {
+        const { buffer, byteOffset, byteLength } = tensors.get(name)?.data as Uint8Array
+        return [...new Uint8Array(buffer, byteOffset, byteLength)]
+      }
+      expect([bytesOf('x'), bytesOf('b'), bytesOf('z')]).toEqual([
+        [...bytes.subarray(0, 8)],
+        [...bytes.subarray(8, 11)],
+        [...bytes.subarray(11, 19)],
+      ])
+    }
+  })
+})
+
+describe('a raw request', () => {
+  const read = (spec: TensorSpec, bytes: number) => {
+    const { inputs } = decodeRawRequest(new Uint8Array(bytes).fill(65), { ...target, inputs: [spec] })
+    return inputs.get(spec.name)?.shape
+  }
+  const manyOpen = "The shape of the raw input 'x' can not be deduced because there are more than one variable-sized dimension"
+
+  test('has the shape that its length and the model give', () => {
+    const cases: readonly (readonly [shape: readonly number[], bytes: number, read: unknown])[] = [
+      [[-1, 2], 24, [3, 2]],
+      [[3, -1], 24, [3, 2]],
+      [[-1, -1], 24, [1, 6]],
+      [[-1, 2, -1], 24, [1, 2, 3]],
+      [[-1], 0, [0]],
+      [[-1, 0], 0, [0, 0]],
+      [[2, 3], 24, [2, 3]],
+      [[-2], 8, [2]],
+      [[-1, -1, -1], 24, manyOpen],
+      [[2, -1, -1], 24, manyOpen],
+      [[-1, 2], 12, "input byte size mismatch for input 'x' for model 'm'. Expected 8, got 12"],
+    ]
+    for (const [shape, bytes, expected] of cases)
+      expect([shape, detailOf(() => read({ ...x, shape }, bytes))]).toEqual([shape, expected])
+  })
+
+  test('of a text is that text, where the model takes one', () => {
+    const text = (shape: readonly number[]) => ({ name: 'x', datatype: 'BYTES' as const, shape })
+    for (const shape of [[1], [-1], [-1, 1], [-1, -1], []]) expect(read(text(shape), 3)).toEqual(shape.map(() => 1))
+    for (const shape of [[2], [-1, 2], [0]])
+      expect(detailOf(() => read(text(shape), 3))).toBe("For BYTE datatype raw input 'x', the model must have input shape [1]")
+  })
+
+  test('is for a model of one input', () => {
+    for (const inputs of [[], [x, { ...x, name: 'z' }]])
+      expect(detailOf(() => decodeRawRequest(new Uint8Array(8), { ...target, inputs }))).toBe(
+        `Raw request must only have 1 input (found 1) to be deduced but got ${inputs.length} inputs in 'm' model configuration`,
+      )
+  })
+})
+
+describe('the classes of an output', () => {
+  const tensor = (shape: readonly number[], data: Tensor['data'], datatype: Tensor['datatype'] = 'FP32'): Tensor => ({
+    datatype,
+    shape,
+    data,
+  })
+
+  test('are its largest elements, the first of equal ones first, NaN last', () => {
+    const floats = tensor([5], new Float32Array([1, Number.NaN, 3, 3, Number.NEGATIVE_INFINITY]))
+    expect(classify('y', floats, { count: 9, hasRows: false })).toEqual(
+      tensor([5], ['3.000000:2', '3.000000:3', '1.000000:0', 'nan:1', '-inf:4'], 'BYTES'),
+    )
+    const longs = tensor([2], new BigInt64Array([9007199254740992n, 9007199254740993n]), 'INT64')
+    expect(classify('y', longs, { count: 1, hasRows: false }).data).toEqual(['9007199254740993:1'])
+    const large = tensor([3], new Float64Array([1e21, -1e22, 999999999999999900000]), 'FP64')
+    expect(classify('y', large, { count: 3, hasRows: false }).data).toEqual([
+      '1000000000000000000000.000000:0',
+      '999999999999999868928.000000:2',
+      '-10000000000000000000000.000000:1',
+    ])
+  })
+
+  test('are those of each row where there are rows, with their labels', () => {
+    const rows = tensor([2, 3], new Int32Array([1, 2, 3, 6, 5, 4]), 'INT32')
+    expect(classify('y', rows, { count: 2, hasRows: true, labels: ['a', 'b'] })).toEqual(
+      tensor([2, 2], ['3:2', '2:1:b', '6:0:a', '5:1:b'], 'BYTES'),
+    )
+    expect(classify('y', tensor([0, 3], new Int32Array(0), 'INT32'), { count: 2, hasRows: true })).toEqual(
+      tensor([0, 0], [], 'BYTES'),
+    )
+  })
+
+  test('are a million elements at most, of what has an order', () => {
+    const many = (length: number) => tensor([length], new Uint8Array(length), 'UINT8')
+    expect(classify('y', many(1_000_000), { count: 1, hasRows: false }).data).toEqual(['0:0'])
+    expect(detailOf(() => classify('y', many(1_000_001), { count: 1, hasRows: false }))).toBe(
+      "class result not available for output 'y': 1000001 elements exceed the maximum of 1000000",
+    )
+    for (const datatype of ['BYTES', 'BOOL', 'FP16'] as const)
+      expect(detailOf(() => classify('y', tensor([0], [], datatype), { count: 1, hasRows: false }))).toBe(
+        `class result not available for output 'y' due to unsupported type '${datatype}'`,
+      )
+  })
+})
+
+describe('a datatype', () => {
+  test('is known by its name to the letter, and by nothing that only reads like it', () => {
+    for (const name of Object.keys(DATATYPES)) expect([name, isDatatype(name)]).toEqual([name, true])
+    for (const name of ['', 'fp32', 'FP8', 'toString', '__proto__', ['FP32'], 1, null, undefined])
+      expect([name, isDatatype(name)]).toEqual([name, false])
+  })
+
+  test('has one name in ONNX Runtime', () => {
+    for (const [name, { onnx }] of Object.entries(DATATYPES))
+      expect([onnx, datatypeOfOnnx(onnx) as string | undefined]).toEqual([onnx, name])
+    expect(datatypeOfOnnx('bfloat16')).toBeUndefined()
+  })
+
+  test('has integers that a number would round where they have 64 bits', () => {
+    const long = Object.keys(DATATYPES).filter((datatype) => isDatatype(datatype) && hasLongIntegers([{ datatype }]))
+    expect(long).toEqual(['UINT64', 'INT64'])
+    expect([hasLongIntegers([]), hasLongIntegers([{ datatype: 'FP32' }, { datatype: 'INT64' }])]).toEqual([false, true])
+  })
+})
+
+test('a copy of data shares no memory with it, also where it is a view', () => {
+  const memory = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8])
+  for (const data of [memory.subarray(2, 6), Buffer.from(memory.buffer, 2, 4), new Float32Array(memory.buffer, 4, 1)]) {
+    const copy = copyData(data)
+    expect([...copy]).toEqual([...data])
+    expect([copy.buffer === data.buffer, copy.buffer.byteLength, Buffer.isBuffer(copy)]).toEqual([false, 4, false])
+  }
+  expect(copyData(['a', 'b'])).toEqual(['a', 'b'])
+})
