@@ -55,7 +55,7 @@ describe('a JSON body', () => {
         ])
     for (const inner of ['[]', '{}', 'NaN,[]'])
       expect(detailOf(() => parseJson(Buffer.from(around(inner)), { hasBareFloats: true }))).toBe(
-        'The body is nested deeper than 100 levels',
+        'JSON nesting depth exceeds maximum allowed limit (100)',
       )
     for (const text of ['null', '"x"', '7']) expect(parse(text)).toEqual(JSON.parse(text))
   })

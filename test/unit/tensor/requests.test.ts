@@ -88,8 +88,12 @@ describe('an inference request', () => {
 })
 
 describe('a raw request', () => {
-  const read = (spec: TensorSpec, bytes: number) => {
-    const { inputs } = decodeRawRequest(new Uint8Array(bytes).fill(65), { ...target, inputs: [spec] })
+  const read = (spec: TensorSpec, bytes: number, hasRows?: boolean) => {
+    const { inputs } = decodeRawRequest(new Uint8Array(bytes).fill(65), {
+      ...target,
+      inputs: [spec],
+      ...(hasRows !== undefined && { hasRows }),
+    })
     return inputs.get(spec.name)?.shape
   }
   const manyOpen = "The shape of the raw input 'x' can not be deduced because there are more than one variable-sized dimension"
@@ -114,9 +118,18 @@ describe('a raw request', () => {
 
   test('of a text is that text, where the model takes one', () => {
     const text = (shape: readonly number[]) => ({ name: 'x', datatype: 'BYTES' as const, shape })
-    for (const shape of [[1], [-1], [-1, 1], [-1, -1], []]) expect(read(text(shape), 3)).toEqual(shape.map(() => 1))
-    for (const shape of [[2], [-1, 2], [0]])
+    for (const shape of [[1], [-1], [-1, 1], []]) expect(read(text(shape), 3)).toEqual(shape.map(() => 1))
+    for (const shape of [[2], [-1, 2], [0], [-1, -1], [1, -1]])
       expect(detailOf(() => read(text(shape), 3))).toBe("For BYTE datatype raw input 'x', the model must have input shape [1]")
+    expect(detailOf(() => read(text([-1, -1, -1]), 3))).toBe(manyOpen)
+  })
+
+  test('of a model without rows has as many elements as its shape says, and no row is made of them', () => {
+    const text = { name: 'x', datatype: 'BYTES' as const, shape: [-1] }
+    expect(detailOf(() => read(text, 3, false))).toBe("For BYTE datatype raw input 'x', the model must have input shape [1]")
+    expect(read({ ...text, shape: [1] }, 3, false)).toEqual([1])
+    expect(read({ ...x, shape: [-1, 2] }, 24, false)).toEqual([3, 2])
+    expect(detailOf(() => read({ ...x, shape: [-1, -1] }, 24, false))).toBe(manyOpen)
   })
 
   test('is for a model of one input', () => {
@@ -163,7 +176,7 @@ describe('the classes of an output', () => {
     const many = (length: number) => tensor([length], new Uint8Array(length), 'UINT8')
     expect(classify('y', many(1_000_000), { count: 1, hasRows: false }).data).toEqual(['0:0'])
     expect(detailOf(() => classify('y', many(1_000_001), { count: 1, hasRows: false }))).toBe(
-      "class result not available for output 'y': 1000001 elements exceed the maximum of 1000000",
+      "classification output tensor too large: output 'y' has 1000001 elements, and at most 1000000 are sorted",
     )
     for (const datatype of ['BYTES', 'BOOL', 'FP16'] as const)
       expect(detailOf(() => classify('y', tensor([0], [], datatype), { count: 1, hasRows: false }))).toBe(
