@@ -180,7 +180,7 @@ describe('the classes of an output', () => {
     )
     for (const datatype of ['BYTES', 'BOOL', 'FP16'] as const)
       expect(detailOf(() => classify('y', tensor([0], [], datatype), { count: 1, hasRows: false }))).toBe(
-        `class result not available for output 'y' due to unsupported type '${datatype}'`,
+        `class result not available for output due to unsupported type '${datatype}' (output 'y')`,
       )
   })
 })
