@@ -74,6 +74,12 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
     ...(member && { cores: Math.max(1, Math.floor(usableCores() / member.count)) }),
     warn,
     note: (message) => logger.info(message),
+    runtimeText: ({ during, text, ...of }) =>
+      // Made-up inputs that a model rejects are nobody's mistake.
+      logger[during === 'trial' ? 'debug' : 'info'](
+        during === 'load' ? 'ONNX Runtime did not load a model' : 'ONNX Runtime could not compute',
+        { ...of, runtimeText: text },
+      ),
   })
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })

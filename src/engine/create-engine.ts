@@ -6,6 +6,7 @@ import { ModelRepository } from './repository/model-repository.ts'
 import { Poller } from './repository/poller.ts'
 import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner } from './runner.ts'
+import type { RuntimeText } from './runtime-texts.ts'
 import { Admission } from './scheduling/admission.ts'
 import { usableCores } from './workers/cores.ts'
 
@@ -53,6 +54,12 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly warn?: (message: string) => void
   /** Hears of what was found out about each model that was loaded: whether its requests share runs, and why. */
   readonly note?: (message: string) => void
+  /**
+   * Hears of what ONNX Runtime itself says where it does not load a model or cannot compute, with its source files and paths of this
+   * machine: for a log. Clients get our own words. Default the standard
+   * error, or nothing where there is a `warn`.
+   */
+  readonly runtimeText?: (text: RuntimeText) => void
   /** Starts a process that computes; a test may hand in its own. */
   readonly startInstance?: StartInstance
 }
@@ -93,6 +100,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     loadMsMax: options.loadMsMax ?? LIMITS.loadMs,
     cacheBytesMax: options.cacheBytesMax ?? LIMITS.cacheBytes,
     warn,
+    runtimeText: options.runtimeText ?? (options.warn === undefined ? printRuntimeText : () => undefined),
     startInstance: options.startInstance ?? ((events) => startInstanceProcess(instanceCommand(), events)),
   })
   const repository = new ModelRepository({ ...options, warn, startRunner })
@@ -153,4 +161,8 @@ function pollerOf(
     remove: (name) => told(name, 'unload', () => repository.remove(name)),
     warn: options.warn,
   })
+}
+
+function printRuntimeText({ model, version, during, text }: RuntimeText): void {
+  if (during !== 'trial') console.warn(`${model}/${version}: ONNX Runtime says: ${text}`)
 }

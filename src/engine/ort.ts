@@ -3,11 +3,14 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { DATATYPES, datatypeOfOnnx } from '../tensor/datatypes.ts'
 import { ANY_SHAPE } from '../tensor/shape.ts'
 import type { Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
-import { LOCALE_REASON, loadReason, notATensor } from './load-reason.ts'
+import { LOCALE_REASON, notATensor } from './load-reason.ts'
 import type { SessionOptions } from './messages.ts'
 import { withTensors } from './onnx/tensors.ts'
 import { withPlainLocale } from './onnx/text-locale.ts'
 import { type ModelValues, valuesOf } from './onnx/values.ts'
+import { pointerAmongWeights, whyNotLoaded } from './repository/why-not-loaded.ts'
+import { runReason } from './run-reason.ts'
+import { RuntimeFailure, textOf } from './runtime-failure.ts'
 import type { RunTiming } from './statistics.ts'
 
 /** A loaded model. */
@@ -18,7 +21,10 @@ export interface Session {
   readonly labels: ReadonlyMap<string, readonly string[]>
   /** The model file as it was loaded. */
   readModel(): Promise<Uint8Array>
-  /** Computes on this thread until it is done; inputs in the order of the model's, outputs in that of the names, or of the model's. */
+  /**
+   * Computes on this thread until it is done; inputs in the order of the model's, outputs in that of the names, or of the model's.
+   * @throws RuntimeFailure
+   */
   run(inputs: readonly Tensor[], names?: readonly string[]): Promise<RunResult>
 }
 
@@ -33,7 +39,7 @@ const RUN_OPTIONS = { logSeverityLevel: LOG_SEVERITY_FATAL } as const
 
 /**
  * Loads a model file on one session of ONNX Runtime.
- * @throws Error with a reason that is safe to show
+ * @throws RuntimeFailure, Error; `failureOf` says what of them is safe to show
  */
 export async function loadSession(path: string, options: SessionOptions): Promise<Session> {
   const { session, labels, model } = await createReadable(path, options)
@@ -53,7 +59,12 @@ export async function loadSession(path: string, options: SessionOptions): Promis
       const feeds: Record<string, OrtTensor> = Object.create(null)
       for (const [index, tensor] of tensors.entries()) feeds[inputNames[index] ?? ''] = toOrt(tensor)
       const fed = Bun.nanoseconds()
-      const results = await session.run(feeds, names, RUN_OPTIONS)
+      let results: InferenceSession.ReturnType
+      try {
+        results = await session.run(feeds, names, RUN_OPTIONS)
+      } catch (error) {
+        throw new RuntimeFailure(runReason(textOf(error)), textOf(error))
+      }
       const computed = Bun.nanoseconds()
       const named = names.map((name) => fromOrt(name, results[name]))
       return { outputs: named, timing: { inputNs: fed - begun, inferNs: computed - fed, outputNs: Bun.nanoseconds() - computed } }
@@ -84,6 +95,8 @@ async function createReadable(path: string, options: SessionOptions): Promise<Re
 /** A session of the file, or of what it is with a locale that every machine has, where this one lacks what it asks for. */
 async function createAnywhere(path: string, options: SessionOptions): Promise<Readable> {
   const labels = new Map()
+  const pointer = await pointerAmongWeights(path)
+  if (pointer !== undefined) throw new Error(pointer)
   try {
     return { session: await create(path, path, options), labels }
   } catch (error) {
@@ -114,20 +127,9 @@ async function create(
       extra: { session: { ...session, ...place } },
     })
   } catch (error) {
-    throw new Error(safeReason(loadReason(error instanceof Error ? error.message : String(error), path)))
+    const text = textOf(error)
+    throw new RuntimeFailure(await whyNotLoaded(text, path), text)
   }
-}
-
-/** A text of the runtime's without its own source paths, cut short. */
-export function safeReason(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  const status = text.split('Status Message: ').at(-1) ?? text
-  const plain = status.split(' was false. ').at(-1) ?? status
-  return plain
-    .replaceAll(/\s+/g, ' ')
-    .replaceAll(/(?<![\w.])\/\S*onnxruntime\S*/g, '')
-    .trim()
-    .slice(0, 300)
 }
 
 function specsOf(

@@ -3,11 +3,12 @@ import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import { bytesOf, checkInputs, createBucketOf, isInRows, type RunInput, rowsOf } from './batches.ts'
 import type { InferOptions } from './engine.ts'
 import type { StartInstance } from './instance/instance-process.ts'
-import type { LoadedInstance } from './instance/messages.ts'
+import type { FromInstance, LoadedInstance } from './instance/messages.ts'
 import type { BatchDecision, BatchTrial } from './messages.ts'
 import type { ModelSettings } from './model-settings.ts'
 import { type EngineDefaults, type ResolvedSettings, resolveSettings } from './resolve-settings.ts'
 import { ResponseCache, throughCache } from './response-cache.ts'
+import { createRuntimeTexts, type RuntimeText } from './runtime-texts.ts'
 import type { Admission } from './scheduling/admission.ts'
 import { SYSTEM_CLOCK } from './scheduling/clock.ts'
 import type { JobTimes } from './scheduling/job.ts'
@@ -73,6 +74,8 @@ export interface RunnerOptions extends EngineDefaults {
   /** Bytes of answers that a model with a cache keeps, with their questions. */
   readonly cacheBytesMax: number
   readonly warn: (message: string) => void
+  /** Hears of what ONNX Runtime says where it does not load a model, or cannot compute. */
+  readonly runtimeText: (text: RuntimeText) => void
   /** Starts a process that computes; a test may hand in its own. */
   readonly startInstance: StartInstance
 }
@@ -85,15 +88,36 @@ function watcherOf(watch: NonNullable<InferOptions['watch']>, key: string) {
   return (times: JobTimes) => watch({ ...times, key })
 }
 
+/** What an instance was at when the runtime said something. */
+const DURING: Readonly<Partial<Record<FromInstance['kind'], RuntimeText['during']>>> = {
+  refused: 'load',
+  checked: 'trial',
+  failed: 'run',
+}
+
+/** Starts workers whose failures are heard of as well, with the runtime's own text. */
+function overheard(start: StartInstance, hear: (during: RuntimeText['during'], text: string) => void): StartInstance {
+  return (events) =>
+    start({
+      ...events,
+      message: (message) => {
+        const during = DURING[message.kind]
+        if ('runtimeText' in message && during !== undefined) hear(during, message.runtimeText ?? '')
+        events.message(message)
+      },
+    })
+}
+
 /** Gives what starts a runner with these options. */
 export function createStartRunner(options: RunnerOptions): StartRunner {
   return async ({ key, path, settings: own, counters, trialOf }) => {
     const settings = resolveSettings(own, options)
     const { threads, arena, optimization, instances } = settings
     let misfits = 0
+    const hearRuntime = createRuntimeTexts(key, options.runtimeText, SYSTEM_CLOCK.now)
     const pool = new WorkerPool({
       clock: SYSTEM_CLOCK,
-      startInstance: options.startInstance,
+      startInstance: overheard(options.startInstance, hearRuntime),
       load: { path, options: { threads, arena, optimization } },
       instances,
       runMsMax: options.runMsMax,

@@ -1,4 +1,4 @@
-import { clean, STACK_MAX } from './clean.ts'
+import { clean, STACK_MAX, TEXT_MAX } from './clean.ts'
 
 /** How much is told; each level tells what those after it tell, too. */
 export const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -27,6 +27,8 @@ export interface LogFields {
   /** Which check refused. */
   readonly reason?: string | undefined
   readonly error?: unknown
+  /** What ONNX Runtime said; no client is told. */
+  readonly runtimeText?: string | undefined
   /** What the server says of itself when it starts. */
   readonly mode?: string | undefined
   readonly url?: string | undefined
@@ -89,7 +91,7 @@ export function jsonLine({ timeMs, level, message, fields }: LogEntry): string {
   for (const name of Object.keys(fields) as (keyof LogFields)[]) {
     const value = fields[name]
     if (value === undefined) continue
-    line += `,"${name}":${typeof value === 'number' ? jsonNumber(value) : JSON.stringify(textOf(value))}`
+    line += `,"${name}":${typeof value === 'number' ? jsonNumber(value) : JSON.stringify(textOf(value, name))}`
   }
   return `${line}}`
 }
@@ -99,7 +101,7 @@ export function prettyLine({ timeMs, level, message, fields }: LogEntry): string
   const prefix = level === 'info' ? '' : `${level === 'warn' ? 'warning' : level}: `
   const rest = Object.entries(fields)
     .filter(([name, value]) => value !== undefined && !UNSHOWN.has(name))
-    .map(([name, value]) => (typeof value === 'number' ? `${name}=${jsonNumber(value)}` : `${name}=${textOf(value)}`))
+    .map(([name, value]) => (typeof value === 'number' ? `${name}=${jsonNumber(value)}` : `${name}=${textOf(value, name)}`))
   if (fields.requestId === undefined)
     return `${prefix}${clean(message, STACK_MAX)}${rest.length > 0 ? ` (${rest.join(' ')})` : ''}`
   return `${timeText(timeMs).slice(11, 23)} ${prefix}${clean(message)} ${rest.join(' ')}`
@@ -125,8 +127,8 @@ function jsonNumber(value: number): string {
   return Number.isFinite(value) ? String(Math.round(value * 1000) / 1000) : 'null'
 }
 
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return clean(value)
+function textOf(value: unknown, name?: string): string {
+  if (typeof value === 'string') return clean(value, name === 'runtimeText' ? STACK_MAX : TEXT_MAX)
   if (!(value instanceof Error)) return clean(String(value))
   const cause = value.cause === undefined ? '' : `\ncaused by ${textOf(value.cause)}`
   return clean(`${value.stack ?? `${value.name}: ${value.message}`}${cause}`, STACK_MAX)

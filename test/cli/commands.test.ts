@@ -298,7 +298,7 @@ describe('vestal models', () => {
     expect([exitCode, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(/^NAME +VERSION +INPUTS +OUTPUTS +STATE( +RUNS)?\n/)
     expect(stdout).toMatch(/\niris +1 +X FP32\[-1,4\] +label INT64\[-1\], probabilities FP32\[-1,3\] +ready\b/)
-    expect(stdout).toMatch(/\nbad +1 +- +- +unavailable: Load model from the file failed/)
+    expect(stdout).toMatch(/\nbad +1 +- +- +unavailable: it is not an ONNX model/)
     expect(stdout).not.toContain(place.folder)
   })
 

@@ -1,4 +1,4 @@
-import { constantFields, integer, message, onnxModel, text, type Value, valueFields } from './tiny-models.ts'
+import { type Constant, constantFields, integer, message, onnxModel, text, type Value, valueFields } from './tiny-models.ts'
 
 /**
  * A classifier's end as skl2onnx writes it: probabilities `x` FP32[n,3] → `y`, a sequence of maps from class to number, and `z`, the same
@@ -98,12 +98,12 @@ export function unknownOperatorModel(): Uint8Array {
 }
 
 /** A model whose weights stand in a file beside it: `x` FP32[2] → `y`, each times its weight. */
-export function externalModel(location: string): Uint8Array {
+export function externalModel(location: string, place: Pick<Constant, 'offset' | 'length'> = {}): Uint8Array {
   return onnxModel({
     nodes: [{ operator: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],
     inputs: [{ name: 'x', datatype: 'FP32', shape: [2] }],
     outputs: [{ name: 'y', datatype: 'FP32', shape: [2] }],
-    constants: [{ name: 'w', shape: [2], values: new Float32Array(2), location }],
+    constants: [{ name: 'w', shape: [2], values: new Float32Array(2), location, ...place }],
   })
 }
 

@@ -28,6 +28,8 @@ export interface Value {
 
 export interface Node {
   readonly operator: string
+  /** None where it is absent. */
+  readonly name?: string
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   /** The attribute of that name. */
@@ -40,6 +42,9 @@ export interface Constant {
   readonly values: Float32Array | BigInt64Array
   /** File beside the model that has the values in place of the model itself. */
   readonly location?: string
+  /** What the model says of its place in that file; default the right ones. */
+  readonly offset?: string
+  readonly length?: string
 }
 
 export interface Graph {
@@ -126,9 +131,16 @@ export function reciprocalModel(): Uint8Array {
   })
 }
 
-function nodeFields({ operator, inputs, outputs, axis }: Node): readonly Buffer[] {
+function nodeFields({ operator, name, inputs, outputs, axis }: Node): readonly Buffer[] {
+  const own = name === undefined ? [] : [text(3, name)]
   const attributes = axis === undefined ? [] : [message(5, [text(1, 'axis'), integer(3, axis), integer(20, 2)])]
-  return [...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)), text(4, operator), ...attributes]
+  return [
+    ...inputs.map((each) => text(1, each)),
+    ...outputs.map((each) => text(2, each)),
+    ...own,
+    text(4, operator),
+    ...attributes,
+  ]
 }
 
 /** A named value of a tensor's type. */
@@ -141,14 +153,14 @@ export function valueFields({ name, datatype, shape }: Value): readonly Buffer[]
 }
 
 /** A named constant of the graph. */
-export function constantFields({ name, shape, values, location }: Constant): readonly Buffer[] {
+export function constantFields({ name, shape, values, location, offset = '0', length }: Constant): readonly Buffer[] {
   const type = values instanceof Float32Array ? ELEMENT_TYPES.FP32 : ELEMENT_TYPES.INT64
   const raw = Buffer.from(values.buffer, values.byteOffset, values.byteLength)
   const entry = (key: string, value: string) => message(13, [text(1, key), text(2, value)])
   const content =
     location === undefined
       ? [bytes(9, raw)]
-      : [entry('location', location), entry('offset', '0'), entry('length', String(raw.length)), integer(14, 1)]
+      : [entry('location', location), entry('offset', offset), entry('length', length ?? String(raw.length)), integer(14, 1)]
   return [...shape.map((dimension) => integer(1, dimension)), integer(2, type), text(8, name), ...content]
 }
 

@@ -49,6 +49,7 @@ async function loaded(
       threads: 1,
       loadAtStart: new Set(wanted.map(({ name }) => name)),
       warn,
+      runtimeText: () => undefined,
     })
   } catch (error) {
     return [wrong(`models cannot be computed: ${messageOf(error)}`, 'Start with ORT_DISABLE_TELEMETRY=1 in the environment.')]

@@ -15,6 +15,7 @@ import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../../tensor/
 import { CommandError } from '../command-error.ts'
 import { table } from '../table.ts'
 import { describeRuns, describeTensors } from './list.ts'
+import { tellRuntimeText } from './local-engine.ts'
 import type { ModelsRequest } from './server.ts'
 
 /** Rows of one run that are tried. */
@@ -35,7 +36,7 @@ interface Measured extends Setting {
 }
 
 /** `vestal models check`: says whether a file can be served, with what, and how it is fastest on this machine, measured. */
-export async function checkModel({ name: path, args }: ModelsRequest): Promise<void> {
+export async function checkModel({ name: path, args, settings }: ModelsRequest): Promise<void> {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (stat === undefined) throw new CommandError(`${path}: there is no such file`)
   if (stat.isDirectory()) throw new CommandError(`${path}: is a folder; name the model file in it, such as ${path}/model.onnx`)
@@ -46,7 +47,13 @@ export async function checkModel({ name: path, args }: ModelsRequest): Promise<v
   let mayShare = false
   let tried: Tried | undefined
   for (const [index, setting] of candidates.entries()) {
-    const engine = await createEngine({ files: new Map([[NAME, path]]), beside, ...setting, warn: () => undefined })
+    const engine = await createEngine({
+      files: new Map([[NAME, path]]),
+      beside,
+      ...setting,
+      warn: () => undefined,
+      runtimeText: tellRuntimeText(settings),
+    })
     try {
       const version = readyVersion(engine, path)
       mayShare = Number(engine.configuration(NAME).max_batch_size) > 0

@@ -3,6 +3,7 @@ import type { Model, ModelVersion } from '../../engine/engine.ts'
 import { describeShape, shownSpecs } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { table } from '../table.ts'
+import { tellRuntimeText } from './local-engine.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
 type Listed = Pick<Model, 'name' | 'description' | 'versions'>
@@ -21,6 +22,7 @@ async function modelsOfFolder({ settings }: ModelsRequest): Promise<readonly Lis
     files: settings.model,
     instances: 1,
     warn: (message) => console.error(`warning: ${message}`),
+    runtimeText: tellRuntimeText(settings),
   })
   const models = engine.models()
   await engine.stop()

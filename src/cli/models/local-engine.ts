@@ -1,6 +1,15 @@
+import type { Settings } from '../../config/settings.ts'
 import { createEngine } from '../../engine/create-engine.ts'
 import type { Engine } from '../../engine/engine.ts'
+import type { RuntimeText } from '../../engine/runtime-texts.ts'
 import type { ModelsRequest } from './server.ts'
+
+/** Shows what ONNX Runtime itself says, with its source files, to who asks for all there is: `log_level` is debug. */
+export function tellRuntimeText({ logLevel }: Pick<Settings, 'logLevel'>): (text: RuntimeText) => void {
+  return ({ model, version, text }) => {
+    if (logLevel === 'debug') console.error(`${model}/${version}: ONNX Runtime says: ${text}`)
+  }
+}
 
 /** Hands over an engine of this process with the models of the settings, of which it loads the one that is asked for, and what it needs. */
 export async function withEngine(request: ModelsRequest, work: (engine: Engine) => Promise<void>): Promise<void> {
@@ -13,6 +22,7 @@ export async function withEngine(request: ModelsRequest, work: (engine: Engine) 
     modelControl: 'explicit',
     loadAtStart: new Set(),
     warn: (message) => console.error(`warning: ${message}`),
+    runtimeText: tellRuntimeText(settings),
   })
   try {
     // What cannot be loaded is there as unavailable, and told by who asks for it.

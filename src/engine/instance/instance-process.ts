@@ -188,9 +188,10 @@ function noStore(): undefined {
 /** The kinds of a control message, with what of it is relied on; the rest is text for people. */
 function readControl(value: unknown): FromInstance {
   const message = value as Readonly<Record<string, unknown>> | null
-  const { kind, reason } = message ?? {}
-  if ((kind === 'refused' || kind === 'failed') && typeof reason === 'string') return { kind, reason }
-  if (kind === 'checked') return { kind, check: readCheck(message?.check) }
+  const { kind, reason, runtimeText } = message ?? {}
+  const forLog = typeof runtimeText === 'string' ? { runtimeText } : {}
+  if ((kind === 'refused' || kind === 'failed') && typeof reason === 'string') return { kind, reason, ...forLog }
+  if (kind === 'checked') return { kind, check: readCheck(message?.check), ...forLog }
   if (kind !== 'loaded') throw new Error('the protocol was broken: a message of an unknown kind')
   // The casts: the names and shapes of a model are as trusted as its file, and are compared with each request.
   const { labels, ...loaded } = message as unknown as LoadedMessage

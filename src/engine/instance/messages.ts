@@ -1,5 +1,6 @@
 import type { Tensor, TensorSpec } from '../../tensor/tensor.ts'
 import type { BatchCheck, SessionOptions } from '../messages.ts'
+import type { Failure } from '../runtime-failure.ts'
 import type { RunTiming } from '../statistics.ts'
 
 /** What an instance process is told before runs. */
@@ -37,10 +38,10 @@ export interface LoadedMessage extends Omit<LoadedInstance, 'labels'> {
 /** What an instance process answers, once for each load, check and run. */
 export type FromInstance =
   | LoadedInstance
-  | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'checked'; readonly check: BatchCheck }
+  | ({ readonly kind: 'refused' } & Failure)
+  | ({ readonly kind: 'checked'; readonly check: BatchCheck } & Pick<Failure, 'runtimeText'>)
   | ({ readonly kind: 'result' } & RunAnswer)
-  | { readonly kind: 'failed'; readonly reason: string }
+  | ({ readonly kind: 'failed' } & Failure)
 
 /** What a run gave. */
 export interface RunAnswer {

@@ -9,6 +9,7 @@ import type { ReadBytes } from '../frames/layout.ts'
 import { endReason } from '../load-reason.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
 import type { Session } from '../ort.ts'
+import { type Failure, failureOf } from '../runtime-failure.ts'
 import { EXCHANGE_BYTES, ExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter, type ResultFrame } from './frames.ts'
 import type { FromInstance, LoadedMessage, LoadInstance, ToInstance } from './messages.ts'
@@ -65,7 +66,7 @@ class ServedInstance {
       const { inputs, outputs, labels } = this.#session
       this.#answer({ kind: 'loaded', inputs, outputs, labels: [...labels] })
     } catch (error) {
-      this.#answer({ kind: 'refused', reason: error instanceof Error ? error.message : String(error) })
+      this.#answer({ kind: 'refused', ...failureOf(error) })
     }
   }
 
@@ -76,7 +77,7 @@ class ServedInstance {
       this.#hooks.beforeRun?.(inputs)
       result = await this.#loaded().run(inputs, names)
     } catch (error) {
-      return this.#failed(error)
+      return this.#answer({ kind: 'failed', ...failureOf(error) })
     }
     const answers = this.#lanes[lane]?.outputs
     answers?.begin()
@@ -85,10 +86,15 @@ class ServedInstance {
 
   async check(reader: FrameReader): Promise<void> {
     const trial = reader.check()
+    let runtimeText: string | undefined
+    const hear = (failure: Failure) => {
+      runtimeText ??= failure.runtimeText
+    }
     try {
-      this.#answer({ kind: 'checked', check: await checkSession(this.#loaded(), trial, this.#hooks) })
+      const check = await checkSession(this.#loaded(), trial, { ...this.#hooks, hear })
+      this.#answer({ kind: 'checked', check, ...(runtimeText !== undefined && { runtimeText }) })
     } catch (error) {
-      await this.#failed(error)
+      this.#answer({ kind: 'failed', ...failureOf(error) })
     }
   }
 
@@ -97,19 +103,18 @@ class ServedInstance {
     return this.#session
   }
 
-  async #failed(error: unknown): Promise<void> {
-    const { safeReason } = await importRuntime()
-    this.#answer({ kind: 'failed', reason: safeReason(error) })
-  }
-
   #answer(message: LoadedMessage | Exclude<FromInstance, { kind: 'loaded' | 'result' }>): void {
     send(this.#writer.control(message))
   }
 }
 
 /** Whether rows of several requests may be computed together. */
-async function checkSession(session: Session, trial: BatchTrial, { beforeRun }: InstanceHooks): Promise<BatchCheck> {
-  const [{ safeReason }, { checkBatches }] = await Promise.all([importRuntime(), import('../batch-check.ts')])
+async function checkSession(
+  session: Session,
+  trial: BatchTrial,
+  { beforeRun, hear }: InstanceHooks & { readonly hear: (failure: Failure) => void },
+): Promise<BatchCheck> {
+  const { checkBatches } = await import('../batch-check.ts')
   const dependence = isInRows(session.inputs) ? await dependenceIn(session) : ({ kind: 'independent' } as const)
   const { inputs, outputs } = session
   const run = async (tensors: readonly Tensor[]) => {
@@ -117,15 +122,15 @@ async function checkSession(session: Session, trial: BatchTrial, { beforeRun }: 
       beforeRun?.(tensors)
       return await session.run(tensors)
     } catch (error) {
-      throw new Error(safeReason(error))
+      hear(failureOf(error))
+      throw error
     }
   }
   return checkBatches({ inputs, outputs, run }, { ...trial, dependence })
 }
 
 async function dependenceIn({ outputs, readModel }: Session): Promise<RowDependence> {
-  const [{ safeReason }, { rowDependence }, { readModelGraph }] = await Promise.all([
-    importRuntime(),
+  const [{ rowDependence }, { readModelGraph }] = await Promise.all([
     import('../batching/row-dependence.ts'),
     import('../onnx/model-graph.ts'),
   ])
@@ -133,7 +138,7 @@ async function dependenceIn({ outputs, readModel }: Session): Promise<RowDepende
     const names = outputs.map(({ name }) => name)
     return rowDependence(readModelGraph(await readModel()), names)
   } catch (error) {
-    return { kind: 'undecided', causes: [`its graph cannot be read: ${safeReason(error)}`] }
+    return { kind: 'undecided', causes: [`its graph cannot be read: ${failureOf(error).reason}`] }
   }
 }
 

@@ -283,14 +283,15 @@ function partOf(bytes: Uint8Array | undefined, number: number): Uint8Array | und
   return undefined
 }
 
-interface Part {
+/** A field of a message. */
+export interface Part {
   readonly number: number
   /** The bytes of the value: of a number as they are written. */
   readonly content: Uint8Array
 }
 
-/** The fields of a message one by one: unlike `fieldsOf`, without a list, since a constant may have a million. */
-function* partsOf(bytes: Uint8Array): Generator<Part> {
+/** The fields of a message one by one: unlike `fieldsOf`, without a list, since a constant may have a million. @throws Error where the bytes are no message */
+export function* partsOf(bytes: Uint8Array): Generator<Part> {
   let at = 0
   const varint = () => {
     let value = 0

@@ -124,11 +124,11 @@ describe('a model that cannot be served says why, and what mends it', () => {
     ['unknown', 'it has the operator Telepathy, which this ONNX Runtime does not know'],
     ['no-types', 'it has the operator Relu with types that this ONNX Runtime cannot compute'],
     ['opset-99', 'its operators are of opset 99, and this ONNX Runtime knows those up to 26'],
-    ['external-gone', 'External data path does not exist'],
-    ['external-up', 'escapes'],
-    ['zipmap-up', 'escapes'],
-    ['external-root', 'Absolute path not allowed'],
-    ['external-link', 'escapes'],
+    ['external-gone', 'its weights are in "gone.bin" beside it, which is missing'],
+    ['external-up', 'its weights are in "../../weights.bin", outside the folder of the version; put the file into that folder'],
+    ['zipmap-up', 'its weights are in "../../weights.bin", outside the folder of the version'],
+    ['external-root', 'its weights are in "weights.bin" at an absolute path, and must be in the folder of the version'],
+    ['external-link', 'its weights are in "link.bin", which leads outside the folder of the version; put the file itself there'],
   ]
   for (const [name, reason] of cases) {
     test(`${name}: ${reason}`, () => {
