@@ -3,7 +3,7 @@ import { deleteAccount } from '../../../src/accounts/administration.ts'
 import { VestalError } from '../../../src/index.ts'
 import { AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { stores } from '../../support/stores.ts'
-import { tokenWith } from '../../support/tokens.ts'
+import { makeToken, SECRET, tokenWith } from '../../support/tokens.ts'
 
 const ALL = tokenWith(['*'])
 const match = (tag: string | number) => ({ 'if-match': typeof tag === 'number' ? `"${tag}"` : tag })
@@ -139,6 +139,58 @@ for (const kind of stores()) {
       }
       const twice = await Promise.all(['ada', 'ADA', ' ada '].map((name) => make(server, { name, password: PASSWORD })))
       expect(twice.map(({ status }) => status).toSorted()).toEqual([200, 409, 409])
+    })
+
+    test('takes sixteen roles, 64 permissions and 2000 characters of grants, and no more', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const statusOf = async (body: object) =>
+        (await make(server, { name: `n${crypto.randomUUID().slice(0, 8)}`, ...body })).status
+      const roles = Array.from({ length: 17 }, (_, index) => `role-${index}`)
+      for (const name of roles)
+        expect((await server.ask('POST', '/admin/roles/', { token: ALL, body: { name } })).status).toBe(200)
+      expect([await statusOf({ roles: roles.slice(0, 16) }), await statusOf({ roles })]).toEqual([200, 400])
+      expect([
+        await statusOf({ permissions: Array(64).fill('a:b') }),
+        await statusOf({ permissions: Array(65).fill('a:b') }),
+      ]).toEqual([200, 400])
+      // Each of them has its quotes and its comma in a token.
+      const long = (last: number) => [...Array.from({ length: 15 }, () => 'x'.repeat(128)), 'y'.repeat(last)]
+      expect([await statusOf({ permissions: long(35) }), await statusOf({ permissions: long(36) })]).toEqual([200, 400])
+    })
+
+    test('leaves an account as it is in what a change does not name', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada', { isDisabled: true, permissions: ['a:b'] })
+      const before = (await server.ask('GET', `/admin/users/${id}/`, { token: ALL })).body
+      server.clock.ms += 5000
+      const change = async (body: object) =>
+        (await server.ask('PATCH', `/admin/users/${id}/`, { token: ALL, body, headers: match('*') })).body
+      expect(await change({ name: 'bea' })).toEqual({ ...before, name: 'bea', version: 2 })
+      expect(await change({ disabled: true })).toEqual({ ...before, name: 'bea', version: 3 })
+      expect(await change({ permissions: ['c:d'] })).toEqual({ ...before, name: 'bea', permissions: ['c:d'], version: 4 })
+      expect((await change({ disabled: false })).disabled_at).toBeNull()
+      await server.signIn('bea')
+    })
+
+    test('ends all that was issued for an account that is deleted, also what is of no session', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada')
+      const token = makeToken({
+        secret: SECRET,
+        payload: {
+          sub: id,
+          epoch: 0,
+          jti: 'one',
+          exp: Math.floor(server.clock.ms / 1000) + 600,
+          data: { permissions: ['my-permission-name'] },
+        },
+      })
+      expect(await server.statusWith(token)).toBe(200)
+      expect((await server.ask('DELETE', `/admin/users/${id}/`, { token: ALL, headers: match('*') })).status).toBe(200)
+      expect(await server.statusWith(token)).toBe(401)
     })
 
     test('lists a page at a time, with filters, and refuses what is no parameter', async () => {
@@ -356,6 +408,8 @@ for (const kind of stores()) {
       for (const fields of [
         {},
         { name: '' },
+        { name: '  ' },
+        { name: 'x'.repeat(101) },
         { name: 'a\nb' },
         { name: 'a', expires_at: '2999-01-01T00:00:00' },
         { name: 'a', expires_at: '2999-01-01' },
