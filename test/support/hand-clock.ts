@@ -21,6 +21,11 @@ export class HandClock implements Clock {
     else this.#soon.push(work)
   }
 
+  /** Timers that have not come due. */
+  get pending(): number {
+    return this.#timers.size
+  }
+
   /** Ends the turn. */
   turn(): void {
     for (const work of this.#soon.splice(0)) work()

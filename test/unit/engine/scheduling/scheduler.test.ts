@@ -108,6 +108,17 @@ describe('a scheduler', () => {
     expect(worker.runs.slice(1)).toEqual([['x1', 'x2'], ['alone'], ['y1']])
   })
 
+  test('fills a run with what fits, also of a subject that has had more than one of which nothing does', () => {
+    const { worker, ask } = start()
+    void ask('first')
+    void ask('large', { subject: 'ann', rows: 4, bucket: 'other' })
+    void ask('y1', { subject: 'bob', bucket: 'y' })
+    void ask('z1', { subject: 'bob', bucket: 'z' })
+    void ask('y2', { subject: 'ann', bucket: 'y' })
+    finishAll([worker])
+    expect(worker.runs.slice(1)).toEqual([['large'], ['y1', 'y2'], ['z1']])
+  })
+
   test('waits for a batch no longer than it may, and not once it is full', () => {
     const { worker, clock, ask } = start({ batches: { rowsMax: 3, bytesMax: 1000, delayMs: 5 } })
     void ask('a')
@@ -423,6 +434,21 @@ describe('a request that is given up', () => {
     expect(await Promise.all(answers)).toEqual(['A', 'B', 'C'])
     clock.pass(1_000)
     expect(asked).toBe(0)
+  })
+
+  test('by a signal that is given as a function keeps no timer going once its request is listened to, or answered', async () => {
+    const { clock, worker, ask } = start()
+    const answers = [ask('a')]
+    const withoutSignals = clock.pending
+    answers.push(ask('b', { signal: () => new AbortController().signal }))
+    expect(clock.pending).toBe(withoutSignals + 1)
+    clock.pass(20)
+    expect(clock.pending).toBe(withoutSignals)
+    answers.push(ask('c', { signal: () => new AbortController().signal }))
+    finishAll([worker])
+    expect(await Promise.all(answers)).toEqual(['A', 'B', 'C'])
+    clock.pass(20)
+    expect(clock.pending).toBeLessThanOrEqual(withoutSignals)
   })
 
   test('at its deadline is told so, whether it waits or runs; what runs keeps its place', async () => {
