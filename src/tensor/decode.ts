@@ -121,7 +121,8 @@ function createStorage({ name, datatype, hasWords = false }: TensorTarget, count
       const data = new facts.array(count)
       const { min, max } = facts
       return storage(data, count, (index, element) => {
-        const value = Number.isInteger(element) ? BigInt(element as number) : element
+        // A larger number was rounded, or is none of 64 bits.
+        const value = Number.isSafeInteger(element) ? BigInt(element as number) : element
         if (typeof value !== 'bigint' || value < min || value > max) {
           throw refuse(index, element, `an integer of ${datatype}, from ${min} to ${max}`)
         }

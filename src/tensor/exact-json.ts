@@ -35,8 +35,8 @@ export class BareFloat {
   }
 }
 
-/** Integers with fewer digits than this are exact as numbers. */
-const LONG_INTEGER = /(?<![.\d])\d{16}/
+/** Integers with fewer digits than this, and without an exponent that makes them longer, are exact as numbers. */
+const LONG_INTEGER = /(?<![.\d])\d{16}|\d[eE]\+?\d/
 /** What some writers of JSON make of these floats. */
 const NO_NUMBER = /[[,:]\s*-?(?:NaN|Inf(?:inity)?)\b/
 /** A text, which is left as it is, or a bare token. */
@@ -48,7 +48,11 @@ const BARE_FLOATS: ReadonlyMap<unknown, BareFloat> = new Map(
 )
 /** A byte order mark is no JSON, so it is not taken away. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-const INTEGER = /^-?\d+$/
+const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
+/** Characters of a number that may be an integer of 64 bits, or somewhat beyond. */
+const INTEGER_LENGTH_MAX = 40
+/** Beyond all integers of 64 bits. */
+const SPELLED_MAX = 2e19
 
 /**
  * Reads a JSON text (RFC 8259) of UTF-8 bytes.
@@ -143,9 +147,22 @@ function bareFloat(_name: string, value: unknown): unknown {
 
 /** A reviver of `JSON.parse`: an integer that a number would round becomes a bigint. */
 function exactInteger(_name: string, value: unknown, context?: { readonly source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
-  const source = context?.source
-  return source !== undefined && INTEGER.test(source) ? BigInt(source) : value
+  return typeof value === 'number' ? (integerOf(value, context?.source) ?? value) : value
+}
+
+/**
+ * The integer that a number stands for which may be rounded, by its text: in full, or with a fraction of zeros or an exponent. Undefined for one
+ * that is exact as it is, for what is no integer, and for what is beyond all datatypes: reading millions of digits takes seconds.
+ */
+export function integerOf(value: number, source = ''): bigint | undefined {
+  if (Number.isSafeInteger(value) || source.length > INTEGER_LENGTH_MAX) return undefined
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = DECIMAL.exec(source) ?? []
+  if (whole === '') return undefined
+  if (source !== `${sign}${whole}` && Math.abs(value) > SPELLED_MAX) return undefined
+  const digits = whole + fraction
+  const zeros = Number(exponent) - fraction.length
+  if (zeros >= 0) return BigInt(sign + digits + '0'.repeat(zeros))
+  return /^0+$/.test(digits.slice(zeros)) ? BigInt(sign + digits.slice(0, zeros)) : undefined
 }
 
 function isDeeper(value: unknown, levels: number): boolean {

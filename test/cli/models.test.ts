@@ -52,6 +52,48 @@ describe('vestal models run', () => {
     expect(stdout).toMatch(/^\[0\.97/)
   })
 
+  test('takes every integer that its datatype holds, and none beyond, as CSV, NDJSON and JSON', () => {
+    using place = new Workplace()
+    const types = (['INT', 'UINT'] as const).flatMap((kind) => ([8, 16, 32, 64] as const).map((bits) => ({ kind, bits })))
+    const columns = types.map(({ kind, bits }) => {
+      const half = 2n ** BigInt(bits - 1)
+      const [min, max] = kind === 'INT' ? [-half, half - 1n] : [0n, 2n * half - 1n]
+      return { name: `${kind}${bits}`.toLowerCase(), datatype: `${kind}${bits}` as const, min, max }
+    })
+    const values = (prefix: string) => columns.map(({ name, datatype }) => ({ name: `${prefix}${name}`, datatype, shape: ['n'] }))
+    const model = onnxModel({
+      nodes: columns.map(({ name }) => ({ operator: 'Identity', inputs: [name], outputs: [`y-${name}`] })),
+      inputs: values(''),
+      outputs: values('y-'),
+    })
+    writeFileSync(join(place.folder, 'integers.onnx'), model)
+    const rows = [columns.map(({ min }) => min), columns.map(({ max }) => max)]
+    const bad = columns.flatMap(({ min, max }, index) =>
+      [min - 1n, max + 1n].map((value) => columns.map((_, other) => (other === index ? value : 0n))),
+    )
+    const names = columns.map(({ name }) => name)
+    const objects = (list: readonly (readonly bigint[])[]) =>
+      list.map((row) => `{${row.map((value, index) => `"${names[index]}":${value}`).join(',')}}`)
+    const forms = (list: readonly (readonly bigint[])[]) => ({
+      csv: `${[names, ...list].map((row) => row.join(',')).join('\n')}\n`,
+      ndjson: `${objects(list).join('\n')}\n`,
+      json: `[${objects(list).join(',')}]`,
+    })
+    const run = (format: string, text: string) => {
+      writeFileSync(join(place.folder, `x.${format}`), text)
+      return place.run(['models', 'run', 'integers', '--model', 'integers=integers.onnx', '--input', `x.${format}`])
+    }
+    for (const [format, text] of Object.entries(forms(rows))) {
+      const { stdout, stderr, exitCode } = run(format, text)
+      expect([format, exitCode, stderr]).toEqual([format, 0, ''])
+      expect(stdout.trim().split('\n')).toEqual(objects(rows).map((row) => row.replaceAll(/"(\w+)":/g, '"y-$1":')))
+    }
+    for (const [format, text] of Object.entries(forms(bad))) {
+      const { stderr, exitCode } = run(format, text)
+      expect([format, exitCode, stderr]).toEqual([format, 1, expect.stringContaining('from -128 to 127, got -129')])
+    }
+  })
+
   test('gives each row its own answer, also where a model takes no rows together, or only so many', () => {
     using place = new Workplace()
     const put = (name: string, bytes: Uint8Array | string) => writeFileSync(join(place.folder, name), bytes)

@@ -162,7 +162,8 @@ function jsonOfCell(cell: string, datatype: Datatype, where: () => string): stri
     throw new CommandError(`${where()}: must be true or false, got ${shown}`)
   }
   if (facts.kind === 'float') {
-    if (NUMBER.test(text)) return String(Number(text))
+    const value = NUMBER.test(text) ? Number(text) : Number.NaN
+    if (Number.isFinite(value)) return Object.is(value, -0) ? '-0' : String(value)
     const word = WORDS[text.toLowerCase().replace(/^\+/, '')]
     if (word !== undefined) return word
     throw new CommandError(`${where()}: must be a number, got ${shown}`)

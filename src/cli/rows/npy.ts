@@ -114,7 +114,11 @@ export function npyRows(bytes: Uint8Array, { datatype, shape }: Pick<NpyHeader, 
 
 /** JSON has no NaN and no infinity; the model's decoder says so, naming the row. */
 function numberText(value: number | bigint): string {
-  return typeof value === 'bigint' || Number.isFinite(value) ? String(value) : `"${value}"`
+  if (Object.is(value, -0)) return '-0'
+  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return String(value)
+  // The shortest text of a large integer is another integer.
+  if (Number.isInteger(value)) return String(BigInt(value))
+  return Number.isFinite(value) ? String(value) : `"${value}"`
 }
 
 function nested(shape: readonly number[], start: number, write: (index: number) => string): string {

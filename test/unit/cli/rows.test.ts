@@ -103,6 +103,7 @@ describe('CSV', () => {
   test('columns become rows of the inputs', () => {
     expect(layout(['p', 'q'], [spec('x', 'FP32', -1, 2)], ' nan', '-INF')).toEqual(['["NaN","-Infinity"]'])
     expect(layout(['p', 'q'], [spec('x', 'FP32', -1, 2)], '1', '-.5e3')).toEqual(['[1,-500]'])
+    expect(layout(['p', 'q'], [spec('x', 'FP32', -1, 2)], '-0', '-0.0')).toEqual(['[-0,-0]'])
     for (const datatype of ['FP16', 'FP32', 'FP64'] as const)
       expect(layout(['p', 'q'], [spec('x', datatype, -1, 2)], '', ' ')).toEqual(['[null,null]'])
     expect(layout(['p'], [spec('x', 'BYTES', -1)], '')).toEqual(['""'])
@@ -128,6 +129,7 @@ describe('CSV', () => {
       [() => layout(['a\tb'], x), 'and there are 1; cells must have commas between them'],
       [() => layout(['a', 'b'], x, '1'), 'line 7: has 1 cells, and the header has 2'],
       [() => layout(['a', 'b'], x, '1', 'n/a'), 'line 7, column 2 (b): must be a number, got "n/a"'],
+      [() => layout(['a', 'b'], x, '1', '1e999'), 'line 7, column 2 (b): must be a number, got "1e999"'],
       [() => layout(['a'], [spec('x', 'INT8', -1)], ''), 'line 7, column 1 (a): must be a whole number, got ""'],
       [() => layout(['a'], [spec('x', 'BOOL', -1)], ' '), 'line 7, column 1 (a): must be true or false, got " "'],
       [() => layout(['a', 'b'], x, 'none', '1'), 'line 7, column 1 (a): must be a number, got "none"'],
@@ -161,6 +163,13 @@ describe('JSON', () => {
   test('keeps every integer, however long', () => {
     const text = '[9223372036854775807,-18446744073709551615,1.5,"9223372036854775807",{"a":12345678901234567890}]'
     expect(JSON.stringify(exactJson(text, () => 'x'))).toBe(text)
+    expect(JSON.stringify(exactJson('[9007199254740993.0,1.8446744073709551615e19,9007199254740993.5,1e2]', () => 'x'))).toBe(
+      '[9007199254740993,18446744073709551615,9007199254740994,100]',
+    )
+  })
+
+  test('keeps the sign of zero, and what is too large for a number, which is no missing value', () => {
+    expect(JSON.stringify(exactJson('[-0,-0.0,1e400,-1e999]', () => 'x'))).toBe('[-0,-0,1e400,-1e999]')
   })
 })
 
@@ -173,6 +182,8 @@ describe('.npy', () => {
     const data = new Uint8Array(new BigInt64Array([1n, 2n, 3n, 4n, 5n, 2n ** 62n]).buffer)
     expect(npyRows(data, read)).toEqual(['[1,2,3]', '[4,5,4611686018427387904]'])
     expect(npyRows(new Uint8Array([0, 1]), { datatype: 'BOOL', shape: [2] })).toEqual(['false', 'true'])
+    const large = new Float64Array([2 ** 63 + 2048, 1.5, -0])
+    expect(npyRows(new Uint8Array(large.buffer), { datatype: 'FP64', shape: [3] })).toEqual(['9223372036854777856', '1.5', '-0'])
     expect(npyRows(new Uint8Array(new Float32Array([Number.NaN]).buffer), { datatype: 'FP32', shape: [1] })).toEqual(['"NaN"'])
   })
 
