@@ -101,8 +101,8 @@ interface RouteHook {
 
 /** Checks the token before the body is read, where a schema makes Elysia read it ahead of `resolve`. */
 function guardBody(hook: RouteHook, authenticator: Authenticator): void {
-  if (hook.body === undefined || hook.parse === 'none') return
-  const parsers = hook.parse === undefined ? [] : Array.isArray(hook.parse) ? hook.parse : [hook.parse]
+  const parsers: readonly unknown[] = [hook.parse ?? []].flat()
+  if (hook.body === undefined || isNoParser(parsers)) return
   const check = authenticator.mayWait
     ? async ({ request }: { request: Request }) => {
         await authenticator.authenticateOrWait(request)
@@ -111,6 +111,12 @@ function guardBody(hook: RouteHook, authenticator: Authenticator): void {
         authenticator.authenticate(request)
       }
   hook.parse = [check, ...parsers]
+}
+
+/** True for `parse: 'none'`, also in the form in which Elysia keeps it for a route that is there already. */
+function isNoParser([first, ...others]: readonly unknown[]): boolean {
+  const parser = typeof first === 'object' && first !== null && 'fn' in first ? first.fn : first
+  return parser === 'none' && others.length === 0
 }
 
 interface ErrorContext {

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
 import { type AnyElysia, Elysia, t } from 'elysia'
 import { authentication, type VerifiedJwt } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
@@ -28,6 +29,12 @@ function createOwnApp(order: 'before' | 'after'): AnyElysia {
     .post('/schema', ({ body }) => body, { ...p1, body: t.Object({ a: t.Number() }) })
     .post('/inferred', ({ body }) => body as object, p1)
     .post('/unparsed', async ({ request }) => (await request.text()).length, { ...p1, parse: 'none' })
+    .post('/unread', async ({ request }) => (await request.text()).length, { ...p1, parse: 'none', body: t.Optional(t.Any()) })
+    .post('/unread-list', async ({ request }) => (await request.text()).length, {
+      ...p1,
+      parse: ['none'],
+      body: t.Optional(t.Any()),
+    })
     .group('/group', (group) => group.get('/p1', () => 'group', p1))
     .use(new Elysia({ prefix: '/plugin' }).get('/p1', () => 'plugin', p1))
     .ws('/socket', { ...p1, message: (socket, message) => void socket.send(message) })
@@ -147,7 +154,7 @@ for (const order of ['before', 'after'] as const) {
         for (const body of ['{"a":1}', '{"a":"x"}', '{', '']) {
           expect(await post('/schema', body)).toEqual(UNAUTHORIZED)
           expect(await post('/inferred', body)).toEqual(UNAUTHORIZED)
-          expect(await post('/unparsed', body)).toEqual(UNAUTHORIZED)
+          for (const path of ['/unparsed', '/unread', '/unread-list']) expect(await post(path, body)).toEqual(UNAUTHORIZED)
         }
         expect(await get('/query?n=x')).toEqual(UNAUTHORIZED)
       })
@@ -155,7 +162,8 @@ for (const order of ['before', 'after'] as const) {
       test('lets the body through to those who may', async () => {
         expect(await post('/schema', '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: { a: 1 } })
         expect(await post('/inferred', '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: { a: 1 } })
-        expect(await post('/unparsed', '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: 7 })
+        for (const path of ['/unparsed', '/unread', '/unread-list'])
+          expect(await post(path, '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: 7 })
       })
 
       test('takes the token from the cookie where the header is absent', async () => {
@@ -279,6 +287,31 @@ for (const order of ['before', 'after'] as const) {
     }
   }
 }
+
+describe('the body of a request without a token', () => {
+  const decryptionKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' })
+  for (const [what, options] of Object.entries({
+    'one’s own keys': {},
+    'tokens that may have to wait': { decryptionKey: String(decryptionKey) },
+  })) {
+    for (const parse of [undefined, 'json', ['json']]) {
+      test(`is not read, with ${what} and the parser ${JSON.stringify(parse)}`, async () => {
+        const app = new Elysia()
+          .use(authentication({ secret: SECRET, ...options }))
+          .post('/schema', ({ body }) => body, { permissions: [], parse, body: t.Object({ a: t.Number() }) } as object)
+        const ask = async (headers: Record<string, string>) => {
+          const sent = { 'content-type': 'application/json', ...headers }
+          const request = new Request('http://localhost/schema', { method: 'POST', body: '{"a":1}', headers: sent })
+          const { status } = await app.handle(request)
+          return [status, request.bodyUsed]
+        }
+        expect(await ask({})).toEqual([401, false])
+        expect(await ask({ authorization: `Bearer ${makeToken({ payload: { exp: 1 } })}` })).toEqual([401, false])
+        expect(await ask(bearer('p1'))).toEqual([200, true])
+      })
+    }
+  }
+})
 
 describe('a guard that could be skipped', () => {
   const auth = () => authentication({ secret: SECRET })

@@ -6,6 +6,7 @@ import type { TrustedIssuer } from '../../../src/auth/trusted-issuer.ts'
 import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
 import { readKeySet } from '../../../src/jwks/read-key-set.ts'
 import type { Algorithm } from '../../../src/jwt/algorithms.ts'
+import type { JwtPayload } from '../../../src/jwt/claims.ts'
 import type { KeyInput } from '../../../src/jwt/key-set.ts'
 import { signJwt } from '../../../src/jwt/sign.ts'
 import { ManualSchedule, startKeyServer, testKey } from '../../support/key-server.ts'
@@ -112,6 +113,15 @@ describe('the tokens of a trusted issuer', () => {
     expect(vestal.send(A.sign({ ...good, exp: NOW + 61 }))).toBe('TOKEN_LIFETIME_TOO_LONG')
   })
 
+  test('have the shared rules where their issuer has none', () => {
+    using vestal = start([ISSUER], { types: ['JWT'], lifetimeSecondsMax: 60, leewaySeconds: 0, tokenBytesMax: 500 })
+    expect(vestal.send(A.sign(CLAIMS, 'JWT'))).toBe('accepted')
+    expect(vestal.send(A.sign(CLAIMS, 'at+jwt'))).toBe('TOKEN_TYPE_REFUSED')
+    expect(vestal.send(A.sign({ ...CLAIMS, exp: NOW + 61 }, 'JWT'))).toBe('TOKEN_LIFETIME_TOO_LONG')
+    expect(vestal.send(A.sign({ ...CLAIMS, exp: NOW, iat: NOW - 9 }, 'JWT'))).toBe('TOKEN_EXPIRED')
+    expect(vestal.send(A.sign({ ...CLAIMS, pad: 'x'.repeat(200) }, 'JWT'))).toBe('TOKEN_TOO_LONG')
+  })
+
   test('are not given the looseness of one’s own', () => {
     using vestal = start([ISSUER], { interop: 'flama' })
     expect(vestal.send(A.sign(CLAIMS))).toBe('accepted')
@@ -137,6 +147,44 @@ describe('the tokens of a trusted issuer', () => {
     const flipped = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`
     expect(vestal.send(`${head}.${body}.${flipped}`)).toBe('SIGNATURE_INVALID')
     expect(vestal.allows(token, 'p')).toBe(true)
+  })
+})
+
+describe('the principal of a token', () => {
+  const pem = (key: typeof OWN) => key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const own = { exp: NOW + 60, sub: 'me' }
+  const principalOf = async (vestal: ReturnType<typeof start>, token: string) =>
+    (await vestal.authenticator.authenticateOrWait(vestal.request(token))).principal
+
+  test('is local where this server can sign, and the issuer is the one that it names in its tokens', async () => {
+    using nameless = start([], { keys: pem(OWN) })
+    const sign = (claims: JwtPayload) => signJwt(claims, pem(OWN))
+    expect(await principalOf(nameless, sign(own))).toMatchObject({ isLocal: true, issuer: undefined, subject: 'me' })
+    expect(await principalOf(nameless, sign({ ...own, iss: 'x' }))).toMatchObject({ isLocal: false, issuer: 'x' })
+    using named = start(['me', 'x'], { keys: pem(OWN), localIssuer: 'me' })
+    expect(await principalOf(named, sign({ ...own, iss: 'me' }))).toMatchObject({ isLocal: true, issuer: 'me' })
+    expect(await principalOf(named, sign({ ...own, iss: 'x' }))).toMatchObject({ isLocal: false, issuer: 'x' })
+    using secret = start([], { keys: SECRET })
+    expect(await principalOf(secret, makeToken({ payload: own }))).toMatchObject({ isLocal: true, subject: 'me' })
+  })
+
+  test('is not local where this server only verifies', async () => {
+    using vestal = start([], { keys: { keys: [OWN.jwk] } })
+    expect(await principalOf(vestal, OWN.sign(own))).toMatchObject({ isLocal: false, subject: 'me' })
+  })
+
+  test('is never local for the token of an issuer with keys of its own, though it has the name of the local one', async () => {
+    await using server = startKeyServer(A)
+    const { keys: _, ...bare } = ISSUER
+    const published = readKeySet(Buffer.from(JSON.stringify({ keys: [A.jwk] }))).keys
+    const secret = { ...bare, keys: SECRET }
+    const byName = { localIssuer: ISSUER.name }
+    for (const issuer of [ISSUER, { ...bare, keys: published }, { ...bare, jwksUrl: server.url }]) {
+      using vestal = start([issuer], { keys: pem(OWN), ...byName })
+      expect(await principalOf(vestal, A.sign(CLAIMS))).toMatchObject({ isLocal: false, issuer: ISSUER.name, subject: 'me' })
+    }
+    using symmetric = start([secret], { keys: `${SECRET}2`, ...byName })
+    expect(await principalOf(symmetric, makeToken({ payload: CLAIMS }))).toMatchObject({ isLocal: false, issuer: ISSUER.name })
   })
 })
 
@@ -372,7 +420,7 @@ describe('an issuer whose keys are at an address', () => {
       })
       // The clock runs ahead of the cool-down at each look, so that whatever may be fetched again is.
       let seconds = NOW
-      let look = () => undefined as void
+      let look: () => void = () => undefined
       const authenticator = createAuthenticator(undefined, {
         issuers: [remote(server.url)],
         decryptionKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),

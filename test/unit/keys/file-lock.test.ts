@@ -29,6 +29,18 @@ describe('a lock beside a file', () => {
     expect(withFileLock(path, () => 'again', 0)).toBe('again')
   })
 
+  test('makes the writers of several processes wait for each other', async () => {
+    const path = join(folder, 'counted')
+    writeFileSync(path, '0')
+    const program = `const { withFileLock } = await import(${JSON.stringify(join(import.meta.dir, '../../../src/keys/file-lock.ts'))})
+      const { readFileSync, writeFileSync } = await import('node:fs')
+      const path = ${JSON.stringify(path)}
+      for (let round = 0; round < 50; round += 1) withFileLock(path, () => writeFileSync(path, String(Number(readFileSync(path, 'utf8')) + 1)))`
+    const writers = [0, 1, 2].map(() => Bun.spawn([process.execPath, '-e', program], { stderr: 'inherit' }).exited)
+    expect(await Promise.all(writers)).toEqual([0, 0, 0])
+    expect(readFileSync(path, 'utf8')).toBe('150')
+  })
+
   test('is let go of where its owner is killed', async () => {
     const path = join(folder, 'three')
     const program = `const { withFileLock } = await import(${JSON.stringify(join(import.meta.dir, '../../../src/keys/file-lock.ts'))})
