@@ -164,6 +164,12 @@ describe('files', () => {
     }
   })
 
+  test('wait with a limit, and say for what', () => {
+    const endless = /^\s*while \((?:.*\) await Bun\.sleep\(|.*await .*\);$)/m
+    const found = files.filter((file) => file.startsWith('test/') && endless.test(textOf(file)))
+    expect(found).toEqual([])
+  })
+
   test('that are committed name no host of a package registry', () => {
     expect(readFileSync(join(ROOT, 'bun.lock'), 'utf8')).not.toMatch(/https?:\/\//)
   })

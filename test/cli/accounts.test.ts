@@ -216,9 +216,11 @@ describe('keys that change', () => {
           .stdout.trim()
           .split('\n')
           .map((line) => JSON.parse(line) as { event: string; actor: string; subject?: string; reason: string })
-      const heard = async (count: number) => {
-        while (lines().filter(({ event }) => event === 'keys-changed').length < count) await Bun.sleep(20)
-      }
+      const heard = (count: number) =>
+        until(
+          () => lines().filter(({ event }) => event === 'keys-changed').length >= count,
+          `the audit log has ${count} changes of keys`,
+        )
       const second = kidOf(['generate'], 'next')
       await heard(1)
       expect(kidOf(['rotate'], 'active')).toBe(second)
@@ -226,7 +228,7 @@ describe('keys that change', () => {
       kidOf(['revoke', first], 'revoked')
       await heard(3)
       writeFileSync(join(place.folder, 'data/keys.json'), 'no key file', { mode: 0o600 })
-      while (!lines().some(({ event }) => event === 'keys-refused')) await Bun.sleep(20)
+      await until(() => lines().some(({ event }) => event === 'keys-refused'))
       child.kill('SIGTERM')
       expect(await child.exited).toBe(0)
       const by = (who: string) => lines().filter(({ actor }) => actor === who)

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Workplace } from '../support/command-line.ts'
+import { until } from '../support/until.ts'
 
 const PASSWORD = 'four words and a half'
 const OTHER = 'another long sentence'
@@ -26,9 +27,8 @@ async function stage(place: Workplace) {
     status: (token: string) => status({ authorization: `Bearer ${token}` }),
     statusOfKey: (key: string) => status({ 'x-api-key': key }),
     refresh: (refresh_token: string) => post('/auth/refresh/', { refresh_token }),
-    async until(expected: number, ask: () => Promise<number>) {
-      while ((await ask()) !== expected);
-    },
+    until: (expected: number, ask: () => Promise<number>) =>
+      until(async () => (await ask()) === expected, `the answer is ${expected}`),
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM')
       expect(await child.exited).toBe(0)

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JwkSet } from '../../src/index.ts'
 import { Workplace } from '../support/command-line.ts'
+import { until } from '../support/until.ts'
 
 const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
 const ROTATIONS = 5
@@ -38,7 +39,7 @@ class Client {
 
   /** Waits until the server has taken a change of its keys up. */
   async untilPublished(isTakenUp: (kids: readonly unknown[]) => boolean): Promise<void> {
-    while (!isTakenUp(await this.published()));
+    await until(async () => isTakenUp(await this.published()))
   }
 }
 

@@ -288,7 +288,7 @@ describe('SIGHUP', () => {
     const ask = () => server.status(`/public/info/?${'x'.repeat(300)}`)
     server.write('url_bytes_max = 300\n')
     server.signal()
-    while ((await ask()) !== 414);
+    await until(async () => (await ask()) === 414)
     server.write('url_bytes_max = 3\n')
     server.signal()
     // The signal comes before what is asked after it, and reloads are done one after the other.

@@ -7,6 +7,7 @@ import { signJwt } from '../../src/index.ts'
 import { type Certificate, makeCertificate } from '../support/certificates.ts'
 import { Workplace } from '../support/command-line.ts'
 import { SECRET } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const root = makeCertificate({ name: 'root' })
 const FILES = ['--tls-cert', 'server.pem', '--tls-key', 'server.key']
@@ -96,16 +97,19 @@ function shownBy(base: string): Promise<string> {
 
 /** Asks again where the connection met the old listener as it closed; nothing that is asked here minds being asked twice. */
 async function askAgain(...asked: Parameters<typeof ask>): Promise<Response> {
-  for (;;) {
-    const response = await ask(...asked).catch(() => undefined)
-    if (response !== undefined) return response
-  }
+  let response: Response | undefined
+  await until(async () => {
+    response = await ask(...asked).catch(() => undefined)
+    return response !== undefined
+  }, 'a request is answered')
+  // The cast: the wait has ended well.
+  return response as unknown as Response
 }
 
 /** A connection may meet the old listener as it closes, and asks again. */
 async function untilShown(base: string, { cert }: Certificate): Promise<void> {
   const { fingerprint256 } = new X509Certificate(cert)
-  while ((await shownBy(base).catch(() => 'closed')) !== fingerprint256);
+  await until(async () => (await shownBy(base).catch(() => 'closed')) === fingerprint256, 'the new certificate is shown')
 }
 
 describe('vestal start with a certificate', () => {

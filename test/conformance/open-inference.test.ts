@@ -13,6 +13,7 @@ import { defaultedModel } from '../support/odd-models.ts'
 import { createServer } from '../support/server.ts'
 import { identityModel, onnxModel, reciprocalModel, slowModel, twoOutputModel } from '../support/tiny-models.ts'
 import { bearer } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-acceptance-'))
 const models = join(folder, 'models')
@@ -416,14 +417,14 @@ describe('requests', () => {
     }
     expect(gauge()).toBe(0)
     const answers = [infer('slow', SLOW), infer('slow', SLOW)]
-    while (gauge() === 0) await Bun.sleep(1)
+    await until(() => gauge() > 0)
     await Promise.all(answers.map(async (response) => (await response).text()))
     expect(gauge()).toBe(0)
   })
 
   test('that may not wait so long are answered at once, though the instance is busy', async () => {
     const running = infer('slow', SLOW)
-    while ((engine.statistics('slow')[0]?.running ?? 0) === 0) await Bun.sleep(1)
+    await until(() => (engine.statistics('slow')[0]?.running ?? 0) > 0)
     const { status, body } = await answer('slow', { ...SLOW, parameters: { timeout: 1000 } })
     expect([status, body]).toEqual([503, { error: 'Request timeout expired' }])
     expect((await running).status).toBe(200)

@@ -3,6 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kept, noteSecret, printed, secretsIn } from './secrets.ts'
 import { MODELS } from './server.ts'
+import { inTime } from './until.ts'
+
+/** Less than the time of a test, in which a server must have started on a busy machine. */
+const START_MS = 50_000
 
 /** The command line's own file. */
 export const MAIN = join(import.meta.dir, '../../src/cli/main.ts')
@@ -64,7 +68,12 @@ export class Workplace implements Disposable {
     let output = ''
     const decoder = new TextDecoder()
     const reader = child.stdout.getReader()
-    for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read()) {
+    const read = () =>
+      inTime(reader.read(), `a server says where it listens; it printed ${JSON.stringify(output)}`, START_MS).catch((error) => {
+        child.kill('SIGKILL')
+        throw error
+      })
+    for (let chunk = await read(); chunk.value !== undefined; chunk = await read()) {
       output += decoder.decode(chunk.value, { stream: true })
       const base = /listens on ((?:https?:\/\/|unix:)[^\s,"]+)[,\n]/.exec(output)?.[1]
       const isWhole = /^Try:.*\n/m.test(output) || output.includes('Mode:   production') || output.startsWith('{')

@@ -1,3 +1,5 @@
+import { inTime } from './until.ts'
+
 export type Message = string | Uint8Array | { readonly code: number; readonly reason: string }
 
 /** A WebSocket whose messages can be waited for one by one; its end is the last. */
@@ -19,7 +21,7 @@ export async function openLive(address: string, options: { readonly headers: Rec
   socket.onerror = () => resolve()
   await promise
   const next = async (): Promise<Message> => {
-    while (messages.length === 0) await wake.promise
+    while (messages.length === 0) await inTime(wake.promise, 'the socket has a message, or its end')
     return messages.shift() ?? ''
   }
   return {

@@ -1,4 +1,8 @@
 import { connect } from 'node:net'
+import { inTime } from './until.ts'
+
+/** Less than the time of a test: some of what is sent takes the server a while to give up. */
+const LIMIT_MS = 50_000
 
 export interface RawRequest {
   /** Bytes to send, piece by piece; each goes out once the one before has. */
@@ -36,7 +40,7 @@ export function sendRaw(port: number, { pieces, isCut = false, patienceMs }: Raw
     }
     sendFrom(0)
   })
-  return promise
+  return inTime(promise, 'the first answer is there, or the connection has ended', LIMIT_MS)
 }
 
 /** Sends bytes as they are and gives all that comes back until the server closes the connection, which it must do by itself. */
@@ -58,5 +62,5 @@ export function exchangeRaw(port: number, pieces: readonly (string | Uint8Array)
     }
     sendFrom(0)
   })
-  return promise
+  return inTime(promise, 'the server has closed the connection', LIMIT_MS)
 }

@@ -13,6 +13,17 @@ export async function until(holds: () => boolean | Promise<boolean>, what?: stri
   }
 }
 
+/** Gives what a promise gives. @throws Error that names what was waited for, where it does not come in time */
+export async function inTime<T>(promise: Promise<T>, what: string, limitMs = LIMIT_MS): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`waited ${limitMs / 1000} s in vain until ${what}`)), limitMs)
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 function textOf(holds: () => unknown): string {
   return holds
     .toString()

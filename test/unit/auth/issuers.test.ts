@@ -11,6 +11,7 @@ import type { KeyInput } from '../../../src/jwt/key-set.ts'
 import { signJwt } from '../../../src/jwt/sign.ts'
 import { ManualSchedule, startKeyServer, testKey } from '../../support/key-server.ts'
 import { makeToken, SECRET } from '../../support/tokens.ts'
+import { until } from '../../support/until.ts'
 
 const NOW = 1_800_000_000
 const [A, B, OWN] = [testKey('a'), testKey('b'), testKey('own')]
@@ -368,7 +369,7 @@ describe('an issuer whose keys are at an address', () => {
     server.publish(B)
     vestal.timer.run()
     await vestal.sendAndWait(B.sign({ ...CLAIMS, sub: 'x' }))
-    while (vestal.authenticator.remoteKeyStatistics.get(ISSUER.name)?.keys !== 1) await Bun.sleep(1)
+    await until(() => vestal.authenticator.remoteKeyStatistics.get(ISSUER.name)?.keys === 1)
     expect(vestal.send(token)).toBe('KEY_UNKNOWN')
   })
 

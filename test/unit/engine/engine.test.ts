@@ -15,6 +15,7 @@ import type { NamedTensors, Tensor } from '../../../src/tensor/tensor.ts'
 import { startMarked } from '../../support/marked-engine.ts'
 import { CRASH } from '../../support/marks.ts'
 import { identityModel, slowModel, twoOutputModel } from '../../support/tiny-models.ts'
+import { until } from '../../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-engine-'))
 await Bun.write(join(folder, 'quick/1/model.onnx'), identityModel('FP32'))
@@ -133,7 +134,7 @@ describe('a worker that is lost', () => {
   test('is replaced: what was with it is told, what waited is computed', async () => {
     const { engine, workers, warnings } = await startMarked({ modelsDirectory: single })
     const sent = codeOf(() => infer(engine, 'quick', quick(CRASH)))
-    while (engine.statistics('quick')[0]?.running !== 1) await Bun.sleep(0)
+    await until(() => engine.statistics('quick')[0]?.running === 1)
     const waiting = codeOf(async () => (await infer(engine, 'quick', quick(3))).get('y')?.data[0])
     expect(await sent).toBe('WORKER_LOST')
     expect(await waiting).toBe(3)
