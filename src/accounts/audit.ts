@@ -47,6 +47,7 @@ export type AuditEventName =
   | 'model-unloaded'
   | 'model-unload-failed'
   | 'model-unload-denied'
+  | 'model-worker-ended'
 
 /** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
 export interface AuditEvent {

@@ -74,13 +74,15 @@ function isServed({ versions }: Model): boolean {
 
 /** Versions that nobody took off, and that do not answer. */
 function brokenVersions(engine: Engine) {
-  return engine
-    .models()
-    .flatMap(({ name, versions }) =>
-      versions
-        .filter((version) => version.state !== 'ready' && !isOff(version))
-        .map(({ version, state, reason }) => ({ name, version, reason: reason ?? `it is ${state}` })),
-    )
+  return engine.models().flatMap(({ name, versions }) =>
+    versions
+      .filter((version) => version.state !== 'ready' && !isOff(version))
+      .map(({ version, state, reason }) => ({
+        name,
+        version,
+        reason: reason ?? (state === 'loading' ? 'it is still loading' : `it is ${state}`),
+      })),
+  )
 }
 
 function describeModel({ name, versions }: Model): string {

@@ -6,7 +6,7 @@ import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
 import { usableCores } from '../engine/workers/cores.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
-import { createModelLog } from '../http/open-inference/model-changes.ts'
+import { createLossLog, createModelLog } from '../http/open-inference/model-changes.ts'
 import { createReadiness, type Readiness } from '../http/readiness.ts'
 import type { Reloading } from '../http/reload.ts'
 import { KeyError } from '../jwt/key-error.ts'
@@ -42,6 +42,9 @@ export interface Launch {
   readonly configFile?: string
 }
 
+/** The server listens after this, also while a model is still loading. */
+const LOAD_WAIT_MS_MAX = 20_000
+
 /** `vestal start`: serves until it is told to stop. */
 export async function start(settings: Settings, mode: Mode, { read, member, configFile }: Launch): Promise<void> {
   const tls = loadTls(settings)
@@ -71,6 +74,8 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
     mayOverride: settings.modelOverride === 'on',
     ...engineSettings(settings),
     changed: (change) => noteChange(change, { actor: 'server' }),
+    lost: createLossLog(accounts?.options.context.audit),
+    waitMsMax: LOAD_WAIT_MS_MAX,
     ...(member && { cores: Math.max(1, Math.floor(usableCores() / member.count)) }),
     warn,
     note: (message) => logger.info(message),
@@ -146,6 +151,9 @@ function engineSettings(settings: Settings): EngineOptions {
     subjectBytesMax: settings.subjectBytesMax,
     timeoutMs: settings.requestTimeoutSeconds * 1000,
     runMsMax: settings.runSecondsMax * 1000,
+    loadMsMax: settings.loadSecondsMax * 1000,
+    instanceBytesMax: settings.instanceMemoryBytesMax,
+    syntheticInputs: settings.syntheticInputs === 'on',
     cacheBytesMax: settings.responseCacheBytesMax,
   }
 }

@@ -22,6 +22,8 @@ export interface BatchCheckOptions {
   readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined
   /** The model's settings ask for shared runs although rows may change each other's answers. */
   readonly mayMixRows: boolean
+  /** Whether inputs may be made up. */
+  readonly mayMakeUp: boolean
 }
 
 /**
@@ -74,10 +76,15 @@ type Tried =
   | { readonly kind: 'not tried'; readonly reason: string; readonly rowOutputs: readonly string[] }
 
 /** The recorded inputs, or else made-up ones in each of the sizes that may fit until one does. */
-async function tryRows(model: Computes, { samples, shapes }: BatchCheckOptions): Promise<Tried> {
-  const recorded = recordedTrials(model.inputs, samples)
-  const trials = recorded.length > 0 ? recorded : trialsOfMadeUpRows(model.inputs, shapes)
-  let last: Tried = { kind: 'not tried', reason: 'there are no inputs to try it with', rowOutputs: [] }
+async function tryRows(model: Computes, { samples, shapes, mayMakeUp }: BatchCheckOptions): Promise<Tried> {
+  const recorded = recordedTrials(model.inputs, samples, mayMakeUp)
+  const madeUp = mayMakeUp ? trialsOfMadeUpRows(model.inputs, shapes) : []
+  const trials = recorded.length > 0 ? recorded : madeUp
+  let last: Tried = {
+    kind: 'not tried',
+    reason: mayMakeUp ? 'there are no inputs to try it with' : 'synthetic_inputs is off, and no inputs are recorded',
+    rowOutputs: [],
+  }
   for (const trial of trials) {
     const tried = await tryOne(model, trial)
     if (tried.kind === 'differs') return tried

@@ -8,6 +8,8 @@ export interface RunInput {
   readonly inputs: NamedTensors
   /** Names of the outputs to compute; all of them when absent. */
   readonly outputs?: readonly string[] | undefined
+  /** For the log, where a worker ends in its run. */
+  readonly requestId?: string | undefined
 }
 
 /**

@@ -1,14 +1,17 @@
+import { totalmem } from 'node:os'
 import { VestalError } from '../core/errors.ts'
 import { HELD_BYTES_MAX, withShare } from '../core/memory-ledger.ts'
 import type { Engine, ModelChange } from './engine.ts'
 import { instanceCommand, type StartInstance, startInstanceProcess } from './instance/instance-process.ts'
+import { UNLOADED } from './repository/describe.ts'
 import { ModelRepository } from './repository/model-repository.ts'
 import { Poller } from './repository/poller.ts'
 import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
-import { createStartRunner } from './runner.ts'
+import { createStartRunner, type ModelLoss } from './runner.ts'
 import type { RuntimeText } from './runtime-texts.ts'
 import { Admission } from './scheduling/admission.ts'
 import { usableCores } from './workers/cores.ts'
+import { usableBytes } from './workers/memory.ts'
 
 export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   /** Requests of one model version that wait or run at once; default 512. One more is refused with 503. */
@@ -29,6 +32,14 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly loadMsMax?: number
   /** Bytes of answers that a model with a cache (`cache = true` in its model.toml) keeps; default 64 MiB a version. */
   readonly cacheBytesMax?: number
+  /** Memory that a worker process may hold; default four fifths of the container's. One that holds more is killed. */
+  readonly instanceBytesMax?: number | undefined
+  /** Whether models are tried and warmed up with made-up inputs where their files record none; default true. */
+  readonly syntheticInputs?: boolean
+  /** Longest time that the start waits for the models; what is not loaded by then is loaded while the engine serves. Default no limit. */
+  readonly waitMsMax?: number
+  /** Hears of each worker process that ended by itself, or was killed for a limit. */
+  readonly lost?: (loss: ModelLoss) => void
   /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
   readonly instances?: number
   /** Cores that the workers of a model share; default those of the container. */
@@ -64,6 +75,9 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly startInstance?: StartInstance
 }
 
+/** Of the memory there is, what one worker process may hold. */
+const MEMORY_SHARE = 0.8
+
 const LIMITS = {
   queue: 512,
   requests: 1024,
@@ -95,9 +109,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     instances: options.instances,
     threads: options.threads,
     queueMax: options.queueMax ?? LIMITS.queue,
+    syntheticInputs: options.syntheticInputs,
     timeoutMs: options.timeoutMs ?? LIMITS.timeoutMs,
     runMsMax: options.runMsMax ?? LIMITS.runMs,
     loadMsMax: options.loadMsMax ?? LIMITS.loadMs,
+    memoryBytesMax: options.instanceBytesMax ?? Math.floor(usableBytes(totalmem()) * MEMORY_SHARE),
+    ...(options.lost && { lost: options.lost }),
     cacheBytesMax: options.cacheBytesMax ?? LIMITS.cacheBytes,
     warn,
     runtimeText: options.runtimeText ?? (options.warn === undefined ? printRuntimeText : () => undefined),
@@ -105,8 +122,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   })
   const repository = new ModelRepository({ ...options, warn, startRunner })
   const loaded = modelControl === 'poll' ? lookAt(options) : undefined
-  await repository.start()
   const { table } = repository
+  let hasStarted = false
+  const started = repository.start().then(() => {
+    hasStarted = true
+  })
+  await within(started, options.waitMsMax)
+  if (!hasStarted) void started.then(() => warnOfLate(repository, warn))
   const poller = loaded === undefined ? undefined : pollerOf(repository, loaded, { ...options, warn })
   const mayChange = () => {
     if (modelControl !== 'explicit') throw new VestalError('MODEL_CONTROL_OFF')
@@ -118,7 +140,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     subscribe: (hear) => table.subscribe(hear),
     permission: (name, action) => repository.permission(name, action),
     troubles: () => poller?.troubles() ?? [],
-    isReady: () => !repository.isStopping,
+    isReady: () => hasStarted && !repository.isStopping,
     infer: (name, version, inputs, asked = {}) => repository.infer(name, version, inputs, asked),
     statistics: (name, version) => table.statistics(name, version),
     async load(name, asked) {
@@ -136,6 +158,22 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await Promise.all([poller?.stop(), repository.stop()])
     },
   }
+}
+
+/** Waits for the models, but no longer than that. */
+async function within(started: Promise<void>, msMax: number | undefined): Promise<void> {
+  if (msMax === undefined) return started
+  const waited = Promise.withResolvers<void>()
+  const timer = setTimeout(waited.resolve, msMax)
+  await Promise.race([started, waited.promise])
+  clearTimeout(timer)
+}
+
+/** Says which versions cannot be served, once that is known; who starts the engine has said so of the others. */
+function warnOfLate({ table, isStopping }: ModelRepository, warn: (message: string) => void): void {
+  if (isStopping) return
+  for (const { name, version, state, reason } of table.index())
+    if (state === 'UNAVAILABLE' && reason !== UNLOADED) warn(`${name}/${version}: it cannot be served: ${reason}`)
 }
 
 function pollerOf(

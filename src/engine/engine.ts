@@ -51,6 +51,8 @@ export interface InferOptions {
   readonly signal?: AbortSignal | (() => AbortSignal) | undefined
   /** Who asks: one subject cannot take what is there for the others. Requests without one share one place. */
   readonly subject?: string | undefined
+  /** Names the request in the log where a worker process ends in its run. */
+  readonly requestId?: string | undefined
   /** 1 is served first; 0 or absent is the model's default. Counts only where the model has priorities. */
   readonly priority?: number | undefined
   /** Milliseconds that waiting and computing may take in all; then the request is refused with QUEUE_TIMEOUT or REQUEST_TIMEOUT. */

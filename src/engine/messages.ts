@@ -31,4 +31,6 @@ export interface BatchTrial {
   readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined
   /** Its settings ask for shared runs although rows may change each other's answers. */
   readonly mayMixRows: boolean
+  /** Whether inputs may be made up. */
+  readonly mayMakeUp: boolean
 }

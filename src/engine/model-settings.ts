@@ -24,6 +24,8 @@ export interface ModelSettings {
   readonly priorityDefault?: number
   /** For requests that name no time of their own, and the longest that one may name, in milliseconds. */
   readonly timeoutMs?: number
+  /** Tries and warms up the model with made-up inputs where its files record none. */
+  readonly syntheticInputs?: boolean
   /** Keeps answers and gives them again to the same inputs. */
   readonly isCached?: boolean
 }

@@ -8,6 +8,7 @@ export interface EngineDefaults {
   readonly threads?: number | undefined
   readonly queueMax: number
   readonly timeoutMs: number
+  readonly syntheticInputs?: boolean | undefined
 }
 
 export type ResolvedSettings = Required<Omit<ModelSettings, 'rowsMax' | 'isCached'>> & Pick<ModelSettings, 'rowsMax'>
@@ -34,6 +35,7 @@ export function resolveSettings(own: ModelSettings, defaults: EngineDefaults): R
     allowDependentRows: own.allowDependentRows ?? false,
     queueMax: own.queueMax ?? defaults.queueMax,
     timeoutMs: own.timeoutMs ?? defaults.timeoutMs,
+    syntheticInputs: own.syntheticInputs ?? defaults.syntheticInputs ?? true,
     priorityLevels,
     priorityDefault: own.priorityDefault ?? Math.max(1, priorityLevels),
   }

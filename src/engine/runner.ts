@@ -14,7 +14,7 @@ import { SYSTEM_CLOCK } from './scheduling/clock.ts'
 import type { JobTimes } from './scheduling/job.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import type { Gauges, ModelCounters } from './statistics.ts'
-import { WorkerDied, WorkerPool } from './workers/worker-pool.ts'
+import { WorkerDied, type WorkerLoss, WorkerPool } from './workers/worker-pool.ts'
 
 /** Computes with one version of one model on workers of its own: ending them is what gives the model's memory back. */
 export interface ModelRunner {
@@ -28,6 +28,8 @@ export interface ModelRunner {
   readonly batching: BatchDecision
   /** False while its workers are being replaced. */
   isReady(): boolean
+  /** Why it cannot serve for now, where that is for longer than a moment; absent where it has no workers of its own. */
+  trouble?(): string | undefined
   /**
    * Runs the model once its turn has come. The inputs must not change meanwhile.
    * @throws VestalError INPUT_INVALID, QUEUE_FULL, SUBJECT_LIMIT, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED, REQUEST_ABORTED,
@@ -53,9 +55,13 @@ export interface RunnerSource {
   readonly path: string
   readonly settings: ModelSettings
   /** Gives what to try with whether requests may share a run, for a model with these inputs. */
-  readonly trialOf?: (inputs: readonly TensorSpec[]) => Omit<BatchTrial, 'mayMixRows'>
+  readonly trialOf?: (inputs: readonly TensorSpec[]) => Omit<BatchTrial, 'mayMixRows' | 'mayMakeUp'>
   /** Counts what the runner does. */
   readonly counters: ModelCounters
+  /** Gives the start up: its workers are ended, and it fails. It counts until the version serves. */
+  readonly signal?: AbortSignal
+  /** Hears when `trouble` of the runner is another. */
+  readonly changed?: () => void
 }
 
 /**
@@ -73,11 +79,21 @@ export interface RunnerOptions extends EngineDefaults {
   readonly loadMsMax: number
   /** Bytes of answers that a model with a cache keeps, with their questions. */
   readonly cacheBytesMax: number
+  /** Memory that a worker process may hold. */
+  readonly memoryBytesMax: number
   readonly warn: (message: string) => void
   /** Hears of what ONNX Runtime says where it does not load a model, or cannot compute. */
   readonly runtimeText: (text: RuntimeText) => void
+  /** Hears of each worker process that ended by itself or for a limit. */
+  readonly lost?: (loss: ModelLoss) => void
   /** Starts a process that computes; a test may hand in its own. */
   readonly startInstance: StartInstance
+}
+
+/** A worker process of a model that ended by itself, or was killed for a limit. */
+export interface ModelLoss extends WorkerLoss {
+  /** `<name>/<version>`. */
+  readonly key: string
 }
 
 /** Bytes of a shared run: joining copies them on the thread that answers HTTP, and larger inputs gain nothing from company. */
@@ -110,7 +126,7 @@ function overheard(start: StartInstance, hear: (during: RuntimeText['during'], t
 
 /** Gives what starts a runner with these options. */
 export function createStartRunner(options: RunnerOptions): StartRunner {
-  return async ({ key, path, settings: own, counters, trialOf }) => {
+  return async ({ key, path, settings: own, counters, trialOf, signal, changed = () => undefined }) => {
     const settings = resolveSettings(own, options)
     const { threads, arena, optimization, instances } = settings
     let misfits = 0
@@ -122,12 +138,19 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       instances,
       runMsMax: options.runMsMax,
       loadMsMax: options.loadMsMax,
+      memoryBytesMax: options.memoryBytesMax,
+      changed,
+      lost: (loss) => {
+        counters.ended(loss.label)
+        options.lost?.({ ...loss, key })
+      },
       warn: (message) => options.warn(`${key}: ${message}`),
       misfit: () => {
         misfits += 1
         options.warn(`${key}: its outputs had not the rows of its inputs; requests share no run any more`)
       },
     })
+    signal?.addEventListener('abort', () => void pool.stop())
     const warn = (message: string) => options.warn(`${key}: ${message}`)
     const { loaded, batching } = await startPool(pool, settings, { trialOf, warn })
     const scheduler = new Scheduler<RunInput, NamedTensors>({
@@ -163,9 +186,10 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       settings,
       batching,
       isReady: () => !isStopping && pool.alive > 0,
+      trouble: () => pool.trouble,
       run(inputs, asked) {
         checkInputs(loaded.inputs, inputs)
-        const input = { inputs, outputs: outputsOf(asked.outputs) }
+        const input = { inputs, outputs: outputsOf(asked.outputs), requestId: asked.requestId }
         if (cache === undefined || asked.cache === 'skip' || isStopping) return compute(input, asked)
         return lookUp(cache, input, asked)
       },
@@ -191,7 +215,7 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
 /** Loads the model, and finds out whether requests may share its runs. */
 async function startPool(
   pool: WorkerPool,
-  { batchRowsMax, allowDependentRows: mayMixRows }: ResolvedSettings,
+  { batchRowsMax, allowDependentRows: mayMixRows, syntheticInputs: mayMakeUp }: ResolvedSettings,
   { trialOf = () => ({ samples: [] }), warn }: { trialOf: RunnerSource['trialOf']; warn: RunnerOptions['warn'] },
 ): Promise<{ readonly loaded: LoadedInstance; readonly batching: BatchDecision }> {
   const loaded = await pool.start()
@@ -199,7 +223,7 @@ async function startPool(
   const off = { isSafe: false, reason: 'its settings let no requests share a run' }
   if (isOff && isInRows(loaded.outputs)) return { loaded, batching: off }
   try {
-    const { rowOutputs, ...decision } = await pool.check({ ...trialOf(loaded.inputs), mayMixRows })
+    const { rowOutputs, ...decision } = await pool.check({ ...trialOf(loaded.inputs), mayMixRows, mayMakeUp })
     // What a run gave counts more than what the file declares.
     const outputs = loaded.outputs.map((spec) =>
       rowOutputs.includes(spec.name) ? { ...spec, shape: [-1, ...spec.shape.slice(1)] } : spec,

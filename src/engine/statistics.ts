@@ -57,6 +57,8 @@ export interface ModelStatistics {
   /** What its cache of answers has done, and holds; absent where it has none. */
   readonly cache?: ResponseCacheStatistics
   readonly rejected: Readonly<Record<RejectionReason, number>>
+  /** Worker processes that ended by themselves or for a limit, by the signal, exit code or limit. */
+  readonly ends: Readonly<Record<string, number>>
 }
 
 /** What a run took, by its parts. */
@@ -115,6 +117,7 @@ export class ModelCounters {
   #cacheMiss = new Sum()
   readonly #batches = new Map<number, RunSums>()
   readonly #rejected = new Map<RejectionReason, number>()
+  readonly #ends = new Map<string, number>()
   #lastInferenceMs = 0
   /** What a request has taken of an instance lately, in milliseconds; undefined before the first. */
   #msPerRequest: number | undefined
@@ -180,6 +183,11 @@ export class ModelCounters {
     this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + 1)
   }
 
+  /** A worker process that ended by itself, or was killed for a limit. */
+  ended(label: string): void {
+    this.#ends.set(label, (this.#ends.get(label) ?? 0) + 1)
+  }
+
   /** A request that was answered from the cache. */
   hit(ns: number): void {
     this.#cacheHit.add(ns)
@@ -213,6 +221,7 @@ export class ModelCounters {
       rejected: Object.fromEntries(
         REASONS.map((reason) => [reason, this.#rejected.get(reason) ?? 0]),
       ) as ModelStatistics['rejected'],
+      ends: Object.fromEntries(this.#ends),
     }
   }
 }

@@ -99,6 +99,7 @@ export function createApp(options: AppOptions) {
     messageBytesMax: options.messageBytesMax,
     servers,
     addressOf: operations.addressOf,
+    idOf: (request) => operations.recordOf(request)?.id,
   })
   operations.registry.collected('vestal_held_bytes', {
     type: 'gauge',

@@ -99,6 +99,17 @@ export function collectEngine(registry: MetricRegistry, engine: Engine): void {
           Object.entries(rejected).map(([reason, count]): Reading => [[model, version, reason], count]),
         ),
   })
+  registry.collected('vestal_model_instance_ends_total', {
+    type: 'counter',
+    help: 'Worker processes that ended by themselves, or were killed for a limit, by the signal, exit code or limit.',
+    labels: [...labels, 'cause'],
+    read: () =>
+      engine
+        .statistics()
+        .flatMap(({ model, version, ends }) =>
+          Object.entries(ends).map(([cause, count]): Reading => [[model, version, cause], count]),
+        ),
+  })
   registry.snapshotted('vestal_inference_batch_rows', () => ({
     type: 'histogram',
     help: 'Rows that were computed in one run.',

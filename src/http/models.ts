@@ -87,7 +87,8 @@ async function answer(engine: Engine, model: Model, { request, memory, subject }
       return { tensors: decodeRows(input, inputs), form: Array.isArray(input) ? ('rows' as const) : ('columns' as const) }
     })
     held.handOver()
-    const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline) }
+    const requestId = memory.idOf(request)
+    const options = { signal: () => request.signal, subject, requestId, timeoutMs: leftOf(deadline) }
     const result = await engine.infer(model.name, version, tensors, options)
     held.computed(result)
     const json = `{"output":${encodeRows(result, outputs, { form, labels: labelsOf(model, answering) })}}`

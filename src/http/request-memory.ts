@@ -20,6 +20,8 @@ export interface RequestMemoryOptions {
   readonly servers?: Pick<Servers, 'isSending' | 'pendingOnSockets'> | undefined
   /** Who a request without a token is from; default one principal for all of them. */
   readonly addressOf?: ((request: Request) => string) | undefined
+  /** The id of a request, where it has one. */
+  readonly idOf?: ((request: Request) => string | undefined) | undefined
 }
 
 /** Bytes of a message of a WebSocket by default. Bun keeps one that has not come whole where nobody sees it, so a socket is charged for it. */
@@ -46,6 +48,7 @@ export class RequestMemory {
   readonly #decompression: Decompression
   readonly #servers: RequestMemoryOptions['servers']
   readonly #addressOf: (request: Request) => string
+  readonly #idOf: NonNullable<RequestMemoryOptions['idOf']>
   readonly #sending = new Map<Request, Hold>()
   #discarded = 0
   /** Requests that are being worked on. */
@@ -66,11 +69,17 @@ export class RequestMemory {
     this.#decompression = { ratioMax, turns }
     this.#servers = options.servers
     this.#addressOf = options.addressOf ?? (() => 'unknown')
+    this.#idOf = options.idOf ?? (() => undefined)
   }
 
   /** How many times its size a compressed body may expand to. */
   get expansionRatioMax(): number | undefined {
     return this.#decompression.ratioMax
+  }
+
+  /** The id of a request, for logs; undefined where it has none. */
+  idOf(request: Request): string | undefined {
+    return this.#idOf(request)
   }
 
   /** Opens what a request holds; it must be closed. */

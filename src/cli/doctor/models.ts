@@ -1,14 +1,14 @@
 import { createEngine } from '../../engine/create-engine.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { type FoundModel, findModels } from '../../engine/repository/scan.ts'
-import { type Finding, messageOf, note, right, type Subject, wrong } from './finding.ts'
+import { type Finding, note, right, type Subject, wrong } from './finding.ts'
 
 const MEND = 'Mend its folder; docs/models.md says what may be in it, and vestal models check FILE.onnx what the file can do.'
 
 /** The models: each is loaded as the server would, with its checksums and warm-ups, in one worker. */
 export async function lookAtModels({ settings }: Subject): Promise<readonly Finding[]> {
   const heard: Finding[] = []
-  const options = { modelsDirectory: settings.models, files: settings.model }
+  const options = { modelsDirectory: settings.models, files: settings.model, loadMsMax: settings.loadSecondsMax * 1000 }
   const found = findModels({ ...options, warn: (message) => heard.push(told(message)) })
   const names = new Set(settings.loadModel)
   const wanted = found.filter(({ name }) => names.has('*') || names.has(name))
@@ -37,23 +37,18 @@ function told(message: string): Finding {
 
 async function loaded(
   wanted: readonly FoundModel[],
-  options: { readonly modelsDirectory: string; readonly files: ReadonlyMap<string, string> },
+  options: { readonly modelsDirectory: string; readonly files: ReadonlyMap<string, string>; readonly loadMsMax: number },
 ): Promise<readonly Finding[]> {
   const notes: Finding[] = []
   const warn = (message: string) => notes.push(note(message))
-  let engine: Engine
-  try {
-    engine = await createEngine({
-      ...options,
-      instances: 1,
-      threads: 1,
-      loadAtStart: new Set(wanted.map(({ name }) => name)),
-      warn,
-      runtimeText: () => undefined,
-    })
-  } catch (error) {
-    return [wrong(`models cannot be computed: ${messageOf(error)}`, 'Start with ORT_DISABLE_TELEMETRY=1 in the environment.')]
-  }
+  const engine = await createEngine({
+    ...options,
+    instances: 1,
+    threads: 1,
+    loadAtStart: new Set(wanted.map(({ name }) => name)),
+    warn,
+    runtimeText: () => undefined,
+  })
   try {
     const findings = wanted.flatMap((model) => findingsOf(model, engine))
     const summed = wanted.filter(({ file }) => file.checksums.size > 0).map(({ name }) => name)

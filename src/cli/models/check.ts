@@ -41,6 +41,7 @@ export async function checkModel({ name: path, args, settings }: ModelsRequest):
   if (stat === undefined) throw new CommandError(`${path}: there is no such file`)
   if (stat.isDirectory()) throw new CommandError(`${path}: is a folder; name the model file in it, such as ${path}/model.onnx`)
   const beside = descriptionOf(path, shapesOf(args.values.get('shape') ?? []))
+  const loadMsMax = settings.loadSecondsMax * 1000
   const cores = usableCores()
   const candidates = settingsOf(cores)
   const measured: Measured[] = []
@@ -50,6 +51,7 @@ export async function checkModel({ name: path, args, settings }: ModelsRequest):
     const engine = await createEngine({
       files: new Map([[NAME, path]]),
       beside,
+      loadMsMax,
       ...setting,
       warn: () => undefined,
       runtimeText: tellRuntimeText(settings),

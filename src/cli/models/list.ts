@@ -21,6 +21,7 @@ async function modelsOfFolder({ settings }: ModelsRequest): Promise<readonly Lis
     modelsDirectory: settings.models,
     files: settings.model,
     instances: 1,
+    loadMsMax: settings.loadSecondsMax * 1000,
     warn: (message) => console.error(`warning: ${message}`),
     runtimeText: tellRuntimeText(settings),
   })

@@ -19,6 +19,7 @@ export async function withEngine(request: ModelsRequest, work: (engine: Engine) 
     files: settings.model,
     instances: settings.instances ?? 1,
     ...(settings.threads !== undefined && { threads: settings.threads }),
+    loadMsMax: settings.loadSecondsMax * 1000,
     modelControl: 'explicit',
     loadAtStart: new Set(),
     warn: (message) => console.error(`warning: ${message}`),

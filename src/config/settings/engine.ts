@@ -1,4 +1,4 @@
-import { integer } from '../readers.ts'
+import { integer, oneOf } from '../readers.ts'
 import { single } from './row.ts'
 
 /** How models are computed, and how much of it at once; `model.toml` may say otherwise of one model. */
@@ -49,7 +49,23 @@ export const ENGINE = {
   runSecondsMax: single(integer(1, 86_400), {
     default: 120,
     value: 'N',
-    help: 'A run that takes longer is given up, and another worker is started beside its own.',
+    help: 'A run that takes longer is killed with its worker process, and another takes its place.',
+  }),
+  loadSecondsMax: single(integer(1, 86_400), {
+    default: 120,
+    value: 'N',
+    help: 'Seconds in which a version of a model is loaded, tried and warmed up; after that it is unavailable with the reason. The server listens after at most 20 s, and is ready once all models were tried.',
+  }),
+  instanceMemoryBytesMax: single(integer(2 ** 26, 2 ** 44), {
+    default: undefined as number | undefined,
+    shownDefault: 'four fifths of the memory of the container',
+    value: 'BYTES',
+    help: 'Memory of one worker process; one that holds more is killed.',
+  }),
+  syntheticInputs: single(oneOf('on', 'off'), {
+    default: 'on' as 'on' | 'off',
+    value: 'on|off',
+    help: 'Whether models are tried and warmed up with made-up inputs where their files record none. Off: such models share no runs; model.toml may say synthetic_inputs of one model.',
   }),
   responseCacheBytesMax: single(integer(1, 2 ** 40), {
     default: 2 ** 26,

@@ -37,7 +37,11 @@ const MAGNITUDES = [
 ] as const
 
 /** Trials of what a model's files record, one for each shape: its rows, and numbers of other magnitudes beside them. */
-export function recordedTrials(specs: readonly TensorSpec[], samples: readonly NamedTensors[]): readonly Trial[] {
+export function recordedTrials(
+  specs: readonly TensorSpec[],
+  samples: readonly NamedTensors[],
+  mayMakeUp: boolean,
+): readonly Trial[] {
   const byShape = new Map<string, TrialRow[]>()
   for (const sample of samples) {
     for (const inputs of rowsIn(specs, sample)) {
@@ -48,7 +52,7 @@ export function recordedTrials(specs: readonly TensorSpec[], samples: readonly N
       byShape.set(key, rows)
     }
   }
-  return [...byShape.values()].map((rows) => ({ rows: [...rows, ...besides(rows)], isRecorded: true }))
+  return [...byShape.values()].map((rows) => ({ rows: mayMakeUp ? [...rows, ...besides(rows)] : rows, isRecorded: true }))
 }
 
 /** The rows of one recorded request; none where it is too large, or does not fit the inputs. */

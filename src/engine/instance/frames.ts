@@ -35,6 +35,7 @@ interface CheckText {
   readonly names: readonly (readonly string[])[]
   readonly shapes?: readonly (readonly [input: string, shape: readonly number[]])[]
   readonly mayMixRows: boolean
+  readonly mayMakeUp: boolean
 }
 
 /** Writes frames into one buffer that it keeps: what it gives is valid until the next frame. */
@@ -63,9 +64,9 @@ export class FrameWriter {
   }
 
   /** A check asks whether rows of several requests may be computed together; its tensors are all in the frame. */
-  check({ samples, shapes, mayMixRows }: BatchTrial): Uint8Array {
+  check({ samples, shapes, mayMixRows, mayMakeUp }: BatchTrial): Uint8Array {
     const names = samples.map((sample) => [...sample.keys()])
-    const about: CheckText = { names, mayMixRows, ...(shapes !== undefined && { shapes: [...shapes] }) }
+    const about: CheckText = { names, mayMixRows, mayMakeUp, ...(shapes !== undefined && { shapes: [...shapes] }) }
     return this.#frame('check', (buffer) => {
       buffer.text(JSON.stringify(about))
       buffer.tensors(
@@ -115,14 +116,14 @@ export class FrameReader {
 
   check(): BatchTrial {
     // The cast: the server is trusted, and of the same version.
-    const { names, shapes, mayMixRows } = JSON.parse(this.#cursor.text()) as CheckText
+    const { names, shapes, mayMixRows, mayMakeUp } = JSON.parse(this.#cursor.text()) as CheckText
     const tensors = this.#cursor.tensors(() => broken('a check with tensors elsewhere'))
     this.#cursor.finish()
     let next = 0
     const samples = names.map(
       (own): NamedTensors => new Map(own.map((name) => [name, tensors[next++] ?? broken('a check ends early')])),
     )
-    return { samples, mayMixRows, ...(shapes !== undefined && { shapes: new Map(shapes) }) }
+    return { samples, mayMixRows, mayMakeUp, ...(shapes !== undefined && { shapes: new Map(shapes) }) }
   }
 
   result(readBytes: ReadBytes): ResultFrame {

@@ -7,13 +7,18 @@ import { createExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter } from './frames.ts'
 import type { FromInstance, LoadedMessage, RunMessage, ToInstance } from './messages.ts'
 
-/** What ended an instance process, in words for the log. */
+/** What ended an instance process. */
 export interface InstanceEnd {
-  /** `SIGFPE`, `exit code 1`, or the limit that it broke. */
+  /** `SIGFPE`, `exit code 1`, or which limit it broke and by what, in words for the log. */
   readonly cause: string
+  /** One of few words: the signal, the exit code, or the kind of limit. */
+  readonly label: string
   /** The server killed it, for a limit that it broke. */
   readonly isKilled: boolean
 }
+
+/** Why the server kills an instance process. */
+export type KillLabel = 'run limit' | 'load limit' | 'memory limit' | 'broken protocol' | 'stopped'
 
 export interface InstanceEvents {
   readonly message: (message: FromInstance) => void
@@ -30,8 +35,8 @@ export interface InstanceProcess {
   run(message: RunMessage): void
   /** Asks whether rows of several requests may be computed together; its turn is as that of a run. */
   check(trial: BatchTrial): void
-  /** Ends it at once, whatever it does; `cause` is what `ended` says. */
-  kill(cause: string): void
+  /** Ends it at once, whatever it does; both are what `ended` says. */
+  kill(label: KillLabel, cause: string): void
   /** Bytes of memory that it holds (resident set); undefined where the system does not say. */
   residentBytes(): number | undefined
   /** Resolves once it is gone. */
@@ -81,22 +86,20 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
   /** Lanes without a run, and those of the runs that were handed over, in order. */
   const free = lanes.map((_, lane) => lane)
   const taken: (number | undefined)[] = []
-  let cause: string | undefined
-  let isKilled = false
+  let why: InstanceEnd | undefined
   let isExited = false
   let isClosed = false
   let idle: Timer | undefined
 
-  const kill = (why: string) => {
-    isKilled ||= cause === undefined
-    cause ??= why
+  const kill = (label: KillLabel, cause: string) => {
+    why ??= { cause, label, isKilled: true }
     child.kill('SIGKILL')
   }
   /** Both must be over: what it wrote last may come after its end. */
   function ended(exit: string | undefined): void {
     if (exit === undefined) isClosed = true
     else isExited = true
-    cause ??= exit
+    if (exit !== undefined) why ??= { cause: exit, label: exit, isKilled: false }
     if (isClosed && !isExited) child.kill('SIGKILL')
     if (!isClosed || !isExited) return
     clearTimeout(idle)
@@ -104,7 +107,7 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
       inputs.close()
       outputs.close()
     }
-    events.ended({ cause: cause ?? 'no known cause', isKilled })
+    events.ended(why ?? { cause: 'no known cause', label: 'unknown', isKilled: false })
     gone.resolve()
   }
   function received(frame: Uint8Array): void {
@@ -113,7 +116,7 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
       message = read(frame)
     } catch (error) {
       // What comes from a process that computes with somebody's model is not trusted.
-      kill(error instanceof Error ? error.message : String(error))
+      kill('broken protocol', error instanceof Error ? error.message : String(error))
       return
     }
     events.message(message)

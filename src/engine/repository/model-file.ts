@@ -97,6 +97,7 @@ function readServing(table: TomlTable | undefined): ModelSettings {
     priorityDefault: table.integer('priority_default', SERVING.priorityDefault),
     timeoutMs: table.integer('timeout_ms', SERVING.timeoutMs),
     isCached: table.boolean('cache'),
+    syntheticInputs: table.boolean('synthetic_inputs'),
   })
   table.end()
   if ((settings.priorityDefault ?? 1) > Math.max(1, settings.priorityLevels ?? 0)) {

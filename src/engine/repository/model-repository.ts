@@ -29,7 +29,10 @@ import {
 import { type ServedVersion, type StartVersionOptions, startVersion } from './served-version.ts'
 import { Turns } from './turns.ts'
 
-export interface ModelRepositoryOptions extends RepositoryOptions, StartChoice, Omit<StartVersionOptions, 'pipelineEngine'> {
+export interface ModelRepositoryOptions
+  extends RepositoryOptions,
+    StartChoice,
+    Omit<StartVersionOptions, 'pipelineEngine' | 'runnerChanged' | 'signal'> {
   /** How long a version that is listed no more still answers requests that began before; default 10 s. */
   readonly lingerMs?: number
   /** Whether a request to load may bring a configuration and files; default false. */
@@ -52,6 +55,8 @@ export class ModelRepository {
   readonly #overrides = new Overrides()
   readonly #permissions: PermissionLookup
   #isStopping = false
+  /** Aborted where loads that are at hand are given up. */
+  readonly #loads = new AbortController()
 
   constructor(options: ModelRepositoryOptions) {
     this.#options = options
@@ -60,7 +65,12 @@ export class ModelRepository {
       pipeline: (name) => this.table.get(name)?.found.pipeline,
       infer: (name, version, inputs, asked) => this.infer(name, version, inputs, asked),
     }
-    this.#versionOptions = { ...options, pipelineEngine }
+    this.#versionOptions = {
+      ...options,
+      pipelineEngine,
+      signal: this.#loads.signal,
+      runnerChanged: (name) => this.table.refresh(name),
+    }
     this.#permissions = new PermissionLookup(options, (name) => this.table.model(name)?.permissions)
     this.#lingering = new Lingering(options.lingerMs ?? LINGER_MS, (runner) => this.#drain(runner))
   }
@@ -75,7 +85,10 @@ export class ModelRepository {
     const found = findModels(this.#options)
     for (const model of found) this.table.put(model, new Map())
     const wanted = atStart(found, this.#options)
-    const loadOne = (model: FoundModel) => this.#turns.take(model.name, () => this.#replace(model, chosen(model), true))
+    const loadOne = (model: FoundModel) =>
+      this.#turns.take(model.name, async () => {
+        if (!this.#isStopping) await this.#replace(model, chosen(model), true)
+      })
     await Promise.all(wanted.filter(({ pipeline }) => pipeline === undefined).map(loadOne))
     for (const pipeline of pipelineOrder(wanted)) await loadOne(pipeline)
   }
@@ -137,6 +150,7 @@ export class ModelRepository {
       const reason = await this.#replace(found, wanted, version === undefined)
       this.#sweep(name)
       if (reason === undefined) return
+      if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
       throw new VestalError('MODEL_LOAD_FAILED', { detail: reason })
     })
   }
@@ -244,6 +258,7 @@ export class ModelRepository {
   /** Refuses new work, finishes what is at hand, and ends all workers. */
   async stop(): Promise<void> {
     this.#isStopping = true
+    this.#loads.abort()
     await this.#stopModels()
     await this.#turns.settled()
     // A load that was at hand has put what it loaded in its place meanwhile.

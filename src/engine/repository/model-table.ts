@@ -14,6 +14,12 @@ export interface Entry {
   readonly model: Model
 }
 
+/** A version that has a runner may be unable to serve for now. */
+function shownNow({ version, runner }: ServedVersion): ModelVersion {
+  const trouble = version.state === 'ready' ? runner?.trouble?.() : undefined
+  return trouble === undefined ? version : withoutRunner(version.version, 'unavailable', trouble)
+}
+
 /** The models as they are now. What is read of it is made when something changes, not when it is read. */
 export class ModelTable {
   readonly #entries = new Map<string, Entry>()
@@ -37,7 +43,7 @@ export class ModelTable {
   /** Puts a model with these versions in the place of what has its name. */
   put(found: FoundModel, versions: Iterable<readonly [string, ServedVersion]>): void {
     const map = new Map(versions)
-    const shown = [...map.values()].map(({ version }) => version)
+    const shown = [...map.values()].map(shownNow)
     const fault = shown.length === 0 && found.reason !== undefined ? [withoutRunner('1', 'unavailable', found.reason)] : shown
     this.#entries.set(found.name, { found, versions: map, model: describeModel(found, fault) })
     this.#changed(found.name)
@@ -46,6 +52,12 @@ export class ModelTable {
   delete(name: string): void {
     this.#entries.delete(name)
     this.#changed(name)
+  }
+
+  /** Shows again what a model's versions are, where one of them cannot serve for now, or can again. */
+  refresh(name: string): void {
+    const entry = this.#entries.get(name)
+    if (entry !== undefined) this.put(entry.found, entry.versions)
   }
 
   #changed(name: string): void {

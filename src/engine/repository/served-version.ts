@@ -25,6 +25,10 @@ export interface StartVersionOptions {
   /** What pipelines compute with. */
   readonly pipelineEngine: StartPipelineOptions['engine']
   readonly warn: (message: string) => void
+  /** Gives up versions that do not serve yet. */
+  readonly signal?: AbortSignal
+  /** Hears when a version of a model that serves cannot for now, or can again. */
+  readonly runnerChanged?: (name: string) => void
   /** Hears of what was found out about a model that was loaded. */
   readonly note?: (message: string) => void
 }
@@ -38,6 +42,9 @@ function isWhole({ config, pipeline }: FoundModel): boolean {
 export async function startVersion(model: FoundModel, found: FoundVersion, options: StartVersionOptions): Promise<ServedVersion> {
   const { version } = found
   let runner: ModelRunner | undefined
+  const starting = new AbortController()
+  const giveUp = () => starting.abort()
+  options.signal?.addEventListener('abort', giveUp)
   try {
     const fault = model.reason ?? found.reason
     if (fault !== undefined) throw new Error(fault)
@@ -53,6 +60,8 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
             path: resolve(found.path),
             settings: file.settings,
             counters,
+            signal: starting.signal,
+            changed: () => options.runnerChanged?.(model.name),
             trialOf: (own) => ({ samples: recordedSamples(model, own), shapes: model.shapes ?? recordedShapes(model) }),
           })
         : startPipeline({ name: model.name, definition: pipeline, engine: options.pipelineEngine, counters })
@@ -80,5 +89,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
   } catch (error) {
     await runner?.stop()
     return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)) }
+  } finally {
+    options.signal?.removeEventListener('abort', giveUp)
   }
 }

@@ -20,11 +20,12 @@ export interface WarmUpOptions {
  * @throws Error naming the run that failed, and why
  */
 export async function warmUp(runner: ModelRunner, { file, folder, warn }: WarmUpOptions): Promise<void> {
+  if (file.warmups.length === 0 && !runner.settings.syntheticInputs) return
   if (file.warmups.length === 0) {
     try {
       await compute(runner, () => zeros(runner.inputs), 1)
     } catch (error) {
-      if (error instanceof WorkerGone) throw new Error(`${error.message} when it was warmed up with zeros`)
+      if (error instanceof WorkerGone) throw error
       warn(`it could not be warmed up with zeros (${reasonOf(error)}); [[warmup]] in model.toml can give it inputs`)
     }
     return

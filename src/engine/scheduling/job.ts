@@ -44,6 +44,8 @@ export interface JobRun {
 /** A submission on its way. */
 export interface Job<I, O> extends Queued, Member {
   readonly submission: Submission<I>
+  /** Of its submission, or its subject's own while that runs apart. */
+  bucket: string | undefined
   readonly takenMs: number
   /** When its caller is told that it took too long; Infinity where there is no such time. */
   readonly deadlineMs: number
@@ -107,6 +109,7 @@ export function createJob<I, O>(submission: Submission<I>, rules: JobRules, cloc
   const isLevel = Number.isSafeInteger(priority) && priority >= 1 && priority <= rules.priorityLevels
   const job: Job<I, O> = {
     submission,
+    bucket: submission.bucket,
     subject,
     level: isLevel ? priority : rules.priorityDefault,
     rows,

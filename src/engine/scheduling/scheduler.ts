@@ -8,6 +8,7 @@ import { Deadlines } from './deadlines.ts'
 import { type BatchRules, createJob, type Instance, type Job, type JobRules, type Outcome, type Submission } from './job.ts'
 import { Places } from './places.ts'
 import { refusal } from './refusals.ts'
+import { ownBucket, Suspects } from './suspects.ts'
 import { Waiting } from './waiting.ts'
 
 export interface SchedulerOptions extends JobRules {
@@ -34,6 +35,7 @@ export class Scheduler<I, O> {
   readonly #places: Places<I, O>
   readonly #waiting: Waiting<I, O>
   readonly #deadlines: Deadlines<Job<I, O>>
+  readonly #suspects: Suspects
   readonly #stopped = Promise.withResolvers<void>()
   readonly #cancellations: Cancellations<Job<I, O>>
   /** Jobs whose place is taken. */
@@ -45,6 +47,7 @@ export class Scheduler<I, O> {
 
   constructor(options: SchedulerOptions) {
     this.#options = options
+    this.#suspects = new Suspects(options.clock)
     this.#places = new Places(options.mayRunAhead)
     this.#waiting = new Waiting(options.batches, options.clock, () => this.#dispatchNow())
     this.#deadlines = new Deadlines(options.clock, (job) => this.#giveUp(job, 'timeout'))
@@ -68,7 +71,7 @@ export class Scheduler<I, O> {
     this.#enter(subject, bytes, signal)
     const job = createJob<I, O>(submission, this.#options, this.#options.clock)
     this.#taken += 1
-    this.#waiting.push(job)
+    this.#wait(job)
     this.#deadlines.add(job)
     this.#cancellations.watch(job)
     this.#dispatch()
@@ -98,6 +101,12 @@ export class Scheduler<I, O> {
     this.#isStopping = true
     this.#resolveIfDone()
     return this.#stopped.promise
+  }
+
+  #wait(job: Job<I, O>): void {
+    const { bucket } = job.submission
+    job.bucket = this.#suspects.has(job.subject) ? ownBucket(bucket, job.subject) : bucket
+    this.#waiting.push(job)
   }
 
   #enter(subject: string, bytes: number, signal: Submission<I>['signal']): void {
@@ -192,6 +201,9 @@ export class Scheduler<I, O> {
 
   /** A run that its worker died in: none of it is tried again by itself, since any of it may be what the worker died of. */
   #lost(batch: readonly Job<I, O>[]): void {
+    const subjects = new Set(batch.map(({ subject }) => subject))
+    this.#suspects.add(subjects)
+    this.#waiting.setApart(subjects)
     for (const job of batch) this.#fail(job, undefined)
   }
 
@@ -200,7 +212,7 @@ export class Scheduler<I, O> {
     for (const job of batch) {
       job.sentMs = 0
       if (job.isAnswered) this.#leave(job)
-      else this.#waiting.push(job)
+      else this.#wait(job)
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { BatchRules, Job } from './job.ts'
+import { ownBucket } from './suspects.ts'
 
 /** What waits for an instance, and how it is put together for one. */
 export class Waiting<I, O> {
@@ -52,6 +53,16 @@ export class Waiting<I, O> {
     return true
   }
 
+  /** Keeps what waits of some subjects out of runs with others'. */
+  setApart(subjects: ReadonlySet<string>): void {
+    for (const job of this.#queue) {
+      if (!subjects.has(job.subject) || job.bucket !== job.submission.bucket) continue
+      this.#count(job, -job.rows)
+      job.bucket = ownBucket(job.bucket, job.subject)
+      this.#count(job, job.rows)
+    }
+  }
+
   all(): readonly Job<I, O>[] {
     return [...this.#again, ...this.#queue]
   }
@@ -72,7 +83,7 @@ export class Waiting<I, O> {
   nextFull(): readonly Job<I, O>[] | undefined {
     const { rowsMax } = this.#rules
     if (this.#fullBuckets === 0 || this.#again.length > 0) return undefined
-    const { bucket } = this.#queue.peek()?.submission ?? {}
+    const { bucket } = this.#queue.peek() ?? {}
     if (bucket === undefined || (this.#rows.get(bucket) ?? 0) < rowsMax) return undefined
     return this.next()
   }
@@ -83,7 +94,7 @@ export class Waiting<I, O> {
     return job
   }
 
-  #count({ submission: { bucket } }: Job<I, O>, change: number): void {
+  #count({ bucket }: Job<I, O>, change: number): void {
     if (bucket === undefined) return
     const { rowsMax } = this.#rules
     const before = this.#rows.get(bucket) ?? 0
@@ -95,19 +106,19 @@ export class Waiting<I, O> {
   }
 
   /** Rows of a run that begins with a job: its share, or as many as there may be where they were waited for. */
-  #rowsFor({ submission: { bucket }, rows }: Job<I, O>, idle: number): number {
+  #rowsFor({ bucket, rows }: Job<I, O>, idle: number): number {
     const { rowsMax, delayMs } = this.#rules
     if (idle === 1 || bucket === undefined || delayMs > 0) return rowsMax
     return Math.min(rowsMax, Math.ceil((rows + (this.#rows.get(bucket) ?? 0)) / idle))
   }
 
   #fill(first: Job<I, O>, rowsMax: number): readonly Job<I, O>[] {
-    const { bucket } = first.submission
+    const { bucket } = first
     const batch = [first]
     if (bucket === undefined) return batch
     let rows = rowsMax - first.rows
     let bytes = this.#rules.bytesMax - first.submission.bytes
-    const fits = (job: Job<I, O>) => job.submission.bucket === bucket && job.rows <= rows && job.submission.bytes <= bytes
+    const fits = (job: Job<I, O>) => job.bucket === bucket && job.rows <= rows && job.submission.bytes <= bytes
     while (rows > 0) {
       const job = this.#take(fits)
       if (job === undefined) break
@@ -125,8 +136,8 @@ export class Waiting<I, O> {
     this.#callOff = undefined
     if (this.hasFullBatch) return false
     let endMs = Number.POSITIVE_INFINITY
-    for (const { submission, takenMs } of this.#queue) {
-      if (submission.bucket === undefined) return false
+    for (const { bucket, takenMs } of this.#queue) {
+      if (bucket === undefined) return false
       endMs = Math.min(endMs, takenMs + delayMs)
     }
     if (endMs === Number.POSITIVE_INFINITY || endMs <= this.#clock.now()) return false

@@ -1,6 +1,6 @@
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { bytesOf, joinInputs, type RunInput, rowsOf, splitOutputs } from '../batches.ts'
-import type { StartInstance } from '../instance/instance-process.ts'
+import type { InstanceEnd, StartInstance } from '../instance/instance-process.ts'
 import type { LoadedInstance, LoadInstance } from '../instance/messages.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
 import type { Clock } from '../scheduling/clock.ts'
@@ -17,9 +17,21 @@ export interface WorkerPoolOptions {
   readonly runMsMax: number
   /** Milliseconds that loading, the trial and the warm-up may take in all, before a version serves. */
   readonly loadMsMax: number
+  /** Memory that a worker may hold. */
+  readonly memoryBytesMax: number
   readonly warn: (message: string) => void
+  /** Hears of each worker that ended by itself or for a limit. */
+  readonly lost: (loss: WorkerLoss) => void
+  /** Hears when `trouble` is another. */
+  readonly changed: () => void
   /** Hears of a shared run whose outputs cannot be shared out. */
   readonly misfit: () => void
+}
+
+/** A worker that ended by itself, or was killed for a limit. */
+export interface WorkerLoss extends InstanceEnd {
+  /** Ids of the requests in the run that it ended in, as far as they have one. */
+  readonly requestIds: readonly string[]
 }
 
 /** Who is told which instances take runs. */
@@ -32,6 +44,9 @@ export interface InstanceKeeper {
 
 /** Bytes of inputs that are kept to warm up the workers that take the place of others. */
 const WARMUP_BYTES_MAX = 16 * 1024 * 1024
+
+/** Workers that end one after the other, without an answer between, before the version is shown as unavailable meanwhile. */
+const IN_A_ROW_MAX = 5
 
 /** A worker died in a run that was a trial, and another has taken its place. */
 export class WorkerDied extends Error {}
@@ -48,8 +63,11 @@ export class WorkerPool {
   #warmupBytes = 0
   /** Those that have taken the place of another and compute the warm-ups. */
   readonly #warming = new Set<WorkerSlot>()
+  readonly #stopped = Promise.withResolvers<void>()
   #loaded: LoadedInstance | undefined
   #keeper: InstanceKeeper | undefined
+  /** Why no worker takes runs, where that is for longer than a moment. */
+  #trouble: string | undefined
   /** When all that comes before serving must be done. */
   #deadlineMs = 0
 
@@ -64,6 +82,11 @@ export class WorkerPool {
   /** Workers that take runs now: they have the model loaded, and are warmed up. */
   get alive(): number {
     return this.#slots.filter((slot) => slot.isAlive && !this.#warming.has(slot)).length
+  }
+
+  /** Why the version cannot serve for now; undefined where it does. */
+  get trouble(): string | undefined {
+    return this.alive > 0 ? undefined : this.#trouble
   }
 
   /**
@@ -94,6 +117,7 @@ export class WorkerPool {
     const { promise, resolve } = Promise.withResolvers<Answer>()
     slot?.check(trial, this.#leftMs(), resolve)
     const answer = await promise
+    if (answer.kind === 'lost') this.#tellOf(answer, [])
     if (answer.kind === 'lost' && slot !== undefined) await this.#replaced(slot, answer)
     if (answer.kind === 'checked') return answer.check
     return { isSafe: false, reason: answer.kind === 'failed' ? answer.reason : 'it was not tried', rowOutputs: [] }
@@ -130,8 +154,9 @@ export class WorkerPool {
 
   /** Waits until another worker has the place of one that died. @throws WorkerDied then, else WorkerGone */
   async #replaced(slot: WorkerSlot, { cause, isKilled }: Extract<Outcome<never>, { kind: 'lost' }>): Promise<never> {
-    if (isKilled) throw new WorkerGone(cause)
-    await within(slot.whenAlive(), { ms: this.#leftMs(), clock: this.#options.clock })
+    if (isKilled) throw new WorkerGone(`${cause} when it was tried, before it serves`)
+    const none = this.#stopped.promise.then(() => Promise.reject(new WorkerGone('the model was stopped')))
+    await within(Promise.race([slot.whenAlive(), none]), { ms: this.#leftMs(), clock: this.#options.clock })
     throw new WorkerDied(`the worker process ended in it (${cause})`)
   }
 
@@ -156,6 +181,7 @@ export class WorkerPool {
 
   /** Ends every worker; resolves once their processes are gone. */
   async stop(): Promise<void> {
+    this.#stopped.resolve()
     await Promise.all(this.#slots.map((slot) => slot.stop()))
   }
 
@@ -165,29 +191,55 @@ export class WorkerPool {
   }
 
   #createSlot(index: number): WorkerSlot {
-    const { clock, startInstance, load, loadMsMax, warn } = this.#options
+    const { clock, startInstance, load, loadMsMax, memoryBytesMax, warn } = this.#options
     return new WorkerSlot({
       clock,
       startInstance,
       load,
       loadMsMax,
+      memoryBytesMax,
       on: {
         ready: () => {
           const slot = this.#slots[index]
           // Lost in its warm-up, it is told of as lost, and this is the turn of the next.
-          const attach = () => slot?.isAlive === true && this.#ifServing(index, (keeper, instance) => keeper.attach(instance))
+          const attach = () => {
+            if (slot?.isAlive !== true) return
+            this.#setTrouble(undefined)
+            this.#ifServing(index, (keeper, instance) => keeper.attach(instance))
+          }
           if (slot === undefined || this.#warmups.length === 0) attach()
           else void this.#warmAgain(slot).then(attach)
         },
-        lost: (reason, delayMs) => {
-          warn(`${reason}; it is started again in ${delayMs} ms`)
+        lost: (loss) => {
+          if (loss.inARow >= IN_A_ROW_MAX) this.#setTrouble(`its worker processes end again and again (${loss.cause})`)
           this.#ifServing(index, (keeper, instance) => keeper.detach(instance))
+          // What it ended in is told by its outcome, which knows the requests.
+          if (!loss.wasRunning) this.#tellOf(loss, [])
         },
-        failedAgain: () => {
-          if (this.alive === 0) this.#keeper?.despair()
+        failedAgain: (reason, delayMs) => {
+          warn(`${reason}; another is tried in ${delayMs} ms`)
+          if (this.alive > 0) return
+          this.#setTrouble(reason)
+          this.#keeper?.despair()
         },
       },
     })
+  }
+
+  #setTrouble(reason: string | undefined): void {
+    if (this.#trouble === reason) return
+    this.#trouble = reason
+    this.#options.changed()
+  }
+
+  #tellOf({ delayMs, ...end }: InstanceEnd & { readonly delayMs: number }, requestIds: readonly string[]): void {
+    if (end.label === 'stopped') return
+    const of =
+      requestIds.length === 0
+        ? ''
+        : ` in a run of ${requestIds.length === 1 ? 'the request' : 'the requests'} ${requestIds.join(', ')}`
+    this.#options.warn(`the worker process ended (${end.cause})${of}; it is started again in ${delayMs} ms`)
+    this.#options.lost({ ...end, requestIds })
   }
 
   #ifServing(index: number, work: (keeper: InstanceKeeper, instance: Instance<RunInput, NamedTensors>) => void): void {
@@ -209,7 +261,10 @@ export class WorkerPool {
     const names = requests[0]?.outputs
     const rows = requests.map((request) => rowsOf(request.inputs) ?? 1)
     const order = names ?? outputSpecs.map(({ name }) => name)
-    slot.run({ inputs, outputs: names }, msMax, (answer) => settle(this.#outcomeOf(answer, order, rows)))
+    slot.run({ inputs, outputs: names }, msMax, (answer) => {
+      if (answer.kind === 'lost') this.#tellOf(answer, idsOf(requests))
+      settle(this.#outcomeOf(answer, order, rows))
+    })
   }
 
   #outcomeOf(answer: Answer, names: readonly string[], rows: readonly number[]): Outcome<NamedTensors> {
@@ -226,11 +281,15 @@ export class WorkerPool {
   }
 }
 
+function idsOf(requests: readonly RunInput[]): readonly string[] {
+  return requests.flatMap(({ requestId }) => requestId ?? [])
+}
+
 /** Waits no longer than that. @throws WorkerGone where it takes longer */
 async function within(work: Promise<void>, { ms, clock }: { readonly ms: number; readonly clock: Clock }): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const callOff = clock.at(clock.now() + ms, () => reject(new WorkerGone('no worker process took the place of one that ended')))
-  void work.then(resolve)
+  void work.then(resolve, reject)
   try {
     await promise
   } finally {

@@ -9,22 +9,34 @@ export interface WorkerSlotOptions {
   readonly load: Omit<LoadInstance, 'kind'>
   /** Milliseconds that a worker which takes the place of another may take to load the model. */
   readonly loadMsMax: number
+  /** Memory that a worker may hold. */
+  readonly memoryBytesMax: number
   readonly on: WorkerSlotEvents
 }
 
 export interface WorkerSlotEvents {
   /** A worker has loaded the model, and takes runs. */
   readonly ready: () => void
-  /** There is no worker; `delayMs` is when the next is tried. */
-  readonly lost: (reason: string, delayMs: number) => void
+  /** A worker ended, and another is tried after `delayMs`. What was in it is told next. */
+  readonly lost: (loss: SlotLoss) => void
   /** A worker that was to take the place of another could not load the model. */
-  readonly failedAgain: () => void
+  readonly failedAgain: (reason: string, delayMs: number) => void
+}
+
+/** A worker that ended. */
+export interface SlotLoss extends InstanceEnd {
+  /** When the next is tried. */
+  readonly delayMs: number
+  /** Whether it ended in a run, which is told by its answer. */
+  readonly wasRunning: boolean
+  /** Workers of this place that ended one after the other without an answer between. */
+  readonly inARow: number
 }
 
 /** What became of a run: where its worker died in it, what of; `returned` had not begun. */
 export type Answer =
   | Extract<FromInstance, { kind: 'result' | 'failed' | 'checked' }>
-  | ({ readonly kind: 'lost' } & InstanceEnd)
+  | ({ readonly kind: 'lost'; readonly delayMs: number } & InstanceEnd)
   | { readonly kind: 'returned' }
 
 interface Run {
@@ -36,6 +48,8 @@ interface Run {
 /** A worker that is lost is replaced after this, doubled each time in a row up to the longest. */
 const BACKOFF_MS = 50
 const BACKOFF_MS_MAX = 5_000
+/** How often the memory of a worker that is busy is looked at. */
+const MEMORY_LOOK_MS = 200
 
 /** The place of one worker process: starts it, hands it runs, kills it where one takes too long, and replaces it when it is lost. */
 export class WorkerSlot {
@@ -53,6 +67,8 @@ export class WorkerSlot {
   #callOffLimit: (() => void) | undefined
   /** When the limit is looked at next; Infinity where no timer is set. */
   #lookMs = Number.POSITIVE_INFINITY
+  #isLoading = false
+  #isMemoryWatched = false
 
   constructor(options: WorkerSlotOptions) {
     this.#options = options
@@ -94,7 +110,7 @@ export class WorkerSlot {
     this.#callOffRestart?.()
     this.#callOffLimit?.()
     this.#isLoaded = false
-    this.#worker?.kill('the model was stopped')
+    this.#worker?.kill('stopped', 'the model was stopped')
     await Promise.all(this.#ending)
   }
 
@@ -113,6 +129,7 @@ export class WorkerSlot {
     }
     this.#runs.push(run)
     if (this.#runs.length === 1) this.#watch(run)
+    this.#watchMemory()
   }
 
   #start(
@@ -124,6 +141,7 @@ export class WorkerSlot {
     let hasLoaded = false
     const failed = (reason: string) => {
       callOff()
+      this.#isLoading = false
       this.#worker = undefined
       told.failed(reason)
     }
@@ -134,10 +152,11 @@ export class WorkerSlot {
           if (this.#worker !== worker) return
           if (message.kind === 'refused') {
             failed(message.reason)
-            worker.kill('it could not load the model')
+            worker.kill('stopped', 'it could not load the model')
           } else if (message.kind === 'loaded') {
             callOff()
             hasLoaded = true
+            this.#isLoading = false
             this.#isLoaded = !this.#isStopped
             told.loaded(message)
             this.#awaited.resolve()
@@ -156,8 +175,10 @@ export class WorkerSlot {
     this.#worker = worker
     const gone = worker.gone.then(() => void this.#ending.delete(gone))
     this.#ending.add(gone)
-    callOff = clock.at(clock.now() + msMax, () => worker.kill(`loading took more than ${seconds(msMax)}`))
+    callOff = clock.at(clock.now() + msMax, () => worker.kill('load limit', `loading took more than ${seconds(msMax)}`))
     worker.send({ kind: 'load', ...load })
+    this.#isLoading = true
+    this.#watchMemory()
   }
 
   #settle(answer: Extract<Answer, { kind: 'result' | 'failed' | 'checked' }>): void {
@@ -175,19 +196,20 @@ export class WorkerSlot {
     this.#worker = undefined
     this.#isLoaded = false
     this.#awaited = Promise.withResolvers()
-    this.#tryLater(`the worker process ended (${end.cause})`)
     const [run, ...ahead] = this.#runs.splice(0)
-    run?.settle({ kind: 'lost', ...end })
+    const delayMs = this.#tryLater()
+    if (!this.#isStopped) this.#options.on.lost({ ...end, delayMs, wasRunning: run !== undefined, inARow: this.#lossesInARow })
+    run?.settle({ kind: 'lost', delayMs, ...end })
     for (const { settle } of ahead) settle({ kind: 'returned' })
   }
 
-  #tryLater(reason: string): void {
-    if (this.#isStopped) return
-    const { clock, on } = this.#options
+  /** Starts another worker after a while; gives how long that is. */
+  #tryLater(): number {
+    const { clock } = this.#options
     const delayMs = Math.min(BACKOFF_MS * 2 ** this.#lossesInARow, BACKOFF_MS_MAX)
     this.#lossesInARow += 1
-    this.#callOffRestart = clock.at(clock.now() + delayMs, () => this.#restart(), { keepsAlive: true })
-    on.lost(reason, delayMs)
+    if (!this.#isStopped) this.#callOffRestart = clock.at(clock.now() + delayMs, () => this.#restart(), { keepsAlive: true })
+    return delayMs
   }
 
   /** Starts a worker in the place of one that is not there, and tries again when that fails. */
@@ -196,8 +218,8 @@ export class WorkerSlot {
     this.#start(loadMsMax, {
       loaded: () => on.ready(),
       failed: (reason) => {
-        this.#tryLater(reason)
-        on.failedAgain()
+        const delayMs = this.#tryLater()
+        if (!this.#isStopped) on.failedAgain(reason, delayMs)
       },
     })
   }
@@ -216,8 +238,26 @@ export class WorkerSlot {
     const [run] = this.#runs
     if (run === undefined || this.#isStopped) return
     if (run.begunMs + run.msMax > this.#options.clock.now()) this.#watch(run)
-    else this.#worker?.kill(`a run took more than ${seconds(run.msMax)}`)
+    else this.#worker?.kill('run limit', `a run took more than ${seconds(run.msMax)}`)
   }
+
+  /** Looks at the memory of the worker now and then while it does something. */
+  #watchMemory(): void {
+    if (this.#isMemoryWatched) return
+    const { clock, memoryBytesMax } = this.#options
+    this.#isMemoryWatched = true
+    clock.at(clock.now() + MEMORY_LOOK_MS, () => {
+      this.#isMemoryWatched = false
+      const bytes = this.#worker?.residentBytes() ?? 0
+      if (bytes > memoryBytesMax)
+        this.#worker?.kill('memory limit', `it held ${mebibytes(bytes)} of memory, more than ${mebibytes(memoryBytesMax)}`)
+      else if (this.#isLoading || this.#runs.length > 0) this.#watchMemory()
+    })
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 1024 / 1024)} MiB`
 }
 
 function seconds(ms: number): string {

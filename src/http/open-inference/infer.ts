@@ -46,7 +46,13 @@ export async function infer(engine: Engine, asked: AskedModel, askedBy: AskedBy)
   try {
     const question = decodeQuestion(await readInferBody(request, held), model, version)
     refuseUrgent(question.parameters.priority, model, allows)
-    const options = { signal: () => request.signal, subject, timeoutMs: leftOf(deadline, question.parameters.timeoutMs) }
+    const requestId = memory.idOf(request)
+    const options = {
+      signal: () => request.signal,
+      subject,
+      requestId,
+      timeoutMs: leftOf(deadline, question.parameters.timeoutMs),
+    }
     held.handOver()
     const results = await engine.infer(model.name, version.version, question.inputs, optionsOf(question, { version, options }))
     held.computed(results)
@@ -80,9 +86,9 @@ function optionsOf(
   { outputs, parameters }: InferRequest,
   { version, options }: Pick<Question, 'version' | 'options'>,
 ): EngineOptions {
-  const { signal, subject, timeoutMs } = options
+  const { signal, subject, requestId, timeoutMs } = options
   const names = areAll(outputs, version) ? undefined : outputs.map(({ name }) => name)
-  return { signal, subject, timeoutMs, priority: parameters.priority, outputs: names }
+  return { signal, subject, requestId, timeoutMs, priority: parameters.priority, outputs: names }
 }
 
 /** True for all outputs in the order of the model's, which nobody has to name. */

@@ -1,5 +1,6 @@
 import type { Audit, AuditEventName, Origin } from '../../accounts/audit.ts'
 import type { ModelChange } from '../../engine/engine.ts'
+import type { ModelLoss } from '../../engine/runner.ts'
 import type { Logger } from '../../log/logger.ts'
 
 /** Who changes a model, and from where. */
@@ -32,5 +33,13 @@ export function createModelLog({
     const text = `model ${action}${WORDS[outcome]}: ${model}${short === undefined ? '' : ` (${short})`}`
     if (outcome === 'done') logger?.info(text, { subject: by.actor })
     else logger?.warn(text, { subject: by.actor })
+  }
+}
+
+/** Notes worker processes that ended in the audit log; the engine's own line in the server's log says the same. */
+export function createLossLog(audit: Audit | undefined): (loss: ModelLoss) => void {
+  return ({ key, cause, requestIds }) => {
+    const of = requestIds.length === 0 ? '' : ` in a run of ${requestIds.join(', ')}`
+    audit?.({ event: 'model-worker-ended', actor: 'server', subject: key, reason: `${cause}${of}`.slice(0, REASON_LENGTH_MAX) })
   }
 }

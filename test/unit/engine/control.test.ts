@@ -82,7 +82,10 @@ describe('a stop', () => {
     const later = failureOf(() => served.load('times'))
     await until(() => started === 2)
     await served.stop()
-    expect([await loading, await later]).toEqual([undefined, ['SERVER_STOPPING', expect.any(String)]])
+    expect([await loading, await later]).toEqual([
+      ['SERVER_STOPPING', expect.any(String)],
+      ['SERVER_STOPPING', expect.any(String)],
+    ])
     await until(() => closed === started)
     expect(started).toBe(2)
   })

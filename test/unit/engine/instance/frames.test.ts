@@ -71,13 +71,13 @@ describe('a check', () => {
   test('arrives as it was sent, with its recorded inputs and shapes', () => {
     const writer = new FrameWriter()
     fc.assert(
-      fc.property(fc.array(tensors, { maxLength: 3 }), fc.boolean(), (drawn, mayMixRows) => {
+      fc.property(fc.array(tensors, { maxLength: 3 }), fc.boolean(), fc.boolean(), (drawn, mayMixRows, mayMakeUp) => {
         const samples = drawn.map((each) => new Map(each.map((tensor, index) => [`input ${index}`, tensorOf(tensor)])))
         for (const shapes of [undefined, new Map([['input 0', [-1, 3]]])]) {
-          const frame = writer.check({ samples, shapes, mayMixRows })
+          const frame = writer.check({ samples, shapes, mayMixRows, mayMakeUp })
           const reader = new FrameReader(frame.subarray(LENGTH_BYTES))
           expect(reader.kind).toBe('check')
-          expect(reader.check()).toEqual({ samples, mayMixRows, ...(shapes && { shapes }) })
+          expect(reader.check()).toEqual({ samples, mayMixRows, mayMakeUp, ...(shapes && { shapes }) })
         }
       }),
     )

@@ -8,7 +8,7 @@ import { MODELS } from '../../../support/server.ts'
 const OPTIONS = { threads: 1, arena: true, optimization: 'all' } as const
 const started: InstanceProcess[] = []
 afterAll(async () => {
-  for (const each of started) each.kill('the test is over')
+  for (const each of started) each.kill('stopped', 'the test is over')
   await Promise.all(started.map(({ gone }) => gone))
 })
 
@@ -50,7 +50,7 @@ describe.skipIf(process.platform === 'win32')('an instance process', () => {
 
   test('ends when it is killed, and says for what', async () => {
     const { instance, ended } = start()
-    instance.kill('a run took more than 1 s')
+    instance.kill('run limit', 'a run took more than 1 s')
     expect(await ended).toBe('a run took more than 1 s')
   })
 
