@@ -66,7 +66,6 @@ function patternsIn(grants: readonly string[]): readonly Pattern[] {
 }
 
 function isMatched(permission: string, patterns: readonly Pattern[]): boolean {
-  if (patterns.length === 0) return false
   const asked = permission.split(SEPARATOR)
   return patterns.some((pattern) => isEverything(pattern) || matches(pattern, asked))
 }

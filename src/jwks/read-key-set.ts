@@ -72,7 +72,7 @@ function withinLimits(keys: readonly Key[]): readonly Key[] {
 
 function readMember(jwk: Jwk, algorithms: readonly Algorithm[]): readonly Key[] {
   const algorithm = algorithmFor(jwk, algorithms)
-  if (algorithm === undefined || !isForVerifying(jwk)) return []
+  if (algorithm === undefined) return []
   const key = unlessKeyError(() => importJwk(jwk, { algorithm }))
   return key === undefined ? [] : [key]
 }
@@ -84,7 +84,7 @@ function publicPartOf({ kty, crv, x, y, n, e }: Jwk): string | undefined {
   return key && thumbprintOf(key)
 }
 
-/** Too short, off its curve, members missing: RFC 7517 §5 has it ignored, and its tokens then find no key. */
+/** For something else (`use`, `key_ops`), too short, off its curve, members missing: RFC 7517 §5 has it ignored, and its tokens then find no key. */
 function unlessKeyError<T>(work: () => T): T | undefined {
   try {
     return work()
@@ -101,11 +101,6 @@ function algorithmFor({ alg, kty, crv }: Jwk, accepted: readonly Algorithm[]): A
 }
 
 const CURVES: Readonly<Partial<Record<Algorithm, string>>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521', EdDSA: 'Ed25519' }
-
-function isForVerifying({ use, key_ops: operations }: Jwk): boolean {
-  if (use !== undefined && use !== 'sig') return false
-  return operations === undefined || (Array.isArray(operations) && operations.includes('verify'))
-}
 
 function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { type AnyElysia, Elysia, t } from 'elysia'
-import { authentication, type VerifiedJwt } from '../../src/index.ts'
+import { type AuthenticationOptions, authentication, type VerifiedJwt } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { echoOf } from '../support/echo.ts'
 import { bearer, makeToken, nowSeconds, SECRET, tokenWith } from '../support/tokens.ts'
@@ -11,9 +11,19 @@ const FORBIDDEN = failure(403, 'Insufficient permissions')
 const OTHER_SECRET = 'another secret that is long enough to be one, and not ours'
 const MALFORMED = failure(400, 'The Authorization header must be one scheme, a space and one token')
 
+/** Tokens that are verified at once, and those that may have to wait: each has hooks of its own. */
+const KINDS: Readonly<Record<string, Partial<AuthenticationOptions>>> = {
+  'at once': {},
+  'that may wait': {
+    decryptionKey: generateKeyPairSync('rsa', { modulusLength: 2048 })
+      .privateKey.export({ type: 'pkcs8', format: 'pem' })
+      .toString(),
+  },
+}
+
 /** An app of somebody's own, with the plugin used before its routes or after them. */
-function createOwnApp(order: 'before' | 'after'): AnyElysia {
-  const plugin = authentication({ secret: SECRET, realm: 'test' })
+function createOwnApp(order: 'before' | 'after', kind: Partial<AuthenticationOptions>): AnyElysia {
+  const plugin = authentication({ secret: SECRET, realm: 'test', ...kind })
   // The casts stand in for what an app that is written in one chain gets from its types.
   const app = new Elysia({ handler: { standardHostname: false }, serve: { reusePort: false } }) as unknown as Elysia
   if (order === 'before') app.use(plugin)
@@ -84,15 +94,18 @@ for (const order of ['before', 'after'] as const) {
   }
 }
 
-for (const order of ['before', 'after'] as const) {
+const OWN_APPS = Object.entries(KINDS).flatMap(([name, kind]) =>
+  (['before', 'after'] as const).map((order) => ({ what: `authentication ${name} used ${order} the routes`, order, kind })),
+)
+for (const { what, order, kind } of OWN_APPS) {
   for (const open of DOORS) {
-    const door = open(createOwnApp(order))
+    const door = open(createOwnApp(order, kind))
     afterAll(door.close)
     const get = (path: string, headers: Record<string, string> = {}) => answerOf(door.fetch(path, { headers }))
     const post = (path: string, body: string, headers: Record<string, string> = {}) =>
       answerOf(door.fetch(path, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } }))
 
-    describe(`authentication used ${order} the routes, ${door.name}`, () => {
+    describe(`${what}, ${door.name}`, () => {
       test('leaves a route without permissions open', async () => {
         expect(await get('/open')).toEqual({ status: 200, body: 'open' })
       })
@@ -258,7 +271,7 @@ for (const order of ['before', 'after'] as const) {
     })
 
     if (door.name === 'over a socket') {
-      describe(`a WebSocket, with authentication used ${order} the routes`, () => {
+      describe(`a WebSocket, with ${what}`, () => {
         const echo = (headers: Record<string, string>) => echoOf(door.base, headers)
 
         test('is refused before the upgrade to those who may not', async () => {
@@ -289,15 +302,11 @@ for (const order of ['before', 'after'] as const) {
 }
 
 describe('the body of a request without a token', () => {
-  const decryptionKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' })
-  for (const [what, options] of Object.entries({
-    'one’s own keys': {},
-    'tokens that may have to wait': { decryptionKey: String(decryptionKey) },
-  })) {
+  for (const [what, kind] of Object.entries(KINDS)) {
     for (const parse of [undefined, 'json', ['json']]) {
-      test(`is not read, with ${what} and the parser ${JSON.stringify(parse)}`, async () => {
+      test(`is not read, with tokens ${what} and the parser ${JSON.stringify(parse)}`, async () => {
         const app = new Elysia()
-          .use(authentication({ secret: SECRET, ...options }))
+          .use(authentication({ secret: SECRET, ...kind }))
           .post('/schema', ({ body }) => body, { permissions: [], parse, body: t.Object({ a: t.Number() }) } as object)
         const ask = async (headers: Record<string, string>) => {
           const sent = { 'content-type': 'application/json', ...headers }
@@ -316,7 +325,7 @@ describe('the body of a request without a token', () => {
 describe('a guard that could be skipped', () => {
   const auth = () => authentication({ secret: SECRET })
 
-  for (const value of [undefined, null, true, false, 'p1', [''], [1], {}]) {
+  for (const value of [undefined, null, true, false, 'p1', [''], [1], ['p1', ''], ['p1', 1], {}]) {
     test(`is refused at the start: permissions ${JSON.stringify(value)}`, () => {
       const app = new Elysia().use(auth())
       expect(() => app.get('/x', () => 'x', { permissions: value } as object)).toThrow('"permissions" is a list of permissions')

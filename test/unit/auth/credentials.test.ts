@@ -92,6 +92,15 @@ describe('the cookie', () => {
     expect(read({ cookie: 'access_token' })).toBeUndefined()
   })
 
+  test('may have the white space of HTTP around its name and its value, and no other', () => {
+    expect(read({ cookie: 'a=1; \t access_token \t=\t  a.b.c \t; b=2' })).toEqual({ token: 'a.b.c', from: 'cookie' })
+    expect(read({ cookie: 'access_token=a.b.c\u00a0' })).toEqual({ token: 'a.b.c\u00a0', from: 'cookie' })
+    expect(read({ cookie: 'access_token=a=b=' })).toEqual({ token: 'a=b=', from: 'cookie' })
+    for (const cookie of ['access_token=', 'access_token= ', 'access_token=\t \t; a=1', 'access_token', '=access_token'])
+      expect([cookie, read({ cookie })]).toEqual([cookie, undefined])
+    expect(read({ cookie: '=x; access_token=y' })).toEqual({ token: 'y', from: 'cookie' })
+  })
+
   test('is not read where its name is empty', () => {
     expect(read({ cookie: 'access_token=a.b.c; =x' }, { cookieKey: '' })).toBeUndefined()
   })
@@ -141,6 +150,14 @@ describe('a cookie from another site', () => {
       from: 'header',
     })
   })
+})
+
+test('a token has one header that clients write for it, which is the one that came where that is so', () => {
+  const reader = createCredentialReader()
+  for (const header of [null, 'Bearer a.b.c', 'bearer a.b.c', 'Bearer   a.b.c', 'Basic  a.b.c'])
+    expect([header, reader.canonical('a.b.c', header)]).toEqual([header, 'Bearer a.b.c'])
+  const bare = createCredentialReader({ headerPrefix: '' })
+  expect([bare.canonical('a.b.c', 'a.b.c'), bare.canonical('a.b.c', null)]).toEqual(['a.b.c', 'a.b.c'])
 })
 
 test('options that cannot work are refused at the start', () => {

@@ -165,6 +165,8 @@ describe('the principal of a token', () => {
     using named = start(['me', 'x'], { keys: pem(OWN), localIssuer: 'me' })
     expect(await principalOf(named, sign({ ...own, iss: 'me' }))).toMatchObject({ isLocal: true, issuer: 'me' })
     expect(await principalOf(named, sign({ ...own, iss: 'x' }))).toMatchObject({ isLocal: false, issuer: 'x' })
+    using both = start([], { keys: [B.jwk, { ...OWN.privateKey.export({ format: 'jwk' }), kid: 'own' }] })
+    expect(await principalOf(both, OWN.sign(own))).toMatchObject({ isLocal: true, subject: 'me' })
     using secret = start([], { keys: SECRET })
     expect(await principalOf(secret, makeToken({ payload: own }))).toMatchObject({ isLocal: true, subject: 'me' })
   })

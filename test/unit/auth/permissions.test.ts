@@ -66,6 +66,23 @@ describe('a grant', () => {
   }
 })
 
+test('of several grants one is enough, however many there are', () => {
+  for (const count of [1, 15, 16, 17, 40]) {
+    const others = Array.from({ length: count - 1 }, (_, index) => (index % 2 === 0 ? `other:${index}` : `other:*:${index}`))
+    for (const grants of [
+      [...others, 'model:iris:predict'],
+      ['model:*:predict', ...others],
+      [...others, '*'],
+    ]) {
+      const allows = compileGrants(grants)
+      expect([grants.length, allows(['model:iris:predict'])]).toEqual([count, true])
+      expect([grants.length, allows(['model:iris:predict', 'model:iris:predict'])]).toEqual([count, true])
+    }
+    expect([count, compileGrants(others)(['model:iris:predict'])]).toEqual([count, false])
+    expect([count, compileGrants([...others, 'a'])(['a', 'model:iris:predict'])]).toEqual([count, false])
+  }
+})
+
 describe('a requirement', () => {
   test('of several permissions asks for all of them', () => {
     expect(compileGrants(['a', 'b'])(['a', 'b'])).toBe(true)

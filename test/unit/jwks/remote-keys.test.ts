@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { keySetAddress } from '../../../src/jwks/fetch-bytes.ts'
 import { createRemoteKeys, type RemoteKeysOptions } from '../../../src/jwks/remote-keys.ts'
@@ -303,6 +303,8 @@ describe('a set that somebody else publishes', () => {
       { ...B.jwk, use: 7 },
       { ...B.jwk, key_ops: ['encrypt'] },
       { ...B.jwk, key_ops: 'verify' },
+      { ...B.jwk, key_ops: ['sign'] },
+      { ...B.jwk, key_ops: [] },
       { ...B.jwk, key_ops: ['verify', 'verify'] },
       { ...B.jwk, kid: 7 },
       { ...B.jwk, x: `${B.jwk.x}=` },
@@ -336,6 +338,16 @@ describe('a set that somebody else publishes', () => {
     }
     await remote.keys.renew()
     expect(remote.heard).toEqual([warning])
+    const fetchedFrom = async (...keys: readonly object[]) => {
+      server.answer(() => Response.json({ keys }))
+      remote.timer.run()
+      await remote.keys.renew()
+      return remote.heard.length
+    }
+    // Once the set is as it should be, nothing is said, and the next fault is a new one.
+    expect(await fetchedFrom(A.jwk)).toBe(1)
+    expect(await fetchedFrom(A.jwk, secret)).toBe(2)
+    expect(await fetchedFrom(A.jwk, secret, { kty: 'oct', k: 'c2VjcmV0' })).toBe(3)
   })
 
   test('has keys beyond the limits left out, and says so', async () => {
@@ -411,12 +423,61 @@ describe('an address', () => {
       'file:///etc/passwd',
       'data:application/json,{}',
       'https://user:password@issuer.example/',
+      'https://user@issuer.example/',
+      'https://:password@issuer.example/',
       'https://issuer.example/#keys',
       '/jwks',
       '',
     ]) {
       expect(() => keySetAddress(url)).toThrow('"jwksUrl"')
       expect(() => createRemoteKeys(url, () => undefined)).toThrow('"jwksUrl"')
+    }
+  })
+
+  test('has limits between the least and the largest that can work', () => {
+    const ranges = {
+      maxAgeSeconds: [10, 86_400],
+      staleSeconds: [0, 604_800],
+      cooldownSeconds: [1, 3600],
+      timeoutMs: [10, 60_000],
+      bytesMax: [64, 4_194_304],
+    } as const
+    for (const [name, [min, max]] of Object.entries(ranges)) {
+      for (const value of [min, max]) {
+        using remote = start({ url: 'http://127.0.0.1:1/jwks' }, { [name]: value })
+        expect(remote.kids()).toBeUndefined()
+      }
+      for (const value of [min - 1, max + 1])
+        expect(() => createRemoteKeys('https://issuer.example/', () => undefined, { [name]: value })).toThrow(
+          `"${name}" is between ${min} and ${max}`,
+        )
+    }
+  })
+
+  test('is fetched from as the defaults say, and a fault is written to the standard error', async () => {
+    await using server = startKeyServer()
+    const headers: (string | null)[] = []
+    server.answer(({ headers: sent }) => {
+      headers.push(sent.get('accept'), sent.get('accept-encoding'), sent.get('traceparent'))
+      return new Response(null, { status: 500 })
+    })
+    const written = spyOn(console, 'error').mockImplementation(() => undefined)
+    try {
+      let now = 1_800_000_000_000
+      const timer = new ManualSchedule()
+      const keys = createRemoteKeys(server.url, () => undefined, { now: () => now, schedule: timer.schedule })
+      await keys.renew()
+      expect(written.mock.calls).toEqual([
+        [`warning: the keys of ${new URL(server.url).host} cannot be fetched: the answer has the status 500`],
+      ])
+      expect(headers).toEqual(['application/jwk-set+json, application/json', 'identity', null])
+      server.publish(A)
+      now += 1000
+      await keys.renew()
+      expect([timer.delays, keys.retryAfterSeconds(), keys.untilMs() - now]).toEqual([[300_000], 30, 600_000])
+      keys.close()
+    } finally {
+      written.mockRestore()
     }
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { VestalError } from '../../../src/core/errors.ts'
-import { type ClaimRules, checkClaims } from '../../../src/jwt/claims.ts'
+import { type ClaimRules, checkClaims, holderOf } from '../../../src/jwt/claims.ts'
 
 const NOW = 1_800_000_000
 const EXP = { exp: NOW + 60 }
@@ -165,6 +165,19 @@ describe('an audience in another claim', () => {
     expect(outcome({ ...EXP, client_id: 7 }, rules)).toBe('CLAIM_INVALID')
     expect(outcome(EXP, { audiences: ['me'], audienceClaim: 'constructor' })).toBe('AUDIENCE_REFUSED')
   })
+})
+
+test('the holder of a payload is named as far as a log may hold the names', () => {
+  const long = 'x'.repeat(256)
+  expect(holderOf({ iss: 'i', sub: 's', jti: 'j' })).toEqual({ names: { issuer: 'i', subject: 's' }, tokenId: 'j' })
+  expect(holderOf({ iss: null, sub: null, jti: null })).toEqual({ names: { issuer: undefined, subject: undefined } })
+  expect(holderOf({ sub: 's' })).toEqual({ names: { issuer: undefined, subject: 's' } })
+  expect(holderOf({ iss: 'i' })).toEqual({ names: { issuer: 'i', subject: undefined } })
+  for (const wrong of [7, '', long, 'a\nb', {}]) {
+    expect(holderOf({ iss: wrong, sub: 's', jti: 'j' })).toEqual({ tokenId: 'j' })
+    expect(holderOf({ iss: 'i', sub: wrong, jti: 'j' })).toEqual({ tokenId: 'j' })
+    expect(holderOf({ iss: 'i', sub: 's', jti: wrong })).toEqual({ names: { issuer: 'i', subject: 's' } })
+  }
 })
 
 test('interop flama takes null for absent and asks for no exp', () => {

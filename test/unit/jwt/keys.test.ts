@@ -193,6 +193,10 @@ describe('a JWK', () => {
     expect(uses({ ...privateJwk, key_ops: ['sign'] })).toEqual([true, true])
     expect(uses({ ...privateJwk, key_ops: ['verify'] })).toEqual([false, true])
     expect(() => importJwk({ ...ecJwk, key_ops: ['sign'] })).toThrow('no use')
+    // A private key that may only verify is not kept.
+    expect(importJwk({ ...privateJwk, key_ops: ['verify'] })).not.toHaveProperty('signing')
+    expect(importJwk(octet({ key_ops: ['verify'] }))).not.toHaveProperty('signing')
+    expect(importJwk({ ...privateJwk, key_ops: ['sign', 'verify'] })).toHaveProperty('signing')
     const token = signJwt({ sub: 'me' }, octet({ key_ops: ['sign'] }))
     expect(() => verifyJwt(token, octet({ key_ops: ['sign'] }))).toThrow('signing alone')
     expect(() => signJwt({ sub: 'me' }, octet({ key_ops: ['verify'] }))).toThrow('none of the keys can sign')
@@ -210,6 +214,11 @@ describe('a JWK', () => {
 })
 
 describe('a set of keys', () => {
+  test('may hold a JWK with members of its own', () => {
+    const [key] = importKeys([octet({ algorithm: 'HS512', kid: 'a' })])
+    expect([key?.kid, key?.algorithm, key?.verifying.type as string]).toEqual(['a', 'HS256', 'secret'])
+  })
+
   test('may hold several that are told apart', () => {
     expect(importKeys({ keys: [octet({ kid: 'a' }), octet({ kid: 'b' })] })).toHaveLength(2)
     expect(importKeys([importSecret(SECRET, { kid: 'a' }), octet({ kid: 'b' })])).toHaveLength(2)
@@ -227,6 +236,7 @@ describe('a set of keys', () => {
     const many = (count: number) => Array.from({ length: count }, (_, index) => octet({ kid: String(index) }))
     expect(importKeys(many(64))).toHaveLength(64)
     expect(() => importKeys(many(65))).toThrow('at most 64')
-    for (const input of [undefined, null, 7, {}, { keys: 'x' }]) expect(() => importKeys(input as never)).toThrow(KeyError)
+    for (const input of [undefined, null, 7, {}, { keys: 'x' }, [null], [7], ['x'], { keys: [null] }, [{ algorithm: 'HS256' }]])
+      expect(() => importKeys(input as never)).toThrow(KeyError)
   })
 })

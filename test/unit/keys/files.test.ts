@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isSealed, isSealing, newSealing } from '../../../src/keys/sealing.ts'
@@ -87,4 +87,20 @@ test('a file that is written whole leaves no open file and nothing beside it', (
   for (let index = 0; index < 20; index += 1) writeWhole(path, `text ${index}`)
   expect([readFileSync(path, 'utf8'), readdirSync(folder.path)]).toEqual(['text 19', ['keys.json']])
   if (process.platform === 'linux') expect(handles()).toBeLessThan(before + 10)
+})
+
+test.skipIf(process.getuid?.() !== 0)('a file that is written whole keeps its owner and its group', () => {
+  using folder = new Folder()
+  const path = join(folder.path, 'keys.json')
+  for (const [uid, gid] of [
+    [1234, 0],
+    [0, 1234],
+    [1234, 1234],
+    [0, 0],
+  ] as const) {
+    writeFileSync(path, 'old')
+    chownSync(path, uid, gid)
+    writeWhole(path, 'new')
+    expect([statSync(path).uid, statSync(path).gid]).toEqual([uid, gid])
+  }
 })

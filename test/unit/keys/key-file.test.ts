@@ -66,6 +66,8 @@ describe('a key file', () => {
     ['with a time on no day', { activated_at: '2026-13-01T00:00:00Z' }, '"activated_at"'],
     ['with a time as a number', { activated_at: 7 }, '"activated_at"'],
     ['with a secret that is a text', { secret: 'hunter2' }, '"secret"'],
+    ['with a secret that is null', { secret: null }, '"secret"'],
+    ['with a public part that is a list', { public: [] }, '"public"'],
     ['that is sealed where the file is not', { secret: { iv: 'A'.repeat(16), sealed: 'A'.repeat(40) } }, '"sealing" is missing'],
   ]
   for (const [what, edit, message] of edits) {
@@ -78,6 +80,15 @@ describe('a key file', () => {
       expect(() => parseKeyFile({ ...good, keys: [{ ...good.keys[0], ...edit }] })).toThrow(message)
     })
   }
+
+  test('whose second key alone is sealed where the file is not is refused, and a wrong one is counted from 1', () => {
+    const [key] = good.keys
+    const sealed = { ...key, kid: 'b', state: 'next', secret: { iv: 'A'.repeat(16), sealed: 'A'.repeat(40) } }
+    expect(() => parseKeyFile({ ...good, keys: [key, sealed] })).toThrow('"sealing" is missing')
+    expect(() => parseKeyFile({ ...good, keys: [key, 7] })).toThrow('key 2 is not an object')
+    expect(() => parseKeyFile({ ...good, keys: [key, { ...key, kid: '' }] })).toThrow('"kid" of key 2')
+    expect(parseKeyFile({ ...good, keys: [{ ...key, kid: 'a'.repeat(128) }] }).ring.keys[0]?.kid).toHaveLength(128)
+  })
 
   const opens: readonly (readonly [what: string, edit: Readonly<Record<string, unknown>>, message: string])[] = [
     ['of another pair', { public: other.publicJwk }, 'two keys'],
