@@ -140,6 +140,29 @@ test('a compressed body is charged what it expands to, and may expand to the lim
   }
 })
 
+test('a small compressed body waits for no turn, and a large one does', async () => {
+  const zipped = (length: number) => posted(Bun.gzipSync(numbered(length)), { 'content-encoding': 'gzip' })
+  const busy = Promise.withResolvers<void>()
+  const running = turns.run('bob', () => busy.promise)
+  const large = read(zipped(200_000)).bytes
+  expect((await read(zipped(5000)).bytes).length).toBe(5000)
+  busy.resolve()
+  await running
+  expect((await large).length).toBe(200_000)
+})
+
+test('the memory of a body is its own, whatever its pieces were a view of', async () => {
+  for (const pieces of [
+    [numbered(100).subarray(10, 20)],
+    [numbered(20).subarray(0, 10), numbered(20).subarray(10, 20)],
+    [numbered(10)],
+  ]) {
+    const bytes = await read(chunked(pieces).request).bytes
+    expect([bytes.length, bytes.byteOffset, bytes.buffer.byteLength]).toEqual([bytes.length, 0, bytes.length])
+    expect([...bytes]).toEqual(pieces.flatMap((piece) => [...piece]))
+  }
+})
+
 test('a compressed body whose client has gone is not expanded', async () => {
   const gone = new AbortController()
   const request = posted(Bun.gzipSync(numbered(200_000)), { 'content-encoding': 'gzip' }, gone.signal)
