@@ -16,6 +16,16 @@ export class HandClock implements Clock {
     return this.#nowMs
   }
 
+  /** Works that wait for the end of the turn. */
+  get works(): number {
+    return this.#soon.length
+  }
+
+  /** Timers that were set and neither fired nor called off. */
+  get timers(): number {
+    return this.#timers.size
+  }
+
   soon(work: () => void): void {
     if (this.#isPrompt) work()
     else this.#soon.push(work)
@@ -35,6 +45,11 @@ export class HandClock implements Clock {
     const timer = { timeMs, wake }
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)
+  }
+
+  /** Lets time pass while nothing can be called, as where the thread is busy. */
+  skip(ms: number): void {
+    this.#nowMs += ms
   }
 
   /** Lets time pass, and calls what is due in the order of its time. */

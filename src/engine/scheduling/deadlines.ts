@@ -58,6 +58,6 @@ export class Deadlines<J extends Timed> {
         this.#expire(job)
       } else next = Math.min(next, job.deadlineMs)
     }
-    if (next < Number.POSITIVE_INFINITY) this.#wakeAt(next)
+    this.#wakeAt(next)
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { VestalError } from '../../../../src/core/errors.ts'
 import { Admission } from '../../../../src/engine/scheduling/admission.ts'
-import type { Submission } from '../../../../src/engine/scheduling/job.ts'
+import type { JobTimes, Submission } from '../../../../src/engine/scheduling/job.ts'
 import { Scheduler, type SchedulerOptions } from '../../../../src/engine/scheduling/scheduler.ts'
 import { ModelCounters } from '../../../../src/engine/statistics.ts'
 import { HandClock } from '../../../support/hand-clock.ts'
@@ -135,6 +135,136 @@ describe('a scheduler', () => {
     worker.finish()
     void ask('alone', { bucket: undefined })
     expect(worker.runs.at(-1)).toEqual(['alone'])
+  })
+})
+
+describe('what waits', () => {
+  test('asks for one turn, and for none while nothing can run', async () => {
+    const clock = new HandClock({ isPrompt: false })
+    const { worker, ask } = start({ clock })
+    for (const input of ['a', 'b', 'c']) void ask(input)
+    expect(clock.works).toBe(1)
+    clock.turn()
+    expect([worker.runs, clock.works]).toEqual([[['a', 'b', 'c']], 0])
+    void ask('d')
+    expect(clock.works).toBe(0)
+    worker.finish()
+    expect(clock.works).toBe(1)
+    clock.turn()
+    worker.finish()
+    expect([worker.runs.length, clock.works]).toEqual([2, 0])
+  })
+
+  test('asks for a turn while the instance computes only where it may run ahead, and has a whole batch', () => {
+    for (const mayRunAhead of [true, false]) {
+      const clock = new HandClock({ isPrompt: false })
+      const { ask } = start({ clock, mayRunAhead })
+      void ask('a')
+      clock.turn()
+      for (const input of ['b', 'c', 'd']) void ask(input)
+      expect(clock.works).toBe(0)
+      void ask('e')
+      expect(clock.works).toBe(mayRunAhead ? 1 : 0)
+    }
+  })
+
+  test('of a full batch and one more leaves the one to be waited with', () => {
+    const { worker, clock, ask } = start({ batches: { rowsMax: 4, bytesMax: 1000, delayMs: 10 } })
+    void ask('first', { bucket: undefined })
+    for (const input of ['a', 'b', 'c', 'd', 'e']) void ask(input)
+    worker.finish()
+    worker.finish()
+    expect([worker.runs.length, worker.isBusy]).toEqual([2, false])
+    clock.pass(10)
+    expect(worker.runs.slice(1)).toEqual([['a', 'b', 'c', 'd'], ['e']])
+    worker.finish()
+    for (const input of ['f', 'g', 'h']) void ask(input)
+    expect(worker.isBusy).toBe(false)
+    clock.pass(10)
+    expect(worker.inputs).toEqual(['f', 'g', 'h'])
+  })
+
+  test('has one timer for deadlines, and one for all signals that are to be asked for', () => {
+    const { clock, worker, ask } = start()
+    void ask('first')
+    expect(clock.timers).toBe(1)
+    for (const input of ['a', 'b', 'c']) void ask(input, { signal: () => new AbortController().signal, timeoutMs: 90_000 })
+    expect(clock.timers).toBe(2)
+    finishAll([worker])
+    clock.pass(60_000)
+    expect(clock.timers).toBe(0)
+  })
+
+  test('and whose time is over is not computed, also where the timer is late', async () => {
+    const clock = new HandClock({ isPrompt: false })
+    const { worker, ask } = start({ clock })
+    const late = ask('late', { timeoutMs: 5 })
+    const last = ask('last')
+    // Nothing wakes while the thread is busy: time has gone by, and the timer comes after the turn.
+    clock.skip(5)
+    clock.turn()
+    expect(worker.inputs).toEqual(['last'])
+    expect(await late).toBe('QUEUE_TIMEOUT')
+    worker.finish()
+    expect(await last).toBe('LAST')
+  })
+
+  test('for nobody in particular has the limits of the server alone', () => {
+    const { worker, scheduler, ask } = start({ limits: { subjectRequestsMax: 1 } })
+    for (const input of ['a', 'b', 'c']) void ask(input)
+    expect([worker.isBusy, scheduler.running + scheduler.waiting]).toEqual([true, 3])
+  })
+
+  test('after a run with others that failed has gone to no worker yet', async () => {
+    const { clock, worker, ask } = start()
+    void ask('first')
+    void ask('bad')
+    let times: JobTimes | undefined
+    const waits = ask('good', {
+      timeoutMs: 50,
+      watch: (seen) => {
+        times = seen
+      },
+    })
+    worker.finish()
+    worker.settle({ kind: 'failed', reason: 'no' })
+    clock.pass(50)
+    expect(await waits).toBe('QUEUE_TIMEOUT')
+    expect([times?.sentMs, times?.endMs, times?.run]).toEqual([0, clock.now(), undefined])
+  })
+
+  test('after its worker was lost before the run began has gone to no worker yet', async () => {
+    const { clock, worker, ask } = start({ mayRunAhead: true })
+    void ask('first')
+    let times: JobTimes | undefined
+    const watch = (seen: JobTimes) => {
+      times = seen
+    }
+    const answers = ['a', 'b', 'c', 'd'].map((input) => ask(input, { timeoutMs: 50, watch }))
+    expect(worker.given).toHaveLength(2)
+    worker.lose()
+    clock.pass(50)
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['QUEUE_TIMEOUT']))
+    expect(times?.sentMs).toBe(0)
+  })
+
+  test('is told of to who watches, with its run', async () => {
+    const { clock, worker, ask } = start()
+    const seen: JobTimes[] = []
+    const watch = (times: JobTimes) => void seen.push(times)
+    const first = ask('first', { watch })
+    clock.pass(3)
+    const answers = [ask('a', { watch }), ask('b', { watch })]
+    worker.finish()
+    await first
+    clock.pass(4)
+    worker.finish()
+    await Promise.all(answers)
+    expect(seen).toMatchObject([
+      { takenMs: 1000, sentMs: 1000, endMs: 1003, run: { requests: 1, computeMs: 0.000_002 } },
+      { takenMs: 1003, sentMs: 1003, endMs: 1007, run: { requests: 2, computeMs: 0.000_002 } },
+      { takenMs: 1003, sentMs: 1003, endMs: 1007, run: { requests: 2, computeMs: 0.000_002 } },
+    ])
   })
 })
 
