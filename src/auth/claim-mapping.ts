@@ -21,7 +21,7 @@ export type GrantReader = (claims: JsonObject) => readonly string[]
  * Prepares the reading of permissions from an issuer's claims.
  * @throws TypeError when a rule cannot be used
  */
-export function createGrantReader(rules: GrantRules, options: GrantOptions = {}): GrantReader {
+export function createGrantReader(rules: GrantRules, options?: GrantOptions): GrantReader {
   checkRules(rules)
   const { permissionClaims, grants, mayGrant } = rules
   const read: GrantReader =

@@ -9,7 +9,7 @@ export interface FetchLimits {
   /** Gives the request up. */
   readonly signal: AbortSignal
   /** Headers beside our own. */
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 /**

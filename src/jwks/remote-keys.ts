@@ -1,7 +1,7 @@
 import type { Algorithm } from '../jwt/algorithms.ts'
 import { KeyError } from '../jwt/key-error.ts'
 import type { Key } from '../jwt/keys.ts'
-import { fetchBytes, keySetAddress } from './fetch-bytes.ts'
+import { type FetchLimits, fetchBytes, keySetAddress } from './fetch-bytes.ts'
 import { fingerprint, type PublishedKeys, readKeySet } from './read-key-set.ts'
 
 export interface RemoteKeysOptions {
@@ -66,8 +66,12 @@ export function createRemoteKeys(address: string, changed: () => void, options: 
   return remote
 }
 
-type Checked = Required<Pick<RemoteKeysOptions, 'timeoutMs' | 'bytesMax' | 'warn' | 'now' | 'schedule' | 'requestHeaders'>> &
-  Pick<RemoteKeysOptions, 'algorithms'> & { readonly maxAgeMs: number; readonly staleMs: number; readonly cooldownMs: number }
+type Checked = Required<Pick<RemoteKeysOptions, 'timeoutMs' | 'bytesMax' | 'warn' | 'now' | 'schedule'>> &
+  Pick<RemoteKeysOptions, 'algorithms' | 'requestHeaders'> & {
+    readonly maxAgeMs: number
+    readonly staleMs: number
+    readonly cooldownMs: number
+  }
 
 function checked(options: RemoteKeysOptions): Checked {
   const { maxAgeSeconds = 600, staleSeconds = 0, cooldownSeconds = 30, timeoutMs = 5000, bytesMax = 256 * 1024 } = options
@@ -83,8 +87,9 @@ function checked(options: RemoteKeysOptions): Checked {
   }
   const { algorithms, warn = (message) => console.error(`warning: ${message}`), now = Date.now, schedule = later } = options
   const times = { maxAgeMs: maxAgeSeconds * 1000, staleMs: staleSeconds * 1000, cooldownMs: cooldownSeconds * 1000 }
-  const { requestHeaders = () => ({}) } = options
-  return { ...times, timeoutMs, bytesMax, warn, now, schedule, requestHeaders, ...(algorithms && { algorithms }) }
+  const { requestHeaders } = options
+  const optional = { ...(algorithms && { algorithms }), ...(requestHeaders && { requestHeaders }) }
+  return { ...times, timeoutMs, bytesMax, warn, now, schedule, ...optional }
 }
 
 function later(work: () => void, delayMs: number): () => void {
@@ -133,11 +138,11 @@ class RemoteSet implements RemoteKeys {
     return this.#renewWith(this.#options.requestHeaders)
   }
 
-  #renewWith(headers: () => Readonly<Record<string, string>>): Promise<void> | undefined {
+  #renewWith(headers: RemoteKeysOptions['requestHeaders']): Promise<void> | undefined {
     if (this.#inFlight !== undefined) return this.#inFlight
     if (this.#closing.signal.aborted || this.#options.now() < this.#notBeforeMs) return undefined
     this.#cancelTimer()
-    this.#inFlight = this.#fetch(headers()).finally(() => {
+    this.#inFlight = this.#fetch(headers?.()).finally(() => {
       this.#inFlight = undefined
     })
     return this.#inFlight
@@ -166,7 +171,7 @@ class RemoteSet implements RemoteKeys {
     this.#cancelTimer()
   }
 
-  async #fetch(headers: Readonly<Record<string, string>>): Promise<void> {
+  async #fetch(headers: FetchLimits['headers']): Promise<void> {
     const { now, timeoutMs, bytesMax, algorithms, cooldownMs, maxAgeMs } = this.#options
     const startMs = now()
     this.#fetches += 1
@@ -214,7 +219,7 @@ class RemoteSet implements RemoteKeys {
     this.#cancelTimer = this.#options.schedule(() => {
       // The timer asks whether or not unknown key ids may.
       this.#notBeforeMs = Number.NEGATIVE_INFINITY
-      void this.#renewWith(() => ({}))
+      void this.#renewWith(undefined)
     }, delayMs)
   }
 }

@@ -374,6 +374,20 @@ describe('a guard that could be skipped', () => {
     expect([await status('/other', SECRET), await status('/own', other)]).toEqual([401, 401])
   })
 
+  test('holds for routes that have answered before the plugin was used', async () => {
+    const app = new Elysia()
+      .get('/fixed', () => 'secret', { permissions: ['p1'] } as object)
+      .get('/name/:name', () => 'secret', { permissions: ['p1'] } as object)
+    const ask = (path: string, headers: Record<string, string> = {}) =>
+      answerOf(app.handle(new Request(`http://localhost${path}`, { headers })))
+    for (const path of ['/fixed', '/name/x']) expect(await ask(path)).toEqual({ status: 200, body: 'secret' })
+    app.use(auth())
+    for (const path of ['/fixed', '/name/x']) {
+      expect([path, await ask(path)]).toEqual([path, UNAUTHORIZED])
+      expect([path, await ask(path, bearer('p1'))]).toEqual([path, { status: 200, body: 'secret' }])
+    }
+  })
+
   test('is not moved by a short Host header', async () => {
     const app = new Elysia({ handler: { standardHostname: false } })
       .use(auth())

@@ -156,6 +156,37 @@ describe('the cache of verified tokens', () => {
     expect(long.authenticator.cacheStatistics.entries).toBe(0)
   })
 
+  test('holds 10 000 tokens and 64 MiB by default, and counts eight bytes for each character of a header', () => {
+    const sized = (length: number, sub: string) => {
+      const short = good({ sub, pad: '' }).length
+      for (let size = Math.floor(((length - short) * 3) / 4) - 3; ; size += 1) {
+        const token = good({ sub, pad: 'x'.repeat(size) })
+        if (token.length >= length) return token
+      }
+    }
+    const many = start()
+    for (let index = 0; index < 10_010; index += 1) many.send(good({ sub: `${index}` }))
+    expect(many.authenticator.cacheStatistics.entries).toBe(10_000)
+    const large = start()
+    const one = sized(4000, 'a')
+    const weight = ('Bearer '.length + one.length) * 8
+    expect(large.send(one)).toBe('accepted')
+    expect(large.authenticator.cacheStatistics).toMatchObject({ entries: 1, weight })
+    const room = Math.floor((64 * 1024 * 1024) / weight)
+    for (let index = 0; index < room + 9; index += 1) large.send(sized(one.length, String(1_000_000 + index).slice(0, 7)))
+    const { entries, weight: full } = large.authenticator.cacheStatistics
+    expect(full).toBeLessThanOrEqual(64 * 1024 * 1024)
+    expect(full).toBeGreaterThan(64 * 1024 * 1024 - 2 * weight)
+    expect(entries).toBeGreaterThan(1000)
+    const [longest, longer] = [sized(4094, 'b'), sized(4097, 'b')]
+    const few = start()
+    expect([longest.length <= 4096, longer.length > 4096]).toEqual([true, true])
+    few.send(longest)
+    expect(few.authenticator.cacheStatistics.entries).toBe(1)
+    few.send(longer)
+    expect(few.authenticator.cacheStatistics.entries).toBe(1)
+  })
+
   test('that is full keeps a token for another only when it comes again', () => {
     const { authenticator, send } = start({ cacheEntriesMax: 2 })
     const [one, two, late] = [good({ sub: 'one' }), good({ sub: 'two' }), good({ sub: 'late' })]

@@ -8,6 +8,7 @@ import { readKeySet } from '../../../src/jwks/read-key-set.ts'
 import type { Algorithm } from '../../../src/jwt/algorithms.ts'
 import type { JwtPayload } from '../../../src/jwt/claims.ts'
 import type { KeyInput } from '../../../src/jwt/key-set.ts'
+import { importJwk, importSecret } from '../../../src/jwt/keys.ts'
 import { signJwt } from '../../../src/jwt/sign.ts'
 import { ManualSchedule, startKeyServer, testKey } from '../../support/key-server.ts'
 import { makeToken, SECRET } from '../../support/tokens.ts'
@@ -326,6 +327,33 @@ describe('an issuer whose keys are at an address', () => {
     // A key has one algorithm: what the set says, or the commonest of its kind.
     expect(await vestal.sendAndWait(byRsa('a', 'PS256'))).toBe('KEY_UNKNOWN')
     expect(await vestal.sendAndWait(byRsa('other'))).toBe('KEY_UNKNOWN')
+  })
+
+  test('may have keys in any form that a verifier takes', () => {
+    const forms: readonly KeyInput[] = [
+      A.jwk,
+      [A.jwk],
+      { keys: [A.jwk, B.jwk] },
+      [A.jwk, importJwk(B.jwk)],
+      [importJwk(A.jwk), importJwk(B.jwk)],
+      importJwk(A.jwk),
+    ]
+    for (const keys of forms) {
+      using vestal = start([{ ...ISSUER, keys }])
+      expect(vestal.send(A.sign(CLAIMS))).toBe('accepted')
+    }
+    for (const keys of [[importSecret(SECRET)], importSecret(SECRET), SECRET, Buffer.from(SECRET)]) {
+      using vestal = start([{ ...ISSUER, keys }])
+      expect(vestal.send(makeToken({ payload: CLAIMS }))).toBe('accepted')
+    }
+    const many = Array.from({ length: 65 }, (_, index) => importJwk({ ...A.jwk, kid: `k${index}` }))
+    for (const [keys, message] of [
+      [[], 'there is no key'],
+      [many, 'at most 64'],
+      [[null], 'a JWK is a JSON object'],
+      [[importSecret(SECRET), importJwk(A.jwk)], 'mixed'],
+    ] as const)
+      expect(() => start([{ ...ISSUER, keys: keys as unknown as KeyInput }])).toThrow(message)
   })
 
   test('may have such a set in a file, too', () => {

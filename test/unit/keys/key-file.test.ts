@@ -100,8 +100,14 @@ describe('a key file', () => {
     test(`with a key ${what} does not open`, () => {
       const file = parseKeyFile({ ...good, keys: [{ ...good.keys[0], ...edit }] })
       expect(() => openKeys(file, NOW, never)).toThrow(message)
+      expect(() => openKeys(file, NOW, never)).toThrow(`the key ${String(good.keys[0]?.kid)}: `)
     })
   }
+
+  test('says of an error that is none of the key what it is', () => {
+    const ring = { keys: [{ ...fresh(), state: 'active' as const, secret: { iv: 'A'.repeat(16), sealed: 'A'.repeat(40) } }] }
+    expect(() => openKeys({ ring }, NOW, never)).toThrow(/^nothing is to be opened$/)
+  })
 
   test('is told from a JWK, a JWK Set and nothing', () => {
     for (const value of [good.keys[0]?.public, { keys: [good.keys[0]?.public] }, [], null, 'x', 7])
