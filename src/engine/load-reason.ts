@@ -33,6 +33,9 @@ interface Rule {
 /** A node as ONNX Runtime writes it, with its name and operator. */
 const NODE = String.raw`In Node, \("(.*?)", ([\w.]+), `
 
+/** What is said of bytes that are no ONNX model. */
+const UNREADABLE = /[Pp]rotobuf parsing failed|ModelProto does not have a graph|No graph was found/
+
 const RULES: readonly Rule[] = [
   {
     pattern: /Unsupported data type: (\d+)/,
@@ -135,7 +138,7 @@ const RULES: readonly Rule[] = [
     say: () => 'there is not enough memory for its weights',
   },
   {
-    pattern: /[Pp]rotobuf parsing failed|ModelProto does not have a graph|No graph was found/,
+    pattern: UNREADABLE,
     say: () => 'it is not an ONNX model, or a damaged one; export it, or copy it, again',
   },
   {
@@ -156,6 +159,11 @@ export function loadReason(text: string): string {
     if (whole !== undefined) return say(...found)
   }
   return UNKNOWN_REASON
+}
+
+/** True where ONNX Runtime could not read the bytes of a model, whatever is in it. */
+export function isUnreadable(text: string): boolean {
+  return UNREADABLE.test(text)
 }
 
 function node(name: string | undefined, operator: string | undefined): string {

@@ -90,7 +90,7 @@ test('what the system does not give is named with the reason, and without a stac
     [['users', 'list', '--data', 'file'], 2, 'the accounts cannot be opened: file: a file is where a folder is needed'],
     [['start', '--config', 'folder'], 2, 'folder: cannot be read: it is a folder'],
     [['start', '--key-file', 'folder'], 2, 'folder: cannot be read: it is a folder'],
-    [['models', 'check', 'folder'], 1, 'folder: is a folder; name the model file in it, such as folder/model.onnx'],
+    [['models', 'check', 'folder'], 1, 'folder: is a folder; there is no .onnx file in it'],
     [['models', 'run', 'iris', '--input', 'folder', '--input-format', 'csv'], 1, 'folder: cannot be read: it is a folder'],
     [['models', 'run', 'iris', '--input', 'none.csv'], 1, 'none.csv: cannot be read: there is no such file'],
     [['models', 'run', 'irs', '--input', 'file', '--input-format', 'csv'], 1, 'irs: there is no such model; did you mean iris?'],
@@ -298,7 +298,7 @@ describe('vestal models', () => {
     expect([exitCode, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(/^NAME +VERSION +INPUTS +OUTPUTS +STATE( +RUNS)?\n/)
     expect(stdout).toMatch(/\niris +1 +X FP32\[-1,4\] +label INT64\[-1\], probabilities FP32\[-1,3\] +ready\b/)
-    expect(stdout).toMatch(/\nbad +1 +- +- +unavailable: it is not an ONNX model/)
+    expect(stdout).toMatch(/\nbad +1 +- +- +unavailable: it is a text, such as the answer of a server/)
     expect(stdout).not.toContain(place.folder)
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { signJwt } from '../../src/index.ts'
 import { Workplace } from '../support/command-line.ts'
 import { MODELS } from '../support/server.ts'
@@ -269,6 +269,45 @@ describe('vestal models run', () => {
   })
 })
 
+describe('vestal models list', () => {
+  test('says of what is laid out another way what it is, and how to lay it out', () => {
+    using place = new Workplace()
+    const put = (path: string, content: Uint8Array | string) => {
+      mkdirSync(join(place.folder, dirname(path)), { recursive: true })
+      writeFileSync(join(place.folder, path), content)
+    }
+    put('own/flat.onnx', identityModel('FP32'))
+    put('own/bert/onnx/model.onnx', identityModel('FP32'))
+    put('own/bert/config.json', '{}')
+    put('own/good/1/model.onnx', identityModel('FP32'))
+    put('own/good/v2/model.onnx', identityModel('FP32'))
+    put('own/page/1/model.onnx', '<!DOCTYPE html><html>')
+    const { stdout, stderr, exitCode } = place.run(['models', 'list', '--models', 'own'])
+    expect(exitCode).toBe(0)
+    expect(stderr).toContain(
+      'warning: flat.onnx in the models folder is not served: a model is a folder; move it to flat/1/model.onnx',
+    )
+    expect(stderr).toContain('warning: good: the folder v2 is left out: a version is a number from 1 up')
+    expect(stdout).toMatch(
+      /^bert +1 +- +- +unavailable: it has no version: .*; it is laid out as on Hugging Face; copy onnx\/model\.onnx to 1\/model\.onnx/m,
+    )
+    expect(stdout).toMatch(/^good +1 +x FP32\[-1\] +y FP32\[-1\] +ready/m)
+    expect(stdout).toMatch(/^page +1 +- +- +unavailable: it is an HTML page, .*download the file itself/m)
+    expect(stdout).not.toContain(place.folder)
+    const { findings } = JSON.parse(place.run(['doctor', '--json', '--models', 'own']).stdout) as {
+      readonly findings: readonly { readonly message: string }[]
+    }
+    const messages = findings.map(({ message }) => message).join('\n')
+    for (const part of [
+      'flat.onnx in the models folder is not served',
+      'it is laid out as on Hugging Face',
+      'the folder v2 is left out',
+      'it is an HTML page',
+    ])
+      expect(messages).toContain(part)
+  })
+})
+
 describe('vestal models check', () => {
   test('says with what a file can be served, and how it is fastest', () => {
     using place = new Workplace()
@@ -306,6 +345,35 @@ describe('vestal models check', () => {
       const { exitCode, stderr } = place.run(['models', 'check', tokens, '--shape', shape])
       expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)])
     }
+  })
+
+  test('says what a file is that is no model, and which file of a folder can be checked', () => {
+    using place = new Workplace()
+    const put = (path: string, content: Uint8Array | string) => {
+      mkdirSync(join(place.folder, dirname(path)), { recursive: true })
+      writeFileSync(join(place.folder, path), content)
+    }
+    put('model.onnx', 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n')
+    put('bert/onnx/model.onnx', identityModel('FP32'))
+    put('bert/config.json', '{}')
+    put('forest/MLmodel', 'flavors:\n  sklearn:\n    pickled_model: model.pkl\n')
+    const cases = [
+      [
+        'model.onnx',
+        'model.onnx cannot be served: it is a Git LFS pointer, which stands for the model; fetch the model itself with git lfs pull\n',
+      ],
+      ['bert', 'bert: is a folder; name a model file in it: bert/onnx/model.onnx\n'],
+      [
+        'forest',
+        'forest: is a folder; there is no .onnx file in it; it is a model of sklearn as MLflow lays it out, without ONNX',
+      ],
+    ] as const
+    for (const [path, said] of cases) {
+      const { stdout, stderr, exitCode } = place.run(['models', 'check', path])
+      expect([exitCode, stdout, stderr]).toEqual([1, '', expect.stringContaining(said)])
+    }
+    const debug = place.run(['models', 'check', 'model.onnx', '--log-level', 'debug'])
+    expect(debug.stderr).toContain('model/1: ONNX Runtime says: Load model from')
   })
 
   test('says why a file cannot be', () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RuntimeText } from '../../src/engine/runtime-texts.ts'
@@ -7,7 +7,7 @@ import { createEngine, type Engine } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { openLive } from '../support/live-socket.ts'
 import { externalModel } from '../support/odd-models.ts'
-import { createServer } from '../support/server.ts'
+import { createServer, MODELS } from '../support/server.ts'
 import { onnxModel } from '../support/tiny-models.ts'
 import { bearer } from '../support/tokens.ts'
 
@@ -300,6 +300,62 @@ describe('weights in a file beside the model', () => {
     await engine.load('external')
     const x = { datatype: 'FP32', shape: [2], data: new Float32Array([1, 1]) } as const
     expect((await engine.infer('external', '1', new Map([['x', x]]))).get('y')?.data).toEqual(new Float32Array([2, 3]))
+  })
+})
+
+describe('a file that is no ONNX model', () => {
+  const iris = readFileSync(join(MODELS, 'iris/1/model.onnx'))
+  const cases: readonly (readonly [name: string, content: Uint8Array | string, reason: string])[] = [
+    [
+      'pointer',
+      'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90405214\n',
+      'it is a Git LFS pointer, which stands for the model; fetch the model itself with git lfs pull',
+    ],
+    [
+      'page',
+      '<!doctype html><html><title>Sign in</title></html>',
+      'it is an HTML page, such as one that asks to sign in; download',
+    ],
+    ['cut', iris.subarray(0, 300), `it is cut off: it has 300 bytes, and `],
+    [
+      'ort',
+      readFileSync(join(import.meta.dir, '../models/iris.ort')),
+      'it is a model in ORT format; name it model.ort, with default_model_filename',
+    ],
+    ['zipped', Buffer.from('PK\x03\x04 something'), 'it is a zip archive; unpack it'],
+    ['pickle', Buffer.from([0x80, 4, 0x95, 1, 0, 0, 0, 0, 0, 0, 0, 0x2e]), 'it is a Python pickle; convert the model'],
+    ['gguf', Buffer.from('GGUF\x03\0\0\0'), 'it is a GGUF file'],
+    ['zeros', Buffer.alloc(5000), 'it begins with zeros alone'],
+    [
+      'noise',
+      Buffer.from([0xfe, 0x81, 0x00, 0x42, 0x99, 0x07]),
+      'it is not an ONNX model, or a damaged one; export it, or copy it, again',
+    ],
+    ['no-graph', Buffer.from([8, 8, 0x12, 1, 0x61]), 'it is not an ONNX model'],
+  ]
+  for (const [name, content, reason] of cases) {
+    test(`is told what it is, and what to do: ${name}`, async () => {
+      await put(`file-${name}/1/model.onnx`, content)
+      await expectReason(`file-${name}`, reason)
+    })
+  }
+
+  test('is read in ORT format where it is named so', async () => {
+    await put('in-ort/1/model.ort', readFileSync(join(import.meta.dir, '../models/iris.ort')))
+    await put('in-ort/config.pbtxt', 'default_model_filename: "model.ort"')
+    await engine.load('in-ort')
+    const X = { datatype: 'FP32', shape: [1, 4], data: new Float32Array([5.1, 3.5, 1.4, 0.2]) } as const
+    expect((await engine.infer('in-ort', '1', new Map([['X', X]]))).get('label')?.data).toEqual(new BigInt64Array([0n]))
+    expect(engine.model('in-ort')?.versions[0]?.batching?.reason).toStartWith('its graph cannot be read: it is in ORT format')
+  })
+
+  test('and stands beside the folders of models is told where it is to be loaded', async () => {
+    await put('flat.onnx', iris)
+    const failure = await engine.load('flat').catch((error: unknown) => error)
+    expect(failure).toMatchObject({
+      code: 'MODEL_UNKNOWN',
+      detail: expect.stringContaining("flat.onnx is a file beside the models' folders, move it to flat/1/model.onnx"),
+    })
   })
 })
 

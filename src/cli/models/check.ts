@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { SettingsError } from '../../config/load.ts'
 import { joinRows } from '../../engine/batches.ts'
 import { createEngine } from '../../engine/create-engine.ts'
 import type { Engine, ModelVersion } from '../../engine/engine.ts'
 import { readDefinition } from '../../engine/repository/definition.ts'
+import { inPlaceOf, modelFilesIn } from '../../engine/repository/layout.ts'
 import { EMPTY_MODEL_FILE } from '../../engine/repository/model-file.ts'
 import { recordedSamples, recordedShapes } from '../../engine/repository/recorded-samples.ts'
 import type { FoundModel } from '../../engine/repository/scan.ts'
@@ -39,7 +40,7 @@ interface Measured extends Setting {
 export async function checkModel({ name: path, args, settings }: ModelsRequest): Promise<void> {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (stat === undefined) throw new CommandError(`${path}: there is no such file`)
-  if (stat.isDirectory()) throw new CommandError(`${path}: is a folder; name the model file in it, such as ${path}/model.onnx`)
+  if (stat.isDirectory()) throw new CommandError(`${path}: is a folder; ${whatToCheck(path)}`)
   const beside = descriptionOf(path, shapesOf(args.values.get('shape') ?? []))
   const loadMsMax = settings.loadSecondsMax * 1000
   const cores = usableCores()
@@ -74,6 +75,20 @@ export async function checkModel({ name: path, args, settings }: ModelsRequest):
   }
   console.log(`Measured: ${tried?.name ?? ''}`)
   recommend(measured, { cores, mayShare })
+}
+
+/** Model files of a folder that are listed. */
+const LISTED_MAX = 5
+
+/** Which file of a folder can be checked, or what is in it in place of one. */
+function whatToCheck(folder: string): string {
+  const found = modelFilesIn(folder)
+  if (found.length === 0) return `there is no .onnx file in it${inPlaceOf('model.onnx', folder)}`
+  const more = found.length > LISTED_MAX ? ` (and ${found.length - LISTED_MAX} more)` : ''
+  return `name a model file in it: ${found
+    .slice(0, LISTED_MAX)
+    .map((file) => join(folder, file))
+    .join(', ')}${more}`
 }
 
 /** One worker with one thread, one with all cores, and one a core. */

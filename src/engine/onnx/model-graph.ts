@@ -1,4 +1,5 @@
 /** Reads the parts of a model that say how values flow: nodes, attributes, shapes and the values of small constants. */
+import { isOrtFormat } from './file-kind.ts'
 import { integersIn } from './integers.ts'
 import {
   GRAPH_INPUT,
@@ -93,6 +94,7 @@ export function keyOf(domain: string, operator: string): string {
  * @throws Error where the bytes are no model, or one that is larger or deeper than the limits
  */
 export function readModelGraph(model: Uint8Array): ModelGraph {
+  if (isOrtFormat(model)) throw new Error('it is in ORT format')
   const reader = new Reader()
   let graph: Graph | undefined
   const opsets = new Map<string, number>()

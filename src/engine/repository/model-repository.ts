@@ -10,7 +10,7 @@ import { type Entry, ModelTable } from './model-table.ts'
 import { Overrides, pipelineBrought } from './override.ts'
 import { PermissionLookup } from './permission-lookup.ts'
 import type { ModelAction } from './permissions.ts'
-import { type FoundModel, type FoundVersion, findModel, findModels, type RepositoryOptions } from './scan.ts'
+import { type FoundModel, type FoundVersion, fileNamed, findModel, findModels, type RepositoryOptions } from './scan.ts'
 import {
   anything,
   atStart,
@@ -138,14 +138,14 @@ export class ModelRepository {
       // Again: the folder may be another since, and what the request brings counts only with the folder's own permissions.
       await requireOwn()
       const own = isOverride ? this.#overrides.find(name, options, this.#options) : findModel(name, this.#options)
-      if (own === undefined) throw unknownToLoad(name)
+      if (own === undefined) throw unknownToLoad(name, { why: fileNamed(name, this.#options) })
       const found = {
         ...own,
         ...(isOverride && { permissions: this.#permissions.now(name) }),
         ...(await this.#grantsOf(own.pipeline, isOverride, require)),
       }
       const wanted = version === undefined ? chosen(found) : found.versions.filter((candidate) => candidate.version === version)
-      if (version !== undefined && wanted.length === 0) throw unknownToLoad(name, version)
+      if (version !== undefined && wanted.length === 0) throw unknownToLoad(name, { version })
       if (wanted.length === 0 && found.reason === undefined) throw nothingChosen(name, found)
       const reason = await this.#replace(found, wanted, version === undefined)
       this.#sweep(name)
@@ -294,7 +294,8 @@ export class ModelRepository {
       ...loading.map(({ version }) => [version, { version: withoutRunner(version, 'loading') }] as const),
     ])
     if (known.permissions?.predict !== old.permissions?.predict) this.#refreshDependents(found.name)
-    for (const warning of found.config?.warnings ?? []) this.#options.warn(`${found.name}: ${warning}`)
+    for (const warning of [...(found.config?.warnings ?? []), ...(found.warnings ?? [])])
+      this.#options.warn(`${found.name}: ${warning}`)
     const started = await Promise.all(wanted.map((version) => startVersion(found, version, this.#versionOptions)))
     const faults = started
       .filter(({ runner }) => runner === undefined)

@@ -31,6 +31,9 @@ export class Poller {
   #away: string | undefined
   /** Models whose folder cannot be read. */
   #unreadable: ReadonlySet<string> = new Set()
+  /** What stands beside the models and was warned of, or was seen once. */
+  #strays: ReadonlySet<string>
+  readonly #warned: Set<string>
   /** Why the last load of a model failed, by its name. */
   readonly #failed = new Map<string, string>()
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -43,6 +46,8 @@ export class Poller {
     this.#known = loaded.kind === 'there' ? loaded.models : new Map()
     this.#folder = loaded.kind === 'there' ? loaded.folder : undefined
     this.#last = this.#known
+    this.#strays = new Set(loaded.kind === 'there' ? loaded.strays : [])
+    this.#warned = new Set(this.#strays)
     this.#wait()
   }
 
@@ -74,7 +79,19 @@ export class Poller {
     this.#away = away
     if (away !== undefined || look.kind === 'away') return
     this.#folder = look.folder
+    this.#warnOf(look.strays)
     await this.#take(look.models)
+  }
+
+  /** A file that is there at two looks in a row is not about to be moved. */
+  #warnOf(strays: readonly string[]): void {
+    for (const stray of strays) {
+      if (!this.#strays.has(stray) || this.#warned.has(stray)) continue
+      this.#warned.add(stray)
+      this.#options.warn(stray)
+    }
+    this.#strays = new Set(strays)
+    for (const stray of this.#warned) if (!this.#strays.has(stray)) this.#warned.delete(stray)
   }
 
   /** A folder that was never there has nothing to lose. An empty one in the place of the one that had models is a mount point without its disk. */

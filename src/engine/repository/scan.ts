@@ -1,12 +1,13 @@
 import { type Dirent, readdirSync, statSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
 import { type ModelDefinition, readDefinition, readFolderPermissions } from './definition.ts'
 import { LEFT_OUT } from './describe.ts'
 import { fingerprintOf } from './fingerprint.ts'
+import { inPlaceOf, notVersions, strays, withoutVersion } from './layout.ts'
 import { EMPTY_MODEL_FILE } from './model-file.ts'
 import { defaultPermissions, type ModelPermissions } from './permissions.ts'
-import { errorCode, listing, standingOf } from './source.ts'
+import { errorCode, listing, standingAt, standingOf } from './source.ts'
 import { chosenVersions, describePolicy } from './version-policy.ts'
 
 /** Models in one server; what is over it is left out with a warning. */
@@ -33,6 +34,8 @@ export interface FoundModel extends ModelDefinition {
   readonly versions: readonly FoundVersion[]
   /** Permissions to predict that a request had which brought the pipeline: its steps may ask for no others. */
   readonly granted?: ReadonlySet<string>
+  /** What in its folder has no effect, and what to do. */
+  readonly warnings?: readonly string[]
   /** Sizes of dimensions beside the rows to try it with, by input, where nothing is recorded. */
   readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined
 }
@@ -55,7 +58,7 @@ export interface RepositoryOptions {
 export function findModels({ modelsDirectory, files = new Map(), beside, warn }: RepositoryOptions): readonly FoundModel[] {
   const found = new Map<string, FoundModel>()
   if (modelsDirectory !== undefined) {
-    for (const model of modelsIn(modelsDirectory, warn)) found.set(model.name, model)
+    for (const model of modelsIn(modelsDirectory, files, warn)) found.set(model.name, model)
   }
   for (const [name, path] of files) {
     if (!NAME.test(name))
@@ -123,6 +126,13 @@ export function findModel(
     : undefined
 }
 
+/** Where a model of that name is a file beside the folders of models, what to do. */
+export function fileNamed(name: string, { modelsDirectory }: Pick<RepositoryOptions, 'modelsDirectory'>): string | undefined {
+  const models = modelsDirectory === undefined ? { entries: [] } : listing(modelsDirectory)
+  const isThere = 'entries' in models && models.entries.some((entry) => entry.name === `${name}.onnx` && !entry.isDirectory())
+  return isThere ? `${name}.onnx is a file beside the models' folders, move it to ${name}/1/model.onnx` : undefined
+}
+
 /** A folder of that name is not served, and says who may ask for the name. */
 function singleFile(
   name: string,
@@ -142,19 +152,33 @@ function singleFile(
   }
 }
 
-function modelsIn(directory: string, warn: (message: string) => void): readonly FoundModel[] {
+function modelsIn(directory: string, files: ReadonlyMap<string, string>, warn: (message: string) => void): readonly FoundModel[] {
   const models = listing(directory)
   if ('fault' in models) {
     if (models.fault === 'ENOENT') warn(`there is no models directory "${directory}": no model is served from it`)
     else warn(`the models directory "${directory}" cannot be read (${models.fault}): no model is served from it`)
     return []
   }
+  for (const stray of straysAmong(models.entries, directory, files)) warn(stray)
   const folders = models.entries.filter((entry) => isFolder(directory, entry))
   return folders.flatMap(({ name }) => {
     if (NAME.test(name)) return [modelIn(join(directory, name), name)]
     if (!name.startsWith('.') && !name.startsWith('_')) warn(`the folder "${name}" is left out: it cannot be the name of a model`)
     return []
   })
+}
+
+/** What stands beside the folders of models and is to be one, but for single files that are named. */
+function straysAmong(
+  entries: readonly Dirent[],
+  directory: string,
+  files: ReadonlyMap<string, string> = new Map(),
+): readonly string[] {
+  const named = new Set([...files.values()].map((path) => resolve(path)))
+  return strays(
+    directory,
+    entries.filter(({ name }) => !named.has(resolve(directory, name))),
+  )
 }
 
 /** The model whose versions stand in that folder. */
@@ -174,12 +198,26 @@ export function modelIn(folder: string, name: string, configJson?: string): Foun
   const chosen = chosenVersions(policy, named)
   const versions = named.map((version): FoundVersion => {
     const file = join(folder, version, config?.fileName ?? 'model.onnx')
-    const found = pipeline === undefined ? withFile(version, file) : { version, path: folder }
+    const found = pipeline === undefined ? versionWith(version, file) : { version, path: folder }
     return chosen.has(version) ? found : { ...found, leftOut: `${LEFT_OUT}: ${describePolicy(policy)}` }
   })
-  const reason =
-    definition.reason ?? (versions.length === 0 ? 'it has no version: a folder named by a number, with model.onnx' : undefined)
-  return { name, folder, ...definition, versions, ...(reason !== undefined && { reason }) }
+  const reason = definition.reason ?? (versions.length === 0 ? withoutVersion(folder, name, files.entries) : undefined)
+  const warnings = versions.length === 0 ? [] : notVersions(files.entries, folder)
+  return {
+    name,
+    folder,
+    ...definition,
+    versions,
+    ...(warnings.length > 0 && { warnings }),
+    ...(reason !== undefined && { reason }),
+  }
+}
+
+/** A version in its own folder: where its file is not there, what is says what to do. */
+function versionWith(version: string, path: string): FoundVersion {
+  const found = withFile(version, path)
+  if (found.reason === undefined || standingAt(path) === 'other') return found
+  return { ...found, reason: `${found.reason}${inPlaceOf(basename(path), dirname(path))}` }
 }
 
 function withFile(version: string, path: string): FoundVersion {
@@ -188,7 +226,7 @@ function withFile(version: string, path: string): FoundVersion {
     const stat = statSync(path, { throwIfNoEntry: false })
     if (stat === undefined) return { version, path, reason: `${file} is missing` }
     if (!stat.isFile()) return { version, path, reason: `${file} is not a file` }
-    return stat.size === 0 ? { version, path, reason: `${file} is empty` } : { version, path }
+    return stat.size === 0 ? { version, path, reason: `${file} is empty; copy it again` } : { version, path }
   } catch (error) {
     return { version, path, reason: `${file} cannot be read (${errorCode(error)})` }
   }
@@ -208,17 +246,19 @@ export type Look =
       /** Which folder it is: another that takes its place has another. */
       readonly folder: string
       readonly models: ReadonlyMap<string, string | undefined>
+      /** What stands beside the models' folders and is to be one, with what to do. */
+      readonly strays: readonly string[]
     }
 
 /** Looks at the files of all models. */
-export function lookAt({ modelsDirectory }: Pick<RepositoryOptions, 'modelsDirectory'>): Look {
-  if (modelsDirectory === undefined) return { kind: 'there', folder: '', models: new Map() }
+export function lookAt({ modelsDirectory, files }: Pick<RepositoryOptions, 'modelsDirectory' | 'files'>): Look {
+  if (modelsDirectory === undefined) return { kind: 'there', folder: '', models: new Map(), strays: [] }
   try {
     const { dev, ino } = statSync(modelsDirectory)
     const entries = readdirSync(modelsDirectory, { withFileTypes: true })
     const folders = entries.filter((entry) => NAME.test(entry.name) && isFolder(modelsDirectory, entry)).slice(0, MODELS_MAX)
     const models = new Map(folders.map(({ name }) => [name, fingerprintOf(join(modelsDirectory, name))]))
-    return { kind: 'there', folder: `${dev}:${ino}`, models }
+    return { kind: 'there', folder: `${dev}:${ino}`, models, strays: straysAmong(entries, modelsDirectory, files) }
   } catch (error) {
     return { kind: 'away', reason: errorCode(error) }
   }

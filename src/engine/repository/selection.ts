@@ -96,8 +96,11 @@ export function shorten(name: string): string {
 }
 
 /** The error of a model, or a version of it, that is to be loaded and is not there. */
-export function unknownToLoad(name: string, version?: string): VestalError {
-  return unknown(TRITON_TEXTS.notPolled(shorten(name)), version)
+export function unknownToLoad(
+  name: string,
+  { version, why }: { readonly version?: string; readonly why?: string | undefined } = {},
+): VestalError {
+  return unknown(TRITON_TEXTS.notPolled(shorten(name)), version, why)
 }
 
 /** The error of a model, or a version of it, that is to be taken off and is not there. */
@@ -105,7 +108,7 @@ export function unknownToUnload(name: string, version?: string): VestalError {
   return unknown(`failed to unload '${shorten(name)}'`, version)
 }
 
-function unknown(failure: string, version: string | undefined): VestalError {
-  const what = version === undefined ? 'no such model' : `no version ${version.slice(0, 20)}`
+function unknown(failure: string, version: string | undefined, why = 'no such model'): VestalError {
+  const what = version === undefined ? why : `no version ${version.slice(0, 20)}`
   return new VestalError('MODEL_UNKNOWN', { detail: `${failure}: ${what}` })
 }

@@ -1,4 +1,4 @@
-import { type Dirent, lstatSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, type Dirent, fstatSync, lstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What stands under a name: a folder, something else, nothing, or something that gives no answer. */
@@ -28,6 +28,26 @@ export function standingAt(path: string): Standing {
     return statSync(path).isDirectory() ? 'folder' : 'other'
   } catch (error) {
     return errorCode(error) === 'ENOENT' && !isLink(path) ? 'nothing' : 'unreadable'
+  }
+}
+
+/** The first bytes of a file. @throws Error where it cannot be read, or is no file */
+export function headOf(path: string, length: number): Buffer {
+  return withFile(path, (_, readAt) => readAt(0, length))
+}
+
+/** Reads parts of a file. @throws Error where it cannot be read, or is no file */
+export function withFile<T>(path: string, work: (size: number, readAt: (offset: number, length: number) => Buffer) => T): T {
+  // A pipe would be waited for.
+  if (!statSync(path).isFile()) throw new Error('it is no file')
+  const descriptor = openSync(path, 'r')
+  try {
+    return work(fstatSync(descriptor).size, (offset, length) => {
+      const bytes = Buffer.alloc(length)
+      return bytes.subarray(0, readSync(descriptor, bytes, 0, length, offset))
+    })
+  } finally {
+    closeSync(descriptor)
   }
 }
 

@@ -1,8 +1,10 @@
-import { closeSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, join, sep } from 'node:path'
+import { readdirSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, extname, join, sep } from 'node:path'
 import { nearestOf } from '../../core/nearest.ts'
-import { loadReason } from '../load-reason.ts'
+import { isUnreadable, loadReason } from '../load-reason.ts'
 import { type DataFile, externalConstantsOf, externalFault } from '../onnx/external-data.ts'
+import { cutOff, fileKind, HEAD_BYTES, isOrtFormat } from '../onnx/file-kind.ts'
+import { headOf, withFile } from './source.ts'
 
 /** Models that are larger are not read again to find out what is wrong: their weights are inside. */
 const MODEL_BYTES_MAX = 512 * 1024 * 1024
@@ -33,8 +35,28 @@ export async function pointerAmongWeights(path: string): Promise<string | undefi
 
 /** Why ONNX Runtime did not load a file, of its text and of the file itself; safe to show. */
 export async function whyNotLoaded(text: string, path: string): Promise<string> {
-  const fault = await faultOfExternalData(path)
-  return fault ?? loadReason(text)
+  return (
+    kindOf(path) ?? (await faultOfExternalData(path)) ?? (isUnreadable(text) ? cutOffAt(path) : undefined) ?? loadReason(text)
+  )
+}
+
+/** What the file is where it is no ONNX model. One that is named as a model in ORT format may be one. */
+function kindOf(path: string): string | undefined {
+  try {
+    const head = headOf(path, HEAD_BYTES)
+    return extname(path) === '.ort' && isOrtFormat(head) ? undefined : fileKind(head)
+  } catch {
+    // The runtime's text says that it cannot be read.
+    return undefined
+  }
+}
+
+function cutOffAt(path: string): string | undefined {
+  try {
+    return withFile(path, (size, readAt) => cutOff(size, readAt))
+  } catch {
+    return undefined
+  }
 }
 
 async function faultOfExternalData(path: string): Promise<string | undefined> {
@@ -75,15 +97,4 @@ function missing(model: string, location: string): DataFile {
 
 function isPointerAt(path: string): boolean {
   return headOf(path, POINTER.length).toString() === POINTER
-}
-
-/** The first bytes of a file. */
-function headOf(path: string, length: number): Buffer {
-  const bytes = Buffer.alloc(length)
-  const descriptor = openSync(path, 'r')
-  try {
-    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, 0))
-  } finally {
-    closeSync(descriptor)
-  }
 }

@@ -113,6 +113,19 @@ describe('polling', () => {
     expect(warnings).toEqual([])
   })
 
+  test('says once of a file that comes to stand beside the folders of models where it belongs', async () => {
+    await put(folder, 'times/1/model.onnx', factorModel(2))
+    const served = await start({ modelControl: 'poll', pollMs: 2 })
+    await move('flat.onnx', { '': 'x' })
+    await until(() => warnings.length > 0)
+    // Another model shows that the folder is looked at again and again meanwhile.
+    await move('other', { '1/model.onnx': factorModel(5) })
+    await until(() => served.model('other')?.versions[0]?.state === 'ready')
+    expect(warnings).toEqual([
+      expect.stringMatching(/^flat\.onnx in the models folder is not served: a model is a folder; move it/),
+    ])
+  })
+
   test('keeps what serves where the new file is broken, says so once, and takes the next', async () => {
     await put(folder, 'times/1/model.onnx', factorModel(2))
     const served = await start({ modelControl: 'poll', pollMs: 2 })

@@ -45,7 +45,9 @@ describe('a folder of models', () => {
     ]) {
       put(path)
     }
-    expect(find().map(({ name, versions }) => [name, versions.length])).toEqual([['a', 1]])
+    expect(find().map(({ name, versions, warnings: own }) => [name, versions.length, own])).toEqual([
+      ['a', 1, ['the folder 01 is left out: a version is a number from 1 up, without more']],
+    ])
     expect(warnings).toEqual([])
   })
 
@@ -94,6 +96,134 @@ describe('a folder of models', () => {
   })
 })
 
+describe('what is laid out another way', () => {
+  const NO_VERSION = 'it has no version: a folder named by a number, with model.onnx; '
+  const MLFLOW =
+    'artifact_path: model\nflavors:\n  onnx:\n    onnx_version: 1.16.0\n    data: model.onnx\n  python_function:\n    loader_module: mlflow.onnx\n'
+  const SKLEARN = 'flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    pickled_model: model.pkl\n'
+  /** Files of the folder `m`, with what is said of it. */
+  const cases: readonly (readonly [name: string, files: Readonly<Record<string, string>>, reason: string])[] = [
+    ['a version with a letter', { 'v1/model.onnx': 'x' }, `${NO_VERSION}its folder v1 is none: rename it to 1`],
+    ['a version with a word', { 'Version_02/model.onnx': 'x' }, `${NO_VERSION}its folder Version_02 is none: rename it to 2`],
+    ['a version with a point', { '3.1.0/model.onnx': 'x' }, `${NO_VERSION}its folder 3.1.0 is none: rename it to 3`],
+    ['a version with a zero', { '007/model.onnx': 'x' }, `${NO_VERSION}its folder 007 is none: rename it to 7`],
+    ['version 0', { '0/model.onnx': 'x' }, `${NO_VERSION}its folder 0 is none: rename it to 1`],
+    ['latest', { 'latest/model.onnx': 'x' }, `${NO_VERSION}its folder latest is none: rename it to 1`],
+    ['a model without a version', { 'model.onnx': 'x' }, `${NO_VERSION}move model.onnx to 1/model.onnx`],
+    [
+      'a model without a version, with its weights',
+      { 'net.onnx': 'x', 'net.onnx.data': 'x' },
+      `${NO_VERSION}move net.onnx to 1/model.onnx, with net.onnx.data beside it under the same name`,
+    ],
+    [
+      'Hugging Face',
+      {
+        'config.json': '{}',
+        'tokenizer.json': '{}',
+        'onnx/model.onnx': 'x',
+        'onnx/model.onnx_data': 'x',
+        'onnx/model_int8.onnx': 'x',
+      },
+      `${NO_VERSION}it is laid out as on Hugging Face; copy onnx/model.onnx (or another of its 2 models) to 1/model.onnx, with onnx/model.onnx_data beside it under the same name`,
+    ],
+    [
+      'Hugging Face without ONNX',
+      { 'config.json': '{}', 'model.safetensors': 'x' },
+      `${NO_VERSION}it has model.safetensors (weights; optimum-cli export onnx, or torch.onnx.export): make an ONNX model of it`,
+    ],
+    [
+      'MLflow',
+      { MLmodel: MLFLOW, 'model.onnx': 'x' },
+      `${NO_VERSION}it is laid out as by MLflow; copy model.onnx to 1/model.onnx`,
+    ],
+    [
+      'MLflow without ONNX',
+      { MLmodel: SKLEARN, 'model.pkl': 'x' },
+      `${NO_VERSION}it is a model of sklearn as MLflow lays it out, without ONNX; save it with mlflow.onnx.log_model`,
+    ],
+    [
+      'a run of MLflow',
+      { 'artifacts/MLmodel': MLFLOW },
+      `${NO_VERSION}it is laid out as by MLflow; copy artifacts/model.onnx to 1/model.onnx`,
+    ],
+    ['another folder', { 'exports/net.onnx': 'x' }, `${NO_VERSION}copy exports/net.onnx to 1/model.onnx`],
+    [
+      'models inside',
+      { 'iris/1/model.onnx': 'x' },
+      `${NO_VERSION}it holds the folder of a model, iris; move that up, or name this folder with --models`,
+    ],
+    ['a checkpoint', { 'net.pt': 'x' }, `${NO_VERSION}it has net.pt (PyTorch; torch.onnx.export): make an ONNX model of it`],
+    ['nothing known', { 'README.md': 'x' }, NO_VERSION.slice(0, -2)],
+  ]
+  for (const [name, files, reason] of cases) {
+    test(`is unavailable, and said how to lay it out: ${name}`, () => {
+      for (const [path, content] of Object.entries(files)) put(`m/${path}`, content)
+      expect(find().map((model) => [model.name, model.reason])).toEqual([['m', reason]])
+      expect(warnings).toEqual([])
+    })
+  }
+
+  const versions: readonly (readonly [name: string, files: Readonly<Record<string, string>>, reason: string])[] = [
+    [
+      'a file of another name',
+      { 'net.onnx': 'x' },
+      'its model.onnx is missing; net.onnx is there: rename it, or name it in config.pbtxt (default_model_filename: "net.onnx")',
+    ],
+    [
+      'a folder',
+      { 'model.onnx/model.onnx': 'x' },
+      'its model.onnx is not a file; it is a folder with a model: move what is in it up',
+    ],
+    [
+      'a folder inside',
+      { 'onnx/model.onnx': 'x' },
+      'its model.onnx is missing; onnx/model.onnx is there: move it up, with its weights',
+    ],
+    [
+      'a checkpoint',
+      { 'pytorch_model.bin': 'x' },
+      'its model.onnx is missing; it has pytorch_model.bin (weights of PyTorch; optimum-cli export onnx): make an ONNX model of it',
+    ],
+    ['nothing known', { 'README.md': 'x' }, 'its model.onnx is missing'],
+  ]
+  for (const [name, files, reason] of versions) {
+    test(`in the folder of a version is told: ${name}`, () => {
+      for (const [path, content] of Object.entries(files)) put(`m/1/${path}`, content)
+      expect(find()[0]?.versions[0]?.reason).toBe(reason)
+    })
+  }
+
+  test('beside the folders of models is told, but for a file that is named', () => {
+    put('a/1/model.onnx')
+    put('flat.onnx')
+    put('flat.onnx.data')
+    put('small.ort')
+    put('README.md')
+    expect(find(new Map([['small', join(folder, 'small.ort')]])).map(({ name }) => name)).toEqual(['a', 'small'])
+    expect(warnings).toEqual([
+      'flat.onnx in the models folder is not served: a model is a folder; move it to flat/1/model.onnx, with flat.onnx.data beside it under the same name, or name it with --model flat=FILE',
+    ])
+  })
+
+  test('because the models folder is a model itself is told', () => {
+    put('1/model.onnx')
+    expect(find()[0]?.reason).toEndWith("it looks like a version itself; name the folder above the model's with --models")
+    expect(warnings).toEqual([
+      expect.stringMatching(/^the models folder is a model itself, with the version 1: name the folder above it/),
+    ])
+    warnings = []
+    rmSync(join(folder, '1'), { recursive: true })
+    put('config.json')
+    put('onnx/model.onnx')
+    find()
+    expect(warnings).toEqual([expect.stringMatching(/^the models folder is a model itself, laid out as on Hugging Face/)])
+    warnings = []
+    put('MLmodel', MLFLOW)
+    find()
+    expect(warnings).toEqual([expect.stringMatching(/^the models folder is a model itself: it is laid out as by MLflow/)])
+  })
+})
+
 describe('a model that is broken', () => {
   test('is found, with the reason', () => {
     mkdirSync(join(folder, 'no-version'))
@@ -106,7 +236,7 @@ describe('a model that is broken', () => {
     expect(reasons).toEqual([
       ['a-folder', 'its model.onnx is not a file'],
       ['bad-toml', 'model.toml: "colour" is not a key that is known'],
-      ['empty', 'its model.onnx is empty'],
+      ['empty', 'its model.onnx is empty; copy it again'],
       ['no-file', 'its model.onnx is missing'],
       ['no-version', 'it has no version: a folder named by a number, with model.onnx'],
     ])
