@@ -174,6 +174,49 @@ for (const kind of stores()) {
       await server.signIn('bea')
     })
 
+    test('ends sessions and forgets addresses by a new password or none, or where the account is disabled, and by nothing else', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada')
+      const address = '192.0.2.1'
+      const begin = async () => {
+        const { refreshToken } = await server.signIn('bea').catch(() => server.signIn('ada'))
+        await server.store.transaction((records) => records.putKnownAddress(id, address, server.clock.ms, 20))
+        return refreshToken
+      }
+      const change = async (body: object) =>
+        (await server.ask('PATCH', `/admin/users/${id}/`, { token: ALL, body, headers: match('*') })).status
+      const isKnown = () => server.store.read((records) => records.isKnownAddress(id, address, 0))
+      let refreshToken = await begin()
+      for (const body of [{ name: 'bea' }, { permissions: ['a:b'] }, { roles: [] }, { disabled: false }]) {
+        expect([body, await change(body), await isKnown()]).toEqual([body, 200, true])
+        const { status, body: next } = await server.refresh(refreshToken)
+        expect([body, status]).toEqual([body, 200])
+        refreshToken = next.refresh_token
+      }
+      for (const body of [{ password: PASSWORD }, { disabled: true }, { password: null }]) {
+        expect([body, await change(body), await isKnown()]).toEqual([body, 200, false])
+        expect([body, (await server.refresh(refreshToken)).status]).toEqual([body, 401])
+        if ('password' in body) continue
+        await change({ disabled: false })
+        refreshToken = await begin()
+      }
+    })
+
+    test('takes no password that is the name of the account, be it the new one or the one that it has', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada.lovelace')
+      const change = async (body: object) => {
+        const answer = await server.ask('PATCH', `/admin/users/${id}/`, { token: ALL, body, headers: match('*') })
+        return [answer.status, answer.body.detail]
+      }
+      const refused = [400, { password: 'must not be the name of the account' }]
+      expect(await change({ password: 'Ada.Lovelace' })).toEqual(refused)
+      expect(await change({ password: 'Grace.Hopper', name: 'grace.hopper' })).toEqual(refused)
+      expect((await change({ password: 'Ada.Lovelace', name: 'grace.hopper' }))[0]).toBe(200)
+    })
+
     test('ends all that was issued for an account that is deleted, also what is of no session', async () => {
       await using place = await startAccounts(kind)
       const { server } = place

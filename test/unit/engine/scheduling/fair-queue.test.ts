@@ -82,6 +82,13 @@ describe('a fair queue', () => {
     expect([queue.remove(first), queue.size, queue.take()]).toEqual([true, 0, undefined])
   })
 
+  test('loses no job, however many subjects there are', () => {
+    const queue = new FairQueue<Job>()
+    for (let round = 0; round < 3; round += 1)
+      for (let subject = 0; subject < 1500; subject += 1) queue.push(job('x', { subject: `s${subject}` }))
+    expect([queue.size, takeAll(queue).length, queue.size]).toEqual([4500, 4500 * 2 - 1, 0])
+  })
+
   test('takes only what fits, from the middle too', () => {
     const queue = queueOf('a1', 'a2', 'a3')
     const isSecond = ({ name }: Job) => name === 'a2'

@@ -248,6 +248,35 @@ describe('what waits', () => {
     expect(times?.sentMs).toBe(0)
   })
 
+  test('is answered once, whatever the instance says again of the run', async () => {
+    const { scheduler, ask, admission } = start({ workers: 0 })
+    const outcome = { kind: 'done' as const, outputs: ['A'], timing: { inputNs: 1, inferNs: 2, outputNs: 3 } }
+    scheduler.attach({
+      run: (_inputs, settle) => {
+        settle(outcome)
+        settle({ kind: 'failed', reason: 'no' })
+        settle(outcome)
+      },
+    })
+    expect([await ask('a'), scheduler.running, scheduler.waiting, admission.requests]).toEqual(['A', 0, 0, 0])
+  })
+
+  test('asks for a late signal after twenty milliseconds and no sooner', () => {
+    const { clock, ask } = start()
+    void ask('first')
+    let asked = 0
+    void ask('a', {
+      signal: () => {
+        asked += 1
+        return new AbortController().signal
+      },
+    })
+    clock.pass(19)
+    expect(asked).toBe(0)
+    clock.pass(1)
+    expect(asked).toBe(1)
+  })
+
   test('is told of to who watches, with its run', async () => {
     const { clock, worker, ask } = start()
     const seen: JobTimes[] = []

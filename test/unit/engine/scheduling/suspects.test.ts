@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { Admission } from '../../../../src/engine/scheduling/admission.ts'
 import type { Submission } from '../../../../src/engine/scheduling/job.ts'
 import { Scheduler } from '../../../../src/engine/scheduling/scheduler.ts'
+import { Suspects } from '../../../../src/engine/scheduling/suspects.ts'
 import { ModelCounters } from '../../../../src/engine/statistics.ts'
 import { HandClock } from '../../../support/hand-clock.ts'
 import { HandInstance } from '../../../support/hand-instance.ts'
@@ -82,4 +83,24 @@ describe('a subject whose request was in a run that its worker died in', () => {
     expect(worker.runs.slice(-2)).toEqual([['eve'], ['eve']])
     expect(runsOf('ann')).toEqual([['ann']])
   })
+})
+
+test('of ever more subjects a thousand are remembered, and the one that is to be forgotten first goes', () => {
+  const clock = new HandClock()
+  const suspects = new Suspects(clock)
+  suspects.add(new Set(['shared', 'other']))
+  for (let subject = 0; subject < 1022; subject += 1) suspects.add(new Set([`s${subject}`]))
+  expect([suspects.has('shared'), suspects.has('other'), suspects.has('s0'), suspects.has('new')]).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ])
+  suspects.add(new Set(['one more']))
+  expect([suspects.has('shared'), suspects.has('other'), suspects.has('s0'), suspects.has('one more')]).toEqual([
+    false,
+    true,
+    true,
+    true,
+  ])
 })
