@@ -21,13 +21,18 @@ interface Parts {
 /** Adds what a server consists of, beside its app, to a reload. */
 export function subscribeParts(reload: Reload, { keys, engine, logger, accounts }: Parts): void {
   reload.subscribe(() => keys.prepare())
+  subscribeEngine(reload, { engine, logger })
+  if (accounts !== undefined) reload.subscribe(whenApplied(accounts.change))
+}
+
+/** Adds what every process with an engine has of it. */
+export function subscribeEngine(reload: Reload, { engine, logger }: Pick<Parts, 'engine' | 'logger'>): void {
   reload.subscribe(whenApplied(({ logLevel }) => logger.setLevel(logLevel)))
   reload.subscribe(
     whenApplied(({ requestsMax, subjectRequestsMax, inputBytesMax: bytesMax, subjectBytesMax }) =>
       engine.limit({ requestsMax, subjectRequestsMax, bytesMax, subjectBytesMax }),
     ),
   )
-  if (accounts !== undefined) reload.subscribe(whenApplied(accounts.change))
 }
 
 /** A part that takes whatever the settings' own rules allow. */

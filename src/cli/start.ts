@@ -2,11 +2,14 @@ import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { isLoopback } from '../core/loopback.ts'
-import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
-import { usableCores } from '../engine/workers/cores.ts'
+import { createEngine } from '../engine/create-engine.ts'
+import type { Engine, ModelChange } from '../engine/engine.ts'
+import type { ModelLoss } from '../engine/runner.ts'
+import type { RuntimeText } from '../engine/runtime-texts.ts'
 import { createApp } from '../http/app.ts'
 import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import { createLossLog, createModelLog } from '../http/open-inference/model-changes.ts'
+import type { Gather } from '../http/operations.ts'
 import { createReadiness, type Readiness } from '../http/readiness.ts'
 import type { Reloading } from '../http/reload.ts'
 import { KeyError } from '../jwt/key-error.ts'
@@ -16,6 +19,7 @@ import { watchRedis } from '../store/redis-watch.ts'
 import { accountsOf } from './accounts.ts'
 import type { Announced } from './announce.ts'
 import { authenticationOf } from './authentication.ts'
+import { engineOptions, runtimeTextTo } from './engine-options.ts'
 import { describeEngines } from './engines.ts'
 import { loadIssuers } from './issuers.ts'
 import { networkOf } from './listeners.ts'
@@ -42,9 +46,6 @@ export interface Launch {
   readonly configFile?: string
 }
 
-/** The server listens after this, also while a model is still loading. */
-const LOAD_WAIT_MS_MAX = 20_000
-
 /** `vestal start`: serves until it is told to stop. */
 export async function start(settings: Settings, mode: Mode, { read, member, configFile }: Launch): Promise<void> {
   const tls = loadTls(settings)
@@ -65,26 +66,13 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   const { redis: url } = settings
   const redis = url === undefined ? undefined : await watchRedis({ url, tell: warn })
   logger.debug('settings and keys are read; the models are loaded next')
-  const engine = await createEngine({
-    modelsDirectory: settings.models,
-    files: settings.model,
-    modelControl: settings.modelControl,
-    pollMs: settings.modelPollSeconds * 1000,
-    ...(!settings.loadModel.includes('*') && { loadAtStart: new Set(settings.loadModel.filter((name) => name !== 'none')) }),
-    mayOverride: settings.modelOverride === 'on',
-    ...engineSettings(settings),
+  const { engine, gather } = await openEngine(settings, {
+    member,
     changed: (change) => noteChange(change, { actor: 'server' }),
     lost: createLossLog(accounts?.options.context.audit),
-    waitMsMax: LOAD_WAIT_MS_MAX,
-    ...(member && { cores: Math.max(1, Math.floor(usableCores() / member.count)) }),
     warn,
     note: (message) => logger.info(message),
-    runtimeText: ({ during, text, ...of }) =>
-      // Made-up inputs that a model rejects are nobody's mistake.
-      logger[during === 'trial' ? 'debug' : 'info'](
-        during === 'load' ? 'ONNX Runtime did not load a model' : 'ONNX Runtime could not compute',
-        { ...of, runtimeText: text },
-      ),
+    runtimeText: runtimeTextTo(logger),
   })
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })
@@ -112,7 +100,6 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
   const ask = member === undefined ? reload.reload : reloadWithOthers(member, tellers)
   const reloading = reloadingOf(reload, { keys, ask, requestHeaders })
-  const gather = member?.gather
   const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }
   const app = await buildOrStop(settings, built)
   const serving = {
@@ -139,23 +126,27 @@ async function buildOrStop(settings: Settings, parts: BuildParts) {
   }
 }
 
-function engineSettings(settings: Settings): EngineOptions {
-  const { instances, threads } = settings
-  return {
-    ...(instances !== undefined && { instances }),
-    ...(threads !== undefined && { threads }),
-    queueMax: settings.queueMax,
-    requestsMax: settings.requestsMax,
-    subjectRequestsMax: settings.subjectRequestsMax,
-    inputBytesMax: settings.inputBytesMax,
-    subjectBytesMax: settings.subjectBytesMax,
-    timeoutMs: settings.requestTimeoutSeconds * 1000,
-    runMsMax: settings.runSecondsMax * 1000,
-    loadMsMax: settings.loadSecondsMax * 1000,
-    instanceBytesMax: settings.instanceMemoryBytesMax,
-    syntheticInputs: settings.syntheticInputs === 'on',
-    cacheBytesMax: settings.responseCacheBytesMax,
-  }
+interface EngineTellers {
+  readonly member: Member | undefined
+  /** Hears of each model that changes by itself. */
+  readonly changed: (change: ModelChange) => void
+  /** Hears of each worker process that ended by itself. */
+  readonly lost: (loss: ModelLoss) => void
+  readonly warn: (message: string) => void
+  readonly note: (message: string) => void
+  readonly runtimeText: (text: RuntimeText) => void
+}
+
+/** The engine: in this process, or in one that several share, which then counts what models do for all. */
+async function openEngine(
+  settings: Settings,
+  { member, ...tellers }: EngineTellers,
+): Promise<{ readonly engine: Engine; readonly gather?: Gather }> {
+  if (member === undefined) return { engine: await createEngine({ ...engineOptions(settings), ...tellers }) }
+  const { inputBytesMax: bytesMax, subjectBytesMax } = settings
+  const { changed, lost: modelLost, warn } = tellers
+  const { engine, statistics } = await member.openEngine({ limits: { bytesMax, subjectBytesMax }, changed, modelLost, warn })
+  return { engine, gather: { metrics: member.gatherMetrics, statistics } }
 }
 
 interface BuildParts extends Announced {
@@ -165,7 +156,7 @@ interface BuildParts extends Announced {
   readonly reloading: Reloading
   readonly tracing: OpenTracing | undefined
   /** What all processes count, where there are several. */
-  readonly gather?: Member['gather']
+  readonly gather?: Gather
 }
 
 function build(settings: Settings, parts: BuildParts) {

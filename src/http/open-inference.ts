@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia'
-import type { ModelCounts } from '../engine/added-statistics.ts'
+import type { ModelStatistics } from '../engine/statistics.ts'
 import { guard } from './authentication.ts'
 import { health } from './health.ts'
 import { permissionTo } from './model-access.ts'
@@ -14,7 +14,7 @@ import { createReadiness } from './readiness.ts'
 
 export interface OpenInferenceOptions extends Omit<ModelRoutesOptions, 'report' | 'upgrade'> {
   /** What the models of several processes have done together; default those of the engine. */
-  readonly gatherStatistics?: (() => Promise<readonly ModelCounts[]>) | undefined
+  readonly gatherStatistics?: (() => Promise<readonly ModelStatistics[]>) | undefined
   /** Hears of every load and unload. */
   readonly noteModelChange?: RepositoryRoutesOptions['note']
   /** Where a request came from, for the audit log. */

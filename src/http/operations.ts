@@ -2,8 +2,8 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import type { Change } from '../core/change.ts'
 import type { SharedCounts } from '../core/shared-counts.ts'
 import { VERSION } from '../core/version.ts'
-import type { ModelCounts } from '../engine/added-statistics.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { ModelStatistics } from '../engine/statistics.ts'
 import { type EngineName, engineFor } from '../jwt/signature-engines.ts'
 import type { Logger } from '../log/logger.ts'
 import { exposition } from '../metrics/exposition.ts'
@@ -30,7 +30,7 @@ import { createTracing } from './tracing.ts'
 /** Reads what is counted. */
 export interface Gather {
   readonly metrics: () => Promise<readonly FamilySnapshot[]>
-  readonly statistics: () => Promise<readonly ModelCounts[]>
+  readonly statistics: () => Promise<readonly ModelStatistics[]>
 }
 
 export interface OperationsOptions {
@@ -116,7 +116,8 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
     rateLimits.length === 0 ? undefined : createRateLimits(rateLimits, { now: front?.now, shared, refused })
   let limits = limitsOf(options)
   collectServer(registry, engine, readiness)
-  collectEngine(registry, engine)
+  // What several processes count together has the models of all of them.
+  if (options.gather === undefined) collectEngine(registry, engine)
   return {
     around: createObserver({
       ledger,
@@ -198,7 +199,7 @@ function collectServer(registry: MetricRegistry, engine: Engine, readiness: Read
       engine
         .models()
         .flatMap(({ name, versions }) =>
-          versions.map(({ version, state }) => [[name, version], Number(state === 'ready')] as const),
+          versions.map(({ version, state }) => [[name, version], Number(state === 'ready' && engine.isReady())] as const),
         ),
   })
 }

@@ -60,6 +60,12 @@ export class HandMember implements MemberProcess {
     if (this.isReached) this.rescued.push(place)
     return this.isReached
   }
+  /** The other ends that it was linked with. */
+  links = 0
+  link(): boolean {
+    this.links += 1
+    return this.isReached
+  }
   release(place: number): void {
     this.tell({ kind: 'release', place })
   }

@@ -29,6 +29,11 @@ export function membersOf(supervisor: number): ReadonlyMap<number, number> {
   )
 }
 
+/** The engine process of a supervisor. */
+export function engineOf(supervisor: number): number | undefined {
+  return childrenOf(supervisor).find(({ command }) => command.includes('engine-process'))?.pid
+}
+
 /** True while there is a process of that id which has not ended. */
 export function isRunning(pid: number): boolean {
   const state = (read(`/proc/${pid}/stat`) ?? '').split(') ').at(-1)?.split(' ')[0]

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type StartedServer, Workplace } from './command-line.ts'
-import { isRunning, membersOf, until } from './processes.ts'
+import { engineOf, isRunning, membersOf, until } from './processes.ts'
 import { bearer, SECRET } from './tokens.ts'
 
 export const OWN = { VESTAL_SECRET: SECRET, VESTAL_ACCOUNTS: 'off', VESTAL_LOAD_MODEL: 'none', VESTAL_LOG_FORMAT: 'json' }
@@ -13,8 +13,14 @@ export class Several implements AsyncDisposable {
   readonly #place = new Workplace()
   server!: StartedServer
 
-  static async start(args: readonly string[], toml = '', environment: Readonly<Record<string, string>> = OWN): Promise<Several> {
+  static async start(
+    args: readonly string[],
+    toml = '',
+    environment: Readonly<Record<string, string>> = OWN,
+    prepare: (folder: string) => Promise<void> = async () => undefined,
+  ): Promise<Several> {
     const several = new Several()
+    await prepare(several.folder)
     several.write(toml)
     several.server = await several.#place.start(args, environment)
     await until(async () => (await several.serving()) === Number(args[1]))
@@ -27,6 +33,16 @@ export class Several implements AsyncDisposable {
 
   get members(): ReadonlyMap<number, number> {
     return membersOf(this.server.child.pid)
+  }
+
+  get engine(): number {
+    const pid = engineOf(this.server.child.pid)
+    if (pid === undefined) throw new Error('there is no engine process')
+    return pid
+  }
+
+  get folder(): string {
+    return this.#place.folder
   }
 
   /** A request on a connection of its own by default, so that any process may have it. */
@@ -53,7 +69,7 @@ export class Several implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const members = [...this.members.values()]
+    const members = [...this.members.values(), ...[engineOf(this.server.child.pid)].filter((pid) => pid !== undefined)]
     this.server.child.kill('SIGKILL')
     await this.server.child.exited
     await until(() => !members.some(isRunning))

@@ -23,8 +23,9 @@ const OPEN_FILES_MIN = 4096
 const FREE_BYTES_MIN = 256 * 1024 * 1024
 /** What the server takes before any model. */
 const BASE_BYTES = 160 * 1024 * 1024
-/** What a supervisor of several processes takes. */
+/** What a supervisor of several processes takes, and each of those that answer HTTP; the models are in a process of their own. */
 const SUPERVISOR_BYTES = 96 * 1024 * 1024
+const HTTP_BYTES = 128 * 1024 * 1024
 /** Memory of a worker besides the model's weights. */
 const WORKER_BYTES = 24 * 1024 * 1024
 
@@ -60,7 +61,7 @@ export function lookAtDisk({ settings }: Subject, { freeBytes }: Pick<Machine, '
   ]
 }
 
-/** Whether processes, their workers, threads and copies of the weights fit into what the container, or the machine, gives. */
+/** Whether processes, the workers of models, their threads and copies of the weights fit into what the container, or the machine, gives. */
 export function lookAtResources(
   { settings }: Subject,
   { memoryBytes, cores }: Pick<Machine, 'memoryBytes' | 'cores'> = thisMachine(),
@@ -72,16 +73,19 @@ export function lookAtResources(
       .filter(({ leftOut, reason }) => leftOut === undefined && reason === undefined)
       .map(({ path }) => ({ path, count: file.settings.instances ?? instances })),
   )
-  const eachBytes = workers.reduce((sum, { path, count }) => sum + count * (Bun.file(path).size + WORKER_BYTES), BASE_BYTES)
+  const engineBytes = workers.reduce((sum, { path, count }) => sum + count * (Bun.file(path).size + WORKER_BYTES), BASE_BYTES)
   const processes = processCount(settings, cores)
-  // A roll has one more, beside those that it replaces; the supervisor has no models.
-  const neededBytes = processes === 1 ? eachBytes : SUPERVISOR_BYTES + (processes + 1) * eachBytes
+  // A roll has one more, beside those that it replaces.
+  const neededBytes = processes === 1 ? engineBytes : SUPERVISOR_BYTES + (processes + 1) * HTTP_BYTES + engineBytes
   const findings: Finding[] = []
   if (neededBytes > memoryBytes) {
     const [who, less] =
       processes === 1
         ? ['the models need', 'Give more memory,']
-        : [`${processes} processes, and one more while they are replaced, need`, 'Give more memory, fewer --processes,']
+        : [
+            `the models, ${processes} processes, and one more while they are replaced, need`,
+            'Give more memory, fewer --processes,',
+          ]
     findings.push(
       wrong(
         `${who} about ${mebibytes(neededBytes)} of memory, and there are ${mebibytes(memoryBytes)}`,
@@ -89,11 +93,10 @@ export function lookAtResources(
       ),
     )
   }
-  if (processes * instances * threads > cores && (settings.instances !== undefined || settings.threads !== undefined)) {
-    const several = processes === 1 ? '' : `${processes} processes of `
+  if (instances * threads > cores && (settings.instances !== undefined || settings.threads !== undefined)) {
     findings.push(
       wrong(
-        `${several}${instances} workers a model with ${threads} threads each are more than the ${cores} cores here`,
+        `${instances} workers a model with ${threads} threads each are more than the ${cores} cores here`,
         'Lower --instances or --threads, or leave them out; vestal models check FILE.onnx measures what is fastest.',
       ),
     )

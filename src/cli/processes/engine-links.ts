@@ -1,6 +1,7 @@
+import { invariant } from '../../core/invariant.ts'
 import { createExchangeFile } from '../../engine/instance/exchange.ts'
 import type { Link } from '../../engine/remote/link.ts'
-import { closeDescriptor, openSocketPair } from './c-library.ts'
+import { closeDescriptor, openSocketPair, receiveDescriptor } from './c-library.ts'
 
 /** Both ends of a link, to be handed to two processes and closed here. */
 export interface LinkEnds {
@@ -11,23 +12,39 @@ export interface LinkEnds {
 
 /** Makes what joins an HTTP process and the engine process. Where the system gives no files in memory, it has none. */
 export function openLink(): LinkEnds {
-  const files = [openFile(), openFile()]
+  // Both or none: what is handed over is told by its number.
+  const files = openFiles()
   const [requests, answers] = files
   const [http, engine] = openSocketPair()
   return {
     http: { socket: http, requests, answers },
     engine: { socket: engine, requests, answers },
     close() {
-      for (const descriptor of [http, engine, ...files]) if (descriptor !== undefined) closeDescriptor(descriptor)
+      for (const descriptor of [http, engine, ...files]) closeDescriptor(descriptor)
     },
   }
 }
 
-function openFile(): number | undefined {
+function openFiles(): readonly number[] {
+  const files: number[] = []
   try {
-    return createExchangeFile().descriptor
+    for (let count = 0; count < 2; count += 1) files.push(createExchangeFile().descriptor)
+    return files
   } catch {
     // No folder takes a file: large tensors go through the socket.
-    return undefined
+    for (const descriptor of files) closeDescriptor(descriptor)
+    return []
   }
+}
+
+/** Takes one end of a link that the supervisor has sent through a local socket. */
+export function receiveLink(from: number, files: number): Link {
+  const [socket, requests, answers] = Array.from({ length: 1 + files }, () => receiveDescriptor(from))
+  invariant(socket !== undefined, 'a link has a socket')
+  return { socket, requests, answers }
+}
+
+/** Closes an end that nobody uses. */
+export function closeLink({ socket, requests, answers }: Link): void {
+  for (const descriptor of [socket, requests, answers]) if (descriptor !== undefined) closeDescriptor(descriptor)
 }

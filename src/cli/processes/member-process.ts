@@ -1,8 +1,10 @@
+import { processEnvironment } from '../../config/environment.ts'
 import { invariant } from '../../core/invariant.ts'
+import type { Link } from '../../engine/remote/link.ts'
 import { closeDescriptor, sendDescriptor } from './c-library.ts'
 import { copyLines } from './copy-lines.ts'
 import type { ListeningSocket } from './listening-socket.ts'
-import type { Answers, FromMember, LastCounts, MemberQuestion, SupervisorQuestion, ToMember } from './messages.ts'
+import type { Answers, EngineState, FromMember, LastCounts, MemberQuestion, SupervisorQuestion, ToMember } from './messages.ts'
 import { createQuestions } from './questions.ts'
 
 export interface MemberProcessOptions {
@@ -16,11 +18,23 @@ export interface MemberProcessOptions {
   readonly counted: (member: MemberProcess, counts: LastCounts) => void
   /** Hears that it was told to stop by somebody else. */
   readonly leaving: (member: MemberProcess) => void
+  /** Hears that it can be linked, and that it has been without a link for a while. */
+  readonly joined: (member: MemberProcess) => void
+  readonly unlinked: (member: MemberProcess) => void
+  /** Hears what the next engine process needs. */
+  readonly journal?: (state: EngineState) => void
+  /** Folder of temporary files; default that of this process. */
+  readonly temporaryFolder?: string | undefined
 }
 
 const LAST_WORDS_MS = 1000
 
 export type MemberState = 'starting' | 'ready' | 'serving' | 'draining' | 'gone'
+
+/** What a process is called in the log: 0 is the engine process. */
+export function nameOf({ number }: Pick<MemberProcess, 'number'>): string {
+  return number === 0 ? 'the engine process' : `process ${number}`
+}
 
 /** One process that serves, as its supervisor has it. */
 export interface MemberProcess {
@@ -38,6 +52,8 @@ export interface MemberProcess {
   /** Has it accept from the socket of another place as well, until `release`. False where it is gone. */
   rescue(place: number, socket: ListeningSocket): boolean
   release(place: number): void
+  /** Hands one end of a link over. False where it is gone. */
+  link(end: Link): boolean
   ask<Q extends MemberQuestion>(what: Q, timeoutMs: number): Promise<Answers[Q]>
   tell(message: ToMember): void
   drain(): void
@@ -45,7 +61,8 @@ export interface MemberProcess {
 }
 
 /** Starts a process that serves. */
-export function startMember({ number, command, write, answer, counted, leaving }: MemberProcessOptions): MemberProcess {
+export function startMember(options: MemberProcessOptions): MemberProcess {
+  const { number, command, write, answer, counted, leaving, joined, unlinked, journal, temporaryFolder } = options
   let state: MemberState = 'starting'
   const ready = Promise.withResolvers<void>()
   const listening = Promise.withResolvers<void>()
@@ -54,13 +71,16 @@ export function startMember({ number, command, write, answer, counted, leaving }
   const heard = (message: FromMember) => {
     if (message.kind === 'answer') questions.answered(message.id, message.answer)
     else if (message.kind === 'goodbye') counted(member, message)
+    else if (message.kind === 'journal') journal?.(message.state)
     else if (message.kind === 'question') {
       const { id } = message
       void answer(message.what).then((answered) => member.tell({ kind: 'answer', id, answer: answered }))
     } else if (state === 'gone') {
       // What it said last may come after its end.
       return
-    } else if (message.kind === 'leaving') {
+    } else if (message.kind === 'joined') joined(member)
+    else if (message.kind === 'unlinked') unlinked(member)
+    else if (message.kind === 'leaving') {
       state = 'draining'
       leaving(member)
     } else {
@@ -71,6 +91,7 @@ export function startMember({ number, command, write, answer, counted, leaving }
   }
   const silent = Promise.withResolvers<void>()
   const child = Bun.spawn([...command], {
+    env: { ...processEnvironment(), ...(temporaryFolder !== undefined && { TMPDIR: temporaryFolder }) },
     // The last is a local socket, through which a listening socket is handed over.
     stdio: ['ignore', 'pipe', 'pipe', 'socket-fd'],
     ipc: heard,
@@ -122,6 +143,17 @@ export function startMember({ number, command, write, answer, counted, leaving }
       return true
     },
     release: (place) => member.tell({ kind: 'release', place }),
+    link({ socket, requests, answers }) {
+      const files = [requests, answers].filter((file) => file !== undefined)
+      try {
+        for (const descriptor of [socket, ...files]) sendDescriptor(ownEnd, descriptor)
+      } catch {
+        // Its end is closed.
+        return false
+      }
+      member.tell({ kind: 'link', files: files.length })
+      return true
+    },
     ask: (what, timeoutMs) => questions.ask(what, timeoutMs),
     tell: (message) => {
       if (child.exitCode !== null || child.signalCode !== null) return

@@ -1,11 +1,11 @@
-import type { ModelCounts } from '../../engine/added-statistics.ts'
+import type { JournalEntry } from '../../engine/remote/journal.ts'
 import type { Reloaded } from '../../http/reload.ts'
 import type { FamilySnapshot } from '../../metrics/family.ts'
 
 /** What a supervisor asks of one of its processes. */
-export type MemberQuestion = 'alive' | 'metrics' | 'statistics' | 'prepare' | 'apply' | 'discard'
+export type MemberQuestion = 'alive' | 'metrics' | 'prepare' | 'apply' | 'discard'
 /** What a process asks of its supervisor. */
-export type SupervisorQuestion = 'metrics' | 'statistics' | 'reload'
+export type SupervisorQuestion = 'metrics' | 'reload'
 
 /** What reading the settings came to, in one process or in all of them. */
 export type ReloadOutcome =
@@ -16,7 +16,6 @@ export type ReloadOutcome =
 export interface Answers {
   readonly alive: null
   readonly metrics: readonly FamilySnapshot[]
-  readonly statistics: readonly ModelCounts[]
   readonly prepare: ReloadOutcome
   readonly apply: null
   readonly discard: null
@@ -24,7 +23,15 @@ export interface Answers {
 }
 
 /** What a process has counted when it ends. */
-export type LastCounts = Pick<Answers, 'metrics' | 'statistics'>
+export type LastCounts = Pick<Answers, 'metrics'>
+
+/** What the next engine process needs, to serve what the one before did. */
+export interface EngineState {
+  /** Models that the first start has loaded; absent before. */
+  readonly started?: readonly string[]
+  /** What requests have loaded and unloaded since. */
+  readonly entries: readonly JournalEntry[]
+}
 
 interface Asked<Q> {
   readonly kind: 'question'
@@ -41,6 +48,10 @@ interface Answered {
 export type ToMember =
   | Asked<MemberQuestion>
   | Answered
+  /** To the engine process, first of all; the folder is for files that requests bring. */
+  | { readonly kind: 'restore'; readonly state: EngineState; readonly folder: string | undefined }
+  /** The descriptors of a link between an HTTP process and the engine process were sent before it: a socket, and so many files. */
+  | { readonly kind: 'link'; readonly files: number }
   /** The descriptor of a listening socket was sent before it: accept from there. */
   | { readonly kind: 'listen'; readonly base: string; readonly port: number; readonly isAnnounced: boolean }
   /** The same for the socket of a place whose process is gone, until another has it. */
@@ -56,6 +67,12 @@ export type ToMember =
 export type FromMember =
   | Asked<SupervisorQuestion>
   | Answered
+  /** It hears what it is told. */
+  | { readonly kind: 'joined' }
+  /** It has been without a link for a while. */
+  | { readonly kind: 'unlinked' }
+  /** What the next engine process needs. */
+  | { readonly kind: 'journal'; readonly state: EngineState }
   /** The models are loaded. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening' }

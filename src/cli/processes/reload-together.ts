@@ -1,6 +1,6 @@
 import { SettingsError } from '../../config/load.ts'
 import type { Reloaded } from '../../http/reload.ts'
-import type { MemberProcess } from './member-process.ts'
+import { type MemberProcess, nameOf } from './member-process.ts'
 import type { ReloadOutcome } from './messages.ts'
 
 /** Whether processes take settings and go on, or are replaced after that. */
@@ -28,7 +28,7 @@ export async function reloadTogether(members: readonly MemberProcess[], kind: Re
 /** A process that has ended is followed by one that reads the settings anew; so is one that hangs, where all are replaced. */
 function silent(member: MemberProcess, error: Error, kind: ReloadKind): ReloadOutcome | undefined {
   if (member.state === 'gone' || kind === 'roll') return undefined
-  return { kind: 'wrong', faults: [`process ${member.number}: ${error.message}`] }
+  return { kind: 'wrong', faults: [`${nameOf(member)}: ${error.message}`] }
 }
 
 /** What a reload came to. @throws SettingsError */

@@ -1,5 +1,4 @@
 import { invariant } from '../../core/invariant.ts'
-import { countsOf } from '../../engine/added-statistics.ts'
 import type { Reloading } from '../../http/reload.ts'
 import { announce, announceAdministrator } from '../announce.ts'
 import { openInside, type Server } from '../listeners.ts'
@@ -38,10 +37,9 @@ export async function serveTogether(
     return { port: server.port }
   }
   const { base, isAnnounced } = await member.listen(open)
-  const counts = { metrics: () => registry.snapshot(), statistics: () => countsOf(announced.engine.statistics()) }
+  const counts = { metrics: () => registry.snapshot() }
   const flush = async () => {
-    const last = { metrics: counts.metrics(), statistics: counts.statistics() }
-    await Promise.all([logging.output.flush(), member.sayGoodbye(last)])
+    await Promise.all([logging.output.flush(), member.sayGoodbye({ metrics: counts.metrics() })])
   }
   const stop = createStop((delaySeconds) => stopInOrder({ ...shutdownOf(serving), listeners: servers, flush }, delaySeconds))
   const stopWhenTold = () => stop(settings.shutdownDelaySeconds)

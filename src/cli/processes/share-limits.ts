@@ -1,8 +1,8 @@
 import { SettingsError } from '../../config/load.ts'
 import { keyOf, type SettingName, type Settings } from '../../config/settings.ts'
 
-/** Limits of the whole server that each process counts by itself. */
-const COUNTED = ['queueMax', 'requestsMax', 'subjectRequestsMax', 'inputBytesMax', 'responseCacheBytesMax'] as const
+/** Limits of the whole server that each process counts by itself; those of predictions are counted by the engine process. */
+const COUNTED = ['inputBytesMax'] as const
 /** Limits of sign-ins, which Redis counts for all processes where there is one; so it does with those of addresses and roles. */
 const SIGN_IN = ['signInAttemptsMax', 'signInAddressAttemptsMax'] as const
 
@@ -37,8 +37,6 @@ export function faultsForSeveral(settings: Settings, platform: string = process.
   const faults: string[] = []
   if (platform !== 'linux') faults.push('processes: several share a port on Linux alone; 1 serves here')
   if (settings.unix !== undefined) faults.push('unix: one process alone listens on a unix socket; with several take a port')
-  if (settings.modelControl === 'explicit')
-    faults.push('model_control: a request to load reaches one process alone; with several take poll, or one process')
   return faults
 }
 

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { SettingsError } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { MetricRegistry } from '../../metrics/registry.ts'
@@ -28,6 +31,8 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   }
   const stopMsMax = (settings.shutdownDelaySeconds + settings.shutdownSeconds) * 1000 + GRACE_MS
   const registry = new MetricRegistry()
+  // Of its own, so that an engine process that is killed leaves nothing behind.
+  const engineFolder = settings.modelOverride === 'on' ? mkdtempSync(join(tmpdir(), 'vestal-engine-')) : undefined
   const supervisor = new Supervisor({
     count,
     address,
@@ -41,11 +46,24 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
       startMember({
         ...hooks,
         number,
-        command: memberCommand([String(number), String(count), formOf(logging), ...flags]),
+        command: ownCommand(['process', String(number), String(count), formOf(logging), ...flags]),
         write: writerOf(logging),
+      }),
+    engineFolder,
+    startEngine: (hooks) =>
+      startMember({
+        ...hooks,
+        number: 0,
+        command: ownCommand(['engine-process', formOf(logging), ...flags]),
+        write: writerOf(logging),
+        temporaryFolder: engineFolder,
       }),
   })
   collectSupervisor(registry, supervisor, logging)
+  const removeFolder = () => {
+    if (engineFolder !== undefined) rmSync(engineFolder, { recursive: true, force: true })
+  }
+  process.on('exit', removeFolder)
   stopWhenTold(supervisor, logging)
   onReloadSignal(() => supervisor.signalled())
   const { metricsPort } = settings
@@ -63,10 +81,10 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   if (metrics !== undefined) logger.info(`Metrics are at ${metrics.url}metrics`)
 }
 
-/** The program that runs here, as one of several. */
-function memberCommand(args: readonly string[]): readonly string[] {
+/** The program that runs here, with another verb. */
+function ownCommand(args: readonly string[]): readonly string[] {
   // An executable has its program inside.
-  return [process.execPath, ...(Bun.isStandaloneExecutable ? [] : [Bun.main]), 'process', ...args]
+  return [process.execPath, ...(Bun.isStandaloneExecutable ? [] : [Bun.main]), ...args]
 }
 
 function formOf({ isPretty }: Logging): string {
@@ -92,6 +110,11 @@ function collectSupervisor(registry: MetricRegistry, supervisor: Supervisor, { o
     type: 'counter',
     help: 'Processes that ended by themselves and were replaced.',
     read: () => [[[], supervisor.restarts]],
+  })
+  registry.collected('vestal_engine_restarts_total', {
+    type: 'counter',
+    help: 'Engine processes that ended by themselves and were replaced.',
+    read: () => [[[], supervisor.engineRestarts]],
   })
 }
 

@@ -1,12 +1,14 @@
-import type { ModelCounts } from '../../engine/added-statistics.ts'
+import { keyOf } from '../../config/settings.ts'
 import type { Logger } from '../../log/logger.ts'
 import type { FamilySnapshot } from '../../metrics/family.ts'
+import { ENGINE_SETTINGS } from '../engine-options.ts'
 import type { Address } from '../taken-port.ts'
+import { EngineKeeper } from './engine-keeper.ts'
+import { openLink } from './engine-links.ts'
 import { type GatheredMetrics, gatherMetrics } from './gathered-metrics.ts'
-import { type GatheredStatistics, gatherStatistics } from './gathered-statistics.ts'
 import { Keeper, type Launched } from './keeper.ts'
 import type { MemberProcess, MemberProcessOptions } from './member-process.ts'
-import type { Answers, LastCounts, ReloadOutcome, SupervisorQuestion } from './messages.ts'
+import type { EngineState, ReloadOutcome, SupervisorQuestion } from './messages.ts'
 import { type Place, Places } from './places.ts'
 import { type ReloadKind, reloadTogether } from './reload-together.ts'
 import { type WatchTimes, watchMember } from './watch-member.ts'
@@ -20,6 +22,10 @@ export interface SupervisorOptions extends WatchTimes {
   readonly ownMetrics: () => readonly FamilySnapshot[]
   /** @throws what the system says where it starts no process */
   readonly startMember: (number: number, hooks: MemberHooks) => MemberProcess
+  /** Starts the process that computes for all of them. @throws what the system says where it starts no process */
+  readonly startEngine: (hooks: EngineHooks) => MemberProcess
+  /** Where the engine process keeps files that requests bring; absent where they may bring none. */
+  readonly engineFolder?: string | undefined
   /** Milliseconds until a process that does not come to serve is ended. */
   readonly startMsMax: number
   /** Milliseconds until a process that was told to drain is ended, and until one that was told to stop is. */
@@ -27,7 +33,8 @@ export interface SupervisorOptions extends WatchTimes {
   readonly stopMsMax: number
 }
 
-export type MemberHooks = Pick<MemberProcessOptions, 'answer' | 'counted' | 'leaving'>
+export type MemberHooks = Pick<MemberProcessOptions, 'answer' | 'counted' | 'leaving' | 'joined' | 'unlinked'>
+export type EngineHooks = MemberHooks & Required<Pick<MemberProcessOptions, 'journal'>>
 
 const COUNTS_MS = 1000
 const LEAVING_MS = 250
@@ -39,7 +46,12 @@ export class Supervisor {
   readonly #keeper: Keeper
   readonly #members = new Set<MemberProcess>()
   readonly #metrics: GatheredMetrics<MemberProcess> = gatherMetrics()
-  readonly #statistics: GatheredStatistics<MemberProcess> = gatherStatistics()
+  readonly #engine: EngineKeeper
+  /** Processes that can be linked. */
+  readonly #joined = new Set<MemberProcess>()
+  #engineState: EngineState = { entries: [] }
+  /** Reloads that there were when the engine process began. */
+  #engineReloads = 0
   #isStopping = false
   #restarts = 0
   #reloads = 0
@@ -52,10 +64,19 @@ export class Supervisor {
     this.#options = options
     this.#places = new Places(count, address, scheme)
     this.#keeper = new Keeper({ places: this.#places, logger, startMsMax, launch: (place) => this.#launch(place) })
+    this.#engine = new EngineKeeper({
+      ...options,
+      launch: () => this.#launchEngine(),
+      served: (engine) => this.#caughtUp(engine, this.#engineReloads),
+    })
   }
 
   get restarts(): number {
     return this.#restarts
+  }
+
+  get engineRestarts(): number {
+    return this.#engine.restarts
   }
 
   get isStopping(): boolean {
@@ -69,8 +90,18 @@ export class Supervisor {
     return counts
   }
 
-  /** Starts the first process alone, since it makes what all need, and then the others. Gives the code of one that could not start. */
+  /**
+   * Starts the engine process and the first of the others, which makes what all need, and then the rest. Gives the code of one that
+   * could not start.
+   */
   async start(): Promise<number | undefined> {
+    const places = this.#startPlaces()
+    const engine = this.#engine.start()
+    const code = await Promise.race([engine.then((failed) => failed ?? places), places])
+    return code ?? (await engine)
+  }
+
+  async #startPlaces(): Promise<number | undefined> {
     const [first, ...others] = this.#places
     for (const places of [first === undefined ? [] : [first], others]) {
       const codes = await Promise.all(places.map((place) => this.#keeper.fill(place, place === first)))
@@ -82,7 +113,11 @@ export class Supervisor {
 
   /** Reads settings again in all processes. */
   reload(kind: ReloadKind = 'reload'): Promise<ReloadOutcome> {
-    const serving = () => [...this.#members].filter(({ state }) => state === 'serving')
+    const { engine } = this.#engine
+    const serving = () => [
+      ...[...this.#members].filter(({ state }) => state === 'serving'),
+      ...(engine?.state === 'ready' ? [engine] : []),
+    ]
     const result = this.#turn.then(() => reloadTogether(serving(), kind))
     this.#turn = result.catch(() => undefined)
     return result.finally(() => {
@@ -97,7 +132,11 @@ export class Supervisor {
     const member = this.#places.serving()
     if (member === undefined) this.#options.logger.error('no process serves that could read the settings again')
     else member.tell({ kind: 'reloaded', outcome })
-    if (outcome.kind === 'right') await this.roll()
+    if (outcome.kind !== 'right') return
+    const kept = ENGINE_SETTINGS.map(keyOf).filter((key) => outcome.reloaded.needsRestart.includes(key))
+    if (kept.length > 0)
+      this.#options.logger.warn(`the engine process is not replaced: ${kept.join(', ')} count after a restart of the server`)
+    await this.roll()
   }
 
   /** Replaces one process after the other. Asked for while it is at it, it begins once more after that. */
@@ -114,27 +153,19 @@ export class Supervisor {
 
   /** The metrics of all processes, and of this one. */
   async gather(): Promise<readonly FamilySnapshot[]> {
-    await this.#askAll('metrics', (member, families) => this.#metrics.update(member, families))
+    const members = [...this.#members].filter(({ state }) => state === 'serving' || state === 'draining')
+    const { engine } = this.#engine
+    if (engine?.state === 'ready') members.push(engine)
+    const asked = members.map(async (member) => {
+      // What it told last stands in for a process that is too busy to tell.
+      const families = await member.ask('metrics', COUNTS_MS).catch(() => undefined)
+      if (families !== undefined && member.state !== 'gone') this.#metrics.update(member, families)
+    })
+    await Promise.all(asked)
     return this.#metrics.read(this.#options.ownMetrics())
   }
 
-  /** What the models of all processes have done. */
-  async statistics(): Promise<readonly ModelCounts[]> {
-    await this.#askAll('statistics', (member, counts) => this.#statistics.update(member, counts))
-    return this.#statistics.read()
-  }
-
-  async #askAll<Q extends keyof LastCounts>(what: Q, update: (member: MemberProcess, counts: Answers[Q]) => void): Promise<void> {
-    const members = [...this.#members].filter(({ state }) => state === 'serving' || state === 'draining')
-    const asked = members.map(async (member) => {
-      // What it told last stands in for a process that is too busy to tell.
-      const counts = await member.ask(what, COUNTS_MS).catch(() => undefined)
-      if (counts !== undefined && this.#members.has(member)) update(member, counts)
-    })
-    await Promise.all(asked)
-  }
-
-  /** Tells every process to finish what is at hand and end. Gives 0 where all of them did. */
+  /** Tells every process to finish what is at hand and end, and then the engine process. Gives 0 where all of them did. */
   async stop(): Promise<number> {
     this.#isStopping = true
     this.#keeper.stop()
@@ -148,42 +179,84 @@ export class Supervisor {
       member.kill()
       return member.exited.then(() => 0)
     })
-    return (await Promise.all(codes)).every((code) => code === 0) ? 0 : 1
+    const ended = await Promise.all(codes)
+    ended.push(await this.#engine.stop(this.#options.stopMsMax))
+    return ended.every((code) => code === 0) ? 0 : 1
   }
 
   /** Ends every process at once. */
   kill(): void {
     for (const member of this.#members) member.kill()
+    this.#engine.kill()
+  }
+
+  #launchEngine(): MemberProcess {
+    this.#engineReloads = this.#reloads
+    const engine = this.#options.startEngine({
+      answer: (what) => this.#answer(what),
+      counted: () => undefined,
+      leaving: () => undefined,
+      unlinked: () => undefined,
+      joined: (joined) => {
+        joined.tell({ kind: 'restore', state: this.#engineState, folder: this.#options.engineFolder })
+        this.#joined.add(joined)
+        for (const member of this.#members) this.#link(member)
+      },
+      journal: (state) => {
+        this.#engineState = state
+      },
+    })
+    void engine.gone.then(() => {
+      this.#joined.delete(engine)
+      this.#metrics.ended(engine)
+    })
+    return engine
+  }
+
+  /** Joins an HTTP process and the engine process, once both hear of it. */
+  #link(member: MemberProcess): void {
+    const { engine } = this.#engine
+    if (engine === undefined || !this.#joined.has(engine) || !this.#joined.has(member)) return
+    const { http, engine: other, close } = openLink()
+    // Where one of them is gone, the other finds its end closed.
+    if (engine.link(other)) member.link(http)
+    close()
   }
 
   #launch(place: Place): Launched {
     const reloads = this.#reloads
     const member: MemberProcess = this.#options.startMember(place.number, {
       answer: (what) => this.#answer(what),
-      counted: (ended, { metrics, statistics }) => {
-        this.#metrics.update(ended, metrics)
-        this.#statistics.update(ended, statistics)
-      },
+      counted: (ended, { metrics }) => this.#metrics.update(ended, metrics),
       leaving: (left) => void this.#leaving(place, left),
+      joined: (joined) => {
+        this.#joined.add(joined)
+        this.#link(joined)
+      },
+      unlinked: (without) => this.#link(without),
     })
     this.#members.add(member)
     void member.gone.then((how) => this.#gone(place, member, how))
     void member.exited.then(() => {
       this.#members.delete(member)
+      this.#joined.delete(member)
       this.#metrics.ended(member)
-      this.#statistics.ended(member)
     })
     const joined = async () => {
       void watchMember(member, this.#options)
-      // It may have read the settings before the others read them again.
-      if (this.#reloads !== reloads) await reloadTogether([member], 'reload')
+      await this.#caughtUp(member, reloads)
     }
     return { member, joined }
   }
 
+  /** A process may have read the settings before the others read them again. */
+  async #caughtUp(member: MemberProcess, reloads: number): Promise<void> {
+    if (this.#reloads !== reloads) await reloadTogether([member], 'reload')
+  }
+
   #answer(what: SupervisorQuestion): Promise<unknown> {
     if (what === 'reload') return this.reload()
-    return what === 'metrics' ? this.gather() : this.statistics()
+    return this.gather()
   }
 
   /** Another accepts at once. A terminal, and a system that stops, tell all processes and this one next: none follows then. */

@@ -1,5 +1,5 @@
 import type { Logger } from '../../log/logger.ts'
-import type { MemberProcess } from './member-process.ts'
+import { type MemberProcess, nameOf } from './member-process.ts'
 
 export interface WatchTimes {
   /** Milliseconds between two questions, and until one counts as not answered; default 10 s. */
@@ -26,7 +26,7 @@ export async function watchMember(
     if (isGone()) return
     unanswered = isAnswered ? 0 : unanswered + 1
     if (unanswered === UNANSWERED_MAX) {
-      logger.error(`process ${member.number} does not answer for ${(unanswered * everyMs) / 1000} s and is ended`)
+      logger.error(`${nameOf(member)} does not answer for ${(unanswered * everyMs) / 1000} s and is ended`)
       return member.kill()
     }
     if (isAnswered) await Bun.sleep(everyMs)

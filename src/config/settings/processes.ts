@@ -16,7 +16,7 @@ export const PROCESSES = {
   processes: single<number | 'auto'>(processes, {
     default: 1,
     value: 'N|auto',
-    help: 'Processes that serve on one port, on Linux; auto is one for each core. Each has its own copy of the models.',
+    help: 'Processes that serve on one port, on Linux; auto is one for each core. One engine process computes for all of them.',
   }),
   startSeconds: single(integer(5, 86_400), {
     default: 600,

@@ -7,6 +7,7 @@ import type { FrameCursor } from '../frames/frame-cursor.ts'
 import { broken } from '../frames/layout.ts'
 import { indexOf } from '../repository/index-entries.ts'
 import { PermissionLookup } from '../repository/permission-lookup.ts'
+import type { ModelLoss } from '../runner.ts'
 import { type Clock, SYSTEM_CLOCK } from '../scheduling/clock.ts'
 import type { ModelStatistics } from '../statistics.ts'
 import { AreaReader, ExchangeArea } from './exchange-area.ts'
@@ -39,6 +40,8 @@ export interface RemoteEngineOptions {
   readonly limits: LedgerLimits
   /** Hears of each model that the engine has changed by itself; one process of all hears of it. */
   readonly changed?: (change: ModelChange) => void
+  /** The same of each worker process that ended by itself. */
+  readonly modelLost?: (loss: ModelLoss) => void
   /** Hears that there is no engine process any more, with the reason where it did not just end. */
   readonly lost?: (reason: string | undefined) => void
   readonly clock?: Clock
@@ -49,6 +52,8 @@ export interface RemoteEngine {
   readonly engine: Engine
   /** Resolves once an engine process has told what it serves. */
   readonly ready: Promise<void>
+  /** Whether an engine process is there. */
+  readonly isConnected: boolean
   /** Speaks to the engine process at the other end of a link from now on. */
   attach(link: Link): void
   /** What the models have done. @throws VestalError ENGINE_LOST */
@@ -92,6 +97,9 @@ export function createRemoteEngine(options: RemoteEngineOptions): RemoteEngine {
   return {
     engine,
     ready: client.ready,
+    get isConnected() {
+      return client.isConnected
+    },
     attach: (link) => client.attach(link),
     statistics: () => client.fetchStatistics(),
   }
@@ -189,6 +197,7 @@ class RemoteClient {
       subject: options.subject,
       priority,
       timeoutMs,
+      requestId: options.requestId,
       isUncached: options.cache === 'skip',
       isWatched: watch !== undefined,
     }
@@ -292,6 +301,7 @@ class RemoteClient {
     else if (message.kind === 'may') void this.#grant(connection, message)
     else if (message.kind === 'changed') connection.calls.get(message.id)?.control.changed?.(message.change)
     else if (message.kind === 'noted') this.#options.changed?.(message.change)
+    else if (message.kind === 'lost') this.#options.modelLost?.(message.loss)
     else if (message.kind === 'settle') tell(connection, { kind: 'settled', question: message.question })
     else never(message)
   }

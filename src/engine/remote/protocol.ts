@@ -10,6 +10,7 @@ import type { KeptModel, LoadOptions, Model, ModelChange, ModelConfiguration, Ru
 import type { FrameBuffer } from '../frames/frame-buffer.ts'
 import type { FrameCursor } from '../frames/frame-cursor.ts'
 import { broken, type ReadBytes, type StoreBytes } from '../frames/layout.ts'
+import type { ModelLoss } from '../runner.ts'
 import type { ModelStatistics } from '../statistics.ts'
 
 export const PROTOCOL_VERSION = 1
@@ -27,30 +28,33 @@ export interface InferFrame {
   readonly subject?: string | undefined
   readonly priority?: number | undefined
   readonly timeoutMs?: number | undefined
+  readonly requestId?: string | undefined
   /** Computes, also where the model has a cache. */
   readonly isUncached: boolean
   /** Its times are to be told. */
   readonly isWatched: boolean
 }
 
-const [UNCACHED, WATCHED, HAS_SUBJECT, HAS_PRIORITY, HAS_TIMEOUT] = [1, 2, 4, 8, 16]
+const [UNCACHED, WATCHED, HAS_SUBJECT, HAS_PRIORITY, HAS_TIMEOUT, HAS_REQUEST_ID] = [1, 2, 4, 8, 16, 32]
 
 /** Writes a request to compute. */
 export function writeInfer(buffer: FrameBuffer, frame: InferFrame, store: StoreBytes): void {
-  const { subject, priority, timeoutMs } = frame
+  const { subject, priority, timeoutMs, requestId } = frame
   buffer.count(frame.id)
   buffer.byte(
     (frame.isUncached ? UNCACHED : 0) |
       (frame.isWatched ? WATCHED : 0) |
       (subject === undefined ? 0 : HAS_SUBJECT) |
       (priority === undefined ? 0 : HAS_PRIORITY) |
-      (timeoutMs === undefined ? 0 : HAS_TIMEOUT),
+      (timeoutMs === undefined ? 0 : HAS_TIMEOUT) |
+      (requestId === undefined ? 0 : HAS_REQUEST_ID),
   )
   buffer.text(frame.model)
   buffer.text(frame.version)
   if (subject !== undefined) buffer.text(subject)
   if (priority !== undefined) buffer.number(priority)
   if (timeoutMs !== undefined) buffer.number(timeoutMs)
+  if (requestId !== undefined) buffer.text(requestId)
   buffer.texts(frame.outputs)
   writeTensors(buffer, frame.inputs, store)
 }
@@ -63,11 +67,12 @@ export function readInfer(cursor: FrameCursor, readBytes: ReadBytes): InferFrame
   const subject = (flags & HAS_SUBJECT) === 0 ? undefined : cursor.text()
   const priority = (flags & HAS_PRIORITY) === 0 ? undefined : cursor.number()
   const timeoutMs = (flags & HAS_TIMEOUT) === 0 ? undefined : cursor.number()
+  const requestId = (flags & HAS_REQUEST_ID) === 0 ? undefined : cursor.text()
   const outputs = cursor.texts()
   const inputs = readTensors(cursor, readBytes)
   cursor.finish()
   const [isUncached, isWatched] = [(flags & UNCACHED) !== 0, (flags & WATCHED) !== 0]
-  return { id, model, version, inputs, outputs, subject, priority, timeoutMs, isUncached, isWatched }
+  return { id, model, version, inputs, outputs, subject, priority, timeoutMs, requestId, isUncached, isWatched }
 }
 
 /** Writes the answer to a request to compute. */
@@ -215,6 +220,8 @@ export type FromEngine =
   | { readonly kind: 'changed'; readonly id: number; readonly change: ModelChange }
   /** The engine has changed a model by itself: one HTTP process takes note for all. */
   | { readonly kind: 'noted'; readonly change: ModelChange }
+  /** The same of a worker process that ended by itself. */
+  | { readonly kind: 'lost'; readonly loss: ModelLoss }
   /** Asks to say when all that was told before is known. */
   | { readonly kind: 'settle'; readonly question: number }
 

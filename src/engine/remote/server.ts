@@ -3,6 +3,7 @@ import type { Engine, ModelChange, RunTimes } from '../engine.ts'
 import type { FrameCursor } from '../frames/frame-cursor.ts'
 import { broken, type ReadBytes } from '../frames/layout.ts'
 import { PermissionLookup } from '../repository/permission-lookup.ts'
+import type { ModelLoss } from '../runner.ts'
 import { type Clock, SYSTEM_CLOCK } from '../scheduling/clock.ts'
 import { AreaReader, type Blocks, ExchangeArea } from './exchange-area.ts'
 import { type Link, REST_MS } from './link.ts'
@@ -48,7 +49,7 @@ export interface DoneChange {
   readonly files?: ReadonlyMap<string, Uint8Array> | undefined
 }
 
-/** How often what is wrong with where the models come from is looked at. */
+/** How often it is looked at what is wrong with where the models come from, and whether the engine takes work. */
 const TROUBLES_MS = 1000
 /** How long a load or an unload waits for each HTTP process to know of it. */
 const SETTLE_MS = 1000
@@ -79,6 +80,7 @@ export class EngineServer {
   readonly #clients = new Set<Client>()
   readonly #ends: (() => void)[] = []
   #troubles: readonly string[] = []
+  #isReady = false
   #lastQuestion = 0
   #gone = Promise.withResolvers<void>()
 
@@ -136,10 +138,12 @@ export class EngineServer {
 
   /** Has one of the HTTP processes take note of a model that changed by itself. False where there is none. */
   note(change: ModelChange): boolean {
-    const [client] = this.#clients
-    if (client === undefined) return false
-    tell(client, { kind: 'noted', change })
-    return true
+    return this.#tellOne({ kind: 'noted', change })
+  }
+
+  /** The same of a worker process that ended by itself. */
+  noteLoss(loss: ModelLoss): boolean {
+    return this.#tellOne({ kind: 'lost', loss })
   }
 
   /** Tells the HTTP processes that the engine takes no more work, or does. */
@@ -156,13 +160,27 @@ export class EngineServer {
   #state(names: readonly string[]): FromEngine & { readonly kind: 'state' } {
     const { engine } = this.#options
     this.#troubles = engine.troubles()
+    this.#isReady = engine.isReady()
     const models = names.map((name) => [name, describe(engine, name)] as const)
-    return { kind: 'state', isWhole: false, models, isReady: engine.isReady(), troubles: this.#troubles }
+    return { kind: 'state', isWhole: false, models, isReady: this.#isReady, troubles: this.#troubles }
   }
 
   #look(): void {
-    const now = this.#options.engine.troubles()
-    if (now.length !== this.#troubles.length || now.some((trouble, index) => trouble !== this.#troubles[index])) this.announce()
+    const { engine } = this.#options
+    const now = engine.troubles()
+    if (
+      engine.isReady() !== this.#isReady ||
+      now.length !== this.#troubles.length ||
+      now.some((trouble, index) => trouble !== this.#troubles[index])
+    )
+      this.announce()
+  }
+
+  #tellOne(message: FromEngine): boolean {
+    const [client] = this.#clients
+    if (client === undefined) return false
+    tell(client, message)
+    return true
   }
 
   #tellAll(message: FromEngine): void {
@@ -187,7 +205,7 @@ export class EngineServer {
   }
 
   async #infer(client: Client, frame: InferFrame): Promise<void> {
-    const { id, model, version, inputs, outputs, subject, priority, timeoutMs } = frame
+    const { id, model, version, inputs, outputs, subject, priority, timeoutMs, requestId } = frame
     const taken: Taken = { isCancelled: false, controller: undefined }
     client.requests.set(id, taken)
     try {
@@ -196,6 +214,7 @@ export class EngineServer {
         subject,
         priority,
         timeoutMs,
+        requestId,
         signal: () => signalOf(taken),
         ...(frame.isUncached && { cache: 'skip' }),
         ...(frame.isWatched && { watch: (times) => tell(client, { kind: 'times', id, times: this.#aged(times) }) }),

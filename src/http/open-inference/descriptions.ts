@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import { VERSION } from '../../core/version.ts'
-import type { Engine, Model } from '../../engine/engine.ts'
+import type { Engine } from '../../engine/engine.ts'
 import { shownSpecs } from '../../tensor/shape.ts'
 import { guard } from '../authentication.ts'
 import { readinessResponse } from '../health.ts'
@@ -50,13 +50,13 @@ export function descriptions(engine: Engine, authenticator: Authenticator) {
       permissions: read,
       detail: metadata,
     })
-    .get('/v2/models/:name/ready', ({ params }) => readinessResponse(modelReadiness(findModel(engine, params.name))), {
+    .get('/v2/models/:name/ready', ({ params }) => readinessResponse(modelReadiness(engine, params.name)), {
       permissions: read,
       detail: modelReady,
     })
     .get(
       '/v2/models/:name/versions/:version/ready',
-      ({ params }) => readinessResponse(modelReadiness(findModel(engine, params.name), params.version)),
+      ({ params }) => readinessResponse(modelReadiness(engine, params.name, params.version)),
       { permissions: read, detail: modelReady },
     )
     .get('/v2/models/:name/config', ({ params }) => jsonResponse(configurationOf(engine, params.name)), {
@@ -86,8 +86,10 @@ function configurationOf(engine: Engine, name: string, asked?: string) {
   return engine.configuration(name, version)
 }
 
-function modelReadiness(model: Model, asked?: string) {
+function modelReadiness(engine: Engine, name: string, asked?: string) {
+  const model = findModel(engine, name)
   const isReady =
     asked === undefined ? model.versions.some(({ state }) => state === 'ready') : findVersion(model, asked).state === 'ready'
-  return { name: model.name, ready: isReady }
+  // What the engine is away for computes nothing, whatever is known of it.
+  return { name: model.name, ready: isReady && engine.isReady() }
 }

@@ -1,14 +1,14 @@
 import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
-import type { ModelCounts } from '../../engine/added-statistics.ts'
 import type { Engine } from '../../engine/engine.ts'
+import type { ModelStatistics } from '../../engine/statistics.ts'
 import { guard } from '../authentication.ts'
 import { jsonResponse } from '../json.ts'
 import { findModel, findVersion, mayReadName, permissionTo } from '../model-access.ts'
 import { STATISTICS_DETAIL } from '../openapi/open-inference-control.ts'
 
 /** The statistics extension: what each version of a model has done. */
-export function statistics(engine: Engine, authenticator: Authenticator, gather: () => Promise<readonly ModelCounts[]>) {
+export function statistics(engine: Engine, authenticator: Authenticator, gather: () => Promise<readonly ModelStatistics[]>) {
   const read = permissionTo('read', engine)
   const one = async (name: string, version?: string) =>
     statisticsOf((await gather()).filter((row) => row.model === name && (version === undefined || row.version === version)))
@@ -36,12 +36,12 @@ export function statistics(engine: Engine, authenticator: Authenticator, gather:
     )
 }
 
-function statisticsOf(models: readonly ModelCounts[]): Response {
+function statisticsOf(models: readonly ModelStatistics[]): Response {
   return jsonResponse({ model_stats: models.map(entryOf) })
 }
 
 /** One version as Triton's clients read it: they expect every one of the eight durations. */
-function entryOf(model: ModelCounts) {
+function entryOf(model: ModelStatistics) {
   return {
     name: model.model,
     version: model.version,

@@ -9,10 +9,10 @@ const look = (flags: Readonly<Record<string, readonly string[]>>) => {
 }
 
 test.skipIf(!HAS_PROCESSES)('settings that several processes cannot keep are faults, and what they share is told', () => {
-  const limits = { modelControl: ['explicit'], requestsMax: ['1'] }
+  const limits = { unix: ['a.sock'], inputBytesMax: ['1'] }
   expect(look({ processes: ['2'], ...limits }).map(({ level, message }) => [level, message])).toEqual([
-    ['wrong', 'model_control: a request to load reaches one process alone; with several take poll, or one process'],
-    ['note', 'requests_max: each of 2 processes counts its own share, which is 1 at least: 2 in all'],
+    ['wrong', 'unix: one process alone listens on a unix socket; with several take a port'],
+    ['note', 'input_bytes_max: each of 2 processes counts its own share, which is 1 at least: 2 in all'],
   ])
   expect(look(limits).map(({ level }) => level)).toEqual(['right'])
 })

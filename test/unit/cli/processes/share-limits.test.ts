@@ -9,32 +9,36 @@ function settingsWith(flags: Readonly<Record<string, readonly string[]>>, enviro
 describe('limits of several processes', () => {
   test('are shared out, so that all of them together keep each', () => {
     const settings = {
-      ...settingsWith({ queueMax: ['10'], requestsMax: ['100'], addressRequestsPerMinute: ['600'] }),
+      ...settingsWith({ queueMax: ['10'], inputBytesMax: ['100'], addressRequestsPerMinute: ['600'] }),
       rateLimits: [{ role: 'default', requestsPerMinute: 120, concurrent: 3 }],
     }
-    const { queueMax, requestsMax, addressRequestsPerMinute, rateLimits, signInAttemptsMax, bodyBytesMax } = shareOf(settings, 4)
-    expect({ queueMax, requestsMax, addressRequestsPerMinute, rateLimits, signInAttemptsMax }).toEqual({
-      queueMax: 2,
-      requestsMax: 25,
+    const { queueMax, inputBytesMax, addressRequestsPerMinute, rateLimits, signInAttemptsMax, bodyBytesMax } = shareOf(
+      settings,
+      4,
+    )
+    expect({ queueMax, inputBytesMax, addressRequestsPerMinute, rateLimits, signInAttemptsMax }).toEqual({
+      // The engine process counts it for all.
+      queueMax: 10,
+      inputBytesMax: 25,
       addressRequestsPerMinute: 150,
       rateLimits: [{ role: 'default', requestsPerMinute: 30, concurrent: 1 }],
       signInAttemptsMax: 2,
     })
     expect(bodyBytesMax).toBe(settings.bodyBytesMax)
-    for (const count of [2, 3, 7, 64]) expect(shareOf(settings, count).requestsMax * count).toBeLessThanOrEqual(100)
+    for (const count of [2, 3, 7, 64]) expect(shareOf(settings, count).inputBytesMax * count).toBeLessThanOrEqual(100)
   })
 
   test('stay whole where Redis counts for all', () => {
     const settings = {
-      ...settingsWith({ addressRequestsPerMinute: ['600'], queueMax: ['10'] }, { VESTAL_REDIS: 'redis://127.0.0.1:1' }),
+      ...settingsWith({ addressRequestsPerMinute: ['600'], inputBytesMax: ['100'] }, { VESTAL_REDIS: 'redis://127.0.0.1:1' }),
       rateLimits: [{ role: 'default', requestsPerMinute: 120 }],
     }
-    const { addressRequestsPerMinute, rateLimits, signInAttemptsMax, queueMax } = shareOf(settings, 4)
-    expect({ addressRequestsPerMinute, rateLimits, signInAttemptsMax, queueMax }).toEqual({
+    const { addressRequestsPerMinute, rateLimits, signInAttemptsMax, inputBytesMax } = shareOf(settings, 4)
+    expect({ addressRequestsPerMinute, rateLimits, signInAttemptsMax, inputBytesMax }).toEqual({
       addressRequestsPerMinute: 600,
       rateLimits: settings.rateLimits,
       signInAttemptsMax: settings.signInAttemptsMax,
-      queueMax: 2,
+      inputBytesMax: 25,
     })
     expect(warningsForSeveral(settings, 4)).toEqual([])
   })
@@ -43,11 +47,11 @@ describe('limits of several processes', () => {
     const plain = settingsWith({})
     expect(warningsForSeveral(plain, 4)).toEqual([])
     const settings = {
-      ...settingsWith({ addressRequestsPerMinute: ['600'], queueMax: ['3'] }),
+      ...settingsWith({ addressRequestsPerMinute: ['600'], inputBytesMax: ['3'] }),
       rateLimits: [{ role: 'default' }],
     }
     expect(warningsForSeveral(settings, 4).map((warning) => warning.split(':')[0])).toEqual([
-      'queue_max',
+      'input_bytes_max',
       'address_requests_per_minute',
       'rate_limits',
     ])
@@ -55,11 +59,10 @@ describe('limits of several processes', () => {
 })
 
 describe('several processes', () => {
-  test('are refused where one alone would hear of a model to load, and where no port can be shared', () => {
-    const explicit = settingsWith({ modelControl: ['explicit'] })
-    expect(faultsForSeveral(explicit, 'linux')).toEqual([expect.stringContaining('model_control: ')])
-    expect(() => refuseForSeveral(explicit)).toThrow('model_control')
+  test('are refused where no port can be shared', () => {
     expect(faultsForSeveral(settingsWith({}), 'darwin')).toEqual([expect.stringContaining('on Linux alone')])
-    expect(faultsForSeveral(settingsWith({ modelControl: ['poll'] }), 'linux')).toEqual([])
+    expect(() => refuseForSeveral(settingsWith({ unix: ['a.sock'] }))).toThrow('unix')
+    for (const modelControl of ['none', 'poll', 'explicit'])
+      expect(faultsForSeveral(settingsWith({ modelControl: [modelControl] }), 'linux')).toEqual([])
   })
 })

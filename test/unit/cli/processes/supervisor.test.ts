@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Keeper } from '../../../../src/cli/processes/keeper.ts'
+import type { EngineState, MemberQuestion, ToMember } from '../../../../src/cli/processes/messages.ts'
 import { Places } from '../../../../src/cli/processes/places.ts'
 import { Supervisor } from '../../../../src/cli/processes/supervisor.ts'
 import type { Logger } from '../../../../src/log/logger.ts'
@@ -8,6 +9,17 @@ import { HAS_PROCESSES } from '../../../support/processes.ts'
 import { until } from '../../../support/until.ts'
 
 const RIGHT = { kind: 'right', reloaded: { changed: [], needsRestart: [] } }
+
+/** An engine process that takes all settings, and ends when it is told to. */
+class HandEngine extends HandMember {
+  override answer = async (what: MemberQuestion): Promise<unknown> => (what === 'prepare' ? RIGHT : null)
+  restored: EngineState | undefined
+  override tell(message: ToMember): void {
+    if (message.kind === 'restore') this.restored = message.state
+    super.tell(message)
+    if (message.kind === 'stop') this.end(0)
+  }
+}
 
 /** A supervisor whose processes do what a test says. */
 class Hand implements Disposable {
@@ -18,6 +30,13 @@ class Hand implements Disposable {
   /** What the system says instead of starting the next processes. */
   readonly refusals: Error[] = []
   readonly supervisor: Supervisor
+  /** The engine processes that were started, and what says what requests have left in each. */
+  readonly engines: HandEngine[] = []
+  readonly journal: ((state: EngineState) => void)[] = []
+  /** Says that a process hears what it is told, by the order in which they were started. */
+  readonly joins: (() => void)[] = []
+  /** Whether they come to serve by themselves. */
+  areEnginesPrompt = true
 
   constructor({ count = 2 } = {}) {
     const say = (line: string) => void this.lines.push(line)
@@ -31,11 +50,20 @@ class Hand implements Disposable {
       startMsMax: 60_000,
       stopMsMax: 60_000,
       drainMsMax: 60_000,
-      startMember: (number, { leaving }) => {
+      startEngine: ({ joined, journal }) => {
+        const engine = new HandEngine(0)
+        this.engines.push(engine)
+        this.joins.push(() => joined(engine))
+        this.journal.push(journal)
+        if (this.areEnginesPrompt) engine.beReady()
+        return engine
+      },
+      startMember: (number, { leaving, joined }) => {
         const refusal = this.refusals.shift()
         if (refusal !== undefined) throw refusal
         const member = new HandMember(number)
         this.members.push(member)
+        this.joins.push(() => joined(member))
         this.leave.push(() => {
           member.state = 'draining'
           leaving(member)
@@ -251,5 +279,79 @@ describe.skipIf(!HAS_PROCESSES)('a signal to read the settings again', () => {
         return Promise.reject(new Error('the process has ended'))
       }
     expect((await hand.supervisor.reload()).kind).toBe('right')
+  })
+})
+
+describe.skipIf(!HAS_PROCESSES)('the engine process', () => {
+  /** The so-manyeth that was started, once it is. */
+  const engineAt = async (hand: Hand, index: number) => {
+    await until(() => hand.engines.length > index)
+    return hand.engines[index] as HandEngine
+  }
+
+  test('that cannot start ends the start, with its code', async () => {
+    using hand = new Hand()
+    hand.areEnginesPrompt = false
+    const started = hand.supervisor.start()
+    const engine = await engineAt(hand, 0)
+    engine.end(2)
+    expect(await started).toBe(2)
+    expect(hand.engines).toHaveLength(1)
+  })
+
+  test('is followed by another, which is told what requests have left, and linked with all that hear of it', async () => {
+    using hand = new Hand()
+    const members = await hand.start()
+    const [first] = hand.engines
+    for (const join of hand.joins) join()
+    expect([first?.told, members.map(({ links }) => links)]).toEqual([['restore'], [1, 1]])
+    hand.journal.at(-1)?.({ started: ['a'], entries: [{ what: 'unload', name: 'a' }] })
+    first?.end('SIGSEGV')
+    const second = await engineAt(hand, 1)
+    hand.joins.at(-1)?.()
+    expect(second.restored).toEqual({ started: ['a'], entries: [{ what: 'unload', name: 'a' }] })
+    expect(members.map(({ links }) => links)).toEqual([2, 2])
+    expect([hand.supervisor.engineRestarts, hand.supervisor.restarts]).toEqual([1, 0])
+    expect(hand.lines).toContain('the engine process ended with SIGSEGV; another takes its place, and loads what was loaded')
+  })
+
+  test('that ends again and again is tried again, after longer and longer pauses', async () => {
+    using hand = new Hand()
+    await hand.start()
+    hand.areEnginesPrompt = false
+    hand.engines[0]?.end(1)
+    for (const index of [1, 2]) (await engineAt(hand, index)).end(1)
+    const last = await engineAt(hand, 3)
+    last.beReady()
+    await until(() => hand.lines.filter((line) => line === 'the engine process could not start and ended with 1').length === 2)
+    expect(hand.supervisor.engineRestarts).toBe(1)
+  })
+
+  test('is not replaced with the others, and what it would take of the settings is told', async () => {
+    using hand = new Hand()
+    const members = await hand.start()
+    const reloaded = { changed: [], needsRestart: ['title', 'threads', 'models'] }
+    for (const member of members) member.answer = async (what) => (what === 'prepare' ? { kind: 'right', reloaded } : null)
+    const told = hand.supervisor.signalled()
+    for (const index of [2, 3]) {
+      await hand.serving(index)
+      members[index - 2]?.end(0)
+    }
+    await told
+    expect(hand.engines).toHaveLength(1)
+    expect(hand.lines).toContain('the engine process is not replaced: models, threads count after a restart of the server')
+  })
+
+  test('takes part in reading the settings again, and ends after all others', async () => {
+    using hand = new Hand()
+    const members = await hand.start()
+    const [engine] = hand.engines
+    await hand.supervisor.reload()
+    expect(engine?.asked.filter((what) => what !== 'alive')).toEqual(['prepare', 'apply'])
+    const stopped = hand.supervisor.stop()
+    expect(engine?.told).not.toContain('stop')
+    for (const member of members) member.end(0)
+    expect(await stopped).toBe(0)
+    expect(engine?.told).toContain('stop')
   })
 })

@@ -64,6 +64,7 @@ describe('a request to compute', () => {
       subject: absent(fc.string()),
       priority: absent(fc.nat()),
       timeoutMs: absent(fc.constantFrom(0, 1.5, 60_000, Number.POSITIVE_INFINITY)),
+      requestId: absent(fc.string()),
       isUncached: fc.boolean(),
       isWatched: fc.boolean(),
     })

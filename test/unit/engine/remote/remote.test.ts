@@ -72,13 +72,20 @@ describe.skipIf(!HAS_PROCESSES)('an engine in another process', () => {
       subject: 'me',
       priority: 2,
       timeoutMs: 5000,
+      requestId: 'r1',
       cache: 'skip',
     })
     expect([...answer]).toEqual([...inputs].toReversed())
     await remote.engine.infer('echo', '2', inputs)
-    const none = { outputs: undefined, subject: undefined, priority: undefined, timeoutMs: undefined }
+    const none = { outputs: undefined, subject: undefined, priority: undefined, timeoutMs: undefined, requestId: undefined }
     expect(asked).toEqual([
-      ['echo', '1', { outputs: ['y'], subject: 'me', priority: 2, timeoutMs: 5000, cache: 'skip' }, 'function', 'undefined'],
+      [
+        'echo',
+        '1',
+        { outputs: ['y'], subject: 'me', priority: 2, timeoutMs: 5000, requestId: 'r1', cache: 'skip' },
+        'function',
+        'undefined',
+      ],
       ['echo', '2', none, 'function', 'undefined'],
     ])
   })
@@ -266,13 +273,17 @@ describe.skipIf(!HAS_PROCESSES)('an engine in another process', () => {
   test('has one process take note of what it changes by itself', async () => {
     const heard: ModelChange[] = []
     const changed = (change: ModelChange) => void heard.push(change)
-    const served = await serve(handEngine(), { changed })
+    const losses: unknown[] = []
+    const served = await serve(handEngine(), { changed, modelLost: (loss) => void losses.push(loss) })
     await served.join()
     const change = { model: 'echo', action: 'load', outcome: 'done' } as const
     expect(served.server.note(change)).toBe(true)
     await until(() => heard.length > 0)
+    const loss = { key: 'echo/1', cause: 'SIGFPE', label: 'SIGFPE', isKilled: false, requestIds: ['r1'] }
+    expect(served.server.noteLoss(loss)).toBe(true)
+    await until(() => losses.length > 0)
     await served.remote.statistics()
-    expect(heard).toEqual([change])
+    expect([heard, losses]).toEqual([[change], [loss]])
   })
 
   test('tells that it has troubles, and that it takes no more work', async () => {
@@ -285,6 +296,8 @@ describe.skipIf(!HAS_PROCESSES)('an engine in another process', () => {
     isReady = false
     server.announce()
     await until(() => !remote.engine.isReady())
+    isReady = true
+    await until(() => remote.engine.isReady())
   })
 })
 
