@@ -18,7 +18,7 @@ const GATHER_MS = 20
 export function watchFile(
   path: string,
   onLook: (isChanged: boolean) => void,
-  { pollMs = POLL_MS }: WatchFileOptions = {},
+  { pollMs = POLL_MS }: WatchFileOptions,
 ): () => void {
   let seen = identityOf(path)
   const look = () => {

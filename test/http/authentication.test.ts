@@ -39,6 +39,7 @@ function createOwnApp(order: 'before' | 'after', kind: Partial<AuthenticationOpt
     .post('/schema', ({ body }) => body, { ...p1, body: t.Object({ a: t.Number() }) })
     .post('/inferred', ({ body }) => body as object, p1)
     .post('/unparsed', async ({ request }) => (await request.text()).length, { ...p1, parse: 'none' })
+    .post('/raw', async ({ request }) => (await request.text()).length, p1)
     .post('/unread', async ({ request }) => (await request.text()).length, { ...p1, parse: 'none', body: t.Optional(t.Any()) })
     .post('/unread-list', async ({ request }) => (await request.text()).length, {
       ...p1,
@@ -167,7 +168,8 @@ for (const { what, order, kind } of OWN_APPS) {
         for (const body of ['{"a":1}', '{"a":"x"}', '{', '']) {
           expect(await post('/schema', body)).toEqual(UNAUTHORIZED)
           expect(await post('/inferred', body)).toEqual(UNAUTHORIZED)
-          for (const path of ['/unparsed', '/unread', '/unread-list']) expect(await post(path, body)).toEqual(UNAUTHORIZED)
+          for (const path of ['/unparsed', '/raw', '/unread', '/unread-list'])
+            expect(await post(path, body)).toEqual(UNAUTHORIZED)
         }
         expect(await get('/query?n=x')).toEqual(UNAUTHORIZED)
       })
@@ -175,7 +177,7 @@ for (const { what, order, kind } of OWN_APPS) {
       test('lets the body through to those who may', async () => {
         expect(await post('/schema', '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: { a: 1 } })
         expect(await post('/inferred', '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: { a: 1 } })
-        for (const path of ['/unparsed', '/unread', '/unread-list'])
+        for (const path of ['/unparsed', '/raw', '/unread', '/unread-list'])
           expect(await post(path, '{"a":1}', bearer('p1'))).toEqual({ status: 200, body: 7 })
       })
 
@@ -319,6 +321,24 @@ describe('the body of a request without a token', () => {
         expect(await ask(bearer('p1'))).toEqual([200, true])
       })
     }
+  }
+})
+
+describe('an error that has nothing to do with the token', () => {
+  for (const [what, kind] of Object.entries(KINDS)) {
+    test(`is answered as it is, with tokens ${what}, though the token is revoked meanwhile`, async () => {
+      let isRevoked = false
+      const app = new Elysia().use(authentication({ secret: SECRET, ...kind, isRevoked: () => isRevoked })).get(
+        '/fails',
+        () => {
+          isRevoked = true
+          throw new Error('a fault of the handler')
+        },
+        { permissions: [] } as object,
+      )
+      const ask = async () => (await app.handle(new Request('http://localhost/fails', { headers: bearer() }))).status
+      expect([await ask(), await ask()]).toEqual([500, 401])
+    })
   }
 })
 

@@ -102,7 +102,9 @@ describe('the cache of verified tokens', () => {
     const cached = start()
     const plain = start({ cacheEntriesMax: 0 })
     const tokens = [good(), good({ nbf: NOW + 20 }), good({ iat: NOW + 30 }), good({ exp: NOW + 10.5 }), good({ exp: NOW - 3 })]
-    for (let seconds = NOW - 70; seconds < NOW + 80; seconds += 0.5) {
+    tokens.push(good({ nbf: NOW + 30, iat: NOW + 10 }), good({ nbf: NOW + 10, iat: NOW + 30 }))
+    const times = Array.from({ length: 300 }, (_, index) => NOW - 70 + index / 2)
+    for (const seconds of [...times, ...times.toReversed()]) {
       cached.clock.seconds = seconds
       plain.clock.seconds = seconds
       for (const token of tokens) expect([seconds, cached.send(token)]).toEqual([seconds, plain.send(token)])

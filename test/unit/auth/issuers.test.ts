@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { CompactEncrypt } from 'jose'
 import { type AuthenticatorOptions, createAuthenticator } from '../../../src/auth/authenticator.ts'
 import type { TrustedIssuer } from '../../../src/auth/trusted-issuer.ts'
@@ -122,6 +122,25 @@ describe('the tokens of a trusted issuer', () => {
     expect(vestal.send(A.sign({ ...CLAIMS, exp: NOW + 61 }, 'JWT'))).toBe('TOKEN_LIFETIME_TOO_LONG')
     expect(vestal.send(A.sign({ ...CLAIMS, exp: NOW, iat: NOW - 9 }, 'JWT'))).toBe('TOKEN_EXPIRED')
     expect(vestal.send(A.sign({ ...CLAIMS, pad: 'x'.repeat(200) }, 'JWT'))).toBe('TOKEN_TOO_LONG')
+  })
+
+  test('leave one’s own as loose and as long as they may be', () => {
+    const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+    const signed = (pad: (part: string) => string) => {
+      const payload = { sub: 'me', exp: NOW + 60, pad: 'x'.repeat(9001) }
+      const input = [{ alg: 'HS256' }, payload].map((part) => pad(encode(part))).join('.')
+      return `${input}.${createHmac('sha256', SECRET).update(input).digest('base64url')}`
+    }
+    const bare = signed((part) => part)
+    const padded = signed((part) => part.padEnd(Math.ceil(part.length / 4) * 4, '='))
+    expect(padded).not.toBe(bare)
+    const issuer: TrustedIssuer = { ...ISSUER, keys: `${SECRET}2` }
+    using loose = start([issuer], { keys: SECRET, interop: 'flama', tokenBytesMax: 20_000 })
+    expect([loose.send(padded), loose.send(bare)]).toEqual(['accepted', 'accepted'])
+    using long = start([issuer], { keys: SECRET, tokenBytesMax: 20_000 })
+    expect([long.send(padded), long.send(bare)]).toEqual(['TOKEN_MALFORMED', 'accepted'])
+    using strict = start([issuer], { keys: SECRET })
+    expect(strict.send(bare)).toBe('TOKEN_TOO_LONG')
   })
 
   test('are not given the looseness of one’s own', () => {
@@ -504,6 +523,32 @@ describe('other rules', () => {
     change.apply()
     expect(await may()).toBe(true)
     authenticator.close()
+  })
+
+  test('have the keys of issuers that stay fetched as before, and those of others no more', async () => {
+    await using one = startKeyServer(A)
+    await using two = startKeyServer(B)
+    const { keys: _, ...bare } = ISSUER
+    const [staying, leaving] = [
+      { ...bare, jwksUrl: one.url },
+      { ...bare, name: 'two', jwksUrl: two.url },
+    ]
+    using vestal = start([staying, leaving])
+    expect(await vestal.sendAndWait(A.sign(CLAIMS))).toBe('accepted')
+    expect(await vestal.sendAndWait(B.sign({ ...CLAIMS, iss: 'two' }))).toBe('accepted')
+    expect(vestal.timer.delays).toEqual([300_000, 300_000])
+    const change = vestal.authenticator.prepareRules({ issuers: [{ ...staying, mayGrant: [] }] })
+    await change.fetched
+    change.apply()
+    expect([vestal.timer.delays, one.requests(), two.requests()]).toEqual([[300_000], 1, 1])
+    one.publish(B)
+    vestal.clock.seconds += 31
+    expect(await vestal.sendAndWait(B.sign(CLAIMS))).toBe('accepted')
+    // Other limits are other keys.
+    const slower = vestal.authenticator.prepareRules({ issuers: [{ ...staying, jwks: { maxAgeSeconds: 1000 } }] })
+    await slower.fetched
+    slower.apply()
+    expect(vestal.timer.delays).toEqual([500_000])
   })
 
   test('that name no issuer any more reject every token', () => {

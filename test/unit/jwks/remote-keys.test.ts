@@ -461,6 +461,7 @@ describe('an address', () => {
       headers.push(sent.get('accept'), sent.get('accept-encoding'), sent.get('traceparent'))
       return new Response(null, { status: 500 })
     })
+    const timeout = spyOn(AbortSignal, 'timeout')
     const written = spyOn(console, 'error').mockImplementation(() => undefined)
     try {
       let now = 1_800_000_000_000
@@ -470,13 +471,19 @@ describe('an address', () => {
       expect(written.mock.calls).toEqual([
         [`warning: the keys of ${new URL(server.url).host} cannot be fetched: the answer has the status 500`],
       ])
+      expect(timeout.mock.calls).toEqual([[5000]])
       expect(headers).toEqual(['application/jwk-set+json, application/json', 'identity', null])
       server.publish(A)
       now += 1000
       await keys.renew()
       expect([timer.delays, keys.retryAfterSeconds(), keys.untilMs() - now]).toEqual([[300_000], 30, 600_000])
+      await server.die()
+      timer.run()
+      await keys.renew()
+      expect([keys.isFailing(), keys.untilMs() - now]).toEqual([true, 600_000])
       keys.close()
     } finally {
+      timeout.mockRestore()
       written.mockRestore()
     }
   })

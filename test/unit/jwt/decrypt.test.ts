@@ -183,6 +183,46 @@ describe('a decryption key', () => {
     expect(importDecryptionKey({ ...rsa.decrypting, alg: 'RSA-OAEP-384' }).wrappings).toEqual(['RSA-OAEP-384'])
   })
 
+  test('says by its kind, its curve and its length what it opens', () => {
+    const all = ['A128GCM', 'A256GCM', 'A128CBC-HS256', 'A256CBC-HS512']
+    const wrapped = ['ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW']
+    const uses = (key: DecryptionKeyInput) => {
+      const { wrappings, encryptions } = importDecryptionKey(key)
+      return { wrappings, encryptions }
+    }
+    for (const namedCurve of ['prime256v1', 'secp384r1', 'secp521r1']) {
+      const { decrypting } = pair(generateKeyPairSync('ec', { namedCurve }))
+      expect(uses(decrypting)).toEqual({ wrappings: wrapped, encryptions: all })
+      expect(uses({ ...decrypting, alg: 'ECDH-ES' })).toEqual({ wrappings: ['ECDH-ES'], encryptions: all })
+    }
+    expect(uses(pair(generateKeyPairSync('x25519')).decrypting)).toEqual({ wrappings: wrapped, encryptions: all })
+    expect(uses(rsa.decrypting)).toEqual({ wrappings: ['RSA-OAEP-256'], encryptions: all })
+    for (const [bytes, alg] of [
+      [16, 'A128KW'],
+      [32, 'A256KW'],
+      [16, 'A128GCMKW'],
+      [32, 'A256GCMKW'],
+    ] as const) {
+      expect(uses(shared(bytes, alg).decrypting)).toEqual({ wrappings: [alg], encryptions: all })
+      for (const wrong of [15, 17, 24, 31, 33, 48 - bytes])
+        expect(() => importDecryptionKey(shared(wrong, alg).decrypting)).toThrow(`has ${wrong} bytes, which ${alg} does not take`)
+    }
+    for (const [bytes, encryptions] of [
+      [16, ['A128GCM']],
+      [32, ['A256GCM', 'A128CBC-HS256']],
+      [64, ['A256CBC-HS512']],
+    ] as const)
+      expect(uses(shared(bytes, 'dir').decrypting)).toEqual({ wrappings: ['dir'], encryptions: [...encryptions] })
+    for (const wrong of [15, 17, 31, 33, 63, 65])
+      expect(() => importDecryptionKey(shared(wrong, 'dir').decrypting)).toThrow(`has ${wrong} bytes, which dir does not take`)
+  })
+
+  test('has the name that its JWK gives it, or none', () => {
+    expect(importDecryptionKey({ ...rsa.decrypting, kid: 'a' }).kid).toBe('a')
+    expect(importDecryptionKey({ ...shared(32, 'dir').decrypting, kid: 'b' }).kid).toBe('b')
+    expect(importDecryptionKey(rsa.decrypting)).not.toHaveProperty('kid')
+  })
+
   test('that is none, or too weak, is refused', () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey
     const wrong: readonly unknown[] = [

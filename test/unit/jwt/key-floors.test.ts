@@ -42,6 +42,14 @@ describe('an RSA key (A9)', () => {
     })
   }
 
+  test('with a modulus that any prime below 168 divides is refused', () => {
+    for (const prime of Array.from({ length: 168 }, (_, number) => number).filter((number) => number > 2 && isPrime(number))) {
+      const modulus = BigInt(prime) * numberWithout(2048 - Math.floor(Math.log2(prime)))
+      expect([prime, modulus.toString(2).length >= 2048]).toEqual([prime, true])
+      expect(() => importJwk({ ...rsaJwk, n: numberOf(modulus) })).toThrow('small factor')
+    }
+  })
+
   test('is taken with 2048 to 16384 bits', () => {
     for (const bits of [2048, 2049, 16_383, 16_384])
       expect([bits, importJwk({ ...rsaJwk, n: numberOf(numberWithout(bits)) }).kind]).toEqual([bits, 'RSA'])
@@ -159,6 +167,7 @@ describe('an Ed25519 key', () => {
     expect(isSoundEd25519Point(bytesOf(2n))).toBe(false)
     expect(isSoundEd25519Point(bytesOf(P + 3n))).toBe(false)
     expect(isSoundEd25519Point(sound.subarray(1))).toBe(false)
+    expect(isSoundEd25519Point(Buffer.concat([sound, Buffer.alloc(1)]))).toBe(false)
     expect(() => importJwk({ kty: 'OKP', crv: 'Ed25519', x: base64url(sound.subarray(1)) })).toThrow('31 bytes')
   })
 

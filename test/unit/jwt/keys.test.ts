@@ -34,6 +34,7 @@ describe('a shared secret', () => {
     expect(() => importSecret('')).toThrow('empty')
     expect(() => importSecret('', { interop: 'flama' })).toThrow('empty')
     expect(importSecret('short', { interop: 'flama' }).algorithms).toEqual(['HS256', 'HS384', 'HS512'])
+    expect(importSecret('short', { interop: 'flama', algorithm: 'HS384' }).algorithms).toEqual(['HS384'])
   })
 
   test('is never a key of another kind, in whatever form it is handed over (A3)', () => {

@@ -24,6 +24,33 @@ test('what is no object is neither parameters of sealing nor a sealed secret', (
     expect([value, isSealing(value), isSealed(value)]).toEqual([value, false, false])
 })
 
+test('a sealed secret has an IV of 12 bytes and more than a tag, in canonical base64url', () => {
+  const of = (iv: number, sealed: number) => ({
+    iv: Buffer.alloc(iv).toString('base64url'),
+    sealed: Buffer.alloc(sealed).toString('base64url'),
+  })
+  expect([isSealed(of(12, 17)), isSealed(of(12, 400))]).toEqual([true, true])
+  for (const value of [
+    of(11, 17),
+    of(13, 17),
+    of(12, 16),
+    of(12, 0),
+    of(0, 17),
+    { ...of(12, 17), iv: 7 },
+    { ...of(12, 17), sealed: 7 },
+  ])
+    expect([value, isSealed(value)]).toEqual([value, false])
+  const { iv, sealed } = of(12, 17)
+  for (const value of [
+    { iv: `${iv}=`, sealed },
+    { iv, sealed: `${sealed}=` },
+    { iv: iv.replace(/^A/, '+'), sealed },
+    { sealed },
+    { iv },
+  ])
+    expect([value, isSealed(value)]).toEqual([value, false])
+})
+
 test('parameters of sealing that are weaker or dearer than ours are not taken', () => {
   const right = newSealing()
   for (const change of [

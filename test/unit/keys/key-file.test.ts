@@ -24,7 +24,8 @@ describe('a key file', () => {
         now: NOW + 3,
       },
     )
-    expect(read(formatKeyFile({ ring }))).toEqual({ ring })
+    expect(read(formatKeyFile({ ring }))).toStrictEqual({ ring })
+    expect(read(formatKeyFile({ ring: single, sealing: CHEAP }))).toStrictEqual({ ring: single, sealing: CHEAP })
     expect(isKeyFile(JSON.parse(formatKeyFile({ ring })))).toBe(true)
   })
 
