@@ -127,13 +127,13 @@ describe('the tokens of a trusted issuer', () => {
   test('leave one’s own as loose and as long as they may be', () => {
     const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
     const signed = (pad: (part: string) => string) => {
-      const payload = { sub: 'me', exp: NOW + 60, pad: 'x'.repeat(9001) }
+      const payload = { sub: 'me', exp: NOW + 60, pad: 'x'.repeat(9002) }
       const input = [{ alg: 'HS256' }, payload].map((part) => pad(encode(part))).join('.')
       return `${input}.${createHmac('sha256', SECRET).update(input).digest('base64url')}`
     }
     const bare = signed((part) => part)
     const padded = signed((part) => part.padEnd(Math.ceil(part.length / 4) * 4, '='))
-    expect(padded).not.toBe(bare)
+    expect(padded === bare).toBe(false)
     const issuer: TrustedIssuer = { ...ISSUER, keys: `${SECRET}2` }
     using loose = start([issuer], { keys: SECRET, interop: 'flama', tokenBytesMax: 20_000 })
     expect([loose.send(padded), loose.send(bare)]).toEqual(['accepted', 'accepted'])
