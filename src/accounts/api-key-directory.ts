@@ -71,6 +71,9 @@ function refuseUnusable({ hash, revokedAt, expiresAt }: ApiKey, text: string, no
     throw new VestalError('API_KEY_REFUSED', { detail: 'The API key expired', reason: 'it is over' })
 }
 
+/** A key has permissions of its own. */
+const NO_ROLES: readonly string[] = Object.freeze([])
+
 function tokenOf({ id, permissions }: ApiKey): AuthenticatedToken {
   const sub = subjectOfKey(id)
   return Object.freeze({
@@ -79,5 +82,6 @@ function tokenOf({ id, permissions }: ApiKey): AuthenticatedToken {
     principal: createPrincipal({ isLocal: true, issuer: undefined, subject: sub }),
     payload: Object.freeze({ sub, data: Object.freeze({ permissions }) }),
     allows: compileGrants(permissions),
+    roles: NO_ROLES,
   })
 }

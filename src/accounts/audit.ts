@@ -6,48 +6,52 @@ export interface Origin {
   readonly requestId?: string
 }
 
-export type AuditEventName =
-  | 'sign-in'
-  | 'sign-in-refused'
-  | 'sign-in-throttled'
-  | 'token-refreshed'
-  | 'refresh-refused'
-  | 'refresh-reused'
-  | 'signed-out'
-  | 'signed-out-everywhere'
-  | 'password-changed'
-  | 'token-revoked'
-  | 'account-created'
-  | 'account-changed'
-  | 'account-deleted'
-  | 'role-created'
-  | 'role-changed'
-  | 'role-deleted'
-  | 'api-key-created'
-  | 'api-key-changed'
-  | 'api-key-revoked'
-  | 'client-token'
-  | 'client-refused'
-  | 'api-key-refused'
-  | 'token-refused'
-  | 'cross-site-refused'
-  | 'permission-refused'
-  | 'keys-changed'
-  | 'key-generated'
-  | 'key-rotated'
-  | 'key-retired'
-  | 'key-revoked'
-  | 'audit-lost'
-  | 'settings-reloaded'
-  | 'settings-refused'
-  | 'keys-refused'
-  | 'model-loaded'
-  | 'model-load-failed'
-  | 'model-load-denied'
-  | 'model-unloaded'
-  | 'model-unload-failed'
-  | 'model-unload-denied'
-  | 'model-worker-ended'
+/** Everything that is noted. */
+export const AUDIT_EVENTS = [
+  'sign-in',
+  'sign-in-refused',
+  'sign-in-throttled',
+  'token-refreshed',
+  'refresh-refused',
+  'refresh-reused',
+  'signed-out',
+  'signed-out-everywhere',
+  'password-changed',
+  'token-revoked',
+  'account-created',
+  'account-changed',
+  'account-deleted',
+  'role-created',
+  'role-changed',
+  'role-deleted',
+  'api-key-created',
+  'api-key-changed',
+  'api-key-revoked',
+  'client-token',
+  'client-refused',
+  'api-key-refused',
+  'token-refused',
+  'cross-site-refused',
+  'permission-refused',
+  'keys-changed',
+  'key-generated',
+  'key-rotated',
+  'key-retired',
+  'key-revoked',
+  'audit-lost',
+  'settings-reloaded',
+  'settings-refused',
+  'keys-refused',
+  'model-loaded',
+  'model-load-failed',
+  'model-load-denied',
+  'model-unloaded',
+  'model-unload-failed',
+  'model-unload-denied',
+  'model-worker-ended',
+] as const
+
+export type AuditEventName = (typeof AUDIT_EVENTS)[number]
 
 /** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
 export interface AuditEvent {

@@ -4,7 +4,7 @@ import { VestalError } from '../core/errors.ts'
 import type { KnownKey } from './api-key-directory.ts'
 import { subjectOfKey } from './api-keys.ts'
 import type { Origin } from './audit.ts'
-import { type Grants, type IssuedToken, OWN_CLIENT } from './issue.ts'
+import { type Grants, type IssuedToken, lifetimeUntil, OWN_CLIENT } from './issue.ts'
 import { hashOf, isRefreshToken } from './refresh-tokens.ts'
 import { untilTokenEnds } from './revocation-list.ts'
 import { type AccountsContext, endSession, transact } from './service.ts'
@@ -15,12 +15,13 @@ export interface ClientToken extends IssuedToken {
 }
 
 /**
- * Makes a token for an API key, as OAuth's client credentials. It carries the key's version as its epoch: a change of the key ends it.
+ * Makes a token for an API key, as OAuth's client credentials. It carries the key's version as its epoch: a change of the key ends it, and it
+ * expires with the key.
  * @param scope permissions that are enough for the caller; all that the key has where it is absent
  * @throws VestalError SCOPE_REFUSED
  */
 export function issueClientToken(
-  { sign, audit }: AccountsContext,
+  context: AccountsContext,
   { key, token }: KnownKey,
   { scope, origin }: { readonly scope: readonly string[] | undefined; readonly origin: Origin },
 ): ClientToken {
@@ -28,8 +29,10 @@ export function issueClientToken(
   const grants = { permissions: scope ?? key.permissions, roles: {} }
   const tokenId = randomUUID()
   const sub = subjectOfKey(key.id)
-  audit({ event: 'client-token', actor: sub, tokenId, origin })
-  return { token: sign({ sub, jti: tokenId, epoch: key.version, client_id: key.id, data: grants }), tokenId, grants }
+  context.audit({ event: 'client-token', actor: sub, tokenId, origin })
+  const claims = { sub, jti: tokenId, epoch: key.version, client_id: key.id, data: grants }
+  const lifetimeSeconds = lifetimeUntil(key.expiresAt, context)
+  return { token: context.sign(claims, lifetimeSeconds), tokenId, lifetimeSeconds, grants }
 }
 
 /** What RFC 7662 §2.2 tells of a refresh token that is valid now; undefined for any other text. */

@@ -69,7 +69,7 @@ async function refresh(context: AccountsContext, step: Step): Promise<Refreshed 
       : { event: 'refresh-refused', reason: over, session }
   }
   const grants = await grantsOfAccount(records, account)
-  const issued = issueToken(context.sign, { account, grants, sessionId: session.id, clientId: session.clientId })
+  const issued = issueToken(context, { account, grants, session })
   return { ...issued, accountId: account.id, sessionId: session.id, grants, refreshToken: successor }
 }
 

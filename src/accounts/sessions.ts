@@ -97,7 +97,7 @@ export async function changePassword(context: AccountsContext, bearer: Bearer, c
     const epoch = await raiseEpoch(records, revoke, account)
     for (const { id } of await records.sessionsOf(accountId)) if (id !== sessionId) await endSession(records, revoke, id)
     const grants = await grantsOfAccount(records, account)
-    return issueToken(context.sign, { account: { ...account, epoch }, grants, sessionId, clientId: session.clientId })
+    return issueToken(context, { account: { ...account, epoch }, grants, session })
   })
   audit({ event: 'password-changed', actor: accountId, subject: accountId, sessionId, tokenId: issued.tokenId, origin })
   return issued

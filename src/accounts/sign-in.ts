@@ -111,7 +111,7 @@ async function beginSession(context: AccountsContext, verified: Account, claiman
       await records.insertRefreshToken(hashOf(refreshToken), { sessionId: session.id, generation: session.generation })
     }
     const grants = await grantsOfAccount(records, account)
-    const issued = issueToken(context.sign, { account, grants, sessionId: session.id, clientId: session.clientId })
+    const issued = issueToken(context, { account, grants, session })
     return {
       ...issued,
       accountId: account.id,

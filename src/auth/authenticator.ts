@@ -64,6 +64,8 @@ export interface AuthenticatedToken extends VerifiedJwt {
   readonly principal: Principal
   /** Answers whether the token grants all of these permissions. */
   readonly allows: PermissionCheck
+  /** Roles that the token has here, for limits by role: those of its issuer's mapping, whatever else its claims name. */
+  readonly roles: readonly string[]
 }
 
 /** Other rules, checked and ready. */
@@ -141,7 +143,14 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
     const { iss, sub } = payload
     // Where claims may be null, a null one is absent.
     const principal = principalOf({ issuer: iss ?? undefined, subject: sub ?? undefined })
-    const token = { header: jose, payload, principal, allows: compileGrants(policy.grantsOf(payload)) }
+    const grants = policy.grantsOf(payload)
+    const token = {
+      header: jose,
+      payload,
+      principal,
+      allows: compileGrants(grants),
+      roles: policy.rolesOf(payload, grants),
+    }
     tokens.remember(header, token, policy.untilMs())
     return token
   }

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../jwt/strict-json.ts'
-import { compileGrants, type GrantOptions, grantsOf } from './permissions.ts'
+import { compileGrants, type GrantOptions, grantsOf, rolesIn } from './permissions.ts'
 
 /** How the claims of an issuer become permissions. */
 export interface GrantRules {
@@ -17,22 +17,52 @@ export interface GrantRules {
 /** Gives the permissions that claims grant. Whatever has another shape than expected grants nothing; it is never an error. */
 export type GrantReader = (claims: JsonObject) => readonly string[]
 
+/** Gives the roles that claims name, for limits by role, of the claims and of what they grant. */
+export type RoleReader = (claims: JsonObject, grants: readonly string[]) => readonly string[]
+
+/** How the claims of one issuer are read. */
+export interface ClaimReaders {
+  readonly grantsOf: GrantReader
+  readonly rolesOf: RoleReader
+}
+
 /**
  * Prepares the reading of permissions from an issuer's claims.
  * @throws TypeError when a rule cannot be used
  */
 export function createGrantReader(rules: GrantRules, options?: GrantOptions): GrantReader {
+  return createClaimReaders(rules, options).grantsOf
+}
+
+/**
+ * Prepares the reading of permissions and roles from an issuer's claims. Where `permissionClaims` say which claims count, what they grant is
+ * all that there is, and a role is a grant of its name. Otherwise roles are those of `data.roles`; of an issuer that may not grant everything,
+ * those that grant something.
+ * @throws TypeError when a rule cannot be used
+ */
+export function createClaimReaders(rules: GrantRules, options?: GrantOptions): ClaimReaders {
   checkRules(rules)
   const { permissionClaims, grants, mayGrant } = rules
-  const read: GrantReader =
-    permissionClaims === undefined
-      ? (claims) => grantsOf(claims, options)
-      : (claims) => permissionClaims.flatMap((name) => textsOf(claimAt(claims, name)))
   const table = grants === undefined ? undefined : new Map(Object.entries(grants))
-  const translate: GrantReader = table === undefined ? read : (claims) => read(claims).flatMap((value) => table.get(value) ?? [])
-  if (mayGrant === undefined) return translate
-  const isWithin = compileGrants(mayGrant)
-  return (claims) => translate(claims).filter((grant) => isWithin([grant]))
+  const isWithin = mayGrant === undefined ? undefined : compileGrants(mayGrant)
+  const granted = (values: readonly string[]): readonly string[] => {
+    const translated = table === undefined ? values : values.flatMap((value) => table.get(value) ?? [])
+    return isWithin === undefined ? translated : translated.filter((grant) => isWithin([grant]))
+  }
+  if (permissionClaims !== undefined) {
+    const read: GrantReader = (claims) => permissionClaims.flatMap((name) => textsOf(claimAt(claims, name)))
+    return { grantsOf: (claims) => granted(read(claims)), rolesOf: (_claims, own) => own }
+  }
+  const grantsSomething = (list: unknown) => Array.isArray(list) && granted(textsOf(list)).length > 0
+  const isLimited = table !== undefined || isWithin !== undefined
+  return {
+    grantsOf: isLimited ? (claims) => granted(grantsOf(claims, options)) : (claims) => grantsOf(claims, options),
+    rolesOf: (claims) => {
+      const roles = rolesIn(claims, options)
+      const names = Object.keys(roles)
+      return isLimited ? names.filter((name) => grantsSomething(roles[name])) : names
+    },
+  }
 }
 
 /** The claim of that whole name, or what the steps between its dots lead to. */

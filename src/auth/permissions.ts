@@ -20,6 +20,12 @@ export function grantsOf(claims: JsonObject, options: GrantOptions = {}): readon
   return options.interop === 'flama' ? [...grants, ...grantsIn(claims)] : grants
 }
 
+/** The roles that claims hold, each with what it grants: the members of `data.roles`, and for Flama of `roles` too. */
+export function rolesIn({ data, roles }: JsonObject, options: GrantOptions = {}): JsonObject {
+  const own = isObject(data) && isObject(data.roles) ? data.roles : {}
+  return options.interop === 'flama' && isObject(roles) ? { ...roles, ...own } : own
+}
+
 function grantsIn({ permissions, roles }: JsonObject): readonly string[] {
   const grants = textsIn(permissions)
   if (!isObject(roles)) return grants

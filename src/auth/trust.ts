@@ -5,7 +5,7 @@ import { KeyError } from '../jwt/key-error.ts'
 import type { KeyInput } from '../jwt/key-set.ts'
 import { readStrictObject } from '../jwt/strict-json.ts'
 import type { VerifyOptions } from '../jwt/verify.ts'
-import { createGrantReader } from './claim-mapping.ts'
+import { createClaimReaders } from './claim-mapping.ts'
 import {
   closeRemotes,
   compileIssuers,
@@ -60,7 +60,7 @@ export function compileTrust(
 }
 
 function ownPolicy(keys: KeyInput, rules: VerifyOptions): IssuerPolicy {
-  return localPolicy(keys, rules, createGrantReader({}, rules.interop === undefined ? {} : { interop: rules.interop }))
+  return localPolicy(keys, rules, createClaimReaders({}, rules.interop === undefined ? {} : { interop: rules.interop }))
 }
 
 /**

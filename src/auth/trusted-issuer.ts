@@ -7,7 +7,7 @@ import { KeyError } from '../jwt/key-error.ts'
 import { importKeys, KEYS_MAX, type KeyInput } from '../jwt/key-set.ts'
 import type { Key } from '../jwt/keys.ts'
 import { checkOptions, createPublishedVerifier, createVerifier, type VerifiedJwt, type VerifyOptions } from '../jwt/verify.ts'
-import { createGrantReader, type GrantReader, type GrantRules } from './claim-mapping.ts'
+import { type ClaimReaders, createClaimReaders, type GrantRules } from './claim-mapping.ts'
 
 /** Somebody else whose tokens are accepted: who they are, which keys are theirs, and what their claims mean here. */
 export interface TrustedIssuer extends GrantRules {
@@ -36,7 +36,7 @@ export interface TrustedIssuer extends GrantRules {
 }
 
 /** How the tokens of one issuer are checked and read, ready for tokens. */
-export interface IssuerPolicy {
+export interface IssuerPolicy extends ClaimReaders {
   /** True where the keys are shared secrets. */
   readonly isSymmetric: boolean
   /** True for one's own keys, where one of them can sign: who makes tokens with them is this server, or has its secret. */
@@ -46,7 +46,6 @@ export interface IssuerPolicy {
    * @throws VestalError
    */
   readonly verify: (token: string) => VerifiedJwt | Promise<void>
-  readonly grantsOf: GrantReader
   /** Milliseconds since 1970 until which what was verified counts, as far as the keys decide. */
   readonly untilMs: () => number
   /** The keys at their address, where they have one. */
@@ -131,15 +130,15 @@ function compileIssuer(issuer: TrustedIssuer, shared: SharedRules, before: Issue
   if ((keys === undefined) === (jwksUrl === undefined)) throw new TypeError(`the issuer "${name}" needs "keys" or "jwksUrl"`)
   const options = rulesOf(issuer, shared)
   checkOptions(options)
-  const grantsOf = createGrantReader(issuer)
+  const readers = createClaimReaders(issuer)
   if (keys !== undefined) {
     const published = publishedKeysIn(keys)
     const isPrivate = (published ?? importKeys(keys)).some(({ kind, canSign }) => kind !== 'oct' && canSign)
     // Whoever has it can sign in the issuer's name, so it belongs to the issuer alone.
     if (isPrivate) throw new KeyError(`the key of the issuer "${name}" is a private one; ask for the public one`)
-    if (published === undefined) return { ...localPolicy(keys, options, grantsOf), isOwn: false }
+    if (published === undefined) return { ...localPolicy(keys, options, readers), isOwn: false }
     const verify = createPublishedVerifier(published, options)
-    return { isSymmetric: false, isOwn: false, verify, grantsOf, untilMs: () => Number.POSITIVE_INFINITY }
+    return { isSymmetric: false, isOwn: false, verify, ...readers, untilMs: () => Number.POSITIVE_INFINITY }
   }
   const { keysChanged, schedule, warn } = shared
   const { algorithms } = options
@@ -159,7 +158,7 @@ function compileIssuer(issuer: TrustedIssuer, shared: SharedRules, before: Issue
   return {
     isSymmetric: false,
     isOwn: false,
-    grantsOf,
+    ...readers,
     remote,
     source,
     untilMs: () => remote.untilMs(),
@@ -178,7 +177,7 @@ function publishedKeysIn(keys: KeyInput): readonly Key[] | undefined {
 }
 
 /** The policy of keys that are here. */
-export function localPolicy(keys: KeyInput, options: VerifyOptions, grantsOf: GrantReader): IssuerPolicy {
+export function localPolicy(keys: KeyInput, options: VerifyOptions, readers: ClaimReaders): IssuerPolicy {
   const pinned = options.algorithms?.length === 1 ? options.algorithms[0] : undefined
   const imported = importKeys(keys, {
     ...(pinned && { algorithm: pinned }),
@@ -188,7 +187,7 @@ export function localPolicy(keys: KeyInput, options: VerifyOptions, grantsOf: Gr
     isSymmetric: imported.some(({ kind }) => kind === 'oct'),
     isOwn: imported.some(({ canSign }) => canSign),
     verify: createVerifier(imported, options),
-    grantsOf,
+    ...readers,
     untilMs: () => Number.POSITIVE_INFINITY,
   }
 }

@@ -128,8 +128,7 @@ export async function accountsOf(
 ): Promise<ServedAccounts | undefined> {
   const signing = () => keys.current().signing
   if (settings.accounts === 'off' || signing() === undefined) return undefined
-  const { accessTokenSeconds: lifetimeSeconds } = settings
-  const signClaims: AccountsContext['sign'] = (claims) => {
+  const signClaims: AccountsContext['sign'] = (claims, lifetimeSeconds) => {
     const key = signing()
     invariant(key !== undefined, 'keys that change while the server runs can sign as before')
     return sign(claims, key, { settings, lifetimeSeconds })

@@ -1,5 +1,7 @@
+import { AUDIT_EVENTS } from '../accounts/audit.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
+import { didYouMean } from '../core/nearest.ts'
 import { readAuditFiles, readAuditTable } from '../store/audit-log.ts'
 import { openDatabase } from './accounts.ts'
 import type { Arguments, FlagRow } from './arguments.ts'
@@ -29,13 +31,28 @@ export async function audit(settings: Settings, { values, switches }: Arguments)
   const last = Number(values.get('last')?.at(-1) ?? LAST)
   if (!Number.isInteger(last) || last < 1 || last > LAST_MAX)
     throw new SettingsError([`--last: must be a whole number from 1 to ${LAST_MAX}`])
-  const lines = (await linesOf(settings)).flatMap(parsed).filter(({ event }) => {
+  const all = (await linesOf(settings)).flatMap(parsed)
+  refuseUnknown(events, all)
+  const lines = all.filter(({ event }) => {
     const isOne = events.length === 0 || events.includes(String(event.event))
     const isTheirs = subject === undefined || Object.values(event).includes(subject)
     return isOne && isTheirs && Date.parse(String(event.time)) >= since
   })
   const shown = lines.slice(-last)
   console.log(switches.has('json') ? shown.map(({ text }) => text).join('\n') : table([COLUMNS, ...shown.map(cells)]))
+}
+
+/** A name that is mistyped would find nothing, and look like nothing happened. What another version noted is a name too. */
+function refuseUnknown(names: readonly string[], lines: readonly Line[]): void {
+  const known = new Set([...AUDIT_EVENTS, ...lines.map(({ event }) => String(event.event))])
+  const unknown = names.filter((name) => !known.has(name))
+  if (unknown.length === 0) return
+  throw new SettingsError(
+    unknown.map((name) => {
+      const meant = didYouMean(name, known) || `; there are ${AUDIT_EVENTS.join(', ')}`
+      return `--event: there is no event ${JSON.stringify(name)}${meant}`
+    }),
+  )
 }
 
 async function linesOf(settings: Settings): Promise<readonly string[]> {

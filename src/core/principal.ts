@@ -23,6 +23,11 @@ export function createPrincipal({ isLocal, issuer, subject }: Omit<Principal, 'k
   return Object.freeze({ isLocal, issuer, subject, key })
 }
 
+/** The key of whoever asks from an address, where no token says who they are: no principal has it. */
+export function keyOfAddress(address: string): string {
+  return `(address) ${address}`
+}
+
 /** A part of a key holds no space and no parenthesis, so that none of it can be taken for another part, or for the absence of one. */
 function escaped(part: string): string {
   return part.replace(/[% (]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)

@@ -1,4 +1,5 @@
 import { HELD_BYTES_MAX, type Hold, MemoryLedger, withShare } from '../core/memory-ledger.ts'
+import { keyOfAddress } from '../core/principal.ts'
 import { usableCores } from '../engine/workers/cores.ts'
 import type { NamedTensors } from '../tensor/tensor.ts'
 import { BODY_BYTES_MAX, type BodyTimes, type Decompression, readBody } from './body.ts'
@@ -96,7 +97,7 @@ export class RequestMemory {
   async readSmall(
     request: Request,
     bytesMax: number,
-    principal = `address ${this.#addressOf(request)}`,
+    principal = keyOfAddress(this.#addressOf(request)),
     tooLarge?: TooLargeText,
   ): Promise<Uint8Array> {
     const held = this.open(request, principal)

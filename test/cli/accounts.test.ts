@@ -193,6 +193,14 @@ describe('vestal audit', () => {
       ])
       expect(place.run(['audit', '--since', '2999-01-01T00:00:00Z', '--json'], environment).stdout.trim()).toBe('')
       expect(place.run(['audit', '--since', 'x'], environment).stderr).toContain('--since: must be')
+      for (const [event, answer] of [
+        ['signin-refused', '--event: there is no event "signin-refused"; did you mean sign-in-refused?'],
+        ['api_key_created', '--event: there is no event "api_key_created"; did you mean api-key-created?'],
+        ['login', '--event: there is no event "login"; there are sign-in, sign-in-refused, '],
+      ] as const) {
+        const { stderr, exitCode } = place.run(['audit', '--event', 'sign-in', '--event', event], environment)
+        expect([exitCode, stderr]).toEqual([1, expect.stringContaining(answer)])
+      }
     })
   }
 })

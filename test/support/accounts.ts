@@ -95,10 +95,10 @@ export class AccountsServer implements AsyncDisposable {
       passwords: options.passwords ?? createPasswords(CHEAP),
       throttle: createThrottle({ accountMax: 1000, addressMax: 100_000, now, ...options.throttle }),
       audit: this.audit.write,
-      sign: (claims) =>
+      sign: (claims, lifetimeSeconds) =>
         signJwt({ ...claims, ...(issuer !== undefined && { iss: issuer }) }, SECRET, {
           now,
-          lifetimeSeconds: lifetimes.accessTokenSeconds,
+          lifetimeSeconds,
         }),
     }
     this.apiKeys = createApiKeyDirectory({ store: this.store, now })

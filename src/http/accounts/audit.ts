@@ -1,4 +1,6 @@
 import { Elysia } from 'elysia'
+import { AUDIT_EVENTS } from '../../accounts/audit.ts'
+import { nearestOf } from '../../core/nearest.ts'
 import { jsonResponse } from '../json.ts'
 import { AUDIT_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, NO_STORE } from './administration.ts'
@@ -23,6 +25,10 @@ async function list({ readAudit }: AdministrationOptions, request: Request): Pro
   const events = filter.get('event')?.split(',')
   if (events !== undefined && (events.length > EVENTS_MAX || !events.every((name) => EVENT.test(name))))
     throw fieldFault('event', `must be one to ${EVENTS_MAX} names of events, with commas between them`)
+  for (const name of events ?? []) {
+    const meant = AUDIT_EVENTS.some((event) => event === name) ? undefined : nearestOf(name, AUDIT_EVENTS)
+    if (meant !== undefined) throw fieldFault('event', `there is no event ${name}; did you mean ${meant}?`)
+  }
   const [subject, since, until] = [filter.get('subject'), filter.get('since'), filter.get('until')]
   const { events: found, next } = await readAudit({
     ...page,

@@ -44,11 +44,11 @@ export type SessionKind = 'cookie' | 'token'
 /** The answer to a sign-in or a refresh. */
 export function sessionResponse(
   { cookies, context }: Pick<AccountsOptions, 'cookies' | 'context'>,
-  signedIn: Pick<SignedIn, 'accountId' | 'token' | 'refreshToken'>,
+  signedIn: Pick<SignedIn, 'accountId' | 'token' | 'lifetimeSeconds' | 'refreshToken'>,
   kind: SessionKind | undefined,
 ): Response {
-  const { accountId: id, token, refreshToken } = signedIn
-  const { accessTokenSeconds: accessSeconds, sessionSeconds: refreshSeconds } = context.lifetimes
+  const { accountId: id, token, lifetimeSeconds: accessSeconds, refreshToken } = signedIn
+  const { sessionSeconds: refreshSeconds } = context.lifetimes
   const body = { id, token, ...(kind === 'token' && { refresh_token: refreshToken, expires_in: accessSeconds }) }
   const headers = new Headers({ 'content-type': 'application/json', 'cache-control': 'no-store' })
   if (kind === 'cookie' && refreshToken !== undefined) {

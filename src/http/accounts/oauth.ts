@@ -51,17 +51,14 @@ async function giveToken(options: OauthOptions, request: Request, origin: Origin
     .get('scope')
     ?.split(' ')
     .filter((name) => name !== '')
-  if (grant === 'client_credentials') return answer(options, issueClientToken(context, clientNeeded(client), { scope, origin }))
+  if (grant === 'client_credentials') return answer(issueClientToken(context, clientNeeded(client), { scope, origin }))
   // A session's grants are its account's; they are read anew at each refresh, so there is nothing to narrow.
   if (scope !== undefined) throw new VestalError('SCOPE_REFUSED', { detail: 'A scope is taken with client_credentials alone' })
   const clientId = client?.id
   if (grant === 'password') return password(options, form, { origin, clientId })
   if (grant !== 'refresh_token') throw new VestalError('GRANT_UNSUPPORTED')
   const refreshToken = needed(form, 'refresh_token')
-  return answer(
-    options,
-    await asGrant(refreshSession(context, { refreshToken, origin, ...(clientId !== undefined && { clientId }) })),
-  )
+  return answer(await asGrant(refreshSession(context, { refreshToken, origin, ...(clientId !== undefined && { clientId }) })))
 }
 
 async function password(
@@ -70,10 +67,7 @@ async function password(
   { origin, clientId }: { readonly origin: Origin; readonly clientId: string | undefined },
 ): Promise<Response> {
   const claimant = { login: needed(form, 'username'), password: needed(form, 'password'), origin, isLasting: true }
-  return answer(
-    options,
-    await asGrant(signInWithPassword(options.context, { ...claimant, ...(clientId !== undefined && { clientId }) })),
-  )
+  return answer(await asGrant(signInWithPassword(options.context, { ...claimant, ...(clientId !== undefined && { clientId }) })))
 }
 
 /** The key of a client that asks for itself: a public client has nothing of its own to be granted. */
@@ -95,13 +89,10 @@ async function asGrant<T>(result: Promise<T>): Promise<T> {
   }
 }
 
-function answer(
-  { context }: OauthOptions,
-  issued: IssuedToken & { readonly grants: Grants; readonly refreshToken?: string },
-): Response {
-  const { token, grants, refreshToken } = issued
+function answer(issued: IssuedToken & { readonly grants: Grants; readonly refreshToken?: string }): Response {
+  const { token, lifetimeSeconds: expires_in, grants, refreshToken } = issued
   const scope = [...new Set([...grants.permissions, ...Object.values(grants.roles).flat()])].join(' ')
-  const body = { access_token: token, token_type: 'Bearer', expires_in: context.lifetimes.accessTokenSeconds, scope }
+  const body = { access_token: token, token_type: 'Bearer', expires_in, scope }
   return jsonResponse({ ...body, ...(refreshToken !== undefined && { refresh_token: refreshToken }) }, NO_STORE)
 }
 

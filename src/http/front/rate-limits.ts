@@ -6,7 +6,7 @@ import { after, createPlaces, createQuota, type Maybe, type Quota } from './quot
 
 /** What the holders of a role may do; what is absent is without a limit. */
 export interface RateLimitSettings {
-  /** A key of the token's `data.roles`; `default` is for tokens with none of the others. */
+  /** A role of the token; `default` is for tokens with none of the others. */
   readonly role: string
   readonly requestsPerMinute?: number
   readonly rowsPerMinute?: number
@@ -84,7 +84,7 @@ export function createRateLimits(settings: readonly RateLimitSettings[], options
     const known = chosen.get(token)
     if (known !== undefined) return known
     const limits = widest(
-      rolesOf(token).flatMap((role) => byRole.get(role) ?? []),
+      token.roles.flatMap((role) => byRole.get(role) ?? []),
       byRole.get('default'),
     )
     chosen.set(token, limits)
@@ -143,11 +143,6 @@ export function limited(applied: AppliedLimit): VestalError {
 /** Takes a unit, and says under which name. */
 export function applyTo(name: string, quota: Quota, key: string): Maybe<AppliedLimit> {
   return after(quota.take(key), (state) => ({ name, perMinute: quota.perMinute, state }))
-}
-
-function rolesOf({ payload }: AuthenticatedToken): readonly string[] {
-  const { roles } = (payload.data ?? {}) as { readonly roles?: unknown }
-  return typeof roles === 'object' && roles !== null && !Array.isArray(roles) ? Object.keys(roles) : []
 }
 
 function widest(held: readonly Limits[], fallback: Limits | undefined): Limits {

@@ -62,6 +62,8 @@ for (const [index, kind] of stores().entries()) {
         'until=1',
         'event=',
         'event=A',
+        'event=signin',
+        'event=sign-in,sign-in-refussed',
         'x=1',
         'subject=%00',
       ])

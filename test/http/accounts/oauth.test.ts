@@ -71,6 +71,44 @@ for (const kind of stores()) {
       expect(await server.statusWith(second.body.access_token)).toBe(200)
     })
 
+    test('gives tokens that end with what they are of: an API key, or a session', async () => {
+      await using place = await startAccounts(kind, { lifetimes: { sessionSeconds: 1000 } })
+      const { server } = place
+      const lifetimeOf = ({ body }: { body: { access_token: string; expires_in: number } }) => {
+        const { iat, exp } = decodeJwt(body.access_token).payload
+        return [Number(exp) - Number(iat), body.expires_in]
+      }
+      const client = async (expiresAt: number | null) => {
+        const by = { actor: 'test' }
+        const { id, text } = await createApiKey(server.context, { name: 'job', permissions: ['a:b'], expiresAt }, by)
+        return () => form(server, '/oauth/token', { grant_type: 'client_credentials', client_id: id, client_secret: text })
+      }
+      const lasting = await client(null)
+      expect(lifetimeOf(await lasting())).toEqual([300, 300])
+      const ending = await client((Math.floor(server.clock.ms / 1000) + 400) * 1000)
+      expect(lifetimeOf(await ending())).toEqual([300, 300])
+      server.clock.ms += 300_000
+      const last = await ending()
+      expect(lifetimeOf(last)).toEqual([100, 100])
+      expect(await server.statusWith(last.body.access_token)).toBe(403)
+      server.clock.ms += 200_000
+      expect(await server.statusWith(last.body.access_token)).toBe(401)
+
+      await server.account('ada')
+      const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
+      const first = await form(server, '/oauth/token', grant)
+      expect(lifetimeOf(first)).toEqual([300, 300])
+      server.clock.ms += 900_000
+      const refreshed = await form(server, '/oauth/token', {
+        grant_type: 'refresh_token',
+        refresh_token: first.body.refresh_token,
+      })
+      const [lifetime, told] = lifetimeOf(refreshed)
+      expect(told).toBe(lifetime)
+      // The session ends in the midst of a second.
+      expect([100, 101]).toContain(lifetime ?? 0)
+    })
+
     test('notes a refused client, with the id of the answer and never the secret', async () => {
       await using place = await startAccounts(kind)
       const { server } = place

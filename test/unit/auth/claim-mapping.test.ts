@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { createGrantReader, type GrantRules } from '../../../src/auth/claim-mapping.ts'
+import { createClaimReaders, createGrantReader, type GrantRules } from '../../../src/auth/claim-mapping.ts'
 
 const grants = (rules: GrantRules, claims: Readonly<Record<string, unknown>>) => createGrantReader(rules)(claims)
 
@@ -41,6 +41,23 @@ describe('permissions in claims', () => {
     const scope = 'model:iris:predict model:iris:* model:*:predict model:digits:read metrics:read metrics:* * model:iris'
     expect(grants(rules, { scope })).toEqual(['model:iris:predict', 'model:iris:*', 'metrics:read'])
     expect(grants({ ...rules, mayGrant: [] }, { scope })).toEqual([])
+  })
+
+  test('name roles: those of data, or where claims are named, what these grant', () => {
+    const rolesOf = (rules: GrantRules, claims: Readonly<Record<string, unknown>>, options = {}) => {
+      const readers = createClaimReaders(rules, options)
+      return readers.rolesOf(claims, readers.grantsOf(claims))
+    }
+    const data = { permissions: ['x'], roles: { gold: ['a:b'], silver: [], odd: 'a:b' } }
+    expect(rolesOf({}, { data, roles: { top: ['a:b'] } })).toEqual(['gold', 'silver', 'odd'])
+    expect(rolesOf({}, { data, roles: { top: ['a:b'] } }, { interop: 'flama' })).toEqual(['top', 'gold', 'silver', 'odd'])
+    for (const roles of [undefined, null, 'gold', ['gold'], 7]) expect(rolesOf({}, { data: { roles } })).toEqual([])
+    expect(rolesOf({ mayGrant: ['a:*'] }, { data })).toEqual(['gold'])
+    expect(rolesOf({ mayGrant: ['c:*'] }, { data })).toEqual([])
+    expect(rolesOf({ grants: { 'a:b': ['c'] } }, { data })).toEqual(['gold'])
+    expect(rolesOf({ permissionClaims: ['groups'] }, { data, groups: ['bronze'] })).toEqual(['bronze'])
+    expect(rolesOf({ permissionClaims: ['groups'], grants: { bronze: ['tin'] } }, { data, groups: ['bronze'] })).toEqual(['tin'])
+    expect(rolesOf({ permissionClaims: ['groups'], mayGrant: ['a:*'] }, { data, groups: ['gold', 'a:b'] })).toEqual(['a:b'])
   })
 
   test('with rules that cannot work are refused at the start', () => {

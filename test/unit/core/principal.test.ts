@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { createPrincipal } from '../../../src/core/principal.ts'
+import { createPrincipal, keyOfAddress } from '../../../src/core/principal.ts'
 
 const ISSUER = 'https://idp.example'
 const local = (subject?: string) => createPrincipal({ isLocal: true, issuer: undefined, subject }).key
@@ -39,7 +39,11 @@ test('no two principals share a key, whatever their issuers and subjects contain
     'subject)',
     '(no subject)',
     '(no issuer)',
+    'address',
+    '(address)',
+    '192.0.2.1',
   ]
   const keys = parts.flatMap((subject) => [local(subject), ...parts.map((issuer) => foreign(issuer, subject))])
-  expect(new Set(keys).size).toBe(parts.length * (parts.length + 1))
+  const addresses = [keyOfAddress('192.0.2.1'), keyOfAddress('unknown'), keyOfAddress('a')]
+  expect(new Set([...keys, ...addresses]).size).toBe(parts.length * (parts.length + 1) + addresses.length)
 })
