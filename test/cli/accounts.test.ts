@@ -199,7 +199,7 @@ describe('vestal audit', () => {
         ['login', '--event: there is no event "login"; there are sign-in, sign-in-refused, '],
       ] as const) {
         const { stderr, exitCode } = place.run(['audit', '--event', 'sign-in', '--event', event], environment)
-        expect([exitCode, stderr]).toEqual([1, expect.stringContaining(answer)])
+        expect([exitCode, stderr]).toEqual([2, expect.stringContaining(answer)])
       }
     })
   }
