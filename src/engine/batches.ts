@@ -10,6 +10,8 @@ export interface RunInput {
   readonly outputs?: readonly string[] | undefined
   /** For the log, where a worker ends in its run. */
   readonly requestId?: string | undefined
+  /** Who asks. */
+  readonly subject?: string | undefined
 }
 
 /**

@@ -189,7 +189,7 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       trouble: () => pool.trouble,
       run(inputs, asked) {
         checkInputs(loaded.inputs, inputs)
-        const input = { inputs, outputs: outputsOf(asked.outputs), requestId: asked.requestId }
+        const input = { inputs, outputs: outputsOf(asked.outputs), requestId: asked.requestId, subject: asked.subject }
         if (cache === undefined || asked.cache === 'skip' || isStopping) return compute(input, asked)
         return lookUp(cache, input, asked)
       },

@@ -46,6 +46,7 @@ export interface Job<I, O> extends Queued, Member {
   readonly submission: Submission<I>
   /** Of its submission, or its subject's own while that runs apart. */
   bucket: string | undefined
+  level: number
   readonly takenMs: number
   /** When its caller is told that it took too long; Infinity where there is no such time. */
   readonly deadlineMs: number

@@ -8,7 +8,7 @@ import { Deadlines } from './deadlines.ts'
 import { type BatchRules, createJob, type Instance, type Job, type JobRules, type Outcome, type Submission } from './job.ts'
 import { Places } from './places.ts'
 import { refusal } from './refusals.ts'
-import { ownBucket, Suspects } from './suspects.ts'
+import { Suspects } from './suspects.ts'
 import { Waiting } from './waiting.ts'
 
 export interface SchedulerOptions extends JobRules {
@@ -104,8 +104,7 @@ export class Scheduler<I, O> {
   }
 
   #wait(job: Job<I, O>): void {
-    const { bucket } = job.submission
-    job.bucket = this.#suspects.has(job.subject) ? ownBucket(bucket, job.subject) : bucket
+    this.#suspects.place(job)
     this.#waiting.push(job)
   }
 
@@ -203,7 +202,7 @@ export class Scheduler<I, O> {
   #lost(batch: readonly Job<I, O>[]): void {
     const subjects = new Set(batch.map(({ subject }) => subject))
     this.#suspects.add(subjects)
-    this.#waiting.setApart(subjects)
+    this.#waiting.replace(subjects, (job) => this.#suspects.place(job))
     for (const job of batch) this.#fail(job, undefined)
   }
 

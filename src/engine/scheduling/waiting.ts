@@ -1,7 +1,6 @@
 import type { Clock } from './clock.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { BatchRules, Job } from './job.ts'
-import { ownBucket } from './suspects.ts'
 
 /** What waits for an instance, and how it is put together for one. */
 export class Waiting<I, O> {
@@ -53,13 +52,13 @@ export class Waiting<I, O> {
     return true
   }
 
-  /** Keeps what waits of some subjects out of runs with others'. */
-  setApart(subjects: ReadonlySet<string>): void {
-    for (const job of this.#queue) {
-      if (!subjects.has(job.subject) || job.bucket !== job.submission.bucket) continue
+  /** Takes what waits of some subjects out and puts it in again, elsewhere. */
+  replace(subjects: ReadonlySet<string>, place: (job: Job<I, O>) => void): void {
+    for (const job of [...this.#queue].filter(({ subject }) => subjects.has(subject))) {
+      this.#queue.remove(job)
       this.#count(job, -job.rows)
-      job.bucket = ownBucket(job.bucket, job.subject)
-      this.#count(job, job.rows)
+      place(job)
+      this.push(job)
     }
   }
 

@@ -5,7 +5,7 @@ import type { LoadedInstance, LoadInstance } from '../instance/messages.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
 import type { Clock } from '../scheduling/clock.ts'
 import type { Instance, Outcome } from '../scheduling/job.ts'
-import { type Answer, WorkerSlot } from './worker-slot.ts'
+import { type Answer, type SlotLoss, WorkerSlot } from './worker-slot.ts'
 
 export interface WorkerPoolOptions {
   readonly clock: Clock
@@ -46,7 +46,7 @@ export interface InstanceKeeper {
 const WARMUP_BYTES_MAX = 16 * 1024 * 1024
 
 /** Workers that end one after the other, without an answer between, before the version is shown as unavailable meanwhile. */
-const IN_A_ROW_MAX = 5
+const IN_A_ROW_MAX = 8
 
 /** A worker died in a run that was a trial, and another has taken its place. */
 export class WorkerDied extends Error {}
@@ -68,6 +68,8 @@ export class WorkerPool {
   #keeper: InstanceKeeper | undefined
   /** Why no worker takes runs, where that is for longer than a moment. */
   #trouble: string | undefined
+  /** Who had requests in runs that ended a worker, since the last answer. */
+  readonly #deadly = new Set<string>()
   /** When all that comes before serving must be done. */
   #deadlineMs = 0
 
@@ -211,19 +213,31 @@ export class WorkerPool {
           else void this.#warmAgain(slot).then(attach)
         },
         lost: (loss) => {
-          if (loss.inARow >= IN_A_ROW_MAX) this.#setTrouble(`its worker processes end again and again (${loss.cause})`)
           this.#ifServing(index, (keeper, instance) => keeper.detach(instance))
           // What it ended in is told by its outcome, which knows the requests.
-          if (!loss.wasRunning) this.#tellOf(loss, [])
+          if (loss.wasRunning) return
+          this.#tellOf(loss, [])
+          if (loss.inARow >= IN_A_ROW_MAX) this.#setTrouble(againAndAgain(loss))
         },
-        failedAgain: (reason, delayMs) => {
+        failedAgain: ({ reason, delayMs, isRefused, inARow }) => {
           warn(`${reason}; another is tried in ${delayMs} ms`)
-          if (this.alive > 0) return
+          // One that ended may have been ended from outside: what waits is kept for the next.
+          if (this.alive > 0 || (!isRefused && inARow < IN_A_ROW_MAX)) return
           this.#setTrouble(reason)
           this.#keeper?.despair()
         },
       },
     })
+  }
+
+  /** A caller alone whose requests end one worker after the other keeps nobody else from being served. */
+  #lostIn(requests: readonly RunInput[], loss: SlotLoss): void {
+    this.#tellOf(
+      loss,
+      requests.flatMap(({ requestId }) => requestId ?? []),
+    )
+    for (const { subject = '' } of requests) this.#deadly.add(subject)
+    if (loss.inARow >= IN_A_ROW_MAX && this.#deadly.size > 1) this.#setTrouble(againAndAgain(loss))
   }
 
   #setTrouble(reason: string | undefined): void {
@@ -232,14 +246,14 @@ export class WorkerPool {
     this.#options.changed()
   }
 
-  #tellOf({ delayMs, ...end }: InstanceEnd & { readonly delayMs: number }, requestIds: readonly string[]): void {
-    if (end.label === 'stopped') return
+  #tellOf({ delayMs, cause, label, isKilled }: Omit<SlotLoss, 'wasRunning'>, requestIds: readonly string[]): void {
+    if (label === 'stopped') return
     const of =
       requestIds.length === 0
         ? ''
         : ` in a run of ${requestIds.length === 1 ? 'the request' : 'the requests'} ${requestIds.join(', ')}`
-    this.#options.warn(`the worker process ended (${end.cause})${of}; it is started again in ${delayMs} ms`)
-    this.#options.lost({ ...end, requestIds })
+    this.#options.warn(`the worker process ended (${cause})${of}; it is started again in ${delayMs} ms`)
+    this.#options.lost({ cause, label, isKilled, requestIds })
   }
 
   #ifServing(index: number, work: (keeper: InstanceKeeper, instance: Instance<RunInput, NamedTensors>) => void): void {
@@ -262,7 +276,8 @@ export class WorkerPool {
     const rows = requests.map((request) => rowsOf(request.inputs) ?? 1)
     const order = names ?? outputSpecs.map(({ name }) => name)
     slot.run({ inputs, outputs: names }, msMax, (answer) => {
-      if (answer.kind === 'lost') this.#tellOf(answer, idsOf(requests))
+      if (answer.kind === 'lost') this.#lostIn(requests, answer)
+      else if (answer.kind === 'result') this.#deadly.clear()
       settle(this.#outcomeOf(answer, order, rows))
     })
   }
@@ -281,8 +296,8 @@ export class WorkerPool {
   }
 }
 
-function idsOf(requests: readonly RunInput[]): readonly string[] {
-  return requests.flatMap(({ requestId }) => requestId ?? [])
+function againAndAgain({ cause }: InstanceEnd): string {
+  return `its worker processes end again and again (${cause})`
 }
 
 /** Waits no longer than that. @throws WorkerGone where it takes longer */

@@ -19,8 +19,19 @@ export interface WorkerSlotEvents {
   readonly ready: () => void
   /** A worker ended, and another is tried after `delayMs`. What was in it is told next. */
   readonly lost: (loss: SlotLoss) => void
-  /** A worker that was to take the place of another could not load the model. */
-  readonly failedAgain: (reason: string, delayMs: number) => void
+  /** A worker that was to take the place of another did not load the model. */
+  readonly failedAgain: (failure: RestartFailure) => void
+}
+
+/** A worker that was to take the place of another, and did not. */
+export interface RestartFailure {
+  readonly reason: string
+  /** When the next is tried. */
+  readonly delayMs: number
+  /** It says itself that the model cannot be loaded; otherwise it ended. */
+  readonly isRefused: boolean
+  /** Workers of this place that ended one after the other without an answer between. */
+  readonly inARow: number
 }
 
 /** A worker that ended. */
@@ -36,7 +47,7 @@ export interface SlotLoss extends InstanceEnd {
 /** What became of a run: where its worker died in it, what of; `returned` had not begun. */
 export type Answer =
   | Extract<FromInstance, { kind: 'result' | 'failed' | 'checked' }>
-  | ({ readonly kind: 'lost'; readonly delayMs: number } & InstanceEnd)
+  | ({ readonly kind: 'lost' } & SlotLoss)
   | { readonly kind: 'returned' }
 
 interface Run {
@@ -48,6 +59,8 @@ interface Run {
 /** A worker that is lost is replaced after this, doubled each time in a row up to the longest. */
 const BACKOFF_MS = 50
 const BACKOFF_MS_MAX = 5_000
+/** One that lasted longer than this is no more one of several in a row. */
+const STEADY_MS = 10_000
 /** How often the memory of a worker that is busy is looked at. */
 const MEMORY_LOOK_MS = 200
 
@@ -59,6 +72,8 @@ export class WorkerSlot {
   #isLoaded = false
   #isStopped = false
   #lossesInARow = 0
+  /** When its worker had loaded the model. */
+  #loadedMs = 0
   /** The run that it computes, and what it was given ahead, in order. */
   readonly #runs: Run[] = []
   /** Those who wait for a worker that takes runs. */
@@ -134,16 +149,16 @@ export class WorkerSlot {
 
   #start(
     msMax: number,
-    told: { readonly loaded: (result: LoadedInstance) => void; readonly failed: (reason: string) => void },
+    told: { readonly loaded: (result: LoadedInstance) => void; readonly failed: (reason: string, isRefused: boolean) => void },
   ): void {
     const { clock, startInstance, load } = this.#options
     let callOff: () => void = () => undefined
     let hasLoaded = false
-    const failed = (reason: string) => {
+    const failed = (reason: string, isRefused = false) => {
       callOff()
       this.#isLoading = false
       this.#worker = undefined
-      told.failed(reason)
+      told.failed(reason, isRefused)
     }
     let worker: InstanceProcess
     try {
@@ -151,11 +166,12 @@ export class WorkerSlot {
         message: (message) => {
           if (this.#worker !== worker) return
           if (message.kind === 'refused') {
-            failed(message.reason)
+            failed(message.reason, true)
             worker.kill('stopped', 'it could not load the model')
           } else if (message.kind === 'loaded') {
             callOff()
             hasLoaded = true
+            this.#loadedMs = clock.now()
             this.#isLoading = false
             this.#isLoaded = !this.#isStopped
             told.loaded(message)
@@ -193,13 +209,15 @@ export class WorkerSlot {
   }
 
   #lost(end: InstanceEnd): void {
+    if (this.#options.clock.now() - this.#loadedMs > STEADY_MS) this.#lossesInARow = 0
     this.#worker = undefined
     this.#isLoaded = false
     this.#awaited = Promise.withResolvers()
     const [run, ...ahead] = this.#runs.splice(0)
     const delayMs = this.#tryLater()
-    if (!this.#isStopped) this.#options.on.lost({ ...end, delayMs, wasRunning: run !== undefined, inARow: this.#lossesInARow })
-    run?.settle({ kind: 'lost', delayMs, ...end })
+    const loss = { ...end, delayMs, wasRunning: run !== undefined, inARow: this.#lossesInARow }
+    if (!this.#isStopped) this.#options.on.lost(loss)
+    run?.settle({ kind: 'lost', ...loss })
     for (const { settle } of ahead) settle({ kind: 'returned' })
   }
 
@@ -217,9 +235,9 @@ export class WorkerSlot {
     const { on, loadMsMax } = this.#options
     this.#start(loadMsMax, {
       loaded: () => on.ready(),
-      failed: (reason) => {
+      failed: (reason, isRefused) => {
         const delayMs = this.#tryLater()
-        if (!this.#isStopped) on.failedAgain(reason, delayMs)
+        if (!this.#isStopped) on.failedAgain({ reason, delayMs, isRefused, inARow: this.#lossesInARow })
       },
     })
   }
