@@ -37,6 +37,9 @@ export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
   if (!Array.isArray(data)) throw inputInvalid(`input '${name}': "data" must be a list, got ${show(data)}`)
   const count = elementCount(shape)
   if (count > ELEMENTS_MAX) throw inputInvalid(tooManyElements(name, datatype, shape))
+  // A shape takes memory only where the data is there for it: a body of a few bytes may name 64 million elements.
+  const given = data.length === count ? count : elementsIn(data, count)
+  if (given !== count) throw inputInvalid(mismatch(target, count, given))
   const numbers = flatFloats(target, count, data)
   if (numbers !== undefined) return { datatype, shape, data: numbers }
   const storage = createStorage(target, count)
@@ -50,6 +53,16 @@ function mismatch({ name, datatype, shape, model = '' }: TensorTarget, count: nu
   if (datatype === 'BYTES') return found > count ? TRITON_TEXTS.stringsTooMany(found, of) : TRITON_TEXTS.stringsTooFew(found, of)
   const has = `input '${name}' of shape ${describeShape(shape)} needs ${count} elements, and it has ${found > count ? 'more' : found}`
   return `${TRITON_TEXTS.dataMismatch()}; ${has}`
+}
+
+/** Elements of a list and the lists in it; one more than the most where there are more. */
+function elementsIn(list: readonly unknown[], most: number): number {
+  let count = 0
+  for (const element of list) {
+    count += Array.isArray(element) ? elementsIn(element, most - count) : 1
+    if (count > most) break
+  }
+  return count
 }
 
 /** A flat list of floats that fits, as nearly all are; undefined for all else, which is then looked at element by element. */
