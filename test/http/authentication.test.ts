@@ -1,10 +1,13 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { type AnyElysia, Elysia, t } from 'elysia'
+import { keysOf, verifyOptionsOf } from '../../src/http/authentication.ts'
 import { type AuthenticationOptions, authentication, type VerifiedJwt } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { echoOf } from '../support/echo.ts'
+import { ManualSchedule, startKeyServer, testKey } from '../support/key-server.ts'
 import { bearer, makeToken, nowSeconds, SECRET, tokenWith } from '../support/tokens.ts'
+import { until } from '../support/until.ts'
 
 const UNAUTHORIZED = failure(401, 'Unauthorized')
 const FORBIDDEN = failure(403, 'Insufficient permissions')
@@ -415,6 +418,27 @@ describe('a guard that could be skipped', () => {
       .get('/open', () => 'secret', { permissions: ['p1'] })
     expect(await answerOf(app.handle(new Request('http://a/v1/open')))).toEqual({ status: 200, body: 'open' })
   })
+})
+
+test('an app that stops fetches no keys any more', async () => {
+  await using server = startKeyServer(testKey('a'))
+  const timer = new ManualSchedule()
+  const issuers = [{ name: 'one', audiences: ['me'], jwksUrl: server.url }]
+  const app = new Elysia({ serve: { reusePort: false } }).use(authentication({ issuers, schedule: timer.schedule })).listen(0)
+  await until(() => timer.delays.length === 1, 'the keys are fetched')
+  await app.stop()
+  expect(timer.delays).toEqual([])
+})
+
+test('keys are one’s own, in one of two options, or those of issuers', () => {
+  const issuer = { name: 'one', audiences: ['me'], keys: SECRET }
+  expect([keysOf({ secret: 'a' }), keysOf({ keys: 'b' }), keysOf({ keys: 'b', issuers: [issuer] })]).toEqual(['a', 'b', 'b'])
+  expect(keysOf({ issuers: ['own', issuer] })).toBeUndefined()
+  for (const options of [{}, { issuers: [] }, { issuers: ['own'] }])
+    expect(() => keysOf(options)).toThrow('needs a "secret" or "keys"')
+  expect(() => keysOf({ secret: 'a', keys: 'b' })).toThrow('not both')
+  expect(verifyOptionsOf({ algorithm: 'HS512', realm: 'x' })).toStrictEqual({ realm: 'x', algorithms: ['HS512'] })
+  expect(verifyOptionsOf({ realm: 'x' })).toStrictEqual({ realm: 'x' })
 })
 
 test('options that cannot work are refused at the start', () => {

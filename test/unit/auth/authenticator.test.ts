@@ -143,6 +143,14 @@ describe('the cache of verified tokens', () => {
     expect(() => Object.assign(token.payload, { sub: 'admin' })).toThrow(TypeError)
     expect(() => (token.payload.data as { permissions: string[] }).permissions.push('b')).toThrow(TypeError)
     expect(() => Object.assign(token, { allows: () => true })).toThrow(TypeError)
+    expect(() => Object.assign(token.header, { alg: 'none' })).toThrow(TypeError)
+    const nested = authenticator.authenticate(
+      new Request('http://localhost/', {
+        headers: { authorization: `Bearer ${good({ list: [[{ a: { b: null } }]], c: { d: {} } })}` },
+      }),
+    ).payload as unknown as { list: { a: object }[][]; c: { d: object } }
+    for (const inside of [nested.list, nested.list[0], nested.list[0]?.[0], nested.list[0]?.[0]?.a, nested.c, nested.c.d])
+      expect(Object.isFrozen(inside)).toBe(true)
     expect(authenticator.authenticate(request)).toBe(token)
   })
 

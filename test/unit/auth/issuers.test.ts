@@ -226,8 +226,22 @@ describe('issuers that cannot work are refused at the start', () => {
     refuse([{ ...ISSUER, permissionClaims: [''] }]).toThrow('"permissionClaims"')
   })
 
+  test('with a key that can sign in the name of the issuer', () => {
+    const privateJwk = { ...A.privateKey.export({ format: 'jwk' }), kid: 'a' }
+    const pem = A.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    for (const keys of [privateJwk, pem, { keys: [B.jwk, privateJwk] }, [importJwk(privateJwk)], importJwk(privateJwk)])
+      refuse([{ ...ISSUER, keys }]).toThrow('is a private one')
+  })
+
+  test('with a name that is no text, or audiences that are no list', () => {
+    for (const name of [7, undefined, null, '']) refuse([{ ...ISSUER, name }]).toThrow('an issuer needs a "name"')
+    for (const audiences of ['vestal', undefined, []]) refuse([{ ...ISSUER, audiences }]).toThrow('needs "audiences"')
+    refuse([{ ...ISSUER, audiences: [''] }]).toThrow('"audiences" is a list of texts')
+  })
+
   test('with one name for two, or too many', () => {
     refuse([ISSUER, ISSUER]).toThrow('two issuers')
+    refuse(Array.from({ length: 64 }, (_, index) => ({ ...ISSUER, name: `i${index}` }))).not.toThrow()
     refuse(Array.from({ length: 65 }, (_, index) => ({ ...ISSUER, name: `i${index}` }))).toThrow('at most 64')
   })
 

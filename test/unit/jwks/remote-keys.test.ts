@@ -224,6 +224,35 @@ describe('a key server that lies', () => {
     })
   }
 
+  test('is read to the last byte that it may send, and no further', async () => {
+    await using server = startKeyServer(A)
+    const { length } = Buffer.from(await (await fetch(server.url)).arrayBuffer())
+    for (const [bytesMax, kids] of [
+      [length, ['a']],
+      [length - 1, undefined],
+    ] as const) {
+      using remote = start(server, { bytesMax })
+      await remote.keys.renew()
+      expect(remote.kids() as readonly string[] | undefined).toEqual(kids)
+    }
+  })
+
+  test('is told apart from one that publishes keys that do not count', async () => {
+    await using server = startKeyServer()
+    for (const [key, said] of [
+      [
+        { kty: 'oct', k: 'c2VjcmV0' },
+        'the set has no key that may verify a token; it holds private or shared keys, which do not count',
+      ],
+      [{ kty: 'EC' }, 'the set has no key that may verify a token'],
+    ] as const) {
+      server.answer(() => Response.json({ keys: [key] }))
+      using remote = start(server)
+      await remote.keys.renew()
+      expect(remote.heard[0]).toEndWith(`cannot be fetched: ${said}`)
+    }
+  })
+
   test('is not followed to another address', async () => {
     await using elsewhere = startKeyServer(A)
     await using server = startKeyServer()

@@ -83,6 +83,14 @@ describe('an encrypted token', () => {
     expect(await outcome(await encrypt({ alg: 'RSA-OAEP-256', kid: 'a' }, rsa.encrypting), { ...rsa.decrypting, kid: 'a' })).toBe(
       INNER,
     )
+    expect(await outcome(await encrypt({ alg: 'RSA-OAEP-256', kid: 'a' }, rsa.encrypting), rsa.decrypting)).toBe(INNER)
+    const numbered = withHeader(await encrypt({ alg: 'RSA-OAEP-256' }, rsa.encrypting), {
+      alg: 'RSA-OAEP-256',
+      enc: 'A256GCM',
+      cty: 'JWT',
+      kid: 7,
+    })
+    for (const key of [rsa.decrypting, { ...rsa.decrypting, kid: 'a' }]) expect(await outcome(numbered, key)).toBe('KEY_UNKNOWN')
     expect(await outcome(await encrypt({ alg: 'RSA-OAEP-256', kid: 'b' }, rsa.encrypting), { ...rsa.decrypting, kid: 'a' })).toBe(
       'KEY_UNKNOWN',
     )
@@ -153,6 +161,12 @@ describe('an encrypted token', () => {
       const emptied = [head, ...rest.map((part, index) => (index === at ? '' : part))].join('.')
       expect(await outcome(emptied, rsa.decrypting)).toBe('DECRYPTION_FAILED')
     }
+  })
+
+  test('has as many characters as it is told, and no more', async () => {
+    const token = await encrypt({ alg: 'RSA-OAEP-256' }, rsa.encrypting)
+    const of = (tokenBytesMax: number) => createDecryptor(rsa.decrypting, { tokenBytesMax })(token).catch((error) => error.code)
+    expect([await of(token.length), await of(token.length - 1)]).toEqual([INNER, 'TOKEN_TOO_LONG'])
   })
 
   test('is one of so many that are opened at once', async () => {

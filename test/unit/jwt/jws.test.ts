@@ -92,6 +92,46 @@ describe('a flattened JWS', () => {
     }
     expect(codeOf(() => verifyFlattenedJws({ ...flattened, payload: 'A'.repeat(9000) }, SECRET))).toBe('TOKEN_TOO_LONG')
   })
+
+  test('is rejected with the reason', () => {
+    const { payload, ...unpaid } = flattened
+    const cases: readonly (readonly [jws: unknown, reason: string])[] = [
+      ...[null, [], compact, 7, undefined].map((jws) => [jws, 'a flattened JWS is an object'] as const),
+      [{ ...flattened, signatures: [] }, 'a JWS with several signatures is not accepted'],
+      [{ ...flattened, protected: '' }, 'the member "protected" is empty'],
+      [unpaid, 'the member "payload" is not a text'],
+      [{ ...flattened, payload: 7 }, 'the member "payload" is not a text'],
+      [{ ...flattened, protected: 7 }, 'the member "protected" is not a text'],
+      [{ ...flattened, signature: null }, 'the member "signature" is not a text'],
+      [{ ...flattened, payload: `${payload}=` }, 'the member "payload" is not canonical base64url'],
+      [{ ...flattened, signature: `${signature}=` }, 'the member "signature" is not canonical base64url'],
+      ...[null, 7, 'x', []].map((header) => [{ ...flattened, header }, '"header" is not an object'] as const),
+      [{ ...flattened, header: {} }, 'the member "header" is empty'],
+      [{ ...flattened, header: { alg: 'HS256' } }, 'a member is in both headers'],
+      [{ ...flattened, protected: Buffer.from('[]').toString('base64url') }, 'the protected header is not a JSON object'],
+      [{ ...flattened, header: { kid: 7 } }, 'the header\'s "kid" is not a string'],
+    ]
+    for (const [jws, reason] of cases) {
+      expect(() => verifyFlattenedJws(jws as FlattenedJws, SECRET)).toThrow(reason)
+      expect(codeOf(() => verifyFlattenedJws(jws as FlattenedJws, SECRET))).toBe('TOKEN_MALFORMED')
+    }
+  })
+
+  test('has parts of as many characters as a token may have', () => {
+    const of = (text: string) => {
+      const encoded = Buffer.from(text).toString('base64url')
+      const mac = createHmac('sha256', SECRET).update(`${head}.${encoded}`).digest('base64url')
+      return { protected: head, payload: encoded, signature: mac }
+    }
+    const [fits, exceeds] = [of('x'.repeat(6144)), of('x'.repeat(6145))]
+    expect([fits.payload.length, exceeds.payload.length]).toEqual([8192, 8194])
+    expect(verifyFlattenedJws(fits, SECRET).payload).toHaveLength(6144)
+    expect(codeOf(() => verifyFlattenedJws(exceeds, SECRET))).toBe('TOKEN_TOO_LONG')
+    expect(verifyFlattenedJws(exceeds, SECRET, { tokenBytesMax: 8194 }).payload).toHaveLength(6145)
+    expect(codeOf(() => verifyFlattenedJws(fits, SECRET, { tokenBytesMax: 8191 }))).toBe('TOKEN_TOO_LONG')
+    expect(codeOf(() => verifyFlattenedJws(flattened, SECRET, { algorithms: ['HS512'] }))).toBe('ALGORITHM_REFUSED')
+    expect(codeOf(() => verifyFlattenedJws(flattened, SECRET, { algorithms: ['HS512', 'HS256'] }))).toBe('accepted')
+  })
 })
 
 describe('a token that is signed here', () => {
@@ -109,6 +149,18 @@ describe('a token that is signed here', () => {
     const token = signJwt({}, SECRET, { now, lifetimeSeconds: 10, type: 'at+jwt' })
     const { header, payload } = verifyJwt(token, SECRET, { now })
     expect([header.typ, (payload.exp ?? 0) - (payload.iat ?? 0)]).toEqual(['at+jwt', 10])
+    const lives = (lifetimeSeconds: number, claims: object = {}) => {
+      const { iat = 0, exp = 0 } = decodeJwt(signJwt({ ...claims }, SECRET, { now, lifetimeSeconds })).payload as Record<
+        string,
+        number
+      >
+      return [iat, exp - iat]
+    }
+    expect([lives(0.5), lives(1.5), lives(60, { iat: 1000 })]).toEqual([
+      [1_800_000_000, 1],
+      [1_800_000_000, 2],
+      [1000, 60],
+    ])
   })
 
   test('is refused to keys that cannot sign, and to payloads that are none', async () => {

@@ -214,6 +214,22 @@ describe('a JWK', () => {
   })
 })
 
+test('a key has the name in its JWK, or the one that it is given, or none', () => {
+  expect(importJwk({ ...ecJwk, kid: 'own' }, { kid: 'given' }).kid).toBe('own')
+  expect(importJwk(ecJwk, { kid: 'given' }).kid).toBe('given')
+  expect(importPem(spki(ec.publicKey), { kid: 'given' }).kid).toBe('given')
+  expect(importSecret(SECRET, { kid: 'given' }).kid).toBe('given')
+  for (const key of [importJwk(ecJwk), importPem(spki(ec.publicKey)), importSecret(SECRET), importJwk(octet())])
+    expect(key).not.toHaveProperty('kid')
+  expect(Object.isFrozen(importJwk(octet({ key_ops: ['verify'] })))).toBe(true)
+})
+
+test('a short secret in a JWK is for every HMAC with interop flama alone', () => {
+  const short = { kty: 'oct', k: 'c2hvcnQ' }
+  expect(importJwk(short, { interop: 'flama' }).algorithms).toEqual(['HS256', 'HS384', 'HS512'])
+  expect(() => importJwk(short)).toThrow('has 5 bytes')
+})
+
 describe('a set of keys', () => {
   test('may hold a JWK with members of its own', () => {
     const [key] = importKeys([octet({ algorithm: 'HS512', kid: 'a' })])

@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
 import { ALGORITHMS, type Algorithm } from '../../../src/jwt/algorithms.ts'
+import { boringCheck, createSignature } from '../../../src/jwt/engines/boring.ts'
 import { loadAddon } from '../../../src/jwt/engines/native.ts'
-import { type ActiveEngine, signatureEngines } from '../../../src/jwt/signature-engines.ts'
+import { importJwk, importSecret } from '../../../src/jwt/keys.ts'
+import { type ActiveEngine, engineFor, signatureEngines, warnOfFallback } from '../../../src/jwt/signature-engines.ts'
 
 const NAMES = Object.keys(ALGORITHMS) as Algorithm[]
 // The cast: one for each of the names.
@@ -31,8 +34,40 @@ describe('the engines at work', () => {
     expect(signatureEngines('boring', missing)).toEqual({ algorithms: all('boring') })
   })
 
+  test('are told one by one, too', () => {
+    const missing = { reason: 'x' }
+    expect([engineFor('HS256'), engineFor('RS256'), engineFor('HS256', 'auto', missing)]).toEqual(['native', 'boring', 'boring'])
+    expect([engineFor('RS256', 'native'), engineFor('ES512', 'native'), engineFor('RS256', 'native', missing)]).toEqual([
+      'native',
+      'boring',
+      'boring',
+    ])
+    expect([engineFor('HS256', 'boring'), engineFor('HS256', 'wasm')]).toEqual(['boring', 'wasm'])
+  })
+
+  test('are said to be another where the addon is missing, once', () => {
+    const written = spyOn(console, 'error').mockImplementation(() => undefined)
+    try {
+      warnOfFallback()
+      warnOfFallback({})
+      expect(written.mock.calls).toEqual([])
+      warnOfFallback({ reason: 'it is missing' })
+      warnOfFallback({ reason: 'it is missing' })
+      expect(written.mock.calls).toEqual([['warning: it is missing; BoringSSL checks signatures in its place']])
+    } finally {
+      written.mockRestore()
+    }
+  })
+
   test('are BoringSSL too where the addon is another thing than it should be', () => {
     const { reason } = loadAddon('node:path')
     expect(reason).toContain('is broken')
   })
+})
+
+test('BoringSSL signs with what can sign, and checks HMAC with algorithms that have a hash', () => {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  const key = importJwk(publicKey.export({ format: 'jwk' }) as Record<string, unknown>)
+  expect(() => createSignature(key, 'ES256', 'x')).toThrow('cannot sign')
+  expect(() => boringCheck(importSecret('x'.repeat(32)), 'EdDSA')).toThrow('EdDSA has no hash')
 })

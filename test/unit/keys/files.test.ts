@@ -65,6 +65,7 @@ test('parameters of sealing that are weaker or dearer than ours are not taken', 
     { parallelization: 1.5 },
     { parallelization: '1' },
     { salt: 'AAAA' },
+    { salt: Buffer.alloc(15).toString('base64url') },
     { salt: 'A' },
     { salt: 1 },
   ])
