@@ -419,6 +419,21 @@ for (const kind of stores()) {
   })
 
   describe(`the administration of API keys, ${kind.name}`, () => {
+    test('lets one act under its own name', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { body: made } = await server.ask('POST', '/admin/api-keys/', {
+        token: ALL,
+        body: { name: 'robot', permissions: ['users:write', 'users:read'] },
+      })
+      const answer = await server.ask('POST', '/admin/users/', { body: { name: 'ada' }, headers: { 'x-api-key': made.key } })
+      expect(answer.status).toBe(200)
+      expect(server.events.find(({ event }) => event === 'account-created')).toMatchObject({
+        actor: `key:${made.id}`,
+        subject: answer.body.id,
+      })
+    })
+
     test('makes one that works at once, shows it without its secret, changes and ends it', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
@@ -466,6 +481,11 @@ for (const kind of stores()) {
           fields,
           400,
         ])
+      const named = async (name: string) =>
+        (await server.ask('POST', '/admin/api-keys/', { token: ALL, body: { name, permissions: [] } })).status
+      expect([await named('x'.repeat(100)), await named('x'.repeat(101)), await named(' \t'), await named('x')]).toEqual([
+        200, 400, 400, 200,
+      ])
       for (const other of ['x', '%00', '000000000000'])
         expect((await server.ask('GET', `/admin/api-keys/${other}/`, { token: ALL })).status).toBe(404)
     })

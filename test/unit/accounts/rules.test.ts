@@ -54,6 +54,7 @@ describe('an API key', () => {
     for (const { id, text, hash } of keys) {
       expect(text).toMatch(/^vst_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/)
       expect([apiKeyId(text), isApiKeyId(id), text.slice(4, 16), hashOfApiKey(text)]).toEqual([id, true, id, hash])
+      expect(hash).toBe(new Bun.CryptoHasher('sha256').update(text).digest('base64url'))
     }
     expect(new Set(keys.map(({ id }) => id)).size).toBe(300)
     // Every character is drawn: some 17 000 of 62.
