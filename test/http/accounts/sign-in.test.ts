@@ -4,7 +4,7 @@ import { changeAccount } from '../../../src/accounts/administration.ts'
 import { createPasswords } from '../../../src/accounts/passwords.ts'
 import { ADDRESS_DAYS, ADDRESSES_MAX, signInWithPassword } from '../../../src/accounts/sign-in.ts'
 import { decodeJwt } from '../../../src/index.ts'
-import { CHEAP, PASSWORD, startAccounts } from '../../support/accounts.ts'
+import { AccountsServer, CHEAP, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { Workplace } from '../../support/command-line.ts'
 import { DOORS, overUnixSocket } from '../../support/doors.ts'
 import { stores } from '../../support/stores.ts'
@@ -14,6 +14,31 @@ const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'
 const demonstration = { issue: () => 'demonstration', isLoopbackHost: () => true }
 
 for (const kind of stores()) {
+  test(`signing in makes a weaker hash of a password as strong as today’s, once, ${kind.name}`, async () => {
+    await using place = await startAccounts(kind)
+    const { server, database } = place
+    const passwords = createPasswords({ memoryKiB: 128, passes: 1 })
+    await using later = await AccountsServer.start(database, { passwords })
+    const { id } = await server.account('ada')
+    const hash = async () => (await later.store.read((records) => records.accountById(id)))?.passwordHash ?? ''
+    const weak = await hash()
+    const wrong = await later.ask('POST', '/auth/', { body: { name: 'ada', password: 'four words and a third' } })
+    expect([wrong.status, await hash()]).toEqual([401, weak])
+    await later.signIn('ada')
+    const strong = await hash()
+    expect([weak, strong]).toEqual([expect.stringContaining('m=64,'), expect.stringContaining('m=128,')])
+    const counted = passwords.count
+    await later.signIn('ada')
+    expect([await hash(), passwords.count - counted]).toEqual([strong, 1])
+    await server.signIn('ada')
+    expect(await hash()).toBe(strong)
+    // One for once is used up, and no hash is made for it.
+    const { id: other } = await server.account('bea', { isPasswordOnce: true })
+    await later.signIn('bea')
+    expect((await later.store.read((records) => records.accountById(other)))?.passwordHash).toBeNull()
+    expect(passwords.count - counted).toBe(2)
+  })
+
   for (const [index, open] of DOORS.entries()) {
     describe(`signing in, ${kind.name}, ${index === 0 ? 'in memory' : 'over a socket'}`, () => {
       test('by name and by id gives the token of the account, with its permissions and roles', async () => {

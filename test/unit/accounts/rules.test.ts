@@ -9,7 +9,7 @@ import {
   untilSubjectsTokensEnd,
   untilTokenEnds,
 } from '../../../src/accounts/revocation-list.ts'
-import { subnetOf } from '../../../src/accounts/subnet.ts'
+import { isAddress, subnetOf } from '../../../src/accounts/subnet.ts'
 import { proxy } from '../../../src/config/readers.ts'
 import { createAddressBlocks, parseAddressBlock } from '../../../src/core/address-blocks.ts'
 import { createPrincipal } from '../../../src/core/principal.ts'
@@ -271,6 +271,17 @@ describe('the throttle', () => {
     }
     for (const [address, subnet] of Object.entries(cases)) expect([address, subnetOf(address)]).toEqual([address, subnet])
   })
+})
+
+test('what stands in for an address is none', () => {
+  expect(['192.0.2.1', '::1', 'fe80::1%eth0', '::ffff:192.0.2.1', 'unknown', ''].map(isAddress)).toEqual([
+    true,
+    true,
+    true,
+    true,
+    false,
+    false,
+  ])
 })
 
 describe('the address of a client', () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { type BatchCheckOptions, type Computes, checkBatches } from '../../../src/engine/batch-check.ts'
 import { recordedTrials, trialsOfMadeUpRows } from '../../../src/engine/batching/trial-rows.ts'
 import type { NamedTensors, Tensor, TensorSpec } from '../../../src/tensor/tensor.ts'
@@ -139,6 +139,13 @@ describe('a trial of made-up rows', () => {
       run: async ([x]) => ({ outputs: [floats([1], [7]), x as Tensor] }),
     }
     expect(await check(two)).toMatchObject({ isSafe: false, rowOutputs: ['y'] })
+    expect(await check(two, { mayMixRows: true })).toMatchObject({ isSafe: false, rowOutputs: ['y'] })
+    const none: Computes = { inputs: [X], outputs: [Y], run: async () => ({ outputs: [] }) }
+    expect(await check(none)).toEqual({
+      isSafe: false,
+      reason: 'the output "y" has the shape [] for 6 rows and [] for one',
+      rowOutputs: [],
+    })
   })
 
   test('is not made where the inputs are not in rows, or may not be made up, or cannot be computed', async () => {
@@ -170,6 +177,27 @@ describe('a trial of made-up rows', () => {
       rowOutputs: [],
     })
     expect(await check(failing((rows) => rows === 5))).toMatchObject({ isSafe: false })
+  })
+
+  test('has three rows, and one order of them, where a row takes longer than a quarter of a second', async () => {
+    let nowMs = 1000
+    const clock = spyOn(performance, 'now').mockImplementation(() => nowMs)
+    try {
+      const taking = async (ms: number) => {
+        const { computes, runs } = model((values) => {
+          nowMs += ms
+          return values
+        })
+        expect(await check(computes)).toMatchObject({ isSafe: true })
+        return runs
+      }
+      expect([await taking(250), await taking(251)]).toEqual([
+        [1, 1, 1, 1, 1, 1, 6, 5],
+        [1, 1, 1, 3],
+      ])
+    } finally {
+      clock.mockRestore()
+    }
   })
 
   test('counts with two rows that can be computed, and not with one', async () => {
