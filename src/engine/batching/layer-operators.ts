@@ -12,6 +12,8 @@ function matMul(left: number, right: number): Operator {
     const constants = call.inputs.map((_, index) => index).filter((index) => index !== left && index !== right)
     call.mustBeFixed(constants, 'takes its constants from the rows')
     if (isOpenFixed(call)) return FIXED
+    if (call.integer('transBatchA', 0) !== 0 || call.integer('transBatchB', 0) !== 0)
+      throw call.undecided('moves the dimensions of its batches')
     return multiplied(
       call,
       transposed(call, call.shaped(left), 'transA'),

@@ -12,6 +12,7 @@ const reshape: Operator = (call) => {
   }
   const copies = call.integer('allowzero', 0) === 0
   const asked = target.map((extent, index) => (copies && known(extent) === 0 ? (dims[index] ?? ANY) : extent))
+  if (axis === undefined && asked.some(({ isPerRow }) => isPerRow)) throw call.undecided('cuts a constant by the number of rows')
   if (axis === undefined) return { kind: 'fixed', dims: withOpen(asked, product(dims)) }
   return reshaped(call, { axis, dims }, asked)
 }
@@ -85,8 +86,17 @@ function blocksOf(call: Call, { dims, rest, each, behind }: Blocks): number | un
   }
   // The dimensions behind may be the same without their sizes being known.
   const [first, ...others] = dims
-  const isSame = others.length === rest.length && others.every((extent, index) => isSameSize(extent, rest[index] ?? ANY))
-  return isSame ? first?.size : undefined
+  let same = 0
+  while (same < Math.min(others.length, rest.length) && isSameSize(others.at(-1 - same) ?? ANY, rest.at(-1 - same) ?? ANY))
+    same += 1
+  if (same === others.length && same === rest.length) return first?.size
+  // What a row has at least must be whole blocks: rows of a size that does not fit would be cut within, beside others.
+  const left = rest.slice(0, rest.length - same).map(known)
+  const own = [first?.size, ...others.slice(0, others.length - same).map(known)]
+  const block = left.includes(undefined) ? 0 : left.reduce<number>((total, each = 1) => total * each, 1)
+  if (block < 1 || own.reduce<number>((total, each = 1) => total * each, 1) % block !== 0)
+    throw call.undecided('may cut rows in the middle')
+  return undefined
 }
 
 const flatten: Operator = (call) => {

@@ -2,7 +2,7 @@
  * Says from a model's graph whether its rows depend on one another. Each value is followed from the inputs to the outputs: which axis
  * carries the rows, and whether an operator computes over that axis.
  */
-import { type Graph, keyOf, type LocalFunction, type ModelGraph, type Node } from '../onnx/model-graph.ts'
+import { type Attribute, type Graph, keyOf, type LocalFunction, type ModelGraph, type Node } from '../onnx/model-graph.ts'
 import { ELEMENTWISE_OPERATORS, WHOLE_TENSOR } from './elementwise-operators.ts'
 import { LAYER_OPERATORS } from './layer-operators.ts'
 import { LEARNING_OPERATORS, TAKES_PADDING } from './learning-operators.ts'
@@ -136,6 +136,9 @@ class Follower {
     const key = keyOf(node.domain, node.operator)
     const call = new Call(node, inputs, scope.opsets.get(node.domain) ?? 1)
     const own = this.#functions.get(key)
+    // The runtime computes an operator of its own where there is one of that name.
+    if (own !== undefined && KNOWN_DOMAINS.has(node.domain))
+      return call.undecided('has the name of an operator, and is a function of the model').value
     if (own !== undefined) return this.#function(own, call, depth)
     const dependent = inputs.filter((input): input is Dependent => input?.kind === 'dependent')
     if (dependent.length > 0) return { kind: 'dependent', causes: causesOf(dependent) }
@@ -253,17 +256,18 @@ function constantOf(call: Call): RowValue {
   return { kind: 'fixed', dims: isList ? [ANY] : [] }
 }
 
-/** A function's node with the attributes that the call gives it. */
-function withAttributes(
-  node: Node,
-  given: ReadonlyMap<string, Node['attributes'] extends ReadonlyMap<string, infer A> ? A : never>,
-): Node {
-  if (![...node.attributes.values()].some(({ reference }) => reference !== undefined)) return node
-  const attributes = new Map<string, typeof given extends ReadonlyMap<string, infer A> ? A : never>()
+/** A function's node with the attributes that the call gives it, in the graphs inside it as well. */
+function withAttributes(node: Node, given: ReadonlyMap<string, Attribute>): Node {
+  if (![...node.attributes.values()].some(({ reference, graph }) => reference !== undefined || graph !== undefined)) return node
+  const attributes = new Map<string, Attribute>()
   for (const [name, attribute] of node.attributes) {
-    if (attribute.reference === undefined) attributes.set(name, attribute)
-    const own = attribute.reference === undefined ? undefined : given.get(attribute.reference)
-    if (own !== undefined) attributes.set(name, own)
+    const own = attribute.reference === undefined ? attribute : given.get(attribute.reference)
+    if (own?.graph === undefined || own !== attribute) {
+      if (own !== undefined) attributes.set(name, own)
+      continue
+    }
+    const nodes = own.graph.nodes.map((inner) => withAttributes(inner, given))
+    attributes.set(name, { ...own, graph: { ...own.graph, nodes } })
   }
   return { ...node, attributes }
 }

@@ -90,9 +90,16 @@ const slice: Operator = (call) => {
     if (isWhole) continue
     if (axis === rows && (start === undefined || end === undefined)) throw call.undecided('has places that are not known')
     if (axis === rows) throw call.dependent('takes some of the rows by their place')
+    notPerRow(call, [start, end])
     cut.set(axis, sliced(extent, [start, end, size(step)]))
   }
   return shapedValue({ axis: rows, dims: dims.map((extent, index) => cut.get(index) ?? extent) })
+}
+
+/** @throws Verdict where a size of an axis beside the rows grows with their number */
+function notPerRow(call: Call, extents: readonly (Extent | undefined)[]): void {
+  if (extents.some((extent) => extent?.isPerRow === true))
+    throw call.dependent('takes a size of its output from the number of rows')
 }
 
 function isEnd(end: Extent | undefined, extent: Extent): boolean {
@@ -151,6 +158,7 @@ const pad: Operator = (call) => {
   call.mustBeFixed([2], 'takes its constant from the rows')
   const pads = call.opset < 11 ? call.integers('pads')?.map(size) : call.elements(1)
   const axes = call.has(3) ? call.knownElements(3).map((axis) => call.axisOf(axis, dims.length)) : [...dims.keys()]
+  notPerRow(call, pads ?? [])
   if (rows !== undefined && axes.includes(rows)) {
     const place = axes.indexOf(rows)
     const own = pads === undefined ? [] : [known(pads[place]), known(pads[place + axes.length])]
@@ -167,10 +175,13 @@ const resize: Operator = (call) => {
   const axes = call.integers('axes')?.map((axis) => call.axisOf(axis, dims.length)) ?? [...dims.keys()]
   const open = dims.map((extent, index) => (axes.includes(index) && index !== rows ? ANY : extent))
   if (!isUpsample) call.mustBeFixed([1], 'takes its region from the rows')
+  const scales = call.attribute('scales')?.numbers.map(size) ?? call.elements(isUpsample ? 1 : 2)
+  const sizes = isUpsample ? undefined : call.elements(3)
+  const isOfRows = (place: number) => axes[place] === rows
+  notPerRow(call, scales ?? [])
+  notPerRow(call, sizes?.filter((_, place) => !isOfRows(place)) ?? [])
   if (rows !== undefined && axes.includes(rows)) {
     const place = axes.indexOf(rows)
-    const scales = call.attribute('scales')?.numbers.map(size) ?? call.elements(isUpsample ? 1 : 2)
-    const sizes = isUpsample ? undefined : call.elements(3)
     const [scale, target] = [scales?.[place], sizes?.[place]]
     // One scale for all axes, that of the smallest or largest.
     if ((call.attribute('keep_aspect_ratio_policy')?.text ?? 'stretch') !== 'stretch')

@@ -155,6 +155,8 @@ function equal(a: Extent, b: Extent): Extent | undefined {
   if (isSameSize(a, b)) return size(1)
   const [x, y] = [known(a), known(b)]
   if (x !== undefined && y !== undefined) return size(0)
-  // A size is never negative, as the mark for "as it is" in a target shape is.
-  return (x ?? 0) < 0 || (y ?? 0) < 0 ? size(0) : undefined
+  // A size is never negative, as the mark for "as it is" in a target shape is; a size times a negative number may be.
+  const isSizeBesideMark = (extent: Extent, mark: number | undefined) =>
+    (mark ?? 0) < 0 && (extent.size ?? (extent.isPerRow ? -1 : 0)) >= 0
+  return isSizeBesideMark(a, y) || isSizeBesideMark(b, x) ? size(0) : undefined
 }

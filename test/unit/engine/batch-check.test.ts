@@ -48,6 +48,111 @@ await put('scatter/1/model.onnx', scatter)
 await put('scatter_recorded/1/model.onnx', scatter)
 await put('scatter_recorded/model.toml', '[[examples]]\ninput = [[1.0, 2.0, 3.0]]')
 await put('unknown/1/model.onnx', rowModel([{ operator: 'Det', inputs: ['x'], outputs: ['y'] }]))
+fixture('function_in_branch.onnx', 'function_in_branch')
+fixture('function_named_softmax.onnx', 'function_named_softmax')
+fixture('fused_batches.onnx', 'fused_batches')
+const whole = (name: string, ...values: number[]) => ({
+  name,
+  shape: [values.length],
+  values: BigInt64Array.from(values, BigInt),
+})
+/** The number of rows as a list of one, then these nodes; none of them is told apart by the rows that a trial makes up. */
+const countingModel = (nodes: readonly Node[], constants: Parameters<typeof onnxModel>[0]['constants'] = []) =>
+  rowModel(
+    [
+      { operator: 'Shape', inputs: ['x'], outputs: ['shape'] },
+      { operator: 'Gather', inputs: ['shape', 'zero'], outputs: ['count'] },
+      ...nodes,
+    ],
+    [whole('zero', 0), whole('one', 1), ...constants],
+  )
+const sumAdded: readonly Node[] = [
+  { operator: 'ReduceSum', inputs: ['part', 'one'], outputs: ['sum'] },
+  { operator: 'Add', inputs: ['x', 'sum'], outputs: ['y'] },
+]
+const constantAdded: readonly Node[] = [
+  { operator: 'ReduceSum', inputs: ['part', 'zero'], outputs: ['sum'] },
+  { operator: 'Add', inputs: ['x', 'sum'], outputs: ['y'] },
+]
+const table = { name: 'table', shape: [60], values: new Float32Array(60).fill(1) }
+const float = { name: 'float', shape: [], values: new Float32Array([1]) }
+const minusCount: Node = { operator: 'Mul', inputs: ['count', 'minus'], outputs: ['negative'] }
+await put(
+  'columns_by_count/1/model.onnx',
+  countingModel([{ operator: 'Slice', inputs: ['x', 'zero', 'count', 'one'], outputs: ['part'] }, ...sumAdded]),
+)
+await put(
+  'constant_by_count/1/model.onnx',
+  countingModel(
+    [{ operator: 'Slice', inputs: ['table', 'zero', 'count', 'zero'], outputs: ['part'] }, ...constantAdded],
+    [table],
+  ),
+)
+await put(
+  'padded_by_count/1/model.onnx',
+  countingModel(
+    [
+      { operator: 'Concat', inputs: ['nothing', 'count'], outputs: ['pads'], axis: 0 },
+      { operator: 'Pad', inputs: ['x', 'pads', 'float'], outputs: ['part'] },
+      ...sumAdded,
+    ],
+    [whole('nothing', 0, 0, 0), float],
+  ),
+)
+await put(
+  'resized_by_count/1/model.onnx',
+  countingModel(
+    [
+      { operator: 'Concat', inputs: ['count', 'count'], outputs: ['sizes'], axis: 0 },
+      { operator: 'Resize', inputs: ['x', '', '', 'sizes'], outputs: ['part'] },
+      ...sumAdded,
+    ],
+    [],
+  ),
+)
+await put(
+  'cut_by_count/1/model.onnx',
+  countingModel(
+    [
+      { operator: 'Concat', inputs: ['count', 'minus'], outputs: ['target'], axis: 0 },
+      { operator: 'Reshape', inputs: ['table', 'target'], outputs: ['lines'] },
+      { operator: 'Slice', inputs: ['lines', 'zero', 'one', 'zero'], outputs: ['line'] },
+      { operator: 'ReduceSum', inputs: ['line', 'one'], outputs: ['part'] },
+      { operator: 'Mul', inputs: ['x', 'part'], outputs: ['little'] },
+      { operator: 'Add', inputs: ['x', 'little'], outputs: ['y'] },
+    ],
+    // So small that the trial sees no difference.
+    [{ ...table, values: new Float32Array(60).fill(1e-9) }, whole('minus', -1)],
+  ),
+)
+await put(
+  'count_compared/1/model.onnx',
+  countingModel(
+    [
+      minusCount,
+      { operator: 'Equal', inputs: ['negative', 'many'], outputs: ['isMany'] },
+      { operator: 'Where', inputs: ['isMany', 'float', 'other'], outputs: ['sum'] },
+      { operator: 'Add', inputs: ['x', 'sum'], outputs: ['y'] },
+    ],
+    [whole('minus', -1), whole('many', -9), float, { ...float, name: 'other', values: new Float32Array([2]) }],
+  ),
+)
+const sequences = { datatype: 'FP32', shape: ['n', 'words', 4] } as const
+const blocksOf = (size: number) =>
+  onnxModel({
+    nodes: [
+      { operator: 'Reshape', inputs: ['x', 'blocks'], outputs: ['flat'] },
+      { operator: 'Softmax', inputs: ['flat'], outputs: ['share'], axis: 1 },
+      { operator: 'Shape', inputs: ['x'], outputs: ['shape'] },
+      { operator: 'Reshape', inputs: ['share', 'shape'], outputs: ['y'] },
+    ],
+    constants: [whole('blocks', -1, size)],
+    inputs: [{ name: 'x', ...sequences }],
+    outputs: [{ name: 'y', ...sequences }],
+  })
+await put('blocks_of_rows/1/model.onnx', blocksOf(8))
+await put('blocks_in_rows/1/model.onnx', blocksOf(2))
+await put('words_in_rows/1/model.onnx', blocksOf(4))
 await put('plain/1/model.onnx', identityModel('FP32', ['n', 3]))
 
 const notes: string[] = []
@@ -79,6 +184,21 @@ describe('the decision whether requests share runs', () => {
     ['tokens', 'separate', /\[\[warmup\]\] or \[\[examples\]\]/],
     ['tokens_recorded', 'shared', /\d recorded rows had the same answers alone and together/],
     ['scatter', 'separate', /./],
+    // In a function's branch the attribute of the call counts, not the operator's default.
+    ['function_in_branch', 'separate', /Softmax "o1" computes over the axis of the rows/],
+    ['function_named_softmax', 'separate', /Softmax "k" has the name of an operator, and is a function of the model/],
+    ['fused_batches', 'separate', /FusedMatMul "f" moves the dimensions of its batches/],
+    // Sizes that are taken from the number of rows, on other axes than theirs and of constants.
+    ['columns_by_count', 'separate', /Slice "part" takes a size of its output from the number of rows/],
+    ['constant_by_count', 'separate', /Slice "part" takes a size of its output from the number of rows/],
+    ['padded_by_count', 'separate', /Pad "part" takes a size of its output from the number of rows/],
+    ['resized_by_count', 'separate', /Resize "part" takes a size of its output from the number of rows/],
+    ['cut_by_count', 'separate', /Reshape "lines" cuts a constant by the number of rows/],
+    ['count_compared', 'separate', /Equal "isMany" computes with the number of rows/],
+    // A row of one word is half a block, which would be filled up with the row of another caller.
+    ['blocks_of_rows', 'separate', /Reshape "flat" may cut rows in the middle/],
+    ['blocks_in_rows', 'shared', /^the graph keeps rows apart/],
+    ['words_in_rows', 'shared', /^the graph keeps rows apart/],
     // What the graph does not say, the trial sees: the first row of a run is written over.
     ['scatter_recorded', 'separate', /the output "y" of .* is .* alone and .* beside other rows/],
   ]
