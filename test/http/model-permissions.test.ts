@@ -247,11 +247,14 @@ describe('a model whose own permissions cannot be read is for * only', () => {
     })
   }
 
-  test('a file that is too large, is a folder, or a link that leads nowhere or to itself', async () => {
+  test('a file that is too large, is a folder, a pipe or a device, or a link that leads nowhere or to itself', async () => {
     const path = () => join(folder, 'vault/model.toml')
     const spoil: readonly (() => unknown)[] = [
       () => put('vault/model.toml', `${OWN}${'#'.repeat(1024 * 1024)}`),
       () => mkdirSync(path()),
+      // These would be waited for, or read without end.
+      () => Bun.spawnSync(['mkfifo', path()]),
+      () => symlinkSync('/dev/zero', path()),
       () => symlinkSync(join(folder, 'nowhere'), path()),
       () => symlinkSync(path(), path()),
     ]

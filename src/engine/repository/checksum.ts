@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isInnerPath } from './inner-path.ts'
 
@@ -24,9 +25,9 @@ export async function verifyChecksums(
 }
 
 async function sha256Of(path: string): Promise<string | undefined> {
-  const file = Bun.file(path)
-  if (!(await file.exists())) return undefined
+  // A pipe would be waited for, and a device may have no end.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined
   const hasher = new Bun.CryptoHasher('sha256')
-  for await (const chunk of file.stream()) hasher.update(chunk)
+  for await (const chunk of Bun.file(path).stream()) hasher.update(chunk)
   return hasher.digest('hex')
 }

@@ -1,11 +1,10 @@
-import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type PipelineDefinition, readPipelineFile } from '../pipelines/definition.ts'
 import { EMPTY_MODEL_FILE, type ModelFile, readModelFile } from './model-file.ts'
 import { interpretConfig, type ModelConfig } from './pbtxt/interpret.ts'
 import { readConfigJson, readConfigText } from './pbtxt/typed-config.ts'
 import { defaultPermissions, type ModelPermissions, permissionsIn } from './permissions.ts'
-import { errorCode, standingAt } from './source.ts'
+import { errorCode, standingAt, withFile } from './source.ts'
 
 /** What the files beside a model's versions say of it. */
 export interface ModelDefinition {
@@ -58,10 +57,11 @@ export function readFolderPermissions(folder: string, name: string): ModelPermis
 function readSmall(folder: string, name: string): string | undefined {
   const path = join(folder, name)
   try {
-    if (statSync(path).size <= DEFINITION_BYTES_MAX) return readFileSync(path, 'utf8')
+    const text = withFile(path, (size, readAt) => (size <= DEFINITION_BYTES_MAX ? readAt(0, size).toString('utf8') : undefined))
+    if (text !== undefined) return text
   } catch (error) {
     if (standingAt(path) === 'nothing') return undefined
-    throw new Error(`${name} cannot be read (${errorCode(error)})`)
+    throw new Error(`${name} cannot be read (${error instanceof Error && !('code' in error) ? error.message : errorCode(error)})`)
   }
   throw new Error(`${name} is larger than ${DEFINITION_BYTES_MAX} bytes`)
 }

@@ -38,8 +38,10 @@ export function headOf(path: string, length: number): Buffer {
 
 /** Reads parts of a file. @throws Error where it cannot be read, or is no file */
 export function withFile<T>(path: string, work: (size: number, readAt: (offset: number, length: number) => Buffer) => T): T {
-  // A pipe would be waited for.
-  if (!statSync(path).isFile()) throw new Error('it is no file')
+  // A pipe would be waited for, and a device may have no end.
+  const stat = statSync(path)
+  if (stat.isDirectory()) throw Object.assign(new Error('it is a folder'), { code: 'EISDIR' })
+  if (!stat.isFile()) throw new Error('it is a pipe, a socket or a device')
   const descriptor = openSync(path, 'r')
   try {
     return work(fstatSync(descriptor).size, (offset, length) => {

@@ -43,6 +43,7 @@ function tensorOf(
   const path = join(folder ?? '', 'warmup', data.file)
   const stat = statSync(path, { throwIfNoEntry: false })
   if (folder === undefined || stat === undefined) throw new Error(`warmup/${data.file} is missing`)
+  if (!stat.isFile()) throw new Error(`warmup/${data.file} is not a file`)
   if (stat.size > FILE_BYTES_MAX) throw new Error(`warmup/${data.file} is larger than ${FILE_BYTES_MAX} bytes`)
   const bytes = new Uint8Array(readFileSync(path))
   const blobs = new Blobs(bytes, 'the warm-up')

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { VestalError } from '../../../src/core/errors.ts'
@@ -221,6 +221,28 @@ describe('checksums', () => {
     const lines = `"1/model.onnx" = "${digest(factorModel(2))}"\n"../secret" = "${'0'.repeat(64)}"`
     await put('times/model.toml', `[sha256]\n${lines}`)
     expect((await start()).index()[0]?.reason).toContain('which is not a path inside the folder')
+  })
+})
+
+describe('a pipe or a device in the folder of a model', () => {
+  test('is waited for by nobody: a checksum of it, a label file', async () => {
+    for (const make of [(path: string) => Bun.spawnSync(['mkfifo', path]), (path: string) => symlinkSync('/dev/zero', path)]) {
+      await put('times/1/model.onnx', factorModel(2))
+      const own = new Bun.CryptoHasher('sha256').update(factorModel(2)).digest('hex')
+      await put('times/model.toml', `[sha256]\n"1/model.onnx" = "${own}"\n"pipe" = "${'0'.repeat(64)}"`)
+      await put('labels/1/model.onnx', factorModel(2))
+      await put('labels/config.pbtxt', 'output { name: "y" label_filename: "pipe" }')
+      await put('other/1/model.onnx', factorModel(3))
+      for (const name of ['times', 'labels']) make(join(folder, name, 'pipe'))
+      const served = await start()
+      expect(served.index().map(({ name, state, reason }) => [name, state, reason ?? ''])).toEqual([
+        ['labels', 'UNAVAILABLE', 'pipe cannot be read (it is a pipe, a socket or a device)'],
+        ['other', 'READY', ''],
+        ['times', 'UNAVAILABLE', expect.stringContaining('pipe is not the file whose SHA-256 model.toml names')],
+      ])
+      await served.stop()
+      for (const name of ['times', 'labels']) rmSync(join(folder, name, 'pipe'))
+    }
   })
 })
 

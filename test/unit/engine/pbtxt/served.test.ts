@@ -145,11 +145,13 @@ describe('a model with a config.pbtxt', () => {
       `max_batch_size: 4 model_warmup { name: "one" batch_size: 1 inputs { key: "x" value { data_type: TYPE_FP32 dims: 2 ${data} } } }`
     await put('warmup/good', new Uint8Array(new Float32Array([1, 2]).buffer))
     await put('warmup/short', new Uint8Array(4))
+    Bun.spawnSync(['mkfifo', join(folder, 'two', 'warmup', 'pipe')])
     for (const [data, reason] of [
       ['zero_data: true', undefined],
       ['random_data: true', undefined],
       ['input_data_file: "good"', undefined],
       ['input_data_file: "short"', 'model_warmup "one": input byte size mismatch for input \'x\''],
+      ['input_data_file: "pipe"', 'model_warmup "one": warmup/pipe is not a file'],
       ['input_data_file: "none"', 'model_warmup "one": warmup/none is missing'],
     ] as const) {
       const served = await serve(warmup(data))
