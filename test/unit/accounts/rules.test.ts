@@ -272,6 +272,10 @@ describe('the throttle', () => {
       '2001:0db8:00aa:000b::9': '2001:db8:aa:b::/64',
       'fe80::1%eth0': 'fe80:0:0:0::/64',
       '::1': '0:0:0:0::/64',
+      '1::4:5:6:7:8': '1:0:0:4::/64',
+      '::3:4:5:6:7:8': '0:0:3:4::/64',
+      '1:2:3:4::': '1:2:3:4::/64',
+      '::': '0:0:0:0::/64',
       unknown: 'unknown',
     }
     for (const [address, subnet] of Object.entries(cases)) expect([address, subnetOf(address)]).toEqual([address, subnet])
