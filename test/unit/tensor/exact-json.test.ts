@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { VestalError } from '../../../src/core/errors.ts'
-import { JSON_DEPTH_MAX, parseJson } from '../../../src/tensor/exact-json.ts'
+import { integerOf, JSON_DEPTH_MAX, parseJson } from '../../../src/tensor/exact-json.ts'
 
 const parse = (text: string, exactIntegers = false) => parseJson(Buffer.from(text), { exactIntegers })
 const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
@@ -68,4 +68,26 @@ describe('a JSON body', () => {
     expect(detailOf(() => parseJson(new Uint8Array([0x22, 0xc3, 0x28, 0x22])))).toBe('The body is not UTF-8')
     expect(detailOf(() => parseJson(new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])))).toBe('The body is not UTF-8')
   })
+})
+
+test('a number whose text is an integer that it may round is that integer, and no other number is', () => {
+  const cases: readonly (readonly [text: string, integer: bigint | undefined])[] = [
+    ['9007199254740993', 9007199254740993n],
+    ['-9007199254740993', -9007199254740993n],
+    ['9007199254740993.0', 9007199254740993n],
+    ['9007199254740993.00', 9007199254740993n],
+    ['900719925474099.3e1', 9007199254740993n],
+    ['-90071992547409930e-1', -9007199254740993n],
+    ['1e16', 10n ** 16n],
+    ['1.25e17', 125n * 10n ** 15n],
+    ['9007199254740993.5', undefined],
+    ['90071992547409935e-1', undefined],
+    ['1.5', undefined],
+    ['5', undefined],
+    ['5.0', undefined],
+    ['1e300', undefined],
+    ['', undefined],
+  ]
+  for (const [text, integer] of cases) expect([text, integerOf(text === '' ? 1e16 : Number(text), text)]).toEqual([text, integer])
+  expect(integerOf(1e16)).toBeUndefined()
 })

@@ -87,6 +87,116 @@ describe('an inference request', () => {
   })
 })
 
+describe('data of a request', () => {
+  const read = (datatype: TensorSpec['datatype'], data: unknown, shape: unknown = [1]) => {
+    const spec = { name: 'x', datatype, shape: [-1] }
+    const { inputs } = decodeInferRequest({ inputs: [{ name: 'x', datatype, shape, data }] }, { ...target, inputs: [spec] })
+    return Array.from(inputs.get('x')?.data as ArrayLike<unknown>)
+  }
+
+  test('holds what its datatype does, and nothing near it', () => {
+    const taken: readonly (readonly [datatype: TensorSpec['datatype'], elements: readonly unknown[]])[] = [
+      ['UINT8', [0, 255]],
+      ['INT8', [-128, 127]],
+      ['UINT16', [0, 65_535]],
+      ['INT16', [-32_768, 32_767]],
+      ['UINT32', [0, 4_294_967_295]],
+      ['INT32', [-2_147_483_648, 2_147_483_647]],
+      ['FP16', [65_504, -65_504, 0.5]],
+      ['FP64', [1.5, Number.MAX_VALUE, -Number.MAX_VALUE]],
+      ['BYTES', ['', 'a', '漢']],
+    ]
+    for (const [datatype, elements] of taken)
+      for (const element of elements) expect([datatype, read(datatype, [element])]).toEqual([datatype, [element]])
+    expect([read('BOOL', [true]), read('BOOL', [false])]).toEqual([[1], [0]])
+    expect(read('INT64', [-(2n ** 63n)])).toEqual([-(2n ** 63n)])
+    expect(read('UINT64', [2n ** 64n - 1n])).toEqual([2n ** 64n - 1n])
+    expect(read('INT64', [5])).toEqual([5n])
+    const refused: readonly (readonly [datatype: TensorSpec['datatype'], elements: readonly unknown[]])[] = [
+      ['UINT8', [-1, 256, 1.5, '1', null, true, 1n, {}]],
+      ['INT8', [-129, 128, -0.5]],
+      ['UINT16', [65_536]],
+      ['INT16', [-32_769, 32_768]],
+      ['UINT32', [4_294_967_296, -1]],
+      ['INT32', [-2_147_483_649, 2_147_483_648]],
+      ['INT64', [2n ** 63n, -(2n ** 63n) - 1n, 1.5, '1', null]],
+      ['UINT64', [-1n, 2n ** 64n, -1]],
+      ['FP16', [65_520, -65_520, null, 'NaN', 'Infinity', '1', true]],
+      ['FP32', [1e39, -1e39, null, 'NaN', '-Infinity', 10n ** 39n]],
+      ['FP64', [null, 'NaN', '1', {}]],
+      ['BOOL', [0, 1, 'true', null]],
+      ['BYTES', [1, null, true, '\ud800', 'a\0b', {}]],
+    ]
+    for (const [datatype, elements] of refused)
+      for (const element of elements)
+        expect([datatype, element, detailOf(() => read(datatype, [element]))]).toEqual([
+          datatype,
+          element,
+          expect.stringContaining("input 'x': element 0 must be "),
+        ])
+  })
+
+  test('is as many elements as the shape says, flat or nested', () => {
+    for (const data of [
+      [1, 2, 3, 4],
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [
+        [[1], 2],
+        [3, [4]],
+      ],
+    ])
+      for (const datatype of ['FP32', 'INT32'] as const) expect(read(datatype, data, [4])).toEqual([1, 2, 3, 4])
+    for (const data of [[1, 2, 3], [1, 2, 3, 4, 5], [[1, 2, 3, 4], 5], [], [[]]])
+      for (const datatype of ['FP32', 'INT32'] as const)
+        expect([data, detailOf(() => read(datatype, data, [4]))]).toEqual([
+          data,
+          expect.stringContaining("Unable to parse 'data'"),
+        ])
+    for (const data of [undefined, null, 'x', 1, {}]) expect(detailOf(() => read('FP32', data))).toBeString()
+  })
+
+  test('has a shape of integers from 0 up, which the model takes', () => {
+    for (const shape of [[-1], [1.5], ['1'], [null], 1, null, {}, Array(17).fill(1)])
+      expect([shape, detailOf(() => read('FP32', [1], shape))]).toEqual([shape, expect.stringContaining('integers from 0 up')])
+    expect(detailOf(() => read('FP32', [1], [1, 1]))).toContain('unexpected shape')
+    expect(read('FP32', [], [0])).toEqual([])
+  })
+
+  test('in binary is well-formed UTF-8 without the character that ends texts in C', () => {
+    const ask = (...bytes: readonly number[]) => {
+      const binary = Uint8Array.from([bytes.length, 0, 0, 0, ...bytes])
+      const own = { name: 'x', datatype: 'BYTES', shape: [1], parameters: { binary_data_size: binary.length } }
+      const spec = { name: 'x', datatype: 'BYTES' as const, shape: [1] }
+      return decodeInferRequest({ inputs: [own] }, { ...target, inputs: [spec] }, binary).inputs.get('x')?.data
+    }
+    expect(ask(0xc3, 0xa9)).toEqual(['é'])
+    expect(ask()).toEqual([''])
+    expect(detailOf(() => ask(0xc3))).toBe("input 'x': element 0 of BYTES must be UTF-8")
+    expect(detailOf(() => ask(97, 0, 98))).toBe("input 'x': element 0 must be a text without the character U+0000")
+  })
+})
+
+describe('names of a request', () => {
+  const ask = (inputs: readonly unknown[], outputs?: unknown) => detailOf(() => decodeInferRequest({ inputs, outputs }, target))
+  const long = 'n'.repeat(101)
+
+  test('are those of the model, once each, and are told back cut', () => {
+    expect(ask([{ ...input, name: 'other' }])).toContain("unexpected inference input 'other' for model 'm'")
+    expect(ask([{ ...input, name: 'n'.repeat(100) }])).toContain(`input '${'n'.repeat(100)}' for`)
+    expect(ask([{ ...input, name: long }])).toContain(`input '${'n'.repeat(100)}…' for`)
+    expect(ask([input, input])).toContain("input 'x' already exists in request")
+    expect(ask([])).toContain("missing required input(s) ['x']")
+    expect(ask([input], [{ name: 'other' }])).toContain("unexpected inference output 'other' for model 'm'")
+    expect(ask([input], [{ name: 'y' }, { name: 'y' }])).toContain("output 'y' already exists in request")
+    for (const wrong of [{}, { name: 1 }, 'y', null, []]) expect(ask([input], [wrong])).toBeString()
+    for (const wrong of [{}, { name: 1 }, 'x', null, []]) expect(ask([wrong])).toBeString()
+    expect(ask([{ ...input, datatype: 'FP64' }])).toContain("data-type is 'FP64', but model 'm' expects 'FP32'")
+  })
+})
+
 describe('a raw request', () => {
   const read = (spec: TensorSpec, bytes: number, hasRows?: boolean) => {
     const { inputs } = decodeRawRequest(new Uint8Array(bytes).fill(65), {
