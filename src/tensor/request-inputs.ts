@@ -3,7 +3,7 @@ import type { Blobs } from './binary.ts'
 import { inputInvalid, show, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
 import { readCount, readParameters } from './parameters.ts'
-import { describeShape, ELEMENTS_MAX, elementCount, matchesShape, RANK_MAX, tooManyElements } from './shape.ts'
+import { describeShape, ELEMENTS_MAX, elementCount, ownShape, RANK_MAX, tooManyElements } from './shape.ts'
 import { type InferTarget, quote } from './target.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
 import { listOf, TRITON_TEXTS } from './triton-texts.ts'
@@ -58,11 +58,12 @@ function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source
       ? inputInvalid(tooManyElements(name, spec.datatype, large))
       : blobs.misfit({ name, datatype: spec.datatype, shape: large }, size),
   )
-  if (!matchesShape(spec.shape, dimensions)) {
-    const expected = describeShape(spec.shape)
+  const own = ownShape(spec.shape, dimensions)
+  if (own === undefined) {
+    const expected = describeShape(spec.shape.length === 0 ? [1] : spec.shape)
     throw inputInvalid(TRITON_TEXTS.shapeWrong(describeShape(dimensions), { input: name, model, expected }))
   }
-  const target = { name, datatype: spec.datatype, shape: dimensions, model }
+  const target = { name, datatype: spec.datatype, shape: own, model }
   if (size === undefined) return tensorFromJson(target, data)
   if (data !== undefined && data !== null) throw inputInvalid(`${TRITON_TEXTS.dataTwice()} in input '${name}'`)
   return blobs.take(target, size)

@@ -29,6 +29,23 @@ function shownSpec({ name, datatype, shape }: TensorSpec): TensorSpec {
   return { name, datatype, shape: shownShape(shape) }
 }
 
+/**
+ * A shape as the protocol's clients send it, which all expect a dimension that is no batch: of a scalar one of 1, and of a list of rows,
+ * where requests share runs, one of 1 for each row.
+ */
+export function sentShape(spec: readonly number[], { isInBatches }: { readonly isInBatches: boolean }): readonly number[] {
+  if (spec.length === 0) return [1]
+  return isInBatches && spec.length === 1 && spec[0] === -1 ? [-1, 1] : shownShape(spec)
+}
+
+/** The model's own shape of a tensor that was sent so, or in its own shape; undefined where it does not fit. */
+export function ownShape(spec: readonly number[], sent: readonly number[]): readonly number[] | undefined {
+  if (matchesShape(spec, sent)) return sent
+  if (spec.length === 0) return sent.every((dimension) => dimension === 1) ? [] : undefined
+  const isOfRows = spec.length === 1 && spec[0] === -1 && sent.length === 2 && sent[1] === 1
+  return isOfRows ? sent.slice(0, 1) : undefined
+}
+
 /** The product of the dimensions, 1 for a scalar; Infinity once it is over the limit. */
 export function elementCount(shape: readonly number[]): number {
   // A zero anywhere makes the tensor empty, however large the other dimensions are.

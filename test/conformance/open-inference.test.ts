@@ -285,9 +285,11 @@ describe('tensors', () => {
   })
 
   test('that are scalars', async () => {
-    expect((await answer('scalar', { inputs: [input('FP32', [], [2.5])] })).body).toMatchObject({
-      outputs: [{ shape: [], data: [2.5] }],
-    })
+    for (const shape of [[], [1]]) {
+      expect((await answer('scalar', { inputs: [input('FP32', shape, [2.5])] })).body).toMatchObject({
+        outputs: [{ shape: [1], data: [2.5] }],
+      })
+    }
   })
 
   test('of texts: Unicode, and none with NUL', async () => {

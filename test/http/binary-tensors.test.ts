@@ -117,7 +117,7 @@ for (const open of DOORS) {
     test('holds a scalar', async () => {
       const blob = bytesOf(new Float32Array([2.5]))
       const { json, blobs } = await ask('scalar', { inputs: [x('FP32', [], 4)], parameters: BINARY }, blob)
-      expect(json.outputs).toMatchObject([{ shape: [] }])
+      expect(json.outputs).toMatchObject([{ shape: [1] }])
       expect(blobs.y).toEqual(new Uint8Array(blob))
     })
 
@@ -331,7 +331,7 @@ for (const open of DOORS) {
           new Uint8Array(floats),
         ])
       }
-      expect((await send('scalar', floats.subarray(0, 4))).json.outputs).toMatchObject([{ shape: [] }])
+      expect((await send('scalar', floats.subarray(0, 4))).json.outputs).toMatchObject([{ shape: [1] }])
     })
 
     test('of BYTES is the one text itself', async () => {

@@ -47,6 +47,20 @@ for (const open of DOORS) {
       expect(await get('/v2/')).toEqual({ status: 200, body })
     })
 
+    test('and configuration of a scalar, and of rows of one dimension, have a dimension that is no batch, as perf_analyzer needs', async () => {
+      expect((await get('/v2/models/scalar')).body).toMatchObject({ inputs: [{ shape: [1] }], outputs: [{ shape: [1] }] })
+      expect((await get('/v2/models/scalar/config')).body).toMatchObject({
+        max_batch_size: 0,
+        input: [{ name: 'x', dims: [1] }],
+        output: [{ name: 'y', dims: [1] }],
+      })
+      expect((await get('/v2/models/int64')).body).toMatchObject({ inputs: [{ shape: [-1, 1] }], outputs: [{ shape: [-1] }] })
+      expect((await get('/v2/models/int64/config')).body).toMatchObject({
+        max_batch_size: 32,
+        input: [{ name: 'x', dims: [1], reshape: { shape: [] } }],
+      })
+    })
+
     test('of a model lists the versions that are ready, newest first', async () => {
       expect(await get('/v2/models/two')).toEqual({
         status: 200,
@@ -169,6 +183,21 @@ for (const open of DOORS) {
       expect((bare.body as { outputs: unknown[] }).outputs).toHaveLength(2)
     })
 
+    test('takes one dimension of rows with and without one of 1, and no other', async () => {
+      for (const shape of [[2], [2, 1]]) {
+        const input = { name: 'x', shape, datatype: 'INT64', data: [7, 8] }
+        expect((await infer('int64', { inputs: [input] })).body).toMatchObject({ outputs: [{ shape: [2], data: [7, 8] }] })
+      }
+      const wide = { name: 'x', shape: [1, 2], datatype: 'INT64', data: [7, 8] }
+      expect(await infer('int64', { inputs: [wide] })).toEqual(
+        refused("unexpected shape for input 'x' for model 'int64'. Expected [-1], got [1,2]."),
+      )
+      const two = { name: 'x', shape: [2], datatype: 'FP32', data: [1, 2] }
+      expect(await infer('scalar', { inputs: [two] })).toEqual(
+        refused("unexpected shape for input 'x' for model 'scalar'. Expected [1], got [2]."),
+      )
+    })
+
     test('keeps 64-bit integers exact', async () => {
       const body = '{"inputs":[{"name":"x","shape":[2],"datatype":"INT64","data":[9007199254740993,-9223372036854775808]}]}'
       const response = await door.fetch('/v2/models/int64/infer', { method: 'POST', headers: ALL, body })
@@ -179,7 +208,9 @@ for (const open of DOORS) {
       const text = { name: 'x', shape: [2], datatype: 'BYTES', data: ['漢😀', ''] }
       expect((await infer('text', { inputs: [text] })).body).toMatchObject({ outputs: [{ ...text, name: 'y' }] })
       const scalar = { name: 'x', shape: [], datatype: 'FP32', data: [1.5] }
-      expect((await infer('scalar', { inputs: [scalar] })).body).toMatchObject({ outputs: [{ ...scalar, name: 'y' }] })
+      const answer = { outputs: [{ ...scalar, shape: [1], name: 'y' }] }
+      for (const shape of [[], [1], [1, 1]])
+        expect((await infer('scalar', { inputs: [{ ...scalar, shape }] })).body).toMatchObject(answer)
       const empty = { name: 'x', shape: [0], datatype: 'INT64', data: [] }
       expect((await infer('int64', { inputs: [empty] })).body).toMatchObject({ outputs: [{ ...empty, name: 'y' }] })
     })

@@ -1,5 +1,5 @@
 import type { Datatype } from '../../tensor/datatypes.ts'
-import { shownShape } from '../../tensor/shape.ts'
+import { sentShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { ModelConfiguration, ModelVersion } from '../engine.ts'
 import type { PipelineDefinition } from '../pipelines/definition.ts'
@@ -18,16 +18,20 @@ export function configurationOf(
 ): ModelConfiguration {
   const { settings, batching } = runner
   const batchSizeMax = config?.batchSizeMax ?? (batching.isSafe ? (settings.rowsMax ?? settings.batchRowsMax) : 0)
-  const tensors = (specs: readonly TensorSpec[], declared: unknown) =>
-    specs.map((spec) => ({ ...declaredOf(declared, spec.name), ...tensorConfiguration(spec, batchSizeMax > 0) }))
+  const isInBatches = batchSizeMax > 0
+  const tensors = (kind: 'input' | 'output', specs: readonly TensorSpec[]) =>
+    specs.map((spec) => ({
+      ...declaredOf(config?.table[kind], spec.name),
+      ...tensorConfiguration(spec, { kind, isInBatches }),
+    }))
   return {
     ...config?.table,
     name,
     ...(pipeline === undefined ? { platform: 'onnxruntime_onnx', backend: 'onnxruntime' } : ensemble(pipeline)),
     version_policy: policyConfiguration(file.versions ?? { kind: 'all' }),
     max_batch_size: batchSizeMax,
-    input: tensors(inputs, config?.table.input),
-    output: tensors(outputs, config?.table.output),
+    input: tensors('input', inputs),
+    output: tensors('output', outputs),
     parameters: { ...parametersOf(config?.table.parameters), ...batchingParameters(batching) },
     instance_group: [{ name, kind: 'KIND_CPU', count: settings.instances }],
     ...(batchSizeMax > 0 &&
@@ -74,9 +78,19 @@ function declaredOf(declared: unknown, name: string): object {
   return typeof found === 'object' && found !== null ? found : {}
 }
 
-function tensorConfiguration({ name, datatype, shape }: TensorSpec, isInBatches: boolean) {
-  const own = shownShape(shape)
-  return { name, data_type: typeName(datatype), dims: isInBatches ? own.slice(1) : own }
+/** As Triton completes a configuration: dims are never empty, and those of an input that the model takes without are reshaped. */
+function tensorConfiguration(
+  { name, datatype, shape }: TensorSpec,
+  { kind, isInBatches }: { readonly kind: 'input' | 'output'; readonly isInBatches: boolean },
+) {
+  const sent = sentShape(shape, { isInBatches: isInBatches && kind === 'input' })
+  const isReshaped = shape.length > 0 && sent.length > shape.length
+  return {
+    name,
+    data_type: typeName(datatype),
+    dims: isInBatches ? sent.slice(1) : sent,
+    ...(isReshaped && { reshape: { shape: [] } }),
+  }
 }
 
 function typeName(datatype: Datatype): string {

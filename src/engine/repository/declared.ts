@@ -43,6 +43,8 @@ function narrowed(
   if (datatype !== undefined && datatype !== spec.datatype)
     throw new Error(`${where} is ${datatype}, but the model has ${spec.datatype}`)
   if (dims === undefined) return spec
+  // A scalar has dims of 1 there, as Triton completes them.
+  if (spec.shape.length === 0 && !isInBatches && [...dims, ...(reshape ?? [])].every((size) => size === 1)) return spec
   const shape = isInBatches ? [-1, ...dims] : dims
   const own = reshape ?? dims
   const inner = isInBatches ? [-1, ...own] : own

@@ -27,8 +27,10 @@ export function warmupTensors(
   return new Map(
     inputs.map((input) => {
       // A model that takes no batches has a batch size of 1 there, and its dims are whole.
-      const isWhole = specs.find(({ name }) => name === input.name)?.shape.length === input.dims.length
-      const shape = rows > 0 && !isWhole ? [rows, ...input.dims] : input.dims
+      const own = specs.find(({ name }) => name === input.name)?.shape
+      const isWhole = own?.length === input.dims.length
+      const isScalar = own?.length === 0 && input.dims.every((size) => size === 1)
+      const shape = isScalar ? [] : rows > 0 && !isWhole ? [rows, ...input.dims] : input.dims
       return [input.name, tensorOf(input, { shape, folder })]
     }),
   )

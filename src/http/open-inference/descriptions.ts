@@ -2,7 +2,8 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import { VERSION } from '../../core/version.ts'
 import type { Engine } from '../../engine/engine.ts'
-import { shownSpecs } from '../../tensor/shape.ts'
+import { sentShape } from '../../tensor/shape.ts'
+import type { TensorSpec } from '../../tensor/tensor.ts'
 import { guard } from '../authentication.ts'
 import { readinessResponse } from '../health.ts'
 import { jsonResponse } from '../json.ts'
@@ -76,9 +77,11 @@ function metadataOf(engine: Engine, name: string, asked?: string) {
   const found = findReadyVersion(model, asked)
   const { version } = found
   const ready = model.versions.filter(({ state }) => state === 'ready').map(({ version: number }) => number)
-  const { platform } = engine.configuration(name, version)
+  const { platform, max_batch_size: rowsMax } = engine.configuration(name, version)
   const versions = asked === undefined ? ready : [version]
-  return { name, versions, platform, ...shownSpecs(found) }
+  const shown = (specs: readonly TensorSpec[], isInBatches: boolean) =>
+    specs.map(({ name, datatype, shape }) => ({ name, datatype, shape: sentShape(shape, { isInBatches }) }))
+  return { name, versions, platform, inputs: shown(found.inputs, Number(rowsMax) > 0), outputs: shown(found.outputs, false) }
 }
 
 function configurationOf(engine: Engine, name: string, asked?: string) {

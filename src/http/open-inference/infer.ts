@@ -127,8 +127,13 @@ interface Computed {
 function answered({ name, isBinary, classCount }: RequestedOutput, { results, model, version }: Computed): AnsweredOutput {
   const tensor = results.get(name)
   invariant(tensor !== undefined, 'the engine gives every output that was asked for')
-  if (classCount === undefined) return { name, tensor, isBinary }
+  if (classCount === undefined) return { name, tensor: sent(tensor), isBinary }
   return { name, tensor: classified(name, tensor, { classCount, model, version }), isBinary }
+}
+
+/** A tensor as the metadata shows it: a scalar has one dimension there. */
+function sent(tensor: Tensor): Tensor {
+  return tensor.shape.length === 0 ? { ...tensor, shape: [1] } : tensor
 }
 
 function classified(

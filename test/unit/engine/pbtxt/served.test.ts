@@ -133,6 +133,21 @@ describe('a model with a config.pbtxt', () => {
     expect(outputs.get('y')).toEqual({ datatype: 'BYTES', shape: [2, 1], data: ['a', 'b'] })
   })
 
+  test('of a scalar has dims of 1, as there, in its warm-up too', async () => {
+    await put('1/model.onnx', identityModel('FP32', []))
+    const side = (name: string, dims: string) => `{ name: "${name}" data_type: TYPE_FP32 dims: ${dims} }`
+    const warmup =
+      'model_warmup { name: "w" batch_size: 1 inputs { key: "x" value { data_type: TYPE_FP32 dims: 1 zero_data: true } } }'
+    await put('config.pbtxt', `max_batch_size: 0 input ${side('x', '[ 1 ]')} output ${side('y', '[ 1 ]')} ${warmup}`)
+    engine = await createEngine({ modelsDirectory: folder, threads: 1, warn: () => undefined })
+    expect(engine.model('two')?.versions[0]).toMatchObject({ state: 'ready', inputs: [{ shape: [] }] })
+    expect(engine.configuration('two')).toMatchObject({ input: [{ dims: [1] }], output: [{ dims: [1] }] })
+    await engine.stop()
+    await put('config.pbtxt', `max_batch_size: 0 input ${side('x', '[ 2 ]')}`)
+    engine = await createEngine({ modelsDirectory: folder, threads: 1, warn: () => undefined })
+    expect(engine.model('two')?.versions[0]?.reason).toContain("the input 'x' has dims [2], but the model has []")
+  })
+
   test('in batches needs a first dimension of any size', async () => {
     await put('1/model.onnx', identityModel('FP32', [3]))
     await put('config.pbtxt', 'max_batch_size: 4')
