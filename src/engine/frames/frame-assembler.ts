@@ -33,6 +33,7 @@ export class FrameAssembler {
 }
 
 function lengthOf(bytes: Uint8Array): number {
-  const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getUint32(0, true)
+  // By hand: a view of the bytes of each frame costs more than reading them.
+  const length = (bytes[0] ?? 0) + (bytes[1] ?? 0) * 2 ** 8 + (bytes[2] ?? 0) * 2 ** 16 + (bytes[3] ?? 0) * 2 ** 24
   return length > FRAME_BYTES_MAX ? broken('a frame is too long') : length
 }

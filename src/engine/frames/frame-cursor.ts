@@ -8,13 +8,11 @@ const ALIGNMENT = 8
 
 /** Reads one frame, without its length; what does not add up is thrown as an error, never read beyond the frame. */
 export class FrameCursor {
-  readonly #bytes: Uint8Array
-  readonly #view: DataView
+  readonly #bytes: Buffer
   #at = 0
 
   constructor(frame: Uint8Array) {
-    this.#bytes = frame
-    this.#view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
+    this.#bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)
   }
 
   /** Checks that all of the frame was read. */
@@ -24,23 +22,23 @@ export class FrameCursor {
 
   byte(): number {
     const at = this.#take(1)
-    return this.#view.getUint8(at)
+    return this.#bytes[at] ?? 0
   }
 
   count(): number {
     const at = this.#take(4)
-    return this.#view.getUint32(at, true)
+    return this.#bytes.readUInt32LE(at)
   }
 
   number(): number {
     const at = this.#take(8)
-    return this.#view.getFloat64(at, true)
+    return this.#bytes.readDoubleLE(at)
   }
 
   text(): string {
     const length = this.count()
     const at = this.#take(length)
-    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, length).toString('utf8')
+    return this.#bytes.toString('utf8', at, at + length)
   }
 
   texts(): readonly string[] | undefined {
@@ -98,7 +96,10 @@ export class FrameCursor {
   /** A copy: in the frame it may begin anywhere. */
   #inline(length: number): Uint8Array {
     const at = this.#take(length)
-    return new Uint8Array(this.#bytes.subarray(at, at + length))
+    // Made with a buffer of its own: asking a small array for its buffer moves it.
+    const bytes = new Uint8Array(new ArrayBuffer(length))
+    bytes.set(this.#bytes.subarray(at, at + length))
+    return bytes
   }
 }
 
