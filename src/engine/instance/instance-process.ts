@@ -67,8 +67,6 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
   const child = Bun.spawn([...command], {
     cwd: '/',
     env: instanceEnvironment(),
-    // A process group of its own: a terminal sends its interrupts to all of a group.
-    detached: true,
     stdio: [
       'ignore',
       'ignore',

@@ -23,6 +23,9 @@ export function restrictInstance(): void {
     // Not allowed here: the kernel chooses by size.
   }
   const { symbols, close } = openLibrary()
+  // A group of its own, since a terminal sends its interrupts to all of a group; not a session, which the scheduler would treat as
+  // another user's work.
+  symbols.setpgid(0, 0)
   symbols.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
   symbols.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
   // Bun would print a report of its own crash first.
@@ -36,6 +39,7 @@ function openLibrary() {
     try {
       return dlopen(name, {
         prctl: { args: ['i32', 'u64', 'u64', 'u64', 'u64'], returns: 'i32' },
+        setpgid: { args: ['i32', 'i32'], returns: 'i32' },
         signal: { args: ['i32', 'ptr'], returns: 'ptr' },
       })
     } catch {
