@@ -53,7 +53,8 @@ export class ExchangeFile {
   readonly readBytes = (offset: number, length: number): Uint8Array => {
     if (!Number.isSafeInteger(offset) || offset + length > EXCHANGE_BYTES)
       throw new Error('a tensor is outside of its exchange file')
-    const bytes = new Uint8Array(length)
+    // Not cleared first: each byte of it is written below, or none of it is given.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
     for (let at = 0; at < length; ) {
       const count = readSync(this.descriptor, bytes, at, length - at, offset + at)
       if (count === 0) throw new Error('a tensor is outside of its exchange file')

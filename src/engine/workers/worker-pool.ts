@@ -48,6 +48,13 @@ const WARMUP_BYTES_MAX = 16 * 1024 * 1024
 /** Workers that end one after the other, without an answer between, before the version is shown as unavailable meanwhile. */
 const IN_A_ROW_MAX = 8
 
+interface RunOptions {
+  readonly msMax: number
+  readonly settle: (outcome: Outcome<NamedTensors>) => void
+  /** Somebody asked for it: it is no warm-up. */
+  readonly isServed?: boolean
+}
+
 /** A worker died in a run that was a trial, and another has taken its place. */
 export class WorkerDied extends Error {}
 /** A worker was killed for a limit that it broke in a trial, or none takes the place of one that died: the version cannot serve. */
@@ -77,7 +84,7 @@ export class WorkerPool {
     this.#options = options
     this.#slots = Array.from({ length: options.instances }, (_, index) => this.#createSlot(index))
     this.#instances = this.#slots.map((slot) => ({
-      run: (inputs, settle) => this.#run(slot, inputs, { msMax: options.runMsMax, settle }),
+      run: (inputs, settle) => this.#run(slot, inputs, { msMax: options.runMsMax, settle, isServed: true }),
     }))
   }
 
@@ -230,6 +237,11 @@ export class WorkerPool {
     })
   }
 
+  #answered(slot: WorkerSlot): void {
+    slot.answered()
+    this.#deadly.clear()
+  }
+
   /** A caller alone whose requests end one worker after the other keeps nobody else from being served. */
   #lostIn(requests: readonly RunInput[], loss: SlotLoss): void {
     this.#tellOf(
@@ -261,11 +273,7 @@ export class WorkerPool {
     if (this.#keeper !== undefined && instance !== undefined) work(this.#keeper, instance)
   }
 
-  #run(
-    slot: WorkerSlot,
-    requests: readonly RunInput[],
-    { msMax, settle }: { readonly msMax: number; readonly settle: (outcome: Outcome<NamedTensors>) => void },
-  ): void {
+  #run(slot: WorkerSlot, requests: readonly RunInput[], { msMax, settle, isServed = false }: RunOptions): void {
     const { inputs: specs = [], outputs: outputSpecs = [] } = this.#loaded ?? {}
     const inputs = joinInputs(
       specs,
@@ -277,7 +285,7 @@ export class WorkerPool {
     const order = names ?? outputSpecs.map(({ name }) => name)
     slot.run({ inputs, outputs: names }, msMax, (answer) => {
       if (answer.kind === 'lost') this.#lostIn(requests, answer)
-      else if (answer.kind === 'result') this.#deadly.clear()
+      else if (isServed && answer.kind !== 'returned') this.#answered(slot)
       settle(this.#outcomeOf(answer, order, rows))
     })
   }

@@ -109,6 +109,11 @@ export class WorkerSlot {
     return this.#isLoaded ? Promise.resolve() : this.#awaited.promise
   }
 
+  /** Says that it answered somebody: what it ends of next is the first in a row. */
+  answered(): void {
+    this.#lossesInARow = 0
+  }
+
   /** Hands over a run, which begins when those before it are done; one that takes longer than `msMax` ends its worker. */
   run(message: RunMessage, msMax: number, settle: (answer: Answer) => void): void {
     this.#hand((worker) => worker.run(message), msMax, settle)
@@ -198,7 +203,6 @@ export class WorkerSlot {
   }
 
   #settle(answer: Extract<Answer, { kind: 'result' | 'failed' | 'checked' }>): void {
-    this.#lossesInARow = 0
     const run = this.#runs.shift()
     const [next] = this.#runs
     if (next !== undefined) {
