@@ -58,9 +58,9 @@ const RULES: readonly Rule[] = [
       `an input or output has the type ${type.toUpperCase()}, which cannot be served; make numbers of it inside the model`,
   },
   {
-    pattern: /(?:Fatal error: |No Op registered for )([\w.:]+).* (?:is not a registered function|with domain_version)/,
-    say: (operator) =>
-      `it has the operator ${operator}, which this ONNX Runtime does not know; export it without, or with an older opset`,
+    pattern: /(?:Fatal error: |No Op registered for )([^\s(]+).* (?:is not a registered function|with domain_version)/,
+    say: (operator = '') =>
+      `it has the operator ${/^[\w.:]+$/.test(operator) ? operator : quoted(operator)}, which this ONNX Runtime does not know; export it without, or with an older opset`,
   },
   {
     pattern: /Op registered for (\w+) is deprecated in domain_version of (\d+)/,

@@ -168,7 +168,16 @@ describe('a model that cannot be served', () => {
     const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
     const warnings = entries.filter(({ level, model }) => level === 'warn' && model !== undefined)
     expect(warnings).toMatchObject([{ model: 'bad', version: '1', reason: expect.stringMatching(/./) }])
-    expect(warnings[0]?.message).toContain('the model bad, version 1, cannot be served: ')
+    expect(warnings[0]?.message).toContain('the model bad, version 1, cannot be served: it is a text, such as')
+    // The words of ONNX Runtime are in the log alone.
+    expect(entries.filter(({ runtimeText }) => runtimeText !== undefined)).toMatchObject([
+      {
+        level: 'info',
+        model: 'bad',
+        version: '1',
+        runtimeText: expect.stringMatching(/^Load model from .*Protobuf parsing failed/),
+      },
+    ])
     expect(entries.find(({ mode }) => mode !== undefined)).toMatchObject({
       count: 4,
       message: expect.stringContaining('with 4 models; 1 of 5 cannot be served'),

@@ -7,6 +7,7 @@ import { createEngine, type Engine } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { openLive } from '../support/live-socket.ts'
 import { externalModel } from '../support/odd-models.ts'
+import { below, seeded } from '../support/seed.ts'
 import { createServer, MODELS } from '../support/server.ts'
 import { onnxModel } from '../support/tiny-models.ts'
 import { bearer } from '../support/tokens.ts'
@@ -284,7 +285,10 @@ describe('weights in a file beside the model', () => {
     })
   }
 
-  test('that are a folder, or a link that leads outside, are named', async () => {
+  test('that are a folder, or a link that leads outside or nowhere, are named', async () => {
+    await put('external-lost/1/model.onnx', externalModel('model.onnx.data'))
+    symlinkSync('gone', join(folder, 'external-lost/1/model.onnx.data'))
+    await expectReason('external-lost', `${names('model.onnx.data')}, which is a link to a file that is not there`)
     await put('external-folder/1/model.onnx', externalModel('model.onnx.data'))
     mkdirSync(join(folder, 'external-folder/1/model.onnx.data'))
     await expectReason('external-folder', `${names('model.onnx.data')}, which is a folder`)
@@ -358,6 +362,28 @@ describe('a file that is no ONNX model', () => {
     })
   })
 })
+
+test('models that were changed at random are not loaded in our own words', async () => {
+  const random = seeded('changed models')
+  const place = mkdtempSync(join(tmpdir(), 'vestal-changed-'))
+  for (const name of ['iris', 'digits', 'reviews']) {
+    const model = readFileSync(join(MODELS, name, '1/model.onnx'))
+    for (let index = 0; index < 10; index += 1) {
+      const changed = Buffer.from(index % 3 === 0 ? model.subarray(0, below(random, model.length)) : model)
+      if (index % 3 > 0)
+        for (let count = 0; count < 4; count += 1) changed[below(random, Math.min(changed.length, 2000))] = below(random, 256)
+      await Bun.write(join(place, `${name}-${index}`, '1/model.onnx'), changed)
+    }
+  }
+  const changed = await createEngine({ modelsDirectory: place, threads: 1, instances: 1, warn: () => undefined })
+  const reasons = changed.models().map(({ name, versions: [version] }) => [name, version?.reason ?? version?.batching?.reason])
+  await changed.stop()
+  rmSync(place, { recursive: true })
+  for (const [name, reason] of reasons) {
+    expect([name, reason]).toEqual([name, expect.not.stringMatching(OF_THE_RUNTIME)])
+    expect([name, reason]).toEqual([name, expect.not.stringContaining(place)])
+  }
+}, 60_000)
 
 /** Loads a model by request and reads why it cannot be served. */
 async function expectReason(name: string, reason: string): Promise<void> {

@@ -129,7 +129,7 @@ export type DataFile =
   | { readonly kind: 'file'; readonly size: number }
   /** `near` is a file in its folder that may be meant. */
   | { readonly kind: 'missing'; readonly near?: string }
-  | { readonly kind: 'outside' | 'folder' | 'special' | 'pointer' }
+  | { readonly kind: 'outside' | 'folder' | 'special' | 'pointer' | 'lost' }
   | { readonly kind: 'unreadable'; readonly code: string }
 
 /** A location that begins at the root of a file system, of any system. */
@@ -198,6 +198,8 @@ function faultOfFile({ location = '', offset = '0', length, bytes }: ExternalCon
       return undefined
     case 'outside':
       return `${what}, which leads outside the folder of the version; put the file itself there, not a link`
+    case 'lost':
+      return `${what}, which is a link to a file that is not there; put the file itself in its place`
     case 'folder':
       return `${what}, which is a folder; put the file of that name in its place`
     case 'special':

@@ -88,9 +88,11 @@ function lookAtData(model: string, location: string): DataFile {
   }
 }
 
-/** A name that is near counts as what may be meant, and so does the only other file in the folder. */
+/** A link that leads nowhere is not there, and has a name. A name that is near counts as what may be meant, and so does the only other file in the folder. */
 function missing(model: string, location: string): DataFile {
-  const others = readdirSync(dirname(model)).filter((name) => name !== basename(model))
+  const entries = readdirSync(dirname(model))
+  if (entries.includes(location)) return { kind: 'lost' }
+  const others = entries.filter((name) => name !== basename(model))
   const near = nearestOf(location, others) ?? (others.length === 1 ? others[0] : undefined)
   return { kind: 'missing', ...(near !== undefined && { near }) }
 }

@@ -18,6 +18,12 @@ const CASES: readonly (readonly [text: string, reason: string])[] = [
   ],
   [
     failed(
+      'This is an invalid model. In Node, ("s", Sc\ufffdler, "", -1) , Error No Op registered for Sc\ufffdler with domain_version of 1',
+    ),
+    'it has the operator "Sc\ufffdler", which this ONNX Runtime does not know; export it without, or with an older opset',
+  ],
+  [
+    failed(
       'This is an invalid model. In Node, ("", Upsample, "", -1) : ("x": tensor(float),) -> ("y": tensor(float),) , Error Op registered for Upsample is deprecated in domain_version of 17',
     ),
     'it has the operator Upsample, which opset 17 has no more; export it with an opset that fits its operators',
