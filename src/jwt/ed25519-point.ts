@@ -20,9 +20,9 @@ export function isSoundEd25519Point(bytes: Uint8Array): boolean {
   const number = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`)
   const y = number & (2n ** 255n - 1n)
   if (y >= P || SMALL_ORDER.has(y)) return false
-  // x² = (y² - 1) / (d y² + 1) has a root when its power to (p - 1) / 2 is one; a quotient and a product are squares together.
+  // x² = (y² - 1) / (d y² + 1) has a root when its power to (p - 1) / 2, which is p / 2 rounded down, is one; a quotient and a product are squares together.
   const square = (y * y) % P
-  return power(((square + P - 1n) * (D * square + 1n)) % P, (P - 1n) / 2n) === 1n
+  return power(((square + P - 1n) * (D * square + 1n)) % P, P / 2n) === 1n
 }
 
 function power(base: bigint, exponent: bigint): bigint {

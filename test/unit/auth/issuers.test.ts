@@ -485,6 +485,7 @@ describe('an issuer whose keys are at an address', () => {
       // The clock runs ahead of the cool-down at each look, so that whatever may be fetched again is.
       let seconds = NOW
       let look: () => void = () => undefined
+      let asked = 0
       const authenticator = createAuthenticator(undefined, {
         issuers: [remote(server.url)],
         decryptionKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -495,6 +496,10 @@ describe('an issuer whose keys are at an address', () => {
         },
         schedule: new ManualSchedule().schedule,
         leewaySeconds: 300,
+        isRevoked: () => {
+          asked += 1
+          return false
+        },
       })
       look = looked.resolve
       const answer = await Promise.resolve(authenticator.verifyText(encrypted)).then(
@@ -502,6 +507,8 @@ describe('an issuer whose keys are at an address', () => {
         (error: VestalError) => error.code,
       )
       expect([answer, authenticator.remoteKeyStatistics.get(ISSUER.name)?.fetches]).toEqual(expected)
+      // Once it is verified nothing is done again.
+      expect(asked).toBe(answer === 'accepted' ? 1 : 0)
       authenticator.close()
     }
   })

@@ -44,6 +44,24 @@ describe('a compact JWS', () => {
   })
 })
 
+test('a JWS that names no key is checked with each that may have signed it, and with no other', () => {
+  const jwk = (secret: string, more: object = {}) => ({
+    kty: 'oct',
+    alg: 'HS256',
+    k: Buffer.from(secret).toString('base64url'),
+    ...more,
+  })
+  const [one, two] = [`${SECRET}1`, `${SECRET}2`]
+  for (const [keys, expected] of [
+    [[jwk(one), jwk(SECRET), jwk(two)], 'accepted'],
+    [[jwk(SECRET), jwk(one)], 'accepted'],
+    [[jwk(one), jwk(two)], 'SIGNATURE_INVALID'],
+    [[jwk(one), jwk(SECRET, { alg: 'HS512' })], 'SIGNATURE_INVALID'],
+    [[jwk(one, { alg: 'HS512' }), jwk(SECRET, { alg: 'HS512' })], 'ALGORITHM_REFUSED'],
+  ] as const)
+    expect(codeOf(() => verifyCompactJws(compact, { keys }))).toBe(expected)
+})
+
 describe('a flattened JWS', () => {
   test('is verified', () => {
     expect(Buffer.from(verifyFlattenedJws(flattened, SECRET).payload).toString()).toBe('any bytes: ü')

@@ -85,7 +85,11 @@ describe('a key ring', () => {
     const revoked = revoke(retired, 'a', at(40))
     expect(() => retire(revoked, 'a', at(50))).toThrow('the key a is revoked already')
     expect(() => revoke(revoked, 'a', at(50))).toThrow('the key a is revoked already')
-    for (const change of [retire, revoke]) expect(() => change(two, 'c', at(50))).toThrow('there is no key "c"')
+    for (const change of [retire, revoke]) {
+      expect(() => change(two, 'c', at(50))).toThrow('there is no key "c"')
+      // What somebody asks for is told back no longer than a name may be.
+      expect(() => change(two, 'x'.repeat(129), at(50))).toThrow(`there is no key "${'x'.repeat(128)}"`)
+    }
   })
 
   test('changes no ring that it was given', () => {

@@ -58,3 +58,12 @@ describe('a thumbprint', () => {
     expect(() => importKeys({ keys: [RFC8037, RFC8037] })).toThrow('the same "kid"')
   })
 })
+
+test('a thumbprint is made once for a key', () => {
+  const key = importJwk(generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).publicKey.export({ format: 'jwk' }) as Jwk)
+  const thumbprint = thumbprintOf(key)
+  key.verifying.export = () => {
+    throw new Error('the key is exported again')
+  }
+  expect(thumbprintOf(key)).toBe(thumbprint as string)
+})

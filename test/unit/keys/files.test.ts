@@ -106,6 +106,29 @@ test('a change of a file is heard of from the system, long before the poll, and 
   expect(heard.first).toBe(before)
 })
 
+test('a file is looked at as often as it is said, where the system tells of nothing, and no more once nobody listens', async () => {
+  using folder = new Folder()
+  const path = join(folder.path, 'keys.json')
+  const looks = { first: 0, second: 0, changes: 0 }
+  const stopFirst = watchFile(path, () => void (looks.first += 1), { pollMs: 1 })
+  await until(() => looks.first >= 3, 'the first looks')
+  stopFirst()
+  const before = looks.first
+  const stopSecond = watchFile(
+    path,
+    (isChanged) => {
+      looks.second += 1
+      if (isChanged) looks.changes += 1
+    },
+    { pollMs: 1 },
+  )
+  await until(() => looks.second >= 20, 'the second looks')
+  expect([looks.first, looks.changes]).toEqual([before, 0])
+  writeFileSync(path, 'new')
+  await until(() => looks.changes === 1, 'the change is seen')
+  stopSecond()
+})
+
 test('a file that is written whole leaves no open file and nothing beside it', () => {
   using folder = new Folder()
   const path = join(folder.path, 'keys.json')
