@@ -110,7 +110,13 @@ test('a file is looked at as often as it is said, where the system tells of noth
   using folder = new Folder()
   const path = join(folder.path, 'keys.json')
   const looks = { first: 0, second: 0, changes: 0 }
-  const stopFirst = watchFile(path, () => void (looks.first += 1), { pollMs: 1 })
+  const stopFirst = watchFile(
+    path,
+    () => {
+      looks.first += 1
+    },
+    { pollMs: 1 },
+  )
   await until(() => looks.first >= 3, 'the first looks')
   stopFirst()
   const before = looks.first
