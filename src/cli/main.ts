@@ -16,7 +16,7 @@ import { DOCTOR_FLAGS, doctor } from './doctor/doctor.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
 import { KEYS_FLAGS, keys } from './keys.ts'
 import { MODELS_FLAGS, models } from './models/models.ts'
-import { serveEngineProcess } from './processes/engine-process.ts'
+import { startEngineProcess } from './processes/engine-process.ts'
 import { joinSupervisor } from './processes/member.ts'
 import { processCount } from './processes/process-count.ts'
 import { refuseForSeveral, shareOf } from './processes/share-limits.ts'
@@ -68,7 +68,7 @@ const VERBS: readonly Verb[] = [
     flags: [],
     words: 1,
     isHidden: true,
-    run: startEngineProcess,
+    run: (_settings, _mode, { words }, { read }) => startEngineProcess(words[0], read),
   },
   {
     name: 'token',
@@ -174,15 +174,6 @@ async function startMember(settings: Settings, mode: Mode, { words, configFile }
     return shareOf({ ...all, logFormat: form === 'pretty' ? 'pretty' : 'json' }, member.count)
   }
   await start(own(settings), mode, { member, read: () => own(read()), ...named(configFile) })
-}
-
-/** `vestal engine-process json|pretty`. */
-async function startEngineProcess(settings: Settings, _mode: Mode, { words: [form] }: Arguments, { read }: Found): Promise<void> {
-  const own = (all: Settings): Settings => {
-    refuseForSeveral(all)
-    return { ...all, logFormat: form === 'pretty' ? 'pretty' : 'json' }
-  }
-  await serveEngineProcess(own(settings), { read: () => own(read()) })
 }
 
 const SHOWN = VERBS.filter(({ isHidden }) => isHidden !== true)

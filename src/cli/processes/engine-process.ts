@@ -21,8 +21,9 @@ import { subscribeEngine } from '../reload-parts.ts'
 import { receiveLink } from './engine-links.ts'
 import { createAnswerer, type Duties, SOCKET_DESCRIPTOR } from './member.ts'
 import type { EngineState, FromMember, ToMember } from './messages.ts'
+import { refuseForSeveral } from './share-limits.ts'
 
-export interface EngineLaunch {
+interface EngineLaunch {
   /** Reads the settings again. */
   readonly read: () => Settings
 }
@@ -32,8 +33,19 @@ const GRACE_MS = 5000
 /** The engine process in the log. */
 const NUMBER = 0
 
+/** `vestal engine-process json|pretty`: the supervisor knows whether people read what it passes on. @throws SettingsError */
+export async function startEngineProcess(form: string | undefined, readAll: () => Settings): Promise<void> {
+  const read = (): Settings => {
+    const settings = readAll()
+    // The file may say something else by now than when the supervisor read it.
+    refuseForSeveral(settings)
+    return { ...settings, logFormat: form === 'pretty' ? 'pretty' : 'json' }
+  }
+  await serveEngineProcess(read(), { read })
+}
+
 /** Computes for the HTTP processes of one server until the supervisor says that they are gone. */
-export async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): Promise<void> {
+async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): Promise<void> {
   const supervisor = joinAsEngine()
   const logging = createLogging(settings, NUMBER)
   const { logger, output } = logging

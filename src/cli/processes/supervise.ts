@@ -54,7 +54,7 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
       startMember({
         ...hooks,
         number: 0,
-        command: ownCommand(['engine-process', formOf(logging), ...flags]),
+        command: ownCommand(['engine-process', formOf(logging), ...flags], ENGINE_PROGRAM),
         write: writerOf(logging),
         temporaryFolder: engineFolder,
       }),
@@ -81,10 +81,13 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   if (metrics !== undefined) logger.info(`Metrics are at ${metrics.url}metrics`)
 }
 
+/** What the engine process is started with where there is no executable. */
+const ENGINE_PROGRAM = join(import.meta.dir, 'engine-main.ts')
+
 /** The program that runs here, with another verb. */
-function ownCommand(args: readonly string[]): readonly string[] {
+function ownCommand(args: readonly string[], program: string = Bun.main): readonly string[] {
   // An executable has its program inside.
-  return [process.execPath, ...(Bun.isStandaloneExecutable ? [] : [Bun.main]), ...args]
+  return [process.execPath, ...(Bun.isStandaloneExecutable ? [] : [program]), ...args]
 }
 
 function formOf({ isPretty }: Logging): string {
