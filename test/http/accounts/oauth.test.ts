@@ -47,6 +47,17 @@ function forgedKey(text: string): string {
 
 for (const kind of stores()) {
   describe(`the token endpoint, ${kind.name}`, () => {
+    test('leaves a line in the audit log of each token that a client gets, by the token’s id', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id, text } = await makeKey(server)
+      const grant = { grant_type: 'client_credentials', client_id: id, client_secret: text }
+      const { body } = await form(server, '/oauth/token', grant)
+      expect(server.events.filter(({ event }) => event === 'client-token')).toMatchObject([
+        { event: 'client-token', actor: `key:${id}`, tokenId: decodeJwt(body.access_token).payload.jti, origin: {} },
+      ])
+    })
+
     test('gives tokens for a password and for a refresh token, and nothing may keep them', async () => {
       await using place = await startAccounts(kind)
       const { server } = place

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { addFirstAdministrator } from '../../../src/accounts/first-administrator.ts'
-import { startAccounts } from '../../support/accounts.ts'
+import { PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { stores } from '../../support/stores.ts'
 
 for (const kind of stores()) {
@@ -24,6 +24,18 @@ for (const kind of stores()) {
     expect((await signIn(shown[0])).status).toBe(401)
     expect((await signIn(shown[1])).status).toBe(200)
     expect((await signIn(shown[1])).status).toBe(401)
+  })
+
+  test(`on ${kind.name} a password of the operator’s choice is shown to nobody, and signs in again and again`, async () => {
+    await using place = await startAccounts(kind)
+    const shown: string[] = []
+    const add = () =>
+      addFirstAdministrator(place.server.context, { password: PASSWORD, show: (password) => shown.push(password) })
+    expect([await add(), await add(), shown]).toEqual([true, false, []])
+    for (let times = 0; times < 2; times += 1) {
+      const { status } = await place.server.ask('POST', '/auth/', { body: { name: 'admin', password: PASSWORD } })
+      expect(status).toBe(200)
+    }
   })
 
   test(`on ${kind.name} of several that start at once one shows a password`, async () => {
