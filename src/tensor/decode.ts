@@ -7,6 +7,8 @@ import { TRITON_TEXTS } from './triton-texts.ts'
 
 /** Characters of a value that a message tells back. */
 const SHOWN_MAX = 60
+/** Elements that are so few that their memory may be taken before they are counted. */
+const SMALL_COUNT = 4096
 /** What stands for floats that JSON does not have, by the dialect. */
 const MISSING_HINTS = {
   rows: 'null, "NaN", "Infinity" or "-Infinity"',
@@ -37,8 +39,8 @@ export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
   if (!Array.isArray(data)) throw inputInvalid(`input '${name}': "data" must be a list, got ${show(data)}`)
   const count = elementCount(shape)
   if (count > ELEMENTS_MAX) throw inputInvalid(tooManyElements(name, datatype, shape))
-  // A shape takes memory only where the data is there for it: a body of a few bytes may name 64 million elements.
-  const given = data.length === count ? count : elementsIn(data, count)
+  // A large shape takes memory only where the data is there for it: a body of a few bytes may name 64 million elements.
+  const given = data.length === count || count <= SMALL_COUNT ? count : elementsIn(data, count)
   if (given !== count) throw inputInvalid(mismatch(target, count, given))
   const numbers = flatFloats(target, count, data)
   if (numbers !== undefined) return { datatype, shape, data: numbers }

@@ -53,15 +53,11 @@ function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source
   }
   const size =
     parameters?.binary_data_size === undefined ? undefined : readCount(parameters, 'binary_data_size', `input '${name}'`)
-  const dimensions = readShape(shape, spec, (large) =>
-    size === undefined
-      ? inputInvalid(tooManyElements(name, spec.datatype, large))
-      : blobs.misfit({ name, datatype: spec.datatype, shape: large }, size),
-  )
-  const own = ownShape(spec.shape, dimensions)
+  if (!isShape(shape) || elementCount(shape) > ELEMENTS_MAX) throw wrongShape(shape, spec, { size, blobs })
+  const own = ownShape(spec.shape, shape)
   if (own === undefined) {
     const expected = describeShape(spec.shape.length === 0 ? [1] : spec.shape)
-    throw inputInvalid(TRITON_TEXTS.shapeWrong(describeShape(dimensions), { input: name, model, expected }))
+    throw inputInvalid(TRITON_TEXTS.shapeWrong(describeShape(shape), { input: name, model, expected }))
   }
   const target = { name, datatype: spec.datatype, shape: own, model }
   if (size === undefined) return tensorFromJson(target, data)
@@ -69,15 +65,17 @@ function readInput(input: JsonObject, spec: TensorSpec, { model, blobs }: Source
   return blobs.take(target, size)
 }
 
-function readShape(
+/** Why a shape cannot be one of a tensor, whose data is a blob of that size, or in the JSON. */
+function wrongShape(
   shape: unknown,
-  { name }: TensorSpec,
-  tooLarge: (shape: readonly (number | bigint)[]) => VestalError,
-): readonly number[] {
-  if (isShape(shape) && elementCount(shape) <= ELEMENTS_MAX) return shape
-  if (isTooLarge(shape)) throw tooLarge(shape)
-  const rule = `the shape of input '${name}' must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`
-  throw inputInvalid(`${TRITON_TEXTS.shapeNegative()}; ${rule}`)
+  { name, datatype }: TensorSpec,
+  { size, blobs }: Pick<Source, 'blobs'> & { readonly size: number | undefined },
+): VestalError {
+  if (!isTooLarge(shape)) {
+    const rule = `the shape of input '${name}' must be a list of at most ${RANK_MAX} integers from 0 up, got ${show(shape)}`
+    return inputInvalid(`${TRITON_TEXTS.shapeNegative()}; ${rule}`)
+  }
+  return size === undefined ? inputInvalid(tooManyElements(name, datatype, shape)) : blobs.misfit({ name, datatype, shape }, size)
 }
 
 /** True for a shape with a dimension that is beyond what a number holds exactly. */
