@@ -32,6 +32,8 @@ export interface BodyOptions {
   /** What holds the body's bytes: a declared length before any of it is read, the rest as it comes. It holds the body's length afterwards. */
   readonly hold: Hold
   readonly decompression: Decompression
+  /** Hears of bytes that came, or were expanded, and are rejected. */
+  readonly discarded?: ((bytes: number) => void) | undefined
   /** What is told of a body over the limit. */
   readonly tooLarge?: TooLargeText | undefined
 }
@@ -69,7 +71,7 @@ function readReceived(request: Request, options: BodyOptions): Promise<Uint8Arra
 }
 
 async function readCoded(request: Request, coding: Coding, options: BodyOptions): Promise<Uint8Array> {
-  const { bytesMax, hold, decompression, tooLarge } = options
+  const { bytesMax, hold, decompression, discarded, tooLarge } = options
   const received = await readReceived(request, options)
   const small = decodeSmall(received, coding)
   if (small !== undefined) {
@@ -86,7 +88,12 @@ async function readCoded(request: Request, coding: Coding, options: BodyOptions)
       if (length > bytesMax) throw bodyTooLarge(bytesMax, tooLarge)
       hold.grow(bytes)
     }
-    for await (const piece of decodeChunks([received], coding, { ratioMax: decompression.ratioMax, charge })) pieces.push(piece)
+    try {
+      for await (const piece of decodeChunks([received], coding, { ratioMax: decompression.ratioMax, charge })) pieces.push(piece)
+    } catch (error) {
+      discarded?.(length)
+      throw error
+    }
     const body = join(pieces, length)
     hold.set(length)
     return body
@@ -138,7 +145,8 @@ function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
   return promise
 }
 
-async function readCounted(request: Request, { bytesMax, times = BODY_TIMES, hold, tooLarge }: BodyOptions): Promise<Uint8Array> {
+async function readCounted(request: Request, options: BodyOptions): Promise<Uint8Array> {
+  const { bytesMax, times = BODY_TIMES, hold, discarded, tooLarge } = options
   if (request.body === null) return new Uint8Array(0)
   const reader = request.body.getReader()
   const pieces: Uint8Array[] = []
@@ -177,7 +185,10 @@ async function readCounted(request: Request, { bytesMax, times = BODY_TIMES, hol
     isWhole = true
   } finally {
     stopClock()
-    if (!isWhole) void reader.cancel().catch(() => undefined)
+    if (!isWhole) {
+      void reader.cancel().catch(() => undefined)
+      discarded?.(length)
+    }
   }
   if (isLate) throw bodyTooSlow()
   flush()

@@ -35,7 +35,7 @@ const WAITING_MAX = 1024
 const PRINCIPAL_WAITING_MAX = 128
 /** Answers smaller than this are not charged: the system's own buffer of a connection takes them. */
 const ANSWER_BYTES_MIN = 64 * 1024
-/** Bytes of rejected outputs after which memory is collected. */
+/** Bytes of rejected outputs and bodies after which memory is collected. */
 const DISCARDED_BYTES_MAX = 128 * 1024 * 1024
 /** Milliseconds between two looks at the answers that are being sent. Bun does not report that one was sent; it can be asked. */
 const LOOK_MS = 25
@@ -114,7 +114,14 @@ export class RequestMemory {
     hold: Hold,
     { bytesMax, tooLarge }: { readonly bytesMax: number; readonly tooLarge: TooLargeText | undefined },
   ): Promise<Uint8Array> {
-    return readBody(request, { bytesMax, times: this.#bodyTimes, hold, decompression: this.#decompression, tooLarge })
+    return readBody(request, {
+      bytesMax,
+      times: this.#bodyTimes,
+      hold,
+      decompression: this.#decompression,
+      discarded: (bytes) => this.discarded(bytes),
+      tooLarge,
+    })
   }
 
   /**

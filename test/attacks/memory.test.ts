@@ -2,7 +2,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
-import { type Attack, bombs, sizedModel, slowReaders, sockets, stalledUploads, type Victim } from '../support/memory-attacks.ts'
+import {
+  type Attack,
+  bombs,
+  membersAgain,
+  sizedModel,
+  slowReaders,
+  sockets,
+  stalledUploads,
+  type Victim,
+} from '../support/memory-attacks.ts'
 import { MODELS } from '../support/server.ts'
 import { SECRET, tokenWith } from '../support/tokens.ts'
 import { until } from '../support/until.ts'
@@ -76,6 +85,12 @@ const ATTACKS: readonly {
     what: '40 bodies of 64 KB that expand to 63 MiB',
     begin: (who) => bombs(who, 40),
     check: (statuses) => expect([counted(statuses, 413) + counted(statuses, 429), statuses.length]).toEqual([40, 40]),
+  },
+  {
+    // What is rejected half expanded is garbage that the collector knows nothing of until it looks.
+    what: '128 bodies of 60 gzip members that expand to 480 MiB, 16 at a time',
+    begin: (who) => membersAgain(who, { clients: 16, rounds: 8 }),
+    check: (statuses) => expect([counted(statuses, 413) + counted(statuses, 429), statuses.length]).toEqual([128, 128]),
   },
   {
     what: '16 uploads that stall at 59 of 60 MiB',

@@ -83,6 +83,27 @@ export function bombs(victim: Victim, count: number): Attack {
   )
 }
 
+/** Bodies of many gzip members, each of which expands to 8 MiB, one after the other on each of so many connections. */
+export function membersAgain(victim: Victim, { clients, rounds }: { readonly clients: number; readonly rounds: number }): Attack {
+  const body = Buffer.concat(Array(60).fill(gzipSync(Buffer.alloc(8 * MIB, 32))))
+  const statuses: number[] = []
+  const end = new AbortController()
+  const send = async () => {
+    for (let round = 0; round < rounds && !end.signal.aborted; round += 1) {
+      const response = await fetch(`http://127.0.0.1:${victim.port}/models/iris/predict/`, {
+        method: 'POST',
+        headers: { authorization: victim.authorization, 'content-encoding': 'gzip' },
+        body,
+        signal: end.signal,
+      })
+      statuses.push(response.status)
+      await response.arrayBuffer()
+    }
+  }
+  const sent = Array.from({ length: clients }, () => send().catch(() => undefined))
+  return { statuses: () => statuses, isUnderWay: Promise.all(sent), stop: () => end.abort() }
+}
+
 /** Uploads that stop after all but one of their mebibytes. */
 export function stalledUploads(
   victim: Victim,
