@@ -32,111 +32,118 @@ function below(pid: number): readonly number[] {
   return childrenOf(pid).flatMap((child) => [child.pid, ...below(child.pid)])
 }
 
-describe.skipIf(!IS_LINUX)('a server with models that harm their process', () => {
-  const place = new Workplace()
-  const models = mkdtempSync(join(tmpdir(), 'vestal-harm-'))
-  const others = ['select_then_gru', 'loop_forever', 'nested_functions', 'inverse_load', 'allocate_forever']
-  putModels(models, [...HARMFUL.map(({ name }) => name), ...others], ['iris'])
-  let server: StartedServer
-  beforeAll(async () => {
-    server = await place.start([], {
-      VESTAL_SECRET: SECRET,
-      VESTAL_MODELS: models,
-      VESTAL_LOG_FORMAT: 'json',
-      VESTAL_LOAD_SECONDS_MAX: '6',
-      VESTAL_INSTANCE_MEMORY_BYTES_MAX: String(2 ** 29),
-    })
-  }, TEST_MS)
-  afterAll(async () => {
-    const processes = below(server.child.pid)
-    server.child.kill('SIGTERM')
-    await server.child.exited
-    await until(() => !processes.some(isRunning), 'its workers are gone')
-    rmSync(models, { recursive: true })
-    place[Symbol.dispose]()
-  }, TEST_MS)
-
-  test('listens, serves what can be served, and says of the others why not', async () => {
-    const { base } = server
-    expect((await ask(base, '/v2/health/ready')).status).toBe(200)
-    const index = JSON.parse((await ask(base, '/v2/repository/index', '{}')).text) as readonly {
-      readonly name: string
-      readonly state: string
-      readonly reason?: string
-    }[]
-    const stateOf = (name: string) => index.find((each) => each.name === name)
-    for (const { name } of HARMFUL) expect(stateOf(name)).toMatchObject({ name, state: 'READY' })
-    expect(stateOf('select_then_gru')).toMatchObject({ state: 'READY' })
-    expect(stateOf('inverse_load')).toMatchObject({ state: 'READY' })
-    expect(stateOf('loop_forever')).toMatchObject({ state: 'UNAVAILABLE', reason: expect.stringMatching(/more than \d/) })
-    expect(stateOf('nested_functions')).toMatchObject({
-      state: 'UNAVAILABLE',
-      reason: 'the worker process ended before the model was loaded (SIGSEGV)',
-    })
-    expect((await iris(base)).status).toBe(200)
-  }, 30_000)
-
-  test('has no ONNX Runtime in the process that answers HTTP', () => {
-    expect(readFileSync(`/proc/${server.child.pid}/maps`, 'utf8')).not.toContain('onnxruntime')
-    const workers = below(server.child.pid).map((pid) => readFileSync(`/proc/${pid}/maps`, 'utf8'))
-    expect(workers.filter((maps) => maps.includes('libonnxruntime')).length).toBeGreaterThanOrEqual(HARMFUL.length)
-  })
-
-  for (const { name, signal, deadly, harmless } of HARMFUL) {
-    test(`tells the one request of ${name} that it died of ${signal}, and serves the next and all others`, async () => {
-      const { base } = server
-      expect((await infer(base, name, harmless)).status).toBe(200)
-      const [dead, other] = await Promise.all([infer(base, name, deadly, `deadly-${name}`), iris(base)])
-      expect([dead.status, other.status]).toEqual([503, 200])
-      expect(dead.text).toContain('The worker that computed this request stopped')
-      expect((await infer(base, name, harmless)).status).toBe(200)
-      const metrics = await ask(base, '/metrics')
-      expect(metrics.text).toContain(`vestal_model_instance_ends_total{model="${name}",version="1",cause="${signal}"} 1\n`)
-      const audit = place.run(['audit', '--json'], { VESTAL_SECRET: SECRET }).stdout
-      expect(audit).toContain(`"subject":"${name}/1","reason":"${signal} in a run of deadly-${name}"`)
-    }, 30_000)
-  }
-
-  test('kills a worker that takes memory without end, and only that', async () => {
-    const { base } = server
-    const inputs = [{ name: 'x', datatype: 'FP32', shape: [], data: [1] }]
-    const [dead, other] = await Promise.all([infer(base, 'allocate_forever', inputs), iris(base)])
-    expect([dead.status, other.status]).toEqual([503, 200])
-    const metrics = await ask(base, '/metrics')
-    expect(metrics.text).toContain(
-      'vestal_model_instance_ends_total{model="allocate_forever",version="1",cause="memory limit"} 1\n',
-    )
-    await until(async () => {
-      const { text } = await ask(base, '/v2/models/allocate_forever/ready')
-      return text !== '' || (await ask(base, '/v2/models/allocate_forever/ready')).status === 200
-    })
-  }, 60_000)
-
-  test('goes on with the model that it has while the file of it changes under it', async () => {
-    writeFileSync(join(models, 'iris/1/model.onnx'), 'not a model any more')
-    const [worker] = below(server.child.pid)
-    expect(worker).toBeDefined()
-    expect((await iris(server.base)).status).toBe(200)
-    putModels(models, [], ['iris'])
-  })
-
-  test(
-    'lets vestal models list, models check and doctor survive any file',
+for (const processes of ['1', '2'])
+  describe.skipIf(!IS_LINUX)(
+    `a server of ${processes === '1' ? 'one process' : 'two processes'} with models that harm theirs`,
     () => {
-      const environment = { VESTAL_SECRET: SECRET, VESTAL_MODELS: models, VESTAL_LOAD_SECONDS_MAX: '6' }
-      const listed = place.run(['models', 'list'], environment)
-      expect(listed.exitCode).toBe(0)
-      expect(listed.stdout).toMatch(/nested_functions .*SIGSEGV/)
-      const checked = place.run(['models', 'check', join(models, 'nested_functions/1/model.onnx')], environment)
-      expect([checked.exitCode, checked.stderr]).toEqual([1, expect.stringContaining('SIGSEGV')])
-      const { stdout, stderr } = place.run(['doctor'], environment)
-      expect(`${stdout}${stderr}`).toContain(
-        'nested_functions, version 1: the worker process ended before the model was loaded (SIGSEGV)',
+      const place = new Workplace()
+      const models = mkdtempSync(join(tmpdir(), 'vestal-harm-'))
+      const others = ['select_then_gru', 'loop_forever', 'nested_functions', 'inverse_load', 'allocate_forever']
+      putModels(models, [...HARMFUL.map(({ name }) => name), ...others], ['iris'])
+      let server: StartedServer
+      beforeAll(async () => {
+        server = await place.start(['--processes', processes], {
+          VESTAL_SECRET: SECRET,
+          VESTAL_MODELS: models,
+          VESTAL_LOG_FORMAT: 'json',
+          VESTAL_LOAD_SECONDS_MAX: '6',
+          VESTAL_INSTANCE_MEMORY_BYTES_MAX: String(2 ** 29),
+        })
+      }, TEST_MS)
+      afterAll(async () => {
+        const processes = below(server.child.pid)
+        server.child.kill('SIGTERM')
+        await server.child.exited
+        await until(() => !processes.some(isRunning), 'its workers are gone')
+        rmSync(models, { recursive: true })
+        place[Symbol.dispose]()
+      }, TEST_MS)
+
+      test('listens, serves what can be served, and says of the others why not', async () => {
+        const { base } = server
+        expect((await ask(base, '/v2/health/ready')).status).toBe(200)
+        const index = JSON.parse((await ask(base, '/v2/repository/index', '{}')).text) as readonly {
+          readonly name: string
+          readonly state: string
+          readonly reason?: string
+        }[]
+        const stateOf = (name: string) => index.find((each) => each.name === name)
+        for (const { name } of HARMFUL) expect(stateOf(name)).toMatchObject({ name, state: 'READY' })
+        expect(stateOf('select_then_gru')).toMatchObject({ state: 'READY' })
+        expect(stateOf('inverse_load')).toMatchObject({ state: 'READY' })
+        expect(stateOf('loop_forever')).toMatchObject({ state: 'UNAVAILABLE', reason: expect.stringMatching(/more than \d/) })
+        expect(stateOf('nested_functions')).toMatchObject({
+          state: 'UNAVAILABLE',
+          reason: 'the worker process ended before the model was loaded (SIGSEGV)',
+        })
+        expect((await iris(base)).status).toBe(200)
+      }, 30_000)
+
+      test('has no ONNX Runtime in the process that answers HTTP', () => {
+        const all = [server.child.pid, ...below(server.child.pid)].map((pid) => ({
+          isWorker: readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('instance/main.ts'),
+          hasRuntime: readFileSync(`/proc/${pid}/maps`, 'utf8').includes('onnxruntime'),
+        }))
+        expect(all.filter(({ isWorker, hasRuntime }) => hasRuntime && !isWorker)).toEqual([])
+        expect(all.filter(({ isWorker, hasRuntime }) => hasRuntime && isWorker).length).toBeGreaterThanOrEqual(HARMFUL.length)
+      })
+
+      for (const { name, signal, deadly, harmless } of HARMFUL) {
+        test(`tells the one request of ${name} that it died of ${signal}, and serves the next and all others`, async () => {
+          const { base } = server
+          expect((await infer(base, name, harmless)).status).toBe(200)
+          const [dead, other] = await Promise.all([infer(base, name, deadly, `deadly-${name}`), iris(base)])
+          expect([dead.status, other.status]).toEqual([503, 200])
+          expect(dead.text).toContain('The worker that computed this request stopped')
+          expect((await infer(base, name, harmless)).status).toBe(200)
+          const metrics = await ask(base, '/metrics')
+          expect(metrics.text).toContain(`vestal_model_instance_ends_total{model="${name}",version="1",cause="${signal}"} 1\n`)
+          const audit = place.run(['audit', '--json'], { VESTAL_SECRET: SECRET }).stdout
+          expect(audit).toContain(`"subject":"${name}/1","reason":"${signal} in a run of deadly-${name}"`)
+        }, 30_000)
+      }
+
+      test('kills a worker that takes memory without end, and only that', async () => {
+        const { base } = server
+        const inputs = [{ name: 'x', datatype: 'FP32', shape: [], data: [1] }]
+        const [dead, other] = await Promise.all([infer(base, 'allocate_forever', inputs), iris(base)])
+        expect([dead.status, other.status]).toEqual([503, 200])
+        const metrics = await ask(base, '/metrics')
+        expect(metrics.text).toContain(
+          'vestal_model_instance_ends_total{model="allocate_forever",version="1",cause="memory limit"} 1\n',
+        )
+        await until(async () => {
+          const { text } = await ask(base, '/v2/models/allocate_forever/ready')
+          return text !== '' || (await ask(base, '/v2/models/allocate_forever/ready')).status === 200
+        })
+      }, 60_000)
+
+      test('goes on with the model that it has while the file of it changes under it', async () => {
+        writeFileSync(join(models, 'iris/1/model.onnx'), 'not a model any more')
+        const [worker] = below(server.child.pid)
+        expect(worker).toBeDefined()
+        expect((await iris(server.base)).status).toBe(200)
+        putModels(models, [], ['iris'])
+      })
+
+      test(
+        'lets vestal models list, models check and doctor survive any file',
+        () => {
+          const environment = { VESTAL_SECRET: SECRET, VESTAL_MODELS: models, VESTAL_LOAD_SECONDS_MAX: '6' }
+          const listed = place.run(['models', 'list'], environment)
+          expect(listed.exitCode).toBe(0)
+          expect(listed.stdout).toMatch(/nested_functions .*SIGSEGV/)
+          const checked = place.run(['models', 'check', join(models, 'nested_functions/1/model.onnx')], environment)
+          expect([checked.exitCode, checked.stderr]).toEqual([1, expect.stringContaining('SIGSEGV')])
+          const { stdout, stderr } = place.run(['doctor'], environment)
+          expect(`${stdout}${stderr}`).toContain(
+            'nested_functions, version 1: the worker process ended before the model was loaded (SIGSEGV)',
+          )
+        },
+        TEST_MS,
       )
     },
-    TEST_MS,
   )
-})
 
 describe.skipIf(!IS_LINUX)('a start with a model that never finishes loading', () => {
   test(
