@@ -574,9 +574,26 @@ describe('other rules', () => {
 
   test('that name no issuer any more reject every token', () => {
     using vestal = start([ISSUER])
-    expect(vestal.send(A.sign(CLAIMS))).toBe('accepted')
+    const token = A.sign(CLAIMS)
+    expect([vestal.send(token), vestal.send(token)]).toEqual(['accepted', 'accepted'])
     vestal.authenticator.prepareRules({ issuers: [] }).apply()
-    expect(vestal.send(A.sign(CLAIMS))).toBe('ISSUER_REFUSED')
+    // A token that is remembered is not an exception.
+    expect([vestal.send(token), vestal.send(A.sign(CLAIMS))]).toEqual(['ISSUER_REFUSED', 'ISSUER_REFUSED'])
+  })
+
+  test('change at once what a remembered token grants, and what it must have', () => {
+    using vestal = start([{ ...ISSUER, permissionClaims: ['scope'] }])
+    const token = A.sign({ ...CLAIMS, scope: 'p q' })
+    expect([vestal.allows(token, 'p'), vestal.allows(token, 'q')]).toEqual([true, true])
+    vestal.authenticator.prepareRules({ issuers: [{ ...ISSUER, permissionClaims: ['scope'], mayGrant: ['q'] }] }).apply()
+    expect([vestal.allows(token, 'p'), vestal.allows(token, 'q')]).toEqual([false, true])
+    vestal.authenticator.prepareRules({ issuers: [{ ...ISSUER, requiredClaims: ['client_id'] }] }).apply()
+    expect(vestal.send(token)).toBe('CLAIM_MISSING')
+    const own = start([], { keys: SECRET })
+    const local = makeToken({ payload: { sub: 'me', exp: NOW + 60 } })
+    expect(own.send(local)).toBe('accepted')
+    own.authenticator.prepareRules({ requiredClaims: ['client_id'] }).apply()
+    expect(own.send(local)).toBe('CLAIM_MISSING')
   })
 
   test('that are given up change nothing, and fetch no more', async () => {
