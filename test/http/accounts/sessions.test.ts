@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { changeAccount, deleteAccount } from '../../../src/accounts/administration.ts'
 import { changeRole, deleteRole } from '../../../src/accounts/roles.ts'
+import { changePassword, sessionsOf } from '../../../src/accounts/sessions.ts'
+import { decodeJwt } from '../../../src/index.ts'
 import { type AccountsServer, PASSWORD, startAccounts } from '../../support/accounts.ts'
 import { stores } from '../../support/stores.ts'
 import { makeToken, nowSeconds } from '../../support/tokens.ts'
@@ -10,6 +12,31 @@ const SAME = { 'sec-fetch-site': 'same-origin' }
 const pairOf = (cookie = '') => cookie.split(';')[0] ?? ''
 
 for (const kind of stores()) {
+  test(`a session is listed until it was unused for too long, to the millisecond, ${kind.name}`, async () => {
+    await using place = await startAccounts(kind, { lifetimes: { idleSeconds: 60 } })
+    const { server } = place
+    const { id } = await server.account('ada')
+    await server.signIn('ada')
+    const listed = async (afterMs: number) => {
+      server.clock.ms += afterMs
+      return (await sessionsOf(server.context, id)).length
+    }
+    expect([await listed(0), await listed(59_999), await listed(1)]).toEqual([1, 1, 0])
+  })
+
+  test(`of two changes of one password at once the second is refused, ${kind.name}`, async () => {
+    await using place = await startAccounts(kind)
+    const { server } = place
+    const { id } = await server.account('ada')
+    const { token } = await server.signIn('ada')
+    const { sid } = decodeJwt(token).payload
+    const bearer = { accountId: id, sessionId: String(sid), origin: { address: 'unknown', userAgent: '' } }
+    const change = (password: string) => changePassword(server.context, bearer, { old: PASSWORD, password })
+    const settled = await Promise.allSettled([change('the first of two'), change('the second of two')])
+    expect(settled.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(settled.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'SIGN_IN_REFUSED' } })
+  })
+
   describe(`a session, ${kind.name}`, () => {
     test('is shown to its account, and ended by it; another’s is not there', async () => {
       await using place = await startAccounts(kind)

@@ -35,7 +35,10 @@ for (const kind of stores()) {
     // One for once is used up, and no hash is made for it.
     const { id: other } = await server.account('bea', { isPasswordOnce: true })
     await later.signIn('bea')
-    expect((await later.store.read((records) => records.accountById(other)))?.passwordHash).toBeNull()
+    expect(await later.store.read((records) => records.accountById(other))).toMatchObject({
+      passwordHash: null,
+      isPasswordOnce: false,
+    })
     expect(passwords.count - counted).toBe(2)
   })
 
