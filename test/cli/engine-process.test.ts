@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { factorModel, put } from '../support/factor-model.ts'
+import { HARMFUL, putModels } from '../support/harmful-models.ts'
 import { childrenOf, engineOf, HAS_PROCESSES, isRunning, until } from '../support/processes.ts'
 import { OWN, Several } from '../support/several.ts'
 import { bearer } from '../support/tokens.ts'
@@ -198,6 +199,32 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
         await until(() => !pids.some(isRunning))
         expect(readdirSync(models.temporary)).toEqual([])
       }
+    },
+    TEST_MS,
+  )
+
+  test(
+    'cost the request alone that ends their own process; the log names it, and no other process ends',
+    async () => {
+      using models = await Models.of('a')
+      putModels(join(models.folder, 'models'), ['divint'])
+      await using several = await Several.start(COUNT, '', models.environment())
+      const pids = [several.engine, ...several.members.values()]
+      const [{ deadly, harmless }] = HARMFUL
+      const infer = async (inputs: unknown) => {
+        const headers = { ...HEADERS, 'x-request-id': 'deadly-1' }
+        const init = { method: 'POST', headers, body: JSON.stringify({ inputs }) }
+        return (await several.fetch('/v2/models/divint/infer', init)).status
+      }
+      expect(await infer(harmless)).toBe(200)
+      const [ended, ...others] = await Promise.all([infer(deadly), predictMany(several, 'a')])
+      expect([ended, others]).toEqual([503, [new Set([20])]])
+      await until(async () => (await infer(harmless)) === 200)
+      expect([several.engine, ...several.members.values()]).toEqual(pids)
+      const { code, log } = await several.stop()
+      expect(code).toBe(0)
+      const line = log.split('\n').find((text) => text.includes('SIGFPE'))
+      expect(JSON.parse(line ?? '{}').process).toBe(0)
     },
     TEST_MS,
   )
