@@ -281,10 +281,16 @@ describe('an issuer whose keys are at an address', () => {
 
   test('makes the first request wait for them, and no other', async () => {
     await using server = startKeyServer(A)
-    using vestal = start([remote(server.url)])
+    let asked = 0
+    const isRevoked = () => {
+      asked += 1
+      return false
+    }
+    using vestal = start([remote(server.url)], { isRevoked })
     expect(vestal.authenticator.mayWait).toBe(true)
     expect(vestal.send(A.sign(CLAIMS))).toBe('KEYS_UNAVAILABLE')
     expect(await vestal.sendAndWait(A.sign(CLAIMS))).toBe('accepted')
+    expect(asked).toBe(1)
     expect(vestal.send(A.sign({ ...CLAIMS, sub: 'another' }))).toBe('accepted')
     expect(server.requests()).toBe(1)
   })
