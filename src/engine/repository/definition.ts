@@ -1,10 +1,12 @@
 import { join } from 'node:path'
+import { elementBytes } from '../../tensor/datatypes.ts'
 import { type PipelineDefinition, readPipelineFile } from '../pipelines/definition.ts'
 import { EMPTY_MODEL_FILE, type ModelFile, readModelFile } from './model-file.ts'
 import { interpretConfig, type ModelConfig } from './pbtxt/interpret.ts'
 import { readConfigJson, readConfigText } from './pbtxt/typed-config.ts'
 import { defaultPermissions, type ModelPermissions, permissionsIn } from './permissions.ts'
 import { errorCode, standingAt, withFile } from './source.ts'
+import type { WarmupTensors } from './warmup-table.ts'
 
 /** What the files beside a model's versions say of it. */
 export interface ModelDefinition {
@@ -22,6 +24,11 @@ export interface ModelDefinition {
 
 /** Largest file that describes a model. */
 export const DEFINITION_BYTES_MAX = 1024 * 1024
+
+/** Processes of a version that a request to load may ask for: each takes memory that no limit of requests counts. */
+const BROUGHT_INSTANCES_MAX = 8
+/** Bytes of the inputs of a warm-up that a request describes: they are made on the thread that answers HTTP. */
+const BROUGHT_WARMUP_BYTES_MAX = 16 * 1024 * 1024
 
 /** Reads `model.toml`, `pipeline.toml` and `config.pbtxt` of a folder; a JSON configuration stands in for the second. */
 export function readDefinition(folder: string, name: string, configJson?: string): ModelDefinition {
@@ -68,7 +75,23 @@ function readSmall(folder: string, name: string): string | undefined {
 
 /** Reads the configuration that a request to load brings. @throws Error naming the field and the rule */
 export function readConfiguration(json: string, name: string): ModelConfig {
-  return interpretConfig(readConfigJson(parseJson(json)), name)
+  const config = interpretConfig(readConfigJson(parseJson(json)), name)
+  const { instances = 1 } = config.settings
+  if (instances > BROUGHT_INSTANCES_MAX)
+    throw new Error(`the configuration: instance_group: a request must ask for at most ${BROUGHT_INSTANCES_MAX} instances in all`)
+  for (const warmup of config.warmups) {
+    if (warmupBytes(warmup) <= BROUGHT_WARMUP_BYTES_MAX) continue
+    const rule = `the inputs of a warm-up that a request describes must be at most ${BROUGHT_WARMUP_BYTES_MAX} bytes`
+    throw new Error(`the configuration: model_warmup "${warmup.name}": ${rule}`)
+  }
+  return config
+}
+
+/** Bytes of the inputs that a warm-up makes; a text counts as the reference to it. */
+function warmupBytes({ rows, inputs }: WarmupTensors): number {
+  const bytesOf = ({ datatype, dims }: WarmupTensors['inputs'][number]) =>
+    dims.reduce((product, size) => product * size, Math.max(1, rows)) * (elementBytes(datatype) ?? 8)
+  return inputs.reduce((sum, input) => sum + bytesOf(input), 0)
 }
 
 function parseJson(text: string): unknown {

@@ -172,6 +172,29 @@ describe('a load that brings its own', () => {
     expect(served.index().map(({ state }) => state)).toEqual(['READY', 'READY'])
   })
 
+  test('asks for no more processes and no larger warm-ups than a request may, which a folder may', async () => {
+    await put(folder, 'times/1/model.onnx', factorModel(2))
+    const served = await start({ modelControl: 'explicit', mayOverride: true })
+    const warmup = (rows: number, more: object) => ({
+      model_warmup: [{ name: 'w', batch_size: rows, inputs: { x: { data_type: 'TYPE_FP32', dims: [], ...more } } }],
+    })
+    const tooMany = ["failed to load 'times'", 'must ask for at most 8 instances in all']
+    const tooLarge = ["failed to load 'times'", 'model_warmup "w": the inputs of a warm-up', 'must be at most 16777216 bytes']
+    for (const [wrong, texts] of [
+      [{ instance_group: [{ count: 5 }, { count: 4 }] }, tooMany],
+      [warmup(2 ** 22 + 1, { random_data: true }), tooLarge],
+      [warmup(1, { dims: [2 ** 22 + 1], zero_data: true }), tooLarge],
+      [warmup(2 ** 20, { dims: [2 ** 20], data_type: 'TYPE_STRING', zero_data: true }), tooLarge],
+    ] as const) {
+      const failed = await override(served, { config: JSON.stringify(wrong) })
+      for (const text of texts) expect(failed).toEqual(['MODEL_LOAD_FAILED', expect.stringContaining(text)])
+    }
+    await served.load('times', {
+      config: JSON.stringify({ instance_group: [{ count: 2 }], ...warmup(1000, { random_data: true }) }),
+    })
+    expect(await answer(served)).toBe(2)
+  })
+
   test('serves files in place of the folder, of a model that has none too, and takes them away when they serve no more', async () => {
     using own = temporaryFolder()
     const left = () => readdirSync(own.path).filter((name) => name.startsWith('vestal-model-'))
