@@ -171,6 +171,13 @@ describe('a socket', () => {
     for (let index = 0; index < MESSAGES_MAX + 2; index += 1) many.socket.send('{"input":[[1,2]]}')
     expect(await many.next()).toEqual({ code: 1013, reason: 'too many messages wait for an answer' })
 
+    // What is rejected at once waits too, or thousands of such messages would be answered before anybody else.
+    const rejected = await openSocket('pair')
+    for (let index = 0; index < 2000; index += 1) rejected.socket.send('1')
+    let last = await rejected.next()
+    while (typeof last === 'string') last = await rejected.next()
+    expect(last).toEqual({ code: 1013, reason: 'too many messages wait for an answer' })
+
     const heavy = await openSocket('pair')
     for (let index = 0; index < 3; index += 1) heavy.socket.send(`{"input":[[1,2]],"pad":"${'a'.repeat(9000)}"}`)
     expect(await heavy.next()).toEqual({ code: 1013, reason: 'too many messages wait for an answer' })

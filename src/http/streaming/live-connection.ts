@@ -34,6 +34,8 @@ export interface LiveConnectionOptions {
 
 /** Messages of one connection that wait while another is computed, and their bytes. */
 export const MESSAGES_MAX = 64
+/** Messages that are answered before others get a turn: what is rejected at once would keep the thread for all that has come. */
+const TURN_MESSAGES_MAX = 16
 /** Codes of the WebSocket registry: unauthorized, forbidden, going away, message too big, internal error, try again later. */
 const CLOSE = { unauthorized: 3000, forbidden: 3003, goingAway: 1001, tooBig: 1009, internal: 1011, tooMany: 1013 } as const
 /** How long after it has expired a token is asked for again. */
@@ -52,6 +54,7 @@ export class LiveConnection {
   readonly #waiting: (string | Uint8Array)[] = []
   #expiry: ReturnType<typeof setTimeout> | undefined
   #waitingBytes = 0
+  #answered = 0
   #socket: Socket | undefined
   #isWorking = false
   #isClosed = false
@@ -135,6 +138,8 @@ export class LiveConnection {
       this.#options.hold.shrink(bytes)
       if (answer === undefined || this.#isClosed) break
       await this.#send(answer)
+      this.#answered += 1
+      if (this.#answered % TURN_MESSAGES_MAX === 0) await new Promise(setImmediate)
     }
     this.#isWorking = false
     if (this.#isEnding && !this.#isClosed) this.#end()
