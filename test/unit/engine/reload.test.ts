@@ -281,7 +281,7 @@ describe('a configuration', () => {
       platform: 'onnxruntime_onnx',
       // Its rows may be computed together, so that they are no dimension of their own here.
       max_batch_size: 32,
-      input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [] }],
+      input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [1], reshape: { shape: [] } }],
       dynamic_batching: { max_queue_delay_microseconds: 0 },
     })
     expect(await failureOf(() => served.configuration('broken'))).toEqual(['MODEL_UNAVAILABLE', expect.any(String)])
