@@ -66,6 +66,8 @@ export interface AppOptions {
 }
 
 const IDLE_SECONDS = 30
+/** Unread bytes of a socket at which Bun sends it no pongs: these are charged to nobody. One answer may be longer. */
+const UNREAD_BYTES_MAX = 64 * 1024
 const MESSAGE_MARGIN_BYTES = 4096
 const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every model asks for a permission.'
 
@@ -128,7 +130,7 @@ export function createApp(options: AppOptions) {
   const app = new Elysia({
     name: 'vestal',
     // A little more than a message may have, so that one that is longer is told so.
-    websocket: { maxPayloadLength: memory.messageBytesMax + MESSAGE_MARGIN_BYTES },
+    websocket: { maxPayloadLength: memory.messageBytesMax + MESSAGE_MARGIN_BYTES, backpressureLimit: UNREAD_BYTES_MAX },
     // The path is looked for from the 8th character of the URL, or else from the 12th: that is in the path of a short `Host`.
     handler: { standardHostname: isTls },
     // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.

@@ -185,6 +185,16 @@ describe('a socket', () => {
     resolve()
   })
 
+  test('answers whole with pings between', async () => {
+    const { socket, ask } = await openSocket('pair')
+    const rows = Array.from({ length: 300 }, () => [1.25, 2.5])
+    for (let round = 0; round < 8; round += 1) {
+      for (let ping = 0; ping < 1000; ping += 1) socket.ping('x'.repeat(125))
+      expect(await json(ask(JSON.stringify({ input: rows })))).toEqual({ output: rows })
+    }
+    socket.close()
+  })
+
   test('gives up what it computes when the client goes', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     gate = promise

@@ -42,8 +42,8 @@ const CLOSE = { unauthorized: 3000, forbidden: 3003, goingAway: 1001, tooBig: 10
 const WATCH_MS = 1000
 /** A timer cannot wait longer. */
 const TIMER_MS_MAX = 2 ** 31 - 1
-/** What Bun's `send` gives when the client reads too slowly. */
-const IS_FULL = -1
+/** What Bun's `send` gives when the client reads too slowly: what it keeps until then, and what it does not take. */
+const [IS_FULL, IS_DROPPED] = [-1, 0]
 
 /**
  * One open WebSocket: messages are answered one after the other, in their order. Nothing is computed while the client does not read, and
@@ -149,7 +149,10 @@ export class LiveConnection {
   async #send(answer: string | Uint8Array): Promise<void> {
     const { hold } = this.#options
     this.#drain = Promise.withResolvers<void>()
-    if (this.#socket?.send(answer) !== IS_FULL) return
+    const sent = this.#socket?.send(answer)
+    // Only pongs, which Bun writes by itself, can be before an answer: whoever pings and reads nothing gets no more.
+    if (sent === IS_DROPPED) return this.#close(CLOSE.tooMany, 'too many pongs are unread')
+    if (sent !== IS_FULL) return
     const bytes = bytesIn(answer)
     if (!this.#charge(bytes)) return
     await this.#drain.promise
