@@ -233,6 +233,7 @@ test('a short secret in a JWK is for every HMAC with interop flama alone', () =>
 describe('a set of keys', () => {
   test('may hold a JWK with members of its own', () => {
     const [key] = importKeys([octet({ algorithm: 'HS512', kid: 'a' })])
+    expect(importKeys([octet({ verifying: 'x', kid: 'a' })])[0]?.verifying.type as string).toBe('secret')
     expect([key?.kid, key?.algorithm, key?.verifying.type as string]).toEqual(['a', 'HS256', 'secret'])
   })
 
