@@ -60,7 +60,7 @@ const FIRST_RETRY_MS = 1000
  * Begins to fetch a key set. `changed` is called when another set takes the place of one.
  * @throws TypeError when the address or an option cannot be used
  */
-export function createRemoteKeys(address: string, changed: () => void, options: RemoteKeysOptions = {}): RemoteKeys {
+export function createRemoteKeys(address: string, changed: () => void, options: RemoteKeysOptions): RemoteKeys {
   const remote = new RemoteSet(keySetAddress(address), changed, checked(options))
   void remote.renew()
   return remote

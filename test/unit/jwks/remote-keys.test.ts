@@ -459,7 +459,7 @@ describe('an address', () => {
       '',
     ]) {
       expect(() => keySetAddress(url)).toThrow('"jwksUrl"')
-      expect(() => createRemoteKeys(url, () => undefined)).toThrow('"jwksUrl"')
+      expect(() => createRemoteKeys(url, () => undefined, {})).toThrow('"jwksUrl"')
     }
   })
 

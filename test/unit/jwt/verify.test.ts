@@ -359,6 +359,8 @@ describe('a verifier', () => {
     const cases: readonly (readonly [options: object, message: string])[] = [
       [{ algorithms: [] }, '"algorithms"'],
       [{ algorithms: ['none'] }, '"algorithms"'],
+      [{ algorithms: ['HS256', 'none'] }, '"algorithms"'],
+      [{ audiences: ['me', ''] }, '"audiences"'],
       [{ leewaySeconds: -1 }, '"leewaySeconds"'],
       [{ leewaySeconds: 301 }, '"leewaySeconds"'],
       [{ tokenBytesMax: 63 }, '"tokenBytesMax"'],
