@@ -80,13 +80,13 @@ if (hasTool('the right to mount', tools !== undefined && mayMount() ? 'unshare' 
         image,
         ['vestal', ...readdirSync(join(image, 'app/lib')).map((name) => `lib/${name}`)].map((name) => `app/${name}`),
       )
-      mkdirSync(join(image, 'proc'))
+      for (const name of ['proc', 'dev']) mkdirSync(join(image, name))
     }, 120_000)
     afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
     test('is given no data, no history and no modules of this machine', () => {
       expect(readdirSync(context).sort()).toEqual(['bun.lock', 'bunfig.toml', 'deploy', 'models', 'package.json', 'src'])
-      expect(readdirSync(join(context, 'deploy'))).toEqual(['build.ts'])
+      expect(readdirSync(join(context, 'deploy')).sort()).toEqual(['build.ts', 'executable.ts'])
     })
 
     test('holds the executable, libraries of this platform alone, and models, in less than 190 MB', () => {

@@ -85,11 +85,17 @@ export function filesUnder(root: string): ReadonlyMap<string, number> {
   )
 }
 
-/** Mounts a folder as a root that nobody can write to but in its data folder, and becomes its program there, as process 1 and as a user. */
+/**
+ * Mounts a folder as a root that nobody can write to but in its data folder, and becomes its program there, as process 1 and as a user. Of what
+ * a container has in /dev it has the null device alone, and no /dev/shm: some run without it.
+ */
 const AS_ROOT = `set -e
 mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
 mount --bind "$1/data" "$1/data"
+mount -t tmpfs -o mode=755 tmpfs "$1/dev"
+mknod -m 666 "$1/dev/null" c 1 3
+mount -o remount,ro "$1/dev"
 mount -o remount,ro,bind "$1"
 root=$1 user=$2
 shift 2

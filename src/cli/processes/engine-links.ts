@@ -1,5 +1,5 @@
 import { invariant } from '../../core/invariant.ts'
-import { createExchangeFile } from '../../engine/instance/exchange.ts'
+import { openNameless } from '../../engine/instance/exchange.ts'
 import type { Link } from '../../engine/remote/link.ts'
 import { closeDescriptor, openSocketPair, receiveDescriptor } from './c-library.ts'
 
@@ -28,7 +28,7 @@ export function openLink(): LinkEnds {
 function openFiles(): readonly number[] {
   const files: number[] = []
   try {
-    for (let count = 0; count < 2; count += 1) files.push(createExchangeFile().descriptor)
+    for (let count = 0; count < 2; count += 1) files.push(openNameless())
     return files
   } catch {
     // No folder takes a file: large tensors go through the socket.

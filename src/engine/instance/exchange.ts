@@ -39,9 +39,9 @@ export class ExchangeFile {
     if (bytes.length < STORED_BYTES_MIN || begin + bytes.length > EXCHANGE_BYTES) return undefined
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at, bytes.length - at, begin + at)
-    } catch {
-      // The memory file system is full: the socket has no such limit.
-      this.#high = Math.max(this.#high, begin + bytes.length)
+    } catch (error) {
+      // The memory file system is full, or there is none: the socket has no such limit.
+      if ((error as NodeJS.ErrnoException).code !== 'EBADF') this.#high = Math.max(this.#high, begin + bytes.length)
       return undefined
     }
     this.#end = Math.ceil((begin + bytes.length) / ALIGNMENT) * ALIGNMENT
@@ -77,14 +77,16 @@ export class ExchangeFile {
   }
 }
 
-/** Makes an exchange file; it is gone with the last process that has it open, whatever ends that. */
+/**
+ * Makes an exchange file. Where the system has no place for one, such as on a read-only root without /dev/shm, it is one that takes nothing:
+ * every tensor then goes through the socket.
+ */
 export function createExchangeFile(): ExchangeFile {
-  const descriptor = openNameless()
+  let descriptor: number
   try {
-    ftruncateSync(descriptor, EXCHANGE_BYTES)
-  } catch (error) {
-    closeSync(descriptor)
-    throw error
+    descriptor = openNameless()
+  } catch {
+    descriptor = openSync(process.execPath, constants.O_RDONLY)
   }
   return new ExchangeFile(descriptor)
 }
@@ -92,16 +94,34 @@ export function createExchangeFile(): ExchangeFile {
 /** O_TMPFILE of Linux, without O_DIRECTORY, which differs between processors and belongs to it. */
 const TMPFILE = 0o20000000
 
-function openNameless(): number {
-  if (process.platform === 'linux') {
-    for (const folder of [SHARED_MEMORY, tmpdir()]) {
-      try {
-        return openSync(folder, constants.O_RDWR | constants.O_DIRECTORY | TMPFILE, 0o600)
-      } catch {
-        // Not there, or a file system without such files.
-      }
+/**
+ * Opens a file in memory that has no name; it is gone with the last process that has it open, whatever ends that.
+ * @throws Error where no folder takes one
+ */
+export function openNameless(): number {
+  const descriptor = openWithoutName() ?? openAndRemove()
+  try {
+    ftruncateSync(descriptor, EXCHANGE_BYTES)
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    throw error
+  }
+}
+
+function openWithoutName(): number | undefined {
+  if (process.platform !== 'linux') return undefined
+  for (const folder of [SHARED_MEMORY, tmpdir()]) {
+    try {
+      return openSync(folder, constants.O_RDWR | constants.O_DIRECTORY | TMPFILE, 0o600)
+    } catch {
+      // Not there, or a file system without such files.
     }
   }
+  return undefined
+}
+
+function openAndRemove(): number {
   const folder = mkdtempSync(join(tmpdir(), 'vestal-exchange-'))
   try {
     return openSync(join(folder, 'file'), constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
