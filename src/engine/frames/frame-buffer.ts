@@ -19,30 +19,24 @@ export class FrameBuffer {
     return this.#end === 0
   }
 
-  /** Begins a frame of a kind. */
-  begin(kind: number): void {
+  /** Adds a frame of a kind. @throws Error where it is too long, and what `write` throws: the frame is not among the others then */
+  add(kind: number, write: (buffer: FrameBuffer) => void): void {
     this.#begin = this.#end
-    this.#reserve(LENGTH_BYTES)
-    this.byte(kind)
-  }
-
-  /** Ends the frame. @throws Error where it is too long, and is not among the others then */
-  finish(): void {
-    const length = this.#end - this.#begin - LENGTH_BYTES
-    if (length > FRAME_BYTES_MAX) {
-      this.drop()
-      throw new Error(`the tensors of a run exceed ${FRAME_BYTES_MAX} bytes`)
+    try {
+      this.#reserve(LENGTH_BYTES)
+      this.byte(kind)
+      write(this)
+      const length = this.#end - this.#begin - LENGTH_BYTES
+      if (length > FRAME_BYTES_MAX) throw new Error(`the tensors of a run exceed ${FRAME_BYTES_MAX} bytes`)
+      this.#bytes.writeUInt32LE(length, this.#begin)
+    } catch (error) {
+      this.#end = this.#begin
+      throw error
     }
-    this.#bytes.writeUInt32LE(length, this.#begin)
     this.#begin = this.#end
   }
 
-  /** Forgets the frame that was begun, since it cannot be written. */
-  drop(): void {
-    this.#end = this.#begin
-  }
-
-  /** All frames since the last call; the bytes are valid until the next frame is begun. */
+  /** All frames since the last call; the bytes are valid until the next frame is added. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#end)
     if (this.#bytes.length > KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES)

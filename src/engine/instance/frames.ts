@@ -77,16 +77,8 @@ export class FrameWriter {
   }
 
   #frame(kind: FrameKind, write: (buffer: FrameBuffer) => void): Uint8Array {
-    const buffer = this.#buffer
-    buffer.begin(KINDS.indexOf(kind))
-    try {
-      write(buffer)
-    } catch (error) {
-      buffer.drop()
-      throw error
-    }
-    buffer.finish()
-    return buffer.take()
+    this.#buffer.add(KINDS.indexOf(kind), write)
+    return this.#buffer.take()
   }
 }
 

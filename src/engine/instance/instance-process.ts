@@ -1,4 +1,4 @@
-import { closeSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { invariant } from '../../core/invariant.ts'
 import { FrameAssembler } from '../frames/frame-assembler.ts'
@@ -6,6 +6,7 @@ import type { BatchCheck, BatchTrial } from '../messages.ts'
 import { createExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter } from './frames.ts'
 import type { FromInstance, LoadedMessage, RunMessage, ToInstance } from './messages.ts'
+import { openSocket } from './open-socket.ts'
 
 /** What ended an instance process. */
 export interface InstanceEnd {
@@ -251,12 +252,7 @@ function connect(
     close,
     error: close,
   }
-  // The cast: Bun's types lack the form with a descriptor that its documentation has.
-  const options = { fd: descriptor, socket: handlers } as unknown as Bun.UnixSocketOptions
-  void Bun.connect(options).catch(() => {
-    closeSync(descriptor)
-    close()
-  })
+  openSocket(descriptor, handlers, close)
   return {
     write(bytes) {
       if (isClosed) return

@@ -1,7 +1,7 @@
-import { closeSync } from 'node:fs'
 import { FrameAssembler } from '../frames/frame-assembler.ts'
 import { FrameBuffer } from '../frames/frame-buffer.ts'
 import { FrameCursor } from '../frames/frame-cursor.ts'
+import { openSocket } from '../instance/open-socket.ts'
 
 export interface SocketEvents {
   /** A frame that is whole; what it throws ends the connection. */
@@ -64,7 +64,7 @@ export function openMessageSocket(descriptor: number, { frame, closed }: SocketE
     data(from, piece) {
       try {
         assembler.push(piece, (whole) => {
-          // One that was ended by a frame before hears of no other.
+          // A frame that ends the connection is the last one.
           if (reason === undefined) frame(new FrameCursor(whole))
         })
       } catch (error) {
@@ -76,23 +76,11 @@ export function openMessageSocket(descriptor: number, { frame, closed }: SocketE
     close,
     error: close,
   }
-  // The cast: Bun's types lack the form with a descriptor that its documentation has.
-  const options = { fd: descriptor, socket: handlers } as unknown as Bun.UnixSocketOptions
-  void Bun.connect(options).catch(() => {
-    closeSync(descriptor)
-    close()
-  })
+  openSocket(descriptor, handlers, close)
   return {
     send(kind, write) {
       if (isClosed || isEnding) return
-      buffer.begin(kind)
-      try {
-        write(buffer)
-      } catch (error) {
-        buffer.drop()
-        throw error
-      }
-      buffer.finish()
+      buffer.add(kind, write)
       if (isDue) return
       isDue = true
       setImmediate(flush)

@@ -29,9 +29,7 @@ const noFile = () => {
 /** A frame as the other side reads it, behind its kind. */
 function sent(write: (buffer: FrameBuffer) => void): FrameCursor {
   const buffer = new FrameBuffer()
-  buffer.begin(1)
-  write(buffer)
-  buffer.finish()
+  buffer.add(1, write)
   const cursor = new FrameCursor(buffer.take().slice(LENGTH_BYTES))
   cursor.byte()
   return cursor
@@ -93,9 +91,7 @@ describe('a request to compute', () => {
   test('that is cut off anywhere is an error, and never less than was sent', () => {
     const frame = { id: 1, model: 'a', version: '1', inputs: new Map(), isUncached: false, isWatched: false }
     const buffer = new FrameBuffer()
-    buffer.begin(1)
-    writeInfer(buffer, { ...frame, subject: 'me', outputs: ['y'] }, noStore)
-    buffer.finish()
+    buffer.add(1, () => writeInfer(buffer, { ...frame, subject: 'me', outputs: ['y'] }, noStore))
     const bytes = buffer.take().slice(LENGTH_BYTES + 1)
     for (let length = 0; length < bytes.length; length += 1)
       expect(() => readInfer(new FrameCursor(bytes.slice(0, length)), noFile)).toThrow('the protocol was broken')
