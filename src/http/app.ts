@@ -66,7 +66,7 @@ export interface AppOptions {
 }
 
 const IDLE_SECONDS = 30
-/** Unread bytes of a socket at which Bun sends it no pongs: these are charged to nobody. One answer may be longer. */
+/** Unread bytes of a socket at which Bun sends it no pongs: no limit counts these. One answer may be longer. */
 const UNREAD_BYTES_MAX = 64 * 1024
 const MESSAGE_MARGIN_BYTES = 4096
 const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every model asks for a permission.'

@@ -12,7 +12,7 @@ export interface LinkEnds {
 
 /** Makes what joins an HTTP process and the engine process. Where the system gives no files in memory, it has none. */
 export function openLink(): LinkEnds {
-  // Both or none: what is handed over is told by its number.
+  // Both or none: the number of descriptors says which are there.
   const files = openFiles()
   const [requests, answers] = files
   const [http, engine] = openSocketPair()
@@ -44,7 +44,7 @@ export function receiveLink(from: number, files: number): Link {
   return { socket, requests, answers }
 }
 
-/** Closes an end that nobody uses. */
+/** Closes an end that is not used. */
 export function closeLink({ socket, requests, answers }: Link): void {
   for (const descriptor of [socket, requests, answers]) if (descriptor !== undefined) closeDescriptor(descriptor)
 }

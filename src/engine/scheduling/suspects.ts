@@ -19,7 +19,7 @@ interface Standing {
 const LAST_LEVELS = 1_000_000
 
 /**
- * Subjects whose requests may be what a worker ended of. They share runs with nobody else for a while; one whose run it was alone is
+ * Subjects whose requests may be what a worker ended of. They share no runs with other subjects for a while; one whose run it was alone is
  * also served after all others, so that a worker that took the place of another computes something before it may end of the next.
  */
 export class Suspects {
