@@ -20,7 +20,7 @@ const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine|serving|tens
   memory   bombs, stalled uploads, unread answers and sockets of one subject: the server's memory, and another subject's times
   --quick  short rounds, and nothing that has to be built, to see that it works; nothing to rely on
 
-Tables and charts go to docs/benchmarks.md, but for a quick run's. The load goes to this machine alone and stops by itself; wrk makes it where it is installed.
+Tables and charts go to docs/reference/evidence/benchmarks.md, but for a quick run's. The load goes to this machine alone and stops by itself; wrk makes it where it is installed.
 Servers in Rust, Go and Python take part where cargo, go and python3 are installed, and are built in the user’s cache. All of it takes under ten minutes.
 `
 

@@ -8,14 +8,14 @@ import { VERSION } from '../src/core/version.ts'
 const ROOT = join(import.meta.dir, '..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 // One pattern each: with a slash inside braces Bun's glob finds nothing.
-const pages = ['*.md', 'docs/**/*.md', 'models/**/*.md'].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]).sort()
+const pages = ['*.md', 'docs/**/*.md', 'models/**/*.md', 'examples/**/*.md', 'deploy/**/*.md'].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]).sort()
 
-test('docs/settings.md is what the table of settings says; bun run settings writes it', () => {
-  expect(read('docs/settings.md')).toBe(settingsPage())
+test('docs/reference/settings.md is what the table of settings says; bun run settings writes it', () => {
+  expect(read('docs/reference/settings.md')).toBe(settingsPage())
 })
 
-test('docs/errors.md has every code with its status and its text, and no other', () => {
-  const rows = [...read('docs/errors.md').matchAll(/^\| `([A-Z_]+)` \| (\d{3}) \| (.+?) \|/gm)].map(
+test('docs/reference/errors.md has every code with its status and its text, and no other', () => {
+  const rows = [...read('docs/reference/errors.md').matchAll(/^\| `([A-Z_]+)` \| (\d{3}) \| (.+?) \|/gm)].map(
     ([, code, status, detail]) => [code, Number(status), detail],
   )
   const expected = Object.entries(ERROR_CATALOGUE).map(([code, { status, detail }]) => [code, status, detail])
@@ -26,20 +26,62 @@ test('CHANGELOG.md has the version of this package', () => {
   expect(read('CHANGELOG.md')).toContain(`## ${VERSION}`)
 })
 
+/** The anchors that GitHub makes of a page's headings, and those that are written as `<a id>`. */
+function anchorsOf(page: string): ReadonlySet<string> {
+  const text = read(page).replaceAll(/^(```|~~~)[\s\S]*?^\1/gm, '')
+  const seen = new Map<string, number>()
+  const headings = [...text.matchAll(/^#{1,6} +(.+?)(?: +#+)?$/gm)].map(([, heading = '']) => {
+    const words = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll(/[`*]/g, '')
+    const anchor = words
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-')
+    const count = seen.get(anchor) ?? 0
+    seen.set(anchor, count + 1)
+    return count === 0 ? anchor : `${anchor}-${count}`
+  })
+  return new Set([...headings, ...[...text.matchAll(/<a (?:id|name)="([^"]+)"/g)].map(([, id = '']) => id)])
+}
+
+/** What a page links to, in Markdown and in HTML, but for what is on other machines. */
+function linksOf(page: string): readonly string[] {
+  const text = read(page)
+    .replaceAll(/^(```|~~~)[\s\S]*?^\1/gm, '')
+    .replaceAll(/`[^`\n]*`/g, '')
+  const links = [/\]\(([^)\s]+)\)/g, /(?:src|href|srcset)="([^"]+)"/g].flatMap((pattern) => [...text.matchAll(pattern)])
+  return links.map(([, link = '']) => link).filter((link) => !/^[a-z]+:/.test(link))
+}
+
 describe('a page', () => {
   test('is found in each of their folders', () => {
-    for (const page of ['README.md', 'docs/errors.md', 'docs/operations/README.md', 'models/iris/README.md'])
+    for (const page of [
+      'README.md',
+      'docs/README.md',
+      'docs/reference/errors.md',
+      'docs/guides/deploy.md',
+      'models/iris/README.md',
+    ])
       expect(pages).toContain(page)
   })
 
   for (const page of pages) {
-    test(`${page} links to what there is`, () => {
-      for (const [, link = ''] of read(page).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
-        if (/^https?:/.test(link)) continue
-        expect([link, existsSync(join(ROOT, dirname(page), link))]).toEqual([link, true])
+    test(`${page} links to files and headings that exist`, () => {
+      for (const link of linksOf(page)) {
+        const [path = '', anchor] = link.split('#')
+        const target = path === '' ? page : join(dirname(page), path)
+        expect([link, existsSync(join(ROOT, target))]).toEqual([link, true])
+        if (anchor !== undefined) expect([link, anchorsOf(target).has(anchor)]).toEqual([link, true])
       }
     })
   }
+
+  test('of docs is reached from docs/README.md, over the index of its folder where it has one', () => {
+    const reached = ['docs/README.md', ...['start', 'concepts', 'decisions'].map((folder) => `docs/${folder}/README.md`)]
+    const linked = new Set(
+      reached.flatMap((index) => linksOf(index).map((link) => join(dirname(index), link.split('#')[0] ?? ''))),
+    )
+    expect(pages.filter((page) => page.startsWith('docs/') && !reached.includes(page) && !linked.has(page))).toEqual([])
+  })
 
   test('of decisions is in their index', () => {
     const index = read('docs/decisions/README.md')

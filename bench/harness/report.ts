@@ -28,7 +28,7 @@ export interface Occasion {
   readonly isKept: boolean
 }
 
-const PAGE = join(import.meta.dir, '../../docs/benchmarks.md')
+const PAGE = join(import.meta.dir, '../../docs/reference/evidence/benchmarks.md')
 const HEAD = `# Benchmarks
 
 Written by \`bun run bench verify\`, \`http\`, \`engine\`, \`serving\`, \`tensor\`, \`memory\` and \`sign-in\`; each replaces its own sections. Contestants run in turns in one run; the
@@ -36,7 +36,7 @@ figures are medians of the rounds with the median distance from them. The machin
 the figures.
 `
 
-/** Prints sections as tables, and puts them with their charts into docs/benchmarks.md. */
+/** Prints sections as tables, and puts them with their charts into docs/reference/evidence/benchmarks.md. */
 export function report(sections: readonly Section[], occasion: Occasion): void {
   for (const section of sections) {
     console.log(`\n${markdown(section)}`)
@@ -49,7 +49,7 @@ export function report(sections: readonly Section[], occasion: Occasion): void {
   console.log(`\n${occasion.machine}`)
 }
 
-/** Prints what was asked for beside what was measured, and puts it into docs/benchmarks.md under that name. */
+/** Prints what was asked for beside what was measured, and puts it into docs/reference/evidence/benchmarks.md under that name. */
 export function reportAsked(
   { id, title }: { readonly id: string; readonly title: string },
   rows: readonly Asked[],
@@ -62,7 +62,7 @@ export function reportAsked(
   keep(id, table, occasion)
 }
 
-/** Prints a table of figures that are no contest, and puts it into docs/benchmarks.md. */
+/** Prints a table of figures that are no contest, and puts it into docs/reference/evidence/benchmarks.md. */
 export function reportTable(
   {
     id,

@@ -101,6 +101,6 @@ function explainDevelopment(base: string, { settings, engine, configFile }: Anno
   For a real service set NODE_ENV=production and VESTAL_SECRET.
 `)
   const lines = tryLines({ base, settings, engine, ...(configFile !== undefined && { configFile }) })
-  const hint = lines.length === 0 ? ' a client certificate is needed; docs/operations/network.md has more' : ''
+  const hint = lines.length === 0 ? ' a client certificate is needed; docs/guides/network.md has more' : ''
   console.log(`Try:${hint}${lines.map((line) => `\n  ${line}`).join('')}`)
 }

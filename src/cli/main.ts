@@ -157,7 +157,7 @@ async function startOrSupervise(
 ): Promise<void> {
   if (hasSocketsOfSystemd(processEnvironment(), process.pid)) {
     throw new SettingsError([
-      'LISTEN_FDS: systemd hands a socket over, and Bun cannot serve on it; docs/operations/network.md has the units that can',
+      'LISTEN_FDS: systemd hands a socket over, and Bun cannot serve on it; docs/guides/network.md has the units that can',
     ])
   }
   if (processCount(settings) === 1) await start(settings, mode, { read, ...named(configFile) })

@@ -8,7 +8,7 @@ export function shownDefault(name: SettingName): string {
   return shown ?? (value === undefined ? 'none' : String(value))
 }
 
-/** docs/settings.md, made of the table of settings. */
+/** docs/reference/settings.md, made of the table of settings. */
 export function settingsPage(): string {
   const rows = SETTING_NAMES.map((name) => {
     const { isSecret, help, kind } = SETTINGS[name]
@@ -37,7 +37,7 @@ ${rows.join('\n')}
 \`NODE_ENV=production\`, or a host that is not a loopback address, means production mode: a secret or a key file must then be
 set, and the demonstration sign-in does not exist.
 
-\`SIGHUP\` or \`POST /admin/reload\` makes a running server read these again, all or none ([operations](operations/reload.md)):
+\`SIGHUP\` or \`POST /admin/reload\` makes a running server read these again, all or none ([reload](../guides/reload.md)):
 ${RELOADABLE.map((name) => `\`${keyOf(name)}\``).join(', ')}.
 ${SETTING_NAMES.map(tablesSection).join('')}`
 }

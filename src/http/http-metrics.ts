@@ -20,7 +20,7 @@ export function createHttpMetrics(registry: MetricRegistry, engine: Engine): Ans
     bounds: SECONDS_BOUNDS,
   })
   const rejections = registry.counter('vestal_http_rejections_total', {
-    help: 'Requests refused, by the reason of docs/errors.md.',
+    help: 'Requests refused, by the reason of docs/reference/errors.md.',
     labels: ['reason'],
   })
   const predictions = registry.histogram('vestal_prediction_duration_seconds', {

@@ -23,7 +23,7 @@ export function observeAuthenticator(
   { ledger, registry, engineOf, admit, mayWait = false }: ObservedOptions,
 ): Authenticator {
   const verifications = registry.counter('vestal_token_verifications_total', {
-    help: 'Requests whose token was asked for, by outcome (accepted, or the reason of docs/errors.md) and by who checks its signatures.',
+    help: 'Requests whose token was asked for, by outcome (accepted, or the reason of docs/reference/errors.md) and by who checks its signatures.',
     labels: ['outcome', 'engine'],
   })
   collectCache(inner, registry)

@@ -22,7 +22,7 @@ export interface LogFields {
   readonly tokenId?: string | undefined
   readonly model?: string | undefined
   readonly version?: string | undefined
-  /** A code of docs/errors.md. */
+  /** A code of docs/reference/errors.md. */
   readonly code?: string | undefined
   /** Which check refused. */
   readonly reason?: string | undefined

@@ -8,7 +8,7 @@ import { encodingAttacks } from './encodings.ts'
 import { headerAttacks } from './headers.ts'
 import { signatureAttacks } from './signatures.ts'
 
-const DOCS = join(import.meta.dir, '../../docs')
+const DOCS = join(import.meta.dir, '../../docs/reference/evidence')
 const page = readFileSync(join(DOCS, 'attacks.md'), 'utf8')
 
 interface Row {

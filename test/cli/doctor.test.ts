@@ -101,7 +101,7 @@ const FAULTS: readonly Fault[] = [
     name: 'a setting that cannot be read',
     check: 'settings',
     message: /VESTAL_QUEUE_MAX: must be a whole number/,
-    todo: /docs\/settings\.md/,
+    todo: /docs\/reference\/settings\.md/,
     plant: () => ({ variables: { VESTAL_QUEUE_MAX: 'many' } }),
   },
   {
@@ -162,21 +162,21 @@ const FAULTS: readonly Fault[] = [
     name: 'a key file without an active key',
     check: 'keys',
     message: /no key is active/,
-    todo: /docs\/keys\.md/,
+    todo: /docs\/guides\/keys\.md/,
     plant: (place) => keysFile(place, JSON.stringify({ format: 'vestal-keys', version: 1, keys: [] })),
   },
   {
     name: 'a key file that is damaged',
     check: 'keys',
     message: /is not valid JSON/,
-    todo: /docs\/keys\.md/,
+    todo: /docs\/guides\/keys\.md/,
     plant: (place) => keysFile(place, readFileSync(place.keyFile, 'utf8').slice(0, 100)),
   },
   {
     name: 'a sealed key file without its passphrase',
     check: 'keys',
     message: /its keys are sealed; set VESTAL_KEY_PASSPHRASE/,
-    todo: /docs\/keys\.md/,
+    todo: /docs\/guides\/keys\.md/,
     plant: (place) => {
       rmSync(place.keyFile)
       const made = place.run(['keys', 'generate', '--encrypt'], { ...place.variables, VESTAL_KEY_PASSPHRASE: PASSPHRASE })
@@ -188,7 +188,7 @@ const FAULTS: readonly Fault[] = [
     name: 'a decryption key that is not there',
     check: 'keys',
     message: /gone\.pem: cannot be read/,
-    todo: /docs\/keys\.md/,
+    todo: /docs\/guides\/keys\.md/,
     plant: () => ({ variables: { VESTAL_DECRYPTION_KEY_FILE: 'gone.pem' } }),
   },
   {
@@ -322,7 +322,7 @@ const FAULTS: readonly Fault[] = [
     name: 'a model that is no model',
     check: 'models',
     message: /broken, version 1: /,
-    todo: /docs\/models\.md/,
+    todo: /docs\/reference\/models\.md/,
     plant: ({ models }) => {
       mkdirSync(join(models, 'broken/1'), { recursive: true })
       writeFileSync(join(models, 'broken/1/model.onnx'), 'no model')
@@ -333,7 +333,7 @@ const FAULTS: readonly Fault[] = [
     name: 'a model that is not the one whose checksum is named',
     check: 'models',
     message: /simple, version 1: 1\/model\.onnx is not the file whose SHA-256 model\.toml names/,
-    todo: /docs\/models\.md/,
+    todo: /docs\/reference\/models\.md/,
     plant: ({ models }) =>
       void writeFileSync(join(models, 'simple/model.toml'), `[sha256]\n"1/model.onnx" = "${'0'.repeat(64)}"\n`),
   },

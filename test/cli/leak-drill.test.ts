@@ -36,12 +36,12 @@ async function stage(place: Workplace) {
   }
 }
 
-/** The command of docs/accounts.md that begins like this, with what stands for a value put in. */
+/** The command of docs/guides/accounts.md that begins like this, with what stands for a value put in. */
 function documented(begin: string, values: Readonly<Record<string, string>> = {}): readonly string[] {
-  const page = readFileSync(join(import.meta.dir, '../../docs/accounts.md'), 'utf8')
+  const page = readFileSync(join(import.meta.dir, '../../docs/guides/accounts.md'), 'utf8')
   const drill = page.slice(page.indexOf('## When something leaks'))
   const line = drill.match(/^bun run (.+?)(?: +#.*)?$/gm)?.find((command) => command.startsWith(`bun run ${begin}`))
-  if (line === undefined) throw new Error(`docs/accounts.md does not say "bun run ${begin}"`)
+  if (line === undefined) throw new Error(`docs/guides/accounts.md does not say "bun run ${begin}"`)
   const words = line
     .replace(/ +#.*$/, '')
     .split(' ')

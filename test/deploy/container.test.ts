@@ -34,7 +34,7 @@ if (hasTool('promtool', tools === undefined ? undefined : Bun.which('promtool'))
     const folder = mkdtempSync(join(tmpdir(), 'vestal-prometheus-'))
     for (const [name, path] of [
       ['prometheus.yaml', 'deploy/prometheus.yaml'],
-      ['alerts.yaml', 'docs/operations/alerts.yaml'],
+      ['alerts.yaml', 'deploy/alerts.yaml'],
     ] as const)
       Bun.spawnSync(['cp', join(ROOT, path), join(folder, name)])
     expect(tell(['promtool', 'check', 'config', join(folder, 'prometheus.yaml')])).toEqual({
@@ -47,12 +47,12 @@ if (hasTool('promtool', tools === undefined ? undefined : Bun.which('promtool'))
 
 if (hasTool('systemd-analyze', tools === undefined ? undefined : Bun.which('systemd-analyze'))) {
   test('systemd understands every line of the unit, and calls it safe', () => {
-    const { said } = tell(['systemd-analyze', 'verify', 'docs/operations/vestal.service'])
+    const { said } = tell(['systemd-analyze', 'verify', 'deploy/vestal.service'])
     // What it says of programs that are not installed here is of this machine.
     const lines = said.split('\n').filter((line) => line.includes('vestal.service') && !line.includes('is not executable'))
     expect(lines).toEqual([])
     // From 0, which is the safest, to 10, in tenths.
-    const rated = ['systemd-analyze', 'security', '--offline=yes', '--threshold=20', 'docs/operations/vestal.service']
+    const rated = ['systemd-analyze', 'security', '--offline=yes', '--threshold=20', 'deploy/vestal.service']
     expect(tell(rated).exitCode).toBe(0)
   })
 }

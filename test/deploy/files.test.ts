@@ -97,8 +97,8 @@ describe('deploy/compose.yaml', () => {
   })
 })
 
-describe('docs/operations/vestal.service', () => {
-  const unit = read('docs/operations/vestal.service')
+describe('deploy/vestal.service', () => {
+  const unit = read('deploy/vestal.service')
 
   test('starts the executable as a user of its own, with a private data folder and room for connections', () => {
     for (const line of ['User=vestal', 'StateDirectoryMode=0700', 'UMask=0077', 'ExecStart=/opt/vestal/vestal start'])

@@ -5,7 +5,7 @@ import { below, type Random, seeded } from '../support/seed.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { bearer } from '../support/tokens.ts'
 
-/** Requests that are drawn; by hand, with `VESTAL_TEST_LONG=1`, as many as docs/reliability.md tells of. */
+/** Requests that are drawn; by hand, with `VESTAL_TEST_LONG=1`, as many as docs/reference/evidence/reliability.md tells of. */
 const COUNT = process.env.VESTAL_TEST_LONG === undefined ? 1500 : 100_000
 const AT_ONCE = 32
 /** What is no whole request is answered by nothing. */

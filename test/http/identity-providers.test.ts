@@ -12,7 +12,7 @@ import { ownApp } from '../support/own-app.ts'
 import { nowSeconds } from '../support/tokens.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-providers-'))
-const page = readFileSync(join(import.meta.dir, '../../docs/identity-providers.md'), 'utf8')
+const page = readFileSync(join(import.meta.dir, '../../docs/guides/identity-providers.md'), 'utf8')
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const KID = 'provider-key'
 const jwk = { ...rsa.publicKey.export({ format: 'jwk' }), kid: KID, use: 'sig' }

@@ -8,7 +8,7 @@ import { noAccounts } from '../support/accounts.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { hasTool } from '../support/tools.ts'
 
-const FOLDER = join(import.meta.dir, '../../docs/operations')
+const FOLDER = join(import.meta.dir, '../../deploy')
 const read = (name: string) => readFileSync(join(FOLDER, name), 'utf8')
 const engine = await bundledEngine()
 const { accounts, close } = await noAccounts()
@@ -58,7 +58,7 @@ describe('the dashboard and the alerts', () => {
   })
 
   test('metrics.md has a row for every metric', () => {
-    const page = read('metrics.md')
+    const page = readFileSync(join(FOLDER, '../docs/reference/metrics.md'), 'utf8')
     const registry = new MetricRegistry()
     collectProcess(registry, { logLines: () => 0, auditEvents: () => 0 })
     collectTracing(registry, undefined)

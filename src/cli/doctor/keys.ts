@@ -8,7 +8,7 @@ import { createKeyLoader, keyFilePath, readKeyFile, usesDevelopmentSecret } from
 import { loadTls } from '../tls-files.ts'
 import { type Finding, note, right, type Subject, wrong } from './finding.ts'
 
-const MEND = 'Mend it or name another; docs/keys.md says what may be a key.'
+const MEND = 'Mend it or name another; docs/guides/keys.md says what may be a key.'
 
 /** Keys: whether there are any, which one signs, which will soon verify no more, and those of others. */
 export function lookAtKeys(subject: Subject): readonly Finding[] {
@@ -73,7 +73,7 @@ export function lookAtTls({ settings }: Subject): readonly Finding[] {
   }, RENEW)
 }
 
-const RENEW = 'Renew or replace it: a running server takes the new files up. docs/operations/network.md says what they must be.'
+const RENEW = 'Renew or replace it: a running server takes the new files up. docs/guides/network.md says what they must be.'
 
 /** What is wrong is told as the server would at its start: the first line says what, those after it what to do. */
 function explained(look: () => readonly Finding[], mend = MEND): readonly Finding[] {

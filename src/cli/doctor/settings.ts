@@ -8,7 +8,7 @@ export function lookAtSettings({ faults, warnings, mode, settings, file }: Subje
   const [unkept, shared] = count === 1 ? [[], []] : [faultsForSeveral(settings), warningsForSeveral(settings, count)]
   const wrongs = [
     ...[...faults, ...unkept].map((fault) =>
-      wrong(fault, 'Correct it; docs/settings.md has every setting. The server does not start before.'),
+      wrong(fault, 'Correct it; docs/reference/settings.md has every setting. The server does not start before.'),
     ),
     ...warnings.map((warning) => wrong(warning, 'Correct its name, or take it out of the environment.')),
   ]

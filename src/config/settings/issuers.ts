@@ -68,7 +68,7 @@ export const ISSUERS = {
     default: [] as readonly IssuerSettings[],
     shownDefault: 'none',
     fields: ISSUER_FIELDS,
-    help: 'Issuers whose tokens are accepted, each with its own keys and rules; docs/identity-providers.md has some ready.',
+    help: 'Issuers whose tokens are accepted, each with its own keys and rules; docs/guides/identity-providers.md has some ready.',
   }),
   jwksUrl: single<string | undefined>(webAddress(), {
     default: undefined,
