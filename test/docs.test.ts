@@ -8,7 +8,9 @@ import { VERSION } from '../src/core/version.ts'
 const ROOT = join(import.meta.dir, '..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 // One pattern each: with a slash inside braces Bun's glob finds nothing.
-const pages = ['*.md', 'docs/**/*.md', 'models/**/*.md', 'examples/**/*.md', 'deploy/**/*.md'].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]).sort()
+const pages = ['*.md', 'docs/**/*.md', 'models/**/*.md', 'examples/**/*.md', 'deploy/**/*.md']
+  .flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)])
+  .sort()
 
 test('docs/reference/settings.md is what the table of settings says; bun run settings writes it', () => {
   expect(read('docs/reference/settings.md')).toBe(settingsPage())

@@ -3,7 +3,8 @@ import type { Engine } from '../../engine/engine.ts'
 import { type FoundModel, findModels } from '../../engine/repository/scan.ts'
 import { type Finding, note, right, type Subject, wrong } from './finding.ts'
 
-const MEND = 'Mend its folder; docs/reference/models.md says what may be in it, and vestal models check FILE.onnx what the file can do.'
+const MEND =
+  'Mend its folder; docs/reference/models.md says what may be in it, and vestal models check FILE.onnx what the file can do.'
 
 /** The models: each is loaded as the server would, with its checksums and warm-ups, in one worker. */
 export async function lookAtModels({ settings }: Subject): Promise<readonly Finding[]> {
