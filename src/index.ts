@@ -8,7 +8,7 @@ export type { Engine, InferOptions, Model, ModelVersion } from './engine/engine.
 export type { ModelStatistics } from './engine/statistics.ts'
 export type { App, AppOptions } from './http/app.ts'
 export { createApp } from './http/app.ts'
-export type { AuthenticationOptions, Requirement } from './http/authentication.ts'
+export type { AuthenticationOptions, AuthenticationPlugin, ErrorBody, Requirement } from './http/authentication.ts'
 export { authentication } from './http/authentication.ts'
 export type { ServeModelsOptions } from './http/serve-models.ts'
 export { serveModels } from './http/serve-models.ts'

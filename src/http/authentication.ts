@@ -1,10 +1,11 @@
-import { type AnyElysia, Elysia } from 'elysia'
+import { type AnyElysia, Elysia, type ElysiaCustomStatusResponse } from 'elysia'
 import {
   type AuthenticatedToken,
   type Authenticator,
   type AuthenticatorOptions,
   createAuthenticator,
 } from '../auth/authenticator.ts'
+import type { ErrorDetail } from '../core/errors.ts'
 import type { Algorithm } from '../jwt/algorithms.ts'
 import type { KeyInput } from '../jwt/key-set.ts'
 import { answerError, vestalErrorIn } from './errors.ts'
@@ -18,8 +19,44 @@ export interface AuthenticationOptions extends AuthenticatorOptions {
   readonly algorithm?: Algorithm
 }
 
-/** What a route asks for: a list that must be granted in full, or a function of the path's parameters that gives it. */
-export type Requirement = readonly string[] | ((params: Readonly<Record<string, string>>) => readonly string[])
+/**
+ * What a route asks for: a list of permissions that the token must grant in full, or a function of the path's parameters that returns
+ * the list. `Permission` is the union of the names that an application knows; default any text.
+ */
+export type Requirement<Permission extends string = string> =
+  | readonly Permission[]
+  | ((params: Readonly<Record<string, string>>) => readonly Permission[])
+
+/** The body of a rejection, as an application's routes answer it. */
+export interface ErrorBody {
+  readonly status_code: number
+  readonly detail: ErrorDetail
+  readonly error: null
+}
+
+/**
+ * The plugin that `authentication` returns: the route option `permissions`, the handler value `token`, and the answers 401 and 403 on
+ * routes that have the option. It is written out because Elysia would infer what hooks return as answers of every route.
+ */
+export type AuthenticationPlugin<Permission extends string = string> = Elysia<
+  '',
+  Elysia['~Singleton'],
+  Elysia['~Definitions'],
+  Omit<Elysia['~Metadata'], 'macro' | 'macroFn'> & {
+    readonly macro: { readonly permissions?: Requirement<Permission> }
+    readonly macroFn: {
+      readonly permissions: (required: Requirement<Permission>) => {
+        readonly resolve: () =>
+          | { readonly token: AuthenticatedToken }
+          | ElysiaCustomStatusResponse<401, ErrorBody>
+          | ElysiaCustomStatusResponse<403, ErrorBody>
+      }
+    }
+  },
+  Elysia['~Routes'],
+  Elysia['~Ephemeral'],
+  Elysia['~Volatile']
+>
 
 /**
  * An Elysia plugin that adds the route option `permissions` and the handler value `token`. `[]` asks for a valid token and no
@@ -27,21 +64,21 @@ export type Requirement = readonly string[] | ((params: Readonly<Record<string, 
  * It may be used before or after the routes it protects.
  * @throws KeyError, TypeError when keys or options cannot be used
  */
-export function authentication(options: AuthenticationOptions) {
+export function authentication<Permission extends string = string>(
+  options: AuthenticationOptions,
+): AuthenticationPlugin<Permission> {
   const authenticator = createAuthenticator(keysOf(options), verifyOptionsOf(options))
-  return guard(authenticator)
+  return guard<Permission>(authenticator)
 }
 
 /** The plugin over an authenticator that is there already. */
-export function guard(authenticator: Authenticator) {
+export function guard<Permission extends string = string>(authenticator: Authenticator): AuthenticationPlugin<Permission> {
   const plugin = createPlugin(authenticator)
   // Elysia takes a function as a plugin and hands it the app, which is how the routes that came before can be found; the cast gives
   // the function the type of the plugin it uses, so that the app learns of `permissions` and `token`.
-  return ((app: AnyElysia) => refuseUnguardedRoutes(guardEarlierRoutes(app.use(plugin)))) as unknown as typeof plugin
+  return ((app: AnyElysia) =>
+    refuseUnguardedRoutes(guardEarlierRoutes(app.use(plugin)))) as unknown as AuthenticationPlugin<Permission>
 }
-
-/** What `authentication` gives: an Elysia plugin with the route option `permissions` and the handler value `token`. */
-export type AuthenticationPlugin = ReturnType<typeof createPlugin>
 
 function createPlugin(authenticator: Authenticator) {
   return new Elysia()
