@@ -93,6 +93,25 @@ describe('a page', () => {
   })
 })
 
+describe('a picture', () => {
+  const pictures = [...new Bun.Glob('docs/**/*.svg').scanSync(ROOT)].sort()
+
+  for (const picture of pictures) {
+    test(`${picture} says what it shows, is legible on light and dark pages, and loads nothing`, () => {
+      const text = read(picture)
+      expect(text).toMatch(/<title[^>]*>[^<]+<\/title>/)
+      expect(text).toContain('prefers-color-scheme:dark')
+      expect(text).not.toMatch(/<script|<image|<foreignObject|\b(?:href|src)=|url\((?!#)|@import/)
+    })
+  }
+
+  test('is shown by a page', () => {
+    const shown = new Set(pages.flatMap((page) => linksOf(page).map((link) => join(dirname(page), link))))
+    expect(pictures.length).toBeGreaterThan(20)
+    expect(pictures.filter((picture) => !shown.has(picture))).toEqual([])
+  })
+})
+
 describe('README.md', () => {
   const commands = [...read('README.md').matchAll(/```(?:sh|bash)\n([\s\S]*?)```/g)].map(([, block = '']) => block.trim())
 

@@ -44,7 +44,7 @@ export function report(sections: readonly Section[], occasion: Occasion): void {
     keep(section.id, `${markdown(section)}\n\n![${section.title}](benchmarks/${section.id}.svg)`, occasion)
     const chart = join(dirname(PAGE), 'benchmarks', `${section.id}.svg`)
     mkdirSync(dirname(chart), { recursive: true })
-    writeFileSync(chart, svg(section))
+    writeFileSync(chart, svg(section, `${occasion.machine.split(';').slice(0, 2).join(';')}; ${today()}`))
   }
   console.log(`\n${occasion.machine}`)
 }
@@ -86,7 +86,11 @@ export function reportTable(
 }
 
 function keep(id: string, text: string, { machine, isKept }: Occasion): void {
-  if (isKept) replaceSection(id, `${text}\n\n${machine}; ${new Date().toISOString().slice(0, 10)}.`)
+  if (isKept) replaceSection(id, `${text}\n\n${machine}; ${today()}.`)
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10)
 }
 
 function markdown({ title, text, unit, base, rows, isLessBetter }: Section): string {
@@ -118,21 +122,27 @@ const BAR = 22
 const LEFT = 190
 const WIDTH = 760
 
-function svg({ title, unit, rows, base }: Section): string {
+/** A chart of bars that is legible on light and dark pages: each with its figure and its ratio to the base, below them the machine. */
+function svg({ title, unit, rows, base }: Section, machine: string): string {
   const largest = Math.max(...rows.map(({ figure }) => figure.median))
+  const reference = rows.find(({ name }) => name === base)?.figure.median ?? Number.NaN
   const bars = rows.map(({ name, figure }, index) => {
     const y = 44 + index * (BAR + 8)
-    const width = Math.max(1, ((WIDTH - LEFT - 110) * figure.median) / largest)
+    const width = Math.max(1, ((WIDTH - LEFT - 130) * figure.median) / largest)
     const middle = y + BAR / 2 + 4
     return `<text x="${LEFT - 8}" y="${middle}" text-anchor="end">${Bun.escapeHTML(name)}</text>
-<rect x="${LEFT}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" rx="2" fill="${name === base ? '#b4471b' : '#8a94a0'}"/>
-<text x="${(LEFT + width + 6).toFixed(1)}" y="${middle}">${format(figure.median)}</text>`
+<rect class="${name === base ? 'base' : 'bar'}" x="${LEFT}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" rx="2"/>
+<text x="${(LEFT + width + 6).toFixed(1)}" y="${middle}">${format(figure.median)} (${(figure.median / reference).toFixed(2)} ×)</text>`
   })
-  const height = 56 + rows.length * (BAR + 8)
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="#20262c">
-<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>
+  const height = 76 + rows.length * (BAR + 8)
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" font-family="system-ui, sans-serif" font-size="13">
+<title>${Bun.escapeHTML(title)}, ${Bun.escapeHTML(unit)}</title>
+<style>.page{fill:#fff}.bar{fill:#8a94a0}.base{fill:#b4471b}text{fill:#1f2933}.note{fill:#52606d;font-size:11px}
+@media (prefers-color-scheme:dark){.page{fill:#14181d}.bar{fill:#6b7683}.base{fill:#f08a5d}text{fill:#e6e9ec}.note{fill:#a9b4bf}}</style>
+<rect class="page" width="${WIDTH}" height="${height}" rx="8"/>
 <text x="12" y="24" font-size="15" font-weight="600">${Bun.escapeHTML(title)}, ${Bun.escapeHTML(unit)}</text>
 ${bars.join('\n')}
+<text class="note" x="12" y="${height - 12}">${Bun.escapeHTML(machine)}</text>
 </svg>
 `
 }
