@@ -1,0 +1,145 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { MAIN } from '../support/command-line.ts'
+import { freePort } from '../support/free-port.ts'
+import { type Block, blocksOf, isPrinted } from '../support/page.ts'
+import { Terminals } from '../support/terminal.ts'
+import { testWith } from '../support/tools.ts'
+
+const ROOT = join(import.meta.dir, '../..')
+const PAGE_MS = 180_000
+const PORT = '8000'
+/** README's first command, of which `.ci/run` does the installing. */
+const INSTALLS = 'npm install -g bun@1.4.5 && bun install && '
+
+const folders: string[] = []
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'vestal-docs-'))
+  folders.push(folder)
+  return folder
+}
+
+interface Page {
+  readonly name: string
+  readonly blocks: readonly Block[]
+}
+
+const pages: readonly Page[] = ['README.md', 'docs/start/*.md', 'docs/guides/*.md']
+  .flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)].sort())
+  .map((name) => ({ name, blocks: blocksOf(readFileSync(join(ROOT, name), 'utf8')) }))
+
+const python = process.env.VESTAL_TEST_PYTHON
+const isRun = ({ language, mark }: Block) => language === 'sh' && mark?.kind !== 'not-run'
+
+/** A folder with the packages that a page has its reader add, `vestal` as the source. */
+function withPackages(folder: string): string {
+  const modules = join(folder, 'node_modules')
+  mkdirSync(join(modules, 'vestal'), { recursive: true })
+  for (const name of readdirSync(join(ROOT, 'node_modules'))) symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
+  symlinkSync(join(ROOT, 'src'), join(modules, 'vestal/src'))
+  writeFileSync(join(modules, 'vestal/package.json'), '{"name": "vestal", "exports": {".": "./src/index.ts"}}')
+  return folder
+}
+
+/** Where the reader of a page is: in an empty folder with `vestal` installed, or in a clone, where `bun run` has the verbs. */
+function readersFolder({ blocks }: Page): { readonly folder: string; readonly path: string } {
+  const [folder, programs] = [newFolder(), newFolder()]
+  writeFileSync(join(programs, 'vestal'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`)
+  chmodSync(join(programs, 'vestal'), 0o755)
+  if (blocks.some((block) => isRun(block) && /\bbun run\b/.test(block.text))) {
+    for (const name of ['package.json', 'src', 'models', 'deploy', 'docs', 'node_modules']) symlinkSync(join(ROOT, name), join(folder, name))
+  } else withPackages(folder)
+  const path = [programs, ...(python === undefined ? [] : [dirname(python)]), dirname(process.execPath), process.env.PATH]
+  return { folder, path: path.join(':') }
+}
+
+/** The ports that a page names, each by one that is free. */
+async function portsOf({ blocks }: Page): Promise<ReadonlyMap<string, number>> {
+  const named = blocks.flatMap(({ mark }) => (mark?.kind === 'keeps-running' ? [mark.port] : []))
+  const ports = new Map<string, number>()
+  for (const port of new Set([PORT, ...named])) ports.set(port, await freePort())
+  return ports
+}
+
+async function follow(page: Page): Promise<void> {
+  const [{ folder, path }, ports] = [readersFolder(page), await portsOf(page)]
+  const ported = (text: string) => text.replaceAll(/\b\d{4,5}\b/g, (number) => String(ports.get(number) ?? number))
+  const environment = { PATH: path, HOME: folder, LANG: 'C.UTF-8', VESTAL_PORT: String(ports.get(PORT)), VESTAL_LOG_FORMAT: 'pretty' }
+  await using terminals = new Terminals(folder, environment)
+  let printed = ''
+  for (const block of page.blocks) {
+    const { mark, line } = block
+    const text = ported(block.text)
+    try {
+      if (mark?.kind === 'file') {
+        mkdirSync(dirname(join(folder, mark.name)), { recursive: true })
+        writeFileSync(join(folder, mark.name), text)
+      } else if (mark?.kind === 'prints') {
+        if (!isPrinted(text, printed)) throw new Error(`the block before it prints\n${printed}`)
+      } else if (mark?.kind === 'keeps-running') {
+        await terminals.keepRunning(text.replace(INSTALLS, ''), ports.get(mark.port) ?? 0)
+      } else if (isRun(block)) printed = await terminals.run(text)
+    } catch (error) {
+      throw new Error(`${page.name}:${line}: ${withoutTokens(String(error))}`)
+    }
+  }
+}
+
+/** What is printed of a fault may be kept for long. */
+function withoutTokens(text: string): string {
+  return text.replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]+|vst_\w+/g, '(a token)')
+}
+
+describe('a page of docs', () => {
+  test('is found in README, docs/start and docs/guides', () => {
+    const names = pages.map(({ name }) => name)
+    expect(names).toContain('README.md')
+    expect(names).toContain('docs/start/first-model.md')
+    expect(pages.flatMap(({ blocks }) => blocks).filter(isRun).length).toBeGreaterThan(20)
+  })
+
+  test('says of each command that is not run why', () => {
+    for (const { name, blocks } of pages)
+      for (const { mark, line } of blocks) {
+        if (mark?.kind === 'not-run') expect([name, line, mark.reason.split(' ').length > 2]).toEqual([name, line, true])
+      }
+  })
+
+  for (const page of pages.filter(({ blocks }) => blocks.some(isRun))) {
+    const needsPython = page.blocks.some((block) => isRun(block) && /^\s*python\b/m.test(block.text))
+    const testPage = needsPython ? testWith('a Python with what test/clients/requirements.txt lists (VESTAL_TEST_PYTHON)', python) : test
+    testPage(`${page.name} does what it says`, () => follow(page), PAGE_MS)
+  }
+})
+
+test('TypeScript in docs compiles at strict', async () => {
+  const folder = withPackages(newFolder())
+  let count = 0
+  for (const { name, blocks } of pages) {
+    for (const { language, text, mark, line } of blocks) {
+      if (language !== 'ts' || mark?.kind === 'not-run') continue
+      const place = mark?.kind === 'file' ? mark.name : `line-${line}.ts`
+      await Bun.write(join(folder, name.replace(/\.md$/, ''), place), `${text}\nexport {}\n`)
+      count += 1
+    }
+  }
+  const options = {
+    extends: join(ROOT, 'tsconfig.json'),
+    compilerOptions: {
+      typeRoots: [join(ROOT, 'node_modules')],
+      noUnusedLocals: false,
+      paths: { vestal: [join(ROOT, 'src/index.ts')] },
+    },
+    include: ['**/*.ts'],
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options))
+  const { stdout, exitCode } = Bun.spawnSync([join(ROOT, 'node_modules/.bin/tsc'), '-p', folder], { cwd: folder })
+  expect([exitCode, stdout.toString()]).toEqual([0, ''])
+  expect(count).toBeGreaterThan(0)
+}, PAGE_MS)
