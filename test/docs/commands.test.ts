@@ -53,7 +53,8 @@ function readersFolder({ blocks }: Page): { readonly folder: string; readonly pa
   writeFileSync(join(programs, 'vestal'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`)
   chmodSync(join(programs, 'vestal'), 0o755)
   if (blocks.some((block) => isRun(block) && /\bbun run\b/.test(block.text))) {
-    for (const name of ['package.json', 'src', 'models', 'deploy', 'docs', 'node_modules']) symlinkSync(join(ROOT, name), join(folder, name))
+    for (const name of ['package.json', 'src', 'models', 'deploy', 'docs', 'node_modules'])
+      symlinkSync(join(ROOT, name), join(folder, name))
   } else withPackages(folder)
   const path = [programs, ...(python === undefined ? [] : [dirname(python)]), dirname(process.execPath), process.env.PATH]
   return { folder, path: path.join(':') }
@@ -70,7 +71,13 @@ async function portsOf({ blocks }: Page): Promise<ReadonlyMap<string, number>> {
 async function follow(page: Page): Promise<void> {
   const [{ folder, path }, ports] = [readersFolder(page), await portsOf(page)]
   const ported = (text: string) => text.replaceAll(/\b\d{4,5}\b/g, (number) => String(ports.get(number) ?? number))
-  const environment = { PATH: path, HOME: folder, LANG: 'C.UTF-8', VESTAL_PORT: String(ports.get(PORT)), VESTAL_LOG_FORMAT: 'pretty' }
+  const environment = {
+    PATH: path,
+    HOME: folder,
+    LANG: 'C.UTF-8',
+    VESTAL_PORT: String(ports.get(PORT)),
+    VESTAL_LOG_FORMAT: 'pretty',
+  }
   await using terminals = new Terminals(folder, environment)
   let printed = ''
   for (const block of page.blocks) {
@@ -84,7 +91,7 @@ async function follow(page: Page): Promise<void> {
         if (!isPrinted(text, printed)) throw new Error(`the block before it prints\n${printed}`)
       } else if (mark?.kind === 'keeps-running') {
         await terminals.keepRunning(text.replace(INSTALLS, ''), ports.get(mark.port) ?? 0)
-      } else if (isRun(block)) printed = await terminals.run(text)
+      } else if (isRun(block)) printed = await terminals.run(text, mark?.kind === 'typed' ? mark.line : '')
     } catch (error) {
       throw new Error(`${page.name}:${line}: ${withoutTokens(String(error))}`)
     }
@@ -95,6 +102,29 @@ async function follow(page: Page): Promise<void> {
 function withoutTokens(text: string): string {
   return text.replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]+|vst_\w+/g, '(a token)')
 }
+
+describe('the reader of a page', () => {
+  test('rejects a comment that says nothing known, and output that is not what the page shows', () => {
+    expect(() => blocksOf('<!-- not rum: it needs root -->\n```sh\nls\n```\n')).toThrow('"not rum: it needs root" is none of')
+    expect([isPrinted('{"a": …}', '{"a": 1}\n'), isPrinted('{"a": …}', '{"b": 1}'), isPrinted('a.c', 'abc')]).toEqual([
+      true,
+      false,
+      false,
+    ])
+  })
+
+  test('stops at a command that fails, also within a line, and keeps variables from block to block', async () => {
+    await using terminals = new Terminals(newFolder(), { PATH: process.env.PATH ?? '' })
+    expect(await terminals.run('NAME=ada\n')).toBe('')
+    expect(await terminals.run('read -r LINE; echo "$NAME $LINE"\n', 'typed')).toBe('ada typed\n')
+    await expect(terminals.run('false | cat\necho after\n')).rejects.toThrow('exit code 1')
+  })
+
+  test('reports a program that ends where it should keep running', async () => {
+    await using terminals = new Terminals(newFolder(), { PATH: process.env.PATH ?? '' })
+    await expect(terminals.keepRunning('echo over; exit 3', await freePort())).rejects.toThrow('exit code 3\nover')
+  })
+})
 
 describe('a page of docs', () => {
   test('is found in README, docs/start and docs/guides', () => {
@@ -113,33 +143,39 @@ describe('a page of docs', () => {
 
   for (const page of pages.filter(({ blocks }) => blocks.some(isRun))) {
     const needsPython = page.blocks.some((block) => isRun(block) && /^\s*python\b/m.test(block.text))
-    const testPage = needsPython ? testWith('a Python with what test/clients/requirements.txt lists (VESTAL_TEST_PYTHON)', python) : test
+    const testPage = needsPython
+      ? testWith('a Python with what test/clients/requirements.txt lists (VESTAL_TEST_PYTHON)', python)
+      : test
     testPage(`${page.name} does what it says`, () => follow(page), PAGE_MS)
   }
 })
 
-test('TypeScript in docs compiles at strict', async () => {
-  const folder = withPackages(newFolder())
-  let count = 0
-  for (const { name, blocks } of pages) {
-    for (const { language, text, mark, line } of blocks) {
-      if (language !== 'ts' || mark?.kind === 'not-run') continue
-      const place = mark?.kind === 'file' ? mark.name : `line-${line}.ts`
-      await Bun.write(join(folder, name.replace(/\.md$/, ''), place), `${text}\nexport {}\n`)
-      count += 1
+test(
+  'TypeScript in docs compiles at strict',
+  async () => {
+    const folder = withPackages(newFolder())
+    let count = 0
+    for (const { name, blocks } of pages) {
+      for (const { language, text, mark, line } of blocks) {
+        if (language !== 'ts' || mark?.kind === 'not-run') continue
+        const place = mark?.kind === 'file' ? mark.name : `line-${line}.ts`
+        await Bun.write(join(folder, name.replace(/\.md$/, ''), place), `${text}\nexport {}\n`)
+        count += 1
+      }
     }
-  }
-  const options = {
-    extends: join(ROOT, 'tsconfig.json'),
-    compilerOptions: {
-      typeRoots: [join(ROOT, 'node_modules')],
-      noUnusedLocals: false,
-      paths: { vestal: [join(ROOT, 'src/index.ts')] },
-    },
-    include: ['**/*.ts'],
-  }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options))
-  const { stdout, exitCode } = Bun.spawnSync([join(ROOT, 'node_modules/.bin/tsc'), '-p', folder], { cwd: folder })
-  expect([exitCode, stdout.toString()]).toEqual([0, ''])
-  expect(count).toBeGreaterThan(0)
-}, PAGE_MS)
+    const options = {
+      extends: join(ROOT, 'tsconfig.json'),
+      compilerOptions: {
+        typeRoots: [join(ROOT, 'node_modules')],
+        noUnusedLocals: false,
+        paths: { vestal: [join(ROOT, 'src/index.ts')] },
+      },
+      include: ['**/*.ts'],
+    }
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options))
+    const { stdout, exitCode } = Bun.spawnSync([join(ROOT, 'node_modules/.bin/tsc'), '-p', folder], { cwd: folder })
+    expect([exitCode, stdout.toString()]).toEqual([0, ''])
+    expect(count).toBeGreaterThan(0)
+  },
+  PAGE_MS,
+)

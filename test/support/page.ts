@@ -11,12 +11,14 @@ export interface Block {
  * - `<!-- not run: reason -->`: the block needs root, the network or a system that is not here.
  * - `<!-- keeps running on 8000 -->`: a terminal of its own; it ends with the page, or when the next block takes its port.
  * - `<!-- file: app.ts -->`: the reader saves the block under that name.
+ * - `<!-- typed: text -->`: the reader types this line, such as a password, where the block asks.
  * - `<!-- prints -->`: what the block before it prints; `…` stands for any text.
  */
 export type Mark =
   | { readonly kind: 'not-run'; readonly reason: string }
   | { readonly kind: 'keeps-running'; readonly port: string }
   | { readonly kind: 'file'; readonly name: string }
+  | { readonly kind: 'typed'; readonly line: string }
   | { readonly kind: 'prints' }
 
 /** Reads the fenced blocks of a page, in order. @throws Error for a comment that is meant for a block and says nothing known */
@@ -43,8 +45,12 @@ function markOf(comment: string, line: number): Mark {
   if (port !== undefined) return { kind: 'keeps-running', port }
   const [, name] = /^file: ([\w.-]+(?:\/[\w.-]+)*)$/.exec(comment) ?? []
   if (name !== undefined) return { kind: 'file', name }
+  const [, typed] = /^typed: (.+)$/.exec(comment) ?? []
+  if (typed !== undefined) return { kind: 'typed', line: typed }
   if (comment === 'prints') return { kind: 'prints' }
-  throw new Error(`line ${line - 1}: "${comment}" is none of "not run: …", "keeps running on PORT", "file: NAME", "prints"`)
+  throw new Error(
+    `line ${line - 1}: "${comment}" is none of "not run: …", "keeps running on PORT", "file: NAME", "typed: LINE", "prints"`,
+  )
 }
 
 /** True where what was printed is what the page shows; `…` in the page stands for any text. Spaces at the ends of lines do not count. */

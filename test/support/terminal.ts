@@ -27,20 +27,25 @@ export class Terminals implements AsyncDisposable {
     })
   }
 
-  /** Runs a block to its end, in the shell of the blocks before it, and gives what it printed. @throws Error where a command fails */
-  async run(block: string): Promise<string> {
+  /**
+   * Runs a block to its end, in the shell of the blocks before it, and gives what it printed. What is typed goes to the first command that reads it.
+   * @throws Error where a command fails
+   */
+  async run(block: string, typed = ''): Promise<string> {
     this.#commands += 1
     const [file, end] = [join(this.#folder, `.block-${this.#commands}.sh`), `\n~end of ${this.#commands}~`]
     await Bun.write(file, block)
+    await Bun.write(`${file}.typed`, `${typed}\n`)
     const before = this.#printed.length
     // The shell ends with the first command that fails, and reads its own commands from the standard input.
-    this.#shell.stdin.write(`set -euo pipefail; . '${file}' < /dev/null; set +eu; printf '%s' '${end}'\n`)
+    this.#shell.stdin.write(`set -euo pipefail; . '${file}' < '${file}.typed'; set +eu; printf '%s' '${end}'\n`)
     this.#shell.stdin.flush()
     const isOver = () => this.#printed.endsWith(end) || this.#shell.exitCode !== null
     await until(isOver, `this ends:\n${block}`, COMMAND_MS).catch((error) => {
       throw new Error(`${error}\n${this.#errors}`)
     })
-    if (!this.#printed.endsWith(end)) throw new Error(`exit code ${this.#shell.exitCode}\n${this.#printed.slice(before)}\n${this.#errors}`)
+    if (!this.#printed.endsWith(end))
+      throw new Error(`exit code ${this.#shell.exitCode}\n${this.#printed.slice(before)}\n${this.#errors}`)
     return this.#printed.slice(before, -end.length)
   }
 
@@ -57,16 +62,19 @@ export class Terminals implements AsyncDisposable {
       // A group of its own, which is stopped as a whole.
       detached: true,
     })
-    for (const stream of [child.stdout, child.stderr])
-      void this.#keep(stream, (text) => {
+    const read = [child.stdout, child.stderr].map((stream) =>
+      this.#keep(stream, (text) => {
         output += text
-      })
+      }),
+    )
     this.#running.set(port, child)
     const isUp = async () => child.exitCode !== null || (await listens(port))
     await until(isUp, `this listens on port ${port}:\n${block}`, COMMAND_MS).catch((error) => {
       throw new Error(`${error}\n${output}`)
     })
-    if (child.exitCode !== null) throw new Error(`exit code ${child.exitCode}\n${output}`)
+    if (child.exitCode === null) return
+    await Promise.all(read)
+    throw new Error(`exit code ${child.exitCode}\n${output}`)
   }
 
   async #keep(stream: ReadableStream<Uint8Array>, add: (text: string) => void): Promise<void> {
