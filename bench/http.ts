@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { signJwt } from '../src/jwt/sign.ts'
+import { signJwt } from '../src/jose/sign.ts'
 import { CORES } from './harness/cores.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'
 import { figureOf } from './harness/measure.ts'

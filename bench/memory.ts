@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { signJwt } from '../src/jwt/sign.ts'
+import { signJwt } from '../src/jose/sign.ts'
 import {
   type Attack,
   bombs,

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { signJwt } from '../src/jwt/sign.ts'
+import { signJwt } from '../src/jose/sign.ts'
 import { type Asked, atLeast } from './harness/asked.ts'
 import { ALL_CORES, CORES, onCore } from './harness/cores.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { signJwt } from '../src/jwt/sign.ts'
+import { signJwt } from '../src/jose/sign.ts'
 import { identityModel } from '../test/support/tiny-models.ts'
 import { atLeast } from './harness/asked.ts'
 import { CORES } from './harness/cores.ts'

@@ -10,7 +10,7 @@ const inPackage = (name: string, ...path: readonly string[]) => join(dirname(res
 
 /** Files that the program reads beside its own: they are put into the executable, where its modules look for them. */
 const ASSETS = [
-  join(ROOT, 'src/store/migrations'),
+  join(ROOT, 'src/storage/migrations'),
   join(ROOT, 'src/wasm/signatures.wasm'),
   ...['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'].map((name) => inPackage('swagger-ui-dist', name)),
 ]

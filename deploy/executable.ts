@@ -1,5 +1,5 @@
 /** The executable's program: the server's command line, or, where a server starts it so, the process of one instance of a model. */
-if (process.argv[2] === 'instance') await import('../src/engine/instance/main.ts')
+if (process.argv[2] === 'instance') await import('../src/inference/instance/main.ts')
 else await import('../src/cli/main.ts')
 
 export {}

@@ -9,35 +9,35 @@ const SOURCE = join(ROOT, 'src')
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   wasm: ['core'],
-  jwt: ['core', 'wasm'],
-  keys: ['core', 'jwt'],
+  jose: ['core', 'wasm'],
+  keys: ['core', 'jose'],
   tensor: ['core'],
-  jwks: ['core', 'jwt'],
-  metrics: ['core'],
-  log: ['core'],
-  tracing: ['core'],
-  auth: ['core', 'jwt', 'jwks'],
-  accounts: ['core', 'jwt', 'auth'],
-  store: ['core', 'accounts'],
-  engine: ['core', 'tensor'],
-  http: ['core', 'keys', 'jwt', 'tensor', 'metrics', 'log', 'auth', 'accounts', 'engine', 'tracing'],
+  jwks: ['core', 'jose'],
   config: ['core'],
+  platform: ['core', 'config'],
+  telemetry: ['core'],
+  auth: ['core', 'jose', 'jwks'],
+  accounts: ['core', 'jose', 'auth'],
+  storage: ['core', 'accounts'],
+  inference: ['core', 'tensor', 'platform'],
+  http: ['core', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'inference'],
+  server: ['core', 'jose', 'keys', 'jwks', 'config', 'platform', 'telemetry', 'auth', 'accounts', 'storage', 'inference', 'http'],
+  batch: ['core', 'tensor', 'config'],
+  doctor: ['core', 'jose', 'keys', 'config', 'platform', 'storage', 'inference', 'server'],
   cli: [
     'core',
-    'wasm',
-    'jwt',
+    'jose',
     'keys',
     'tensor',
-    'metrics',
-    'log',
-    'tracing',
-    'jwks',
-    'auth',
-    'accounts',
-    'store',
-    'engine',
-    'http',
     'config',
+    'platform',
+    'accounts',
+    'storage',
+    'inference',
+    'http',
+    'server',
+    'batch',
+    'doctor',
   ],
 }
 const LINES_MAX = 400
@@ -84,24 +84,24 @@ describe('rooms', () => {
 
   const owners: readonly (readonly [what: string, pattern: RegExp, owner: RegExp])[] = [
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
-    ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/engine\/ort\.ts$/],
-    ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jwt\/engines\/native\.ts$/],
+    ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/inference\/runtime\/ort\.ts$/],
+    ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jose\/signature-backends\/native\.ts$/],
     [
       'the network as a client',
       /(?<!#)\bfetch\(/,
-      /^src\/(?:jwks\/|tracing\/span-exporter\.ts$|wasm\/|cli\/(?:local-server|models\/server)\.ts$)/,
+      /^src\/(?:jwks\/|telemetry\/tracing\/span-exporter\.ts$|wasm\/|server\/local-server\.ts$|cli\/models\/server\.ts$)/,
     ],
-    ['the C library', /from 'bun:ffi'/, /^src\/(?:cli\/processes\/c-library|engine\/instance\/restrict)\.ts$/],
-    ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/(?:config\/|engine\/instance\/instance-process\.ts$)/],
+    ['the C library', /from 'bun:ffi'/, /^src\/(?:platform\/c-library|inference\/instance\/restrict)\.ts$/],
+    ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/(?:config\/|inference\/instance\/instance-process\.ts$)/],
     [
       'files',
       /from '(?:node:)?fs(?:\/promises)?'/,
-      /^src\/(?:cli|config|keys|engine\/repository|engine\/workers|engine\/instance|engine\/remote|store|wasm)\//,
+      /^src\/(?:cli|server|doctor|batch|platform|config|keys|inference\/(?:repository|runtime|instance|remote)|storage|wasm)\//,
     ],
     [
       'databases',
       /from '(?:bun:sqlite|drizzle-orm[^']*)'|import \{[^}]*\bSQL\b[^}]*\} from 'bun'/,
-      /^src\/(?:store\/|keys\/file-lock\.ts$)/,
+      /^src\/(?:storage\/|keys\/file-lock\.ts$)/,
     ],
   ]
   for (const [what, pattern, owner] of owners) {
@@ -122,13 +122,15 @@ describe('rooms', () => {
     }
     for (const door of ['src/index.ts', 'src/cli/main.ts']) visit(door)
     expect(reached.size).toBeGreaterThan(100)
-    expect(reached.has('src/engine/ort.ts')).toBe(false)
-    visit('src/engine/instance/main.ts')
-    expect(reached.has('src/engine/ort.ts')).toBe(true)
+    expect(reached.has('src/inference/runtime/ort.ts')).toBe(false)
+    visit('src/inference/instance/main.ts')
+    expect(reached.has('src/inference/runtime/ort.ts')).toBe(true)
   })
 
   test('that are pure know neither HTTP nor files nor processes', () => {
-    for (const file of sources.filter((name) => /^src\/(?:core|jwt|tensor|metrics|log|auth|accounts)\//.test(name))) {
+    for (const file of sources.filter((name) =>
+      /^src\/(?:core|jose|tensor|telemetry\/(?:metrics|log)|auth|accounts)\//.test(name),
+    )) {
       const forbidden = importsOf(file).filter((name) => /^(?:node:)?(?:fs|http|net|child_process|os|path)/.test(name))
       expect([file, forbidden]).toEqual([file, []])
     }

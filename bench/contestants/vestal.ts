@@ -1,5 +1,5 @@
-import type { EngineName } from '../../src/jwt/signature-engines.ts'
-import { createVerifier } from '../../src/jwt/verify.ts'
+import type { EngineName } from '../../src/jose/signature-backends.ts'
+import { createVerifier } from '../../src/jose/verify.ts'
 import type { Contestant } from './contestant.ts'
 
 function withEngine(name: string, engine: EngineName, note: string): Contestant {

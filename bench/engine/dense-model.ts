@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { usableCores } from '../../src/engine/workers/cores.ts'
+import { usableCores } from '../../src/platform/cores.ts'
 import { onnxModel } from '../../test/support/tiny-models.ts'
 
 export const LAYERS = 6

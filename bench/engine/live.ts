@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { signJwt } from '../../src/jwt/sign.ts'
+import { signJwt } from '../../src/jose/sign.ts'
 import { type Asked, atMost } from '../harness/asked.ts'
 import { figureOf } from '../harness/measure.ts'
 import type { Section } from '../harness/report.ts'

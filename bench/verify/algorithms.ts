@@ -1,4 +1,4 @@
-import { signJwt } from '../../src/jwt/sign.ts'
+import { signJwt } from '../../src/jose/sign.ts'
 import { bare } from '../contestants/bare.ts'
 import { type BenchAlgorithm, badTokens, type Contestant, check, makeKeys, type Verify } from '../contestants/contestant.ts'
 import { fastJwt } from '../contestants/fast-jwt.ts'

@@ -1,7 +1,7 @@
 import { heapStats } from 'bun:jsc'
 import { createAuthenticator } from '../../src/auth/authenticator.ts'
-import type { JwtPayload } from '../../src/jwt/claims.ts'
-import { signJwt } from '../../src/jwt/sign.ts'
+import type { JwtPayload } from '../../src/jose/claims.ts'
+import { signJwt } from '../../src/jose/sign.ts'
 import { type Occasion, reportTable } from '../harness/report.ts'
 import { SECRET } from '../servers/plan.ts'
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { signJwt } from '../../src/jwt/sign.ts'
+import { signJwt } from '../../src/jose/sign.ts'
 import { type Asked, atMost } from '../harness/asked.ts'
 import { type Occasion, reportTable } from '../harness/report.ts'
 import { type LoadResult, putLoad, type Target } from '../load/load.ts'

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { signJwt } from '../../src/jwt/sign.ts'
+import { signJwt } from '../../src/jose/sign.ts'
 import { badTokens } from '../contestants/contestant.ts'
 import { type Asked, atLeast } from '../harness/asked.ts'
 import { figureOf } from '../harness/measure.ts'

@@ -1,5 +1,5 @@
 import { verifySync } from '@node-rs/jsonwebtoken'
-import { signJwt } from '../../src/jwt/sign.ts'
+import { signJwt } from '../../src/jose/sign.ts'
 import { loadSignatureChecker } from '../../src/wasm/signatures.js'
 import { type Asked, atMost } from '../harness/asked.ts'
 import { interleave, type Rounds } from '../harness/measure.ts'

@@ -1,5 +1,5 @@
 import type { AuthenticatedToken } from '../auth/authenticator.ts'
-import { LEEWAY_SECONDS } from '../jwt/claims.ts'
+import { LEEWAY_SECONDS } from '../jose/claims.ts'
 import type { Revocation } from './records.ts'
 
 /** Seconds that a token made here can live: the longest that the settings and the command line allow. */

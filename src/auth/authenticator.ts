@@ -2,15 +2,15 @@ import type { Change } from '../core/change.ts'
 import { type Holder, VestalError } from '../core/errors.ts'
 import { createPrincipal, type Principal } from '../core/principal.ts'
 import type { CacheStatistics } from '../core/sieve-cache.ts'
+import { holderOf } from '../jose/claims.ts'
+import { createDecryptor } from '../jose/decrypt.ts'
+import type { DecryptionKeyInput } from '../jose/decryption-key.ts'
+import type { KeyInput } from '../jose/key-set.ts'
+import type { VerifiedJwt, VerifyOptions } from '../jose/verify.ts'
 import type { RemoteKeysStatistics } from '../jwks/remote-keys.ts'
-import { holderOf } from '../jwt/claims.ts'
-import { createDecryptor } from '../jwt/decrypt.ts'
-import type { DecryptionKeyInput } from '../jwt/decryption-key.ts'
-import type { KeyInput } from '../jwt/key-set.ts'
-import type { VerifiedJwt, VerifyOptions } from '../jwt/verify.ts'
 import { challengeHeaders, challengeOf, scopeOf, withChallenge } from './challenge.ts'
 import { type CredentialOptions, createCredentialReader } from './credentials.ts'
-import { createOpener } from './opener.ts'
+import { createJweDecrypter } from './jwe-decrypter.ts'
 import { compileGrants, type PermissionCheck } from './permissions.ts'
 import { type ChangingRules, compileTrust } from './trust.ts'
 import { closeRemotes, orClose, remotesOf, type SharedRules, type TrustedIssuer } from './trusted-issuer.ts'
@@ -129,7 +129,7 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
   const open =
     decryptionKey === undefined
       ? (_: Source, text: string) => text
-      : orClose(() => createOpener(createDecryptor(decryptionKey, rules)), close)
+      : orClose(() => createJweDecrypter(createDecryptor(decryptionKey, rules)), close)
 
   const verifyAndRemember = (text: string, header: string, source: Source): AuthenticatedToken | Promise<void> => {
     const signed = open(source, text)

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../jwt/strict-json.ts'
+import type { JsonObject } from '../jose/strict-json.ts'
 import { compileGrants, type GrantOptions, grantsOf, rolesIn } from './permissions.ts'
 
 /** How the claims of an issuer become permissions. */

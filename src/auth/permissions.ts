@@ -1,4 +1,4 @@
-import type { JsonObject } from '../jwt/strict-json.ts'
+import type { JsonObject } from '../jose/strict-json.ts'
 
 /** Segments of a permission are joined with this: `model:iris:predict`. */
 const SEPARATOR = ':'

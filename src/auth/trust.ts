@@ -1,10 +1,10 @@
 import { VestalError } from '../core/errors.ts'
-import { bytesOfBase64url } from '../jwt/base64url.ts'
-import { splitCompact } from '../jwt/compact.ts'
-import { KeyError } from '../jwt/key-error.ts'
-import type { KeyInput } from '../jwt/key-set.ts'
-import { readStrictObject } from '../jwt/strict-json.ts'
-import type { VerifyOptions } from '../jwt/verify.ts'
+import { bytesOfBase64url } from '../jose/base64url.ts'
+import { splitCompact } from '../jose/compact.ts'
+import { KeyError } from '../jose/key-error.ts'
+import type { KeyInput } from '../jose/key-set.ts'
+import { readStrictObject } from '../jose/strict-json.ts'
+import type { VerifyOptions } from '../jose/verify.ts'
 import { createClaimReaders } from './claim-mapping.ts'
 import {
   closeRemotes,

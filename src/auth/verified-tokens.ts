@@ -1,7 +1,7 @@
-import { Doorkeeper } from '../core/doorkeeper.ts'
+import { SeenFilter } from '../core/seen-filter.ts'
 import { type CacheStatistics, SieveCache } from '../core/sieve-cache.ts'
-import { LEEWAY_SECONDS } from '../jwt/claims.ts'
-import type { VerifiedJwt } from '../jwt/verify.ts'
+import { LEEWAY_SECONDS } from '../jose/claims.ts'
+import type { VerifiedJwt } from '../jose/verify.ts'
 
 export interface VerifiedTokensOptions {
   /** Verified tokens that are remembered; default 10 000, and 0 remembers none. */
@@ -49,7 +49,7 @@ export function createVerifiedTokens<T extends VerifiedJwt>(options: VerifiedTok
   const leewayMs = (options.leewaySeconds ?? LEEWAY_SECONDS) * 1000
   const cache = new SieveCache<Remembered<T>>({ entriesMax: cacheEntriesMax, weightMax: cacheBytesMax })
   // A token that comes again among so many others is worth its place.
-  const doorkeeper = new Doorkeeper(Math.min(cacheEntriesMax, ENTRIES_MAX) * 4)
+  const seen = new SeenFilter(Math.min(cacheEntriesMax, ENTRIES_MAX) * 4)
   return {
     recall(header) {
       const remembered = cache.get(header)
@@ -61,7 +61,7 @@ export function createVerifiedTokens<T extends VerifiedJwt>(options: VerifiedTok
     },
     remember(header, token, untilMs) {
       const weight = header.length * BYTES_A_CHARACTER
-      if (header.length > HEADER_BYTES_MAX || !(cache.hasRoom(weight) || doorkeeper.hasSeen(header))) return
+      if (header.length > HEADER_BYTES_MAX || !(cache.hasRoom(weight) || seen.hasSeen(header))) return
       const { exp, nbf, iat } = token.payload
       const fromMs = Math.max(secondsToMs(nbf) ?? 0, secondsToMs(iat) ?? 0) - leewayMs
       const expiryMs = (secondsToMs(exp) ?? Number.POSITIVE_INFINITY) + leewayMs

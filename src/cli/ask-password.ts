@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { SettingsError } from '../config/load.ts'
-import { promptSecret } from './prompt.ts'
+import { promptSecret } from '../platform/prompt.ts'
 
 /**
  * Asks for a new password. On a terminal it is asked for twice and not shown; otherwise it is the first line of the standard input, so

@@ -1,10 +1,10 @@
 import { AUDIT_EVENTS } from '../accounts/audit.ts'
+import type { Arguments, FlagRow } from '../config/arguments.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { didYouMean } from '../core/nearest.ts'
-import { readAuditFiles, readAuditTable } from '../store/audit-log.ts'
-import { openDatabase } from './accounts.ts'
-import type { Arguments, FlagRow } from './arguments.ts'
+import { openDatabase } from '../server/accounts.ts'
+import { readAuditFiles, readAuditTable } from '../storage/audit-log.ts'
 import { table } from './table.ts'
 
 export const AUDIT_FLAGS: readonly FlagRow[] = [

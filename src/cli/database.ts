@@ -1,8 +1,8 @@
+import type { Arguments, FlagRow } from '../config/arguments.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
-import { openDatabase } from './accounts.ts'
+import { openDatabase } from '../server/accounts.ts'
 import { readAction } from './action.ts'
-import type { Arguments, FlagRow } from './arguments.ts'
 
 export const DATABASE_FLAGS: readonly FlagRow[] = [{ name: 'json', help: 'Print JSON in place of lines.' }]
 

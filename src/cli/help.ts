@@ -1,7 +1,7 @@
+import type { FlagRow } from '../config/arguments.ts'
 import { shownDefault } from '../config/page.ts'
 import { flagOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'
-import type { FlagRow } from './arguments.ts'
 
 /** One verb of the command line, as help shows it. */
 export interface VerbHelp {

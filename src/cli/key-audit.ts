@@ -1,8 +1,8 @@
 import type { AuditEvent } from '../accounts/audit.ts'
 import type { Settings } from '../config/settings.ts'
-import type { KeyRing } from '../jwt/key-ring.ts'
-import { type AuditLog, createAuditLog } from '../store/audit-log.ts'
-import { openDatabase } from './accounts.ts'
+import type { KeyRing } from '../jose/key-ring.ts'
+import { openDatabase } from '../server/accounts.ts'
+import { type AuditLog, createAuditLog } from '../storage/audit-log.ts'
 
 const EVENTS = {
   generate: 'key-generated',

@@ -1,4 +1,4 @@
-import type { KeyRing, RingKey } from '../jwt/key-ring.ts'
+import type { KeyRing, RingKey } from '../jose/key-ring.ts'
 import { textOfTime, timesOf } from '../keys/key-file.ts'
 
 /** The keys of a ring as JSON, without a secret of them. */

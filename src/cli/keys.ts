@@ -1,12 +1,13 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Arguments, FlagRow } from '../config/arguments.ts'
 import { SettingsError } from '../config/load.ts'
 import { PASSPHRASE_BYTES_MIN } from '../config/settings/tokens.ts'
 import type { Settings } from '../config/settings.ts'
 import { KEY_SET_SECONDS } from '../http/discovery.ts'
-import { type Algorithm, isAlgorithm } from '../jwt/algorithms.ts'
-import { type GeneratedKey, generateKey, partsOf } from '../jwt/generate-key.ts'
-import { KeyError } from '../jwt/key-error.ts'
+import { type Algorithm, isAlgorithm } from '../jose/algorithms.ts'
+import { type GeneratedKey, generateKey, partsOf } from '../jose/generate-key.ts'
+import { KeyError } from '../jose/key-error.ts'
 import {
   addKey,
   type ChangeOptions,
@@ -18,18 +19,17 @@ import {
   revoke,
   rotate,
   stateIn,
-} from '../jwt/key-ring.ts'
-import { importKeys } from '../jwt/key-set.ts'
+} from '../jose/key-ring.ts'
+import { importKeys } from '../jose/key-set.ts'
 import { withFileLock } from '../keys/file-lock.ts'
 import { formatKeyFile, isKeyFile, type KeyFile, parseKeyFile, type StoredSecret } from '../keys/key-file.ts'
 import { createSealer, isSealed, newSealing, type Sealer } from '../keys/sealing.ts'
-import { writeWhole } from '../keys/write-whole.ts'
+import { promptSecret } from '../platform/prompt.ts'
+import { writeWhole } from '../platform/write-whole.ts'
+import { keyFilePath, readKeyFile } from '../server/load-keys.ts'
 import { readAction } from './action.ts'
-import type { Arguments, FlagRow } from './arguments.ts'
 import { auditKeyChange } from './key-audit.ts'
 import { keysAsJson, keysAsTable } from './keys-output.ts'
-import { keyFilePath, readKeyFile } from './load-keys.ts'
-import { promptSecret } from './prompt.ts'
 
 export const KEYS_FLAGS: readonly FlagRow[] = [
   { name: 'json', help: 'Print JSON in place of a table.' },

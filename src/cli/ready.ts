@@ -1,6 +1,6 @@
 import type { Settings } from '../config/settings.ts'
-import { CommandError } from './command-error.ts'
-import { askLocal } from './local-server.ts'
+import { CommandError } from '../core/command-error.ts'
+import { askLocal } from '../server/local-server.ts'
 
 /** `vestal ready`: whether the server of these settings takes requests, for the health check of a container, which has no curl. Exit code 1 where not. */
 export async function ready(settings: Settings): Promise<void> {

@@ -1,15 +1,13 @@
 import { existsSync } from 'node:fs'
-import { OWN_CLIENT } from '../accounts/issue.ts'
+import type { Arguments, FlagRow } from '../config/arguments.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
-import { OWN_AUDIENCE } from '../jwt/claims.ts'
-import type { Key } from '../jwt/keys.ts'
-import { signJwt } from '../jwt/sign.ts'
-import type { Arguments, FlagRow } from './arguments.ts'
-import { developmentSecretPath } from './development-secret.ts'
-import { loadKeys, usesDevelopmentSecret } from './load-keys.ts'
-import { askLocal, localAddress } from './local-server.ts'
+import type { Key } from '../jose/keys.ts'
+import { developmentSecretPath } from '../server/development-secret.ts'
+import { loadKeys, usesDevelopmentSecret } from '../server/load-keys.ts'
+import { askLocal, localAddress } from '../server/local-server.ts'
+import { sign } from '../server/sign-token.ts'
 
 export const TOKEN_FLAGS: readonly FlagRow[] = [
   { name: 'subject', value: 'TEXT', help: 'Who the token is for (`sub`). Needed.' },
@@ -53,30 +51,6 @@ async function faultOfServer(settings: Settings, signing: Key): Promise<string |
   const [, why] = /error_description="([^"]*)"/.exec(challenge) ?? []
   if (why !== undefined) return `the server at ${place} knows this key and rejects such a token: ${why}`
   return `the server at ${place} rejects tokens of this key: it has another. Name its own with VESTAL_SECRET, VESTAL_KEY or --key-file, or its data folder with --data`
-}
-
-export interface TokenClaims {
-  readonly sub: string
-  readonly data: { readonly permissions: readonly string[]; readonly roles?: Readonly<Record<string, readonly string[]>> }
-}
-
-/** Makes a token that a server with these settings accepts. */
-export function sign(
-  claims: TokenClaims,
-  key: Key,
-  { settings, lifetimeSeconds }: { readonly settings: Settings; readonly lifetimeSeconds: number },
-): string {
-  const { issuer, audience, tokenType, interop, engine } = settings
-  // RFC 9068 §2.1 names access tokens; Flama names none.
-  const isProfiled = tokenType.includes('at+jwt') && interop === undefined
-  const aud = audience.length > 0 ? audience : isProfiled ? OWN_AUDIENCE : undefined
-  const payload = {
-    ...(isProfiled && { client_id: OWN_CLIENT }),
-    ...claims,
-    ...(issuer !== undefined && { iss: issuer }),
-    ...(aud !== undefined && { aud }),
-  }
-  return signJwt(payload, key, { lifetimeSeconds, type: isProfiled ? 'at+jwt' : (tokenType[0] ?? 'JWT'), engine })
 }
 
 function readClaims(settings: Settings, values: Arguments['values']) {

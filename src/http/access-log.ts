@@ -1,5 +1,5 @@
 import { readTraceParent } from '../core/trace-context.ts'
-import type { LogFields, Logger } from '../log/logger.ts'
+import type { LogFields, Logger } from '../telemetry/log/logger.ts'
 import type { Answered } from './observe.ts'
 import type { AddressOf } from './request-ledger.ts'
 import { nameIn } from './route-table.ts'

@@ -6,8 +6,8 @@ import {
   createAuthenticator,
 } from '../auth/authenticator.ts'
 import type { ErrorDetail } from '../core/errors.ts'
-import type { Algorithm } from '../jwt/algorithms.ts'
-import type { KeyInput } from '../jwt/key-set.ts'
+import type { Algorithm } from '../jose/algorithms.ts'
+import type { KeyInput } from '../jose/key-set.ts'
 import { answerError, vestalErrorIn } from './errors.ts'
 
 export interface AuthenticationOptions extends AuthenticatorOptions {

@@ -1,8 +1,8 @@
-import type { Member } from '../core/crowd.ts'
+import { SYSTEM_CLOCK } from '../core/clock.ts'
 import { VestalError } from '../core/errors.ts'
+import type { IndexedItem } from '../core/indexed-set.ts'
 import type { Hold } from '../core/memory-ledger.ts'
-import { SYSTEM_CLOCK } from '../engine/scheduling/clock.ts'
-import { Deadlines } from '../engine/scheduling/deadlines.ts'
+import { Deadlines } from '../inference/queue/deadlines.ts'
 import { bodyTooLarge, type Coding, contentCoding, decodeChunks, decodeSmall, type TooLargeText } from './encodings.ts'
 import type { Turns } from './turns.ts'
 
@@ -120,7 +120,7 @@ function bodyTooSlow(): VestalError {
   return new VestalError('BODY_TIMEOUT', { headers: { connection: 'close' } })
 }
 
-interface Expected extends Member {
+interface Expected extends IndexedItem {
   readonly deadlineMs: number
   readonly reject: (error: unknown) => void
 }
@@ -130,7 +130,7 @@ const EXPECTED = new Deadlines<Expected>(SYSTEM_CLOCK, ({ reject }) => reject(bo
 
 function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
-  const expected = { deadlineMs: performance.now() + ms, reject, place: -1 }
+  const expected = { deadlineMs: performance.now() + ms, reject, index: -1 }
   EXPECTED.add(expected)
   whole.then(
     (bytes) => {

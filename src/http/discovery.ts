@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
 import { isLoopback } from '../core/loopback.ts'
-import type { JwkSet } from '../jwt/keys.ts'
+import type { JwkSet } from '../jose/keys.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
 import { DISCOVERY_DETAIL } from './openapi/discovery.ts'
 

@@ -1,8 +1,8 @@
-import type { Engine } from '../engine/engine.ts'
-import type { BatchStatistics, ModelStatistics, RejectionReason } from '../engine/statistics.ts'
-import type { Sample } from '../metrics/family.ts'
-import { COUNT_BOUNDS, histogramSamples } from '../metrics/histogram.ts'
-import type { MetricRegistry, Reading } from '../metrics/registry.ts'
+import type { Engine } from '../inference/engine.ts'
+import type { BatchStatistics, ModelStatistics, RejectionReason } from '../inference/statistics.ts'
+import type { Sample } from '../telemetry/metrics/family.ts'
+import { COUNT_BOUNDS, histogramSamples } from '../telemetry/metrics/histogram.ts'
+import type { MetricRegistry, Reading } from '../telemetry/metrics/registry.ts'
 
 type Column = readonly [name: string, type: 'counter' | 'gauge', help: string, read: (row: ModelStatistics) => number]
 

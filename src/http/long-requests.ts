@@ -1,4 +1,4 @@
-import { Crowd, type Member } from '../core/crowd.ts'
+import { type IndexedItem, IndexedSet } from '../core/indexed-set.ts'
 
 /** What there is of Bun's server here: the time that a request's connection may be silent, 0 for any. */
 export interface Connections {
@@ -6,7 +6,7 @@ export interface Connections {
 }
 
 /** A request that is worked on. */
-export interface AtHand extends Member {
+export interface AtHand extends IndexedItem {
   readonly request: Request
   /** Set once its connection may be silent for as long as it takes. */
   isLong: boolean
@@ -34,7 +34,7 @@ const EVERY_MS = 1000
  * answer. What a request may take is limited where it is worked on. Most are answered before the first look.
  */
 export function createLongRequests({ server, idleSeconds, everyMs = EVERY_MS }: LongRequestsOptions): LongRequests {
-  const atHand = new Crowd<AtHand>()
+  const atHand = new IndexedSet<AtHand>()
   let timer: ReturnType<typeof setInterval> | undefined
   const look = () => {
     if (atHand.size === 0) {

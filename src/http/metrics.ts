@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia'
-import { EXPOSITION_TYPE } from '../metrics/exposition.ts'
+import { EXPOSITION_TYPE } from '../telemetry/metrics/exposition.ts'
 import type { AuthenticationPlugin } from './authentication.ts'
 import { operation } from './openapi/operation.ts'
 

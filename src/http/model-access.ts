@@ -1,9 +1,9 @@
 import type { AuthenticatedToken } from '../auth/authenticator.ts'
 import type { PermissionCheck } from '../auth/permissions.ts'
 import { VestalError } from '../core/errors.ts'
-import type { Engine, Model, ModelVersion } from '../engine/engine.ts'
-import { isOff } from '../engine/repository/describe.ts'
-import type { ModelAction } from '../engine/repository/permissions.ts'
+import type { Engine, Model, ModelVersion } from '../inference/engine.ts'
+import { isOff } from '../inference/repository/describe.ts'
+import type { ModelAction } from '../inference/repository/permissions.ts'
 import { TRITON_TEXTS } from '../tensor/triton-texts.ts'
 import { type FoundRoute, nameIn } from './route-table.ts'
 

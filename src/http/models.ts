@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { VestalError } from '../core/errors.ts'
-import type { Engine, Model } from '../engine/engine.ts'
+import type { Engine, Model } from '../inference/engine.ts'
 import { hasLongIntegers } from '../tensor/datatypes.ts'
 import { decodeJson } from '../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../tensor/rows.ts'

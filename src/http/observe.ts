@@ -88,7 +88,7 @@ export function createObserver(options: ObserveOptions) {
         reason: undefined,
         limit: undefined,
         release: undefined,
-        place: -1,
+        index: -1,
         isLong: false,
       }
       ledger.open(request, record)

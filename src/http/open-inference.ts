@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia'
-import type { ModelStatistics } from '../engine/statistics.ts'
+import type { ModelStatistics } from '../inference/statistics.ts'
 import { guard } from './authentication.ts'
 import { health } from './health.ts'
 import { permissionTo } from './model-access.ts'

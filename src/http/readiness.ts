@@ -1,5 +1,5 @@
-import type { Engine } from '../engine/engine.ts'
-import { isOff } from '../engine/repository/describe.ts'
+import type { Engine } from '../inference/engine.ts'
+import { isOff } from '../inference/repository/describe.ts'
 
 /** Where the server stands: `serving`, replaced by another process, or on its way out. */
 export type Phase = 'serving' | 'draining' | 'stopping'

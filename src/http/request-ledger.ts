@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../core/errors.ts'
 import type { Principal } from '../core/principal.ts'
-import type { Trace } from '../tracing/tracer.ts'
+import type { Trace } from '../telemetry/tracing/tracer.ts'
 import type { AppliedLimit } from './front/rate-limits.ts'
 import type { AtHand } from './long-requests.ts'
 import type { FoundRoute } from './route-table.ts'

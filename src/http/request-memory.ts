@@ -1,6 +1,6 @@
 import { HELD_BYTES_MAX, type Hold, MemoryLedger, withShare } from '../core/memory-ledger.ts'
 import { keyOfAddress } from '../core/principal.ts'
-import { usableCores } from '../engine/workers/cores.ts'
+import { usableCores } from '../platform/cores.ts'
 import type { NamedTensors } from '../tensor/tensor.ts'
 import { BODY_BYTES_MAX, type BodyTimes, type Decompression, readBody } from './body.ts'
 import type { TooLargeText } from './encodings.ts'

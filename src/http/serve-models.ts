@@ -1,6 +1,6 @@
 import { Elysia } from 'elysia'
 import { createAuthenticator } from '../auth/authenticator.ts'
-import type { Engine } from '../engine/engine.ts'
+import type { Engine } from '../inference/engine.ts'
 import { type AuthenticationOptions, keysOf, verifyOptionsOf } from './authentication.ts'
 import type { BodyTimes } from './body.ts'
 import { models } from './models.ts'

@@ -1,5 +1,5 @@
 import { type ErrorDetail, VestalError } from '../core/errors.ts'
-import { type JsonObject, readStrictObject, readStrictText } from '../jwt/strict-json.ts'
+import { type JsonObject, readStrictObject, readStrictText } from '../jose/strict-json.ts'
 import { parseJson } from '../tensor/exact-json.ts'
 
 /** Names that lead to an object's prototype where code is careless with them. No body has a member of these names. */

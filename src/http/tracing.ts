@@ -1,6 +1,6 @@
 import type { Authenticator } from '../auth/authenticator.ts'
-import type { Engine, RunTimes } from '../engine/engine.ts'
-import type { Trace, Tracer } from '../tracing/tracer.ts'
+import type { Engine, RunTimes } from '../inference/engine.ts'
+import type { Trace, Tracer } from '../telemetry/tracing/tracer.ts'
 import { vestalErrorIn } from './errors.ts'
 import { METHODS } from './http-metrics.ts'
 import { nameOfModel } from './model-access.ts'

@@ -1,5 +1,5 @@
 import { isLoopback } from '../core/loopback.ts'
-import { KeyError } from '../jwt/key-error.ts'
+import { KeyError } from '../jose/key-error.ts'
 
 export interface FetchLimits {
   /** From the first packet to the last, in milliseconds. */

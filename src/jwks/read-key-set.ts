@@ -1,10 +1,10 @@
-import { ALGORITHMS, type Algorithm, isAlgorithm } from '../jwt/algorithms.ts'
-import type { Jwk } from '../jwt/jwk-members.ts'
-import { KeyError } from '../jwt/key-error.ts'
-import { KEYS_MAX } from '../jwt/key-set.ts'
-import { importJwk, type Key } from '../jwt/keys.ts'
-import { readStrictObject } from '../jwt/strict-json.ts'
-import { keyIdOf, thumbprintOf } from '../jwt/thumbprint.ts'
+import { ALGORITHMS, type Algorithm, isAlgorithm } from '../jose/algorithms.ts'
+import type { Jwk } from '../jose/jwk-members.ts'
+import { KeyError } from '../jose/key-error.ts'
+import { KEYS_MAX } from '../jose/key-set.ts'
+import { importJwk, type Key } from '../jose/keys.ts'
+import { readStrictObject } from '../jose/strict-json.ts'
+import { keyIdOf, thumbprintOf } from '../jose/thumbprint.ts'
 
 /** What an issuer's key may be for where neither it nor the settings say so: public keys alone, the commonest of each kind first. */
 export const PUBLIC_ALGORITHMS = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => ALGORITHMS[name].kind !== 'oct')

@@ -1,6 +1,6 @@
-import type { Algorithm } from '../jwt/algorithms.ts'
-import { KeyError } from '../jwt/key-error.ts'
-import type { Key } from '../jwt/keys.ts'
+import type { Algorithm } from '../jose/algorithms.ts'
+import { KeyError } from '../jose/key-error.ts'
+import type { Key } from '../jose/keys.ts'
 import { type FetchLimits, fetchBytes, keySetAddress } from './fetch-bytes.ts'
 import { fingerprint, type PublishedKeys, readKeySet } from './read-key-set.ts'
 

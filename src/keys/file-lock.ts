@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite'
 import { closeSync, openSync } from 'node:fs'
-import { KeyError } from '../jwt/key-error.ts'
+import { KeyError } from '../jose/key-error.ts'
 
 const WAIT_MS = 10_000
 

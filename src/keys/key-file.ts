@@ -1,8 +1,8 @@
-import { isAlgorithm } from '../jwt/algorithms.ts'
-import type { Jwk } from '../jwt/jwk-members.ts'
-import { KeyError } from '../jwt/key-error.ts'
-import { checkRing, KEY_STATES, type KeyRing, type RingKey, verifyingIn } from '../jwt/key-ring.ts'
-import { importJwk, type Key } from '../jwt/keys.ts'
+import { isAlgorithm } from '../jose/algorithms.ts'
+import type { Jwk } from '../jose/jwk-members.ts'
+import { KeyError } from '../jose/key-error.ts'
+import { checkRing, KEY_STATES, type KeyRing, type RingKey, verifyingIn } from '../jose/key-ring.ts'
+import { importJwk, type Key } from '../jose/keys.ts'
 import { isSealed, isSealing, type Sealed, type SealingParameters } from './sealing.ts'
 
 /** A secret as it stands in a file: a JWK, or sealed. */

@@ -1,4 +1,4 @@
-import type { JwkSet, Key } from '../jwt/keys.ts'
+import type { JwkSet, Key } from '../jose/keys.ts'
 
 /** The keys that a server signs with, which may change while it runs. */
 export interface OwnKeys {

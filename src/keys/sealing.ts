@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes, scryptSync } from 'node:crypto'
-import { bytesOfBase64url, isCanonicalBase64url } from '../jwt/base64url.ts'
-import type { Jwk } from '../jwt/jwk-members.ts'
-import { KeyError } from '../jwt/key-error.ts'
+import { bytesOfBase64url, isCanonicalBase64url } from '../jose/base64url.ts'
+import type { Jwk } from '../jose/jwk-members.ts'
+import { KeyError } from '../jose/key-error.ts'
 
 /** How a key file's passphrase becomes a key: scrypt (RFC 7914) with these parameters. */
 export interface SealingParameters {

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { VERSION } from '../../src/core/version.ts'
 import { decodeJwt, verifyJwt } from '../../src/index.ts'
-import { bytesOfBase64url } from '../../src/jwt/base64url.ts'
+import { bytesOfBase64url } from '../../src/jose/base64url.ts'
 import { Workplace } from '../support/command-line.ts'
 import { SECRET } from '../support/tokens.ts'
 

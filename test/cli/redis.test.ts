@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { signJwt } from '../../src/index.ts'
-import { openRedis } from '../../src/store/redis.ts'
+import { openRedis } from '../../src/storage/redis.ts'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
 import { freePort } from '../support/free-port.ts'
 import { ownPostgresServer, postgresTest } from '../support/postgres.ts'

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { signJwt, verifyJwt } from '../../src/index.ts'
-import type { Algorithm } from '../../src/jwt/algorithms.ts'
+import type { Algorithm } from '../../src/jose/algorithms.ts'
 import { SECRET } from '../support/tokens.ts'
 import { hasTool } from '../support/tools.ts'
 

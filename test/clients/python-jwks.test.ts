@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { signJwt } from '../../src/index.ts'
-import { generateKey } from '../../src/jwt/generate-key.ts'
+import { generateKey } from '../../src/jose/generate-key.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { hasTool } from '../support/tools.ts'
 

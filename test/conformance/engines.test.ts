@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { createHmac, type KeyObject, sign } from 'node:crypto'
 import { type ErrorCode, VestalError } from '../../src/core/errors.ts'
-import { ALGORITHMS, type Algorithm } from '../../src/jwt/algorithms.ts'
-import type { ActiveEngine } from '../../src/jwt/signature-engines.ts'
-import { createVerifier } from '../../src/jwt/verify.ts'
+import { ALGORITHMS, type Algorithm } from '../../src/jose/algorithms.ts'
+import type { ActiveEngine } from '../../src/jose/signature-backends.ts'
+import { createVerifier } from '../../src/jose/verify.ts'
 import { makeKeyPair } from '../support/key-pairs.ts'
 
 const ENGINES: readonly ActiveEngine[] = ['native', 'boring', 'wasm']

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { ALGORITHMS, type Algorithm } from '../../src/jwt/algorithms.ts'
-import { importKeys } from '../../src/jwt/key-set.ts'
-import type { Key } from '../../src/jwt/keys.ts'
-import { createSignatureCheck } from '../../src/jwt/signature-engines.ts'
+import { ALGORITHMS, type Algorithm } from '../../src/jose/algorithms.ts'
+import { importKeys } from '../../src/jose/key-set.ts'
+import type { Key } from '../../src/jose/keys.ts'
+import { createSignatureCheck } from '../../src/jose/signature-backends.ts'
 import { hasShared, readShared } from '../support/shared.ts'
 
 interface Group {

@@ -9,7 +9,7 @@ import {
   verifyCompactJws,
   verifyFlattenedJws,
 } from '../../src/index.ts'
-import type { EngineName } from '../../src/jwt/signature-engines.ts'
+import type { EngineName } from '../../src/jose/signature-backends.ts'
 import { ALGORITHM_NAMES, keyPairOf } from '../support/key-pairs.ts'
 
 const SECRET = randomBytes(64)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { openStore } from '../../src/store/open-store.ts'
+import { openStore } from '../../src/storage/open-store.ts'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
 import { seeded } from '../support/seed.ts'
 import { stores } from '../support/stores.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { openStore } from '../../src/store/open-store.ts'
+import { openStore } from '../../src/storage/open-store.ts'
 import { Workplace } from '../support/command-line.ts'
 import { FaultyServer } from '../support/faulty-server.ts'
 import { mountSmallDisk } from '../support/small-disk.ts'

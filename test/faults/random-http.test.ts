@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'bun:test'
-import { MetricRegistry } from '../../src/metrics/registry.ts'
+import { MetricRegistry } from '../../src/telemetry/metrics/registry.ts'
 import { sendRaw } from '../support/raw-socket.ts'
 import { below, type Random, seeded } from '../support/seed.ts'
 import { bundledEngine, createServer } from '../support/server.ts'

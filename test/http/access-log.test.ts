@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { type AppOptions, VestalError } from '../../src/index.ts'
-import { createLogger, jsonLine } from '../../src/log/logger.ts'
+import { createLogger, jsonLine } from '../../src/telemetry/log/logger.ts'
 import { DOORS } from '../support/doors.ts'
 import { noteSecret } from '../support/secrets.ts'
 import { bundledEngine, createServer } from '../support/server.ts'

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { networkInterfaces } from 'node:os'
-import { createLogger, jsonLine } from '../../src/log/logger.ts'
+import { createLogger, jsonLine } from '../../src/telemetry/log/logger.ts'
 import { startAccounts } from '../support/accounts.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { MetricRegistry } from '../../src/metrics/registry.ts'
+import { MetricRegistry } from '../../src/telemetry/metrics/registry.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { bearer } from '../support/tokens.ts'
 import { hasTool } from '../support/tools.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { VestalError } from '../../src/core/errors.ts'
-import { createVerifier } from '../../src/jwt/verify.ts'
+import { createVerifier } from '../../src/jose/verify.ts'
 import { below, type Random, seeded } from '../support/seed.ts'
 import { makeToken, nowSeconds, SECRET } from '../support/tokens.ts'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/engine/scheduling/clock.ts'
+import type { Clock } from '../../src/core/clock.ts'
 
 /** A clock that a test moves by hand. */
 export class HandClock implements Clock {

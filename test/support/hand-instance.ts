@@ -1,4 +1,4 @@
-import type { Instance, Outcome } from '../../src/engine/scheduling/job.ts'
+import type { Instance, Outcome } from '../../src/inference/queue/job.ts'
 
 interface Run<I, O> {
   readonly inputs: readonly I[]

@@ -1,5 +1,5 @@
-import type { MemberProcess, MemberState } from '../../src/cli/processes/member-process.ts'
-import type { MemberQuestion, ToMember } from '../../src/cli/processes/messages.ts'
+import type { MemberProcess, MemberState } from '../../src/server/cluster/member-process.ts'
+import type { MemberQuestion, ToMember } from '../../src/server/cluster/messages.ts'
 
 /** A process of a supervisor that does what a test says. */
 export class HandMember implements MemberProcess {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { ALGORITHMS, type Algorithm } from '../../src/jwt/algorithms.ts'
+import { ALGORITHMS, type Algorithm } from '../../src/jose/algorithms.ts'
 
 export interface KeyPair {
   readonly publicKey: KeyObject

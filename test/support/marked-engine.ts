@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEngine, type EngineOptions } from '../../src/engine/create-engine.ts'
-import type { Engine } from '../../src/engine/engine.ts'
-import { type InstanceProcess, type StartInstance, startInstanceProcess } from '../../src/engine/instance/instance-process.ts'
+import { createEngine, type EngineOptions } from '../../src/inference/create-engine.ts'
+import type { Engine } from '../../src/inference/engine.ts'
+import { type InstanceProcess, type StartInstance, startInstanceProcess } from '../../src/inference/instance/instance-process.ts'
 
 export interface MarkedEngine {
   readonly engine: Engine

@@ -1,7 +1,7 @@
 /** The real program of an instance, which a test can make end, fault or hang in a run, by a number in its first input. */
 import { existsSync } from 'node:fs'
-import { restrictInstance } from '../../src/engine/instance/restrict.ts'
-import { serveInstance } from '../../src/engine/instance/serve.ts'
+import { restrictInstance } from '../../src/inference/instance/restrict.ts'
+import { serveInstance } from '../../src/inference/instance/serve.ts'
 import { CRASH, FAULT, HANG } from './marks.ts'
 
 const PAUSE_MS = 2

@@ -1,9 +1,9 @@
-import { duplicate } from '../../src/cli/processes/c-library.ts'
-import { openLink } from '../../src/cli/processes/engine-links.ts'
-import type { Engine, Model } from '../../src/engine/engine.ts'
-import { createRemoteEngine, type RemoteEngine, type RemoteEngineOptions } from '../../src/engine/remote/client.ts'
-import type { Link } from '../../src/engine/remote/link.ts'
-import { EngineServer, type EngineServerOptions } from '../../src/engine/remote/server.ts'
+import type { Engine, Model } from '../../src/inference/engine.ts'
+import { createRemoteEngine, type RemoteEngine, type RemoteEngineOptions } from '../../src/inference/remote/client.ts'
+import type { Link } from '../../src/inference/remote/link.ts'
+import { EngineServer, type EngineServerOptions } from '../../src/inference/remote/server.ts'
+import { duplicate } from '../../src/platform/c-library.ts'
+import { openLink } from '../../src/server/cluster/engine-links.ts'
 
 const LIMITS = { bytesMax: 2 ** 30 }
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type OpenStore, openStore } from '../../src/store/open-store.ts'
+import { type OpenStore, openStore } from '../../src/storage/open-store.ts'
 import { hasPostgres, isPostgresHere, postgresServer } from './postgres.ts'
 
 /** A database of a test's own, empty, and how to open it. */

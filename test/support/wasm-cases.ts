@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { signJwt } from '../../src/jwt/sign.ts'
+import { signJwt } from '../../src/jose/sign.ts'
 import { makeToken, SECRET } from './tokens.ts'
 
 export interface WasmCase {

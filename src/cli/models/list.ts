@@ -1,5 +1,5 @@
-import { createEngine } from '../../engine/create-engine.ts'
-import type { Model, ModelVersion } from '../../engine/engine.ts'
+import { createEngine } from '../../inference/create-engine.ts'
+import type { Model, ModelVersion } from '../../inference/engine.ts'
 import { describeShape, shownSpecs } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { table } from '../table.ts'

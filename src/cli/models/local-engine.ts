@@ -1,7 +1,7 @@
 import type { Settings } from '../../config/settings.ts'
-import { createEngine } from '../../engine/create-engine.ts'
-import type { Engine } from '../../engine/engine.ts'
-import type { RuntimeText } from '../../engine/runtime-texts.ts'
+import { createEngine } from '../../inference/create-engine.ts'
+import type { Engine } from '../../inference/engine.ts'
+import type { RuntimeText } from '../../inference/runtime/runtime-texts.ts'
 import type { ModelsRequest } from './server.ts'
 
 /** Shows what ONNX Runtime itself says, with its source files, to who asks for all there is: `log_level` is debug. */

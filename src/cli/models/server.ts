@@ -1,11 +1,11 @@
+import type { Arguments } from '../../config/arguments.ts'
 import { SettingsError } from '../../config/load.ts'
 import type { Mode } from '../../config/mode.ts'
 import type { Settings } from '../../config/settings.ts'
-import type { Arguments } from '../arguments.ts'
-import { authorityOf } from '../authority.ts'
-import { CommandError } from '../command-error.ts'
-import { loadKeys } from '../load-keys.ts'
-import { sign } from '../token.ts'
+import { authorityOf } from '../../core/authority.ts'
+import { CommandError } from '../../core/command-error.ts'
+import { loadKeys } from '../../server/load-keys.ts'
+import { sign } from '../../server/sign-token.ts'
 
 /** What a verb of `models` was asked. */
 export interface ModelsRequest {

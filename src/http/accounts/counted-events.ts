@@ -1,5 +1,5 @@
 import type { Audit, AuditEventName } from '../../accounts/audit.ts'
-import type { MetricRegistry } from '../../metrics/registry.ts'
+import type { MetricRegistry } from '../../telemetry/metrics/registry.ts'
 import type { ErrorsOptions } from '../errors.ts'
 import type { AccountsOptions } from './context.ts'
 

@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import { VERSION } from '../../core/version.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine } from '../../inference/engine.ts'
 import { sentShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { guard } from '../authentication.ts'

@@ -1,6 +1,6 @@
 import type { PermissionCheck } from '../../auth/permissions.ts'
 import { invariant } from '../../core/invariant.ts'
-import type { Engine, InferOptions as EngineOptions, Model, ModelVersion } from '../../engine/engine.ts'
+import type { Engine, InferOptions as EngineOptions, Model, ModelVersion } from '../../inference/engine.ts'
 import { classify } from '../../tensor/classification.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson, JSON_DEPTH_MAX } from '../../tensor/exact-json.ts'

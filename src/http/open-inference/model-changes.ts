@@ -1,7 +1,7 @@
 import type { Audit, AuditEventName, Origin } from '../../accounts/audit.ts'
-import type { ModelChange } from '../../engine/engine.ts'
-import type { ModelLoss } from '../../engine/runner.ts'
-import type { Logger } from '../../log/logger.ts'
+import type { ModelChange } from '../../inference/engine.ts'
+import type { ModelLoss } from '../../inference/runner.ts'
+import type { Logger } from '../../telemetry/log/logger.ts'
 
 /** Who changes a model, and from where. */
 export interface ChangedBy {

@@ -1,5 +1,5 @@
 import { VestalError } from '../../core/errors.ts'
-import type { LoadOptions, UnloadOptions } from '../../engine/engine.ts'
+import type { LoadOptions, UnloadOptions } from '../../inference/engine.ts'
 import { isObject, type JsonObject } from '../../tensor/exact-json.ts'
 import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import { readStrictBody, strictFault } from '../strict-body.ts'

@@ -1,6 +1,6 @@
 import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine } from '../../inference/engine.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { encodeInferResponse } from '../../tensor/response.ts'

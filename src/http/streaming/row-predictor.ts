@@ -1,4 +1,4 @@
-import type { Engine, Model } from '../../engine/engine.ts'
+import type { Engine, Model } from '../../inference/engine.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'

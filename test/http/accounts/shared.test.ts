@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { createThrottle } from '../../../src/accounts/throttle.ts'
-import { openRedis } from '../../../src/store/redis.ts'
+import { openRedis } from '../../../src/storage/redis.ts'
 import { Workplace } from '../../support/command-line.ts'
 import { hasPostgres, postgresServer } from '../../support/postgres.ts'
 import { startRedis } from '../../support/redis.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { openStore } from '../../../src/store/open-store.ts'
+import { openStore } from '../../../src/storage/open-store.ts'
 import { AccountsServer, PASSWORD } from '../../support/accounts.ts'
 import { ownPostgresServer } from '../../support/postgres.ts'
 import { until } from '../../support/until.ts'

@@ -14,7 +14,7 @@ import { proxy } from '../../../src/config/readers.ts'
 import { createAddressBlocks, parseAddressBlock } from '../../../src/core/address-blocks.ts'
 import { createPrincipal } from '../../../src/core/principal.ts'
 import { createOriginReader } from '../../../src/http/accounts/origin.ts'
-import type { JwtPayload } from '../../../src/jwt/claims.ts'
+import type { JwtPayload } from '../../../src/jose/claims.ts'
 
 describe('a name', () => {
   test('has one spelling', () => {

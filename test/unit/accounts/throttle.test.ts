@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { createMemoryBuckets } from '../../../src/accounts/buckets.ts'
 import { createThrottle } from '../../../src/accounts/throttle.ts'
 import { VestalError } from '../../../src/core/errors.ts'
-import { openRedis } from '../../../src/store/redis.ts'
+import { openRedis } from '../../../src/storage/redis.ts'
 import { startRedis } from '../../support/redis.ts'
 
 const server = await startRedis()

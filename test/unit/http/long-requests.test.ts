@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { createLongRequests } from '../../../src/http/long-requests.ts'
 import { until } from '../../support/until.ts'
 
-const atHand = (path: string) => ({ request: new Request(`http://localhost${path}`), place: -1, isLong: false })
+const atHand = (path: string) => ({ request: new Request(`http://localhost${path}`), index: -1, isLong: false })
 
 function connections() {
   const calls: (readonly [url: string, seconds: number])[] = []

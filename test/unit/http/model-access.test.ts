@@ -2,7 +2,6 @@ import { describe, expect, test } from 'bun:test'
 import type { AuthenticatedToken } from '../../../src/auth/authenticator.ts'
 import { compileGrants } from '../../../src/auth/permissions.ts'
 import { VestalError } from '../../../src/core/errors.ts'
-import type { Engine, Model, ModelVersion } from '../../../src/engine/engine.ts'
 import {
   findModel,
   findReadyVersion,
@@ -14,6 +13,7 @@ import {
   permissionTo,
   refuseUrgent,
 } from '../../../src/http/model-access.ts'
+import type { Engine, Model, ModelVersion } from '../../../src/inference/engine.ts'
 
 /** The code and the detail of a rejection; whatever else comes of the work as it is. */
 function outcome(work: () => unknown): unknown {

@@ -3,8 +3,8 @@ import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isSealed, isSealing, newSealing } from '../../../src/keys/sealing.ts'
-import { watchFile } from '../../../src/keys/watch-file.ts'
-import { writeWhole } from '../../../src/keys/write-whole.ts'
+import { watchFile } from '../../../src/platform/watch-file.ts'
+import { writeWhole } from '../../../src/platform/write-whole.ts'
 import { until } from '../../support/until.ts'
 
 /** A folder of a test's own. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { generateKey } from '../../../src/jwt/generate-key.ts'
-import { addKey, type KeyRing, revoke, rotate } from '../../../src/jwt/key-ring.ts'
+import { generateKey } from '../../../src/jose/generate-key.ts'
+import { addKey, type KeyRing, revoke, rotate } from '../../../src/jose/key-ring.ts'
 import { formatKeyFile, isKeyFile, openKeys, parseKeyFile, type StoredSecret } from '../../../src/keys/key-file.ts'
 import { createSealer, isSealing, newSealing, type Sealed } from '../../../src/keys/sealing.ts'
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { signJwt } from '../../../src/jwt/sign.ts'
+import { signJwt } from '../../../src/jose/sign.ts'
 import { loadSignatureChecker, SignatureChecker } from '../../../src/wasm/signatures.js'
 import { makeToken, SECRET } from '../../support/tokens.ts'
 

@@ -1,0 +1,248 @@
+import { accessSync, constants, statSync } from 'node:fs'
+import { extname } from 'node:path'
+import { SettingsError } from '../config/load.ts'
+import { CommandError } from '../core/command-error.ts'
+import { reasonOfFile } from '../core/file-reason.ts'
+import { elementBytes } from '../tensor/datatypes.ts'
+import type { TensorSpec } from '../tensor/tensor.ts'
+import { csvLayout, recordsOf } from './csv.ts'
+import { exactJson, isJsonObject } from './exact.ts'
+import { linesOf, textOf } from './lines.ts'
+import { inRowOrder, NPY_HEADER_BYTES_MAX, type NpyHeader, npyRows, readNpyHeader } from './npy.ts'
+
+export type RowFormat = 'csv' | 'ndjson' | 'json' | 'npy'
+
+/** One row: the JSON of each input's part of it. */
+interface Row {
+  readonly parts: readonly string[]
+  /** Line, or number of the row, from 1. */
+  readonly number: number
+  readonly readBytes: number
+}
+
+/** Rows of one request. */
+export interface RowBatch {
+  /** The input as the Flama form has it: rows for a model with one input, columns for several. */
+  readonly json: string
+  readonly rows: number
+  /** Bytes of the input that were read by then. */
+  readonly readBytes: number
+  readonly first: number
+  readonly last: number
+  /** The same, one row each: to find the row that is refused. */
+  readonly single: () => readonly RowBatch[]
+}
+
+export interface RowSource {
+  readonly batches: AsyncIterable<RowBatch>
+  /** Bytes of the input, where they are known. */
+  readonly bytes: number | undefined
+  /** Says where a batch stands in the input. */
+  describe(batch: RowBatch): string
+}
+
+export interface InputOptions {
+  readonly format: RowFormat
+  readonly specs: readonly TensorSpec[]
+  readonly rowsMax: number
+}
+
+/** Of what cannot be read piece by piece. */
+const WHOLE_BYTES_MAX = 1024 * 1024 * 1024
+
+/** The format that is named, or that the ending of the file says; NDJSON for the standard input and output. @throws SettingsError */
+export function formatOf(flag: string, path: string, named: string | undefined): RowFormat {
+  const ending = path === '-' ? 'ndjson' : extname(path).slice(1).toLowerCase()
+  const format = named ?? (ending === 'jsonl' ? 'ndjson' : ending)
+  if (format === 'csv' || format === 'ndjson' || format === 'json' || format === 'npy') return format
+  if (named !== undefined) throw new SettingsError([`${flag}-format: must be one of csv, ndjson, json, npy`])
+  throw new SettingsError([
+    `${flag}: the ending of ${JSON.stringify(path.slice(0, 120))} names no format; say so with ${flag}-format`,
+  ])
+}
+
+/** @throws CommandError where the file is not there, is a folder or may not be read */
+function refuseUnreadable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK)
+    if (statSync(path).isDirectory()) throw new CommandError(`${path}: cannot be read: it is a folder`)
+  } catch (error) {
+    throw error instanceof CommandError ? error : new CommandError(`${path}: cannot be read: ${reasonOfFile(error)}`)
+  }
+}
+
+/** Opens rows for a model with these inputs. @throws CommandError where they cannot be read */
+export async function openInput(path: string, { format, specs, rowsMax }: InputOptions): Promise<RowSource> {
+  const name = path === '-' ? 'the standard input' : path
+  const file = path === '-' ? undefined : Bun.file(path)
+  if (file !== undefined) refuseUnreadable(path)
+  if (format === 'npy' && file === undefined) throw new SettingsError(['--input: a .npy must be a file'])
+  const counted = { bytes: 0 }
+  const chunks = countedChunks(file?.stream() ?? Bun.stdin.stream(), counted)
+  const rows =
+    format === 'npy' && file !== undefined
+      ? npyFile(file, { specs, name, rowsMax })
+      : rowsOf(format, chunks, { specs, name, counted })
+  const word = format === 'csv' || format === 'ndjson' ? 'line' : 'row'
+  return {
+    batches: batchesOf(rows, specs, rowsMax),
+    bytes: file?.size,
+    describe: ({ first, last }) => `${name} ${word}${first === last ? ` ${first}` : `s ${first} to ${last}`}`,
+  }
+}
+
+async function* countedChunks(stream: ReadableStream<Uint8Array>, counted: { bytes: number }): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) {
+    counted.bytes += chunk.length
+    yield chunk
+  }
+}
+
+interface RowsOptions {
+  readonly specs: readonly TensorSpec[]
+  readonly name: string
+  readonly counted: { readonly bytes: number }
+}
+
+async function* rowsOf(
+  format: RowFormat,
+  chunks: AsyncIterable<Uint8Array>,
+  { specs, name, counted }: RowsOptions,
+): AsyncGenerator<Row> {
+  const texts = textOf(chunks, name)
+  if (format === 'csv') {
+    let layout: ReturnType<typeof csvLayout> | undefined
+    for await (const record of recordsOf(texts, name)) {
+      if (layout === undefined) layout = csvLayout(record, specs, name)
+      else yield { parts: layout.rowOf(record), number: record.line, readBytes: counted.bytes }
+    }
+    if (layout === undefined) throw new CommandError(`${name}: is empty; CSV begins with a line of names`)
+  } else if (format === 'ndjson') {
+    for await (const { text, number } of linesOf(texts, name)) {
+      const row = exactJson(text, () => `${name} line ${number}`)
+      yield { parts: partsOf(row, specs, `${name} line ${number}`), number, readBytes: counted.bytes }
+    }
+  } else {
+    let whole = ''
+    for await (const text of texts) {
+      whole += text
+      if (whole.length > WHOLE_BYTES_MAX) throw new CommandError(`${name}: is larger than ${WHOLE_BYTES_MAX} bytes; use NDJSON`)
+    }
+    if (whole.trim() === '') throw new CommandError(`${name}: is empty`)
+    const rows = documentRows(
+      exactJson(whole, () => name),
+      specs,
+      name,
+    )
+    for (const [index, parts] of rows.entries()) yield { parts, number: index + 1, readBytes: counted.bytes }
+  }
+}
+
+/** Of one row, the JSON of each input's part: the row itself for one input, members by name for several. */
+function partsOf(row: unknown, specs: readonly TensorSpec[], where: string): readonly string[] {
+  if (specs.length === 1 && !isJsonObject(row)) return [JSON.stringify(row)]
+  if (!isJsonObject(row))
+    throw new CommandError(`${where}: must be an object with ${specs.map(({ name }) => JSON.stringify(name)).join(', ')}`)
+  const other = Object.keys(row).find((key) => !specs.some(({ name }) => name === key))
+  if (other !== undefined) throw new CommandError(`${where}: the model has no input ${JSON.stringify(other.slice(0, 60))}`)
+  return specs.map(({ name }) => {
+    if (!Object.hasOwn(row, name)) throw new CommandError(`${where}: ${JSON.stringify(name)} is missing`)
+    return JSON.stringify(row[name])
+  })
+}
+
+/** The rows of a document: a list, an object of lists by input, or either of them as "input". */
+function documentRows(document: unknown, specs: readonly TensorSpec[], name: string): readonly (readonly string[])[] {
+  const input = isJsonObject(document) && Object.keys(document).length === 1 && 'input' in document ? document.input : document
+  if (Array.isArray(input)) return input.map((row, index) => partsOf(row, specs, `${name} row ${index + 1}`))
+  if (isJsonObject(input) && 'inputs' in input && !specs.some((spec) => spec.name === 'inputs')) {
+    throw new CommandError(`${name}: is a request of the Open Inference Protocol; give its rows alone, as {"input": …}`)
+  }
+  if (!isJsonObject(input)) throw new CommandError(`${name}: must be a list of rows, or an object with a list for each input`)
+  const count = rowsOfColumns(input, specs, name)
+  const columns = specs.map((spec) => columnOf(input[spec.name], { spec, count, name }))
+  return Array.from({ length: count }, (_, row) => columns.map((column) => JSON.stringify(column[row])))
+}
+
+/** How many rows the lists have. One value alone is one row, but for a scalar, which goes with each row. */
+function rowsOfColumns(input: Readonly<Record<string, unknown>>, specs: readonly TensorSpec[], name: string): number {
+  const counts = new Set<number>()
+  for (const spec of specs) {
+    const column = input[spec.name]
+    if (Array.isArray(column)) counts.add(column.length)
+    else if (spec.shape.length > 0) counts.add(1)
+  }
+  if (counts.size > 1) throw new CommandError(`${name}: the inputs have different numbers of rows: ${[...counts].join(', ')}`)
+  const [count = 1] = counts
+  return count
+}
+
+function columnOf(
+  column: unknown,
+  { spec, count, name }: { readonly spec: TensorSpec; readonly count: number; readonly name: string },
+): readonly unknown[] {
+  if (Array.isArray(column)) return column
+  if (column === undefined || isJsonObject(column))
+    throw new CommandError(`${name}: ${JSON.stringify(spec.name)} must be a list of rows`)
+  return Array(count).fill(column)
+}
+
+async function* npyFile(
+  file: Bun.BunFile,
+  { specs, name, rowsMax }: { readonly specs: readonly TensorSpec[]; readonly name: string; readonly rowsMax: number },
+): AsyncGenerator<Row> {
+  if (specs.length !== 1) throw new CommandError(`${name}: a .npy file holds one input, and the model has ${specs.length}`)
+  const header = readNpyHeader(new Uint8Array(await file.slice(0, NPY_HEADER_BYTES_MAX).arrayBuffer()), name)
+  const rowBytes = header.shape.slice(1).reduce((product, size) => product * size, 1) * (elementBytes(header.datatype) ?? 1)
+  const count = header.shape[0] ?? 0
+  if (header.offset + count * rowBytes > file.size) throw new CommandError(`${name}: is shorter than its header says`)
+  const elements = header.isFortran ? await wholeInRowOrder(file, header, name) : undefined
+  for (let row = 0; row < count; row += rowsMax) {
+    const [begin, length] = [row * rowBytes, Math.min(count - row, rowsMax) * rowBytes]
+    const end = header.offset + begin + length
+    const bytes = elements?.subarray(begin, begin + length) ?? (await bytesOf(file, header.offset + begin, length))
+    for (const [index, json] of npyRows(bytes, header).entries()) yield { parts: [json], number: row + index + 1, readBytes: end }
+  }
+}
+
+async function bytesOf(file: Bun.BunFile, begin: number, length: number): Promise<Uint8Array> {
+  return new Uint8Array(await file.slice(begin, begin + length).arrayBuffer())
+}
+
+/** A row of such a file lies all over it, so it is read whole. */
+async function wholeInRowOrder(file: Bun.BunFile, header: NpyHeader, name: string): Promise<Uint8Array> {
+  if (file.size > WHOLE_BYTES_MAX) {
+    throw new CommandError(
+      `${name}: is in Fortran order and larger than ${WHOLE_BYTES_MAX} bytes; save it with numpy.ascontiguousarray`,
+    )
+  }
+  const length = header.shape.reduce((product, size) => product * size, elementBytes(header.datatype) ?? 1)
+  return inRowOrder(await bytesOf(file, header.offset, length), header)
+}
+
+async function* batchesOf(rows: AsyncIterable<Row>, specs: readonly TensorSpec[], rowsMax: number): AsyncGenerator<RowBatch> {
+  let held: Row[] = []
+  for await (const row of rows) {
+    held.push(row)
+    if (held.length < rowsMax) continue
+    yield batchOf(held, specs)
+    held = []
+  }
+  if (held.length > 0) yield batchOf(held, specs)
+}
+
+function batchOf(rows: readonly Row[], specs: readonly TensorSpec[]): RowBatch {
+  const columns = specs.map((_, index) => `[${rows.map(({ parts }) => parts[index]).join(',')}]`)
+  const json =
+    specs.length === 1
+      ? (columns[0] ?? '[]')
+      : `{${specs.map(({ name }, index) => `${JSON.stringify(name)}:${columns[index]}`).join(',')}}`
+  return {
+    json,
+    rows: rows.length,
+    readBytes: rows.at(-1)?.readBytes ?? 0,
+    first: rows[0]?.number ?? 0,
+    last: rows.at(-1)?.number ?? 0,
+    single: () => rows.map((row) => batchOf([row], specs)),
+  }
+}

@@ -1,0 +1,45 @@
+import { createEngine } from '../inference/create-engine.ts'
+import { loadAddon } from '../jose/signature-backends/native.ts'
+import { type Finding, note, orRight, right, type Subject, wrong } from './finding.ts'
+
+const NAME = 'runtime'
+const FAULT = /^(?:ONNX Runtime does not load|the worker process ended before the model was loaded)/
+
+/** ONNX Runtime: it is asked for a file that is no model, and says so where it works. */
+export async function lookAtRuntime(): Promise<readonly Finding[]> {
+  const file = Bun.isStandaloneExecutable ? process.execPath : import.meta.path
+  const engine = await createEngine({ files: new Map([[NAME, file]]), instances: 1, threads: 1, warn: () => undefined })
+  const reason = engine.model(NAME)?.versions[0]?.reason ?? ''
+  await engine.stop()
+  if (!FAULT.test(reason)) return [right('ONNX Runtime loads')]
+  return [
+    wrong(
+      reason.startsWith('ONNX') ? reason : `ONNX Runtime does not load: ${reason}`,
+      'bun install again, on the platform that it runs on; an executable needs lib/ beside it. On Linux it needs glibc and libstdc++: musl will not do.',
+    ),
+  ]
+}
+
+/** The Rust addon that checks signatures. */
+export function lookAtAddon({ settings: { engine } }: Subject): readonly Finding[] {
+  const { reason } = loadAddon()
+  if (reason === undefined) return [right('the Rust addon loads')]
+  if (engine === 'boring' || engine === 'wasm') return [note(`${reason}; --engine ${engine} does without`)]
+  return [
+    wrong(
+      `${reason}; BoringSSL checks signatures in its place`,
+      'bun install again, on the platform that it runs on; or --engine boring, which does without.',
+    ),
+  ]
+}
+
+/** That nothing is reported to anybody: workers are started with ONNX Runtime's telemetry off, and Bun must not report its own crashes. */
+export function lookAtTelemetry({ environment }: Subject): readonly Finding[] {
+  const findings: Finding[] = []
+  for (const name of ['BUN_CRASH_REPORT_URL', 'BUN_ENABLE_CRASH_REPORTING']) {
+    const value = environment[name]
+    if (value !== undefined && value !== '' && value !== '0')
+      findings.push(wrong(`${name} is set: a crash of Bun would be reported to others`, `Take ${name} out of the environment.`))
+  }
+  return orRight(findings, 'ONNX Runtime’s is turned off before it is loaded, and a crash of Bun is reported to nobody')
+}

@@ -1,0 +1,206 @@
+import { totalmem } from 'node:os'
+import { VestalError } from '../core/errors.ts'
+import { HELD_BYTES_MAX, withShare } from '../core/memory-ledger.ts'
+import { usableCores } from '../platform/cores.ts'
+import { usableBytes } from '../platform/memory.ts'
+import type { Engine, ModelChange } from './engine.ts'
+import { instanceCommand, type StartInstance, startInstanceProcess } from './instance/instance-process.ts'
+import { Admission } from './queue/admission.ts'
+import { UNLOADED } from './repository/describe.ts'
+import { ModelRepository } from './repository/model-repository.ts'
+import { Poller } from './repository/poller.ts'
+import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
+import { createStartRunner, type ModelLoss } from './runner.ts'
+import type { RuntimeText } from './runtime/runtime-texts.ts'
+
+export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
+  /** Requests of one model version that wait or run at once; default 512. One more is refused with 503. */
+  readonly queueMax?: number
+  /** Requests of all models that wait or run at once; default 1024. One more is refused with 503. */
+  readonly requestsMax?: number
+  /** Of these, requests of one subject; default 128. One more is refused with 429. */
+  readonly subjectRequestsMax?: number
+  /** Bytes held for requests: their bodies, inputs and unread answers; default 1 GiB. What exceeds it is rejected with 503. */
+  readonly inputBytesMax?: number
+  /** Of these, bytes of one subject; default a quarter. What exceeds it is rejected with 429. */
+  readonly subjectBytesMax?: number | undefined
+  /** Longest time of a request, waiting and computing; default 60 s. Then it is refused with 504. */
+  readonly timeoutMs?: number
+  /** A run that takes longer ends with its worker, and another worker takes its place; default 120 s. */
+  readonly runMsMax?: number
+  /** Longest time in which a model is loaded, tried and warmed up; then it is unavailable; default 120 s. */
+  readonly loadMsMax?: number
+  /** Bytes of answers that a model with a cache (`cache = true` in its model.toml) keeps; default 64 MiB a version. */
+  readonly cacheBytesMax?: number
+  /** Memory that a worker process may hold; default four fifths of the container's. One that holds more is killed. */
+  readonly instanceBytesMax?: number | undefined
+  /** Whether models are tried and warmed up with made-up inputs where their files record none; default true. */
+  readonly syntheticInputs?: boolean
+  /** Longest time that the start waits for the models; what is not loaded by then is loaded while the engine serves. Default no limit. */
+  readonly waitMsMax?: number
+  /** Hears of each worker process that ended by itself, or was killed for a limit. */
+  readonly lost?: (loss: ModelLoss) => void
+  /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
+  readonly instances?: number
+  /** Cores that the workers of a model share; default those of the container. */
+  readonly cores?: number
+  /** Threads that one run may use; default the cores, shared among the workers. */
+  readonly threads?: number
+  /**
+   * Who says what is loaded; default `none`: what the start loads, and no change. `explicit`: `load` and `unload` may be called.
+   * `poll`: what changes in the models' folder is loaded, and what is gone is taken off.
+   */
+  readonly modelControl?: 'none' | 'explicit' | 'poll'
+  /** With `poll`: milliseconds between two looks at the models' folder; default 15 s. */
+  readonly pollMs?: number
+  /** Models that are loaded at the start; default all of them. */
+  readonly loadAtStart?: ReadonlySet<string>
+  /** Of these, models that are not loaded, because a request has unloaded them, or loads them in its own way. */
+  readonly notAtStart?: ReadonlySet<string>
+  /** Whether a request to load may bring a configuration and files in place of the folder's; default false. */
+  readonly mayOverride?: boolean
+  /** Hears of each model that is loaded or unloaded because its files changed. */
+  readonly changed?: (change: ModelChange) => void
+  /** Hears of what was left out and of workers lost; default the standard error. */
+  readonly warn?: (message: string) => void
+  /** Hears of what was found out about each model that was loaded: whether its requests share runs, and why. */
+  readonly note?: (message: string) => void
+  /**
+   * Hears of what ONNX Runtime itself says where it does not load a model or cannot compute, with its source files and paths of this
+   * machine: for a log. Clients get our own words. Default the standard
+   * error, or nothing where there is a `warn`.
+   */
+  readonly runtimeText?: (text: RuntimeText) => void
+  /** Starts a process that computes; a test may hand in its own. */
+  readonly startInstance?: StartInstance
+}
+
+/** Of the memory there is, what one worker process may hold. */
+const MEMORY_SHARE = 0.8
+
+const LIMITS = {
+  queue: 512,
+  requests: 1024,
+  subjectRequests: 128,
+  timeoutMs: 60_000,
+  runMs: 120_000,
+  loadMs: 120_000,
+  cacheBytes: 2 ** 26,
+  pollMs: 15_000,
+} as const
+
+/**
+ * Finds the models, loads each in worker processes of its own, and gives the engine once they are loaded. A model that cannot be
+ * loaded is there as unavailable, with the reason.
+ */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const { modelControl = 'none', warn = console.warn } = options
+  const admission = new Admission(
+    withShare({
+      requestsMax: options.requestsMax ?? LIMITS.requests,
+      subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
+      bytesMax: options.inputBytesMax ?? HELD_BYTES_MAX,
+      subjectBytesMax: options.subjectBytesMax,
+    }),
+  )
+  const startRunner = createStartRunner({
+    admission,
+    cores: options.cores ?? usableCores(),
+    instances: options.instances,
+    threads: options.threads,
+    queueMax: options.queueMax ?? LIMITS.queue,
+    syntheticInputs: options.syntheticInputs,
+    timeoutMs: options.timeoutMs ?? LIMITS.timeoutMs,
+    runMsMax: options.runMsMax ?? LIMITS.runMs,
+    loadMsMax: options.loadMsMax ?? LIMITS.loadMs,
+    memoryBytesMax: options.instanceBytesMax ?? Math.floor(usableBytes(totalmem()) * MEMORY_SHARE),
+    ...(options.lost && { lost: options.lost }),
+    cacheBytesMax: options.cacheBytesMax ?? LIMITS.cacheBytes,
+    warn,
+    runtimeText: options.runtimeText ?? (options.warn === undefined ? printRuntimeText : () => undefined),
+    startInstance: options.startInstance ?? ((events) => startInstanceProcess(instanceCommand(), events)),
+  })
+  const repository = new ModelRepository({ ...options, warn, startRunner })
+  const loaded = modelControl === 'poll' ? lookAt(options) : undefined
+  const { table } = repository
+  let hasStarted = false
+  const started = repository.start().then(() => {
+    hasStarted = true
+  })
+  await within(started, options.waitMsMax)
+  if (!hasStarted) void started.then(() => warnOfLate(repository, warn))
+  const poller = loaded === undefined ? undefined : pollerOf(repository, loaded, { ...options, warn })
+  const mayChange = () => {
+    if (modelControl !== 'explicit') throw new VestalError('MODEL_CONTROL_OFF')
+  }
+  return {
+    memory: admission.memory,
+    models: () => table.models(),
+    model: (name) => table.model(name),
+    subscribe: (hear) => table.subscribe(hear),
+    permission: (name, action) => repository.permission(name, action),
+    troubles: () => poller?.troubles() ?? [],
+    isReady: () => hasStarted && !repository.isStopping,
+    infer: (name, version, inputs, asked = {}) => repository.infer(name, version, inputs, asked),
+    statistics: (name, version) => table.statistics(name, version),
+    async load(name, asked) {
+      mayChange()
+      await repository.load(name, asked)
+    },
+    async unload(name, asked) {
+      mayChange()
+      return repository.unload(name, asked)
+    },
+    index: () => table.index(),
+    configuration: (name, version) => table.configuration(name, version),
+    limit: (limits) => admission.limit(withShare(limits)),
+    async stop() {
+      await Promise.all([poller?.stop(), repository.stop()])
+    },
+  }
+}
+
+/** Waits for the models, but no longer than that. */
+async function within(started: Promise<void>, msMax: number | undefined): Promise<void> {
+  if (msMax === undefined) return started
+  const waited = Promise.withResolvers<void>()
+  const timer = setTimeout(waited.resolve, msMax)
+  await Promise.race([started, waited.promise])
+  clearTimeout(timer)
+}
+
+/** Says which versions cannot be served, once that is known; who starts the engine has said so of the others. */
+function warnOfLate({ table, isStopping }: ModelRepository, warn: (message: string) => void): void {
+  if (isStopping) return
+  for (const { name, version, state, reason } of table.index())
+    if (state === 'UNAVAILABLE' && reason !== UNLOADED) warn(`${name}/${version}: it cannot be served: ${reason}`)
+}
+
+function pollerOf(
+  repository: ModelRepository,
+  loaded: Look,
+  options: EngineOptions & { readonly warn: (message: string) => void },
+): Poller {
+  const told = async (model: string, action: ModelChange['action'], change: () => Promise<void>) => {
+    try {
+      await change()
+      options.changed?.({ model, action, outcome: 'done', reason: 'its files changed' })
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      options.changed?.({ model, action, outcome: 'failed', reason })
+      throw error
+    }
+  }
+  return new Poller({
+    intervalMs: options.pollMs ?? LIMITS.pollMs,
+    loaded,
+    look: () => lookAt(options),
+    load: (name) => told(name, 'load', () => repository.load(name)),
+    remove: (name) => told(name, 'unload', () => repository.remove(name)),
+    warn: options.warn,
+  })
+}
+
+function printRuntimeText({ model, version, during, text }: RuntimeText): void {
+  if (during !== 'trial') console.warn(`${model}/${version}: ONNX Runtime says: ${text}`)
+}

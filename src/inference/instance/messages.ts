@@ -1,0 +1,51 @@
+import type { Tensor, TensorSpec } from '../../tensor/tensor.ts'
+import type { BatchCheck, SessionOptions } from '../messages.ts'
+import type { Failure } from '../runtime/runtime-failure.ts'
+import type { RunTiming } from '../statistics.ts'
+
+/** What an instance process is told before runs. */
+export type ToInstance = LoadInstance | { readonly kind: 'prepare' }
+
+/** Has an instance process load a model. `prepare` loads ONNX Runtime alone, and is not answered. */
+export interface LoadInstance {
+  readonly kind: 'load'
+  readonly path: string
+  readonly options: SessionOptions
+}
+
+/** One run of an instance's model. */
+export interface RunMessage {
+  /** In the order of the model's inputs. */
+  readonly inputs: readonly Tensor[]
+  /** Names of the outputs to compute; all when absent. */
+  readonly outputs?: readonly string[] | undefined
+}
+
+/** A model that was loaded. */
+export interface LoadedInstance {
+  readonly kind: 'loaded'
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  /** Names of the columns of an output, where the model's own file has them. */
+  readonly labels: ReadonlyMap<string, readonly string[]>
+}
+
+/** `LoadedInstance` as JSON has it. */
+export interface LoadedMessage extends Omit<LoadedInstance, 'labels'> {
+  readonly labels: readonly (readonly [output: string, labels: readonly string[]])[]
+}
+
+/** What an instance process answers, once for each load, check and run. */
+export type FromInstance =
+  | LoadedInstance
+  | ({ readonly kind: 'refused' } & Failure)
+  | ({ readonly kind: 'checked'; readonly check: BatchCheck } & Pick<Failure, 'runtimeText'>)
+  | ({ readonly kind: 'result' } & RunAnswer)
+  | ({ readonly kind: 'failed' } & Failure)
+
+/** What a run gave. */
+export interface RunAnswer {
+  /** In the order of the names asked for, or of the model's outputs. */
+  readonly outputs: readonly Tensor[]
+  readonly timing: RunTiming
+}

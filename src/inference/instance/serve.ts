@@ -1,0 +1,201 @@
+/** What an instance process does: it loads one model and computes runs, one after the other, until its server closes the socket. */
+import { readSync, writeSync } from 'node:fs'
+import { never } from '../../core/invariant.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import { isInRows } from '../batches.ts'
+import type { RowDependence } from '../batching/row-dependence.ts'
+import { FrameAssembler } from '../frames/frame-assembler.ts'
+import type { ReadBytes } from '../frames/layout.ts'
+import type { BatchCheck, BatchTrial } from '../messages.ts'
+import { endReason } from '../runtime/load-reason.ts'
+import type { Session } from '../runtime/ort.ts'
+import { type Failure, failureOf } from '../runtime/runtime-failure.ts'
+import { EXCHANGE_BYTES, ExchangeFile, LANES } from './exchange.ts'
+import { FrameReader, FrameWriter, type ResultFrame } from './frames.ts'
+import type { FromInstance, LoadedMessage, LoadInstance, ToInstance } from './messages.ts'
+
+/** Its descriptors: the socket, and for each lane the file of inputs and that of outputs. */
+const SOCKET = 3
+const FIRST_EXCHANGE = 4
+const READ_BYTES = 256 * 1024
+
+export interface InstanceHooks {
+  /** Called before each run; a test makes the process end, fail or wait here. */
+  readonly beforeRun?: (inputs: readonly Tensor[]) => void
+}
+
+/**
+ * Serves until the socket is closed, then ends the process. It waits for frames by a blocking read, without an event loop: that is
+ * the shortest way from the server to ONNX Runtime and back.
+ */
+export async function serveInstance(hooks: InstanceHooks = {}): Promise<never> {
+  const instance = new ServedInstance(hooks)
+  for (const frame of framesOf(SOCKET)) {
+    const reader = new FrameReader(frame)
+    if (reader.kind === 'run') await instance.run(reader)
+    else if (reader.kind === 'check') await instance.check(reader)
+    // The cast: the server is trusted, and of the same version.
+    else await instance.control(reader.control() as ToInstance)
+  }
+  // Without exit handlers: those of native libraries may fail, and nobody waits for them.
+  process.kill(process.pid, 'SIGKILL')
+  throw new Error('the process goes on after SIGKILL')
+}
+
+/** One model, and what is asked of it. */
+class ServedInstance {
+  readonly #hooks: InstanceHooks
+  readonly #writer = new FrameWriter()
+  readonly #lanes = Array.from({ length: LANES }, (_, lane) => createLane(FIRST_EXCHANGE + lane * 2))
+  #session: Session | undefined
+
+  constructor(hooks: InstanceHooks) {
+    this.#hooks = hooks
+  }
+
+  async control(message: ToInstance): Promise<void> {
+    if (message.kind === 'load') await this.#load(message)
+    // What keeps the runtime from loading is the answer to the load.
+    else if (message.kind === 'prepare') await importRuntime().catch(() => undefined)
+    else never(message)
+  }
+
+  async #load({ path, options }: LoadInstance): Promise<void> {
+    try {
+      this.#session = await (await importRuntime()).loadSession(path, options)
+      const { inputs, outputs, labels } = this.#session
+      this.#answer({ kind: 'loaded', inputs, outputs, labels: [...labels] })
+    } catch (error) {
+      this.#answer({ kind: 'refused', ...failureOf(error) })
+    }
+  }
+
+  async run(reader: FrameReader): Promise<void> {
+    const { inputs, outputs: names, lane } = reader.run((each) => this.#lanes[each]?.readBytes ?? noLane)
+    let result: ResultFrame
+    try {
+      this.#hooks.beforeRun?.(inputs)
+      result = await this.#loaded().run(inputs, names)
+    } catch (error) {
+      return this.#answer({ kind: 'failed', ...failureOf(error) })
+    }
+    const answers = this.#lanes[lane]?.outputs
+    answers?.begin()
+    send(this.#writer.result(result, answers?.store ?? (() => undefined)))
+  }
+
+  async check(reader: FrameReader): Promise<void> {
+    const trial = reader.check()
+    let runtimeText: string | undefined
+    const hear = (failure: Failure) => {
+      runtimeText ??= failure.runtimeText
+    }
+    try {
+      const check = await checkSession(this.#loaded(), trial, { ...this.#hooks, hear })
+      this.#answer({ kind: 'checked', check, ...(runtimeText !== undefined && { runtimeText }) })
+    } catch (error) {
+      this.#answer({ kind: 'failed', ...failureOf(error) })
+    }
+  }
+
+  #loaded(): Session {
+    if (this.#session === undefined) throw new Error('the model was not loaded')
+    return this.#session
+  }
+
+  #answer(message: LoadedMessage | Exclude<FromInstance, { kind: 'loaded' | 'result' }>): void {
+    send(this.#writer.control(message))
+  }
+}
+
+/** Whether rows of several requests may be computed together. */
+async function checkSession(
+  session: Session,
+  trial: BatchTrial,
+  { beforeRun, hear }: InstanceHooks & { readonly hear: (failure: Failure) => void },
+): Promise<BatchCheck> {
+  const { checkBatches } = await import('../batching/batch-check.ts')
+  const dependence = isInRows(session.inputs) ? await dependenceIn(session) : ({ kind: 'independent' } as const)
+  const { inputs, outputs } = session
+  const run = async (tensors: readonly Tensor[]) => {
+    try {
+      beforeRun?.(tensors)
+      return await session.run(tensors)
+    } catch (error) {
+      hear(failureOf(error))
+      throw error
+    }
+  }
+  return checkBatches({ inputs, outputs, run }, { ...trial, dependence })
+}
+
+async function dependenceIn({ outputs, readModel }: Session): Promise<RowDependence> {
+  const [{ rowDependence }, { readModelGraph }] = await Promise.all([
+    import('../batching/row-dependence.ts'),
+    import('../onnx/model-graph.ts'),
+  ])
+  try {
+    const names = outputs.map(({ name }) => name)
+    return rowDependence(readModelGraph(await readModel()), names)
+  } catch (error) {
+    return { kind: 'undecided', causes: [`its graph cannot be read: ${failureOf(error).reason}`] }
+  }
+}
+
+/** Imported late, so that what keeps it from loading is a reason that reaches the server. */
+async function importRuntime() {
+  try {
+    return await import('../runtime/ort.ts')
+  } catch (error) {
+    throw new Error(`ONNX Runtime does not load: ${endReason(error instanceof Error ? error.message : String(error))}`)
+  }
+}
+
+interface Lane {
+  readonly readBytes: ReadBytes
+  readonly outputs: ExchangeFile
+}
+
+/** Inputs are mapped, so that ONNX Runtime reads them where they are; only their server writes them. */
+function createLane(inputs: number): Lane {
+  let mapped: Uint8Array | undefined
+  const readBytes: ReadBytes = (offset, length) => {
+    mapped ??= Bun.mmap(`${process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd'}/${inputs}`, { shared: true })
+    if (offset + length > EXCHANGE_BYTES) throw new Error('a tensor is outside of its exchange file')
+    return mapped.subarray(offset, offset + length)
+  }
+  return { readBytes, outputs: new ExchangeFile(inputs + 1) }
+}
+
+function noLane(): never {
+  throw new Error('a run names a lane that is not there')
+}
+
+/** Each frame that comes, until the socket is closed. */
+function* framesOf(socket: number): Generator<Uint8Array> {
+  const assembler = new FrameAssembler()
+  const frames: Uint8Array[] = []
+  const buffer = new Uint8Array(READ_BYTES)
+  for (let count = read(socket, buffer); count > 0; count = read(socket, buffer)) {
+    // A copy: what is not a whole frame yet is kept, and the buffer is read into again.
+    assembler.push(buffer.slice(0, count), (frame) => frames.push(frame))
+    for (let frame = frames.shift(); frame !== undefined; frame = frames.shift()) yield frame
+  }
+}
+
+function read(socket: number, buffer: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(socket, buffer, 0, buffer.length, null)
+    } catch (error) {
+      // A signal that was caught: the read begins again.
+      if ((error as NodeJS.ErrnoException).code === 'EINTR') continue
+      // The server is gone.
+      return 0
+    }
+  }
+}
+
+function send(frame: Uint8Array): void {
+  for (let at = 0; at < frame.length; ) at += writeSync(SOCKET, frame, at, frame.length - at)
+}

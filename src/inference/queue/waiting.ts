@@ -1,0 +1,146 @@
+import type { Clock } from '../../core/clock.ts'
+import { FairQueue } from './fair-queue.ts'
+import type { BatchRules, Job } from './job.ts'
+
+/** What waits for an instance, and how it is put together for one. */
+export class Waiting<I, O> {
+  readonly #rules: BatchRules
+  readonly #clock: Clock
+  readonly #ready: () => void
+  readonly #queue = new FairQueue<Job<I, O>>()
+  /** What failed in company; it has waited once, and goes first. */
+  readonly #again: Job<I, O>[] = []
+  /** Rows that wait, by bucket. */
+  readonly #rows = new Map<string, number>()
+  #fullBuckets = 0
+  #callOff: (() => void) | undefined
+
+  /** `ready` is called when a batch that was held back for others has waited long enough. */
+  constructor(rules: BatchRules, clock: Clock, ready: () => void) {
+    this.#rules = rules
+    this.#clock = clock
+    this.#ready = ready
+  }
+
+  get size(): number {
+    return this.#queue.size + this.#again.length
+  }
+
+  /** True while the rows of some bucket are enough for a whole batch. */
+  get hasFullBatch(): boolean {
+    return this.#fullBuckets > 0
+  }
+
+  push(job: Job<I, O>): void {
+    this.#queue.push(job)
+    this.#count(job, job.rows)
+  }
+
+  pushAgain(job: Job<I, O>): void {
+    this.#again.push(job)
+  }
+
+  /** Takes a job out; false when it does not wait. */
+  remove(job: Job<I, O>): boolean {
+    const index = this.#again.indexOf(job)
+    if (index < 0) {
+      const isThere = this.#queue.remove(job)
+      if (isThere) this.#count(job, -job.rows)
+      return isThere
+    }
+    this.#again.splice(index, 1)
+    return true
+  }
+
+  /** Takes what waits of some subjects out and puts it in again, elsewhere. */
+  replace(subjects: ReadonlySet<string>, place: (job: Job<I, O>) => void): void {
+    for (const job of [...this.#queue].filter(({ subject }) => subjects.has(subject))) {
+      this.#queue.remove(job)
+      this.#count(job, -job.rows)
+      place(job)
+      this.push(job)
+    }
+  }
+
+  all(): readonly Job<I, O>[] {
+    return [...this.#again, ...this.#queue]
+  }
+
+  /**
+   * The next run: one job, or several that may share it. Nothing while nobody waits, or while more are waited for. Where several instances are
+   * idle it leaves the others their shares: one that had everything would keep them idle.
+   */
+  next(idle = 1): readonly Job<I, O>[] | undefined {
+    const again = this.#again.shift()
+    if (again !== undefined) return [again]
+    if (this.#rules.delayMs > 0 && this.#isHeldBack()) return undefined
+    const first = this.#take()
+    return first === undefined ? undefined : this.#fill(first, this.#rowsFor(first, idle))
+  }
+
+  /** The next run where it is a whole batch: waiting for more would not make it larger. */
+  nextFull(): readonly Job<I, O>[] | undefined {
+    const { rowsMax } = this.#rules
+    if (this.#fullBuckets === 0 || this.#again.length > 0) return undefined
+    const { bucket } = this.#queue.peek() ?? {}
+    if (bucket === undefined || (this.#rows.get(bucket) ?? 0) < rowsMax) return undefined
+    return this.next()
+  }
+
+  #take(fits?: (job: Job<I, O>) => boolean): Job<I, O> | undefined {
+    const job = this.#queue.take(fits)
+    if (job !== undefined) this.#count(job, -job.rows)
+    return job
+  }
+
+  #count({ bucket }: Job<I, O>, change: number): void {
+    if (bucket === undefined) return
+    const { rowsMax } = this.#rules
+    const before = this.#rows.get(bucket) ?? 0
+    const after = before + change
+    if (before < rowsMax && after >= rowsMax) this.#fullBuckets += 1
+    if (before >= rowsMax && after < rowsMax) this.#fullBuckets -= 1
+    if (after > 0) this.#rows.set(bucket, after)
+    else this.#rows.delete(bucket)
+  }
+
+  /** Rows of a run that begins with a job: its share, or as many as there may be where they were waited for. */
+  #rowsFor({ bucket, rows }: Job<I, O>, idle: number): number {
+    const { rowsMax, delayMs } = this.#rules
+    if (idle === 1 || bucket === undefined || delayMs > 0) return rowsMax
+    return Math.min(rowsMax, Math.ceil((rows + (this.#rows.get(bucket) ?? 0)) / idle))
+  }
+
+  #fill(first: Job<I, O>, rowsMax: number): readonly Job<I, O>[] {
+    const { bucket } = first
+    const batch = [first]
+    if (bucket === undefined) return batch
+    let rows = rowsMax - first.rows
+    let bytes = this.#rules.bytesMax - first.submission.bytes
+    const fits = (job: Job<I, O>) => job.bucket === bucket && job.rows <= rows && job.submission.bytes <= bytes
+    while (rows > 0) {
+      const job = this.#take(fits)
+      if (job === undefined) break
+      batch.push(job)
+      rows -= job.rows
+      bytes -= job.submission.bytes
+    }
+    return batch
+  }
+
+  /** True while a bigger batch may still come together; somebody whom no batch can take in, or who has waited enough, ends it. */
+  #isHeldBack(): boolean {
+    const { delayMs } = this.#rules
+    this.#callOff?.()
+    this.#callOff = undefined
+    if (this.hasFullBatch) return false
+    let endMs = Number.POSITIVE_INFINITY
+    for (const { bucket, takenMs } of this.#queue) {
+      if (bucket === undefined) return false
+      endMs = Math.min(endMs, takenMs + delayMs)
+    }
+    if (endMs === Number.POSITIVE_INFINITY || endMs <= this.#clock.now()) return false
+    this.#callOff = this.#clock.at(endMs, this.#ready)
+    return true
+  }
+}

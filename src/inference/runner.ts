@@ -1,0 +1,271 @@
+import { SYSTEM_CLOCK } from '../core/clock.ts'
+import { VestalError } from '../core/errors.ts'
+import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+import { bytesOf, checkInputs, createBucketOf, isInRows, type RunInput, rowsOf } from './batches.ts'
+import type { InferOptions } from './engine.ts'
+import type { StartInstance } from './instance/instance-process.ts'
+import type { FromInstance, LoadedInstance } from './instance/messages.ts'
+import { WorkerDied, type WorkerLoss, WorkerPool } from './instance/worker-pool.ts'
+import type { BatchDecision, BatchTrial } from './messages.ts'
+import type { ModelSettings } from './model-settings.ts'
+import type { Admission } from './queue/admission.ts'
+import type { JobTimes } from './queue/job.ts'
+import { Scheduler } from './queue/scheduler.ts'
+import { type EngineDefaults, type ResolvedSettings, resolveSettings } from './resolve-settings.ts'
+import { ResponseCache, throughCache } from './response-cache.ts'
+import { createRuntimeTexts, type RuntimeText } from './runtime/runtime-texts.ts'
+import type { Gauges, ModelCounters } from './statistics.ts'
+
+/** Computes with one version of one model on workers of its own: ending them is what gives the model's memory back. */
+export interface ModelRunner {
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  /** Names of the columns of an output, where the model's own file has them; absent where it has no file of its own. */
+  readonly labels?: ReadonlyMap<string, readonly string[]>
+  /** What it runs with, of its own settings and the engine's. */
+  readonly settings: ResolvedSettings
+  /** Whether requests may share a run, and why. */
+  readonly batching: BatchDecision
+  /** False while its workers are being replaced. */
+  isReady(): boolean
+  /** Why it cannot serve for now, where that is for longer than a moment; absent where it has no workers of its own. */
+  trouble?(): string | undefined
+  /**
+   * Runs the model once its turn has come. The inputs must not change meanwhile.
+   * @throws VestalError INPUT_INVALID, QUEUE_FULL, SUBJECT_LIMIT, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED, REQUEST_ABORTED,
+   * QUEUE_TIMEOUT, REQUEST_TIMEOUT
+   */
+  run(inputs: NamedTensors, options: InferOptions): Promise<NamedTensors>
+  /**
+   * Computes inputs once in each of its workers, and in each that will take the place of one, beside the queue and the counters; absent
+   * where it has no workers of its own.
+   * @throws VestalError INPUT_INVALID, WorkerDied, WorkerGone, Error with the reason why one could not
+   */
+  warm?(inputs: NamedTensors): Promise<NamedTensors>
+  /** What waits and runs, now. */
+  gauges(): Gauges
+  /** Refuses new runs, finishes those at hand, and ends the workers; resolves once their processes are gone. */
+  stop(): Promise<void>
+}
+
+/** A model file to compute with. */
+export interface RunnerSource {
+  /** `<name>/<version>`, for messages. */
+  readonly key: string
+  readonly path: string
+  readonly settings: ModelSettings
+  /** Gives what to try with whether requests may share a run, for a model with these inputs. */
+  readonly trialOf?: (inputs: readonly TensorSpec[]) => Omit<BatchTrial, 'mayMixRows' | 'mayMakeUp'>
+  /** Counts what the runner does. */
+  readonly counters: ModelCounters
+  /** Gives the start up: its workers are ended, and it fails. It counts until the version serves. */
+  readonly signal?: AbortSignal
+  /** Hears when `trouble` of the runner is another. */
+  readonly changed?: () => void
+}
+
+/**
+ * Loads a model file on workers of its own.
+ * @throws Error with the reason why it cannot be loaded, safe to show
+ */
+export type StartRunner = (source: RunnerSource) => Promise<ModelRunner>
+
+export interface RunnerOptions extends EngineDefaults {
+  /** The limits that all models share. */
+  readonly admission: Admission
+  /** A run that takes longer ends with its worker. */
+  readonly runMsMax: number
+  /** Milliseconds that loading, the trial and the warm-up of a version may take in all. */
+  readonly loadMsMax: number
+  /** Bytes of answers that a model with a cache keeps, with their questions. */
+  readonly cacheBytesMax: number
+  /** Memory that a worker process may hold. */
+  readonly memoryBytesMax: number
+  readonly warn: (message: string) => void
+  /** Hears of what ONNX Runtime says where it does not load a model, or cannot compute. */
+  readonly runtimeText: (text: RuntimeText) => void
+  /** Hears of each worker process that ended by itself or for a limit. */
+  readonly lost?: (loss: ModelLoss) => void
+  /** Starts a process that computes; a test may hand in its own. */
+  readonly startInstance: StartInstance
+}
+
+/** A worker process of a model that ended by itself, or was killed for a limit. */
+export interface ModelLoss extends WorkerLoss {
+  /** `<name>/<version>`. */
+  readonly key: string
+}
+
+/** Bytes of a shared run: joining copies them on the thread that answers HTTP, and larger inputs gain nothing from company. */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024
+
+/** Tells who watches how long a run took, and in which model. */
+function watcherOf(watch: NonNullable<InferOptions['watch']>, key: string) {
+  return (times: JobTimes) => watch({ ...times, key })
+}
+
+/** What an instance was at when the runtime said something. */
+const DURING: Readonly<Partial<Record<FromInstance['kind'], RuntimeText['during']>>> = {
+  refused: 'load',
+  checked: 'trial',
+  failed: 'run',
+}
+
+/** Starts workers whose failures are heard of as well, with the runtime's own text. */
+function overheard(start: StartInstance, hear: (during: RuntimeText['during'], text: string) => void): StartInstance {
+  return (events) =>
+    start({
+      ...events,
+      message: (message) => {
+        const during = DURING[message.kind]
+        if ('runtimeText' in message && during !== undefined) hear(during, message.runtimeText ?? '')
+        events.message(message)
+      },
+    })
+}
+
+/** Gives what starts a runner with these options. */
+export function createStartRunner(options: RunnerOptions): StartRunner {
+  return async ({ key, path, settings: own, counters, trialOf, signal, changed = () => undefined }) => {
+    const settings = resolveSettings(own, options)
+    const { threads, arena, optimization, instances } = settings
+    let misfits = 0
+    const hearRuntime = createRuntimeTexts(key, options.runtimeText, SYSTEM_CLOCK.now)
+    const pool = new WorkerPool({
+      clock: SYSTEM_CLOCK,
+      startInstance: overheard(options.startInstance, hearRuntime),
+      load: { path, options: { threads, arena, optimization } },
+      instances,
+      runMsMax: options.runMsMax,
+      loadMsMax: options.loadMsMax,
+      memoryBytesMax: options.memoryBytesMax,
+      changed,
+      lost: (loss) => {
+        counters.ended(loss.label)
+        options.lost?.({ ...loss, key })
+      },
+      warn: (message) => options.warn(`${key}: ${message}`),
+      misfit: () => {
+        misfits += 1
+        options.warn(`${key}: its outputs had not the rows of its inputs; requests share no run any more`)
+      },
+    })
+    signal?.addEventListener('abort', () => void pool.stop())
+    const warn = (message: string) => options.warn(`${key}: ${message}`)
+    const { loaded, batching } = await startPool(pool, settings, { trialOf, warn })
+    const scheduler = new Scheduler<RunInput, NamedTensors>({
+      ...options,
+      ...settings,
+      clock: SYSTEM_CLOCK,
+      counters,
+      mayRunAhead: instances === 1,
+      batches: { rowsMax: settings.batchRowsMax, bytesMax: BATCH_BYTES_MAX, delayMs: settings.batchDelayMs },
+    })
+    pool.serve(scheduler)
+    const isInOwnRows = isInRows(loaded.inputs)
+    const bucketOf = createBucketOf(loaded.inputs)
+    const cache = own.isCached === true ? new ResponseCache(options.cacheBytesMax) : undefined
+    const outputsOf = createOutputsOf(loaded)
+    const compute = (input: RunInput, { subject, priority, timeoutMs, signal, watch }: InferOptions) => {
+      const rows = isInOwnRows ? rowsOf(input.inputs) : undefined
+      checkRows(input.inputs, isInOwnRows ? (rows ?? 'different') : 1, { settings, key })
+      const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
+      const bucket = mayShare ? bucketOf(input) : undefined
+      const [rowCount, bytes] = [Math.max(1, rows ?? 1), bytesOf(input.inputs)]
+      // Made elsewhere: a closure here would cost each run that nobody watches an object.
+      const told = watch && watcherOf(watch, key)
+      return scheduler.submit({ input, rows: rowCount, bytes, bucket, subject, priority, timeoutMs, signal, watch: told })
+    }
+    const lookUp = (cache: ResponseCache, input: RunInput, asked: InferOptions) =>
+      throughCache(input, { cache, counters, compute: () => compute(input, asked) })
+    let isStopping = false
+    return {
+      inputs: loaded.inputs,
+      outputs: loaded.outputs,
+      labels: loaded.labels,
+      settings,
+      batching,
+      isReady: () => !isStopping && pool.alive > 0,
+      trouble: () => pool.trouble,
+      run(inputs, asked) {
+        checkInputs(loaded.inputs, inputs)
+        const input = { inputs, outputs: outputsOf(asked.outputs), requestId: asked.requestId, subject: asked.subject }
+        if (cache === undefined || asked.cache === 'skip' || isStopping) return compute(input, asked)
+        return lookUp(cache, input, asked)
+      },
+      async warm(inputs) {
+        checkInputs(loaded.inputs, inputs)
+        return pool.warm(inputs)
+      },
+      gauges: () => ({
+        waiting: scheduler.waiting,
+        running: scheduler.running,
+        workersAlive: pool.alive,
+        ...(cache && { cache: cache.statistics }),
+      }),
+      async stop() {
+        isStopping = true
+        await scheduler.stop()
+        await pool.stop()
+      },
+    }
+  }
+}
+
+/** Loads the model, and finds out whether requests may share its runs. */
+async function startPool(
+  pool: WorkerPool,
+  { batchRowsMax, allowDependentRows: mayMixRows, syntheticInputs: mayMakeUp }: ResolvedSettings,
+  { trialOf = () => ({ samples: [] }), warn }: { trialOf: RunnerSource['trialOf']; warn: RunnerOptions['warn'] },
+): Promise<{ readonly loaded: LoadedInstance; readonly batching: BatchDecision }> {
+  const loaded = await pool.start()
+  const isOff = batchRowsMax <= 1
+  const off = { isSafe: false, reason: 'its settings let no requests share a run' }
+  if (isOff && isInRows(loaded.outputs)) return { loaded, batching: off }
+  try {
+    const { rowOutputs, ...decision } = await pool.check({ ...trialOf(loaded.inputs), mayMixRows, mayMakeUp })
+    // What a run gave counts more than what the file declares.
+    const outputs = loaded.outputs.map((spec) =>
+      rowOutputs.includes(spec.name) ? { ...spec, shape: [-1, ...spec.shape.slice(1)] } : spec,
+    )
+    return { loaded: { ...loaded, outputs }, batching: isOff ? off : decision }
+  } catch (error) {
+    if (error instanceof WorkerDied) {
+      const reason = 'the model ends its process when rows are tried alone and together'
+      warn(`requests are computed separately: ${error.message} when rows were tried alone and together`)
+      return { loaded, batching: { isSafe: false, reason } }
+    }
+    await pool.stop()
+    throw error
+  }
+}
+
+/** Checks the names of outputs, and leaves out a list of all in their order: no list asks for the same. */
+function createOutputsOf({
+  outputs,
+}: Pick<LoadedInstance, 'outputs'>): (asked: readonly string[] | undefined) => readonly string[] | undefined {
+  const names = outputs.map(({ name }) => name)
+  const check = (asked: readonly string[]): readonly string[] | undefined => {
+    const other = asked.find((name) => !names.includes(name))
+    if (other !== undefined) throw new VestalError('INPUT_INVALID', { detail: `the model has no output '${other.slice(0, 64)}'` })
+    return asked.length === names.length && asked.every((name, index) => name === names[index]) ? undefined : asked
+  }
+  return (asked) => (asked === undefined ? undefined : check(asked))
+}
+
+/** Rows of inputs that disagree are no batch, where the model's settings say that it takes one. */
+function checkRows(
+  inputs: NamedTensors,
+  rows: number | 'different',
+  { settings: { rowsMax }, key }: { readonly settings: ResolvedSettings; readonly key: string },
+): void {
+  if (rowsMax === undefined || (rows !== 'different' && rows <= rowsMax)) return
+  const model = key.split('/')[0]
+  if (rows !== 'different')
+    throw new VestalError('INPUT_INVALID', {
+      detail: `inference request batch-size must be <= ${rowsMax} for '${model}', and is ${rows}`,
+    })
+  const [[, first] = [], ...others] = [...inputs]
+  const [name] = others.find(([, { shape }]) => shape[0] !== first?.shape[0]) ?? []
+  throw new VestalError('INPUT_INVALID', { detail: `input '${name}' batch size does not match other inputs for '${model}'` })
+}

@@ -1,0 +1,28 @@
+/**
+ * The program of the engine process. It is the verb `engine-process` without what only other verbs need, which takes most of the time
+ * until a program begins: so another one serves sooner. An executable has the verb.
+ */
+
+import { readArguments } from '../../config/arguments.ts'
+import { processEnvironment } from '../../config/environment.ts'
+import { loadSettings, SettingsError } from '../../config/load.ts'
+import { startEngineProcess } from './engine-process.ts'
+
+/** Exit code where the settings cannot be used. */
+const EXIT_USAGE = 2
+
+try {
+  const { settings: flags, faults, words, configFile } = readArguments(process.argv.slice(3), [], 1)
+  const sources = {
+    flags,
+    faults,
+    environment: processEnvironment(),
+    directory: process.cwd(),
+    ...(configFile !== undefined && { configFile }),
+  }
+  await startEngineProcess(words[0], () => loadSettings(sources).settings)
+} catch (error) {
+  if (!(error instanceof SettingsError)) throw error
+  for (const fault of error.faults) console.error(fault)
+  process.exit(EXIT_USAGE)
+}

@@ -1,0 +1,130 @@
+import { SettingsError } from '../config/load.ts'
+import type { Change } from '../core/change.ts'
+import { KeyError } from '../jose/key-error.ts'
+import type { Key } from '../jose/keys.ts'
+import { keyIdOf } from '../jose/thumbprint.ts'
+import type { OwnKeys } from '../keys/own-keys.ts'
+import { watchFile } from '../platform/watch-file.ts'
+import type { LoadedKeys } from './load-keys.ts'
+
+/** The keys of a running server: those of its key file as it is now. */
+export interface LiveKeys extends OwnKeys {
+  readonly current: () => LoadedKeys
+  /** Hears what became of each key, after the switch: `<key id> next`, `<key id> active`, `<key id> gone`. */
+  readonly whenChanged: (listener: (changes: readonly string[]) => void) => void
+  /** Hears of a changed file that cannot be used, and why; the old keys stay. */
+  readonly whenRefused: (listener: (reason: string) => void) => void
+  /** Looks at the file now; what is in it counts once it is applied. @throws SettingsError, KeyError where it cannot be used */
+  readonly prepare: () => Change
+  /** Looks at the file no more. */
+  readonly close: () => void
+}
+
+export interface LiveKeysOptions {
+  /** Hears that a changed file cannot be used; the old keys stay. */
+  readonly warn: (message: string) => void
+  /** Hears that other keys count from now on. */
+  readonly say: (message: string) => void
+  /** Milliseconds between two looks at the file where the system tells of no change; default 1000. */
+  readonly pollMs?: number
+  /** Clock in milliseconds since 1970; default `Date.now`. */
+  readonly now?: () => number
+}
+
+/**
+ * Loads the keys, and takes up each change of their file for as long as the server runs. A file that cannot be used changes nothing.
+ * @throws SettingsError where the first keys cannot be used
+ */
+export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now = Date.now }: LiveKeysOptions): LiveKeys {
+  let current = load()
+  const listeners: ((keys: readonly Key[]) => void)[] = []
+  const watchers: ((changes: readonly string[]) => void)[] = []
+  const refusals: ((reason: string) => void)[] = []
+  const { path } = current
+  const replace = (next: LoadedKeys) => {
+    for (const listener of listeners) listener(next.keys)
+    const changes = changesBetween(current, next)
+    current = next
+    for (const watcher of watchers) watcher(changes)
+  }
+  const read = () => {
+    const next = load()
+    if (isSame(next, current)) return undefined
+    if (current.signing !== undefined && next.signing === undefined) throw new SettingsError([`${path}: no key in it signs`])
+    return next
+  }
+  const reload = () => {
+    try {
+      const next = read()
+      if (next === undefined) return
+      replace(next)
+      for (const warning of next.warnings) warn(warning)
+      say(`keys changed: ${next.description}`)
+    } catch (error) {
+      if (!(error instanceof SettingsError || error instanceof KeyError)) throw error
+      warn(`the changed keys cannot be used, so the old ones stay: ${error.message}`)
+      for (const refused of refusals) refused(error.message)
+    }
+  }
+  const look = (isChanged: boolean) => {
+    if (isChanged) reload()
+    const left = withoutDropped(current, now() / 1000)
+    if (left === current) return
+    replace(left)
+    say(`keys changed: the time of a retired key is over, ${left.keys.length} left`)
+  }
+  const stop = path === undefined ? () => undefined : watchFile(path, look, pollMs === undefined ? {} : { pollMs })
+  return {
+    current: () => current,
+    prepare() {
+      read()
+      // Read once more then: the file may be another by that time, and a key that was revoked in between must not come back.
+      return { apply: reload, discard: () => undefined }
+    },
+    published: () => current.published,
+    subscribe: (listener) => void listeners.push(listener),
+    whenChanged: (watcher) => void watchers.push(watcher),
+    whenRefused: (listener) => void refusals.push(listener),
+    close: stop,
+  }
+}
+
+/** The keys whose time is not over. The file need not say so again: it may be gone, and the time still counts. */
+function withoutDropped(loaded: LoadedKeys, nowSeconds: number): LoadedKeys {
+  const isOver = (kid: unknown) => (loaded.dropTimes?.get(String(kid)) ?? Number.POSITIVE_INFINITY) <= nowSeconds
+  const keys = loaded.keys.filter((key) => !isOver(keyIdOf(key)))
+  if (keys.length === loaded.keys.length) return loaded
+  return { ...loaded, keys, published: { keys: loaded.published.keys.filter(({ kid }) => !isOver(kid)) } }
+}
+
+/** What each key does now that it did not do before. A key without a name is told by its number. */
+function changesBetween(before: LoadedKeys, after: LoadedKeys): readonly string[] {
+  const [old, now] = [statesOf(before), statesOf(after)]
+  const gone = [...old.keys()].filter((kid) => !now.has(kid)).map((kid) => `${kid} gone`)
+  return [...[...now].filter(([kid, state]) => old.get(kid) !== state).map(([kid, state]) => `${kid} ${state}`), ...gone]
+}
+
+function statesOf({ keys, signing, dropTimes }: LoadedKeys): ReadonlyMap<string, string> {
+  return new Map(
+    keys.map((key, index) => {
+      const kid = keyIdOf(key) ?? `#${index + 1}`
+      if (key === signing || (signing !== undefined && kid === keyIdOf(signing))) return [kid, 'active']
+      return [kid, dropTimes?.has(kid) === true ? 'retired' : dropTimes === undefined ? 'verifies' : 'next']
+    }),
+  )
+}
+
+/** A file that was touched and holds what it held flushes no cache. */
+function isSame(next: LoadedKeys, current: LoadedKeys): boolean {
+  const areSame = (one: Key | undefined, other: Key | undefined) =>
+    one === other ||
+    (one !== undefined &&
+      other !== undefined &&
+      one.kid === other.kid &&
+      one.algorithms.join() === other.algorithms.join() &&
+      one.canVerify === other.canVerify &&
+      one.verifying.equals(other.verifying))
+  const isSameTime = [...(next.dropTimes ?? [])].join() === [...(current.dropTimes ?? [])].join()
+  const isSameSet = next.keys.length === current.keys.length && next.keys.every((key, index) => areSame(key, current.keys[index]))
+  return isSameSet && isSameTime && areSame(next.signing, current.signing)
+}

@@ -1,0 +1,69 @@
+import { SettingsError } from '../config/load.ts'
+import type { Settings } from '../config/settings.ts'
+import type { Change } from '../core/change.ts'
+import { watchFile } from '../platform/watch-file.ts'
+import { type LoadedTls, loadTls, tlsFiles } from './tls-files.ts'
+
+export interface LiveTlsOptions {
+  /** Listens with another certificate from now on. */
+  readonly use: (tls: LoadedTls) => void
+  /** Hears that changed files cannot be used; the old certificate stays. */
+  readonly warn: (message: string) => void
+  /** Hears that another certificate is shown from now on. */
+  readonly say: (message: string) => void
+  /** Milliseconds between two looks at a file where the system tells of no change; default 1000. */
+  readonly pollMs?: number
+}
+
+/** The certificate of a running server: that of its files as they are now. */
+export interface LiveTls {
+  /**
+   * Reads the files again and checks them, for a reload that checks all of its parts first.
+   * @throws SettingsError where they cannot be used
+   */
+  prepare(): Change
+  /** Looks at the files no more. */
+  close(): void
+}
+
+/**
+ * Takes up each change of the files for as long as the server runs, once none of them has changed between two looks: a certificate
+ * and its key are written one after the other. Files that cannot be used change nothing.
+ */
+export function watchTls(settings: Settings, first: LoadedTls, { use, warn, say, pollMs }: LiveTlsOptions): LiveTls {
+  let current = first
+  const prepare = (): Change => {
+    const next = loadTls(settings)
+    return { apply: () => take(next), discard: () => undefined }
+  }
+  const take = (next: LoadedTls | undefined) => {
+    if (next === undefined || next.identity === current.identity) return
+    use(next)
+    current = next
+    for (const warning of next.warnings) warn(warning)
+    say(`TLS: from now on with ${next.description}`)
+  }
+  const reload = () => {
+    try {
+      prepare().apply()
+    } catch (error) {
+      // What BoringSSL or the port say against it changes nothing either.
+      const reason = error instanceof SettingsError ? error.faults.join('; ') : String(error)
+      warn(`the changed certificate cannot be used, so the old one stays: ${reason}`)
+    }
+  }
+  const files = tlsFiles(settings)
+  let quietLooks = Number.POSITIVE_INFINITY
+  const look = (isChanged: boolean) => {
+    quietLooks = isChanged ? 0 : quietLooks + 1
+    // Each file was looked at once since the last change.
+    if (quietLooks === files.length) reload()
+  }
+  const stops = files.map((path) => watchFile(path, look, pollMs === undefined ? {} : { pollMs }))
+  return {
+    prepare,
+    close: () => {
+      for (const stop of stops) stop()
+    },
+  }
+}

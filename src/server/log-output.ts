@@ -1,0 +1,63 @@
+import type { Level } from '../telemetry/log/logger.ts'
+
+/** What waits while nobody reads it; what comes after is left out, and how much is told. */
+const PENDING_BYTES_MAX = 1024 * 1024
+/** Lines are gathered this long, so that a request costs no write. */
+const GATHER_MS = 20
+
+/** Where lines go: gathered, never waited for, and bounded where nobody reads them. */
+export interface LogOutput {
+  readonly write: (line: string, level: Exclude<Level, 'silent'>) => void
+  /** Writes what is left. */
+  readonly flush: () => Promise<void>
+  /** Lines that nobody read in time. */
+  readonly dropped: () => number
+}
+
+/** Every line on the standard output, where another program reads them. */
+export function createLogOutput(): LogOutput {
+  const sink = Bun.stdout.writer()
+  let pending = ''
+  let isBusy = false
+  let dropped = 0
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const flush = async (): Promise<void> => {
+    clearTimeout(timer)
+    timer = undefined
+    if (isBusy || pending === '') return
+    const text = pending
+    pending = ''
+    isBusy = true
+    try {
+      // A write that cannot be done at once says so in a promise of its own.
+      await sink.write(text)
+      await sink.flush()
+    } catch {
+      // Whoever read it is gone: there is nobody to tell.
+    } finally {
+      isBusy = false
+    }
+    if (pending !== '') await flush()
+  }
+  return {
+    write(line) {
+      if (pending.length + line.length > PENDING_BYTES_MAX) {
+        dropped += 1
+        return
+      }
+      pending += `${line}\n`
+      timer ??= setTimeout(() => void flush(), GATHER_MS)
+    },
+    flush,
+    dropped: () => dropped,
+  }
+}
+
+/** For people: warnings and errors on the standard error at once, the rest as it is for programs. */
+export function createTerminalOutput(): LogOutput {
+  const output = createLogOutput()
+  return {
+    ...output,
+    write: (line, level) => (level === 'warn' || level === 'error' ? console.error(line) : output.write(line, level)),
+  }
+}

@@ -1,0 +1,75 @@
+import type { Settings } from '../config/settings.ts'
+import type { App } from '../http/app.ts'
+import type { Readiness } from '../http/readiness.ts'
+import type { MetricRegistry } from '../telemetry/metrics/registry.ts'
+import { type Announced, announce, announceAdministrator } from './announce.ts'
+import { listen } from './listeners.ts'
+import type { Logging } from './logging.ts'
+import { listenForMetrics } from './metrics-listener.ts'
+import type { Reload } from './reload.ts'
+import { onReloadSignal } from './reload-parts.ts'
+import { type ShutdownOptions, stopOnSignal } from './shutdown.ts'
+import type { LoadedTls } from './tls-files.ts'
+import type { OpenTracing } from './tracing.ts'
+
+/** A server that is ready to listen. */
+export interface Serving {
+  readonly settings: Settings
+  readonly app: App
+  readonly announced: Announced
+  readonly logging: Logging
+  readonly registry: MetricRegistry
+  readonly readiness: Readiness
+  readonly reload: Reload
+  readonly tls?: LoadedTls
+  readonly tracing?: OpenTracing
+}
+
+/** Listens where the settings say until the process is told to stop. */
+export async function serveAlone(serving: Serving): Promise<void> {
+  const { settings, app, announced, logging, reload, tls } = serving
+  const metrics = await openMetrics(serving)
+  const listening = await listen(app, { settings, ...(tls && { tls }), logging })
+  if (listening === undefined) {
+    await Promise.all([...metrics.map((listener) => listener.stop()), stopParts(announced)])
+    return
+  }
+  const { tls: liveTls } = listening
+  if (liveTls !== undefined) reload.subscribe(() => liveTls.prepare())
+  for (const { url } of metrics) logging.logger.info(`Metrics are at ${url}metrics`)
+  stopOnSignal({ ...shutdownOf(serving), listeners: [listening, ...metrics] }, settings.shutdownDelaySeconds)
+  onReloadSignal(() => reload.reload({ actor: 'signal' }))
+  await logging.output.flush()
+  await announceAdministrator(announced, logging)
+  announce(listening.address, announced, logging)
+}
+
+/** Before the app listens: a port that is taken would be found out by a server that serves already. @throws SettingsError */
+async function openMetrics({ settings: { metricsPort }, registry, announced }: Serving) {
+  try {
+    return metricsPort === undefined ? [] : [listenForMetrics(() => registry.snapshot(), metricsPort)]
+  } catch (error) {
+    await stopParts(announced)
+    throw error
+  }
+}
+
+/** What a stop does beside closing the listeners. */
+export function shutdownOf({ settings, announced, logging, readiness, tracing }: Serving): Omit<ShutdownOptions, 'listeners'> {
+  const { engine, accounts } = announced
+  return {
+    readiness,
+    engine,
+    ...(accounts && { accounts }),
+    ...(tracing && { tracing }),
+    deadlineSeconds: settings.shutdownSeconds,
+    logger: logging.logger,
+    flush: logging.output.flush,
+  }
+}
+
+/** Stops what runs before anything listens. */
+export async function stopParts({ engine, accounts }: Announced): Promise<void> {
+  await engine.stop()
+  await accounts?.stop()
+}

@@ -1,0 +1,69 @@
+import type { Readiness } from '../http/readiness.ts'
+import type { Engine } from '../inference/engine.ts'
+import type { Logger } from '../telemetry/log/logger.ts'
+
+/** What listens, as Bun gives it. */
+export interface Listener {
+  stop(): Promise<void>
+  closeIdleConnections(): void
+}
+
+export interface ShutdownOptions {
+  readonly readiness: Readiness
+  readonly engine: Engine
+  readonly accounts?: { readonly stop: () => Promise<void> }
+  readonly tracing?: { readonly stop: () => Promise<void> }
+  readonly listeners: readonly Listener[]
+  /** How long requests at hand may take once the listener is closed. */
+  readonly deadlineSeconds: number
+  readonly logger: Logger
+  /** Writes the log's last lines. */
+  readonly flush: () => Promise<void>
+}
+
+/**
+ * Stops in order when told to: ready is off, the delay passes while requests are still taken, the listener closes, requests at hand are finished, and the process ends
+ * with 0. What takes too long is cut off, and the code is then 1. A second signal ends it at once.
+ */
+export function stopOnSignal(options: ShutdownOptions, delaySeconds: number): void {
+  let isStopping = false
+  const stop = async () => {
+    if (isStopping) process.exit(1)
+    isStopping = true
+    await stopInOrder(options, delaySeconds)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+/** Stops in order, once, and ends the process. */
+export async function stopInOrder(options: ShutdownOptions, delaySeconds: number): Promise<void> {
+  const { readiness, deadlineSeconds, logger, flush } = options
+  const end = async (code: number) => {
+    await Promise.race([flush(), Bun.sleep(100)])
+    process.exit(code)
+  }
+  readiness.stop()
+  if (delaySeconds > 0) {
+    logger.info(`stopping: not ready from now on, requests are taken for ${delaySeconds} s more`)
+    await Bun.sleep(delaySeconds * 1000)
+  }
+  setTimeout(() => {
+    logger.error(`stopped after ${deadlineSeconds} s with requests still at hand`)
+    void end(1)
+  }, deadlineSeconds * 1000)
+  logger.info('stopping: requests at hand are finished, new ones are refused')
+  await drain(options)
+  await end(0)
+}
+
+/** The engine first: it gives its last answers, and the server then sends them. */
+async function drain({ readiness, engine, accounts, tracing, listeners }: ShutdownOptions): Promise<void> {
+  // Bun waits for open sockets, and closes none.
+  readiness.leave()
+  const closed = listeners.map((listener) => listener.stop())
+  await engine.stop()
+  for (const listener of listeners) listener.closeIdleConnections()
+  await Promise.all(closed)
+  await Promise.all([accounts?.stop(), tracing?.stop()])
+}

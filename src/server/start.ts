@@ -1,0 +1,202 @@
+import { SettingsError } from '../config/load.ts'
+import type { Mode } from '../config/mode.ts'
+import type { Settings } from '../config/settings.ts'
+import { isLoopback } from '../core/loopback.ts'
+import { createApp } from '../http/app.ts'
+import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
+import { createLossLog, createModelLog } from '../http/open-inference/model-changes.ts'
+import type { Gather } from '../http/operations.ts'
+import { createReadiness, type Readiness } from '../http/readiness.ts'
+import type { Reloading } from '../http/reload.ts'
+import { createEngine } from '../inference/create-engine.ts'
+import type { Engine, ModelChange } from '../inference/engine.ts'
+import type { ModelLoss } from '../inference/runner.ts'
+import type { RuntimeText } from '../inference/runtime/runtime-texts.ts'
+import { KeyError } from '../jose/key-error.ts'
+import { signatureEngines, warnOfFallback } from '../jose/signature-backends.ts'
+import { watchRedis } from '../storage/redis-watch.ts'
+import { MetricRegistry } from '../telemetry/metrics/registry.ts'
+import { accountsOf } from './accounts.ts'
+import type { Announced } from './announce.ts'
+import { authenticationOf } from './authentication.ts'
+import type { Member } from './cluster/member.ts'
+import { reloadWithOthers, serveTogether } from './cluster/serve-together.ts'
+import { engineOptions, runtimeTextTo } from './engine-options.ts'
+import { describeEngines } from './engines.ts'
+import { loadIssuers } from './issuers.ts'
+import { networkOf } from './listeners.ts'
+import { createLiveKeys } from './live-keys.ts'
+import { createKeyLoader } from './load-keys.ts'
+import { createLogging, type Logging } from './logging.ts'
+import { collectProcess } from './process-metrics.ts'
+import { createReload } from './reload.ts'
+import { reloadingOf, subscribeParts } from './reload-parts.ts'
+import { serveAlone, stopParts } from './serve-alone.ts'
+import { sharedCountsOf } from './shared-counts.ts'
+import { sign } from './sign-token.ts'
+import { loadTls } from './tls-files.ts'
+import { collectTracing, type OpenTracing, openTracing } from './tracing.ts'
+
+export interface Launch {
+  /** Reads the settings again. */
+  readonly read: () => Settings
+  /** Where this process is one of several. */
+  readonly member?: Member
+  /** The file of settings that was named, for the lines to try. */
+  readonly configFile?: string
+}
+
+/** `vestal start`: serves until it is told to stop. */
+export async function start(settings: Settings, mode: Mode, { read, member, configFile }: Launch): Promise<void> {
+  const tls = loadTls(settings)
+  const logging = createLogging(settings, member?.number)
+  const { logger, output } = logging
+  const warn = (message: string) => logger.warn(message)
+  const tracing = await openTracing(settings, warn)
+  const requestHeaders = tracing && (() => tracing.tracer.outgoing())
+  const issuers = loadIssuers(settings, requestHeaders)
+  const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => logger.info(message) })
+  const loaded = keys.current()
+  for (const warning of [...loaded.warnings, ...(tls?.warnings ?? [])]) warn(warning)
+  const { fallback } = signatureEngines(settings.engine)
+  if (fallback !== undefined) warnOfFallback()
+  // Before the models: a database that cannot be used ends the start with nothing to stop.
+  const accounts = await accountsOf(settings, { mode, keys, warn })
+  const noteChange = createModelLog({ logger, audit: accounts?.options.context.audit })
+  const { redis: url } = settings
+  const redis = url === undefined ? undefined : await watchRedis({ url, tell: warn })
+  logger.debug('settings and keys are read; the models are loaded next')
+  const { engine, gather } = await openEngine(settings, {
+    member,
+    changed: (change) => noteChange(change, { actor: 'server' }),
+    lost: createLossLog(accounts?.options.context.audit),
+    warn,
+    note: (message) => logger.info(message),
+    runtimeText: runtimeTextTo(logger),
+  })
+  const registry = new MetricRegistry()
+  collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })
+  collectTracing(registry, tracing)
+  const engines = describeEngines(settings.engine)
+  const announced = {
+    mode,
+    keys,
+    issuers,
+    engine,
+    engines,
+    settings,
+    ...(accounts && { accounts }),
+    ...(configFile !== undefined && { configFile }),
+  }
+  const readiness = createReadiness(engine, {
+    isStrict: settings.strictReadiness === 'on',
+    faults: () => [
+      ...(accounts?.options.isFresh() === false ? ['the database of the accounts does not answer'] : []),
+      ...(redis?.reason === undefined ? [] : [`Redis cannot be used: ${redis.reason}`]),
+    ],
+  })
+  const tellers = { logger, ...(accounts && { audit: accounts.options.context.audit }) }
+  const reload = createReload({ settings, read, ...tellers })
+  subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
+  const ask = member === undefined ? reload.reload : reloadWithOthers(member, tellers)
+  const reloading = reloadingOf(reload, { keys, ask, requestHeaders })
+  const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }
+  const app = await buildOrStop(settings, built)
+  const serving = {
+    settings,
+    app,
+    announced,
+    logging,
+    registry,
+    readiness,
+    reload,
+    ...(tls && { tls }),
+    ...(tracing && { tracing }),
+  }
+  await (member === undefined ? serveAlone(serving) : serveTogether(member, { ...serving, tellers }))
+}
+
+/** Keys that cannot be used together are found out here, when the engine runs already. */
+async function buildOrStop(settings: Settings, parts: BuildParts) {
+  try {
+    return build(settings, parts)
+  } catch (error) {
+    await stopParts(parts)
+    throw error instanceof KeyError ? new SettingsError([`the keys cannot be used: ${error.message}`]) : error
+  }
+}
+
+interface EngineTellers {
+  readonly member: Member | undefined
+  /** Hears of each model that changes by itself. */
+  readonly changed: (change: ModelChange) => void
+  /** Hears of each worker process that ended by itself. */
+  readonly lost: (loss: ModelLoss) => void
+  readonly warn: (message: string) => void
+  readonly note: (message: string) => void
+  readonly runtimeText: (text: RuntimeText) => void
+}
+
+/** The engine: in this process, or in one that several share, which then counts what models do for all. */
+async function openEngine(
+  settings: Settings,
+  { member, ...tellers }: EngineTellers,
+): Promise<{ readonly engine: Engine; readonly gather?: Gather }> {
+  if (member === undefined) return { engine: await createEngine({ ...engineOptions(settings), ...tellers }) }
+  const { inputBytesMax: bytesMax, subjectBytesMax } = settings
+  const { changed, lost: modelLost, warn } = tellers
+  const { engine, statistics } = await member.openEngine({ limits: { bytesMax, subjectBytesMax }, changed, modelLost, warn })
+  return { engine, gather: { metrics: member.gatherMetrics, statistics } }
+}
+
+interface BuildParts extends Announced {
+  readonly registry: MetricRegistry
+  readonly readiness: Readiness
+  readonly logging: Logging
+  readonly reloading: Reloading
+  readonly tracing: OpenTracing | undefined
+  /** What all processes count, where there are several. */
+  readonly gather?: Gather
+}
+
+function build(settings: Settings, parts: BuildParts) {
+  const { mode, keys, issuers, engine, accounts, registry, readiness, logging, reloading, tracing, gather } = parts
+  const { keys: current, signing } = keys.current()
+  const hasSignIn = mode === 'development' && signing !== undefined
+  return createApp({
+    engine,
+    authentication: { ...authenticationOf(settings, { keys: current, issuers }), ...accounts?.authentication },
+    ...(accounts && { accounts: accounts.options }),
+    ownKeys: keys,
+    reloading,
+    // Where the keys are another issuer's, so is the name.
+    ...(settings.issuer !== undefined && signing !== undefined && { issuer: settings.issuer }),
+    title: settings.title,
+    description: settings.description,
+    bodyBytesMax: settings.bodyBytesMax,
+    expansionRatioMax: settings.expansionRatioMax,
+    messageBytesMax: settings.messageBytesMax,
+    ...networkOf(settings),
+    operations: {
+      registry,
+      ...(gather && { gather }),
+      readiness,
+      logger: logging.logger,
+      accessLog: settings.accessLog,
+      front: settings,
+      ...(settings.rateLimits.length > 0 && { rateLimits: settings.rateLimits }),
+      tracer: tracing?.tracer,
+      sharedCounts: sharedCountsOf(settings, (message) => logging.logger.warn(message)),
+    },
+    ...(hasSignIn && {
+      signIn: {
+        issue: (subject: string) => {
+          const claims = { sub: subject, data: { permissions: [PRIVATE_INFO_PERMISSION] } }
+          // The key that signs now: it may be another than at the start.
+          return sign(claims, keys.current().signing ?? signing, { settings, lifetimeSeconds: settings.accessTokenSeconds })
+        },
+        isLoopbackHost: isLoopback,
+      },
+    }),
+  })
+}

@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
+import { clean } from '../../../../src/telemetry/log/clean.ts'
+import { createLogger, jsonLine, type LogFields, type LoggerOptions, prettyLine } from '../../../../src/telemetry/log/logger.ts'
+import { makeToken } from '../../../support/tokens.ts'
+
+const AT = Date.UTC(2026, 10, 24, 8, 0, 0, 7)
+
+function capture(options: Partial<LoggerOptions> = {}) {
+  const lines: string[] = []
+  const logger = createLogger({ level: 'debug', format: jsonLine, now: () => AT, write: (line) => lines.push(line), ...options })
+  return { logger, lines }
+}
+
+describe('a line', () => {
+  test('is one JSON object with its time, its level, its message and what is known', () => {
+    const { logger, lines } = capture()
+    logger.info('request', { requestId: 'a-1', status: 200, durationMs: 1.23456, subject: 'me' })
+    expect(lines).toEqual([
+      '{"time":"2026-11-24T08:00:00.007Z","level":"info","message":"request","requestId":"a-1","status":200,"durationMs":1.235,"subject":"me"}',
+    ])
+  })
+
+  test('stays one line whatever its values hold', () => {
+    const { logger, lines } = capture()
+    logger.warn('two\nlines', { subject: '"\\\n\u2028\u0000{}', reason: '\r\n{"level":"error"}' })
+    expect(lines.join('').split(/\r|\n/)).toHaveLength(1)
+    expect(JSON.parse(lines[0] ?? '')).toEqual({
+      time: '2026-11-24T08:00:00.007Z',
+      level: 'warn',
+      message: 'two\nlines',
+      subject: '"\\\n\u2028\u0000{}',
+      reason: '\r\n{"level":"error"}',
+    })
+  })
+
+  test('for people has the time of a request and no braces', () => {
+    const { logger, lines } = capture({ format: prettyLine })
+    logger.info('request', { requestId: 'a-1', method: 'GET', route: '/docs', status: 200, durationMs: 2 })
+    logger.warn('the key file can be read by others')
+    expect(lines).toEqual([
+      '08:00:00.007 request requestId=a-1 method=GET route=/docs status=200 durationMs=2',
+      'warning: the key file can be read by others',
+    ])
+  })
+
+  test('tells a bug with its stack and its cause, and no folder of this machine', () => {
+    const { logger, lines } = capture()
+    logger.error('failed', { error: new Error('outer', { cause: new Error('inner') }) })
+    const { error } = JSON.parse(lines[0] ?? '') as { error: string }
+    expect(error).toContain('Error: outer\n')
+    expect(error).toContain('caused by Error: inner\n')
+    expect(error).toContain('test/unit/telemetry/log/log.test.ts')
+    expect(error).not.toContain(import.meta.dir)
+  })
+
+  test('below the level is not written, and a level can be changed while it runs', () => {
+    const { logger, lines } = capture({ level: 'warn' })
+    logger.info('unheard')
+    expect(logger.isOn('info')).toBe(false)
+    logger.setLevel('info')
+    logger.info('heard')
+    logger.setLevel('silent')
+    logger.error('unheard')
+    expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(['heard'])
+  })
+})
+
+describe('what a text may not hold', () => {
+  const token = makeToken()
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  for (const [name, secret, text] of [
+    ['a token', token, `refused ${token} for its audience`],
+    ['a token without its signature', token.split('.')[1] ?? '', `payload ${token.split('.')[1]}`],
+    ['a token inside a URL', token, `/models/iris/?access_token=${token}&x=1`],
+    ['a scheme and what follows', 'QWxhZGRpbjpvcGVuIHNlc2FtZQ', 'Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=='],
+    ['a password that is set', 'hunter2-hunter2', 'postgres refused password=hunter2-hunter2'],
+    ['a secret in JSON', 'correct-horse-battery', '{"secret": "correct-horse-battery"}'],
+    ['a key', pem.slice(40, 80), `could not read ${pem}`],
+    ['a key that is cut off', pem.slice(40, 80), `could not read ${pem.slice(0, 100)}`],
+    ['a folder of this machine', '/home/somebody', 'at run (/home/somebody/vestal/src/http/app.ts:1:2)'],
+  ] as const) {
+    test(`${name} is taken out, wherever it stands`, () => {
+      expect(clean(text)).not.toContain(secret)
+      const { logger, lines } = capture()
+      const fields: LogFields = {
+        subject: text,
+        reason: text,
+        error: new Error(text, { cause: text }),
+        requestId: text,
+        model: text,
+      }
+      logger.error(text, fields)
+      expect(lines.join('')).not.toContain(secret)
+      expect(lines.join('')).not.toContain(JSON.stringify(secret).slice(1, -1))
+    })
+  }
+
+  test('plain words are left as they are', () => {
+    for (const text of [
+      'the token is expired',
+      'me@example.org',
+      'needs model:iris:predict',
+      'the "typ" is another',
+      '/v2/models/:name',
+    ]) {
+      expect(clean(text)).toBe(text)
+    }
+  })
+
+  test('and is never long', () => {
+    expect(clean('ä'.repeat(100_000)).length).toBeLessThanOrEqual(301)
+  })
+})
