@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { withFileLock } from '../../../src/platform/file-lock.ts'
+import { withFileLock } from '../../../src/keys/file-lock.ts'
 import { writeWhole } from '../../../src/platform/write-whole.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-lock-'))
@@ -32,7 +32,7 @@ describe('a lock beside a file', () => {
   test('makes the writers of several processes wait for each other', async () => {
     const path = join(folder, 'counted')
     writeFileSync(path, '0')
-    const program = `const { withFileLock } = await import(${JSON.stringify(join(import.meta.dir, '../../../src/platform/file-lock.ts'))})
+    const program = `const { withFileLock } = await import(${JSON.stringify(join(import.meta.dir, '../../../src/keys/file-lock.ts'))})
       const { readFileSync, writeFileSync } = await import('node:fs')
       const path = ${JSON.stringify(path)}
       for (let round = 0; round < 50; round += 1) withFileLock(path, () => writeFileSync(path, String(Number(readFileSync(path, 'utf8')) + 1)))`
@@ -43,7 +43,7 @@ describe('a lock beside a file', () => {
 
   test('is let go of where its owner is killed', async () => {
     const path = join(folder, 'three')
-    const program = `const { withFileLock } = await import(${JSON.stringify(join(import.meta.dir, '../../../src/platform/file-lock.ts'))})
+    const program = `const { withFileLock } = await import(${JSON.stringify(join(import.meta.dir, '../../../src/keys/file-lock.ts'))})
       withFileLock(${JSON.stringify(path)}, () => { console.log('held'); for (;;) Bun.sleepSync(50) })`
     const owner = Bun.spawn([process.execPath, '-e', program], { stdout: 'pipe' })
     for await (const _ of owner.stdout) break
