@@ -2,9 +2,9 @@
 import { treaty } from '@elysiajs/eden'
 import { Elysia, t } from 'elysia'
 import type { AuthenticatedToken } from '../../src/auth/authenticator.ts'
-import type { Engine } from '../../src/engine/engine.ts'
 import { authentication, type ErrorBody } from '../../src/http/authentication.ts'
 import { serveModels } from '../../src/http/serve-models.ts'
+import type { Engine } from '../../src/inference/engine.ts'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 /** Compiles only for `true`. */
