@@ -18,7 +18,7 @@ export interface MigrationState {
 
 /** The steps of a kind of database, oldest first. */
 export function migrationsOf(kind: 'sqlite' | 'postgres'): readonly Migration[] {
-  const folder = join(import.meta.dir, '../storage/migrations', kind)
+  const folder = join(import.meta.dir, 'migrations', kind)
   // The cast: drizzle-kit writes the journal, and its reader gives all of it but the names.
   const { entries } = JSON.parse(readFileSync(join(folder, 'meta/_journal.json'), 'utf8')) as { entries: { tag: string }[] }
   const files = readMigrationFiles({ migrationsFolder: folder })
