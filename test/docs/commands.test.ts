@@ -47,9 +47,10 @@ function withPackages(folder: string): string {
   return folder
 }
 
-/** Where the reader of a page is: in an empty folder with `vestal` installed, or in a clone, where `bun run` has the verbs. */
-function readersFolder({ blocks }: Page): { readonly folder: string; readonly path: string } {
-  const [folder, programs] = [newFolder(), newFolder()]
+/** Where the reader of a page is: in an empty folder with `vestal` installed, or in a clone, where `bun run` has the verbs. The clone is `~/vestal`. */
+function readersFolder({ blocks }: Page): { readonly folder: string; readonly home: string; readonly path: string } {
+  const [folder, home, programs] = [newFolder(), newFolder(), newFolder()]
+  symlinkSync(ROOT, join(home, 'vestal'))
   writeFileSync(join(programs, 'vestal'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`)
   chmodSync(join(programs, 'vestal'), 0o755)
   if (blocks.some((block) => isRun(block) && /\bbun run\b/.test(block.text))) {
@@ -57,23 +58,23 @@ function readersFolder({ blocks }: Page): { readonly folder: string; readonly pa
       symlinkSync(join(ROOT, name), join(folder, name))
   } else withPackages(folder)
   const path = [programs, ...(python === undefined ? [] : [dirname(python)]), dirname(process.execPath), process.env.PATH]
-  return { folder, path: path.join(':') }
+  return { folder, home, path: path.join(':') }
 }
 
 /** The ports that a page names, each by one that is free. */
 async function portsOf({ blocks }: Page): Promise<ReadonlyMap<string, number>> {
-  const named = blocks.flatMap(({ mark }) => (mark?.kind === 'keeps-running' ? [mark.port] : []))
+  const named = blocks.flatMap(({ text }) => [...text.matchAll(/(?:127\.0\.0\.1|localhost):(\d+)/g)].map(([, port = '']) => port))
   const ports = new Map<string, number>()
   for (const port of new Set([PORT, ...named])) ports.set(port, await freePort())
   return ports
 }
 
 async function follow(page: Page): Promise<void> {
-  const [{ folder, path }, ports] = [readersFolder(page), await portsOf(page)]
+  const [{ folder, home, path }, ports] = [readersFolder(page), await portsOf(page)]
   const ported = (text: string) => text.replaceAll(/\b\d{4,5}\b/g, (number) => String(ports.get(number) ?? number))
   const environment = {
     PATH: path,
-    HOME: folder,
+    HOME: home,
     LANG: 'C.UTF-8',
     VESTAL_PORT: String(ports.get(PORT)),
     VESTAL_LOG_FORMAT: 'pretty',
@@ -131,7 +132,7 @@ describe('a page of docs', () => {
     const names = pages.map(({ name }) => name)
     expect(names).toContain('README.md')
     expect(names).toContain('docs/start/first-model.md')
-    expect(pages.flatMap(({ blocks }) => blocks).filter(isRun).length).toBeGreaterThan(10)
+    expect(pages.flatMap(({ blocks }) => blocks).filter(isRun).length).toBeGreaterThan(20)
   })
 
   test('says of each command that is not run why', () => {

@@ -58,7 +58,7 @@ export function isPrinted(shown: string, printed: string): boolean {
   const pattern = shown
     .trim()
     .split('…')
-    .map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&').replaceAll(/[ \t]+\n/g, '\n'))
+    .map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&').replaceAll(/[ \t\r]+\n/g, '\n'))
     .join('[\\s\\S]*?')
-  return new RegExp(`^${pattern}$`).test(printed.trim().replaceAll(/[ \t]+\n/g, '\n'))
+  return new RegExp(`^${pattern}$`).test(printed.trim().replaceAll(/[ \t\r]+\n/g, '\n'))
 }
