@@ -8,7 +8,7 @@ import { isSealed, isSealing, type Sealed, type SealingParameters } from './seal
 /** A secret as it stands in a file: a JWK, or sealed. */
 export type StoredSecret = Jwk | Sealed
 
-/** A key file (docs/guides/keys.md): a ring, and how its secrets are sealed, if they are. */
+/** A key file (docs/reference/key-files.md): a ring, and how its secrets are sealed, if they are. */
 export interface KeyFile {
   readonly ring: KeyRing<StoredSecret>
   readonly sealing?: SealingParameters

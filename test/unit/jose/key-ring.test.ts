@@ -15,7 +15,7 @@ import {
 } from '../../../src/jose/key-ring.ts'
 import { importJwk } from '../../../src/jose/keys.ts'
 
-/** How long a retired key verifies by default: a day and an hour (docs/guides/keys.md). */
+/** How long a retired key verifies by default: a day and an hour (docs/reference/key-files.md). */
 const KEEP_SECONDS = 90_000
 const EMPTY: KeyRing = { keys: [] }
 const publicJwk: Jwk = { kty: 'OKP', crv: 'Ed25519', x: 'x' }
