@@ -5,6 +5,8 @@ import { usableCores } from '../platform/cores.ts'
 import { usableBytes } from '../platform/memory.ts'
 import type { Engine, ModelChange } from './engine.ts'
 import { instanceCommand, type StartInstance, startInstanceProcess } from './instance/instance-process.ts'
+import { SharedInstances } from './instance/shared-instances.ts'
+import type { Isolation } from './model-settings.ts'
 import { Admission } from './queue/admission.ts'
 import { UNLOADED } from './repository/describe.ts'
 import { ModelRepository } from './repository/model-repository.ts'
@@ -42,6 +44,11 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly lost?: (loss: ModelLoss) => void
   /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
   readonly instances?: number
+  /**
+   * Whether models that do not say so themselves have worker processes of their own, or share one where they have one instance;
+   * default `process`.
+   */
+  readonly isolation?: Isolation
   /** Cores that the workers of a model share; default those of the container. */
   readonly cores?: number
   /** Threads that one run may use; default the cores, shared among the workers. */
@@ -103,10 +110,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       subjectBytesMax: options.subjectBytesMax,
     }),
   )
+  const startInstance: StartInstance = options.startInstance ?? ((events) => startInstanceProcess(instanceCommand(), events))
   const startRunner = createStartRunner({
     admission,
     cores: options.cores ?? usableCores(),
     instances: options.instances,
+    isolation: options.isolation,
     threads: options.threads,
     queueMax: options.queueMax ?? LIMITS.queue,
     syntheticInputs: options.syntheticInputs,
@@ -118,7 +127,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     cacheBytesMax: options.cacheBytesMax ?? LIMITS.cacheBytes,
     warn,
     runtimeText: options.runtimeText ?? (options.warn === undefined ? printRuntimeText : () => undefined),
-    startInstance: options.startInstance ?? ((events) => startInstanceProcess(instanceCommand(), events)),
+    startInstance,
+    shared: new SharedInstances(startInstance),
   })
   const repository = new ModelRepository({ ...options, warn, startRunner })
   const loaded = modelControl === 'poll' ? lookAt(options) : undefined

@@ -18,6 +18,8 @@ export interface ModelVersion {
   readonly labels?: ReadonlyMap<string, readonly string[]>
   /** Whether requests may share a run, and why; absent when it is not ready. */
   readonly batching?: { readonly runs: 'shared' | 'separate'; readonly reason: string }
+  /** Where it is computed in one process with other models; absent where its processes are its own. */
+  readonly isolation?: 'shared'
   /** False where the model's own configuration says that no dimension counts rows (`max_batch_size: 0`); otherwise absent. */
   readonly hasRows?: false
   /** Empty while unavailable. */

@@ -1,7 +1,13 @@
+/** What a model has its worker process with: nothing else, or the other models that share one. */
+export type Isolation = (typeof ISOLATIONS)[number]
+export const ISOLATIONS = ['process', 'shared'] as const
+
 /** How one model is computed; what is absent has the server's value. */
 export interface ModelSettings {
   /** Workers that hold the model, each with its own copy of the weights. */
   readonly instances?: number
+  /** Whether each of its workers is a process of its own, or it is computed in one process with other models. */
+  readonly isolation?: Isolation
   /** Threads that one run may use. */
   readonly threads?: number
   /** Keeps freed memory for the next run: faster, and never given back while the model is loaded. */

@@ -5,6 +5,7 @@ import { bytesOf, checkInputs, createBucketOf, isInRows, type RunInput, rowsOf }
 import type { InferOptions } from './engine.ts'
 import type { StartInstance } from './instance/instance-process.ts'
 import type { FromInstance, LoadedInstance } from './instance/messages.ts'
+import type { SharedInstances } from './instance/shared-instances.ts'
 import { WorkerDied, type WorkerLoss, WorkerPool } from './instance/worker-pool.ts'
 import type { BatchDecision, BatchTrial } from './messages.ts'
 import type { ModelSettings } from './model-settings.ts'
@@ -88,6 +89,8 @@ export interface RunnerOptions extends EngineDefaults {
   readonly lost?: (loss: ModelLoss) => void
   /** Starts a process that computes; a test may hand in its own. */
   readonly startInstance: StartInstance
+  /** The process of the models that share one. */
+  readonly shared: SharedInstances
 }
 
 /** A worker process of a model that ended by itself, or was killed for a limit. */
@@ -131,9 +134,11 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
     const { threads, arena, optimization, instances } = settings
     let misfits = 0
     const hearRuntime = createRuntimeTexts(key, options.runtimeText, SYSTEM_CLOCK.now)
+    const warn = (message: string) => options.warn(`${key}: ${message}`)
+    const startInstance = settings.isolation === 'shared' ? options.shared.starterOf(key, warn) : options.startInstance
     const pool = new WorkerPool({
       clock: SYSTEM_CLOCK,
-      startInstance: overheard(options.startInstance, hearRuntime),
+      startInstance: overheard(startInstance, hearRuntime),
       load: { path, options: { threads, arena, optimization } },
       instances,
       runMsMax: options.runMsMax,
@@ -144,14 +149,13 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
         counters.ended(loss.label)
         options.lost?.({ ...loss, key })
       },
-      warn: (message) => options.warn(`${key}: ${message}`),
+      warn,
       misfit: () => {
         misfits += 1
-        options.warn(`${key}: its outputs had not the rows of its inputs; requests share no run any more`)
+        warn(`its outputs had not the rows of its inputs; requests share no run any more`)
       },
     })
     signal?.addEventListener('abort', () => void pool.stop())
-    const warn = (message: string) => options.warn(`${key}: ${message}`)
     const { loaded, batching } = await startPool(pool, settings, { trialOf, warn })
     const scheduler = new Scheduler<RunInput, NamedTensors>({
       ...options,

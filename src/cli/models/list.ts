@@ -21,6 +21,7 @@ async function modelsOfFolder({ settings }: ModelsRequest): Promise<readonly Lis
     modelsDirectory: settings.models,
     files: settings.model,
     instances: 1,
+    isolation: settings.isolation,
     loadMsMax: settings.loadSecondsMax * 1000,
     warn: (message) => console.error(`warning: ${message}`),
     runtimeText: tellRuntimeText(settings),
@@ -47,7 +48,8 @@ function asJson({ model: { name, description }, version }: Row) {
 }
 
 function asCells({ model, version }: Row): readonly string[] {
-  const state = version.reason === undefined ? version.state : `${version.state}: ${version.reason}`
+  const where = version.isolation === 'shared' ? ', in the shared process' : ''
+  const state = version.reason === undefined ? `${version.state}${where}` : `${version.state}: ${version.reason}`
   return [
     model.name,
     version.version,

@@ -9,6 +9,11 @@ export const ENGINE = {
     value: 'N',
     help: 'Workers of a model, each with a copy of its weights.',
   }),
+  isolation: single(oneOf('process', 'shared'), {
+    default: 'process' as 'process' | 'shared',
+    value: 'process|shared',
+    help: 'Whether models that do not say so in model.toml have worker processes of their own, or share one: for many tiny models of one owner. What ends a shared process ends it for all of its models.',
+  }),
   threads: single(integer(1, 256), {
     default: undefined as number | undefined,
     shownDefault: 'the cores of the container, shared among the workers of the model',

@@ -52,10 +52,11 @@ const OTHERS = {
         runs: { type: 'string' as const, enum: ['shared', 'separate'], description: 'Whether requests share runs' },
         reason: text('What that was decided by'),
       }),
+      isolation: { type: 'string' as const, enum: ['shared'], description: 'It is computed in one process with other models' },
       inputs: list(reference('TensorSpec')),
       outputs: list(reference('TensorSpec')),
     },
-    ['reason', 'batching'],
+    ['reason', 'batching', 'isolation'],
   ),
   Failure: object({
     status_code: { type: 'integer' as const, description: 'The HTTP status' },

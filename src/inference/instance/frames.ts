@@ -20,6 +20,8 @@ export interface RunFrame {
   readonly outputs?: readonly string[] | undefined
   /** The pair of exchange files that this run may use. */
   readonly lane: number
+  /** Which of the models of the process computes it. */
+  readonly session: number
 }
 
 /** What an instance computed. */
@@ -31,6 +33,7 @@ export interface ResultFrame {
 
 /** What of a check is no tensor. */
 interface CheckText {
+  readonly session: number
   /** Of each sample, in the order of the tensors. */
   readonly names: readonly (readonly string[])[]
   readonly shapes?: readonly (readonly [input: string, shape: readonly number[]])[]
@@ -46,9 +49,10 @@ export class FrameWriter {
     return this.#frame('control', (buffer) => buffer.text(JSON.stringify(message)))
   }
 
-  run({ inputs, outputs, lane }: RunFrame, store: StoreBytes): Uint8Array {
+  run({ inputs, outputs, lane, session }: RunFrame, store: StoreBytes): Uint8Array {
     return this.#frame('run', (buffer) => {
       buffer.byte(lane)
+      buffer.count(session)
       buffer.texts(outputs)
       buffer.tensors(inputs, store)
     })
@@ -64,9 +68,9 @@ export class FrameWriter {
   }
 
   /** A check asks whether rows of several requests may be computed together; its tensors are all in the frame. */
-  check({ samples, shapes, mayMixRows, mayMakeUp }: BatchTrial): Uint8Array {
+  check({ samples, shapes, mayMixRows, mayMakeUp }: BatchTrial, session: number): Uint8Array {
     const names = samples.map((sample) => [...sample.keys()])
-    const about: CheckText = { names, mayMixRows, mayMakeUp, ...(shapes !== undefined && { shapes: [...shapes] }) }
+    const about: CheckText = { session, names, mayMixRows, mayMakeUp, ...(shapes !== undefined && { shapes: [...shapes] }) }
     return this.#frame('check', (buffer) => {
       buffer.text(JSON.stringify(about))
       buffer.tensors(
@@ -100,22 +104,23 @@ export class FrameReader {
 
   run(readBytes: (lane: number) => ReadBytes): RunFrame {
     const lane = this.#cursor.byte()
+    const session = this.#cursor.count()
     const outputs = this.#cursor.texts()
     const inputs = this.#cursor.tensors(readBytes(lane))
     this.#cursor.finish()
-    return { inputs, outputs, lane }
+    return { inputs, outputs, lane, session }
   }
 
-  check(): BatchTrial {
+  check(): { readonly trial: BatchTrial; readonly session: number } {
     // The cast: the server is trusted, and of the same version.
-    const { names, shapes, mayMixRows, mayMakeUp } = JSON.parse(this.#cursor.text()) as CheckText
+    const { session, names, shapes, mayMixRows, mayMakeUp } = JSON.parse(this.#cursor.text()) as CheckText
     const tensors = this.#cursor.tensors(() => broken('a check with tensors elsewhere'))
     this.#cursor.finish()
     let next = 0
     const samples = names.map(
       (own): NamedTensors => new Map(own.map((name) => [name, tensors[next++] ?? broken('a check ends early')])),
     )
-    return { samples, mayMixRows, mayMakeUp, ...(shapes !== undefined && { shapes: new Map(shapes) }) }
+    return { trial: { samples, mayMixRows, mayMakeUp, ...(shapes !== undefined && { shapes: new Map(shapes) }) }, session }
   }
 
   result(readBytes: ReadBytes): ResultFrame {

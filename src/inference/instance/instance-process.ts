@@ -16,6 +16,8 @@ export interface InstanceEnd {
   readonly label: string
   /** The server killed it, for a limit that it broke. */
   readonly isKilled: boolean
+  /** Another model of the process was at work: nothing that this one was given had begun. */
+  readonly isOthers?: true
 }
 
 /** Why the server kills an instance process. */
@@ -23,11 +25,13 @@ export type KillLabel = 'run limit' | 'load limit' | 'memory limit' | 'broken pr
 
 export interface InstanceEvents {
   readonly message: (message: FromInstance) => void
+  /** Its next run or check begins now, which had to wait for other models of its process. */
+  readonly begun?: () => void
   /** It is gone, and nothing comes from it any more. */
   readonly ended: (end: InstanceEnd) => void
 }
 
-/** A process that computes with one model, as the server has it. */
+/** A process that computes with a model, as the server has it; or one model's part of a process that several share. */
 export interface InstanceProcess {
   readonly pid: number
   /** Tells it something. Tensors are copied before this returns. */
@@ -35,7 +39,7 @@ export interface InstanceProcess {
   /** Hands it a run, which begins when those before it are done. Tensors are copied before this returns. */
   run(message: RunMessage): void
   /** Asks whether rows of several requests may be computed together; its turn is as that of a run. */
-  check(trial: BatchTrial): void
+  check(trial: BatchTrial, session?: number): void
   /** Ends it at once, whatever it does; both are what `ended` says. */
   kill(label: KillLabel, cause: string): void
   /** Bytes of memory that it holds (resident set); undefined where the system does not say. */
@@ -154,16 +158,16 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
     gone: gone.promise,
     kill,
     send: (message) => connection.write(writer.control(message)),
-    run({ inputs, outputs }) {
+    run({ inputs, outputs, session = 0 }) {
       const [lane] = free
       const file = lane === undefined ? undefined : lanes[lane]?.inputs
       file?.begin()
-      const frame = writer.run({ inputs, outputs, lane: lane ?? LANES }, file?.store ?? noStore)
+      const frame = writer.run({ inputs, outputs, lane: lane ?? LANES, session }, file?.store ?? noStore)
       taken.push(free.shift())
       connection.write(frame)
     },
-    check(trial) {
-      const frame = writer.check(trial)
+    check(trial, session = 0) {
+      const frame = writer.check(trial, session)
       taken.push(undefined)
       connection.write(frame)
     },
@@ -193,6 +197,7 @@ function readControl(value: unknown): FromInstance {
   const { kind, reason, runtimeText } = message ?? {}
   const forLog = typeof runtimeText === 'string' ? { runtimeText } : {}
   if ((kind === 'refused' || kind === 'failed') && typeof reason === 'string') return { kind, reason, ...forLog }
+  if (kind === 'unloaded') return { kind }
   if (kind === 'checked') return { kind, check: readCheck(message?.check), ...forLog }
   if (kind !== 'loaded') throw new Error('the protocol was broken: a message of an unknown kind')
   // The casts: the names and shapes of a model are as trusted as its file, and are compared with each request.

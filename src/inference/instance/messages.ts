@@ -3,18 +3,29 @@ import type { BatchCheck, SessionOptions } from '../messages.ts'
 import type { Failure } from '../runtime/runtime-failure.ts'
 import type { RunTiming } from '../statistics.ts'
 
-/** What an instance process is told before runs. */
-export type ToInstance = LoadInstance | { readonly kind: 'prepare' }
+/** What an instance process is told beside runs. `prepare` loads ONNX Runtime alone, and is not answered. */
+export type ToInstance = LoadInstance | UnloadInstance | { readonly kind: 'prepare' }
 
-/** Has an instance process load a model. `prepare` loads ONNX Runtime alone, and is not answered. */
-export interface LoadInstance {
+/** Has an instance process load a model. */
+export interface LoadInstance extends Addressed {
   readonly kind: 'load'
   readonly path: string
   readonly options: SessionOptions
 }
 
+/** Has an instance process forget a model, and give its memory back. */
+export interface UnloadInstance extends Addressed {
+  readonly kind: 'unload'
+}
+
+/** What is about one of the models of a process. */
+interface Addressed {
+  /** Number of the model in its process; default 0, the only one of a process that serves one. */
+  readonly session?: number | undefined
+}
+
 /** One run of an instance's model. */
-export interface RunMessage {
+export interface RunMessage extends Addressed {
   /** In the order of the model's inputs. */
   readonly inputs: readonly Tensor[]
   /** Names of the outputs to compute; all when absent. */
@@ -35,9 +46,10 @@ export interface LoadedMessage extends Omit<LoadedInstance, 'labels'> {
   readonly labels: readonly (readonly [output: string, labels: readonly string[]])[]
 }
 
-/** What an instance process answers, once for each load, check and run. */
+/** What an instance process answers, once for each load, unload, check and run, in their order. */
 export type FromInstance =
   | LoadedInstance
+  | { readonly kind: 'unloaded' }
   | ({ readonly kind: 'refused' } & Failure)
   | ({ readonly kind: 'checked'; readonly check: BatchCheck } & Pick<Failure, 'runtimeText'>)
   | ({ readonly kind: 'result' } & RunAnswer)

@@ -1,4 +1,4 @@
-/** What an instance process does: it loads one model and computes runs, one after the other, until its server closes the socket. */
+/** What an instance process does: it loads a model, or several that share it, and computes runs, one after the other, until its server closes the socket. */
 import { readSync, writeSync } from 'node:fs'
 import { never } from '../../core/invariant.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -12,7 +12,7 @@ import type { Session } from '../runtime/ort.ts'
 import { type Failure, failureOf } from '../runtime/runtime-failure.ts'
 import { EXCHANGE_BYTES, ExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter, type ResultFrame } from './frames.ts'
-import type { FromInstance, LoadedMessage, LoadInstance, ToInstance } from './messages.ts'
+import type { FromInstance, LoadedMessage, LoadInstance, ToInstance, UnloadInstance } from './messages.ts'
 
 /** Its descriptors: the socket, and for each lane the file of inputs and that of outputs. */
 const SOCKET = 3
@@ -42,12 +42,12 @@ export async function serveInstance(hooks: InstanceHooks = {}): Promise<never> {
   throw new Error('the process goes on after SIGKILL')
 }
 
-/** One model, and what is asked of it. */
+/** The models of the process, and what is asked of them. */
 class ServedInstance {
   readonly #hooks: InstanceHooks
   readonly #writer = new FrameWriter()
   readonly #lanes = Array.from({ length: LANES }, (_, lane) => createLane(FIRST_EXCHANGE + lane * 2))
-  #session: Session | undefined
+  readonly #sessions = new Map<number, Session>()
 
   constructor(hooks: InstanceHooks) {
     this.#hooks = hooks
@@ -55,27 +55,37 @@ class ServedInstance {
 
   async control(message: ToInstance): Promise<void> {
     if (message.kind === 'load') await this.#load(message)
+    else if (message.kind === 'unload') await this.#unload(message)
     // What keeps the runtime from loading is the answer to the load.
     else if (message.kind === 'prepare') await importRuntime().catch(() => undefined)
     else never(message)
   }
 
-  async #load({ path, options }: LoadInstance): Promise<void> {
+  async #load({ path, options, session: number = 0 }: LoadInstance): Promise<void> {
     try {
-      this.#session = await (await importRuntime()).loadSession(path, options)
-      const { inputs, outputs, labels } = this.#session
+      const session = await (await importRuntime()).loadSession(path, options)
+      this.#sessions.set(number, session)
+      const { inputs, outputs, labels } = session
       this.#answer({ kind: 'loaded', inputs, outputs, labels: [...labels] })
     } catch (error) {
       this.#answer({ kind: 'refused', ...failureOf(error) })
     }
   }
 
+  async #unload({ session: number = 0 }: UnloadInstance): Promise<void> {
+    const session = this.#sessions.get(number)
+    this.#sessions.delete(number)
+    await session?.release()
+    collect()
+    this.#answer({ kind: 'unloaded' })
+  }
+
   async run(reader: FrameReader): Promise<void> {
-    const { inputs, outputs: names, lane } = reader.run((each) => this.#lanes[each]?.readBytes ?? noLane)
+    const { inputs, outputs: names, lane, session } = reader.run((each) => this.#lanes[each]?.readBytes ?? noLane)
     let result: ResultFrame
     try {
       this.#hooks.beforeRun?.(inputs)
-      result = await this.#loaded().run(inputs, names)
+      result = await this.#loaded(session).run(inputs, names)
     } catch (error) {
       return this.#answer({ kind: 'failed', ...failureOf(error) })
     }
@@ -85,27 +95,34 @@ class ServedInstance {
   }
 
   async check(reader: FrameReader): Promise<void> {
-    const trial = reader.check()
+    const { trial, session } = reader.check()
     let runtimeText: string | undefined
     const hear = (failure: Failure) => {
       runtimeText ??= failure.runtimeText
     }
     try {
-      const check = await checkSession(this.#loaded(), trial, { ...this.#hooks, hear })
+      const check = await checkSession(this.#loaded(session), trial, { ...this.#hooks, hear })
       this.#answer({ kind: 'checked', check, ...(runtimeText !== undefined && { runtimeText }) })
     } catch (error) {
       this.#answer({ kind: 'failed', ...failureOf(error) })
     }
+    collect()
   }
 
-  #loaded(): Session {
-    if (this.#session === undefined) throw new Error('the model was not loaded')
-    return this.#session
+  #loaded(number: number): Session {
+    const session = this.#sessions.get(number)
+    if (session === undefined) throw new Error('the model was not loaded')
+    return session
   }
 
   #answer(message: LoadedMessage | Exclude<FromInstance, { kind: 'loaded' | 'result' }>): void {
     send(this.#writer.control(message))
   }
+}
+
+/** Gives memory back that is not used any more, such as the bytes of a file: this process waits for frames without doing anything else. */
+function collect(): void {
+  Bun.gc(true)
 }
 
 /** Whether rows of several requests may be computed together. */

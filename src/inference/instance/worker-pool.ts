@@ -103,10 +103,9 @@ export class WorkerPool {
    * @throws Error with the reason why it cannot be loaded
    */
   async start(): Promise<LoadedInstance> {
-    const { clock, loadMsMax } = this.#options
     const [first, ...others] = this.#slots
     if (first === undefined) throw new Error('there must be a worker')
-    this.#deadlineMs = clock.now() + loadMsMax
+    this.#beginAnew()
     try {
       this.#loaded = await first.start(this.#leftMs())
       await Promise.all(others.map((slot) => slot.start(this.#leftMs())))
@@ -123,11 +122,16 @@ export class WorkerPool {
    */
   async check(trial: BatchTrial): Promise<BatchCheck> {
     const [slot] = this.#slots
-    const { promise, resolve } = Promise.withResolvers<Answer>()
-    slot?.check(trial, this.#leftMs(), resolve)
-    const answer = await promise
-    if (answer.kind === 'lost') this.#tellOf(answer, [])
-    if (answer.kind === 'lost' && slot !== undefined) await this.#replaced(slot, answer)
+    if (slot === undefined) throw new Error('there must be a worker')
+    const answer = await this.#begun(slot, () => {
+      const { promise, resolve } = Promise.withResolvers<Answer>()
+      slot.check(trial, this.#leftMs(), resolve)
+      return promise
+    })
+    if (answer.kind === 'lost') {
+      this.#tellOf(answer, [])
+      await this.#replaced(slot, answer)
+    }
     if (answer.kind === 'checked') return answer.check
     return { isSafe: false, reason: answer.kind === 'failed' ? answer.reason : 'it was not tried', rowOutputs: [] }
   }
@@ -149,9 +153,8 @@ export class WorkerPool {
   }
 
   async #warmFirst(slot: WorkerSlot, inputs: NamedTensors): Promise<NamedTensors> {
-    const outcome = await this.#warmOne(slot, inputs, this.#leftMs())
+    const outcome = await this.#begun(slot, () => this.#warmOne(slot, inputs, this.#leftMs()))
     if (outcome.kind === 'lost') return this.#replaced(slot, outcome)
-    if (outcome.kind === 'returned') throw new Error('the worker process ended before it')
     if (outcome.kind === 'failed') throw new Error(`The model could not compute this input: ${outcome.reason}`)
     // The cast: one request has one output.
     return outcome.outputs[0] as NamedTensors
@@ -164,9 +167,28 @@ export class WorkerPool {
   /** Waits until another worker has the place of one that died. @throws WorkerDied then, else WorkerGone */
   async #replaced(slot: WorkerSlot, { cause, isKilled }: Extract<Outcome<never>, { kind: 'lost' }>): Promise<never> {
     if (isKilled) throw new WorkerGone(`${cause} when it was tried, before it serves`)
+    await this.#alive(slot)
+    throw new WorkerDied(`the worker process ended in it (${cause})`)
+  }
+
+  /** Asks again for what had not begun when its process ended. @throws WorkerGone where no other takes its place */
+  async #begun<Result extends { readonly kind: string }>(
+    slot: WorkerSlot,
+    work: () => Promise<Result>,
+  ): Promise<Exclude<Result, { readonly kind: 'returned' }>> {
+    for (;;) {
+      const result = await work()
+      // The cast: the compiler does not narrow what it does not know.
+      if (result.kind !== 'returned') return result as Exclude<Result, { readonly kind: 'returned' }>
+      this.#beginAnew()
+      await this.#alive(slot)
+    }
+  }
+
+  /** Waits until a place has a worker that takes runs. @throws WorkerGone where that takes too long, or the model is stopped */
+  async #alive(slot: WorkerSlot): Promise<void> {
     const none = this.#stopped.promise.then(() => Promise.reject(new WorkerGone('the model was stopped')))
     await within(Promise.race([slot.whenAlive(), none]), { ms: this.#leftMs(), clock: this.#options.clock })
-    throw new WorkerDied(`the worker process ended in it (${cause})`)
   }
 
   /** What cannot be computed now could be before, and is no reason to have one worker fewer; what ends the worker is not tried again. */
@@ -194,6 +216,11 @@ export class WorkerPool {
     await Promise.all(this.#slots.map((slot) => slot.stop()))
   }
 
+  /** Begins the time before serving: what other models of the process took is none of it. */
+  #beginAnew(): void {
+    this.#deadlineMs = this.#options.clock.now() + this.#options.loadMsMax
+  }
+
   /** What is left of the time before serving. */
   #leftMs(): number {
     return Math.max(1, this.#deadlineMs - this.#options.clock.now())
@@ -208,6 +235,7 @@ export class WorkerPool {
       loadMsMax,
       memoryBytesMax,
       on: {
+        begun: () => this.#beginAnew(),
         ready: () => {
           const slot = this.#slots[index]
           // Lost in its warm-up, it is told of as lost, and this is the turn of the next.

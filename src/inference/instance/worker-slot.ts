@@ -17,6 +17,8 @@ export interface WorkerSlotOptions {
 export interface WorkerSlotEvents {
   /** A worker has loaded the model, and takes runs. */
   readonly ready: () => void
+  /** What it was given begins now, and had to wait for other models of its process: that is none of its time. */
+  readonly begun: () => void
   /** A worker ended, and another is tried after `delayMs`. What was in it is told next. */
   readonly lost: (loss: SlotLoss) => void
   /** A worker that was to take the place of another did not load the model. */
@@ -181,7 +183,13 @@ export class WorkerSlot {
             this.#isLoaded = !this.#isStopped
             told.loaded(message)
             this.#awaited.resolve()
-          } else this.#settle(message)
+          } else if (message.kind !== 'unloaded') this.#settle(message)
+        },
+        begun: () => {
+          if (this.#worker !== worker) return
+          this.#options.on.begun()
+          if (hasLoaded) this.#begun()
+          else limit()
         },
         ended: (end) => {
           if (this.#worker !== worker) return
@@ -196,10 +204,22 @@ export class WorkerSlot {
     this.#worker = worker
     const gone = worker.gone.then(() => void this.#ending.delete(gone))
     this.#ending.add(gone)
-    callOff = clock.at(clock.now() + msMax, () => worker.kill('load limit', `loading took more than ${seconds(msMax)}`))
+    const limit = () => {
+      callOff()
+      callOff = clock.at(clock.now() + msMax, () => worker.kill('load limit', `loading took more than ${seconds(msMax)}`))
+    }
+    limit()
     worker.send({ kind: 'load', ...load })
     this.#isLoading = true
     this.#watchMemory()
+  }
+
+  /** The time of the run that is next begins now. */
+  #begun(): void {
+    const [run] = this.#runs
+    if (run === undefined) return
+    run.begunMs = this.#options.clock.now()
+    this.#watch(run)
   }
 
   #settle(answer: Extract<Answer, { kind: 'result' | 'failed' | 'checked' }>): void {
@@ -217,8 +237,10 @@ export class WorkerSlot {
     this.#worker = undefined
     this.#isLoaded = false
     this.#awaited = Promise.withResolvers()
-    const [run, ...ahead] = this.#runs.splice(0)
-    const delayMs = this.#tryLater()
+    const ahead = this.#runs.splice(0)
+    const run = end.isOthers === true ? undefined : ahead.shift()
+    // What another model of the process ends of says nothing about this one.
+    const delayMs = this.#tryLater(end.isOthers === true ? 0 : 1)
     const loss = { ...end, delayMs, wasRunning: run !== undefined, inARow: this.#lossesInARow }
     if (!this.#isStopped) this.#options.on.lost(loss)
     run?.settle({ kind: 'lost', ...loss })
@@ -226,10 +248,10 @@ export class WorkerSlot {
   }
 
   /** Starts another worker after a while; gives how long that is. */
-  #tryLater(): number {
+  #tryLater(losses: 0 | 1 = 1): number {
     const { clock } = this.#options
     const delayMs = Math.min(BACKOFF_MS * 2 ** this.#lossesInARow, BACKOFF_MS_MAX)
-    this.#lossesInARow += 1
+    this.#lossesInARow += losses
     if (!this.#isStopped) this.#callOffRestart = clock.at(clock.now() + delayMs, () => this.#restart(), { keepsAlive: true })
     return delayMs
   }

@@ -1,4 +1,4 @@
-import { MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
+import { ISOLATIONS, MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
 import { type ModelPermissions, readPermissions } from './permissions.ts'
 import { readToml, type TomlTable, withoutAbsent } from './toml-table.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
@@ -88,6 +88,7 @@ function readServing(table: TomlTable | undefined): ModelSettings {
   if (table === undefined) return {}
   const settings = withoutAbsent<ModelSettings>({
     instances: table.integer('instances', SERVING.instances),
+    isolation: table.oneOf('isolation', ISOLATIONS),
     threads: table.integer('threads', SERVING.threads),
     arena: table.boolean('arena'),
     optimization: table.oneOf('optimization', ['disabled', 'basic', 'extended', 'all']),

@@ -39,6 +39,17 @@ export interface ModelRepositoryOptions
   readonly mayOverride?: boolean
 }
 
+/** What a request brings runs in a process of its own: in a shared one it could read and change what others are asked. */
+function apart(found: FoundModel): FoundModel {
+  const { isolation } = found.file.settings
+  const warnings = isolation === 'shared' ? ['isolation = "shared" has no effect on a model that a request brings'] : []
+  return {
+    ...found,
+    file: { ...found.file, settings: { ...found.file.settings, isolation: 'process' } },
+    warnings: [...(found.warnings ?? []), ...warnings],
+  }
+}
+
 /** Models that are loaded at once. */
 const LOADS_MAX = 4
 const LINGER_MS = 10_000
@@ -140,7 +151,7 @@ export class ModelRepository {
       const own = isOverride ? this.#overrides.find(name, options, this.#options) : findModel(name, this.#options)
       if (own === undefined) throw unknownToLoad(name, { why: fileNamed(name, this.#options) })
       const found = {
-        ...own,
+        ...(isOverride ? apart(own) : own),
         ...(isOverride && { permissions: this.#permissions.now(name) }),
         ...(await this.#grantsOf(own.pipeline, isOverride, require)),
       }

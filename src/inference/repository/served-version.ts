@@ -82,6 +82,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
       inputs,
       outputs,
       batching,
+      ...(runner.settings.isolation === 'shared' && { isolation: 'shared' as const }),
       ...(isWhole(model) && { hasRows: false as const }),
       ...(hasOwnLabels && { labels }),
     } as const

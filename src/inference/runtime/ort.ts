@@ -26,6 +26,8 @@ export interface Session {
    * @throws RuntimeFailure
    */
   run(inputs: readonly Tensor[], names?: readonly string[]): Promise<RunResult>
+  /** Gives its memory back; it computes nothing any more. */
+  release(): Promise<void>
 }
 
 export interface RunResult {
@@ -43,15 +45,14 @@ const RUN_OPTIONS = { logSeverityLevel: LOG_SEVERITY_FATAL } as const
  */
 export async function loadSession(path: string, options: SessionOptions): Promise<Session> {
   const { session, labels, model } = await createReadable(path, options)
-  const values = await valuesOfFile(session, { path, model })
-  const inputs = specsOf(session.inputMetadata, 'input', values)
-  const outputs = specsOf(session.outputMetadata, 'output', values)
+  const { inputs, outputs } = await describe(session, { path, model })
   const inputNames = inputs.map(({ name }) => name)
   const outputNames = outputs.map(({ name }) => name)
   return {
     inputs,
     outputs,
     labels,
+    release: () => session.release(),
     readModel: async () => model ?? (await Bun.file(path).bytes()),
     async run(tensors, names = outputNames) {
       const begun = Bun.nanoseconds()
@@ -69,6 +70,23 @@ export async function loadSession(path: string, options: SessionOptions): Promis
       const named = names.map((name) => fromOrt(name, results[name]))
       return { outputs: named, timing: { inputNs: fed - begun, inferNs: computed - fed, outputNs: Bun.nanoseconds() - computed } }
     },
+  }
+}
+
+/** What a session takes and gives; one that cannot be served is released. */
+async function describe(
+  session: InferenceSession,
+  file: { readonly path: string; readonly model: Uint8Array | undefined },
+): Promise<Pick<Session, 'inputs' | 'outputs'>> {
+  try {
+    const values = await valuesOfFile(session, file)
+    return {
+      inputs: specsOf(session.inputMetadata, 'input', values),
+      outputs: specsOf(session.outputMetadata, 'output', values),
+    }
+  } catch (error) {
+    await session.release()
+    throw error
   }
 }
 

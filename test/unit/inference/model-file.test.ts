@@ -101,6 +101,7 @@ input = [[2]]
     ['[versions]\nnewest = 1', '"versions.newest" is not a key that is known'],
     ['[serving]\ninstances = 0', '"serving.instances" must be a whole number from 1 to 64'],
     ['[serving]\nthreads = 1.5', '"serving.threads" must be a whole number'],
+    ['[serving]\nisolation = "thread"', '"serving.isolation" must be one of process, shared'],
     ['[serving]\narena = 1', '"serving.arena" must be true or false'],
     ['[serving]\noptimization = "most"', '"serving.optimization" must be one of disabled, basic, extended, all'],
     ['[serving]\npriority_default = 2', '"serving.priority_default" must be one of the priority_levels'],

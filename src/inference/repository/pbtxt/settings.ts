@@ -1,4 +1,4 @@
-import { MODEL_SETTING_BOUNDS, type ModelSettings } from '../../model-settings.ts'
+import { ISOLATIONS, type Isolation, MODEL_SETTING_BOUNDS, type ModelSettings } from '../../model-settings.ts'
 import { type ConfigTable, type ConfigValue, isTable, type TypedConfig, tablesOf } from './typed-config.ts'
 
 /**
@@ -76,9 +76,9 @@ function queueOf(config: TypedConfig, policy: ConfigValue | undefined, warnings:
   }
 }
 
-/** The parameters that Triton's backend for ONNX Runtime reads. */
+/** The parameters that Triton's backend for ONNX Runtime reads, and `isolation`, which is ours. */
 function parametersOf({ table, fault }: TypedConfig, warnings: string[]): ModelSettings {
-  const settings: { threads?: number; arena?: boolean } = {}
+  const settings: { threads?: number; arena?: boolean; isolation?: Isolation } = {}
   for (const [name, entry] of Object.entries(isTable(table.parameters) ? table.parameters : {})) {
     const path = `parameters[${JSON.stringify(name)}]`
     const value = isTable(entry) ? entry.string_value : undefined
@@ -89,9 +89,16 @@ function parametersOf({ table, fault }: TypedConfig, warnings: string[]): ModelS
       if (!Number.isInteger(number) || number < 0 || number > max) throw fault(path, `must be from ${min} to ${max}, or 0`)
       if (number > 0) settings.threads = number
     } else if (name === 'enable_mem_arena') settings.arena = value !== '0'
+    else if (name === 'isolation') settings.isolation = isolationOf(value, (rule) => fault(path, rule))
     else warnings.push(fault(path, 'has no effect').message)
   }
   return settings
+}
+
+function isolationOf(value: string, fault: (rule: string) => Error): Isolation {
+  const isolation = ISOLATIONS.find((each) => each === value)
+  if (isolation === undefined) throw fault(`must be one of ${ISOLATIONS.join(', ')}`)
+  return isolation
 }
 
 const GRAPH_LEVELS: Readonly<Record<string, ModelSettings['optimization'] & string>> = {

@@ -45,10 +45,10 @@ describe('a run', () => {
     fc.assert(
       fc.property(tensors, fc.option(fc.array(fc.string({ maxLength: 8 })), { nil: undefined }), (drawn, outputs) => {
         const inputs = drawn.map(tensorOf)
-        const frame = writer.run({ inputs, outputs, lane: 1 }, NO_FILE)
+        const frame = writer.run({ inputs, outputs, lane: 1, session: 7 }, NO_FILE)
         const reader = new FrameReader(frame.subarray(LENGTH_BYTES))
         expect(reader.kind).toBe('run')
-        expect(reader.run(() => fetchNothing)).toEqual({ inputs, outputs, lane: 1 })
+        expect(reader.run(() => fetchNothing)).toEqual({ inputs, outputs, lane: 1, session: 7 })
       }),
     )
   })
@@ -57,7 +57,7 @@ describe('a run', () => {
     const stored: Uint8Array[] = []
     const store = (bytes: Uint8Array) => (stored.push(bytes) - 1) * 8
     const inputs = [tensorOf({ datatype: 'FP64', shape: [2, 2], seed: 3 }), tensorOf({ datatype: 'INT8', shape: [3], seed: 1 })]
-    const frame = new FrameWriter().run({ inputs, lane: 0 }, store)
+    const frame = new FrameWriter().run({ inputs, lane: 0, session: 0 }, store)
     const readBytes = (offset: number, length: number) => {
       const bytes = stored[offset / 8] ?? new Uint8Array(0)
       expect(bytes).toHaveLength(length)
@@ -74,10 +74,10 @@ describe('a check', () => {
       fc.property(fc.array(tensors, { maxLength: 3 }), fc.boolean(), fc.boolean(), (drawn, mayMixRows, mayMakeUp) => {
         const samples = drawn.map((each) => new Map(each.map((tensor, index) => [`input ${index}`, tensorOf(tensor)])))
         for (const shapes of [undefined, new Map([['input 0', [-1, 3]]])]) {
-          const frame = writer.check({ samples, shapes, mayMixRows, mayMakeUp })
+          const frame = writer.check({ samples, shapes, mayMixRows, mayMakeUp }, 7)
           const reader = new FrameReader(frame.subarray(LENGTH_BYTES))
           expect(reader.kind).toBe('check')
-          expect(reader.check()).toEqual({ samples, mayMixRows, mayMakeUp, ...(shapes && { shapes }) })
+          expect(reader.check()).toEqual({ trial: { samples, mayMixRows, mayMakeUp, ...(shapes && { shapes }) }, session: 7 })
         }
       }),
     )
