@@ -73,7 +73,7 @@ async function signersOf(algorithm: Algorithm, secret: Readonly<Record<string, u
   const options = { algorithm, keyid: key.kid ?? '' } as jsonwebtoken.SignOptions
   return {
     Vestal: () => signJwt(claims(), key, { type: 'at+jwt' }),
-    ...(isSecret && { 'Vestal, native': () => signJwt(claims(), key, { engine: 'native' }) }),
+    ...(isSecret && { 'Vestal, native': () => signJwt(claims(), key, { signatureBackend: 'native' }) }),
     'node-rs': () => signSync(claims(), text, header),
     jose: () => new SignJWT(claims()).setProtectedHeader({ alg: algorithm, typ: 'at+jwt', kid: key.kid ?? '' }).sign(jose),
     // It knows no EdDSA.

@@ -8,9 +8,9 @@ import { algorithmSections } from './verify/algorithms.ts'
 import { cacheHitSection } from './verify/cache-hit.ts'
 import { reportCacheMemory } from './verify/cache-memory.ts'
 import { reportCachePolicies } from './verify/cache-policies.ts'
-import { reportEngines } from './verify/engines.ts'
 import { type FloodSize, flood } from './verify/flood.ts'
 import { type ServedRounds, servedSections } from './verify/served.ts'
+import { reportSignatureBackends } from './verify/signature-backends.ts'
 import { wasmSection } from './verify/wasm.ts'
 
 export interface VerifySizes {
@@ -30,7 +30,7 @@ export async function benchVerify(sizes: VerifySizes, isKept: boolean): Promise<
   asked.push(...served.asked)
   const algorithms = await algorithmSections(sizes.rounds)
   report(algorithms.sections, alone)
-  await reportEngines(sizes.rounds, alone)
+  await reportSignatureBackends(sizes.rounds, alone)
   const wasm = await wasmSection(sizes.rounds)
   const hit = await cacheHitSection(sizes.rounds)
   report([wasm.section, hit.section], alone)

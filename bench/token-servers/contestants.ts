@@ -40,7 +40,7 @@ function built(name: string, folder: 'axum' | 'go', note: string): TokenServer {
 }
 
 export const VESTAL = onBun('vestal', 'vestal.ts', 'ours', 'Elysia with the plugin, on Bun')
-const VESTAL_BORING = onBun('vestal, boring', 'vestal-boring.ts', 'ours by name', 'the same with the engine boring')
+const VESTAL_BORING = onBun('vestal, boring', 'vestal-boring.ts', 'ours by name', 'the same with the backend boring')
 export const WHOLE_SERVER = onBun(
   'vestal start',
   '../servers/vestal.ts',

@@ -3,7 +3,7 @@ import { type AuthenticationOptions, authentication } from '../../src/index.ts'
 import { INFORMATION, PERMISSION, SECRET } from '../servers/plan.ts'
 
 /** Elysia with Vestal's plugin: what the other contestants are, a framework with its tokens and a route. Prints its port. */
-export function servePlugin(options: Pick<AuthenticationOptions, 'engine'> = {}): void {
+export function servePlugin(options: Pick<AuthenticationOptions, 'signatureBackend'> = {}): void {
   const { title, description } = INFORMATION
   const app = new Elysia()
     .use(authentication({ secret: SECRET, ...options }))

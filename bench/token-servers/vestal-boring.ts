@@ -1,4 +1,4 @@
 /** The plugin with BoringSSL for HMAC. */
 import { servePlugin } from './plugin.ts'
 
-servePlugin({ engine: 'boring' })
+servePlugin({ signatureBackend: 'boring' })

@@ -155,11 +155,11 @@ async function measureFresh(servers: readonly Running[], { file, ...timing }: Ti
     asked: [
       atLeast('a new HS256 token each time', 1.5, { ...against('vestal', best), of: `the best JavaScript peer (${best})` }),
       atLeast('a new HS256 token each time', 0.7, { ...against('vestal', 'axum'), of: 'axum' }),
-      atLeast('the same with the engine boring', 1.5, {
+      atLeast('the same with the backend boring', 1.5, {
         ...against('vestal, boring', best),
         of: `the best JavaScript peer (${best})`,
       }),
-      atLeast('the same with the engine boring', 0.7, { ...against('vestal, boring', 'axum'), of: 'axum' }),
+      atLeast('the same with the backend boring', 0.7, { ...against('vestal, boring', 'axum'), of: 'axum' }),
     ],
   }
 }

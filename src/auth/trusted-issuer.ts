@@ -224,12 +224,12 @@ function unavailable(remote: RemoteKeys): never {
 /** `interop` is for tokens of one's own: an issuer's tokens are checked to the letter. */
 function rulesOf(issuer: TrustedIssuer, shared: VerifyOptions): VerifyOptions {
   const { name, audiences, audienceClaim, algorithms, requiredClaims, requiredValues } = issuer
-  const { engine, now, leewaySeconds, tokenBytesMax } = shared
+  const { signatureBackend, now, leewaySeconds, tokenBytesMax } = shared
   const { types = shared.types, lifetimeSecondsMax = shared.lifetimeSecondsMax } = issuer
   return {
     issuers: [name],
     audiences,
-    ...(engine !== undefined && { engine }),
+    ...(signatureBackend !== undefined && { signatureBackend }),
     ...(now !== undefined && { now }),
     ...(leewaySeconds !== undefined && { leewaySeconds }),
     ...(tokenBytesMax !== undefined && { tokenBytesMax }),

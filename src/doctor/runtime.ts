@@ -21,14 +21,14 @@ export async function lookAtRuntime(): Promise<readonly Finding[]> {
 }
 
 /** The Rust addon that checks signatures. */
-export function lookAtAddon({ settings: { engine } }: Subject): readonly Finding[] {
+export function lookAtAddon({ settings: { signatureBackend: backend } }: Subject): readonly Finding[] {
   const { reason } = loadAddon()
   if (reason === undefined) return [right('the Rust addon loads')]
-  if (engine === 'boring' || engine === 'wasm') return [note(`${reason}; --engine ${engine} does without`)]
+  if (backend === 'boring' || backend === 'wasm') return [note(`${reason}; --signature-backend ${backend} does without`)]
   return [
     wrong(
       `${reason}; BoringSSL checks signatures in its place`,
-      'bun install again, on the platform that it runs on; or --engine boring, which does without.',
+      'bun install again, on the platform that it runs on; or --signature-backend boring, which does without.',
     ),
   ]
 }

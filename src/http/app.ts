@@ -88,7 +88,7 @@ export function createApp(options: AppOptions) {
     isTls,
     engine: options.engine,
     routes: table,
-    signatureEngine: options.authentication.engine,
+    signatureBackend: options.authentication.signatureBackend,
     peerOf,
     longRequests,
   })

@@ -1,6 +1,6 @@
 import type { AuthenticatedToken, Authenticator } from '../auth/authenticator.ts'
 import { invariant } from '../core/invariant.ts'
-import type { EngineName } from '../jose/signature-backends.ts'
+import type { SignatureBackend } from '../jose/signature-backends.ts'
 import type { Counter } from '../telemetry/metrics/counter.ts'
 import type { MetricRegistry, Reading } from '../telemetry/metrics/registry.ts'
 import { vestalErrorIn } from './errors.ts'
@@ -13,18 +13,18 @@ export interface ObservedOptions {
   /** Counts a request of a verified token against its limits, and throws where one is met. It may wait where `mayWait` says so. */
   readonly admit?: (record: RequestRecord, token: AuthenticatedToken) => Maybe<void>
   readonly mayWait?: boolean
-  /** Who checks a signature of that algorithm. */
-  readonly engineOf: (algorithm: string) => Exclude<EngineName, 'auto'>
+  /** The backend that checks signatures of that algorithm. */
+  readonly backendOf: (algorithm: string) => SignatureBackend
 }
 
 /** The authenticator, with what it decides counted and noted in the request's record. */
 export function observeAuthenticator(
   inner: Authenticator,
-  { ledger, registry, engineOf, admit, mayWait = false }: ObservedOptions,
+  { ledger, registry, backendOf, admit, mayWait = false }: ObservedOptions,
 ): Authenticator {
   const verifications = registry.counter('vestal_token_verifications_total', {
-    help: 'Requests whose token was asked for, by outcome (accepted, or the reason of docs/reference/errors.md) and by who checks its signatures.',
-    labels: ['outcome', 'engine'],
+    help: 'Requests whose token was asked for, by outcome (accepted, or the reason of docs/reference/errors.md) and by signature backend.',
+    labels: ['outcome', 'backend'],
   })
   collectCache(inner, registry)
   collectRemoteKeys(inner, registry)
@@ -37,7 +37,7 @@ export function observeAuthenticator(
     record.isAuthenticated = true
     record.principal = token.principal
     record.tokenId = jti ?? undefined
-    const counter = acceptedBy.get(alg) ?? verifications.of('accepted', engineOf(alg))
+    const counter = acceptedBy.get(alg) ?? verifications.of('accepted', backendOf(alg))
     acceptedBy.set(alg, counter)
     counter.add()
     return admit?.(record, token)

@@ -4,7 +4,7 @@ import type { SharedCounts } from '../core/shared-counts.ts'
 import { VERSION } from '../core/version.ts'
 import type { Engine } from '../inference/engine.ts'
 import type { ModelStatistics } from '../inference/statistics.ts'
-import { type EngineName, engineFor } from '../jose/signature-backends.ts'
+import { backendFor, type SignatureBackendOption } from '../jose/signature-backends.ts'
 import type { Logger } from '../telemetry/log/logger.ts'
 import { exposition } from '../telemetry/metrics/exposition.ts'
 import type { FamilySnapshot } from '../telemetry/metrics/family.ts'
@@ -57,8 +57,8 @@ export interface OperationsOptions {
 interface Parts {
   readonly engine: Engine
   readonly routes: RouteTable
-  /** Who checks signatures, as the settings say. */
-  readonly signatureEngine: EngineName | undefined
+  /** The signature backend that the settings name. */
+  readonly signatureBackend: SignatureBackendOption | undefined
   readonly peerOf: PeerOf
   readonly longRequests: LongRequests
   readonly isTls: boolean
@@ -89,7 +89,7 @@ export type ChangingOperations = Pick<OperationsOptions, 'accessLog' | 'front' |
 
 /** Prepares counting and noting for one app. */
 export function createOperations(options: OperationsOptions, parts: Parts): Operations {
-  const { engine, routes, signatureEngine, peerOf, longRequests, isTls } = parts
+  const { engine, routes, signatureBackend, peerOf, longRequests, isTls } = parts
   const { registry = new MetricRegistry(), logger, accessLog = 'all', readiness = createReadiness(engine) } = options
   const ledger = new RequestLedger()
   let readAddress = createAddressReader(options.front?.trustedProxies ?? [])
@@ -143,7 +143,7 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
         registry,
         admit: admitTo(() => limits),
         mayWait: shared !== undefined,
-        engineOf: (algorithm) => engineFor(algorithm, signatureEngine),
+        backendOf: (algorithm) => backendFor(algorithm, signatureBackend),
       }),
     limit: (inner) => limitRows(tracing === undefined ? inner : tracing.infer(inner), () => limits),
     registry,

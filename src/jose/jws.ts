@@ -4,13 +4,13 @@ import { bytesOfBase64url, isCanonicalBase64url } from './base64url.ts'
 import { type CompactJws, type JoseHeader, splitCompact, TOKEN_BYTES_MAX } from './compact.ts'
 import { checkJwsHeader } from './jws-header.ts'
 import { importUsableKeys, type KeyInput, selectKeys } from './key-set.ts'
-import { createSignatureCheck, type EngineName } from './signature-backends.ts'
+import { createSignatureCheck, type SignatureBackendOption } from './signature-backends.ts'
 import { type JsonObject, readStrictObject } from './strict-json.ts'
 
 export interface JwsOptions {
   /** Algorithms accepted of those that the keys allow; all of them by default. */
   readonly algorithms?: readonly Algorithm[]
-  readonly engine?: EngineName
+  readonly signatureBackend?: SignatureBackendOption
   /** Longest token, or payload, in characters; default 8192. */
   readonly tokenBytesMax?: number
 }
@@ -76,13 +76,13 @@ function verifyParts(
   header: JoseHeader,
   { jwkOrSet, options }: { readonly jwkOrSet: KeyInput; readonly options: JwsOptions },
 ): VerifiedJws {
-  const { algorithms, engine } = options
+  const { algorithms, signatureBackend } = options
   if (algorithms !== undefined && !algorithms.includes(header.alg)) {
     throw new VestalError('ALGORITHM_REFUSED', { reason: `${header.alg} is not one of the accepted algorithms` })
   }
   const keys = selectKeys(importUsableKeys(jwkOrSet), header.alg, header.kid)
-  const engineOptions = { ...(engine && { engine }), isPayloadFree: true }
-  if (!keys.some((key) => createSignatureCheck(key, header.alg, engineOptions)(parts)))
+  const backendOptions = { ...(signatureBackend && { signatureBackend }), isPayloadFree: true }
+  if (!keys.some((key) => createSignatureCheck(key, header.alg, backendOptions)(parts)))
     throw new VestalError('SIGNATURE_INVALID', { reason: 'the signature is not right' })
   return { header, payload: new Uint8Array(bytesOfBase64url(parts.payload)) }
 }

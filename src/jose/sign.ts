@@ -4,7 +4,7 @@ import type { JwtPayload } from './claims.ts'
 import { KeyError } from './key-error.ts'
 import { importKeys, type KeyInput } from './key-set.ts'
 import type { ImportOptions, Key } from './keys.ts'
-import { createToken, type EngineName } from './signature-backends.ts'
+import { createToken, type SignatureBackendOption } from './signature-backends.ts'
 import { keyIdOf } from './thumbprint.ts'
 
 /** Seconds that a token lives where its `exp` is not given. */
@@ -16,7 +16,7 @@ export interface SignOptions extends ImportOptions {
   /** The header's `typ`; default `JWT`. */
   readonly type?: string
   /** Who signs with a shared secret: `auto`, the default, and `native` are Rust, where the type is `JWT`; BoringSSL signs everything else. */
-  readonly engine?: EngineName
+  readonly signatureBackend?: SignatureBackendOption
   /** Clock in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
 }
@@ -28,7 +28,7 @@ export interface SignOptions extends ImportOptions {
  */
 export function signJwt(payload: JwtPayload, key: KeyInput, options: SignOptions = {}): string {
   const signer = signingKey(key, options)
-  const { lifetimeSeconds = LIFETIME_SECONDS, type = 'JWT', engine, now = Date.now } = options
+  const { lifetimeSeconds = LIFETIME_SECONDS, type = 'JWT', signatureBackend, now = Date.now } = options
   if (!(lifetimeSeconds > 0)) throw new TypeError('"lifetimeSeconds" is a positive number')
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload))
     throw new TypeError('the payload is an object of claims')
@@ -40,7 +40,7 @@ export function signJwt(payload: JwtPayload, key: KeyInput, options: SignOptions
   // In the order in which node-rs writes it.
   const header = { typ: type, alg: algorithm, ...(kid !== undefined && { kid }) }
   const input = `${toBase64url(JSON.stringify(header))}.${toBase64url(JSON.stringify(claims))}`
-  return createToken(signer, { algorithm, kid, claims, input }, engine)
+  return createToken(signer, { algorithm, kid, claims, input }, signatureBackend)
 }
 
 function signingKey(input: KeyInput, options: ImportOptions): Key {

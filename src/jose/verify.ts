@@ -7,7 +7,7 @@ import { type JoseHeader, mediaType, readHeader, splitCompact, TOKEN_BYTES_MAX }
 import { importKeys, type KeyInput, selectKey, selectPublishedKeys } from './key-set.ts'
 import type { Key } from './keys.ts'
 import type { SignatureCheck } from './signature-backends/signature-check.ts'
-import { createSignatureCheck, type EngineName } from './signature-backends.ts'
+import { createSignatureCheck, type SignatureBackendOption } from './signature-backends.ts'
 import { type JsonObject, readStrictText } from './strict-json.ts'
 
 export interface VerifyOptions extends ClaimRules {
@@ -17,7 +17,7 @@ export interface VerifyOptions extends ClaimRules {
   readonly types?: readonly string[]
   /** Longest token in characters; default 8192. */
   readonly tokenBytesMax?: number
-  readonly engine?: EngineName
+  readonly signatureBackend?: SignatureBackendOption
   /** Clock in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
 }
@@ -115,11 +115,11 @@ function signatureChecks(
   select: (header: JoseHeader) => readonly Key[],
 ): (header: JoseHeader) => SignatureCheck {
   const prepared = new Map<Key, Map<Algorithm, SignatureCheck>>()
-  const { algorithms, engine } = options
-  const engineOptions = { ...(engine && { engine }), isPayloadFree: options.interop === 'flama' }
+  const { algorithms, signatureBackend } = options
+  const backendOptions = { ...(signatureBackend && { signatureBackend }), isPayloadFree: options.interop === 'flama' }
   const checkOf = (key: Key, alg: Algorithm): SignatureCheck => {
     const checks = prepared.get(key) ?? new Map<Algorithm, SignatureCheck>()
-    const check = checks.get(alg) ?? createSignatureCheck(key, alg, engineOptions)
+    const check = checks.get(alg) ?? createSignatureCheck(key, alg, backendOptions)
     if (!checks.has(alg)) prepared.set(key, checks.set(alg, check))
     return check
   }

@@ -5,6 +5,7 @@ import type { Settings } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'
 import type { Engine, Model } from '../inference/engine.ts'
 import { isOff } from '../inference/repository/describe.ts'
+import { type SignatureBackend, type SignatureBackendOption, signatureBackends } from '../jose/signature-backends.ts'
 import type { ServedAccounts } from './accounts.ts'
 import type { LiveKeys } from './live-keys.ts'
 import type { Logging } from './logging.ts'
@@ -18,8 +19,6 @@ export interface Announced {
   readonly issuers: readonly TrustedIssuer[]
   readonly engine: Engine
   readonly accounts?: ServedAccounts
-  /** Which engine checks signatures. */
-  readonly engines: string
   readonly settings: Settings
   /** The file of settings, where it was named. */
   readonly configFile?: string
@@ -27,7 +26,8 @@ export interface Announced {
 
 /** Reports where the server listens and what it serves: in lines of the log, or for people. */
 export function announce(base: string, announced: Announced, { logger, isPretty }: Logging): void {
-  const { mode, keys, issuers, engine, engines } = announced
+  const { mode, keys, issuers, engine, settings } = announced
+  const backends = describeBackends(settings.signatureBackend)
   const served = engine.models().filter(isServed)
   const broken = brokenVersions(engine)
   for (const { name, version, reason } of broken) {
@@ -41,7 +41,7 @@ export function announce(base: string, announced: Announced, { logger, isPretty 
       url: base,
       count: served.length,
     })
-    logger.info(`signatures are checked by ${engines}`)
+    logger.info(`signatures are checked by ${backends}`)
     if (mode === 'development') logger.warn('development mode: anybody on this machine gets a token')
     return
   }
@@ -51,9 +51,25 @@ export function announce(base: string, announced: Announced, { logger, isPretty 
   console.log(`Vestal ${VERSION} listens on ${base}${documentation}
 Mode:   ${mode}
 Tokens: ${[keys.current().description, ...issuers.map(({ name }) => `the issuer ${name}`)].join(', ')}
-Checks: ${engines}
+Checks: ${backends}
 Models: ${models.length === 0 ? 'none' : models.join(', ')}`)
   if (mode === 'development' && keys.current().signing !== undefined) explainDevelopment(base, announced)
+}
+
+const BACKENDS: Readonly<Record<SignatureBackend, string>> = {
+  native: 'native (Rust, @node-rs/jsonwebtoken)',
+  boring: 'boring (BoringSSL in Bun)',
+  wasm: 'wasm (RustCrypto in WebAssembly)',
+}
+
+/** The backends that check signatures, by algorithm where they differ; the most common one is "the rest". */
+function describeBackends(option: SignatureBackendOption): string {
+  const { algorithms } = signatureBackends(option)
+  const groups = Map.groupBy(Object.entries(algorithms), ([, backend]) => backend)
+  if (groups.size === 1) return [...groups.keys()].map((backend) => BACKENDS[backend]).join('')
+  const [rest, ...others] = [...groups].sort(([, left], [, right]) => right.length - left.length)
+  const named = others.map(([backend, rows]) => `${rows.map(([name]) => name).join(', ')}: ${BACKENDS[backend]}`)
+  return [...named, ...(rest === undefined ? [] : [`the rest: ${BACKENDS[rest[0]]}`])].join('; ')
 }
 
 /** Makes the first administrator, now that the start has succeeded, and shows its password: on the terminal, or beside the log. */

@@ -24,7 +24,7 @@ export function authenticationOf(settings: Settings, { keys, issuers }: Trust): 
   return {
     ...(keys.length > 0 && { keys }),
     issuers: [...own, ...issuers],
-    engine: settings.engine,
+    signatureBackend: settings.signatureBackend,
     headerKey: settings.headerKey,
     headerPrefix: settings.headerPrefix,
     cookieKey: settings.cookieKey,

@@ -15,7 +15,7 @@ export function sign(
   key: Key,
   { settings, lifetimeSeconds }: { readonly settings: Settings; readonly lifetimeSeconds: number },
 ): string {
-  const { issuer, audience, tokenType, interop, engine } = settings
+  const { issuer, audience, tokenType, interop, signatureBackend } = settings
   // RFC 9068 §2.1 names access tokens; Flama names none.
   const isProfiled = tokenType.includes('at+jwt') && interop === undefined
   const aud = audience.length > 0 ? audience : isProfiled ? OWN_AUDIENCE : undefined
@@ -25,5 +25,5 @@ export function sign(
     ...(issuer !== undefined && { iss: issuer }),
     ...(aud !== undefined && { aud }),
   }
-  return signJwt(payload, key, { lifetimeSeconds, type: isProfiled ? 'at+jwt' : (tokenType[0] ?? 'JWT'), engine })
+  return signJwt(payload, key, { lifetimeSeconds, type: isProfiled ? 'at+jwt' : (tokenType[0] ?? 'JWT'), signatureBackend })
 }

@@ -13,7 +13,7 @@ import type { Engine, ModelChange } from '../inference/engine.ts'
 import type { ModelLoss } from '../inference/runner.ts'
 import type { RuntimeText } from '../inference/runtime/runtime-texts.ts'
 import { KeyError } from '../jose/key-error.ts'
-import { signatureEngines, warnOfFallback } from '../jose/signature-backends.ts'
+import { signatureBackends, warnOfFallback } from '../jose/signature-backends.ts'
 import { watchRedis } from '../storage/redis-watch.ts'
 import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accountsOf } from './accounts.ts'
@@ -22,7 +22,6 @@ import { authenticationOf } from './authentication.ts'
 import type { Member } from './cluster/member.ts'
 import { reloadWithOthers, serveTogether } from './cluster/serve-together.ts'
 import { engineOptions, runtimeTextTo } from './engine-options.ts'
-import { describeEngines } from './engines.ts'
 import { loadIssuers } from './issuers.ts'
 import { networkOf } from './listeners.ts'
 import { createLiveKeys } from './live-keys.ts'
@@ -58,7 +57,7 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   const keys = createLiveKeys(createKeyLoader(settings, mode), { warn, say: (message) => logger.info(message) })
   const loaded = keys.current()
   for (const warning of [...loaded.warnings, ...(tls?.warnings ?? [])]) warn(warning)
-  const { fallback } = signatureEngines(settings.engine)
+  const { fallback } = signatureBackends(settings.signatureBackend)
   if (fallback !== undefined) warnOfFallback()
   // Before the models: a database that cannot be used ends the start with nothing to stop.
   const accounts = await accountsOf(settings, { mode, keys, warn })
@@ -77,13 +76,11 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })
   collectTracing(registry, tracing)
-  const engines = describeEngines(settings.engine)
   const announced = {
     mode,
     keys,
     issuers,
     engine,
-    engines,
     settings,
     ...(accounts && { accounts }),
     ...(configFile !== undefined && { configFile }),

@@ -45,9 +45,9 @@ function asJws(message: Buffer, signature: string) {
 
 describe.if(hasShared(FOLDER))('Wycheproof', () => {
   for (const [algorithm, file] of Object.entries(hasShared(FOLDER) ? FILES : {}) as [Algorithm, string][]) {
-    // node-rs takes whole tokens alone, and these texts are none: engines.test.ts has such signatures for it.
-    for (const engine of ['boring', 'wasm'] as const)
-      test(`${algorithm}: every signature is judged as it should be by the engine ${engine}`, () => {
+    // node-rs takes whole tokens alone, and these texts are none: signature-backends.test.ts has such signatures for it.
+    for (const backend of ['boring', 'wasm'] as const)
+      test(`${algorithm}: every signature is judged as it should be by the backend ${backend}`, () => {
         const { testGroups } = readShared(`${FOLDER}/${file}_test.json`) as { testGroups: readonly Group[] }
         const isSecret = ALGORITHMS[algorithm].kind === 'oct'
         let judged = 0
@@ -64,7 +64,7 @@ describe.if(hasShared(FOLDER))('Wycheproof', () => {
             const secret = Buffer.from(key, 'hex')
             if (isSecret && secret.length < ALGORITHMS[algorithm].hashBytes) continue
             const [imported] = importKeys(isSecret ? secret : (publicKeyPem ?? ''), { algorithm }) as [Key]
-            const check = createSignatureCheck(imported, algorithm, { engine, isPayloadFree: true })
+            const check = createSignatureCheck(imported, algorithm, { signatureBackend: backend, isPayloadFree: true })
             const signature = Buffer.from(sig ?? tag ?? '', 'hex').toString('base64url')
             // A truncated tag is valid to Wycheproof where its group is of short tags, and never to a JWS (RFC 7518 §3.2).
             const isWhole = !isSecret || Buffer.from(tag ?? '', 'hex').length === ALGORITHMS[algorithm].hashBytes

@@ -9,7 +9,7 @@ import {
   verifyCompactJws,
   verifyFlattenedJws,
 } from '../../src/index.ts'
-import type { EngineName } from '../../src/jose/signature-backends.ts'
+import type { SignatureBackendOption } from '../../src/jose/signature-backends.ts'
 import { ALGORITHM_NAMES, keyPairOf } from '../support/key-pairs.ts'
 
 const SECRET = randomBytes(64)
@@ -40,14 +40,14 @@ function jwkOf(alg: string, more: object = {}): Jwk {
   return { ...(material as Jwk), ...more }
 }
 
-const ENGINES: readonly EngineName[] = ['auto', 'native', 'boring', 'wasm']
+const BACKENDS: readonly SignatureBackendOption[] = ['auto', 'native', 'boring', 'wasm']
 
-/** One answer of all engines. */
+/** One answer of all backends. */
 function judge(token: string, keys: unknown, options: { readonly algorithms?: readonly Algorithm[] } = {}): string {
   const answers = new Set(
-    ENGINES.map((engine) => {
+    BACKENDS.map((signatureBackend) => {
       try {
-        verifyCompactJws(token, keys as KeyInput, { engine, ...options })
+        verifyCompactJws(token, keys as KeyInput, { signatureBackend, ...options })
         return 'valid'
       } catch (error) {
         if (error instanceof VestalError || error instanceof KeyError) return 'invalid'

@@ -89,14 +89,17 @@ describe('the executable of bun run build', () => {
     expect(await child.exited).toBe(0)
   })
 
-  test('checks signatures with every engine', async () => {
-    for (const engine of ['native', 'boring', 'wasm']) {
+  test('checks signatures with every signature backend', async () => {
+    for (const backend of ['native', 'boring', 'wasm']) {
       using place = new Workplace([program])
-      const { base, child } = await place.start(['--engine', engine, '--load-model', 'none'], { ...models, ...SECRET })
+      const { base, child } = await place.start(['--signature-backend', backend, '--load-model', 'none'], {
+        ...models,
+        ...SECRET,
+      })
       const token = place.run(['token', '--subject', 'me', '--permission', 'my-permission-name'], SECRET).stdout.trim()
       const ask = (given: string) => fetch(`${base}/private/info/`, { headers: { authorization: `Bearer ${given}` } })
-      expect([engine, (await ask(token)).status]).toEqual([engine, 200])
-      expect([engine, (await ask(`${token.slice(0, -4)}AAAA`)).status]).toEqual([engine, 401])
+      expect([backend, (await ask(token)).status]).toEqual([backend, 200])
+      expect([backend, (await ask(`${token.slice(0, -4)}AAAA`)).status]).toEqual([backend, 401])
       child.kill('SIGTERM')
       await child.exited
     }

@@ -63,7 +63,7 @@ for (const [index, open] of DOORS.entries()) {
       }
     })
 
-    test('counts verified tokens by outcome and engine, once a request, and what the cache did', async () => {
+    test('counts verified tokens by outcome and signature backend, once a request, and what the cache did', async () => {
       await using server = setUp()
       const token = { headers: { authorization: `Bearer ${tokenWith(['my-permission-name'], { jti: crypto.randomUUID() })}` } }
       for (let index = 0; index < 3; index += 1) await server.door.fetch('/private/info/', token)
@@ -72,7 +72,7 @@ for (const [index, open] of DOORS.entries()) {
       await server.door.fetch('/private/info/', { headers: { authorization: 'Bearer a.b.c' } })
       const outcomes = 'vestal_token_verifications_total'
       // The reading itself is the fourth that is accepted.
-      expect(await server.sumOf(outcomes, { outcome: 'accepted', engine: 'native' })).toBe(4)
+      expect(await server.sumOf(outcomes, { outcome: 'accepted', backend: 'native' })).toBe(4)
       expect(await server.sumOf(outcomes, { outcome: 'TOKEN_EXPIRED' })).toBe(1)
       expect(await server.sumOf(outcomes, { outcome: 'TOKEN_MALFORMED' })).toBe(1)
       expect(await server.sumOf('vestal_token_cache_hits_total')).toBeGreaterThanOrEqual(2)

@@ -10,8 +10,8 @@ function character(random: Random): string {
   return CHARACTERS[below(random, CHARACTERS.length)] ?? 'A'
 }
 
-for (const engine of ['native', 'boring', 'wasm'] as const) {
-  const verify = createVerifier(SECRET, { engine })
+for (const signatureBackend of ['native', 'boring', 'wasm'] as const) {
+  const verify = createVerifier(SECRET, { signatureBackend })
   const isRefused = (token: string): boolean => {
     try {
       verify(token)
@@ -22,7 +22,7 @@ for (const engine of ['native', 'boring', 'wasm'] as const) {
     }
   }
 
-  test(`a token with any one character changed, gone or more is refused by the engine ${engine}`, () => {
+  test(`a token with any one character changed, gone or more is refused by the signature backend ${signatureBackend}`, () => {
     const random = seeded('mutation')
     const token = makeToken({ payload: { exp: nowSeconds() + 600, sub: 'me', data: { permissions: ['a:b'] } } })
     expect(isRefused(token)).toBe(false)
@@ -34,7 +34,7 @@ for (const engine of ['native', 'boring', 'wasm'] as const) {
     }
   })
 
-  test(`any text is refused by the engine ${engine}, and makes nothing but a VestalError`, () => {
+  test(`any text is refused by the signature backend ${signatureBackend}, and makes nothing but a VestalError`, () => {
     const random = seeded('nonsense')
     for (let round = 0; round < 4000; round += 1) {
       const parts = Array.from({ length: below(random, 6) }, () =>

@@ -44,10 +44,10 @@ export const TOKENS = {
       help: 'The one signature algorithm that is accepted, and that `vestal keys` makes keys for.',
     },
   ),
-  engine: single<'auto' | 'native' | 'boring' | 'wasm'>(oneOf('auto', 'native', 'boring', 'wasm'), {
+  signatureBackend: single<'auto' | 'native' | 'boring' | 'wasm'>(oneOf('auto', 'native', 'boring', 'wasm'), {
     default: 'auto',
     value: 'NAME',
-    help: 'Who checks signatures: native (@node-rs/jsonwebtoken, Rust), boring (BoringSSL in Bun), wasm (RustCrypto in WebAssembly), or auto: native for HMAC and boring for the rest. boring checks HMAC faster too, which counts where each token is used once.',
+    help: 'Library that checks signatures: native (@node-rs/jsonwebtoken, Rust), boring (BoringSSL in Bun), wasm (RustCrypto in WebAssembly), or auto: native for HMAC and boring for the rest. boring checks HMAC faster too, which counts where each token is used once.',
   }),
   accessTokenSeconds: single(integer(1, 86_400), {
     default: 300,

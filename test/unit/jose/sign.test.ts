@@ -65,7 +65,7 @@ describe('a token that Rust signs', () => {
     ] as const) {
       for (const kid of [undefined, 'k1']) {
         const key = importSecret(SECRET, { algorithm, ...(kid && { kid }) })
-        expect(signJwt(claims, key, { engine: 'native' })).toBe(expected(claims, hash, algorithm, kid))
+        expect(signJwt(claims, key, { signatureBackend: 'native' })).toBe(expected(claims, hash, algorithm, kid))
       }
     }
   })
@@ -84,14 +84,14 @@ describe('a token that Rust signs', () => {
     // What node-rs writes in its own way: large numbers, and a member that would be a prototype.
     for (const other of [{ big: 2 ** 60 }, { huge: 1e21 }, { small: 1e-7 }, JSON.parse('{"__proto__":{"a":1}}') as object]) {
       const payload = { ...claims, data: other }
-      expect(signJwt(payload as JwtPayload, key, { engine: 'native' })).toBe(expected(payload))
+      expect(signJwt(payload as JwtPayload, key, { signatureBackend: 'native' })).toBe(expected(payload))
     }
     expect(isNative({ ...claims, big: 2 ** 60 })).toBe(false)
   })
 
   test('is node:crypto’s where the type is another, or the key is private', () => {
-    const token = signJwt(claims, SECRET, { engine: 'native', type: 'at+jwt' })
+    const token = signJwt(claims, SECRET, { signatureBackend: 'native', type: 'at+jwt' })
     expect([header(token).typ, verifyJwt(token, SECRET).payload.jti]).toEqual(['at+jwt', 'j'])
-    expect(verifyJwt(signJwt(claims, ecJwk, { engine: 'native' }), ecJwk).payload.jti).toBe('j')
+    expect(verifyJwt(signJwt(claims, ecJwk, { signatureBackend: 'native' }), ecJwk).payload.jti).toBe('j')
   })
 })

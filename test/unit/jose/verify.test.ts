@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
 import type { KeyInput } from '../../../src/jose/key-set.ts'
 import { importSecret } from '../../../src/jose/keys.ts'
-import type { EngineName } from '../../../src/jose/signature-backends.ts'
+import type { SignatureBackendOption } from '../../../src/jose/signature-backends.ts'
 import { createVerifier, type VerifyOptions, verifyJwt } from '../../../src/jose/verify.ts'
 import { makeToken, type Parts, SECRET } from '../../support/tokens.ts'
 
@@ -23,17 +23,17 @@ function outcome(token: string, options: VerifyOptions = {}, keys: KeyInput = SE
 const token = (parts: Parts = {}) => makeToken({ payload: GOOD, ...parts })
 const header = (more: object, base: object = { alg: 'HS256' }) => token({ header: { ...base, ...more } })
 
-for (const engine of ['auto', 'native', 'boring', 'wasm'] satisfies EngineName[]) {
-  const check = (text: string, options: VerifyOptions = {}) => outcome(text, { engine, ...options })
+for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies SignatureBackendOption[]) {
+  const check = (text: string, options: VerifyOptions = {}) => outcome(text, { signatureBackend, ...options })
 
   // node-rs reads the claims too, and calls what it cannot read a bad signature.
   const UNREADABLE: ErrorCode[] =
-    engine === 'boring' || engine === 'wasm' ? ['TOKEN_MALFORMED'] : ['TOKEN_MALFORMED', 'SIGNATURE_INVALID']
+    signatureBackend === 'boring' || signatureBackend === 'wasm' ? ['TOKEN_MALFORMED'] : ['TOKEN_MALFORMED', 'SIGNATURE_INVALID']
 
-  describe(`a token checked by the engine ${engine}`, () => {
+  describe(`a token checked by the signature backend ${signatureBackend}`, () => {
     test('is accepted where everything is right, and its parts are given', () => {
       const text = token({ payload: { ...GOOD, data: { permissions: ['a'] } } })
-      const { payload, header: read } = verifyJwt(text, SECRET, { engine, now: () => NOW * 1000 })
+      const { payload, header: read } = verifyJwt(text, SECRET, { signatureBackend, now: () => NOW * 1000 })
       expect(payload).toEqual({ ...GOOD, data: { permissions: ['a'] } })
       expect(read).toEqual({ alg: 'HS256', typ: 'JWT' })
     })
@@ -222,7 +222,7 @@ for (const engine of ['auto', 'native', 'boring', 'wasm'] satisfies EngineName[]
     test('is refused where a claim would change a prototype (C12)', () => {
       expect(check(token({ payload: `{"exp":${GOOD.exp},"__proto__":{"admin":true}}` }))).toBe('TOKEN_MALFORMED')
       const { payload } = verifyJwt(token({ payload: { ...GOOD, constructor: 1, toString: 2 } }), SECRET, {
-        engine,
+        signatureBackend,
         now: () => NOW * 1000,
       })
       expect(Object.getPrototypeOf(payload)).toBe(Object.prototype)
@@ -317,7 +317,7 @@ describe('a verifier', () => {
       reads += 1
       return Buffer.from(SECRET)
     }) as typeof key.verifying.export
-    const verify = createVerifier(key, { now: () => NOW * 1000, engine: 'boring' })
+    const verify = createVerifier(key, { now: () => NOW * 1000, signatureBackend: 'boring' })
     for (let index = 0; index < 100; index += 1) expect(verify(header({ kid: `k${index}` })).payload.sub).toBe('me')
     expect(reads).toBe(1)
   })

@@ -5,23 +5,23 @@ import { ALGORITHMS, type Algorithm } from '../../../src/jose/algorithms.ts'
 import { importJwk, importSecret } from '../../../src/jose/keys.ts'
 import { boringCheck, createSignature } from '../../../src/jose/signature-backends/boring.ts'
 import { loadAddon } from '../../../src/jose/signature-backends/native.ts'
-import { type ActiveEngine, engineFor, signatureEngines, warnOfFallback } from '../../../src/jose/signature-backends.ts'
+import { backendFor, type SignatureBackend, signatureBackends, warnOfFallback } from '../../../src/jose/signature-backends.ts'
 
 const NAMES = Object.keys(ALGORITHMS) as Algorithm[]
 // The cast: one for each of the names.
-const all = (engine: ActiveEngine, others: object = {}) =>
-  ({ ...Object.fromEntries(NAMES.map((name) => [name, engine])), ...others }) as Record<Algorithm, ActiveEngine>
+const all = (backend: SignatureBackend, others: object = {}) =>
+  ({ ...Object.fromEntries(NAMES.map((name) => [name, backend])), ...others }) as Record<Algorithm, SignatureBackend>
 
-describe('the engines at work', () => {
+describe('the backends at work', () => {
   test('are told algorithm by algorithm', () => {
-    expect(signatureEngines('boring').algorithms).toEqual(all('boring'))
-    expect(signatureEngines('wasm').algorithms).toEqual(all('wasm'))
-    expect(signatureEngines().algorithms).toEqual(all('boring', { HS256: 'native', HS384: 'native', HS512: 'native' }))
+    expect(signatureBackends('boring').algorithms).toEqual(all('boring'))
+    expect(signatureBackends('wasm').algorithms).toEqual(all('wasm'))
+    expect(signatureBackends().algorithms).toEqual(all('boring', { HS256: 'native', HS384: 'native', HS512: 'native' }))
   })
 
   test('are native where that is asked for, but for ES512, which node-rs does not have', () => {
     expect(loadAddon().reason).toBeUndefined()
-    expect(signatureEngines('native')).toEqual({ algorithms: all('native', { ES512: 'boring' }) })
+    expect(signatureBackends('native')).toEqual({ algorithms: all('native', { ES512: 'boring' }) })
   })
 
   test('are BoringSSL where the addon cannot be loaded, and the reason is told', () => {
@@ -29,20 +29,24 @@ describe('the engines at work', () => {
     expect(missing.verifySync).toBeUndefined()
     expect(missing.reason).toStartWith('@node-rs/jsonwebtoken cannot be loaded: ')
     expect(missing.reason).not.toContain(import.meta.dir)
-    expect(signatureEngines('native', missing)).toEqual({ algorithms: all('boring'), fallback: missing.reason ?? '' })
-    expect(signatureEngines('auto', missing)).toEqual({ algorithms: all('boring'), fallback: missing.reason ?? '' })
-    expect(signatureEngines('boring', missing)).toEqual({ algorithms: all('boring') })
+    expect(signatureBackends('native', missing)).toEqual({ algorithms: all('boring'), fallback: missing.reason ?? '' })
+    expect(signatureBackends('auto', missing)).toEqual({ algorithms: all('boring'), fallback: missing.reason ?? '' })
+    expect(signatureBackends('boring', missing)).toEqual({ algorithms: all('boring') })
   })
 
   test('are told one by one, too', () => {
     const missing = { reason: 'x' }
-    expect([engineFor('HS256'), engineFor('RS256'), engineFor('HS256', 'auto', missing)]).toEqual(['native', 'boring', 'boring'])
-    expect([engineFor('RS256', 'native'), engineFor('ES512', 'native'), engineFor('RS256', 'native', missing)]).toEqual([
+    expect([backendFor('HS256'), backendFor('RS256'), backendFor('HS256', 'auto', missing)]).toEqual([
       'native',
       'boring',
       'boring',
     ])
-    expect([engineFor('HS256', 'boring'), engineFor('HS256', 'wasm')]).toEqual(['boring', 'wasm'])
+    expect([backendFor('RS256', 'native'), backendFor('ES512', 'native'), backendFor('RS256', 'native', missing)]).toEqual([
+      'native',
+      'boring',
+      'boring',
+    ])
+    expect([backendFor('HS256', 'boring'), backendFor('HS256', 'wasm')]).toEqual(['boring', 'wasm'])
   })
 
   test('are said to be another where the addon is missing, once', () => {

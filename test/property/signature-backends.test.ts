@@ -4,7 +4,7 @@ import { jwtVerify } from 'jose'
 import { type ErrorCode, VestalError } from '../../src/core/errors.ts'
 import type { Algorithm } from '../../src/jose/algorithms.ts'
 import { signJwt } from '../../src/jose/sign.ts'
-import type { EngineName } from '../../src/jose/signature-backends.ts'
+import type { SignatureBackendOption } from '../../src/jose/signature-backends.ts'
 import { createVerifier } from '../../src/jose/verify.ts'
 import { below, type Random, seeded } from '../support/seed.ts'
 import { SECRET } from '../support/tokens.ts'
@@ -13,7 +13,7 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 interface Subject {
   readonly algorithm: Algorithm
-  readonly engines: readonly EngineName[]
+  readonly backends: readonly SignatureBackendOption[]
   readonly rounds: number
   readonly signing: string
   readonly verifying: string
@@ -27,7 +27,7 @@ function asymmetric(
 ): Subject {
   return {
     algorithm,
-    engines: ['native', 'boring', 'wasm'],
+    backends: ['native', 'boring', 'wasm'],
     rounds,
     signing: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     verifying: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
@@ -39,7 +39,7 @@ function hmac(algorithm: Algorithm, rounds: number): Subject {
   const secret = SECRET.padEnd(64, '.')
   return {
     algorithm,
-    engines: ['native', 'boring', 'wasm'],
+    backends: ['native', 'boring', 'wasm'],
     rounds,
     signing: secret,
     verifying: secret,
@@ -73,7 +73,7 @@ function mutate(random: Random, token: string, other: string): string {
   }
   const characters = [...token]
   for (let count = 1 + below(random, 2); count > 0; count -= 1) {
-    // Signatures are short, and where engines could differ: half of all changes go there.
+    // Signatures are short, and where backends could differ: half of all changes go there.
     const from = random() < 0.5 ? token.lastIndexOf('.') + 1 : 0
     const at = from + below(random, token.length - from)
     characters[at] = ALPHABET[below(random, 64)] ?? 'A'
@@ -81,10 +81,10 @@ function mutate(random: Random, token: string, other: string): string {
   return characters.join('')
 }
 
-for (const { algorithm, engines, rounds, signing, verifying, jose } of SUBJECTS) {
-  test(`${algorithm}: ${engines.join(', ')} and jose say the same of mutated tokens`, async () => {
-    const random = seeded(`engines ${algorithm}`)
-    const verifiers = engines.map((engine) => createVerifier(verifying, { engine, algorithms: [algorithm] }))
+for (const { algorithm, backends, rounds, signing, verifying, jose } of SUBJECTS) {
+  test(`${algorithm}: ${backends.join(', ')} and jose say the same of mutated tokens`, async () => {
+    const random = seeded(`backends ${algorithm}`)
+    const verifiers = backends.map((signatureBackend) => createVerifier(verifying, { signatureBackend, algorithms: [algorithm] }))
     const outcomeOf = (verify: (token: string) => unknown, token: string): ErrorCode | 'accepted' => {
       try {
         verify(token)

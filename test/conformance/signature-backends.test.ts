@@ -2,11 +2,11 @@ import { describe, expect, test } from 'bun:test'
 import { createHmac, type KeyObject, sign } from 'node:crypto'
 import { type ErrorCode, VestalError } from '../../src/core/errors.ts'
 import { ALGORITHMS, type Algorithm } from '../../src/jose/algorithms.ts'
-import type { ActiveEngine } from '../../src/jose/signature-backends.ts'
+import type { SignatureBackend } from '../../src/jose/signature-backends.ts'
 import { createVerifier } from '../../src/jose/verify.ts'
 import { makeKeyPair } from '../support/key-pairs.ts'
 
-const ENGINES: readonly ActiveEngine[] = ['native', 'boring', 'wasm']
+const BACKENDS: readonly SignatureBackend[] = ['native', 'boring', 'wasm']
 /** Order of the group, for P-256, P-384, P-521 and Ed25519. */
 const ORDERS: Readonly<Partial<Record<Algorithm, bigint>>> = {
   ES256: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
@@ -113,8 +113,8 @@ for (const algorithm of Object.keys(ALGORITHMS) as Algorithm[]) {
   describe(algorithm, () => {
     const own = signer(algorithm)
     const input = `${encoded({ alg: algorithm })}.${encoded({ sub: 'me', exp: 4_000_000_000, data: { permissions: ['a'] } })}`
-    for (const engine of ENGINES) {
-      const verify = createVerifier(own.verifying, { algorithms: [algorithm], engine })
+    for (const signatureBackend of BACKENDS) {
+      const verify = createVerifier(own.verifying, { algorithms: [algorithm], signatureBackend })
       const outcomeOf = (signature: Buffer): ErrorCode | 'accepted' => {
         try {
           verify(`${input}.${signature.toString('base64url')}`)
@@ -125,18 +125,18 @@ for (const algorithm of Object.keys(ALGORITHMS) as Algorithm[]) {
         }
       }
 
-      test(`with ${engine}: a right signature is right`, () => {
+      test(`with ${signatureBackend}: a right signature is right`, () => {
         for (let time = 0; time < 3; time += 1) expect(outcomeOf(own.sign(input))).toBe('accepted')
       })
 
-      test(`with ${engine}: a signature that is none is refused, whatever it is`, () => {
+      test(`with ${signatureBackend}: a signature that is none is refused, whatever it is`, () => {
         for (const [fault, signature] of Object.entries(faults(algorithm, own, input)))
           expect([fault, outcomeOf(signature)]).toEqual([fault, 'SIGNATURE_INVALID'])
       })
 
       const order = ORDERS[algorithm]
       if (!algorithm.startsWith('ES') || order === undefined) continue
-      test(`with ${engine}: a signature has a twin that is right too, so nothing may know a token by its text`, () => {
+      test(`with ${signatureBackend}: a signature has a twin that is right too, so nothing may know a token by its text`, () => {
         const good = own.sign(input)
         const size = good.length / 2
         const twin = Buffer.concat([good.subarray(0, size), bytesOf(order - numberOf(good.subarray(size)), size)])

@@ -8,20 +8,20 @@ import { createSignatureCheck } from '../../src/jose/signature-backends.ts'
 import { interleave, type Rounds, type Work } from '../harness/measure.ts'
 import { type Occasion, reportTable } from '../harness/report.ts'
 
-const ENGINES = ['native', 'boring', 'wasm'] as const
+const BACKENDS = ['native', 'boring', 'wasm'] as const
 const TOKENS = 64
 
-/** What the signature alone costs with each engine, for each algorithm: what `auto` is decided by. */
-export async function reportEngines(rounds: Rounds, occasion: Occasion): Promise<void> {
+/** What the signature alone costs with each signature backend, for each algorithm: what `auto` is decided by. */
+export async function reportSignatureBackends(rounds: Rounds, occasion: Occasion): Promise<void> {
   const rows: string[][] = []
   for (const algorithm of Object.keys(ALGORITHMS) as Algorithm[]) {
     const figures = await interleave(worksOf(algorithm), { ...rounds, roundMs: rounds.roundMs / 3 })
-    const cells = ENGINES.map((engine) => figures.get(engine)?.median)
+    const cells = BACKENDS.map((signatureBackend) => figures.get(signatureBackend)?.median)
     const least = Math.min(...cells.map((value) => value ?? Number.POSITIVE_INFINITY))
     rows.push([algorithm, ...cells.map((value) => cellOf(value, least))])
   }
   const text = `ns a signature of a token; the key was imported before. The fastest is bold. ${TOKENS} different tokens in turn.`
-  reportTable({ id: 'verify-engines', title: 'Signature engines', text, head: ['', ...ENGINES], rows }, occasion)
+  reportTable({ id: 'verify-backends', title: 'Signature backends', text, head: ['', ...BACKENDS], rows }, occasion)
 }
 
 function cellOf(value: number | undefined, least: number): string {
@@ -35,16 +35,16 @@ function worksOf(algorithm: Algorithm): Work[] {
   const tokens = Array.from({ length: TOKENS }, (_, index) =>
     splitCompact(signJwt({ sub: 'bench', jti: `token-${index}`, data: { permissions: ['model:iris:predict'] } }, key), {}),
   )
-  return ENGINES.flatMap((engine) => {
-    const check = attempt(() => createSignatureCheck(key, algorithm, { engine }))
+  return BACKENDS.flatMap((signatureBackend) => {
+    const check = attempt(() => createSignatureCheck(key, algorithm, { signatureBackend }))
     if (check === undefined) return []
-    if (!tokens.every(check)) throw new Error(`${engine} refuses a good ${algorithm} token`)
+    if (!tokens.every(check)) throw new Error(`${signatureBackend} refuses a good ${algorithm} token`)
     const run = (times: number) => {
       let seen = 0
       for (let index = 0; index < times; index += 1) if (check(tokens[index % TOKENS] as (typeof tokens)[0])) seen += 1
       return seen
     }
-    return [{ name: engine, run }]
+    return [{ name: signatureBackend, run }]
   })
 }
 
@@ -52,7 +52,7 @@ function attempt<T>(work: () => T): T | undefined {
   try {
     return work()
   } catch {
-    // An engine that does not offer an algorithm says so by throwing.
+    // A signature backend that does not offer an algorithm says so by throwing.
     return undefined
   }
 }
