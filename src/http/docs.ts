@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { swagger } from '@elysiajs/swagger'
 import { Elysia } from 'elysia'
 import { type DocumentOptions, openApiDocument } from './openapi/document.ts'
@@ -35,10 +36,9 @@ export function docs(options: DocumentOptions) {
     .get('/docs', () => pageResponse(page(options.title), 'text/html; charset=utf-8'), HIDDEN)
     .get('/docs/assets/start.js', () => pageResponse(START, 'text/javascript; charset=utf-8'), HIDDEN)
   for (const [name, type] of Object.entries(ASSETS)) {
-    // The executable of `bun run build` has them in itself.
-    const path = Bun.isStandaloneExecutable
-      ? `${import.meta.dir}/${name}`
-      : Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir)
+    // The executable and the package have them beside this file; swagger-ui-dist is there where this is developed.
+    const beside = `${import.meta.dir}/${name}`
+    const path = existsSync(beside) ? beside : Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir)
     const file = Bun.file(path)
     app.get(`/docs/assets/${name}`, () => pageResponse(file, type), HIDDEN)
   }

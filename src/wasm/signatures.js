@@ -143,20 +143,27 @@ export class SignatureChecker {
 }
 
 /**
- * Loads the module that lies beside this file, or the one that is given.
+ * Loads the module that comes with this file, or the one that is given: its bytes (`vestal/wasm/signatures.wasm`), or compiled where
+ * a platform compiles nothing while it runs.
+ *
+ * @example
+ * const checker = await loadSignatureChecker()
+ * const key = checker.importKey('ES256', jwk)
+ * const isRight = checker.verify(key, token)
+ *
  * @param {ArrayBuffer | Uint8Array<ArrayBuffer> | WebAssembly.Module} [source]
  * @returns {Promise<SignatureChecker>}
  */
 export async function loadSignatureChecker(source) {
-  const given = source ?? (await readModule(new URL('./signatures.wasm', import.meta.url)))
+  const given = source ?? (await readModule())
   return new SignatureChecker(given instanceof WebAssembly.Module ? given : await WebAssembly.compile(given))
 }
 
-/** @param {URL} url */
-async function readModule(url) {
-  if (url.protocol !== 'file:') return (await fetch(url)).arrayBuffer()
-  const { readFile } = await import('node:fs/promises')
-  return readFile(url)
+/** The bytes are in a module of JavaScript, which every bundler and every runtime finds; a bundler that splits loads it only here. */
+async function readModule() {
+  const { GZIPPED_MODULE } = await import('./module-bytes.js')
+  const gzipped = Uint8Array.from(atob(GZIPPED_MODULE), (character) => character.charCodeAt(0))
+  return new Response(new Blob([gzipped]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer()
 }
 
 /**

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { invariant } from '../../core/invariant.ts'
 import { FrameAssembler } from '../frames/frame-assembler.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
@@ -57,7 +57,8 @@ const PAGE_BYTES = 4096
 /** The command that starts an instance: this program once more, which an executable is told by a word that no person types. */
 export function instanceCommand(): readonly string[] {
   if (Bun.isStandaloneExecutable) return [process.execPath, 'instance']
-  return [process.execPath, '--no-install', '--smol', join(import.meta.dir, 'main.ts')]
+  // In the package the program has the ending of this file: .js.
+  return [process.execPath, '--no-install', '--smol', join(import.meta.dir, `main${extname(import.meta.path)}`)]
 }
 
 /** Nothing of the server's, but where its libraries are. ONNX Runtime reads the first when it is loaded, and sends nothing anywhere. */

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { SettingsError } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { refuseTakenPort } from '../../platform/taken-port.ts'
@@ -82,7 +82,7 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
 }
 
 /** What the engine process is started with where there is no executable. */
-const ENGINE_PROGRAM = join(import.meta.dir, 'engine-main.ts')
+const ENGINE_PROGRAM = join(import.meta.dir, `engine-main${extname(import.meta.path)}`)
 
 /** The program that runs here, with another verb. */
 function ownCommand(args: readonly string[], program: string = Bun.main): readonly string[] {

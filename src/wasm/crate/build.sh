@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds ../signatures.wasm. Usage: build.sh [--check]
+# Builds ../signatures.wasm, and ../module-bytes.js of it. Usage: build.sh [--check]
 # The same compiler gives the same bytes; --check builds elsewhere and compares them with ../signatures.wasm.sha256.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -32,5 +32,7 @@ else
   cp "$built" ../signatures.wasm
   chmod 644 ../signatures.wasm
   echo "$sum  signatures.wasm" > ../signatures.wasm.sha256
+  bytes=$(gzip -9n < ../signatures.wasm | base64 -w0)
+  printf "/** signatures.wasm, gzipped, in base64; crate/build.sh writes it. */\nexport const GZIPPED_MODULE =\n  '%s'\n" "$bytes" > ../module-bytes.js
   echo "$(wc -c < ../signatures.wasm) bytes, $sum"
 fi
