@@ -1,4 +1,4 @@
-/** `bun run build`: the server as an executable with its native libraries beside it, in `dist/` or in the folder that is named. */
+/** `bun run build`: the server as an executable with its native libraries beside it, in `build/` or in the folder that is named. */
 import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
@@ -59,7 +59,7 @@ async function build(folder: string): Promise<void> {
   copyLibraries(join(folder, 'lib'))
 }
 
-const folder = resolve(process.argv[2] ?? join(ROOT, 'dist'))
+const folder = resolve(process.argv[2] ?? join(ROOT, 'build'))
 await build(folder)
 for (const name of [...new Bun.Glob('**').scanSync(folder)].sort()) {
   console.log(`${(statSync(join(folder, name)).size / 1e6).toFixed(1).padStart(7)} MB  ${name}`)

@@ -3,7 +3,7 @@ import { VestalError } from '../core/errors.ts'
 import { HELD_BYTES_MAX, withShare } from '../core/memory-ledger.ts'
 import { usableCores } from '../platform/cores.ts'
 import { usableBytes } from '../platform/memory.ts'
-import type { Engine, ModelChange } from './engine.ts'
+import type { ModelChange, OwnEngine } from './engine.ts'
 import { instanceCommand, type StartInstance, startInstanceProcess } from './instance/instance-process.ts'
 import { SharedInstances } from './instance/shared-instances.ts'
 import type { Isolation } from './model-settings.ts'
@@ -97,10 +97,15 @@ const LIMITS = {
 } as const
 
 /**
- * Finds the models, loads each in worker processes of its own, and gives the engine once they are loaded. A model that cannot be
- * loaded is there as unavailable, with the reason.
+ * Finds the models, loads each in worker processes of its own, and returns the engine once they are loaded. A model that cannot be
+ * loaded is there as unavailable, with the reason. The worker processes keep this one alive until `stop()`, or until the end of the
+ * block of `await using`.
+ *
+ * @example
+ * await using engine = await createEngine({ modelsDirectory: 'models' })
+ * for (const { name, versions } of engine.models()) console.log(name, versions[0]?.state)
  */
-export async function createEngine(options: EngineOptions): Promise<Engine> {
+export async function createEngine(options: EngineOptions): Promise<OwnEngine> {
   const { modelControl = 'none', warn = console.warn } = options
   const admission = new Admission(
     withShare({
@@ -143,6 +148,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const mayChange = () => {
     if (modelControl !== 'explicit') throw new VestalError('MODEL_CONTROL_OFF')
   }
+  const stop = async () => {
+    await Promise.all([poller?.stop(), repository.stop()])
+  }
   return {
     memory: admission.memory,
     models: () => table.models(),
@@ -164,9 +172,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     index: () => table.index(),
     configuration: (name, version) => table.configuration(name, version),
     limit: (limits) => admission.limit(withShare(limits)),
-    async stop() {
-      await Promise.all([poller?.stop(), repository.stop()])
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   }
 }
 

@@ -169,6 +169,9 @@ export interface Engine {
   configuration(model: string, version?: string): ModelConfiguration
   /** Takes other limits of all models together from now on; what waits or runs is not touched. */
   limit(limits: AdmissionLimits): void
-  /** Refuses new work, lets the work at hand finish, and ends the workers. */
+  /** Rejects new requests, finishes those in flight, and ends the worker processes. A process that does not call it goes on running. */
   stop(): Promise<void>
 }
+
+/** The engine of `createEngine`: `await using` stops it at the end of its block, as `stop` does. */
+export interface OwnEngine extends Engine, AsyncDisposable {}

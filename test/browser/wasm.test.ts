@@ -15,7 +15,7 @@ if (hasTool('Chromium', path)) {
     routes: {
       '/': () => new Response('<!doctype html><title>page</title>', { headers: { 'content-type': 'text/html' } }),
       '/signatures.js': new Response(Bun.file(join(FOLDER, 'signatures.js'))),
-      '/signatures.wasm': new Response(Bun.file(join(FOLDER, 'signatures.wasm'))),
+      '/module-bytes.js': new Response(Bun.file(join(FOLDER, 'module-bytes.js'))),
     },
   })
   const browser = await chromium.launch({ executablePath: path, args: chromiumFlags })

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+<<<<<<< HEAD
 import { signJwt } from '../../../src/jose/sign.ts'
+=======
+import { signJwt } from '../../../src/jwt/sign.ts'
+import { GZIPPED_MODULE } from '../../../src/wasm/module-bytes.js'
+>>>>>>> b8aeb1e (wip2)
 import { loadSignatureChecker, SignatureChecker } from '../../../src/wasm/signatures.js'
 import { makeToken, SECRET } from '../../support/tokens.ts'
 
@@ -20,7 +25,13 @@ describe('the module', () => {
     expect(module.length).toBeLessThan(500_000)
   })
 
-  test('is loaded from the file beside it, from bytes and from a module', async () => {
+  test('is in the JavaScript that browsers load, byte for byte', () => {
+    expect(Bun.gunzipSync(Buffer.from(GZIPPED_MODULE, 'base64'))).toEqual(
+      new Uint8Array(readFileSync(join(FOLDER, 'signatures.wasm'))),
+    )
+  })
+
+  test('is loaded from what comes with it, from bytes and from a module', async () => {
     const module = readFileSync(join(FOLDER, 'signatures.wasm'))
     for (const source of [undefined, new Uint8Array(module), new WebAssembly.Module(module)]) {
       const loaded = await loadSignatureChecker(source)
