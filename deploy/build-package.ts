@@ -8,7 +8,13 @@ const SOURCE = join(ROOT, 'src')
 const OUTPUT = join(ROOT, 'dist')
 const SWAGGER_UI = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
 /** What /docs/ loads of Swagger UI, with its licences: laid beside the module that serves it, so the package does not depend on all of it. */
-const SWAGGER_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png', 'LICENSE', 'NOTICE']
+const SWAGGER_FILES = {
+  'swagger-ui.css': 'swagger-ui.css',
+  'swagger-ui-bundle.js': 'swagger-ui-bundle.js',
+  'favicon-32x32.png': 'favicon-32x32.png',
+  LICENSE: 'swagger-ui-license.txt',
+  NOTICE: 'swagger-ui-notice.txt',
+}
 
 function compile(): void {
   const command = [
@@ -36,7 +42,7 @@ function copyAssets(): void {
     if (!/\.[jt]s$/.test(name) && !name.startsWith('wasm/crate/')) cpSync(join(SOURCE, name), join(OUTPUT, name))
   }
   const page = dirname([...new Bun.Glob('**/docs.js').scanSync(OUTPUT)][0] ?? '')
-  for (const name of SWAGGER_FILES) cpSync(join(SWAGGER_UI, name), join(OUTPUT, page, name))
+  for (const [name, beside] of Object.entries(SWAGGER_FILES)) cpSync(join(SWAGGER_UI, name), join(OUTPUT, page, beside))
 }
 
 rmSync(OUTPUT, { recursive: true, force: true })

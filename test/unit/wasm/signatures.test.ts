@@ -2,12 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-<<<<<<< HEAD
 import { signJwt } from '../../../src/jose/sign.ts'
-=======
-import { signJwt } from '../../../src/jwt/sign.ts'
 import { GZIPPED_MODULE } from '../../../src/wasm/module-bytes.js'
->>>>>>> b8aeb1e (wip2)
 import { loadSignatureChecker, SignatureChecker } from '../../../src/wasm/signatures.js'
 import { makeToken, SECRET } from '../../support/tokens.ts'
 
