@@ -12,6 +12,7 @@ const SWAGGER_FILES = {
   'swagger-ui.css': 'swagger-ui.css',
   'swagger-ui-bundle.js': 'swagger-ui-bundle.js',
   'favicon-32x32.png': 'favicon-32x32.png',
+  'swagger-ui-bundle.js.LICENSE.txt': 'swagger-ui-bundle.js.LICENSE.txt',
   LICENSE: 'swagger-ui-license.txt',
   NOTICE: 'swagger-ui-notice.txt',
 }
