@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { swagger } from '@elysiajs/swagger'
 import { Elysia } from 'elysia'
 import { type DocumentOptions, openApiDocument } from './openapi/document.ts'
@@ -10,6 +9,9 @@ const ASSETS = {
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
   'favicon-32x32.png': 'image/png',
 } as const
+
+/** The executable and the package have them beside this module; its source takes them from swagger-ui-dist. */
+const IS_BUILT = Bun.isStandaloneExecutable || import.meta.path.endsWith('.js')
 
 /** Nothing but this server's own files; Swagger UI writes style attributes and draws its icons from data URLs. */
 const CONTENT_SECURITY_POLICY = [
@@ -36,9 +38,7 @@ export function docs(options: DocumentOptions) {
     .get('/docs', () => pageResponse(page(options.title), 'text/html; charset=utf-8'), HIDDEN)
     .get('/docs/assets/start.js', () => pageResponse(START, 'text/javascript; charset=utf-8'), HIDDEN)
   for (const [name, type] of Object.entries(ASSETS)) {
-    // The executable and the package have them beside this file; swagger-ui-dist is there where this is developed.
-    const beside = `${import.meta.dir}/${name}`
-    const path = existsSync(beside) ? beside : Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir)
+    const path = IS_BUILT ? `${import.meta.dir}/${name}` : Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir)
     const file = Bun.file(path)
     app.get(`/docs/assets/${name}`, () => pageResponse(file, type), HIDDEN)
   }
