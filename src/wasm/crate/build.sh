@@ -32,7 +32,7 @@ else
   cp "$built" ../signatures.wasm
   chmod 644 ../signatures.wasm
   echo "$sum  signatures.wasm" > ../signatures.wasm.sha256
-  bytes=$(gzip -9n < ../signatures.wasm | base64 -w0)
-  printf "/** signatures.wasm, gzipped, in base64; crate/build.sh writes it. */\nexport const GZIPPED_MODULE =\n  '%s'\n" "$bytes" > ../module-bytes.js
+  bytes=$(gzip -9n < ../signatures.wasm | base64 -w1000)
+  printf '/** signatures.wasm, gzipped, in base64; crate/build.sh writes it. */\nexport const GZIPPED_MODULE = `\n%s\n`\n' "$bytes" > ../module-bytes.js
   echo "$(wc -c < ../signatures.wasm) bytes, $sum"
 fi
