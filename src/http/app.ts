@@ -16,8 +16,10 @@ import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './au
 import type { BodyTimes } from './body.ts'
 import { discovery } from './discovery.ts'
 import { docs } from './docs.ts'
-import { errors } from './errors.ts'
+import { errorPage } from './error-page.ts'
+import { answerError, createErrorAnswer, errors } from './errors.ts'
 import type { PeerOf } from './front/front.ts'
+import { home } from './home.ts'
 import { info } from './info.ts'
 import { createLongRequests } from './long-requests.ts'
 import { metrics } from './metrics.ts'
@@ -55,6 +57,8 @@ export interface AppOptions {
   readonly idleSeconds?: number
   /** The sign-in of development mode; it does not exist when this is absent. */
   readonly signIn?: SignInOptions
+  /** Whether there is a page at `/`, and pages for failures where a browser opens an address; default true. Programs get JSON either way. */
+  readonly hasHomePage?: boolean
   /** How the server is watched. */
   readonly operations?: OperationsOptions
   /** Accounts, their sessions and their administration; none of their routes exists when this is absent. */
@@ -76,7 +80,7 @@ const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every m
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createApp(options: AppOptions) {
-  const { title = 'Vestal', description = DESCRIPTION, idleSeconds = IDLE_SECONDS, isTls = false } = options
+  const { title = 'Vestal', description = DESCRIPTION, idleSeconds = IDLE_SECONDS, isTls = false, hasHomePage = true } = options
   const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
   const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
@@ -84,6 +88,8 @@ export function createApp(options: AppOptions) {
   const peerOf: PeerOf = (request) => peerAt(app.server, request)
   const servers = createServers()
   const longRequests = createLongRequests({ server: () => app.server, idleSeconds })
+  const pages = { title, hasDocs: true, hasSignIn: options.accounts !== undefined || options.signIn !== undefined }
+  const answer = hasHomePage ? createErrorAnswer((error, id) => errorPage(error, id, pages)) : answerError
   const operations = createOperations(options.operations ?? {}, {
     isTls,
     engine: options.engine,
@@ -91,6 +97,7 @@ export function createApp(options: AppOptions) {
     signatureBackend: options.authentication.signatureBackend,
     peerOf,
     longRequests,
+    answerError: answer,
   })
   const engine = operations.limit(options.engine)
   const memory = new RequestMemory({
@@ -140,7 +147,14 @@ export function createApp(options: AppOptions) {
       if (server !== null) servers.add(server)
     })
     .wrap(operations.around)
-    .use(errors({ report, routes: table, refused }))
+    .use(
+      errors({
+        report,
+        routes: table,
+        refused,
+        respond: (error, request) => answer(error, request, operations.recordOf(request)?.id ?? ''),
+      }),
+    )
     .use(info({ authentication: guard(authenticator), title, description }))
     .use(
       models({
@@ -172,6 +186,7 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(docs({ title, description, headerPrefix, cookieKey }))
+  if (hasHomePage) app.use(home({ ...pages, description, readiness: operations.readiness }))
   const demonstration = options.signIn && { ...options.signIn, peerOf, memory }
   if (served !== undefined) {
     app.use(

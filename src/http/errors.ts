@@ -3,6 +3,7 @@ import { VestalError } from '../core/errors.ts'
 import { oauthFailure } from './accounts/oauth-failure.ts'
 import { pathOf } from './address.ts'
 import type { RouteTable } from './route-table.ts'
+import { prefersHtml } from './web-page.ts'
 
 export interface ErrorsOptions {
   /** Hears of everything that is our own bug, in full; the client hears nothing. */
@@ -11,18 +12,20 @@ export interface ErrorsOptions {
   readonly routes: RouteTable
   /** Hears of every failure that is answered, before it is. */
   readonly refused?: (error: VestalError, request: Request) => void
+  /** Answers a failure; default always JSON. */
+  readonly respond?: (error: VestalError, request: Request) => Response
 }
 
 /**
  * Answers every failure of the app, so it is used first. A `VestalError` is told to the client; anything else is reported and
  * answered as a 500 without a word of what happened.
  */
-export function errors({ report, routes, refused }: ErrorsOptions) {
+export function errors({ report, routes, refused, respond = answerError }: ErrorsOptions) {
   const answer = (error: VestalError, { request, set }: Failed): Response => {
     refused?.(error, request)
     // The answer has its status. Elysia would make another of it, with a stream for its body, where it finds one here too.
     set.status = 200
-    return answerError(error, request)
+    return respond(error, request)
   }
   return new Elysia({ name: 'errors' }).onError({ as: 'global' }, ({ code, error, request, set }) => {
     const failed = { request, set }
@@ -56,6 +59,17 @@ export function answerError(error: VestalError, request: Request): Response {
   const path = pathOf(request)
   return new Response(JSON.stringify(bodyOf(error, path)), { status, headers: headersOf(error.headers) })
 }
+
+/** Answers a failure with a page where a browser opens an address, and with JSON for everyone else. */
+export function createErrorAnswer(pageOf: (error: VestalError, id: string) => Response): ErrorAnswer {
+  return (error, request, id) => {
+    const isOpened = request.method === 'GET' || request.method === 'HEAD'
+    return isOpened && prefersHtml(request) ? pageOf(error, id) : answerError(error, request)
+  }
+}
+
+/** Answers a failure of a request, which the log has under an id. */
+export type ErrorAnswer = (error: VestalError, request: Request, id: string) => Response
 
 function bodyOf(error: VestalError, path: string): unknown {
   const { status, detail } = error

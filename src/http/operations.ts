@@ -13,7 +13,7 @@ import type { Tracer } from '../telemetry/tracing/tracer.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
 import { createAddressReader } from './accounts/origin.ts'
 import { collectEngine } from './engine-metrics.ts'
-import type { ErrorsOptions } from './errors.ts'
+import type { ErrorAnswer, ErrorsOptions } from './errors.ts'
 import { createFront, type FrontOptions, type PeerOf } from './front/front.ts'
 import { admitTo, countRefusals, limitRows } from './front/limited.ts'
 import { createRateLimits, type RateLimitSettings } from './front/rate-limits.ts'
@@ -62,6 +62,8 @@ interface Parts {
   readonly peerOf: PeerOf
   readonly longRequests: LongRequests
   readonly isTls: boolean
+  /** Answers a failure that is met before the routes; default always JSON. */
+  readonly answerError?: ErrorAnswer | undefined
 }
 
 /** What stands around the routes: it sees every request, counts it, and knows what became of it. */
@@ -110,7 +112,9 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
   }
   const { sharedCounts: shared } = options
   const refused = countRefusals(registry, shared)
-  const frontOf = (next: FrontOptions) => createFront({ ...next, isTls }, addressOf, { shared, refused })
+  const { answerError: answer } = parts
+  const frontOf = (next: FrontOptions) =>
+    createFront({ ...next, isTls }, addressOf, { shared, refused, ...(answer && { answer }) })
   let front = frontOf(options.front ?? {})
   const limitsOf = ({ rateLimits = [], front }: ChangingOperations) =>
     rateLimits.length === 0 ? undefined : createRateLimits(rateLimits, { now: front?.now, shared, refused })

@@ -170,6 +170,7 @@ function build(settings: Settings, parts: BuildParts) {
     ...(settings.issuer !== undefined && signing !== undefined && { issuer: settings.issuer }),
     title: settings.title,
     description: settings.description,
+    hasHomePage: settings.homePage === 'on',
     bodyBytesMax: settings.bodyBytesMax,
     expansionRatioMax: settings.expansionRatioMax,
     messageBytesMax: settings.messageBytesMax,

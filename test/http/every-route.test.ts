@@ -6,6 +6,7 @@ import { bearer } from '../support/tokens.ts'
 
 /** Everything that a stranger may ask. A route that is neither here nor asks for permissions is a bug. */
 const OPEN = [
+  'GET /',
   'GET /public/info/',
   'GET /.well-known/jwks.json',
   'GET /.well-known/oauth-authorization-server',

@@ -28,7 +28,7 @@ const get = (target: string, headers = '') => `GET ${target} HTTP/1.1\r\nHost: l
 /** Routes that ask for a permission, with what stands for their parameters. */
 const guarded = app.routes
   .map(({ method, path }) => ({ method, path: path.replace(':name', 'iris').replace(':version', '1').replace(/:\w+/g, 'x') }))
-  .filter(({ path }) => !/^\/(?:public|docs|\.well-known|auth\/$|v2\/health)/.test(path))
+  .filter(({ path }) => !/^\/(?:$|public|docs|\.well-known|auth\/$|v2\/health)/.test(path))
 
 /** Other spellings of a path. */
 function spellings(path: string): readonly string[] {

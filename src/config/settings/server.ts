@@ -1,4 +1,4 @@
-import { integer, line, listenHost, path } from '../readers.ts'
+import { integer, line, listenHost, oneOf, path } from '../readers.ts'
 import { single } from './row.ts'
 
 /** How the server listens, what it keeps and what it says of itself. */
@@ -34,10 +34,15 @@ export const SERVER = {
     value: 'SECONDS',
     help: 'How long requests at hand may take to finish once the server is told to stop.',
   }),
-  title: single(line(100), { default: 'Vestal', value: 'TEXT', help: 'Name shown by /public/info/ and /docs/.' }),
+  title: single(line(100), { default: 'Vestal', value: 'TEXT', help: 'Name shown by /, /public/info/ and /docs/.' }),
   description: single(line(500), {
     default: 'ONNX models behind JSON Web Tokens: every route and every model asks for a permission.',
     value: 'TEXT',
-    help: 'Text shown by /public/info/ and /docs/.',
+    help: 'Text shown by /, /public/info/ and /docs/.',
+  }),
+  homePage: single(oneOf('on', 'off'), {
+    default: 'on' as 'on' | 'off',
+    value: 'on|off',
+    help: 'A page at `/` that says what the server is and whether it is ready, and pages for errors in a browser; programs get JSON. With off, `/` is a 404 and every error is JSON.',
   }),
 }

@@ -1,6 +1,6 @@
 import { VestalError } from '../../core/errors.ts'
 import { hostOf } from '../address.ts'
-import { answerError } from '../errors.ts'
+import { answerError, type ErrorAnswer } from '../errors.ts'
 import { SECURITY_HEADERS } from '../json.ts'
 import type { AddressOf, RequestRecord } from '../request-ledger.ts'
 import { createCors } from './cors.ts'
@@ -90,7 +90,11 @@ function isDecodable(path: string): boolean {
 export function createFront(
   options: FrontOptions,
   addressOf: AddressOf,
-  { shared, refused }: Pick<RateLimitsOptions, 'shared' | 'refused'> = {},
+  {
+    shared,
+    refused,
+    answer = answerError,
+  }: Pick<RateLimitsOptions, 'shared' | 'refused'> & { readonly answer?: ErrorAnswer } = {},
 ): Front {
   const { allowedHosts = [], corsOrigins = [], urlBytesMax = URL_BYTES_MAX, addressRequestsPerMinute, isTls = false } = options
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()))
@@ -120,7 +124,7 @@ export function createFront(
     if (!(error instanceof VestalError)) throw error
     record.code = error.code
     record.reason = error.message
-    return answerError(error, request)
+    return answer(error, request, record.id)
   }
   return {
     before(request, record) {

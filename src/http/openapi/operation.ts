@@ -52,6 +52,7 @@ export interface Operation {
 
 export type SchemaName =
   | 'Information'
+  | 'Home'
   | 'ModelList'
   | 'Model'
   | 'PredictRequest'

@@ -69,6 +69,13 @@ const OTHERS = {
 /** No schema is a union (`oneOf`): clients that generators make of one lose what is in it, and a value of any type goes through whole. */
 const NAMED: Readonly<Record<SchemaName, object>> = {
   Information: object({ title: text('Name'), description: text('What it is'), public: { type: 'boolean' } }),
+  Home: object({
+    title: text('Name'),
+    description: text('What it is'),
+    version: text('Version of Vestal'),
+    ready: { type: 'boolean', description: 'Whether the server takes predictions' },
+    links: { type: 'object', description: 'Paths by what is there', additionalProperties: { type: 'string' } },
+  }),
   ...ACCOUNT_SCHEMAS,
   ModelList: object({ models: list(reference('Model'), 'The models that the token may read') }),
   Model: object({
