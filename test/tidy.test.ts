@@ -145,7 +145,7 @@ describe('files', () => {
       const lines = textOf(file).split('\n').length - 1
       // A suite of cases may be long: it is read by its names.
       if (!isTest) expect(lines).toBeLessThanOrEqual(LINES_MAX)
-      expect(basename(file)).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.(?:ts|js)$/)
+      expect(basename(file)).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.slow)?(?:\.test)?\.(?:ts|js)$/)
       expect(basename(file)).not.toMatch(/^(?:utils?|helpers?|common|misc|types)\b/)
       if (!isTest) expect(textOf(file)).not.toMatch(/\b(?:TODO|FIXME|XXX)\b/)
     })

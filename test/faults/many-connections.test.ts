@@ -5,7 +5,7 @@ import { signJwt } from '../../src/index.ts'
 import { Workplace } from '../support/command-line.ts'
 import { SECRET } from '../support/tokens.ts'
 
-/** By hand: `VESTAL_TEST_LONG=1 bun test test/faults/many-connections.test.ts` opens 10 000 and 1 000, and prints what that does to others. */
+/** By hand: `VESTAL_TEST_LONG=1 bun run test:all test/faults/many-connections.test.ts` opens 10 000 and 1 000, and prints what that does to others. */
 const IS_LONG = process.env.VESTAL_TEST_LONG === '1'
 const IDLE = IS_LONG ? 10_000 : 300
 const SLOW = IS_LONG ? 1000 : 50
