@@ -10,6 +10,7 @@ import type { BatchCheck, BatchTrial } from '../messages.ts'
 import { endReason } from '../runtime/load-reason.ts'
 import type { Session } from '../runtime/ort.ts'
 import { type Failure, failureOf } from '../runtime/runtime-failure.ts'
+import { prepareTurns, takeTurn, withoutTurn } from './event-loop.ts'
 import { EXCHANGE_BYTES, ExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter, type ResultFrame } from './frames.ts'
 import type { FromInstance, LoadedMessage, LoadInstance, ToInstance, UnloadInstance } from './messages.ts'
@@ -18,6 +19,9 @@ import type { FromInstance, LoadedMessage, LoadInstance, ToInstance, UnloadInsta
 const SOCKET = 3
 const FIRST_EXCHANGE = 4
 const READ_BYTES = 256 * 1024
+/** Runs, and bytes of outputs, after which the event loop has a turn. */
+const TURN_RUNS = 64
+const TURN_BYTES = 1024 * 1024
 
 export interface InstanceHooks {
   /** Called before each run; a test makes the process end, fail or wait here. */
@@ -29,6 +33,7 @@ export interface InstanceHooks {
  * the shortest way from the server to ONNX Runtime and back.
  */
 export async function serveInstance(hooks: InstanceHooks = {}): Promise<never> {
+  prepareTurns()
   const instance = new ServedInstance(hooks)
   for (const frame of framesOf(SOCKET)) {
     const reader = new FrameReader(frame)
@@ -48,6 +53,9 @@ class ServedInstance {
   readonly #writer = new FrameWriter()
   readonly #lanes = Array.from({ length: LANES }, (_, lane) => createLane(FIRST_EXCHANGE + lane * 2))
   readonly #sessions = new Map<number, Session>()
+  /** Since the last turn of the event loop. */
+  #runs = 0
+  #outputBytes = 0
 
   constructor(hooks: InstanceHooks) {
     this.#hooks = hooks
@@ -85,13 +93,25 @@ class ServedInstance {
     let result: ResultFrame
     try {
       this.#hooks.beforeRun?.(inputs)
-      result = await this.#loaded(session).run(inputs, names)
+      const loaded = this.#loaded(session)
+      result = await withoutTurn(() => loaded.run(inputs, names))
     } catch (error) {
       return this.#answer({ kind: 'failed', ...failureOf(error) })
     }
     const answers = this.#lanes[lane]?.outputs
     answers?.begin()
-    send(this.#writer.result(result, answers?.store ?? (() => undefined)))
+    send(this.#writer.result(result, answers?.store ?? noStore))
+    await this.#tidy(result)
+  }
+
+  /** Gives the memory of outputs back now and then, once their caller has them. */
+  async #tidy({ outputs }: ResultFrame): Promise<void> {
+    this.#runs += 1
+    for (const { data } of outputs) this.#outputBytes += ArrayBuffer.isView(data) ? data.byteLength : 0
+    if (this.#runs < TURN_RUNS && this.#outputBytes < TURN_BYTES) return
+    this.#runs = 0
+    this.#outputBytes = 0
+    await takeTurn()
   }
 
   async check(reader: FrameReader): Promise<void> {
@@ -182,6 +202,10 @@ function createLane(inputs: number): Lane {
     return mapped.subarray(offset, offset + length)
   }
   return { readBytes, outputs: new ExchangeFile(inputs + 1) }
+}
+
+function noStore(): undefined {
+  return undefined
 }
 
 function noLane(): never {
