@@ -19,25 +19,25 @@ export function settingsPage(): string {
   })
   return `# Settings
 
-This page is written by \`bun run settings\` from the table in \`src/config/settings.ts\`; a test compares the two.
+\`bun run settings\` writes this page from the table of settings; a test compares the two.
 
-A setting is taken from the first of these that has it: a flag, the environment, \`vestal.toml\` in the working directory (or the
-file that \`--config\` or \`VESTAL_CONFIG\` names), the default. A list is separated by commas in the environment, is an array in
-TOML, and is a flag given several times. All faults are told at once, and the exit code is then 2.
+A setting comes from the first of these that has it: a flag, the environment, \`vestal.toml\` in the working directory (or the file
+that \`--config\` or \`VESTAL_CONFIG\` names), the default. A repeatable setting is a flag given several times, a list separated by
+commas in the environment, and an array in TOML. The start reports all errors at once and exits with 2.
 
-A variable \`VESTAL_…\` that is nearly the name of a setting (\`VESTAL_PORTT\`), and a key of the file that is none, is a fault: the
-setting that it was meant to be would silently keep its default. Any other unknown \`VESTAL_…\` variable is a warning, since
-Kubernetes sets some beside a Service named vestal (\`VESTAL_SERVICE_HOST\`; \`enableServiceLinks: false\` leaves them out, and
-\`VESTAL_PORT\` with them). \`VESTAL_TEST_…\` belongs to the tests.
+A variable \`VESTAL_…\` that is close to the name of a setting (\`VESTAL_PORTT\`), and an unknown key of the file, are errors: the
+intended setting would silently keep its default. Any other unknown \`VESTAL_…\` variable is a warning, since Kubernetes sets some for
+a Service named vestal (\`VESTAL_SERVICE_HOST\`; \`enableServiceLinks: false\` omits them, and \`VESTAL_PORT\` with them).
+\`VESTAL_TEST_…\` belongs to the tests.
 
-| flag | environment | vestal.toml | default | what it does |
+| flag | environment | vestal.toml | default | meaning |
 |---|---|---|---|---|
 ${rows.join('\n')}
 
-\`NODE_ENV=production\`, or a host that is not a loopback address, means production mode: a secret or a key file must then be
-set, and the demonstration sign-in does not exist.
+\`NODE_ENV=production\`, or a host that is not a loopback address, means production mode: it requires a secret or a key file, and
+has no demonstration sign-in.
 
-\`SIGHUP\` or \`POST /admin/reload\` makes a running server read these again, all or none ([reload](../guides/reload.md)):
+\`SIGHUP\` or \`POST /admin/reload\` makes a running server [reload](../guides/reload.md) these, all or none:
 ${RELOADABLE.map((name) => `\`${keyOf(name)}\``).join(', ')}.
 ${SETTING_NAMES.map(tablesSection).join('')}`
 }
@@ -54,7 +54,7 @@ function tablesSection(name: SettingName): string {
 
 ${row.help}
 
-| field | needed | what it is |
+| field | required | meaning |
 |---|---|---|
 ${fields.join('\n')}
 `

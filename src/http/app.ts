@@ -73,7 +73,7 @@ const IDLE_SECONDS = 30
 /** Unread bytes of a socket at which Bun sends it no pongs: no limit counts these. One answer may be longer. */
 const UNREAD_BYTES_MAX = 64 * 1024
 const MESSAGE_MARGIN_BYTES = 4096
-const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every model asks for a permission.'
+const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every model requires a permission.'
 
 /**
  * The whole server as an Elysia app: information, models in rows and in tensors, health and documentation.

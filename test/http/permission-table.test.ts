@@ -20,7 +20,7 @@ interface Row {
 const PATHS: Readonly<Record<string, string>> = { name: 'flowers', version: '1' }
 const text = await Bun.file(join(import.meta.dir, '../../SECURITY.md')).text()
 const [, section = ''] = text.split('## Which permission each request requires')
-const [table = ''] = section.split('**What a request for a model requires beside that**')
+const [table = ''] = section.split('### Requests for a model')
 const rows = table.split('\n').flatMap((line): readonly Row[] => {
   const [, requests, requires = ''] = /^\| (`.*) \| (.*) \|$/.exec(line) ?? []
   const written = [...(requests ?? '').matchAll(/`([A-Z]+) (\/[^`]*)`/g)]

@@ -7,17 +7,17 @@ export const CLAIMS = {
     default: ['JWT', 'at+jwt'] as readonly string[],
     shownDefault: 'JWT, at+jwt',
     value: 'TYPE',
-    help: 'Accepted `typ` of a token; may be given several times. `at+jwt` alone asks for what RFC 9068 calls an access token.',
+    help: 'Accepted `typ` of a token. Only `at+jwt` requires access tokens of RFC 9068. Repeatable.',
   }),
   requiredClaim: list(listOf(line(64), 32), {
     default: [] as readonly string[],
     shownDefault: 'none',
     value: 'NAME',
-    help: 'A claim that one’s own tokens must have beside `exp`; may be given several times.',
+    help: "Claim that tokens of this server's own key must have besides `exp`. Repeatable.",
   }),
   tokenSecondsMax: single<number | undefined>(integer(1, 31_536_000), {
     default: undefined,
     value: 'SECONDS',
-    help: 'Longest time from `iat` to `exp` of a token, which must then have both; the server’s own keep it too.',
+    help: "Longest time from `iat` to `exp` of a token, which must then have both. Applies to the server's own tokens too.",
   }),
 }

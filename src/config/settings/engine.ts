@@ -5,7 +5,7 @@ import { single } from './row.ts'
 export const ENGINE = {
   instances: single(integer(1, 64), {
     default: undefined as number | undefined,
-    shownDefault: 'one, or as many as the cores are enough for where threads are set',
+    shownDefault: 'one, or as many as the cores allow if threads is set',
     value: 'N',
     help: 'Workers of a model, each with a copy of its weights.',
   }),
@@ -16,65 +16,65 @@ export const ENGINE = {
   }),
   threads: single(integer(1, 256), {
     default: undefined as number | undefined,
-    shownDefault: 'the cores of the container, shared among the workers of the model',
+    shownDefault: 'the cores of the container, divided among the model’s workers',
     value: 'N',
-    help: 'Threads that one prediction may use.',
+    help: 'Threads of one run.',
   }),
   queueMax: single(integer(1, 100_000), {
     default: 512,
     value: 'N',
-    help: 'Predictions of one model that wait or run at once; one more is refused with 503 and Retry-After.',
+    help: 'Queued and running predictions of one model; one more is rejected with 503 and Retry-After.',
   }),
   requestsMax: single(integer(1, 1_000_000), {
     default: 1024,
     value: 'N',
-    help: 'Predictions of all models that wait or run at once; one more is refused with 503 and Retry-After.',
+    help: 'Queued and running predictions of all models; one more is rejected with 503 and Retry-After.',
   }),
   subjectRequestsMax: single(integer(1, 1_000_000), {
     default: 128,
     value: 'N',
-    help: 'Predictions of one subject that wait or run at once; one more is refused with 429 and Retry-After.',
+    help: 'Queued and running predictions of one subject; one more is rejected with 429 and Retry-After.',
   }),
   inputBytesMax: single(integer(1, 2 ** 40), {
     default: 2 ** 30,
     value: 'BYTES',
-    help: 'Bytes held for all requests together: bodies as they come, what they expand to, inputs that wait or run, unread answers, messages of sockets. What would exceed it is rejected with 503 and Retry-After.',
+    help: 'Bytes held for all requests together: bodies as they arrive and expand, queued and running inputs, unread responses, messages of sockets. More is rejected with 503 and Retry-After.',
   }),
   subjectBytesMax: single(integer(1, 2 ** 40), {
     default: undefined as number | undefined,
     shownDefault: 'a quarter of input_bytes_max',
     value: 'BYTES',
-    help: 'Of these, bytes of one subject; what would exceed it is rejected with 429 and Retry-After. One request alone may hold more.',
+    help: 'Bytes of these held for one subject; more is rejected with 429 and Retry-After. A single request may exceed it.',
   }),
   requestTimeoutSeconds: single(integer(1, 86_400), {
     default: 60,
     value: 'N',
-    help: 'Longest time of a prediction, waiting and computing; it is then refused, with 503 where it still waits and 504 in its run.',
+    help: 'Seconds of a prediction, queued and computing; then it fails with 503 in the queue and 504 in its run.',
   }),
   runSecondsMax: single(integer(1, 86_400), {
     default: 120,
     value: 'N',
-    help: 'A run that takes longer is killed with its worker process, and another takes its place.',
+    help: 'Seconds of a run; a longer one is killed with its worker process, which is replaced.',
   }),
   loadSecondsMax: single(integer(1, 86_400), {
     default: 120,
     value: 'N',
-    help: 'Seconds in which a version of a model is loaded, tried and warmed up; after that it is unavailable with the reason. The server listens after at most 20 s, and is ready once all models were tried.',
+    help: 'Seconds to load, try and warm up a version of a model; then it is unavailable with the reason. The server listens after at most 20 s, and is ready once all models were tried.',
   }),
   instanceMemoryBytesMax: single(integer(2 ** 26, 2 ** 44), {
     default: undefined as number | undefined,
     shownDefault: 'four fifths of the memory of the container',
     value: 'BYTES',
-    help: 'Memory of one worker process; one that holds more is killed.',
+    help: 'Memory of one worker process; one that uses more is killed.',
   }),
   syntheticInputs: single(oneOf('on', 'off'), {
     default: 'on' as 'on' | 'off',
     value: 'on|off',
-    help: 'Whether models are tried and warmed up with made-up inputs where their files record none. Off: such models share no runs; model.toml may say synthetic_inputs of one model.',
+    help: 'Try and warm up models with made-up inputs if their files record none. off: such models share no runs. model.toml can set synthetic_inputs for one model.',
   }),
   responseCacheBytesMax: single(integer(1, 2 ** 40), {
     default: 2 ** 26,
     value: 'BYTES',
-    help: 'Answers that a model version keeps where its model.toml says cache = true, with their questions; the least used are dropped.',
+    help: 'Bytes of cached responses of a model version with cache = true in model.toml, inputs included; the least used are evicted.',
   }),
 }

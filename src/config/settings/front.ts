@@ -22,11 +22,11 @@ export const RATE_LIMIT_FIELDS = {
     kind: 'text',
     isNeeded: true,
     read: role,
-    help: 'A role of the token; `default` is for tokens with none of the others.',
+    help: 'Role of the token; `default` is for tokens with none of the others.',
   },
   requestsPerMinute: { kind: 'number', read: count, help: 'Requests a minute of one subject.' },
-  rowsPerMinute: { kind: 'number', read: count, help: 'Rows a minute that one subject may have computed.' },
-  concurrent: { kind: 'number', read: count, help: 'Requests of one subject at once.' },
+  rowsPerMinute: { kind: 'number', read: count, help: 'Rows computed a minute for one subject.' },
+  concurrent: { kind: 'number', read: count, help: 'Concurrent requests of one subject.' },
 } as const satisfies Record<string, TableField>
 
 type RateLimitRow = TableOf<typeof RATE_LIMIT_FIELDS>
@@ -37,28 +37,28 @@ export const FRONT = {
     default: [] as readonly string[],
     shownDefault: 'any',
     value: 'NAME',
-    help: 'Names that this server answers to; a request for another is refused with 421. May be given several times.',
+    help: 'Host names that this server answers to; a request for any other is rejected with 421. Repeatable.',
   }),
   corsOrigins: list(listOf(origin, 64), {
     default: [] as readonly string[],
     shownDefault: 'none',
     value: 'ORIGIN',
-    help: 'Origins whose pages may ask with a token in `Authorization`, such as https://app.example.org. May be given several times.',
+    help: 'Origins whose pages may send requests with a token in `Authorization`, such as https://app.example.org. Repeatable.',
   }),
   urlBytesMax: single(integer(256, 65_536), {
     default: 8192,
     value: 'BYTES',
-    help: 'Longest URL; a longer one is refused with 414.',
+    help: 'Longest URL; a longer one is rejected with 414.',
   }),
   addressRequestsPerMinute: single<number | undefined>(count, {
     default: undefined,
     value: 'N',
-    help: 'Requests a minute from one address; more are refused with 429. Behind a proxy set `trusted_proxies` too.',
+    help: 'Requests a minute from one address; more are rejected with 429. Behind a proxy set `trusted_proxies` too.',
   }),
   rateLimits: tables((given, fault) => readTables<RateLimitRow>(RATE_LIMIT_FIELDS, given, { fault, tablesMax: 64 }), {
     default: [] as readonly RateLimitRow[],
     shownDefault: 'none',
     fields: RATE_LIMIT_FIELDS,
-    help: 'Requests, rows and requests at once of a subject, by role; more are refused with 429.',
+    help: 'Rate limits by role: requests, rows and concurrent requests of a subject; more are rejected with 429.',
   }),
 }

@@ -10,31 +10,31 @@ const STALE = integer(0, 604_800)
 
 /** What a table `[[issuers]]` holds. */
 export const ISSUER_FIELDS = {
-  name: { kind: 'text', isNeeded: true, read: line(255), help: 'The `iss` of its tokens, to the letter.' },
+  name: { kind: 'text', isNeeded: true, read: line(255), help: 'The exact `iss` of its tokens.' },
   jwksUrl: {
     kind: 'text',
     read: webAddress(),
-    help: 'Where it publishes its keys; `https`, or `http` on this machine. This or `key_file`.',
+    help: 'Address of its published keys; `https`, or `http` on this machine. This or `key_file`.',
   },
   keyFile: {
     kind: 'text',
     read: path(),
-    help: 'Its keys in a file: a PEM, a JWK, a JWK Set, or the bytes of a shared secret.',
+    help: 'File with its keys: a PEM, a JWK, a JWK Set, or the bytes of a shared secret.',
   },
   audiences: {
     kind: 'texts',
     isNeeded: true,
     read: listOf(line(255), 16),
-    help: 'What this server is called in its tokens; one of them must be there.',
+    help: 'Names of this server in its tokens; a token must have one of them.',
   },
-  audienceClaim: { kind: 'text', read: claim, help: 'The claim with the audience; default `aud`.' },
-  algorithms: { kind: 'texts', read: listOf(ALGORITHM, 13), help: 'Accepted algorithms; default what its keys say.' },
+  audienceClaim: { kind: 'text', read: claim, help: 'Claim with the audience; default `aud`.' },
+  algorithms: { kind: 'texts', read: listOf(ALGORITHM, 13), help: 'Accepted algorithms; default those of its keys.' },
   tokenTypes: { kind: 'texts', read: listOf(line(64), 8), help: 'Accepted `typ`; default `token_type` of the server.' },
-  requiredClaims: { kind: 'texts', read: listOf(claim, 32), help: 'Claims that must be there beside `exp`; default none.' },
+  requiredClaims: { kind: 'texts', read: listOf(claim, 32), help: 'Required claims besides `exp`; default none.' },
   requiredValues: {
     kind: 'textByName',
     read: line(255),
-    help: 'Claims that must have one value, such as `{ token_use = "access" }`.',
+    help: 'Claims with a required value, such as `{ token_use = "access" }`.',
   },
   tokenSecondsMax: {
     kind: 'number',
@@ -44,20 +44,20 @@ export const ISSUER_FIELDS = {
   permissionClaims: {
     kind: 'texts',
     read: listOf(claim, 16),
-    help: 'Claims that name permissions; default `data`, as Vestal writes it.',
+    help: 'Claims with permissions; default `data`, as Vestal writes it.',
   },
   grants: {
     kind: 'textsByName',
     read: listOf(line(255), 64),
-    help: 'Permissions by value of those claims, such as a group; other values then grant nothing.',
+    help: 'Permissions by value of those claims, such as a group; values that are not listed grant nothing.',
   },
   mayGrant: {
     kind: 'texts',
     read: listOf(line(255), 64),
-    help: 'What it may grant at most; `*` stands for a segment. Default everything.',
+    help: 'Permissions that it may grant at most; `*` stands for a segment. Default all.',
   },
-  jwksMaxAgeSeconds: { kind: 'number', read: MAX_AGE, help: 'As the setting of that name, for this issuer.' },
-  jwksStaleSeconds: { kind: 'number', read: STALE, help: 'As the setting of that name, for this issuer.' },
+  jwksMaxAgeSeconds: { kind: 'number', read: MAX_AGE, help: 'The setting of that name, for this issuer.' },
+  jwksStaleSeconds: { kind: 'number', read: STALE, help: 'The setting of that name, for this issuer.' },
 } as const satisfies Readonly<Record<string, TableField>>
 
 export type IssuerSettings = TableOf<typeof ISSUER_FIELDS>
@@ -68,27 +68,27 @@ export const ISSUERS = {
     default: [] as readonly IssuerSettings[],
     shownDefault: 'none',
     fields: ISSUER_FIELDS,
-    help: 'Issuers whose tokens are accepted, each with its own keys and rules; docs/guides/identity-providers.md has some ready.',
+    help: 'Issuers whose tokens are accepted, each with its own keys and rules; docs/guides/identity-providers.md has tables for common ones.',
   }),
   jwksUrl: single<string | undefined>(webAddress(), {
     default: undefined,
     value: 'URL',
-    help: 'Where the one issuer, named with --issuer and --audience, publishes its keys. For several issuers write [[issuers]].',
+    help: 'Address of the published keys of the only issuer, with --issuer and --audience. For several issuers write [[issuers]].',
   }),
   permissionClaim: list(listOf(claim, 16), {
     default: [] as readonly string[],
     shownDefault: 'data',
     value: 'NAME',
-    help: 'With --jwks-url: a claim that names permissions, such as scope or realm_access.roles; may be given several times.',
+    help: 'Claim with permissions, such as scope or realm_access.roles, with --jwks-url. Repeatable.',
   }),
   jwksMaxAgeSeconds: single(MAX_AGE, {
     default: 600,
     value: 'SECONDS',
-    help: 'How long published keys count; they are fetched again after half of it.',
+    help: 'Seconds that fetched keys are valid; they are fetched again after half of it.',
   }),
   jwksStaleSeconds: single(STALE, {
     default: 0,
     value: 'SECONDS',
-    help: 'How much longer they count while their address cannot be reached. A key that was revoked in that time still counts.',
+    help: 'Seconds that they stay valid beyond that while their address cannot be reached. A key revoked meanwhile still verifies.',
   }),
 }

@@ -21,7 +21,7 @@ export const NETWORK = {
   tlsCert: single<string | undefined>(path(), {
     default: undefined,
     value: 'FILE',
-    help: 'Certificate of the server in PEM, with those between it and its root after it. With it and `tls_key` the server speaks TLS 1.2 and 1.3 alone. A change is taken up while the server runs.',
+    help: 'Certificate of the server in PEM, followed by the intermediates. With it and `tls_key` the server speaks only TLS 1.2 and 1.3. A running server applies changes.',
   }),
   tlsKey: single<string | undefined>(path(), {
     default: undefined,
@@ -31,32 +31,32 @@ export const NETWORK = {
   tlsClientCa: single<string | undefined>(path(), {
     default: undefined,
     value: 'FILE',
-    help: 'Certificates in PEM that sign those of clients: a connection without such a certificate is then refused. What a client may is still up to its token.',
+    help: 'CA certificates in PEM that sign client certificates; a connection without one is then refused. Permissions still come from the token.',
   }),
   unix: single<string | undefined>(socketPath, {
     default: undefined,
     value: 'PATH',
-    help: 'Unix socket to listen on in place of `host` and `port`. It means production mode.',
+    help: 'Unix socket to listen on instead of `host` and `port`. It means production mode.',
   }),
   unixMode: single(fileMode, { default: 0o660, shownDefault: '660', value: 'MODE', help: 'Mode of the unix socket, in octal.' }),
   idleSeconds: single(integer(5, 255), {
     default: 30,
     value: 'SECONDS',
-    help: 'How long a connection may be silent between requests, and a stream or a reader of an answer in its midst.',
+    help: 'Seconds that a connection may be idle between requests, and a stream or a response without being read.',
   }),
   bodySeconds: single(integer(1, 86_400), {
     default: 300,
     value: 'SECONDS',
-    help: 'Longest time for a whole body to come; it is then refused with 408.',
+    help: 'Seconds for a whole body to arrive; then it is rejected with 408.',
   }),
   bodyBytesPerSecondMin: single(integer(1, 1_000_000_000), {
     default: 16_384,
     value: 'N',
-    help: 'Pace that a body must keep once `body_grace_seconds` are over; a slower one is refused with 408.',
+    help: 'Bytes a second that a body must keep up after `body_grace_seconds`; a slower one is rejected with 408.',
   }),
   bodyGraceSeconds: single(integer(0, 3600), {
     default: 10,
     value: 'SECONDS',
-    help: 'How long a body may take whatever its pace is.',
+    help: 'Seconds in which a body may arrive at any pace.',
   }),
 }

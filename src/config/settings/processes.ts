@@ -16,16 +16,16 @@ export const PROCESSES = {
   processes: single<number | 'auto'>(processes, {
     default: 1,
     value: 'N|auto',
-    help: 'Processes that serve on one port, on Linux; auto is one for each core. One engine process computes for all of them.',
+    help: 'HTTP processes on one port, on Linux; auto is one for each core. One engine process computes for all of them.',
   }),
   startSeconds: single(integer(5, 86_400), {
     default: 600,
     value: 'SECONDS',
-    help: 'How long one of several processes may take until it serves; it is then ended, and another tried.',
+    help: 'Seconds until one of several processes must serve; then it is killed, and another is started.',
   }),
   drainSeconds: single(integer(0, 3600), {
     default: 30,
     value: 'SECONDS',
-    help: 'How long requests of a process that another replaces may go on; they then have --shutdown-seconds more.',
+    help: 'Seconds that requests of a replaced process may go on; then they have --shutdown-seconds more.',
   }),
 }

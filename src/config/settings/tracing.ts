@@ -24,7 +24,7 @@ export const TRACING = {
     default: undefined,
     value: 'ADDRESS',
     alias: 'OTEL_EXPORTER_OTLP_ENDPOINT',
-    help: 'OpenTelemetry collector that spans are sent to, as OTLP over HTTP in JSON, under `/v1/traces`; without one nothing is traced. Also `OTEL_EXPORTER_OTLP_ENDPOINT`.',
+    help: 'OpenTelemetry collector that receives spans, as OTLP over HTTP in JSON, under `/v1/traces`; without one nothing is traced. Also `OTEL_EXPORTER_OTLP_ENDPOINT`.',
   }),
   otlpHeaders: list(listOf(header, 16), {
     default: [] as readonly string[],
@@ -32,18 +32,18 @@ export const TRACING = {
     value: 'NAME=VALUE',
     alias: 'OTEL_EXPORTER_OTLP_HEADERS',
     isSecret: true,
-    help: 'Headers that the collector asks for, such as `api-key=…`, with commas between them. Also `OTEL_EXPORTER_OTLP_HEADERS`.',
+    help: 'Headers that the collector requires, such as `api-key=…`, separated by commas. Also `OTEL_EXPORTER_OTLP_HEADERS`.',
   }),
   otlpServiceName: single<string>(line(100), {
     default: 'vestal',
     value: 'NAME',
     alias: 'OTEL_SERVICE_NAME',
-    help: 'What this server is called in its spans. Also `OTEL_SERVICE_NAME`.',
+    help: 'Name of this server in its spans. Also `OTEL_SERVICE_NAME`.',
   }),
   traceRatio: single<number>(ratio, {
     default: 1,
     value: 'RATIO',
     alias: 'OTEL_TRACES_SAMPLER_ARG',
-    help: 'Part of the requests that is traced, 0 to 1, of those that bring no `traceparent`; one that does is traced where its caller traces it. Also `OTEL_TRACES_SAMPLER_ARG`.',
+    help: 'Fraction of the requests that is traced, 0 to 1. A request with a `traceparent` is traced if its caller traces it. Also `OTEL_TRACES_SAMPLER_ARG`.',
   }),
 }
