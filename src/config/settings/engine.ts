@@ -12,7 +12,7 @@ export const ENGINE = {
   isolation: single(oneOf('process', 'shared'), {
     default: 'process' as 'process' | 'shared',
     value: 'process|shared',
-    help: 'Whether models that do not say so in model.toml have worker processes of their own, or share one: for many tiny models of one owner. What ends a shared process ends it for all of its models.',
+    help: 'Worker processes of models whose model.toml does not choose: their own (process), or one for all of them (shared), for many tiny models of one owner. What ends a shared process ends it for all of its models.',
   }),
   threads: single(integer(1, 256), {
     default: undefined as number | undefined,
