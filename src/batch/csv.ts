@@ -69,7 +69,7 @@ export interface CsvLayout {
  * @throws CommandError where they do not fit
  */
 export function csvLayout(header: CsvRecord, specs: readonly TensorSpec[], name: string): CsvLayout {
-  refuseRow(header, specs, name)
+  rejectRow(header, specs, name)
   const columns = specs.map((spec) => columnsOf(spec, { header, isOnly: specs.length === 1, name }))
   const known = new Set(columns.flat())
   const other = header.cells.findIndex((_, index) => !known.has(index))
@@ -95,15 +95,15 @@ export function csvLayout(header: CsvRecord, specs: readonly TensorSpec[], name:
 }
 
 /**
- * A file without a header would lose its first row, and nobody would see it. Numbers from 0 on are names that writers give to columns
+ * A file without a header would lose its first row silently. Numbers from 0 on are names that writers give to columns
  * without any.
  */
-function refuseRow({ cells, line }: CsvRecord, specs: readonly TensorSpec[], name: string): void {
+function rejectRow({ cells, line }: CsvRecord, specs: readonly TensorSpec[], name: string): void {
   const isText = specs.some(({ datatype }) => datatype === 'BYTES')
   const isCounted = cells.every((cell, index) => cell.trim() === String(index))
   if (isText || isCounted || !cells.every((cell) => NUMBER.test(cell.trim()))) return
   throw new CommandError(
-    `${name} line ${line}: has numbers alone, and must be a header; put a line with the names of the columns before it`,
+    `${name} line ${line}: has only numbers, and must be a header; put a line with the names of the columns before it`,
   )
 }
 

@@ -29,7 +29,7 @@ export interface RowBatch {
   readonly readBytes: number
   readonly first: number
   readonly last: number
-  /** The same, one row each: to find the row that is refused. */
+  /** The same, one row each: to find the rejected row. */
   readonly single: () => readonly RowBatch[]
 }
 
@@ -62,7 +62,7 @@ export function formatOf(flag: string, path: string, named: string | undefined):
 }
 
 /** @throws CommandError where the file is not there, is a folder or may not be read */
-function refuseUnreadable(path: string): void {
+function rejectUnreadable(path: string): void {
   try {
     accessSync(path, constants.R_OK)
     if (statSync(path).isDirectory()) throw new CommandError(`${path}: cannot be read: it is a folder`)
@@ -75,7 +75,7 @@ function refuseUnreadable(path: string): void {
 export async function openInput(path: string, { format, specs, rowsMax }: InputOptions): Promise<RowSource> {
   const name = path === '-' ? 'the standard input' : path
   const file = path === '-' ? undefined : Bun.file(path)
-  if (file !== undefined) refuseUnreadable(path)
+  if (file !== undefined) rejectUnreadable(path)
   if (format === 'npy' && file === undefined) throw new SettingsError(['--input: a .npy must be a file'])
   const counted = { bytes: 0 }
   const chunks = countedChunks(file?.stream() ?? Bun.stdin.stream(), counted)
@@ -156,7 +156,7 @@ function documentRows(document: unknown, specs: readonly TensorSpec[], name: str
   const input = isJsonObject(document) && Object.keys(document).length === 1 && 'input' in document ? document.input : document
   if (Array.isArray(input)) return input.map((row, index) => partsOf(row, specs, `${name} row ${index + 1}`))
   if (isJsonObject(input) && 'inputs' in input && !specs.some((spec) => spec.name === 'inputs')) {
-    throw new CommandError(`${name}: is a request of the Open Inference Protocol; give its rows alone, as {"input": …}`)
+    throw new CommandError(`${name}: is a request of the Open Inference Protocol; give only its rows, as {"input": …}`)
   }
   if (!isJsonObject(input)) throw new CommandError(`${name}: must be a list of rows, or an object with a list for each input`)
   const count = rowsOfColumns(input, specs, name)
@@ -164,7 +164,7 @@ function documentRows(document: unknown, specs: readonly TensorSpec[], name: str
   return Array.from({ length: count }, (_, row) => columns.map((column) => JSON.stringify(column[row])))
 }
 
-/** How many rows the lists have. One value alone is one row, but for a scalar, which goes with each row. */
+/** How many rows the lists have. A single value is one row; a scalar belongs to each row. */
 function rowsOfColumns(input: Readonly<Record<string, unknown>>, specs: readonly TensorSpec[], name: string): number {
   const counts = new Set<number>()
   for (const spec of specs) {

@@ -172,6 +172,6 @@ export function webAddress(): Reader<string> {
     const url = URL.canParse(text) ? new URL(text) : undefined
     const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
     if (url !== undefined && isSafe && url.username === '' && url.password === '' && url.hash === '') return text
-    throw new RangeError('must be an https address without user and fragment; http is for a loopback address alone')
+    throw new RangeError('must be an https address without user and fragment; http is only for a loopback address')
   }
 }

@@ -2,9 +2,9 @@
 export interface Clock {
   /** Milliseconds that only go forward. */
   now(): number
-  /** Calls once what is at hand in this turn of the event loop is done. */
+  /** Calls back once the work queued in this turn of the event loop is done. */
   soon(work: () => void): void
-  /** Calls once that time has come; gives what calls it off. The process may end before, unless the wait keeps it alive. */
+  /** Calls back at that time; returns a function that cancels it. The process may exit before, unless the timer keeps it alive. */
   at(timeMs: number, wake: () => void, options?: { readonly keepsAlive: true }): () => void
 }
 

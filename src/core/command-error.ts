@@ -1,4 +1,4 @@
-/** What was asked could not be done: told on the standard error, with exit code 1. */
+/** A command failed: its message goes to standard error, and the exit code is 1. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
 }

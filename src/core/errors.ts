@@ -1,6 +1,6 @@
 import type { Principal } from './principal.ts'
 
-/** What a client may be told: text, or one text a field. */
+/** Details that a client may see: a text, or one text for each field. */
 export type ErrorDetail = string | Readonly<Record<string, string>>
 
 interface Row {
@@ -103,13 +103,13 @@ export type ErrorCode = keyof typeof CATALOGUE
 export const ERROR_CATALOGUE: Readonly<Record<ErrorCode, Row>> = CATALOGUE
 
 export interface VestalErrorOptions {
-  /** What the client is told in place of the catalogue's text. Never holds a token, a key or a path. */
+  /** The client sees this in place of the catalogue's text. Never holds a token, a key or a path. */
   readonly detail?: ErrorDetail
-  /** For the log only: which check refused, and why. Never holds a token or a key. */
+  /** For the log only: which check failed, and why. Never holds a token or a key. */
   readonly reason?: string
   /** Response headers, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Whose token was refused, where its signature is right: what nobody signed says nothing. For the logs only. */
+  /** The principal of a rejected token whose signature is valid; an unsigned claim proves nothing. For the logs only. */
   readonly holder?: Holder | undefined
   readonly cause?: unknown
 }
@@ -137,7 +137,7 @@ export class VestalError extends Error {
   constructor(code: ErrorCode, options: VestalErrorOptions = {}) {
     const row = CATALOGUE[code]
     const detail = options.detail ?? row.detail
-    // Who throws it is said by its code, and a flood of refusals must be cheap: without the stack it takes a third of the time.
+    // The code says where it was thrown, and a flood of rejections must be cheap: without a stack it takes a third of the time.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
     super(options.reason ?? (typeof detail === 'string' ? detail : JSON.stringify(detail)), { cause: options.cause })

@@ -45,7 +45,7 @@ export async function* inOrder<Item, Result>(
       const itemWeight = weightOf(item.value)
       weight += itemWeight
       const result = work(item.value)
-      // It may fail before its turn has come, which is when somebody looks.
+      // It may fail before its turn, which is when its result is read.
       result.catch(() => undefined)
       pending.push({ result, weight: itemWeight })
     }

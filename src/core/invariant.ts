@@ -3,7 +3,7 @@ export function invariant(condition: unknown, message: string): asserts conditio
   if (!condition) throw new Error(`invariant: ${message}`)
 }
 
-/** Ends a `switch` over a union: the compiler refuses a missing case. */
+/** Ends a `switch` over a union: the compiler rejects a missing case. */
 export function never(value: never): never {
   throw new Error(`unexpected case: ${String(value)}`)
 }

@@ -1,9 +1,9 @@
 import { VestalError } from './errors.ts'
 
 export interface LedgerLimits {
-  /** Bytes held for all requests together; one alone may have more. */
+  /** Bytes held for all requests together; a single request may hold more while it is the only one. */
   readonly bytesMax: number
-  /** Of these, bytes of one principal; one request alone may have more. Default: no limit of its own. */
+  /** Of these, bytes of one principal; its only request may hold more. Default: no limit for each principal. */
   readonly subjectBytesMax?: number | undefined
 }
 

@@ -1,5 +1,5 @@
 /**
- * Who a request is from: an issuer and a subject, never a subject alone. Two issuers may use the same `sub` for two people, so whatever is
+ * Who a request is from: an issuer and a subject, never only a subject. Two issuers may use the same `sub` for two people, so whatever is
  * counted, limited, revoked or logged for a caller goes by `key`.
  */
 export interface Principal {
@@ -23,7 +23,7 @@ export function createPrincipal({ isLocal, issuer, subject }: Omit<Principal, 'k
   return Object.freeze({ isLocal, issuer, subject, key })
 }
 
-/** The key of whoever asks from an address, where no token says who they are: no principal has it. */
+/** The key of a client without a token, made from its address; no principal has such a key. */
 export function keyOfAddress(address: string): string {
   return `(address) ${address}`
 }

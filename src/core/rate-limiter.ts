@@ -70,7 +70,7 @@ export function costMsOf({ perMinute, units }: RateQuestion): number {
   return (units * WINDOW_MS) / perMinute
 }
 
-/** What is told of a key that has all of its units in so many milliseconds, after it was asked. */
+/** The answer for a key whose units are all available again after so many milliseconds. */
 export function stateOf(owedMs: number, { isAllowed, ...question }: RateQuestion & { readonly isAllowed: boolean }): RateState {
   const unitMs = WINDOW_MS / question.perMinute
   return {

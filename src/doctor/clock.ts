@@ -4,7 +4,7 @@ import { inspectionOf } from './database.ts'
 import { type Finding, note, orRight, type Subject, wrong } from './finding.ts'
 
 const SET =
-  'Set the clock, and let it be kept right (chrony, systemd-timesyncd): tokens are refused, or live too long, while it is wrong.'
+  'Set the clock and keep it synchronised (chrony, systemd-timesyncd): while it is wrong, tokens are rejected or live too long.'
 /** Clocks of file servers may differ by so much. */
 const FILE_SECONDS_MAX = 60
 /** Files of a folder that are looked at. */
@@ -46,7 +46,7 @@ function filesIn(folder: string): readonly string[] {
       .slice(0, FILES_MAX)
       .map((name) => join(folder, String(name)))
   } catch {
-    // It is not there, or may not be read: told where the folder is looked at.
+    // It is missing or unreadable, which the check of the folder reports.
     return []
   }
 }

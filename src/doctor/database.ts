@@ -39,7 +39,7 @@ function findingsOf({ kind, isThere, missing, unknown, changed, faults, notes }:
     ...changed.map((name) =>
       wrong(`the migration ${name} is not the one that the database was made with`, 'Run the version of Vestal that made it.'),
     ),
-    ...faults.map((fault) => wrong(`the database is damaged: ${fault}`, 'Stop the server and bring a backup back.')),
+    ...faults.map((fault) => wrong(`the database is damaged: ${fault}`, 'Stop the server and restore a backup.')),
     ...(missing.length === 0
       ? []
       : [wrong(`the database lacks ${missing.join(', ')}`, 'vestal db migrate; the next start does it too.')]),

@@ -49,7 +49,7 @@ export async function doctor(subject: Subject, { switches }: Arguments): Promise
   if (count > 0) process.exitCode = 1
 }
 
-/** A look that fails is something to do as well: the others go on. */
+/** A check that throws is a finding as well: the others continue. */
 async function lookOrSay(look: Check['look'], subject: Subject): Promise<readonly Finding[]> {
   try {
     return await look(subject)

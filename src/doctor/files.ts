@@ -11,7 +11,7 @@ import { type Finding, note, right, type Subject, wrong } from './finding.ts'
 const OTHERS = 0o077
 const { R_OK, W_OK, X_OK } = constants
 
-/** The data folder and every file with something secret: that they can be used, and by nobody else. */
+/** Checks that the data folder and every file with a secret can be used, and only by their owner. */
 export function lookAtFiles({ settings, file }: Subject): readonly Finding[] {
   const { data } = settings
   const paths = new Set(privateFiles(settings))
@@ -20,7 +20,7 @@ export function lookAtFiles({ settings, file }: Subject): readonly Finding[] {
   const findings = [...lookAtFolder(data), ...present.flatMap(lookAtFile)]
   const isRoot = process.getuid?.() === 0
   return [
-    ...(findings.length > 0 ? findings : [right(`${data} and ${count(present.length)} in use are for their owner alone`)]),
+    ...(findings.length > 0 ? findings : [right(`${data} and ${count(present.length)} in use are only for their owner`)]),
     ...(isRoot ? [note('root may read and write everything: run this as the user that runs the server')] : []),
   ]
 }

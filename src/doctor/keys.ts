@@ -38,7 +38,7 @@ function ownKeys({ settings, mode }: Subject): readonly Finding[] {
   return [right(description), note('no key signs: tokens of others are verified, and none are made; there are no accounts')]
 }
 
-/** The keys as a start loads them; without a passphrase nobody is asked for one here. */
+/** The keys as a start loads them; it never asks for a passphrase. */
 function loadKeys({ settings, mode }: Pick<Subject, 'settings' | 'mode'>) {
   return createKeyLoader({ ...settings, keyPassphrase: settings.keyPassphrase ?? '' }, mode)()
 }
@@ -58,7 +58,7 @@ function timesOf(path: string): readonly Finding[] {
   return parseKeyFile(content).ring.keys.flatMap(({ kid, state, dropAt }) => {
     if (state === 'next') return [note(`the key ${kid} is next; vestal keys rotate lets it sign`)]
     if (state !== 'retired' || dropAt === undefined || dropAt <= now) return []
-    return [note(`the key ${kid} is retired and verifies until ${textOfTime(dropAt)}; what it signed is refused from then on`)]
+    return [note(`the key ${kid} is retired and verifies until ${textOfTime(dropAt)}; its tokens are rejected from then on`)]
   })
 }
 
@@ -67,7 +67,7 @@ export function lookAtTls({ settings }: Subject): readonly Finding[] {
   return explained(() => {
     const tls = loadTls(settings)
     if (tls === undefined) return [note('none: a proxy in front has to speak it where others can reach the server')]
-    // That others can read the key is told with the modes of files.
+    // The check of the files reports a key that others can read.
     const soon = tls.warnings.filter((warning) => !warning.startsWith('tls_key:'))
     return soon.length === 0 ? [right(tls.description)] : soon.map((warning) => wrong(warning, RENEW))
   }, RENEW)
@@ -75,7 +75,7 @@ export function lookAtTls({ settings }: Subject): readonly Finding[] {
 
 const RENEW = 'Renew or replace it: a running server takes the new files up. docs/guides/network.md says what they must be.'
 
-/** What is wrong is told as the server would at its start: the first line says what, those after it what to do. */
+/** Reports a fault as the server does at its start: the first line says what is wrong, the next lines what to do. */
 function explained(look: () => readonly Finding[], mend = MEND): readonly Finding[] {
   try {
     return look()

@@ -10,13 +10,13 @@ const MEND =
 export async function lookAtModels({ settings }: Subject): Promise<readonly Finding[]> {
   const heard: Finding[] = []
   const options = { modelsDirectory: settings.models, files: settings.model, loadMsMax: settings.loadSecondsMax * 1000 }
-  const found = findModels({ ...options, warn: (message) => heard.push(told(message)) })
+  const found = findModels({ ...options, warn: (message) => heard.push(findingOf(message)) })
   const names = new Set(settings.loadModel)
   const wanted = found.filter(({ name }) => names.has('*') || names.has(name))
   for (const name of names) {
     if (name !== '*' && name !== 'none' && !found.some((model) => model.name === name))
       heard.push(
-        wrong(`the model ${name} is to be loaded at the start, and is not there`, 'Correct --load-model, or bring the model.'),
+        wrong(`the model ${name} is to be loaded at the start, and is not there`, 'Correct --load-model, or add the model.'),
       )
   }
   if (found.length === 0)
@@ -32,7 +32,7 @@ export async function lookAtModels({ settings }: Subject): Promise<readonly Find
 }
 
 /** A warning of the repository: what it names has to be changed. */
-function told(message: string): Finding {
+function findingOf(message: string): Finding {
   return wrong(message, 'Correct the models folder, or name another with --models.')
 }
 

@@ -19,7 +19,7 @@ export async function lookAtPorts({ settings }: Subject): Promise<readonly Findi
 async function lookAtPort(address: LocalServer, flag: string): Promise<readonly Finding[]> {
   const { host, port } = address
   if (port === 0) return [note(`${flag} is 0: any free port is taken`)]
-  const code = refusalOf(host, port)
+  const code = bindErrorOf(host, port)
   if (code === undefined) return [right(`port ${port} on ${host} is free`)]
   if (code === 'EADDRINUSE') {
     const owner = ownerOf(port)
@@ -47,11 +47,11 @@ async function lookAtSocket(settings: Settings, path: string): Promise<readonly 
   if (!stat.isSocket())
     return [wrong(`${path} is there already and is no socket`, 'Take it away, or name another path with --unix.')]
   if (await isVestal(settings)) return [note(`Vestal listens on ${path} already`)]
-  return [note(`the socket ${path} is there; one that nobody listens on is replaced at the start`)]
+  return [note(`the socket ${path} is there; one that no process listens on is replaced at the start`)]
 }
 
-/** Why nobody can listen there now; undefined where somebody can. It is listened on for a moment, and nobody is answered. */
-function refusalOf(hostname: string, port: number): string | undefined {
+/** The error code of listening there; undefined where it works. It listens for a moment and answers no client. */
+function bindErrorOf(hostname: string, port: number): string | undefined {
   try {
     Bun.listen({ hostname, port, exclusive: true, socket: { open: (socket) => void socket.end(), data: () => undefined } }).stop(
       true,
@@ -73,7 +73,7 @@ async function isVestal(address: LocalServer): Promise<boolean> {
   }
 }
 
-/** The beginning of a body: whoever listens may have no end. */
+/** The beginning of a body: the listener may send without end. */
 async function firstOf({ body }: Response): Promise<string> {
   const reader = body?.getReader()
   const chunk = await reader?.read()

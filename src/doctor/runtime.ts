@@ -33,7 +33,7 @@ export function lookAtAddon({ settings: { signatureBackend: backend } }: Subject
   ]
 }
 
-/** That nothing is reported to anybody: workers are started with ONNX Runtime's telemetry off, and Bun must not report its own crashes. */
+/** Checks that nothing is reported to third parties: workers start with ONNX Runtime's telemetry off, and Bun must not report its crashes. */
 export function lookAtTelemetry({ environment }: Subject): readonly Finding[] {
   const findings: Finding[] = []
   for (const name of ['BUN_CRASH_REPORT_URL', 'BUN_ENABLE_CRASH_REPORTING']) {
@@ -41,5 +41,5 @@ export function lookAtTelemetry({ environment }: Subject): readonly Finding[] {
     if (value !== undefined && value !== '' && value !== '0')
       findings.push(wrong(`${name} is set: a crash of Bun would be reported to others`, `Take ${name} out of the environment.`))
   }
-  return orRight(findings, 'ONNX Runtime’s is turned off before it is loaded, and a crash of Bun is reported to nobody')
+  return orRight(findings, 'ONNX Runtime’s is turned off before it is loaded, and crash reports of Bun are off')
 }

@@ -19,14 +19,14 @@ export interface FetchLimits {
 export function keySetAddress(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
-  if (url === undefined || !isSafe) throw new TypeError('"jwksUrl" is an https address; http is for a loopback address alone')
+  if (url === undefined || !isSafe) throw new TypeError('"jwksUrl" is an https address; http is only for a loopback address')
   if (url.username !== '' || url.password !== '' || url.hash !== '')
     throw new TypeError('"jwksUrl" has neither a user nor a fragment')
   return url
 }
 
 /**
- * Asks for a key set, once. No redirect is followed: it would let whoever controls one path of the issuer's host name the keys.
+ * Asks for a key set, once. No redirect is followed: it would let anyone who controls one path of the issuer's host choose the keys.
  * @throws KeyError saying why there is no answer that counts
  */
 export async function fetchBytes(url: URL, { timeoutMs, bytesMax, signal, headers: more }: FetchLimits): Promise<Buffer> {
@@ -40,8 +40,8 @@ export async function fetchBytes(url: URL, { timeoutMs, bytesMax, signal, header
       signal: AbortSignal.any([deadline, signal]),
     })
     const { status, headers } = response
-    if (status !== 200) throw await refuse(response, `the answer has the status ${status}`)
-    if (headers.get('content-encoding') !== null) throw await refuse(response, 'the answer is compressed')
+    if (status !== 200) throw await rejected(response, `the answer has the status ${status}`)
+    if (headers.get('content-encoding') !== null) throw await rejected(response, 'the answer is compressed')
     return await readUpTo(response, bytesMax)
   } catch (error) {
     if (error instanceof KeyError) throw error
@@ -60,7 +60,7 @@ async function readUpTo(response: Response, bytesMax: number): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-async function refuse(response: Response, reason: string): Promise<KeyError> {
+async function rejected(response: Response, reason: string): Promise<KeyError> {
   await response.body?.cancel()
   return new KeyError(reason)
 }

@@ -6,7 +6,7 @@ import { importJwk, type Key } from '../jose/keys.ts'
 import { readStrictObject } from '../jose/strict-json.ts'
 import { keyIdOf, thumbprintOf } from '../jose/thumbprint.ts'
 
-/** What an issuer's key may be for where neither it nor the settings say so: public keys alone, the commonest of each kind first. */
+/** Algorithms of an issuer's key where neither it nor the settings name one: public-key algorithms only, the most common of each kind first. */
 export const PUBLIC_ALGORITHMS = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => ALGORITHMS[name].kind !== 'oct')
 
 /** Members of a set that are read; the rest is left out. */
@@ -26,7 +26,7 @@ export interface PublishedKeys {
 }
 
 /**
- * Reads a JWK Set that somebody else publishes (RFC 7517 §5). What cannot be used is left out and the rest is kept, as the standard asks: keys
+ * Reads a JWK Set that an issuer publishes (RFC 7517 §5). What cannot be used is left out and the rest is kept, as the standard asks: keys
  * for something else, of an unknown kind, too weak or malformed. A key counts once however often it is listed, and one whose private part
  * stands in the set does not count at all. Several keys may have one `kid` (§4.5).
  * @throws KeyError saying what is wrong, and never what the set holds

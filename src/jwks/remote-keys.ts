@@ -19,7 +19,7 @@ export interface RemoteKeysOptions {
   readonly algorithms?: readonly Algorithm[]
   /** Hears why a fetch failed; the first time, and again when it works. */
   readonly warn?: (message: string) => void
-  /** Headers of a fetch that serves the request at hand; default none. */
+  /** Headers of a fetch made for the current request; default none. */
   readonly requestHeaders?: () => Readonly<Record<string, string>>
   /** Clock in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number

@@ -34,13 +34,13 @@ export function isKeyFile(value: unknown): boolean {
 }
 
 /**
- * Reads a key file, and believes nothing of it: every member is checked, and one that is unknown is refused.
+ * Reads a key file and trusts nothing in it: every member is checked, and an unknown one is rejected.
  * @throws KeyError naming the key and the member
  */
 export function parseKeyFile(value: unknown): KeyFile {
   if (!isRecord(value) || value.format !== FORMAT) throw new KeyError('is not a key file')
   if (value.version !== VERSION) throw new KeyError(`is a key file of another version; this one reads ${VERSION}`)
-  refuseUnknown(value, MEMBERS, 'the key file')
+  rejectUnknown(value, MEMBERS, 'the key file')
   const { keys, sealing } = value
   if (!Array.isArray(keys)) throw new KeyError('the member "keys" is not a list')
   if (sealing !== undefined && !isSealing(sealing)) throw new KeyError('the member "sealing" is not one that this version reads')
@@ -56,7 +56,7 @@ function parseKey(value: unknown, index: number): RingKey<StoredSecret> {
   if (typeof kid !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(kid))
     throw new KeyError(`the "kid" of key ${index + 1} is not a text of 1 to 128 visible characters`)
   const name = `the key ${kid}`
-  refuseUnknown(value, KEY_MEMBERS, name)
+  rejectUnknown(value, KEY_MEMBERS, name)
   if (!isAlgorithm(alg)) throw new KeyError(`"alg" of ${name} is not a signature algorithm known here`)
   const known = KEY_STATES.find((candidate) => candidate === state)
   if (known === undefined) throw new KeyError(`"state" of ${name} is not one of ${KEY_STATES.join(', ')}`)
@@ -80,7 +80,7 @@ function parseTime(value: unknown, name: string): number | undefined {
   return ms / 1000
 }
 
-function refuseUnknown(value: JsonRecord, members: readonly string[], name: string): void {
+function rejectUnknown(value: JsonRecord, members: readonly string[], name: string): void {
   const unknown = Object.keys(value).find((member) => !members.includes(member))
   if (unknown !== undefined) throw new KeyError(`${name} has the unknown member ${JSON.stringify(unknown.slice(0, 60))}`)
 }

@@ -4,6 +4,6 @@ import type { JwkSet, Key } from '../jose/keys.ts'
 export interface OwnKeys {
   /** What may be published of them now. */
   readonly published: () => JwkSet
-  /** Hears of other keys, and takes them before it returns; by throwing it refuses them, and the old ones stay. */
+  /** Called with the new keys, which are in use when it returns; if it throws, the old ones stay. */
   readonly subscribe: (listener: (keys: readonly Key[]) => void) => void
 }

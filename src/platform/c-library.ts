@@ -53,7 +53,7 @@ export function openSocketPair(): readonly [number, number] {
 
 /** Watches a descriptor for what can be read of it, under the word that the watcher knows it by. */
 export function watchReadable(epoll: number, descriptor: number, word: bigint): void {
-  // The kernel's struct has no gap on x86-64 alone.
+  // The kernel's struct is packed only on x86-64.
   const wordAt = process.arch === 'x64' ? 4 : 8
   const event = Buffer.alloc(wordAt + 8)
   event.writeUInt32LE(EPOLLIN, 0)
@@ -100,6 +100,6 @@ function messageOf(data: Buffer) {
 }
 
 function succeeded(name: string, result: number): number {
-  if (result < 0) throw new Error(`the system refused ${name}`)
+  if (result < 0) throw new Error(`the system call ${name} failed`)
   return result
 }

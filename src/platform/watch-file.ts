@@ -2,7 +2,7 @@ import { type FSWatcher, statSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
 
 export interface WatchFileOptions {
-  /** How often the file is looked at where the system tells of no change, in milliseconds; default 1000. */
+  /** Milliseconds between two checks of the file, where the system reports no change; default 1000. */
   readonly pollMs?: number
 }
 
@@ -12,7 +12,7 @@ const GATHER_MS = 20
 
 /**
  * Calls back at each change of a file, and at each poll, with whether it changed. The folder is watched and not the file, because a file that is
- * replaced is another one; the poll is for file systems that tell of nothing. It keeps no process alive.
+ * replaced is another one; the poll is for file systems that report no changes. It keeps no process alive.
  * @returns how to stop
  */
 export function watchFile(
@@ -54,7 +54,7 @@ function identityOf(path: string): string {
 function watchFolder(folder: string, look: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(folder, { persistent: false }, look)
-    // A folder that is gone or cannot be watched any more: the poll goes on.
+    // A folder that is gone or cannot be watched any more: the poll continues.
     watcher.on('error', () => watcher.close())
     return watcher
   } catch {

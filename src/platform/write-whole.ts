@@ -2,7 +2,7 @@ import { closeSync, fchownSync, fsyncSync, openSync, renameSync, rmSync, statSyn
 import { dirname } from 'node:path'
 
 /**
- * Replaces a file's text at once: whoever reads sees the old text or the new one, and so does the next start after the power fails.
+ * Replaces a file's text at once: a reader sees the old text or the new one, and so does the next start after the power fails.
  * Only one writer at a time, which is what `withFileLock` is for. The mode is 600, and the owner stays who it was.
  */
 export function writeWhole(path: string, text: string): void {

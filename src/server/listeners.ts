@@ -3,7 +3,7 @@ import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { authorityOf } from '../core/authority.ts'
 import type { App, AppOptions } from '../http/app.ts'
-import { refuseTakenPort } from '../platform/taken-port.ts'
+import { rejectTakenPort } from '../platform/taken-port.ts'
 import { type LiveTls, watchTls } from './live-tls.ts'
 import type { Logging } from './logging.ts'
 import type { Listener } from './shutdown.ts'
@@ -82,7 +82,7 @@ async function listenOnSocket(app: App, path: string, mode: number): Promise<Lis
 function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOptions>): Listening {
   const { host, port } = settings
   // Two listeners may share the port from here on: one of another program would not be noticed.
-  refuseTakenPort({ hostname: host, port })
+  rejectTakenPort({ hostname: host, port })
   const openWith = (at: number, loaded: LoadedTls) =>
     open(app, { hostname: host, port: at, reusePort: true, ...encrypted(loaded) } as Where)
   let current = openWith(port, tls)

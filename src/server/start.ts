@@ -63,7 +63,7 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   const accounts = await accountsOf(settings, { mode, keys, warn })
   const noteChange = createModelLog({ logger, audit: accounts?.options.context.audit })
   const { redis: url } = settings
-  const redis = url === undefined ? undefined : await watchRedis({ url, tell: warn })
+  const redis = url === undefined ? undefined : await watchRedis({ url, log: warn })
   logger.debug('settings and keys are read; the models are loaded next')
   const { engine, gather } = await openEngine(settings, {
     member,

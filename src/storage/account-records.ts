@@ -80,7 +80,7 @@ function rowOf({ permissions, isPasswordOnce, ...changes }: AccountChanges) {
   }
 }
 
-/** True where a list in a column has one of these items. `LIKE` would not tell capitals apart in SQLite. */
+/** True where a list in a column has one of these items. `LIKE` ignores case in SQLite. */
 function hasOne(column: AnyColumn, items: readonly string[]): SQL | undefined {
   return or(...items.map((item) => sql`replace(${column}, ${JSON.stringify(item)}, '') <> ${column}`))
 }

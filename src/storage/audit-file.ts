@@ -9,11 +9,11 @@ export interface AuditFileOptions {
   readonly filesMax?: number
 }
 
-/** Putting files aside takes no time: whoever has been at it for so long was killed. */
+/** Rotating files takes no time: a process that holds the lock for so long was killed. */
 const LOCK_MS_MAX = 10_000
 
 /**
- * Prepares a file of lines that nobody but its owner may read. A line is with the operating system when this returns: a process that is
+ * Prepares a file of lines that only its owner may read. A line is with the operating system when this returns: a process that is
  * killed loses none.
  */
 export function createAuditFile({ path, bytesMax = 16 * 1024 * 1024, filesMax = 5 }: AuditFileOptions): (line: string) => void {
@@ -47,7 +47,7 @@ function isLocked(lock: string): boolean {
     closeSync(openSync(lock, 'wx', 0o600))
     return true
   } catch {
-    // Another has it, or nothing can be written here, of which the line itself will tell.
+    // Another process holds it, or nothing can be written here, which the write of the line will report.
     const madeMs = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
     if (madeMs !== undefined && Date.now() - madeMs > LOCK_MS_MAX) rmSync(lock, { force: true })
     return false

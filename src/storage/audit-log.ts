@@ -38,8 +38,8 @@ export function createAuditLog({ to, folder, store, now, warn, waitingMax = WAIT
   const toFile = to === 'database' ? () => undefined : createAuditFile({ path: join(folder, FILE), filesMax: FILES_MAX })
   let waiting = 0
   let lost = 0
-  /** Those of the database that it was told of since. */
-  let told = 0
+  /** Lost events that the database has recorded since. */
+  let recorded = 0
   let warnedMs = Number.NEGATIVE_INFINITY
   let last: Promise<void> = Promise.resolve()
   const lose = (reason: string) => {
@@ -49,13 +49,13 @@ export function createAuditLog({ to, folder, store, now, warn, waitingMax = WAIT
     warn(`events of the audit log are lost (${lost} up to now): ${reason}`)
   }
   const insert = async (line: string, at: number) => {
-    const untold = lost - told
+    const unrecorded = lost - recorded
     await store?.transaction(async (records) => {
       await records.insertAudit({ id: randomUUID(), at, line })
-      if (untold > 0)
-        await records.insertAudit({ id: randomUUID(), at, line: auditLine({ event: 'audit-lost', count: untold }, at) })
+      if (unrecorded > 0)
+        await records.insertAudit({ id: randomUUID(), at, line: auditLine({ event: 'audit-lost', count: unrecorded }, at) })
     })
-    told += untold
+    recorded += unrecorded
   }
   const toDatabase = (line: string, at: number) => {
     if (waiting >= waitingMax) return lose('the database does not keep up')
@@ -74,7 +74,7 @@ export function createAuditLog({ to, folder, store, now, warn, waitingMax = WAIT
       try {
         toFile(line)
       } catch (error) {
-        // What was asked for goes on: a disk that is full ends no sign-in.
+        // The action continues: a full disk ends no sign-in.
         lose(error instanceof Error && 'code' in error ? `the file cannot be written (${String(error.code)})` : String(error))
       }
       if (to !== 'file') toDatabase(line, at)

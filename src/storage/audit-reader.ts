@@ -4,7 +4,7 @@ import type { Store } from '../accounts/store.ts'
 import { VestalError } from '../core/errors.ts'
 import { auditPaths } from './audit-log.ts'
 
-/** Bytes of the files, or rows of the database, that one page looks at: a filter that finds little gives a short page and where to go on. */
+/** Bytes of the files, or rows of the database, that one page looks at: a filter that finds little gives a short page and a cursor. */
 const BYTES_MAX = 4 * 1024 * 1024
 const ROWS_MAX = 10_000
 const WINDOW_BYTES = 64 * 1024
@@ -47,7 +47,7 @@ async function tablePage(store: Store, query: AuditQuery): Promise<AuditPage> {
   return { events, ...(before && { next: `${before.at}.${before.id}` }) }
 }
 
-/** Reads from the end; where to go on is a file, which keeps its number when it is put aside, and a place in it. */
+/** Reads from the end; a cursor is a file, which keeps its number when it is rotated, and an offset in it. */
 async function filePage(folder: string, query: AuditQuery): Promise<AuditPage> {
   const { since = 0, until = Number.POSITIVE_INFINITY, limit, after } = query
   const [, number, place] = /^(\d{1,20})\.(\d{1,15})$/.exec(after ?? '') ?? []

@@ -8,7 +8,7 @@ export interface Connection {
   readonly tables: Tables
   read<T>(work: (database: Database) => Promise<T>): Promise<T>
   transaction<T>(work: (database: Database) => Promise<T>): Promise<T>
-  /** Gives the work the database alone, all processes counted, in one transaction. */
+  /** Runs the work in one transaction with exclusive access, across all processes. */
   migrate<T>(work: (target: MigrationTarget) => Promise<T>): Promise<T>
   /** The migrations that were applied. */
   applied(): Promise<readonly { readonly name: string; readonly hash: string }[]>

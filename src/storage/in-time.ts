@@ -3,7 +3,7 @@ export class Late extends Error {
   override readonly name = 'Late'
 }
 
-/** The result, or a failure after that time; the work itself goes on. */
+/** The result, or a failure after that time; the work itself continues. */
 export async function inTime<T>(work: Promise<T>, timeoutMs: number, message: string): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new Late(message)), timeoutMs)

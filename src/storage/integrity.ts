@@ -33,7 +33,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   ),
 }
 
-/** What may be, and is seldom meant. */
+/** What is allowed, and rarely intended. */
 const NOTES: Readonly<Record<string, string>> = {
   'enabled accounts have no password and no session: nobody can be signed in as them': where(
     'accounts',
@@ -43,15 +43,15 @@ const NOTES: Readonly<Record<string, string>> = {
 
 /** What is wrong with the rows, such as `2 sessions are of accounts that are not there`. Every table must be there. */
 export function findFaults(count: CountRows): Promise<readonly string[]> {
-  return told(count, FAULTS)
+  return findingsOf(count, FAULTS)
 }
 
 /** What is worth a look. */
 export function findNotes(count: CountRows): Promise<readonly string[]> {
-  return told(count, NOTES)
+  return findingsOf(count, NOTES)
 }
 
-async function told(count: CountRows, questions: Readonly<Record<string, string>>): Promise<readonly string[]> {
+async function findingsOf(count: CountRows, questions: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const texts: string[] = []
   for (const [text, sql] of Object.entries(questions)) {
     const rows = await count(sql)

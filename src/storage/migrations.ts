@@ -41,7 +41,7 @@ export async function applyMigrations(migrations: readonly Migration[], target: 
   const missing = missingOf(migrations, await target.applied())
   for (const { name, hash, statements } of missing) {
     for (const statement of statements) await target.run(statement)
-    // Both come from our own files: letters, digits and "_" alone.
+    // Both come from our own files: only letters, digits and "_".
     await target.run(`INSERT INTO ${MIGRATIONS_TABLE} (name, hash) VALUES ('${name}', '${hash}')`)
   }
   return missing.map(({ name }) => name)

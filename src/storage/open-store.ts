@@ -19,7 +19,7 @@ export interface OpenStore extends Store {
   migrations(): Promise<readonly MigrationState[]>
   /** What is wrong with the database: what it finds itself and, once all migrations are applied, rows that fit no other. */
   faults(): Promise<readonly string[]>
-  /** What is no fault and worth a look, such as accounts that nobody can sign in to. */
+  /** Findings that are no fault and worth a look, such as accounts without a password. */
   notes(): Promise<readonly string[]>
 }
 
@@ -32,11 +32,11 @@ export function openStore(address: string): OpenStore {
     kind: connection.kind,
     read(work) {
       statistics.reads += 1
-      return told(connection.read((database) => work(recordsOf({ database, tables: connection.tables }))))
+      return withStoreFailure(connection.read((database) => work(recordsOf({ database, tables: connection.tables }))))
     },
     transaction(work) {
       statistics.transactions += 1
-      return told(connection.transaction((database) => work(recordsOf({ database, tables: connection.tables }))))
+      return withStoreFailure(connection.transaction((database) => work(recordsOf({ database, tables: connection.tables }))))
     },
     migrate: () => connection.migrate((target) => applyMigrations(steps, target)),
     migrations: async () => statesOf(connection, steps),
@@ -50,7 +50,7 @@ export function openStore(address: string): OpenStore {
 }
 
 /** The result, or the failure as callers may see it. */
-async function told<T>(result: Promise<T>): Promise<T> {
+async function withStoreFailure<T>(result: Promise<T>): Promise<T> {
   try {
     return await result
   } catch (error) {

@@ -9,7 +9,7 @@ import type { Database } from './query.ts'
 /** Connections of one process: sign-ins are bounded by argon2 long before. */
 const CONNECTIONS_MAX = 10
 const CONNECT_SECONDS = 5
-/** A statement that runs longer is given up: nothing here should take a tenth of it. */
+/** A statement that runs longer is cancelled: none should take a tenth of it. */
 const STATEMENT_TIMEOUT_MS = 8_000
 /** A question that has no answer then has none to come: the server hangs, or the network swallows what is sent. */
 const ANSWER_MS_MAX = 10_000

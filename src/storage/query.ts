@@ -10,7 +10,7 @@ export interface Source {
   readonly tables: Tables
 }
 
-/** Keeps the rows that a query finds for this transaction alone. SQLite needs no more than that the transaction has begun. */
+/** Locks the rows that a query finds for this transaction. SQLite needs nothing: its transaction already holds the write lock. */
 export function locked<T>(query: T): T {
   const lockable = query as { for?: (strength: 'update') => T }
   return lockable.for === undefined ? query : lockable.for('update')

@@ -4,7 +4,7 @@ import { reasonOfRedis } from './redis-reason.ts'
 export interface RedisWatchOptions {
   readonly url: string
   /** Hears why Redis cannot be used, once, and that it can again. */
-  readonly tell: (message: string) => void
+  readonly log: (message: string) => void
   /** Milliseconds between two looks; default 2000. */
   readonly everyMs?: number
 }
@@ -19,7 +19,7 @@ export interface RedisWatch {
 const EVERY_MS = 2000
 
 /** Looks at Redis once, and then beside what the server does until it is stopped. */
-export async function watchRedis({ url, tell, everyMs = EVERY_MS }: RedisWatchOptions): Promise<RedisWatch> {
+export async function watchRedis({ url, log, everyMs = EVERY_MS }: RedisWatchOptions): Promise<RedisWatch> {
   const redis = openRedis(url)
   let reason: string | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -33,11 +33,11 @@ export async function watchRedis({ url, tell, everyMs = EVERY_MS }: RedisWatchOp
     )
     if (isStopped) return
     if (before === undefined && reason !== undefined) {
-      tell(
+      log(
         `Redis (VESTAL_REDIS) cannot be used: ${reason}. Sign-ins are answered with 503, and each process counts rate limits by itself, until it can`,
       )
     }
-    if (before !== undefined && reason === undefined) tell('Redis (VESTAL_REDIS) can be used again')
+    if (before !== undefined && reason === undefined) log('Redis (VESTAL_REDIS) can be used again')
     timer = setTimeout(() => void look(), everyMs)
     timer.unref()
   }

@@ -8,7 +8,7 @@ const SILENT = 'Redis does not answer'
 export interface OpenRedis {
   /** What the throttle asks of it. */
   readonly commands: RedisCommands
-  /** @throws Error where it does not answer, or refuses us */
+  /** @throws Error where it does not answer, or rejects the credentials */
   ping(): Promise<void>
   send(command: string, values: readonly string[]): Promise<unknown>
   close(): void
@@ -21,8 +21,8 @@ export interface RedisOptions {
 
 /**
  * Prepares a connection; the first command opens it, and the first after it was lost opens another. While Redis cannot be reached a
- * command fails: a sign-in is then refused and does not wait. Bun's own reconnecting keeps commands waiting, so it is off. A connection
- * that does not answer in time is given up: the next command opens another.
+ * command fails: a sign-in is then rejected and does not wait. Bun's own reconnecting keeps commands waiting, so it is off. A connection
+ * that does not answer in time is closed: the next command opens a new one.
  */
 export function openRedis(url: string, { timeoutMs = 2000 }: RedisOptions = {}): OpenRedis {
   let client: RedisClient | undefined

@@ -6,7 +6,7 @@ import { type OpenRedis, openRedis } from './redis.ts'
 export interface SharedCountsOptions {
   readonly url: string
   /** Hears that the counts are not shared any more, and that they are again. */
-  readonly tell: (message: string) => void
+  readonly log: (message: string) => void
   /** Processes of one server that ask; default 1. */
   readonly processes?: number
   /** How long a request waits for an answer, once; default 250 ms. */
@@ -24,8 +24,8 @@ const RETRY_MS = 500
 const NOW = "local time = redis.call('TIME') local now = time[1] * 1000 + time[2] / 1000 "
 
 /**
- * `RateLimiter` as a script: what a key owes, and when that was so. A clock that is set back lets no time pass, and so holds nobody up
- * longer than a clock that goes on.
+ * `RateLimiter` as a script: what a key owes, and at what time. A clock that is set back lets no time pass, so that it delays no client
+ * longer than a running clock would.
  */
 const TAKE = `${NOW}
 local cost, owed = tonumber(ARGV[1]), 0
@@ -52,10 +52,10 @@ redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[1])`
 
 /** Counts in Redis, in time or not at all. */
-export function openSharedCounts({ url, tell, ...options }: SharedCountsOptions): SharedCounts {
+export function openSharedCounts({ url, log, ...options }: SharedCountsOptions): SharedCounts {
   const { processes = 1, timeoutMs = ANSWER_MS_MAX, leaseMs = LEASE_MS } = options
   const redis = openRedis(url, { timeoutMs })
-  const line = createLine(redis, tell)
+  const line = createLine(redis, log)
   /** The key of each place that is held here. */
   const held = new Map<string, string>()
   const renewing = setInterval(() => {
@@ -63,7 +63,7 @@ export function openSharedCounts({ url, tell, ...options }: SharedCountsOptions)
   }, leaseMs / 3)
   renewing.unref()
   const leave = (key: string, place: string): void => {
-    // Where this is not heard, the place is free when its time is over.
+    // If Redis does not get this, the slot expires by itself.
     if (held.delete(place)) void line.ask('ZREM', [key, place])
   }
   return {
@@ -95,8 +95,8 @@ export function openSharedCounts({ url, tell, ...options }: SharedCountsOptions)
   }
 }
 
-/** A connection that is asked while it answers. After a failure nobody waits for it: it is tried beside the requests until it is there again. */
-function createLine(redis: OpenRedis, tell: (message: string) => void) {
+/** A connection that is asked while it answers. After a failure no request waits for it: it is retried in the background until it answers. */
+function createLine(redis: OpenRedis, log: (message: string) => void) {
   let isUp = true
   let failures = 0
   let retry: ReturnType<typeof setTimeout> | undefined
@@ -105,7 +105,7 @@ function createLine(redis: OpenRedis, tell: (message: string) => void) {
       const answer = await redis.send('PING', []).catch(() => undefined)
       if (answer === undefined) return tryAgain()
       isUp = true
-      tell('Redis answers again: limits are shared')
+      log('Redis answers again: limits are shared')
     }, RETRY_MS)
     retry.unref()
   }
@@ -113,7 +113,7 @@ function createLine(redis: OpenRedis, tell: (message: string) => void) {
     failures += 1
     if (!isUp) return
     isUp = false
-    tell('Redis does not answer: limits are counted by this process alone')
+    log('Redis does not answer: each process counts limits by itself')
     tryAgain()
   }
   return {
@@ -145,7 +145,7 @@ function readState(answer: unknown, question: RateQuestion) {
   return typeof owedMs === 'string' ? stateOf(Number(owedMs), { ...question, isAllowed: isAllowed === 1 }) : undefined
 }
 
-/** Redis is told of no subject and no address. */
+/** Redis gets no subject and no address, only hashes. */
 function keyOf(kind: 'rate' | 'place', name: string): string {
   return `vestal:${kind}:${createHash('sha256').update(name).digest('base64url').slice(0, 22)}`
 }

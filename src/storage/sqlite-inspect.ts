@@ -16,7 +16,7 @@ export interface FoundSqlite {
 
 /**
  * Reads a file of SQLite and leaves no trace. A file whose log lies beside it is in use, or was when its process was killed, and is read
- * with the log; one without is opened as a file that nobody changes, because SQLite would make a log for it otherwise.
+ * with the log; one without is opened as an immutable file, because SQLite would make a log for it otherwise.
  */
 export async function inspectSqlite<T>(path: string, look: (found: FoundSqlite) => Promise<T>): Promise<T> {
   const isInUse = existsSync(`${path}-wal`) && existsSync(`${path}-shm`)

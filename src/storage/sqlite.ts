@@ -10,12 +10,12 @@ import { SQLITE_TABLES } from './sqlite-tables.ts'
 
 /** Milliseconds that a transaction waits for another connection's. */
 const WAIT_MS_MAX = 5000
-/** SQLite waits on its thread, which is the one that answers requests, so it waits this long alone; the rest is waited for beside it. */
+/** SQLite blocks its thread, which is the one that answers requests, so it blocks only this long; the rest of the wait is asynchronous. */
 const BUSY_TIMEOUT_MS = 20
 const RETRY_MS = 5
 
 /**
- * Opens the file, which nobody but its owner may read, and makes it where there is none. A transaction takes the write lock at its
+ * Opens the file, or creates it, readable only by its owner. A transaction takes the write lock at its
  * beginning, so two processes on one file follow one another. `synchronous = FULL`: a sign-out that was answered survives a power cut.
  */
 export function openSqlite(path: string): Connection {

@@ -42,7 +42,7 @@ export class Blobs {
     const lacking = start + size - this.#length
     if (lacking > 0) throw inputInvalid(TRITON_TEXTS.bytesMissing(lacking, { input: name, model: this.#model }))
     this.#position += size
-    // Memory of one request alone, also where it is none: what a tensor lies in is moved to a worker.
+    // A buffer of its own for each request, even an empty one: a tensor's buffer is transferred to a worker.
     const blob = this.#bytes?.subarray(start, start + size) ?? new Uint8Array(0)
     if (each === undefined) return { datatype, shape, data: textsOf(blob, { name, count, model: this.#model }) }
     return viewOf(align(blob, each, start === 0), target)

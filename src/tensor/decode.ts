@@ -5,7 +5,7 @@ import { describeShape, ELEMENTS_MAX, elementCount, tooManyElements } from './sh
 import type { Tensor, TensorData } from './tensor.ts'
 import { TRITON_TEXTS } from './triton-texts.ts'
 
-/** Characters of a value that a message tells back. */
+/** Characters of a value that a message shows. */
 const SHOWN_MAX = 60
 /** Elements that are so few that their memory may be taken before they are counted. */
 const SMALL_COUNT = 4096
@@ -102,23 +102,23 @@ interface Storage {
 
 function createStorage({ name, datatype, hasWords = false }: TensorTarget, count: number): Storage {
   const facts = DATATYPES[datatype]
-  const refuse = (index: number, element: unknown, expected: string) =>
+  const rejected = (index: number, element: unknown, expected: string) =>
     inputInvalid(`input '${name}': element ${index} must be ${expected}, got ${show(element)}`)
   switch (facts.kind) {
     case 'text': {
       const data: string[] = []
       return storage(data, count, (index, element) => {
-        if (typeof element !== 'string') throw refuse(index, element, 'a text')
-        if (!element.isWellFormed()) throw refuse(index, '', 'a text without lone surrogates')
+        if (typeof element !== 'string') throw rejected(index, element, 'a text')
+        if (!element.isWellFormed()) throw rejected(index, '', 'a text without lone surrogates')
         // onnxruntime-node hands texts over as C does, where this character ends one: the rest would be lost.
-        if (element.includes('\0')) throw refuse(index, element, 'a text without the character U+0000')
+        if (element.includes('\0')) throw rejected(index, element, 'a text without the character U+0000')
         data.push(element)
       })
     }
     case 'boolean': {
       const data = new Uint8Array(count)
       return storage(data, count, (index, element) => {
-        if (typeof element !== 'boolean') throw refuse(index, element, 'true or false')
+        if (typeof element !== 'boolean') throw rejected(index, element, 'true or false')
         data[index] = element ? 1 : 0
       })
     }
@@ -127,7 +127,7 @@ function createStorage({ name, datatype, hasWords = false }: TensorTarget, count
       const { min, max } = facts
       return storage(data, count, (index, element) => {
         if (typeof element !== 'number' || !Number.isInteger(element) || element < min || element > max) {
-          throw refuse(index, element, `an integer of ${datatype}, from ${min} to ${max}`)
+          throw rejected(index, element, `an integer of ${datatype}, from ${min} to ${max}`)
         }
         data[index] = element
       })
@@ -139,7 +139,7 @@ function createStorage({ name, datatype, hasWords = false }: TensorTarget, count
         // A larger number was rounded, or is none of 64 bits.
         const value = Number.isSafeInteger(element) ? BigInt(element as number) : element
         if (typeof value !== 'bigint' || value < min || value > max) {
-          throw refuse(index, element, `an integer of ${datatype}, from ${min} to ${max}`)
+          throw rejected(index, element, `an integer of ${datatype}, from ${min} to ${max}`)
         }
         data[index] = value
       })
@@ -153,7 +153,7 @@ function createStorage({ name, datatype, hasWords = false }: TensorTarget, count
         const isNumber = typeof element === 'number' || typeof element === 'bigint'
         const value = isNumber ? Number(element) : read(element)
         if (value === undefined || (isNumber && Math.abs(value) > max)) {
-          throw refuse(
+          throw rejected(
             index,
             element,
             `a number of ${datatype}${isNoNumber(element) ? ` (what JSON has no number for is ${hint})` : ''}`,
@@ -208,7 +208,7 @@ function bigIntAsText(_name: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value
 }
 
-/** A refusal of an input, with the text that the client sees. */
+/** The error for a rejected input, with the text that the client sees. */
 export function inputInvalid(detail: string): VestalError {
   return new VestalError('INPUT_INVALID', { detail })
 }

@@ -1,7 +1,7 @@
 import { VestalError } from '../core/errors.ts'
 import { TRITON_TEXTS } from './triton-texts.ts'
 
-/** Objects and arrays inside each other in a request's body; deeper ones are refused. */
+/** Objects and arrays inside each other in a request's body; deeper ones are rejected. */
 export const JSON_DEPTH_MAX = 100
 
 /** What JSON calls an object. */
@@ -41,7 +41,7 @@ const LONG_INTEGER = /(?<![.\d])\d{16}|\d[eE]\+?\d/
 const NO_NUMBER = /[[,:]\s*-?(?:NaN|Inf(?:inity)?)\b/
 /** A text, which is left as it is, or a bare token. */
 const TEXT_OR_TOKEN = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Inf(?:inity)?)\b/gs
-/** Stands in front of what takes a token's place while a body is parsed; nobody outside knows it. */
+/** Prefix of the text that replaces a number token during parsing; no client can know it. */
 const MARK = crypto.randomUUID().slice(0, 8)
 const BARE_FLOATS: ReadonlyMap<unknown, BareFloat> = new Map(
   [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((value) => [MARK + value, new BareFloat(value)]),
@@ -63,7 +63,7 @@ export function parseJson(bytes: Uint8Array, options: JsonOptions = {}): unknown
 }
 
 /**
- * Reads a JSON text and makes something of it. What is rejected is read once more with exact integers, so that the message tells the
+ * Reads a JSON text and makes something of it. What is rejected is read once more with exact integers, so that the message shows the
  * number that came and not the one that it was rounded to.
  * @throws VestalError as `parseJson` and `decode`
  */
@@ -172,7 +172,7 @@ function isDeeper(value: unknown, levels: number): boolean {
     for (const element of value) if (typeof element === 'object' && isDeeper(element, levels - 1)) return true
     return false
   }
-  // Walked by name: a list of the members would be thrown away at once. The cast: what JSON gives has members of its own alone.
+  // Walked by name: a list of the members would be thrown away at once. The cast: an object of JSON.parse has only own members.
   const members = value as JsonObject
   for (const name in members) if (typeof members[name] === 'object' && isDeeper(members[name], levels - 1)) return true
   return false

@@ -109,7 +109,7 @@ function decimalOfFloat32(value: number): number {
     }
     return Math.round(value * scale) / scale
   }
-  // Below this the floats are so far apart that fewer digits tell them from each other.
+  // Below this the floats are so far apart that fewer digits distinguish them.
   return shortest(value, { round: Math.fround, digitsMin: size < 1e-37 ? 1 : 6, digitsMax: 9 })
 }
 

@@ -32,11 +32,11 @@ export function readParameters(parameters: unknown, where: string): Parameters {
     }
     if (name.startsWith('shared_memory_')) throw unsupported(`shared memory, asked for by ${where}, is not supported`)
   }
-  // The cast: every value was looked at just now, and a bigint is refused by whoever reads it as a number.
+  // The cast: every value was checked above, and a bigint is rejected where a number is read.
   return (entries.some(([, value]) => value === null) ? withoutNulls(entries) : parameters) as Parameters
 }
 
-/** Writers of JSON that leave nothing out, as those of MLServer's types, say `null` where nothing is meant. */
+/** Writers of JSON that leave nothing out, as those of MLServer's types, write `null` for an absent value. */
 function withoutNulls(entries: readonly (readonly [string, unknown])[]): object {
   return Object.fromEntries(entries.filter(([, value]) => value !== null))
 }

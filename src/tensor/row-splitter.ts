@@ -33,7 +33,7 @@ export class RowSplitter {
   #depth = 0
   #isInText = false
   #isEscaped = false
-  /** What is wrong behind rows that were right: it is told when those are gone. */
+  /** The fault after valid rows; it is reported once those rows were taken. */
   #fault: unknown
 
   constructor({ rowBytesMax, hasLines }: RowSplitterOptions) {
@@ -168,7 +168,7 @@ export class RowSplitter {
     return false
   }
 
-  /** Where the row ends, at this byte or before it; undefined when it goes on. */
+  /** Where the row ends, at this byte or before it; undefined when it continues. */
   #endsValue(byte: number, index: number): number | undefined {
     if (this.#isInText) {
       if (this.#isEscaped) this.#isEscaped = false
@@ -209,7 +209,7 @@ export class RowSplitter {
   }
 
   #checkLength(length: number): void {
-    // The head is a whole chunk, whose rows are not told apart yet.
+    // The head is a whole chunk that is not split into rows yet.
     if (this.#state === 'head' || length <= this.#rowBytesMax) return
     throw new VestalError('BODY_TOO_LARGE', {
       detail: `a row is larger than ${this.#rowBytesMax} bytes, the most that one may have`,

@@ -12,7 +12,7 @@ export type RowForm = 'rows' | 'columns'
 /**
  * Reads the `input` of the Flama form: a list of rows for a model with one input, a list of objects with a row of each input, or an
  * object of lists by input name. The first dimension counts rows; what is in a row has the shape of the rest, and a row of one value may
- * be that value alone. For floats, null is a missing value (NaN), and the texts NaN, Infinity and -Infinity are those floats.
+ * be just that value. For floats, null is a missing value (NaN), and the texts NaN, Infinity and -Infinity are those floats.
  * @throws VestalError INPUT_INVALID, naming the input, what was expected and what came
  */
 export function decodeRows(input: unknown, specs: readonly TensorSpec[]): NamedTensors {
@@ -130,7 +130,7 @@ function listsHint(shape: readonly number[], expected: readonly number[]): strin
   return missing === 1 ? '; put a list around each row' : `; put ${missing} lists around each row`
 }
 
-/** Every list of a level must be as long as the first: rows of different lengths are somebody's mistake. */
+/** Every list of a level must be as long as the first: rows of different lengths are a mistake. */
 function checkNesting(list: readonly unknown[], shape: readonly number[], name: string): void {
   const inner = shape[1]
   if (inner === undefined) {

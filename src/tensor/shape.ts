@@ -2,7 +2,7 @@ import { type Datatype, elementBytes } from './datatypes.ts'
 import type { TensorSpec } from './tensor.ts'
 import { INT64_MAX, TRITON_TEXTS } from './triton-texts.ts'
 
-/** Elements in one tensor; a larger one is refused before memory is taken for it. */
+/** Elements in one tensor; a larger one is rejected before memory is allocated for it. */
 export const ELEMENTS_MAX = 2 ** 26
 /** Dimensions of one tensor. */
 export const RANK_MAX = 16
@@ -46,7 +46,7 @@ export function ownShape(spec: readonly number[], sent: readonly number[]): read
   return isOfRows ? sent.slice(0, 1) : undefined
 }
 
-/** The product of the dimensions, 1 for a scalar; Infinity once it is over the limit. */
+/** The product of the dimensions, 1 for a scalar; Infinity once it exceeds the limit. */
 export function elementCount(shape: readonly number[]): number {
   // A zero anywhere makes the tensor empty, however large the other dimensions are.
   if (shape.includes(0)) return 0
@@ -79,7 +79,7 @@ export function tooManyElements(name: string, datatype: Datatype, shape: readonl
   const count = exactCount(shape)
   // Each element of BYTES has a length in front.
   const size = elementBytes(datatype) ?? 4
-  // One dimension alone may be beyond what a tensor can have, and another be 0.
+  // One dimension may exceed what a tensor can have while another is 0.
   if (count > INT64_MAX || count === 0n) return TRITON_TEXTS.elementsOverflow(name, `[${shape.join(',')}]`)
   if (count * BigInt(size) > INT64_MAX) return TRITON_TEXTS.bytesOverflow(name, count, size)
   const limit = `a tensor has at most ${ELEMENTS_MAX} elements`

@@ -9,7 +9,7 @@ export interface InferTarget {
   readonly hasRows?: boolean | undefined
 }
 
-/** A name that came with the request, as messages tell it back: no longer than a model's may be. */
+/** A name from the request, as messages show it: no longer than a model's name may be. */
 export function quote(name: string): string {
   return `'${name.length > 100 ? `${name.slice(0, 100)}…` : name}'`
 }

@@ -123,7 +123,7 @@ for (const [index, open] of DOORS.entries()) {
   if (redis !== undefined) {
     describe(`limits of two processes with one Redis, ${where}`, () => {
       const pair = (options: AppOptions['operations'] = {}) => {
-        const counts = [1, 2].map(() => openSharedCounts({ url: redis.url, tell: () => undefined, timeoutMs: 10_000 }))
+        const counts = [1, 2].map(() => openSharedCounts({ url: redis.url, log: () => undefined, timeoutMs: 10_000 }))
         const servers = counts.map((shared) => setUp(shared, options))
         return {
           ask: (each: number, path: string, init?: RequestInit) => servers[each % 2]?.ask(path, init),
@@ -182,7 +182,7 @@ for (const [index, open] of DOORS.entries()) {
       test('are those of each process, and never a 5xx, until it is there again', async () => {
         await using own = await startRedis()
         if (own === undefined) throw new Error('it was there a moment ago')
-        const counts = openSharedCounts({ url: own.url, tell: () => undefined })
+        const counts = openSharedCounts({ url: own.url, log: () => undefined })
         await using server = setUp(counts, { front: { addressRequestsPerMinute: 100_000 } })
         const statuses = new Set<number>()
         const take = async (sub: string) => {

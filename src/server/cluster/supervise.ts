@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import { SettingsError } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
-import { refuseTakenPort } from '../../platform/taken-port.ts'
+import { rejectTakenPort } from '../../platform/taken-port.ts'
 import { MetricRegistry } from '../../telemetry/metrics/registry.ts'
 import { createLogging, type Logging } from '../logging.ts'
 import { listenForMetrics } from '../metrics-listener.ts'
@@ -25,7 +25,7 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   const { logger, output } = logging
   const address = { hostname: settings.host, port: settings.port }
   try {
-    refuseTakenPort(address)
+    rejectTakenPort(address)
   } catch {
     throw new SettingsError([`cannot listen on ${settings.host}:${settings.port}: is it taken? --port takes another`])
   }

@@ -1,6 +1,6 @@
 import { clean, STACK_MAX, TEXT_MAX } from './clean.ts'
 
-/** How much is told; each level tells what those after it tell, too. */
+/** How much is logged; each level includes those after it. */
 export const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type Level = (typeof LEVELS)[number]
 
@@ -24,10 +24,10 @@ export interface LogFields {
   readonly version?: string | undefined
   /** A code of docs/reference/errors.md. */
   readonly code?: string | undefined
-  /** Which check refused. */
+  /** Which check failed. */
   readonly reason?: string | undefined
   readonly error?: unknown
-  /** What ONNX Runtime said; no client is told. */
+  /** What ONNX Runtime said; no client sees it. */
   readonly runtimeText?: string | undefined
   /** What the server says of itself when it starts. */
   readonly mode?: string | undefined

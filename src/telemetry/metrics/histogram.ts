@@ -22,7 +22,7 @@ export class Histogram implements Series {
   }
 }
 
-/** The lines of a histogram whose values somebody else counts. */
+/** The lines of a histogram whose values are counted elsewhere. */
 export function histogramSamples(
   { bounds, counts, sum }: DistributionSnapshot,
   labels: Readonly<Record<string, LabelValue>>,

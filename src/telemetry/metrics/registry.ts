@@ -20,7 +20,7 @@ export interface CollectedOptions extends Omit<MetricOptions, 'seriesMax'> {
 
 const NAME = /^[a-z][a-z0-9_]*$/
 
-/** The metrics of a process: made once at the start, changed by what happens, read by whoever asks. */
+/** The metrics of a process: made once at the start, updated by events, read by a scrape. */
 export class MetricRegistry {
   readonly #families = new Map<string, () => FamilySnapshot>()
 
@@ -36,7 +36,7 @@ export class MetricRegistry {
     return family
   }
 
-  /** A metric that somebody else counts: it costs nothing until it is asked for. */
+  /** A metric that is counted elsewhere: it costs nothing until it is scraped. */
   collected(name: string, { type, help, labels = [], read }: CollectedOptions): void {
     const samples = () =>
       [...read()].map(([values, value]) => ({

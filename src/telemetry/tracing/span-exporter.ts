@@ -46,9 +46,9 @@ const WARNING_EVERY_MS = 60_000
 /** Statuses after which OTLP asks a client to try again. */
 const RETRYABLE = new Set([429, 502, 503, 504])
 
-type Outcome = 'sent' | 'again' | 'refused'
+type Outcome = 'sent' | 'again' | 'rejected'
 
-/** Prepares the sending. The queue is bounded, one request is under way at a time, and a failure is told of once a minute. */
+/** Prepares the sending. The queue is bounded, one request is in flight at a time, and a failure is logged once a minute. */
 export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
   const { warn, queueMax = 2048, batchMax = 512, gatherMs = 1000, retryMs = 1000, now = () => performance.now() } = options
   const queue: Span[] = []
@@ -76,7 +76,7 @@ export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
         return
       }
       reason = answer.reason
-      if (answer.outcome === 'refused' || isStopping) break
+      if (answer.outcome === 'rejected' || isStopping) break
     }
     lose(batch.length, reason)
   }
@@ -135,7 +135,7 @@ async function send(
     await response.body?.cancel()
     if (response.ok) return { outcome: 'sent', reason: '' }
     return {
-      outcome: RETRYABLE.has(response.status) ? 'again' : 'refused',
+      outcome: RETRYABLE.has(response.status) ? 'again' : 'rejected',
       reason: `the collector answers ${response.status}`,
     }
   } catch {

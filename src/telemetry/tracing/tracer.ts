@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { readTraceParent, readTraceState, type TraceContext, traceParentOf } from '../../core/trace-context.ts'
 import type { Attributes, Span } from './span.ts'
 
-/** The trace of a request at hand: its own span is the parent of those within. */
+/** The trace of an in-flight request: its span is the parent of those within. */
 export interface Trace extends TraceContext {
   readonly parentId: string | undefined
   readonly traceState: string | undefined
@@ -43,7 +43,7 @@ export class Tracer {
     this.#options = { now: Date.now, steadyNow: () => performance.now(), ...options }
   }
 
-  /** The trace that a request brings, or a new one. */
+  /** The trace of a request's `traceparent` header, or a new one. */
   begin(headers: Headers): Trace {
     const { now, steadyNow } = this.#options
     const given = readTraceParent(headers.get('traceparent'))
@@ -64,7 +64,7 @@ export class Tracer {
     return this.#current.run(trace, work)
   }
 
-  /** The trace of the request that is at hand here; undefined where none is. */
+  /** The trace of the current request; undefined outside of one. */
   current(): Trace | undefined {
     return this.#current.getStore()
   }
@@ -74,7 +74,7 @@ export class Tracer {
     return this.#options.steadyNow()
   }
 
-  /** Headers of a call that serves the request at hand. */
+  /** Headers of an outgoing call made for the current request. */
   outgoing(): Readonly<Record<string, string>> {
     const trace = this.current()
     if (trace === undefined) return {}

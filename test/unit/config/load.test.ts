@@ -322,7 +322,7 @@ describe('a setting that is a list of tables', () => {
     expect(faultsOf(withFile(`${one}[[issuers]]\n${wrong}`))).toEqual([
       'issuers[1].nme in vestal.toml, line 7: is not a field of this table; did you mean name?',
       'issuers[1].name in vestal.toml, line 6: must be a text; got the number 7',
-      'issuers[1].jwks_url in vestal.toml, line 9: must be an https address without user and fragment; http is for a loopback address alone',
+      'issuers[1].jwks_url in vestal.toml, line 9: must be an https address without user and fragment; http is only for a loopback address',
       'issuers[1].audiences in vestal.toml, line 5: is missing',
       expect.stringContaining('issuers[1].algorithms in vestal.toml, line 8: must be one of HS256'),
       'issuers[1].grants in vestal.toml, line 11: must be a table; got a list',

@@ -11,7 +11,7 @@ afterAll(() => redis?.[Symbol.asyncDispose]())
 function open(url: string, options: { readonly timeoutMs?: number; readonly leaseMs?: number } = {}) {
   const told: string[] = []
   // A machine that is busy must not make an answer late, unless a test is about that.
-  const counts = openSharedCounts({ url, tell: (message) => told.push(message), timeoutMs: 10_000, ...options })
+  const counts = openSharedCounts({ url, log: (message) => told.push(message), timeoutMs: 10_000, ...options })
   return { counts, told, [Symbol.dispose]: () => counts.close() }
 }
 
@@ -25,7 +25,7 @@ describe('counts that cannot be had', () => {
     expect([place.counts.isReachable, place.counts.failures, place.told]).toEqual([
       false,
       1,
-      ['Redis does not answer: limits are counted by this process alone'],
+      ['Redis does not answer: each process counts limits by itself'],
     ])
   })
 })
@@ -135,7 +135,7 @@ if (redis !== undefined) {
       await until(() => place.counts.isReachable)
       await until(async () => (await take())?.isAllowed === false)
       expect(place.told.slice(-2)).toEqual([
-        'Redis does not answer: limits are counted by this process alone',
+        'Redis does not answer: each process counts limits by itself',
         'Redis answers again: limits are shared',
       ])
     })

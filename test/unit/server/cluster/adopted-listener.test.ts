@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { duplicate } from '../../../../src/platform/c-library.ts'
-import { refuseTakenPort } from '../../../../src/platform/taken-port.ts'
+import { rejectTakenPort } from '../../../../src/platform/taken-port.ts'
 import { createAdoptedListener } from '../../../../src/server/cluster/adopted-listener.ts'
 import { openListeningSocket } from '../../../../src/server/cluster/listening-socket.ts'
 import { HAS_PROCESSES } from '../../../support/processes.ts'
@@ -48,11 +48,11 @@ describe.skipIf(!HAS_PROCESSES)('a listening socket', () => {
   test('is closed once nobody has it, and its port is then free', async () => {
     const socket = openListeningSocket(INSIDE)
     const address = { hostname: '127.0.0.1', port: socket.port }
-    expect(() => refuseTakenPort(address)).toThrow()
+    expect(() => rejectTakenPort(address)).toThrow()
     const other = openListeningSocket(address)
     socket.close()
-    expect(() => refuseTakenPort(address)).toThrow()
+    expect(() => rejectTakenPort(address)).toThrow()
     other.close()
-    expect(refuseTakenPort(address)).toBeUndefined()
+    expect(rejectTakenPort(address)).toBeUndefined()
   })
 })
