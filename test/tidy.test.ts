@@ -42,7 +42,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 }
 const LINES_MAX = 400
 
-const files = [...new Bun.Glob('{src,bench,test,deploy}/**/*.{ts,js}').scanSync(ROOT)].sort()
+const files = [...new Bun.Glob('{src,bench,test,deploy,examples}/**/*.{ts,js}').scanSync(ROOT)].sort()
 const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 const sources = files.filter((file) => file.startsWith('src/'))
 
