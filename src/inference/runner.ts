@@ -63,6 +63,10 @@ export interface RunnerSource {
   readonly signal?: AbortSignal
   /** Hears when `trouble` of the runner is another. */
   readonly changed?: () => void
+  /** Whether files of the model are others than when this was made. */
+  readonly hasChanged?: () => boolean
+  /** Hears that they are, where a worker would have to load them: none does, since what serves was tried as a whole. */
+  readonly stale?: () => void
 }
 
 /**
@@ -129,7 +133,7 @@ function overheard(start: StartInstance, hear: (during: RuntimeText['during'], t
 
 /** Gives what starts a runner with these options. */
 export function createStartRunner(options: RunnerOptions): StartRunner {
-  return async ({ key, path, settings: own, counters, trialOf, signal, changed = () => undefined }) => {
+  return async ({ key, path, settings: own, counters, trialOf, signal, ...source }) => {
     const settings = resolveSettings(own, options)
     const { threads, arena, optimization, instances } = settings
     let misfits = 0
@@ -144,7 +148,9 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       runMsMax: options.runMsMax,
       loadMsMax: options.loadMsMax,
       memoryBytesMax: options.memoryBytesMax,
-      changed,
+      changed: source.changed ?? (() => undefined),
+      hasChanged: source.hasChanged ?? (() => false),
+      stale: source.stale ?? (() => undefined),
       lost: (loss) => {
         counters.ended(loss.label)
         options.lost?.({ ...loss, key })

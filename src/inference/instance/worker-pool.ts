@@ -19,6 +19,10 @@ export interface WorkerPoolOptions {
   readonly loadMsMax: number
   /** Memory that a worker may hold. */
   readonly memoryBytesMax: number
+  /** Whether files of the model are others than those that were loaded. */
+  readonly hasChanged: () => boolean
+  /** Hears that they are, where a worker would have to load them. */
+  readonly stale: () => void
   readonly warn: (message: string) => void
   /** Hears of each worker that ended by itself or for a limit. */
   readonly lost: (loss: WorkerLoss) => void
@@ -227,14 +231,16 @@ export class WorkerPool {
   }
 
   #createSlot(index: number): WorkerSlot {
-    const { clock, startInstance, load, loadMsMax, memoryBytesMax, warn } = this.#options
+    const { clock, startInstance, load, loadMsMax, memoryBytesMax, hasChanged, stale, warn } = this.#options
     return new WorkerSlot({
       clock,
       startInstance,
       load,
       loadMsMax,
       memoryBytesMax,
+      hasChanged,
       on: {
+        changed: stale,
         begun: () => this.#beginAnew(),
         ready: () => {
           const slot = this.#slots[index]

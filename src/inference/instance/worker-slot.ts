@@ -11,6 +11,8 @@ export interface WorkerSlotOptions {
   readonly loadMsMax: number
   /** Memory that a worker may hold. */
   readonly memoryBytesMax: number
+  /** Whether files of the model are others than those that were loaded: what serves is one model, tried as a whole. */
+  readonly hasChanged: () => boolean
   readonly on: WorkerSlotEvents
 }
 
@@ -21,6 +23,8 @@ export interface WorkerSlotEvents {
   readonly begun: () => void
   /** A worker ended, and another is tried after `delayMs`. What was in it is told next. */
   readonly lost: (loss: SlotLoss) => void
+  /** None can take the place of a worker that ended, since files of the model have changed. */
+  readonly changed: () => void
   /** A worker that was to take the place of another did not load the model. */
   readonly failedAgain: (failure: RestartFailure) => void
 }
@@ -258,14 +262,15 @@ export class WorkerSlot {
 
   /** Starts a worker in the place of one that is not there, and tries again when that fails. */
   #restart(): void {
-    const { on, loadMsMax } = this.#options
-    this.#start(loadMsMax, {
-      loaded: () => on.ready(),
-      failed: (reason, isRefused) => {
-        const delayMs = this.#tryLater()
-        if (!this.#isStopped) on.failedAgain({ reason, delayMs, isRefused, inARow: this.#lossesInARow })
-      },
-    })
+    const { on, loadMsMax, hasChanged } = this.#options
+    const failed = (reason: string, isRefused: boolean) => {
+      const delayMs = this.#tryLater()
+      if (!this.#isStopped) on.failedAgain({ reason, delayMs, isRefused, inARow: this.#lossesInARow })
+    }
+    if (hasChanged()) {
+      failed('its files have changed since it was loaded; load it again', true)
+      on.changed()
+    } else this.#start(loadMsMax, { loaded: () => on.ready(), failed })
   }
 
   /** Sees to the limit of the run that has begun. One timer serves many: most runs end long before it. */

@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { standingAt } from './source.ts'
 
 /** Files of one model that are looked at; what is beyond them is not noticed when it changes. */
@@ -16,6 +16,40 @@ export function fingerprintOf(folder: string): string | undefined {
     return undefined
   }
   return lines.sort().join('\n')
+}
+
+/**
+ * Gives what tells whether files of a version have changed since now: its model's, and where that is in a folder of the version's own
+ * all others there, which may hold its weights. One that is gone has not changed: reading it says so.
+ */
+export function watchFiles(path: string, isAlone: boolean): () => boolean {
+  const folder = dirname(path)
+  const files = isAlone ? [basename(path)] : [...new Set([basename(path), ...namesIn(folder)])]
+  const before = files.map((file) => stampOf(join(folder, file)))
+  return () =>
+    files.some((file, index) => {
+      const now = stampOf(join(folder, file))
+      return now !== undefined && now !== before[index]
+    })
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).slice(0, FILES_MAX)
+  } catch {
+    // The load says what is wrong.
+    return []
+  }
+}
+
+function stampOf(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    return stat?.isFile() === true ? `${stat.size} ${stat.mtimeMs} ${stat.ino}` : undefined
+  } catch {
+    // The disk gives no answer, which is no change.
+    return undefined
+  }
 }
 
 function walk(folder: string, path: string, depth: number, lines: string[]): void {

@@ -32,7 +32,7 @@ import { Turns } from './turns.ts'
 export interface ModelRepositoryOptions
   extends RepositoryOptions,
     StartChoice,
-    Omit<StartVersionOptions, 'pipelineEngine' | 'runnerChanged' | 'signal'> {
+    Omit<StartVersionOptions, 'pipelineEngine' | 'runnerChanged' | 'stale' | 'signal'> {
   /** How long a version that is listed no more still answers requests that began before; default 10 s. */
   readonly lingerMs?: number
   /** Whether a request to load may bring a configuration and files; default false. */
@@ -45,6 +45,7 @@ function apart(found: FoundModel): FoundModel {
   const warnings = isolation === 'shared' ? ['isolation = "shared" has no effect on a model that a request brings'] : []
   return {
     ...found,
+    isBrought: true,
     file: { ...found.file, settings: { ...found.file.settings, isolation: 'process' } },
     warnings: [...(found.warnings ?? []), ...warnings],
   }
@@ -65,6 +66,8 @@ export class ModelRepository {
   readonly #lingering: Lingering
   readonly #overrides = new Overrides()
   readonly #permissions: PermissionLookup
+  /** Versions that are loaded again because their files have changed. */
+  readonly #renewing = new Set<string>()
   #isStopping = false
   /** Aborted where loads that are at hand are given up. */
   readonly #loads = new AbortController()
@@ -81,6 +84,7 @@ export class ModelRepository {
       pipelineEngine,
       signal: this.#loads.signal,
       runnerChanged: (name) => this.table.refresh(name),
+      stale: (model, version) => void this.#renew(model, version),
     }
     this.#permissions = new PermissionLookup(options, (name) => this.table.model(name)?.permissions)
     this.#lingering = new Lingering(options.lingerMs ?? LINGER_MS, (runner) => this.#drain(runner))
@@ -164,6 +168,22 @@ export class ModelRepository {
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
       throw new VestalError('MODEL_LOAD_FAILED', { detail: reason })
     })
+  }
+
+  /** Loads a version again whose files have changed, because it has lost a worker. What a request brought cannot be had again. */
+  async #renew({ name, isBrought }: FoundModel, version: string): Promise<void> {
+    const key = keyOf(name, version)
+    const isServed = this.table.get(name)?.versions.get(version)?.runner !== undefined
+    if (isBrought === true || !isServed || this.#renewing.has(key) || this.#isStopping) return
+    this.#renewing.add(key)
+    this.#options.warn(`${key}: its files have changed since it was loaded; it is loaded again`)
+    try {
+      await this.load(name, { version })
+    } catch (error) {
+      if (!this.#isStopping) this.#options.warn(`${key}: ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      this.#renewing.delete(key)
+    }
   }
 
   /** What a pipeline that a request brings may use: the permission to predict of each of its steps, which the caller must have. */

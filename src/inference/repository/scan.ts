@@ -36,6 +36,8 @@ export interface FoundModel extends ModelDefinition {
   readonly granted?: ReadonlySet<string>
   /** What in its folder has no effect, and what to do. */
   readonly warnings?: readonly string[]
+  /** A request brought its configuration, and perhaps its files. */
+  readonly isBrought?: true
   /** Sizes of dimensions beside the rows to try it with, by input, where nothing is recorded. */
   readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined
 }

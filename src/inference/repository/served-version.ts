@@ -6,6 +6,7 @@ import { ModelCounters } from '../statistics.ts'
 import { verifyChecksums } from './checksum.ts'
 import { declaredSpecs } from './declared.ts'
 import { withoutRunner } from './describe.ts'
+import { watchFiles } from './fingerprint.ts'
 import { recordedSamples, recordedShapes } from './recorded-samples.ts'
 import { reshapedRunner } from './reshape.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
@@ -29,6 +30,8 @@ export interface StartVersionOptions {
   readonly signal?: AbortSignal
   /** Hears when a version of a model that serves cannot for now, or can again. */
   readonly runnerChanged?: (name: string) => void
+  /** Hears that files of a version have changed, and a worker that ended is replaced only once they are loaded. */
+  readonly stale?: (model: FoundModel, version: string) => void
   /** Hears of what was found out about a model that was loaded. */
   readonly note?: (message: string) => void
 }
@@ -46,6 +49,8 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
   const giveUp = () => starting.abort()
   options.signal?.addEventListener('abort', giveUp)
   try {
+    // Before anything is read: what changes meanwhile is a change.
+    const hasChanged = watchFiles(resolve(found.path), model.folder === undefined)
     const fault = model.reason ?? found.reason
     if (fault !== undefined) throw new Error(fault)
     const { folder, file, config, pipeline } = model
@@ -62,6 +67,8 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
             counters,
             signal: starting.signal,
             changed: () => options.runnerChanged?.(model.name),
+            hasChanged,
+            stale: () => options.stale?.(model, version),
             trialOf: (own) => ({ samples: recordedSamples(model, own), shapes: model.shapes ?? recordedShapes(model) }),
           })
         : startPipeline({ name: model.name, definition: pipeline, engine: options.pipelineEngine, counters })
