@@ -14,6 +14,8 @@ import { countEvents } from './accounts/counted-events.ts'
 import { peerAt } from './accounts/origin.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import type { BodyTimes } from './body.ts'
+import { control } from './control/control.ts'
+import { createModelLog } from './control/model-changes.ts'
 import { discovery } from './discovery.ts'
 import { docs } from './docs.ts'
 import { errorPage } from './error-page.ts'
@@ -23,10 +25,8 @@ import { home } from './home.ts'
 import { info } from './info.ts'
 import { createLongRequests } from './long-requests.ts'
 import { metrics } from './metrics.ts'
-import { models } from './models.ts'
-import { createModelLog } from './open-inference/model-changes.ts'
-import { openInference } from './open-inference.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
+import { predictions } from './predict/routes.ts'
 import { type Reloading, reload } from './reload.ts'
 import { RequestMemory } from './request-memory.ts'
 import { createRouteTable, type Route } from './route-table.ts'
@@ -157,7 +157,7 @@ export function createApp(options: AppOptions) {
     )
     .use(info({ authentication: guard(authenticator), title, description }))
     .use(
-      models({
+      predictions({
         engine,
         authenticator,
         memory,
@@ -167,7 +167,7 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(
-      openInference({
+      control({
         engine,
         authenticator,
         memory,

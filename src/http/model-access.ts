@@ -19,11 +19,10 @@ export function permissionTo(action: ModelAction, engine: Engine): (params: Para
 }
 
 /**
- * Refuses a request that wants to be served before those that name no priority, where its token does not grant that: what is more urgent
- * goes before everybody else's.
+ * Checks that a token may have a request served before those that name no priority: what is more urgent goes before everybody else's.
  * @throws VestalError PERMISSION_MISSING
  */
-export function refuseUrgent(priority: number | undefined, { name, priorities }: Model, allows: PermissionCheck): void {
+export function checkPriority(priority: number | undefined, { name, priorities }: Model, allows: PermissionCheck): void {
   if (priority === undefined || priorities === undefined || priority >= priorities.default) return
   const permission = `model:${name}:priority`
   if (allows([permission])) return

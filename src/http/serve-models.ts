@@ -3,8 +3,8 @@ import { createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../inference/engine.ts'
 import { type AuthenticationOptions, keysOf, verifyOptionsOf } from './authentication.ts'
 import type { BodyTimes } from './body.ts'
-import { models } from './models.ts'
-import { openInference } from './open-inference.ts'
+import { control } from './control/control.ts'
+import { predictions } from './predict/routes.ts'
 import { reportToStandardError } from './report.ts'
 import { RequestMemory } from './request-memory.ts'
 import { createServers } from './servers.ts'
@@ -47,6 +47,6 @@ export function serveModels(options: ServeModelsOptions) {
     .onStart(({ server }) => {
       if (server !== null) servers.add(server)
     })
-    .use(models(routes))
-    .use(openInference(routes))
+    .use(predictions(routes))
+    .use(control(routes))
 }

@@ -1,4 +1,4 @@
-import type { LiveUpgrade } from './streaming/live.ts'
+import type { Upgrade } from './predict/socket.ts'
 
 /** What there is of Bun's server here. */
 interface Listening {
@@ -6,14 +6,14 @@ interface Listening {
   readonly port: number | undefined
   /** Requests that have no answer yet, or whose answer is being sent. */
   readonly pendingRequests: number
-  upgrade(...given: Parameters<LiveUpgrade>): boolean
+  upgrade(...given: Parameters<Upgrade>): boolean
   requestIP(request: Request): object | null
 }
 
 /** The servers that one app listens with: several where it accepts in the place of a process that is gone, or has another certificate. */
 export interface Servers {
   readonly add: (server: Listening) => void
-  readonly upgrade: LiveUpgrade
+  readonly upgrade: Upgrade
   /** Whether a request has no answer yet, or its answer is still being sent; always false on a unix socket, where nothing says so. */
   readonly isSending: (request: Request) => boolean
   /** Requests on unix sockets that have no answer yet, or whose answer is being sent. */
@@ -38,7 +38,7 @@ export function createServers(): Servers {
   }
 }
 
-function isUpgraded(server: Listening | undefined, ...given: Parameters<LiveUpgrade>): boolean {
+function isUpgraded(server: Listening | undefined, ...given: Parameters<Upgrade>): boolean {
   try {
     return server?.upgrade(...given) === true
   } catch (error) {

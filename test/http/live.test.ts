@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MESSAGES_MAX } from '../../src/http/streaming/live-connection.ts'
+import { MESSAGES_MAX } from '../../src/http/predict/socket.ts'
 import { createEngine, type Engine } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { bytesOf } from '../support/infer-body.ts'
@@ -25,12 +25,14 @@ const loaded = await createEngine({ modelsDirectory: folder, threads: 1, warn: (
 /** Runs wait for this. */
 let gate: Promise<void> = Promise.resolve()
 let asked = 0
+const timeouts: (number | undefined)[] = []
 const signals: (AbortSignal | undefined)[] = []
 const engine: Engine = {
   ...loaded,
   infer: async (model, version, inputs, options) => {
     asked += 1
     signals.push(typeof options?.signal === 'function' ? options.signal() : options?.signal)
+    timeouts.push(options?.timeoutMs)
     await gate
     return loaded.infer(model, version, inputs, options)
   },
@@ -105,6 +107,19 @@ describe('a socket', () => {
     const granted = await openSocket('ranked', bearer('model:*:predict', 'model:*:priority'))
     expect(await json(granted.ask(urgent))).toMatchObject({ model_name: 'ranked' })
     granted.socket.close()
+  })
+
+  test('may take the time that its parameters give it, and no more', async () => {
+    const message = (timeout: number) =>
+      `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":[1,2]}],"parameters":{"timeout":${timeout}}}`
+    const { ask, socket } = await openSocket('pair')
+    expect(await json(ask(message(4_000_000)))).toMatchObject({ model_name: 'pair' })
+    expect(timeouts.at(-1)).toBeGreaterThan(0)
+    expect(timeouts.at(-1)).toBeLessThanOrEqual(4000)
+    const runs = asked
+    expect(await json(ask(message(1)))).toEqual({ status_code: 503, detail: 'Request timeout expired', error: null })
+    expect(asked).toBe(runs)
+    socket.close()
   })
 
   test('takes binary tensor data, and a raw tensor', async () => {

@@ -3,6 +3,7 @@ import type { AuthenticatedToken } from '../../../src/auth/authenticator.ts'
 import { compileGrants } from '../../../src/auth/permissions.ts'
 import { VestalError } from '../../../src/core/errors.ts'
 import {
+  checkPriority,
   findModel,
   findReadyVersion,
   findVersion,
@@ -11,7 +12,6 @@ import {
   mayReadName,
   nameOfModel,
   permissionTo,
-  refuseUrgent,
 } from '../../../src/http/model-access.ts'
 import type { Engine, Model, ModelVersion } from '../../../src/inference/engine.ts'
 
@@ -50,7 +50,7 @@ describe('the permission of a request', () => {
 describe('a priority', () => {
   const model = { name: 'iris', priorities: { default: 5 } } as unknown as Model
   const ask = (priority: number | undefined, ...grants: readonly string[]) =>
-    outcome(() => refuseUrgent(priority, model, compileGrants(grants)))
+    outcome(() => checkPriority(priority, model, compileGrants(grants)))
 
   test('before the default one requires a permission', () => {
     const rejection = [
@@ -67,7 +67,7 @@ describe('a priority', () => {
   test('that is the default, or after it, or not named, requires none', () => {
     for (const priority of [undefined, 5, 6]) expect(ask(priority)).toBeUndefined()
     const plain = { name: 'iris' } as unknown as Model
-    expect(outcome(() => refuseUrgent(1, plain, compileGrants([])))).toBeUndefined()
+    expect(outcome(() => checkPriority(1, plain, compileGrants([])))).toBeUndefined()
   })
 })
 

@@ -4,9 +4,13 @@ import type { Hold } from '../../core/memory-ledger.ts'
 import { RowSplitter } from '../../tensor/row-splitter.ts'
 import { type Coding, contentCoding, decodeChunks } from '../encodings.ts'
 import { vestalErrorIn } from '../errors.ts'
-import { withPatience } from './patience.ts'
-import type { Witness } from './witness.ts'
+import { findModel, findReadyVersion } from '../model-access.ts'
+import { createRecheck, endOf, type LongLivedOptions, type Opening, type Recheck, type WhenEnding } from './long-lived.ts'
+import { type PartCaller, predictPart, withPatience } from './predict.ts'
+import { row as rowCodec } from './rows.ts'
 
+/** Longest row of a stream in bytes, where a body may be as long. */
+const ROW_BYTES_MAX = 16 * 1024 * 1024
 /** Rows that are worked on at once for one stream. */
 const ROWS_AT_ONCE = 32
 /** What a stream holds beside its rows: what was shown to open it, and what reads and decompresses it. */
@@ -15,21 +19,19 @@ const STREAM_BYTES = 64 * 1024
 /** A row of the stream, or what ended it. */
 type Came = { readonly row: number; readonly bytes: Uint8Array } | { readonly row: number; readonly failure: VestalError }
 
-export type StreamForm = 'events' | 'lines'
+type StreamForm = 'events' | 'lines'
 
-export interface RowStreamOptions {
+interface RowStream {
   readonly request: Request
   readonly rowBytesMax: number
   /** Rows and answers that are not read yet are charged to it. */
   readonly hold: Hold
   /** How many times its size a compressed body may expand to; default 100. */
-  readonly expansionRatioMax?: number | undefined
-  /** Gives the JSON of the answer to the JSON of a row. */
-  readonly predict: (row: Uint8Array) => Promise<string>
-  readonly stillMay: Witness
-  /** Calls back when the server stops; gives what takes that back. */
-  readonly whenEnding: (hear: () => void) => () => void
-  /** Hears of what is our own bug. */
+  readonly expansionRatioMax: number | undefined
+  readonly caller: PartCaller
+  readonly recheck: Recheck
+  readonly whenEnding: WhenEnding
+  /** Reports our own bugs. */
   readonly report: (error: unknown, request: Request) => void
   readonly abort: AbortController
 }
@@ -40,9 +42,28 @@ const ENDING = new Set(['MODEL_UNKNOWN', 'MODEL_UNAVAILABLE', 'SERVER_STOPPING',
 /**
  * Answers a body of rows with one event a row, in their order, each as soon as it is computed. It keeps a bounded number of rows: no more
  * of the body is read while nobody reads the answer, and everything stops when the client goes.
- * @throws VestalError CODING_UNSUPPORTED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
+ * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, CODING_UNSUPPORTED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
  */
-export function streamRows(options: RowStreamOptions): Response {
+export function predictStream(opening: Opening, options: LongLivedOptions): Response {
+  const { name, request, token } = opening
+  const { engine, memory, report, readiness } = options
+  findReadyVersion(findModel(engine, name))
+  const abort = new AbortController()
+  const subject = token.principal.key
+  return streamRows({
+    request,
+    rowBytesMax: Math.min(ROW_BYTES_MAX, memory.bodyBytesMax),
+    hold: memory.ledger.open(subject),
+    expansionRatioMax: memory.expansionRatioMax,
+    caller: { engine, name, subject, allows: token.allows, signal: abort.signal, request },
+    recheck: createRecheck(options, opening),
+    whenEnding: endOf('stream', readiness),
+    report,
+    abort,
+  })
+}
+
+function streamRows(options: RowStream): Response {
   const { request, abort } = options
   const form = streamForm(request)
   const coding = contentCoding(request)
@@ -92,7 +113,7 @@ interface Reading {
   readonly memory: StreamMemory
 }
 
-async function* rowsOf(options: RowStreamOptions, { coding, memory }: Reading): AsyncGenerator<Came, void> {
+async function* rowsOf(options: RowStream, { coding, memory }: Reading): AsyncGenerator<Came, void> {
   const { request, rowBytesMax, expansionRatioMax: ratioMax, whenEnding, abort } = options
   const hasLines = /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)\b/i.test(request.headers.get('content-type') ?? '')
   const splitter = new RowSplitter({ rowBytesMax, hasLines })
@@ -118,10 +139,7 @@ async function* rowsOf(options: RowStreamOptions, { coding, memory }: Reading): 
 }
 
 /** A body as it comes. @throws VestalError SERVER_STOPPING as soon as the server stops, whether more has come or not */
-async function* chunksOf(
-  body: ReadableStream<Uint8Array> | null,
-  whenEnding: RowStreamOptions['whenEnding'],
-): AsyncGenerator<Uint8Array, void> {
+async function* chunksOf(body: ReadableStream<Uint8Array> | null, whenEnding: WhenEnding): AsyncGenerator<Uint8Array, void> {
   if (body === null) return
   const reader = body.getReader()
   let isEnding = false
@@ -207,17 +225,14 @@ interface Answered {
   readonly isLast: boolean
 }
 
-async function answer(
-  came: Came,
-  { predict, stillMay, report, request }: RowStreamOptions,
-  memory: StreamMemory,
-): Promise<Answered> {
+async function answer(came: Came, { caller, recheck, report, request }: RowStream, memory: StreamMemory): Promise<Answered> {
   const { row } = came
   if ('failure' in came) return failed(row, came.failure, true)
   try {
-    const refusal = await stillMay()
-    if (refusal !== undefined) return failed(row, refusal, true)
-    const json = `{"row":${row},"output":${await predict(came.bytes)}}`
+    const rejection = await recheck()
+    if (rejection !== undefined) return failed(row, rejection, true)
+    const output = await predictPart(rowCodec, came.bytes, caller)
+    const json = `{"row":${row},"output":${output.json}}`
     memory.computed(json)
     return { row, json, isFailure: false, isLast: false }
   } catch (error) {

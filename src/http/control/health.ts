@@ -1,9 +1,9 @@
 import { Elysia } from 'elysia'
-import type { AuthenticatedToken, Authenticator } from '../auth/authenticator.ts'
-import { jsonResponse } from './json.ts'
-import { METRICS_PERMISSION } from './metrics.ts'
-import { DESCRIPTION_DETAIL } from './openapi/open-inference-descriptions.ts'
-import type { Readiness } from './readiness.ts'
+import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
+import { jsonResponse } from '../json.ts'
+import { METRICS_PERMISSION } from '../metrics.ts'
+import { DESCRIPTION_DETAIL } from '../openapi/open-inference-descriptions.ts'
+import type { Readiness } from '../readiness.ts'
 
 export interface HealthOptions {
   readonly readiness: Readiness

@@ -1,8 +1,47 @@
 import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import { VestalError } from '../../core/errors.ts'
+import type { Engine } from '../../inference/engine.ts'
+import type { ModelStatistics } from '../../inference/statistics.ts'
 import { guard } from '../authentication.ts'
 import { UNSUPPORTED_DETAIL } from '../openapi/open-inference-control.ts'
+import { createReadiness, type Readiness } from '../readiness.ts'
+import type { RequestMemory } from '../request-memory.ts'
+import { health } from './health.ts'
+import { metadata } from './metadata.ts'
+import { models } from './models.ts'
+import { type RepositoryRoutesOptions, repository } from './repository.ts'
+import { statistics } from './statistics.ts'
+
+export interface ControlOptions {
+  readonly engine: Engine
+  readonly authenticator: Authenticator
+  readonly memory: RequestMemory
+  /** Whether the server takes requests; default follows the engine. */
+  readonly readiness?: Readiness
+  /** What the models of several processes have done together; default those of the engine. */
+  readonly gatherStatistics?: (() => Promise<readonly ModelStatistics[]>) | undefined
+  /** Notes every load and unload. */
+  readonly noteModelChange?: RepositoryRoutesOptions['note']
+  /** Where a request came from, for the audit log. */
+  readonly originOf?: RepositoryRoutesOptions['originOf']
+}
+
+/**
+ * What surrounds predictions: the models in rows, and under `/v2` health, metadata, statistics and the repository, as the Open Inference
+ * Protocol 2 and Triton's extensions have them.
+ */
+export function control(options: ControlOptions) {
+  const { engine, authenticator, memory, readiness = createReadiness(engine), noteModelChange: note, originOf } = options
+  const { gatherStatistics = async () => engine.statistics() } = options
+  return new Elysia({ name: 'control' })
+    .use(models(engine, authenticator))
+    .use(health({ readiness, authenticator }))
+    .use(metadata(engine, authenticator))
+    .use(statistics(engine, authenticator, gatherStatistics))
+    .use(repository({ engine, authenticator, memory, note, originOf }))
+    .use(unsupported(authenticator))
+}
 
 const SHARED_MEMORY =
   'Shared memory is not supported: a client and this server need not be on one machine, and binary tensor data is copied at most twice'
@@ -33,7 +72,7 @@ const PATHS: readonly (readonly [method: 'GET' | 'POST', path: string, text: str
 ]
 
 /** What Triton has and this server does not: a valid token is told so, with the reason. */
-export function unsupported(authenticator: Authenticator) {
+function unsupported(authenticator: Authenticator) {
   const app = new Elysia().use(guard(authenticator))
   for (const [method, path, detail] of PATHS) {
     const refuse = () => {

@@ -1,7 +1,14 @@
 import { VestalError } from '../../core/errors.ts'
 import type { Hold } from '../../core/memory-ledger.ts'
+import { decodeJson, isObject } from '../../tensor/exact-json.ts'
+import type { InferRequest } from '../../tensor/request.ts'
+import type { RowForm } from '../../tensor/rows.ts'
 import { vestalErrorIn } from '../errors.ts'
-import type { Witness } from './witness.ts'
+import { findModel, findReadyVersion } from '../model-access.ts'
+import { createRecheck, endOf, type LongLivedOptions, type Opening, type Recheck, type WhenEnding } from './long-lived.ts'
+import { decodeTensors, jsonOptions, openInference } from './open-inference.ts'
+import { type Codec, joined, type PartCaller, predictPart } from './predict.ts'
+import { decodeRowsMessage, rows } from './rows.ts'
 
 /** What is used of Bun's WebSocket. */
 export interface Socket {
@@ -11,26 +18,32 @@ export interface Socket {
   getBufferedAmount(): number
 }
 
-/** Answers a message, in the form that it came in. */
-export interface MessagePredictor {
-  (message: string | Uint8Array): Promise<string | Uint8Array>
-  /** The answer that says what was wrong with a message. */
-  readonly failure: (message: string | Uint8Array, error: VestalError) => string | Uint8Array
+/** Makes a socket of the connection of a request; false where the request asks for none. */
+export type Upgrade = (request: Request, options: { readonly data: SocketData }) => boolean
+
+/** What Elysia's own WebSocket handler calls on a connection's data. */
+interface SocketData {
+  readonly open: (socket: Socket) => void
+  readonly message: (socket: Socket, message: string | Uint8Array) => void
+  readonly drain: () => void
+  readonly close: () => void
 }
 
-export interface LiveConnectionOptions {
-  readonly predict: MessagePredictor
-  readonly stillMay: Witness
+interface ConnectionOptions {
+  readonly caller: PartCaller
+  readonly recheck: Recheck
   /** When the token expires, in milliseconds since 1970; absent when it does not. */
   readonly expiresAtMs: number | undefined
   readonly messageBytesMax: number
   /** Holds what the socket holds by being open; messages and unread answers are charged to it. */
   readonly hold: Hold
-  /** Calls back when the server leaves the connection to another process, or stops; gives what takes that back. */
-  readonly whenEnding: (hear: () => void) => () => void
+  readonly whenEnding: WhenEnding
   readonly report: (error: unknown) => void
   readonly abort: AbortController
 }
+
+/** What an open socket holds beside its messages: its credential, and what Bun and the system keep for it. */
+const SOCKET_BYTES = 32 * 1024
 
 /** Messages of one connection that wait while another is computed, and their bytes. */
 export const MESSAGES_MAX = 64
@@ -46,11 +59,45 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 const [IS_FULL, IS_DROPPED] = [-1, 0]
 
 /**
+ * Makes a socket of a connection, on which each message is a prediction. Bun keeps a message that has not come whole where nobody sees it,
+ * so each socket is charged for the longest there may be.
+ * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, UPGRADE_REQUIRED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
+ */
+export function openSocket(opening: Opening, options: LongLivedOptions, upgrade: Upgrade): void {
+  const { name, request, token } = opening
+  const { engine, memory, report, readiness } = options
+  findReadyVersion(findModel(engine, name))
+  const abort = new AbortController()
+  const subject = token.principal.key
+  const hold = memory.ledger.open(subject)
+  hold.grow(SOCKET_BYTES + memory.messageBytesMax)
+  const connection = new Connection({
+    caller: { engine, name, subject, allows: token.allows, signal: abort.signal },
+    recheck: createRecheck(options, opening),
+    expiresAtMs: token.payload.exp === undefined ? undefined : token.payload.exp * 1000,
+    messageBytesMax: memory.messageBytesMax,
+    hold,
+    whenEnding: endOf('socket', readiness),
+    report: (error) => report(error, request),
+    abort,
+  })
+  const data: SocketData = {
+    open: (socket) => connection.opened(socket),
+    message: (_socket, message) => connection.receive(message),
+    drain: () => connection.drained(),
+    close: () => connection.closed(),
+  }
+  if (upgrade(request, { data })) return
+  connection.closed()
+  throw new VestalError('UPGRADE_REQUIRED', { headers: { upgrade: 'websocket', connection: 'Upgrade' } })
+}
+
+/**
  * One open WebSocket: messages are answered one after the other, in their order. Nothing is computed while the client does not read, and
  * the connection ends with its token, or with the server once what came before that is answered.
  */
-export class LiveConnection {
-  readonly #options: LiveConnectionOptions
+class Connection {
+  readonly #options: ConnectionOptions
   readonly #waiting: (string | Uint8Array)[] = []
   #expiry: ReturnType<typeof setTimeout> | undefined
   #waitingBytes = 0
@@ -62,7 +109,7 @@ export class LiveConnection {
   #forget: (() => void) | undefined
   #drain = Promise.withResolvers<void>()
 
-  constructor(options: LiveConnectionOptions) {
+  constructor(options: ConnectionOptions) {
     this.#options = options
   }
 
@@ -167,24 +214,24 @@ export class LiveConnection {
 
   /** The answer to a message; undefined once the connection is closed. */
   async #answer(message: string | Uint8Array): Promise<string | Uint8Array | undefined> {
-    const { predict, report } = this.#options
+    const { caller, report } = this.#options
     try {
-      return (await this.#check(message)) ? await predict(message) : undefined
+      return (await this.#check(message)) ? await answerMessage(message, caller) : undefined
     } catch (error) {
       const failure = vestalErrorIn(error)
-      if (failure !== undefined) return predict.failure(message, failure)
+      if (failure !== undefined) return failureMessage(message, failure)
       report(error)
       this.#close(CLOSE.internal, 'internal error')
       return undefined
     }
   }
 
-  /** True while the token may; otherwise the refusal is told and the connection closed. */
+  /** True while the token is accepted; otherwise the client gets the reason and the connection is closed. */
   async #check(message?: string | Uint8Array): Promise<boolean> {
-    const refusal = await this.#options.stillMay()
-    if (refusal === undefined || this.#isClosed) return !this.#isClosed
-    if (message !== undefined) this.#socket?.send(this.#options.predict.failure(message, refusal))
-    this.#close(refusal.status === 403 ? CLOSE.forbidden : CLOSE.unauthorized, String(refusal.detail))
+    const rejection = await this.#options.recheck()
+    if (rejection === undefined || this.#isClosed) return !this.#isClosed
+    if (message !== undefined) this.#socket?.send(failureMessage(message, rejection))
+    this.#close(rejection.status === 403 ? CLOSE.forbidden : CLOSE.unauthorized, String(rejection.detail))
     return false
   }
 
@@ -196,4 +243,56 @@ export class LiveConnection {
 
 function bytesIn(message: string | Uint8Array): number {
   return typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength
+}
+
+/**
+ * A text is JSON: `{"input": rows}` is answered with `{"output"}`, `{"inputs": tensors}` as the Open Inference Protocol has it. A binary
+ * message is such a request with binary tensor data: the length of its JSON, the JSON, the data; the answer has the same form.
+ */
+async function answerMessage(message: string | Uint8Array, caller: PartCaller): Promise<string | Uint8Array> {
+  if (typeof message === 'string') return (await predictPart(text, Buffer.from(message), caller)).json
+  const { json, blobs } = await predictPart(binary, message, caller)
+  return framed(json, blobs)
+}
+
+/** The answer that says what was wrong with a message. */
+function failureMessage(message: string | Uint8Array, { status, detail }: VestalError): string | Uint8Array {
+  const json = JSON.stringify({ status_code: status, detail, error: null })
+  return typeof message === 'string' ? json : framed(json, [])
+}
+
+/** A message of text is in rows or in tensors; its answer is JSON, whatever it asks for. */
+const text: Codec<RowForm | InferRequest> = {
+  decode: (bytes, target) =>
+    decodeJson(bytes, jsonOptions(target), (message) => {
+      if (!isObject(message) || !('inputs' in message)) return decodeRowsMessage(message, target.version.inputs)
+      const question = decodeTensors(message, target)
+      const outputs = question.form.outputs.map((output) => ({ ...output, isBinary: false }))
+      return { ...question, form: { ...question.form, outputs } }
+    }),
+  encode: (results, form, target) =>
+    typeof form === 'string' ? rows.encode(results, form, target) : openInference.encode(results, form, target),
+}
+
+/** Bytes of the JSON's length, little-endian, at the beginning of a binary message. */
+const LENGTH_BYTES = 4
+
+const binary: Codec<InferRequest> = {
+  decode(message, target) {
+    if (message.length >= LENGTH_BYTES) {
+      const jsonLength = new DataView(message.buffer, message.byteOffset).getUint32(0, true)
+      return openInference.decode(message.subarray(LENGTH_BYTES), target, jsonLength)
+    }
+    throw new VestalError('BODY_INVALID', {
+      detail: `a binary message must begin with the length of its JSON, in ${LENGTH_BYTES} bytes`,
+    })
+  },
+  encode: openInference.encode,
+}
+
+function framed(json: string, blobs: readonly Uint8Array[]): Uint8Array {
+  const length = new Uint8Array(LENGTH_BYTES)
+  const { bytes, jsonLength } = joined(json, blobs)
+  new DataView(length.buffer).setUint32(0, jsonLength, true)
+  return Buffer.concat([length, bytes])
 }

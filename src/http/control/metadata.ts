@@ -5,10 +5,10 @@ import type { Engine } from '../../inference/engine.ts'
 import { sentShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { guard } from '../authentication.ts'
-import { readinessResponse } from '../health.ts'
 import { jsonResponse } from '../json.ts'
 import { findModel, findReadyVersion, findVersion, mayRead, permissionTo } from '../model-access.ts'
 import { DESCRIPTION_DETAIL } from '../openapi/open-inference-descriptions.ts'
+import { readinessResponse } from './health.ts'
 
 /** Extensions of the protocol that are here, by the names that Triton gives them. */
 export const EXTENSIONS: readonly string[] = [
@@ -23,9 +23,9 @@ export const EXTENSIONS: readonly string[] = [
 ]
 
 /** Metadata of the server and its models. */
-export function descriptions(engine: Engine, authenticator: Authenticator) {
+export function metadata(engine: Engine, authenticator: Authenticator) {
   const read = permissionTo('read', engine)
-  const { server, list, metadata, modelReady, configuration } = DESCRIPTION_DETAIL
+  const { server, list, metadata: detail, modelReady, configuration } = DESCRIPTION_DETAIL
   return new Elysia()
     .use(guard(authenticator))
     .get('/v2', () => jsonResponse({ name: 'vestal', version: VERSION, extensions: EXTENSIONS }), {
@@ -45,11 +45,11 @@ export function descriptions(engine: Engine, authenticator: Authenticator) {
     )
     .get('/v2/models/:name', ({ params }) => jsonResponse(metadataOf(engine, params.name)), {
       permissions: read,
-      detail: metadata,
+      detail,
     })
     .get('/v2/models/:name/versions/:version', ({ params }) => jsonResponse(metadataOf(engine, params.name, params.version)), {
       permissions: read,
-      detail: metadata,
+      detail,
     })
     .get('/v2/models/:name/ready', ({ params }) => readinessResponse(modelReadiness(engine, params.name)), {
       permissions: read,

@@ -1,0 +1,68 @@
+import { VestalError } from '../../core/errors.ts'
+import { hasLongIntegers } from '../../tensor/datatypes.ts'
+import { decodeJson, isObject, type JsonObject } from '../../tensor/exact-json.ts'
+import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
+import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
+import { labelsOf } from '../model-access.ts'
+import type { BodyCodec, Codec, Question, Target } from './predict.ts'
+
+/** A body of rows, the Flama form: `{"input": rows}` is answered with `{"output": …}`. */
+export const rows: BodyCodec<RowForm> = {
+  jsonLengthOf: () => undefined,
+  tooLarge: () => undefined,
+  hasCompression: false,
+  decode: (bytes, { version: { inputs } }) =>
+    decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (body) => questionOf(inputOf(body), inputs)),
+  encode: (results, form, target) => ({ json: `{"output":${rowsText(results, form, target)}}`, blobs: NO_BLOBS }),
+}
+
+/** A row of a stream: the value of the one input, or an object with the value of each. The answer is the row's output alone. */
+export const row: Codec<RowForm> = {
+  decode: (bytes, { version: { inputs } }) =>
+    decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (value) => ({
+      tensors: decodeRow(value, inputs),
+      form: 'rows',
+    })),
+  encode(results, form, target) {
+    const text = rowsText(results, form, target)
+    // A list of the one row, where each output has one; the brackets are what makes it a list.
+    return { json: text.startsWith('[') && hasOneRow(results) ? text.slice(1, -1) : text, blobs: NO_BLOBS }
+  },
+}
+
+/** Reads `input` of a message, whatever stands beside it. @throws VestalError BODY_INVALID, INPUT_INVALID */
+export function decodeRowsMessage(message: unknown, specs: readonly TensorSpec[]): Question<RowForm> {
+  if (isObject(message) && message.input !== undefined) return questionOf(message.input, specs)
+  throw new VestalError('BODY_INVALID', { detail: 'a message must be an object with "input" or "inputs"' })
+}
+
+const NO_BLOBS: readonly Uint8Array[] = []
+
+function rowsText(results: NamedTensors, form: RowForm, { model, version }: Target): string {
+  return encodeRows(results, version.outputs, { form, labels: labelsOf(model, version) })
+}
+
+function questionOf(input: unknown, specs: readonly TensorSpec[]): Question<RowForm> {
+  return { tensors: decodeRows(input, specs), form: Array.isArray(input) ? 'rows' : 'columns' }
+}
+
+function inputOf(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new VestalError('BODY_INVALID', { detail: { body: 'must be an object with "input"' } })
+  }
+  const { input, ...others } = body as JsonObject
+  const other = Object.keys(others)[0]
+  if (other !== undefined)
+    throw new VestalError('BODY_INVALID', { detail: { [other.slice(0, 64)]: 'is not a field of this body' } })
+  if (input === undefined) throw new VestalError('BODY_INVALID', { detail: { input: 'is missing' } })
+  return input
+}
+
+function decodeRow(value: unknown, inputs: readonly TensorSpec[]): NamedTensors {
+  if (!isObject(value)) return decodeRows([value], inputs)
+  return decodeRows(Object.fromEntries(Object.entries(value).map(([name, each]) => [name, [each]])), inputs)
+}
+
+function hasOneRow(results: NamedTensors): boolean {
+  return [...results.values()].every(({ shape }) => shape.length === 0 || shape[0] === 1)
+}
