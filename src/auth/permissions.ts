@@ -50,6 +50,7 @@ export type PermissionCheck = (required: readonly string[]) => boolean
  * it has as many segments and each of them is `*` or equal. A requirement is exact: a `*` in it is a character like any other.
  */
 export function compileGrants(grants: readonly string[]): PermissionCheck {
+  if (grants.includes(WILDCARD)) return () => true
   const exact = grants.length > SEARCHED_MAX ? new Set(grants) : undefined
   // Taken apart when a permission is not granted by name, which for many tokens is never.
   let patterns: readonly Pattern[] | undefined
@@ -73,15 +74,11 @@ function patternsIn(grants: readonly string[]): readonly Pattern[] {
 
 function isMatched(permission: string, patterns: readonly Pattern[]): boolean {
   const asked = permission.split(SEPARATOR)
-  return patterns.some((pattern) => isEverything(pattern) || matches(pattern, asked))
+  return patterns.some((pattern) => matches(pattern, asked))
 }
 
 /** Grants that are looked through one by one; of more a set is made. */
 const SEARCHED_MAX = 16
-
-function isEverything(pattern: Pattern): boolean {
-  return pattern.length === 1 && pattern[0] === WILDCARD
-}
 
 function matches(pattern: Pattern, asked: readonly string[]): boolean {
   return pattern.length === asked.length && pattern.every((segment, index) => segment === WILDCARD || segment === asked[index])

@@ -87,13 +87,33 @@ const NO_FIELDS: LogFields = {}
 
 /** One JSON object: `time`, `level`, `message`, and the fields that are there. */
 export function jsonLine({ timeMs, level, message, fields }: LogEntry): string {
-  let line = `{"time":"${timeText(timeMs)}","level":"${level}","message":${JSON.stringify(clean(message))}`
+  let line = `{"time":"${timeText(timeMs)}","level":"${level}","message":${jsonText(message)}`
   for (const name of Object.keys(fields) as (keyof LogFields)[]) {
     const value = fields[name]
     if (value === undefined) continue
-    line += `,"${name}":${typeof value === 'number' ? jsonNumber(value) : JSON.stringify(textOf(value, name))}`
+    line += `,"${name}":${typeof value === 'number' ? jsonNumber(value) : jsonText(value, name)}`
   }
   return `${line}}`
+}
+
+/** Texts that lines have in common, such as routes and subjects, as JSON; all forgotten where there are more. */
+const known = new Map<string, string>()
+const KNOWN_MAX = 1000
+/** A longer one is not kept, and may be cut. */
+const KNOWN_LENGTH_MAX = 64
+/** Fields with another value in each request. */
+const CHANGING: ReadonlySet<keyof LogFields> = new Set(['requestId', 'traceId'])
+
+/** A value as JSON has it. Cleaning a text costs more than the rest of its line, and most were cleaned for the line before. */
+function jsonText(value: unknown, name?: keyof LogFields): string {
+  if (typeof value !== 'string' || value.length > KNOWN_LENGTH_MAX || (name !== undefined && CHANGING.has(name)))
+    return JSON.stringify(textOf(value, name))
+  const before = known.get(value)
+  if (before !== undefined) return before
+  const text = JSON.stringify(textOf(value, name))
+  if (known.size >= KNOWN_MAX) known.clear()
+  known.set(value, text)
+  return text
 }
 
 /** A line for people: the message, and what a request came to. */

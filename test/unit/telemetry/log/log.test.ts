@@ -21,6 +21,15 @@ describe('a line', () => {
     ])
   })
 
+  test('has no secret the second time either, and tells apart what many lines have in common', () => {
+    const { logger, lines } = capture()
+    for (let index = 0; index < 3000; index += 1)
+      logger.info('request', { subject: `caller ${index % 1500}`, model: 'password=hunter2-hunter2' })
+    const subjects = lines.map((line) => (JSON.parse(line) as { subject: string }).subject)
+    expect(subjects).toEqual(Array.from({ length: 3000 }, (_, index) => `caller ${index % 1500}`))
+    expect(lines.join('')).not.toContain('hunter2')
+  })
+
   test('stays one line whatever its values hold', () => {
     const { logger, lines } = capture()
     logger.warn('two\nlines', { subject: '"\\\n\u2028\u0000{}', reason: '\r\n{"level":"error"}' })
