@@ -93,6 +93,31 @@ describe('a page', () => {
   })
 })
 
+describe('a decision', () => {
+  const decisions = [...new Bun.Glob('docs/decisions/0*.md').scanSync(ROOT)].sort()
+  const parts = [
+    '^# \\d{3}: \\S.*\\n',
+    '- Status: (?:accepted|superseded)\\b.*',
+    '- Date: \\d{4}-\\d\\d-\\d\\d\\n',
+    '## Context\\n\\n\\S[\\s\\S]*?\\n',
+    '## Options\\n\\n\\S[\\s\\S]*?\\n',
+    '## Decision\\n\\n\\S[\\s\\S]*?\\n',
+    '## Consequences\\n\\n\\S',
+  ]
+  const form = new RegExp(parts.join('\\n'))
+
+  test.each(decisions)('%s has title, status, date, context, options, decision and consequences', (page) => {
+    expect(read(page)).toMatch(form)
+    expect([...read(page).matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)).toEqual([
+      'Context',
+      'Options',
+      'Decision',
+      'Consequences',
+    ])
+    expect(page).toContain(read(page).slice(2, 5))
+  })
+})
+
 describe('a picture', () => {
   const pictures = [...new Bun.Glob('docs/**/*.svg').scanSync(ROOT)].sort()
 
