@@ -17,8 +17,8 @@ export interface Actor {
   readonly allows?: PermissionCheck
 }
 
-/** Throws where somebody would grant, change or take away more than they are granted: that would be a way to it. */
-export function refuseBeyond({ allows }: Actor, permissions: readonly string[]): void {
+/** Throws where an actor would grant, change or remove more than they are granted: that would be a way to get it. */
+export function rejectBeyond({ allows }: Actor, permissions: readonly string[]): void {
   if (allows !== undefined && !allows(permissions))
     throw new VestalError('PERMISSION_MISSING', { detail: 'This is more than you are granted' })
 }
@@ -79,7 +79,7 @@ export async function createAccount(
   by: Actor & { readonly beforeCommit?: () => void },
 ): Promise<ShownAccount> {
   const name = normaliseName(input.name)
-  refuseFaults(faultsOf({ ...input, name }, name))
+  rejectFaults(faultsOf({ ...input, name }, name))
   const { password, isPasswordOnce = false, permissions = [], roles = [], isDisabled = false } = input
   const account: Account = {
     id: randomUUID(),
@@ -95,7 +95,7 @@ export async function createAccount(
     lastSignInAt: null,
   }
   await context.store.transaction(async (records) => {
-    refuseBeyond(by, await refuseGrants(records, account))
+    rejectBeyond(by, await rejectGrants(records, account))
     if (!(await records.insertAccount(account))) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
     by.beforeCommit?.()
   })
@@ -117,7 +117,7 @@ export async function changeAccount(
   const { passwords, now } = context
   const name = input.name === undefined ? undefined : normaliseName(input.name)
   const known = await findAccount(context, id)
-  refuseFaults(faultsOf({ ...input, ...(name !== undefined && { name }) }, name ?? known.name))
+  rejectFaults(faultsOf({ ...input, ...(name !== undefined && { name }) }, name ?? known.name))
   const passwordHash = typeof input.password === 'string' ? await passwords.hash(input.password) : input.password
   const changed = await transact(context, async (records, revoke) => {
     const mayLose = input.isDisabled === true || input.roles !== undefined || input.permissions !== undefined
@@ -135,8 +135,8 @@ export async function changeAccount(
       disabledAt: isDisabled ? (account.disabledAt ?? now()) : null,
       version: account.version + 1,
     }
-    refuseBeyond(by, await allGrants(records, account))
-    refuseBeyond(by, await refuseGrants(records, next))
+    rejectBeyond(by, await allGrants(records, account))
+    rejectBeyond(by, await rejectGrants(records, next))
     const { roles, id: _, createdAt: __, epoch: ___, ...columns } = next
     if (!(await records.updateAccount(account.id, columns))) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
     if (!sameList(roles, account.roles)) await records.replaceRoles(account.id, roles)
@@ -169,7 +169,7 @@ export async function deleteAccount(
     const account = await records.lockAccount(id)
     if (account === undefined) throw new VestalError('RECORD_UNKNOWN')
     if (version !== undefined && version !== account.version) throw new VestalError('VERSION_CONFLICT')
-    refuseBeyond(by, await allGrants(records, account))
+    rejectBeyond(by, await allGrants(records, account))
     await revoke('subject', id, { epoch: account.epoch + 1 })
     for (const session of await records.sessionsOf(id)) await endSession(records, revoke, session.id)
     await records.deleteAccount(id)
@@ -199,21 +199,21 @@ export function permissionsFault(permissions: readonly string[]): string | undef
 }
 
 /** Throws where there are faults, one text a field. */
-export function refuseFaults(faults: Readonly<Record<string, string>>): void {
+export function rejectFaults(faults: Readonly<Record<string, string>>): void {
   if (Object.keys(faults).length > 0) throw new VestalError('BODY_INVALID', { detail: faults })
 }
 
 /** Throws where an account's roles are not there, or its grants would not fit into a token; gives all that it is granted. */
-export async function refuseGrants(
+export async function rejectGrants(
   records: Records,
   { roles, permissions }: Pick<Account, 'roles' | 'permissions'>,
 ): Promise<readonly string[]> {
   const known = await records.rolesNamed(roles)
   const unknown = roles.filter((name) => !known.some((role) => role.name === name))
-  if (unknown.length > 0) refuseFaults({ roles: `there is no role ${unknown.join(', ')}` })
+  if (unknown.length > 0) rejectFaults({ roles: `there is no role ${unknown.join(', ')}` })
   const length = [...permissions, ...known.flatMap((role) => [role.name, ...role.permissions])].join('","').length
   if (length > GRANTS_LENGTH_MAX)
-    refuseFaults({ roles: `with its permissions this is ${length} characters; a token carries at most ${GRANTS_LENGTH_MAX}` })
+    rejectFaults({ roles: `with its permissions this is ${length} characters; a token carries at most ${GRANTS_LENGTH_MAX}` })
   return [...permissions, ...known.flatMap((role) => role.permissions)]
 }
 

@@ -47,7 +47,7 @@ export function createApiKeyDirectory({ store, now }: { readonly store: Store; r
       const id = apiKeyId(text)
       const known = id === undefined ? undefined : keys.get(id)
       if (known === undefined) throw new VestalError('API_KEY_REFUSED', { reason: 'there is no such key' })
-      refuseUnusable(known.key, text, now())
+      rejectUnusable(known.key, text, now())
       used.set(known.key.id, now())
       return known
     },
@@ -62,13 +62,13 @@ export function createApiKeyDirectory({ store, now }: { readonly store: Store; r
   }
 }
 
-/** Who has the whole key is told why it does not count; anybody else learns nothing. */
-function refuseUnusable({ hash, revokedAt, expiresAt }: ApiKey, text: string, now: number): void {
+/** The holder of the whole key learns why it is rejected; other callers learn nothing. */
+function rejectUnusable({ hash, revokedAt, expiresAt }: ApiKey, text: string, now: number): void {
   if (!timingSafeEqual(Buffer.from(hash), Buffer.from(hashOfApiKey(text))))
     throw new VestalError('API_KEY_REFUSED', { reason: 'its secret is another' })
   if (revokedAt !== null) throw new VestalError('API_KEY_REFUSED', { detail: 'The API key was revoked', reason: 'it is revoked' })
   if (expiresAt !== null && now >= expiresAt)
-    throw new VestalError('API_KEY_REFUSED', { detail: 'The API key expired', reason: 'it is over' })
+    throw new VestalError('API_KEY_REFUSED', { detail: 'The API key expired', reason: 'it has expired' })
 }
 
 /** A key has permissions of its own. */

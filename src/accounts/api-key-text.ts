@@ -9,7 +9,7 @@ const CHECKSUM_LENGTH = 6
 const FORM = /^vst_([0-9A-Za-z]{12})_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/
 const ID = /^[0-9A-Za-z]{12}$/
 
-/** A key and its parts. The text is told once, when it is made. */
+/** A key and its parts. The text is shown once, when it is made. */
 export interface ApiKeyText {
   readonly id: string
   readonly text: string

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { VestalError } from '../core/errors.ts'
-import { type Actor, doneBy, permissionsFault, refuseBeyond, refuseFaults } from './administration.ts'
+import { type Actor, doneBy, permissionsFault, rejectBeyond, rejectFaults } from './administration.ts'
 import { isApiKeyId, makeApiKey } from './api-key-text.ts'
 import type { ApiKey } from './records.ts'
 import { type AccountsContext, type Revoke, transact } from './service.ts'
@@ -12,7 +12,7 @@ export type ShownApiKey = Omit<ApiKey, 'hash'>
 export interface ApiKeyInput {
   readonly name?: string
   readonly permissions?: readonly string[]
-  /** When it is over, in milliseconds since 1970; null for never. */
+  /** When it expires, in milliseconds since 1970; null for never. */
   readonly expiresAt?: number | null
 }
 
@@ -43,8 +43,8 @@ export async function createApiKey(
   input: ApiKeyInput & { readonly name: string },
   by: Actor,
 ): Promise<ShownApiKey & { readonly text: string }> {
-  refuseFaults(faultsOf(input, context.now()))
-  refuseBeyond(by, input.permissions ?? [])
+  rejectFaults(faultsOf(input, context.now()))
+  rejectBeyond(by, input.permissions ?? [])
   const { id, text, hash } = makeApiKey()
   const key: ApiKey = {
     id,
@@ -59,7 +59,7 @@ export async function createApiKey(
   }
   await transact(context, async (records, revoke) => {
     if ((await records.countApiKeys()) >= API_KEYS_MAX)
-      refuseFaults({ name: `there are ${API_KEYS_MAX} keys already, the most there may be` })
+      rejectFaults({ name: `there are ${API_KEYS_MAX} keys already, the most there may be` })
     await records.insertApiKey(key)
     await announce(revoke)
   })
@@ -79,7 +79,7 @@ export async function changeApiKey(
   { id, version, ...input }: KeyVersion & ApiKeyInput,
   by: Actor,
 ): Promise<ShownApiKey> {
-  refuseFaults(faultsOf(input, context.now()))
+  rejectFaults(faultsOf(input, context.now()))
   const changed = await update(context, { id, version }, { changes: input, by })
   context.audit({ event: 'api-key-changed', subject: subjectOfKey(id), ...doneBy(by) })
   return changed
@@ -102,7 +102,7 @@ function update(context: AccountsContext, { id, version }: KeyVersion, { changes
     const key = isApiKeyId(id) ? await records.lockApiKey(id) : undefined
     if (key === undefined) throw new VestalError('RECORD_UNKNOWN')
     if (version !== undefined && version !== key.version) throw new VestalError('VERSION_CONFLICT')
-    refuseBeyond(by, [...key.permissions, ...(changes.permissions ?? [])])
+    rejectBeyond(by, [...key.permissions, ...(changes.permissions ?? [])])
     const next = { ...key, ...changes, revokedAt: key.revokedAt ?? changes.revokedAt ?? null, version: key.version + 1 }
     const { name, permissions, expiresAt, revokedAt } = next
     await records.updateApiKey(id, { name, permissions, expiresAt, revokedAt, version: next.version })

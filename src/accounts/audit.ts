@@ -56,7 +56,7 @@ export type AuditEventName = (typeof AUDIT_EVENTS)[number]
 /** One thing that happened. It never holds a token, a key or a password; a token is named by its id. */
 export interface AuditEvent {
   readonly event: AuditEventName
-  /** Who did it, as the key of the principal (core/principal.ts), or `command-line`, `server`. Absent where nobody is known. */
+  /** Who did it, as the key of the principal (core/principal.ts), or `command-line`, `server`. Absent where the principal is unknown. */
   readonly actor?: string
   /** Whom or what it was done to. */
   readonly subject?: string
@@ -67,7 +67,7 @@ export interface AuditEvent {
   readonly reason?: string
   /** The route that was asked for, with the names of its parameters in place of their values. */
   readonly route?: string
-  /** How many such events there were that are not told one by one. */
+  /** How many such events were not logged one by one. */
   readonly count?: number
   readonly origin?: Origin
 }

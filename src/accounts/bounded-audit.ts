@@ -1,7 +1,7 @@
 import type { Audit, AuditEvent, AuditEventName } from './audit.ts'
 import { subnetOf } from './subnet.ts'
 
-/** What a stranger, or anybody in a loop, can make happen as often as they like. */
+/** Events that an unauthenticated client, or any client in a loop, can cause without limit. */
 const REFUSALS: ReadonlySet<AuditEventName> = new Set([
   'sign-in-refused',
   'sign-in-throttled',
@@ -18,26 +18,26 @@ const REFUSALS: ReadonlySet<AuditEventName> = new Set([
 ])
 
 const WINDOW_MS = 60_000
-/** Lines of a minute for refusals that are alike; the rest of them share one line with their number. */
+/** Lines a minute for rejections that are alike; the rest of them share one line with their number. */
 export const ALIKE_LINES = 10
-/** Lines of a minute for all refusals, and kinds of them that are counted apart; the rest are counted by their event alone. */
+/** Lines a minute for all rejections, and kinds of them that are counted apart; the rest are counted only by event. */
 export const REFUSAL_LINES = 300
 
 interface Group {
-  /** What its refusals have in common. */
+  /** What its rejections have in common. */
   readonly shared: AuditEvent
   seen: number
   untold: number
 }
 
-/** An audit log that a flood of refusals cannot fill. */
+/** An audit log that a flood of rejections cannot fill. */
 export interface BoundedAudit {
   readonly write: Audit
-  /** Writes how many refusals were not told one by one; to be called about once a minute, and at the end. */
+  /** Writes how many rejections were not logged one by one; to be called about once a minute, and at the end. */
   flush(): void
 }
 
-/** Bounds the lines of refusals. Whatever else happened is a line each. */
+/** Limits the lines of rejections. Every other event is one line. */
 export function boundAudit(audit: Audit, now: () => number): BoundedAudit {
   let groups = new Map<string, Group>()
   let lines = 0
@@ -79,7 +79,7 @@ export function boundAudit(audit: Audit, now: () => number): BoundedAudit {
   }
 }
 
-/** What makes two refusals alike: the event, where it came from, who it was, and why; of permissions any of theirs. */
+/** The key of a rejection: event, address, principal and reason; for permissions without the reason. */
 function sharedOf({ event, actor, name, reason, origin }: AuditEvent): AuditEvent {
   return {
     event,

@@ -53,7 +53,7 @@ export function createMemoryBuckets({
     if (fullAt.size >= keysMax && oldest !== undefined) fullAt.delete(oldest)
   }
 
-  // No bucket owes more than all of its attempts: a clock that is set back locks nobody out for as long as that.
+  // No bucket owes more than all of its attempts: a clock that is set back locks no account out for that long.
   const fullOf = (key: string) => {
     const known = fullAt.get(key) ?? 0
     const latest = now() + windowMs

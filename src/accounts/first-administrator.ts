@@ -12,7 +12,7 @@ export interface FirstAdministratorOptions {
   readonly password?: string | undefined
   /**
    * Shows the password that was made up, in one go: the account is there once this returns, and is not where it throws or the process ends in it.
-   * So no account has a password that nobody has seen.
+   * So that no account has a password that was never shown.
    */
   readonly show: (oncePassword: string) => void
 }

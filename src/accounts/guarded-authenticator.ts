@@ -10,7 +10,7 @@ export interface GuardOptions {
   readonly apiKeys: Pick<ApiKeyDirectory, 'find'>
   /** False where the store has not answered for so long that a revocation could be missing. */
   readonly isFresh: () => boolean
-  /** `closed` refuses every permission then, `administration` those that change something, `open` none. */
+  /** `closed` denies every permission then, `administration` those that change something, `open` none. */
   readonly whenStale: StalePolicy
 }
 
@@ -25,7 +25,7 @@ export function isAdministrative(permission: string): boolean {
 
 /**
  * The authenticator, which takes API keys as well: in `X-API-Key`, or in `Authorization: Bearer`. While what is revoked is not known,
- * it refuses with 503 what the policy says.
+ * it rejects with 503 what the policy names.
  */
 export function guardAuthenticator(inner: Authenticator, { apiKeys, isFresh, whenStale }: GuardOptions): Authenticator {
   const byKey = (request: Request): AuthenticatedToken | undefined => {
@@ -53,8 +53,8 @@ export function guardAuthenticator(inner: Authenticator, { apiKeys, isFresh, whe
     authenticate: (request) => byKey(request) ?? inner.authenticate(request),
     authenticateOrWait: (request) => byKey(request) ?? inner.authenticateOrWait(request),
     authorize(token, required) {
-      const isRefused = whenStale === 'closed' || (whenStale === 'administration' && required.some(isAdministrative))
-      if (isRefused && !isFresh()) {
+      const isDenied = whenStale === 'closed' || (whenStale === 'administration' && required.some(isAdministrative))
+      if (isDenied && !isFresh()) {
         throw new VestalError('STORE_UNAVAILABLE', { reason: 'what is revoked is not known', headers: { 'retry-after': '1' } })
       }
       inner.authorize(token, required)

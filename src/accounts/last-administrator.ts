@@ -2,14 +2,14 @@ import { VestalError } from '../core/errors.ts'
 import type { Records } from './store.ts'
 
 /**
- * What somebody must always be able to do: everything, since nobody grants more than they are granted; and writing accounts, where nobody
- * may do everything. Each is told by the grants that cover it.
+ * What some account must always be able to do: everything, since no account grants more than it is granted; and writing accounts, where none
+ * may do everything. Each is given by the grants that cover it.
  */
 const LEVELS: readonly (readonly string[])[] = [['*'], ['*', 'users:write', 'users:*', '*:write', '*:*']]
 
 /**
  * Lets one transaction at a time take administrators away, so that two cannot disable each other at once. It comes before any account or
- * role is locked. What it gives is to be asked when all is written: it refuses to take away the last enabled account that could, however
+ * role is locked. Call the result when all is written: it refuses to remove the last enabled account that could, however
  * it was granted.
  */
 export async function lockAdministrators(records: Records): Promise<() => Promise<void>> {

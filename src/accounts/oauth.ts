@@ -35,7 +35,7 @@ export function issueClientToken(
   return { token: context.sign(claims, lifetimeSeconds), tokenId, lifetimeSeconds, grants }
 }
 
-/** What RFC 7662 §2.2 tells of a refresh token that is valid now; undefined for any other text. */
+/** The introspection answer (RFC 7662 §2.2) for a refresh token that is valid now; undefined for any other text. */
 export async function describeRefreshToken({ store, now, lifetimes }: AccountsContext, token: string) {
   if (!isRefreshToken(token)) return undefined
   return store.read(async (records) => {
@@ -89,7 +89,7 @@ export async function revokeToken(
   if ((client_id ?? OWN_CLIENT) !== (clientId ?? OWN_CLIENT)) throw anotherClients()
   // Where claims may be null, a null one is absent.
   if (typeof tokenId !== 'string')
-    throw new VestalError('REVOCATION_REFUSED', { detail: 'The token has no "jti", so it cannot be told from others' })
+    throw new VestalError('REVOCATION_REFUSED', { detail: 'The token has no "jti", so it cannot be identified' })
   await transact(context, (_records, revoke) => revoke('token', tokenId, { until: untilTokenEnds(exp ?? undefined) }))
   context.audit({ event: 'token-revoked', actor: principal.key, tokenId, origin })
 }

@@ -9,7 +9,7 @@ export interface PasswordOptions {
   readonly passes?: number
   /** Hashes computed at once; default 2. One takes `memoryKiB` and a core. */
   readonly atOnceMax?: number
-  /** Hashes that wait; one more is refused with 503. Default 64. */
+  /** Hashes that wait; one more is rejected with 503. Default 64. */
   readonly waitingMax?: number
 }
 
@@ -64,14 +64,14 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
     }, busy)
   }
   const hash = (password: string) => inTurn(() => Bun.password.hash(password, parameters))
-  // What is compared with where there is nothing: a hash of a password that nobody has, made once.
-  let nobody: Promise<string> | undefined
+  // Compared with where there is no account: a hash of a random password, made once, so that both take as long.
+  let decoy: Promise<string> | undefined
   return {
     hash,
     async verify(password, known) {
       const isKnown = typeof known === 'string'
-      nobody ??= Bun.password.hash(crypto.randomUUID(), parameters)
-      const compared = isKnown ? known : await nobody
+      decoy ??= Bun.password.hash(crypto.randomUUID(), parameters)
+      const compared = isKnown ? known : await decoy
       const isRight = await inTurn(() => Bun.password.verify(password, compared))
       return isKnown && isRight
     },

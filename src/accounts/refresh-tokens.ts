@@ -21,7 +21,7 @@ export function hashOf(token: string): string {
   return createHash('sha256').update(token).digest('base64url')
 }
 
-/** Encrypts a token under its parent: who sends the parent again can be given the same successor, and the store alone cannot read it. */
+/** Encrypts a token under its parent: a client that sends the parent again gets the same successor, and the store cannot read it by itself. */
 export function sealToken(token: string, parent: string): string {
   const iv = randomBytes(IV_BYTES)
   const cipher = createCipheriv('aes-256-gcm', keyOf(parent), iv)
@@ -36,7 +36,7 @@ export function openToken(sealed: string, parent: string): string | undefined {
   try {
     return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8')
   } catch {
-    // GCM tells nothing but that key and text do not belong together, which is the answer.
+    // GCM only says that key and text do not belong together, which is the answer.
     return undefined
   }
 }

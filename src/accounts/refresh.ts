@@ -18,7 +18,7 @@ export interface RefreshRequest {
 }
 
 type Refreshed = Required<SignedIn>
-interface Refused {
+interface Rejected {
   readonly event: AuditEventName
   readonly reason: string
   readonly session?: Session
@@ -32,7 +32,7 @@ interface Refused {
 export async function refreshSession(context: AccountsContext, request: RefreshRequest): Promise<Refreshed> {
   const { audit, throttle } = context
   const { refreshToken, origin } = request
-  await throttle.refuseGuesser(origin.address)
+  await throttle.rejectGuesser(origin.address)
   const outcome = isRefreshToken(refreshToken)
     ? await transact(context, (records, revoke) => refresh(context, { ...request, records, revoke }))
     : ({ event: 'refresh-refused', reason: 'it is not a refresh token' } as const)
@@ -52,8 +52,8 @@ interface Step extends RefreshRequest {
   readonly revoke: Revoke
 }
 
-/** A refusal is given back and not thrown: what it ends must be written. */
-async function refresh(context: AccountsContext, step: Step): Promise<Refreshed | Refused> {
+/** A rejection is returned and not thrown: the sessions that it ends must be written. */
+async function refresh(context: AccountsContext, step: Step): Promise<Refreshed | Rejected> {
   const { records, revoke, refreshToken, clientId } = step
   const known = await records.refreshToken(hashOf(refreshToken))
   const session = known && (await records.lockSession(known.sessionId))
@@ -74,7 +74,7 @@ async function refresh(context: AccountsContext, step: Step): Promise<Refreshed 
 }
 
 function reasonToEnd({ now, lifetimes }: AccountsContext, { expiresAt, refreshedAt, generation }: Session): string | undefined {
-  if (now() >= expiresAt) return 'the session is over'
+  if (now() >= expiresAt) return 'the session has ended'
   if (now() >= refreshedAt + lifetimes.idleSeconds * 1000) return 'the session was not used for too long'
   return generation >= GENERATIONS_MAX ? 'the session was refreshed too often' : undefined
 }

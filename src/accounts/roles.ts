@@ -1,12 +1,12 @@
 import { VestalError } from '../core/errors.ts'
-import { type Actor, doneBy, permissionsFault, refuseBeyond, refuseFaults, refuseGrants } from './administration.ts'
+import { type Actor, doneBy, permissionsFault, rejectBeyond, rejectFaults, rejectGrants } from './administration.ts'
 import { lockAdministrators } from './last-administrator.ts'
 import { isRoleName } from './names.ts'
 import type { Role } from './records.ts'
 import { type AccountsContext, type Revoke, raiseEpoch, transact } from './service.ts'
 import type { Page, Records, Store } from './store.ts'
 
-/** What a new store has: somebody for everything, for running models, for asking them. */
+/** Roles of a new store: all permissions, running models, calling models. */
 const ROLES: Readonly<Record<string, readonly [description: string, permissions: readonly string[]]>> = {
   admin: ['Everything', ['*']],
   operator: ['Loads models and reads metrics', ['model:*:admin', 'model:*:read', 'metrics:read']],
@@ -46,7 +46,7 @@ export async function createRole(
   { name, ...input }: RoleInput & { readonly name: string },
   by: Actor,
 ): Promise<Role> {
-  refuseFaults({ ...(!isRoleName(name) && { name: 'must be 1 to 64 of a-z, 0-9, ".", "_", "-"' }), ...faultsOf(input) })
+  rejectFaults({ ...(!isRoleName(name) && { name: 'must be 1 to 64 of a-z, 0-9, ".", "_", "-"' }), ...faultsOf(input) })
   const role = {
     name,
     description: input.description ?? '',
@@ -54,7 +54,7 @@ export async function createRole(
     version: 1,
     createdAt: context.now(),
   }
-  refuseBeyond(by, role.permissions)
+  rejectBeyond(by, role.permissions)
   const isNew = await context.store.transaction((records) => records.insertRole(role))
   if (!isNew) throw new VestalError('NAME_TAKEN', { detail: { name: 'is taken' } })
   context.audit({ event: 'role-created', subject: name, ...doneBy(by) })
@@ -73,11 +73,11 @@ export async function changeRole(
   { name, version, ...input }: RoleVersion & RoleInput,
   by: Actor,
 ): Promise<Role> {
-  refuseFaults(faultsOf(input))
+  rejectFaults(faultsOf(input))
   const changed = await transact(context, async (records, revoke) => {
     const keepAdministrator = input.permissions === undefined ? undefined : await lockAdministrators(records)
     const role = await lockedRole(records, { name, version })
-    refuseBeyond(by, [...role.permissions, ...(input.permissions ?? [])])
+    rejectBeyond(by, [...role.permissions, ...(input.permissions ?? [])])
     const next = { ...role, ...input, version: role.version + 1 }
     const { description, permissions } = next
     await records.updateRole(name, { description, permissions, version: next.version })
@@ -89,11 +89,11 @@ export async function changeRole(
   return changed
 }
 
-/** Deletes a role: nobody has it any more, and the tokens of those who had it die. */
+/** Deletes a role: no account has it any more, and tokens of accounts that had it are revoked. */
 export async function deleteRole(context: AccountsContext, { name, version }: RoleVersion, by: Actor): Promise<void> {
   await transact(context, async (records, revoke) => {
     const keepAdministrator = await lockAdministrators(records)
-    refuseBeyond(by, (await lockedRole(records, { name, version })).permissions)
+    rejectBeyond(by, (await lockedRole(records, { name, version })).permissions)
     await endTokensOfHolders(records, revoke, name)
     await records.deleteRole(name)
     await keepAdministrator()
@@ -113,7 +113,7 @@ async function endTokensOfHolders(records: Records, revoke: Revoke, role: string
   for (const id of await records.holdersOf(role)) {
     const account = await records.lockAccount(id)
     if (account === undefined) continue
-    await refuseGrants(records, account)
+    await rejectGrants(records, account)
     await raiseEpoch(records, revoke, account)
   }
 }

@@ -1,7 +1,7 @@
-/** Lets a number of pieces of work run at once and a number wait; more are refused. */
+/** Runs up to a number of tasks at once and queues up to another number; more are rejected. */
 export interface Semaphore {
-  /** Runs the work when there is room. `refuse` makes the error where even the waiting room is full. */
-  run<T>(work: () => Promise<T>, refuse: () => Error): Promise<T>
+  /** Runs the work when a slot is free. `rejected` makes the error for a full queue. */
+  run<T>(work: () => Promise<T>, rejected: () => Error): Promise<T>
 }
 
 /** Prepares a semaphore. */
@@ -15,9 +15,9 @@ export function createSemaphore({
   const waiting: (() => void)[] = []
   let running = 0
   return {
-    async run(work, refuse) {
+    async run(work, rejected) {
       if (running >= atOnceMax) {
-        if (waiting.length >= waitingMax) throw refuse()
+        if (waiting.length >= waitingMax) throw rejected()
         // Whoever ends hands its place over, so `running` stays as it is.
         await new Promise<void>((resolve) => waiting.push(resolve))
       } else running += 1

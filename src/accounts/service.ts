@@ -28,9 +28,9 @@ export interface Lifetimes {
   readonly idleSeconds: number
   /** Seconds in which the parent of a refresh token still gives the same successor; 0 to 60. */
   readonly graceSeconds: number
-  /** Seconds of an access token, told to OAuth clients. */
+  /** Seconds of an access token, as OAuth clients see it. */
   readonly accessTokenSeconds: number
-  /** Longest lifetime of a token that is accepted, whoever made it; undefined where there is none. */
+  /** Longest lifetime of an accepted token, of any issuer; undefined where there is none. */
   readonly tokenSecondsMax?: number | undefined
 }
 
@@ -69,7 +69,7 @@ export type Revoke = (kind: Revocation['kind'], value: string, terms?: Partial<R
 
 type RevocationTerms = Pick<Revocation, 'epoch' | 'until'>
 
-/** Ends everything that was issued for an account up to now; sessions can go on, with new tokens. Gives the epoch that holds from now on. */
+/** Revokes everything issued for an account up to now; sessions can continue, with new tokens. Returns the epoch that counts from now on. */
 export async function raiseEpoch(
   records: Records,
   revoke: Revoke,

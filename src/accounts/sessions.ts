@@ -80,7 +80,7 @@ export async function changePassword(context: AccountsContext, bearer: Bearer, c
     throw new VestalError('RECORD_UNKNOWN', { detail: 'The token is not of a session' })
   const fault = passwordFault(change.password, known.name)
   if (fault !== undefined) throw new VestalError('BODY_INVALID', { detail: { new_password: fault } })
-  // Counted with the session: strangers who try to sign in do not get in the way of who has.
+  // Counted for the session: failed sign-ins of others do not affect its owner.
   const attempt = { account: accountId, address: origin.address, place: sessionId }
   await throttle.attempt(attempt)
   const isRight = known.passwordHash === null || (await passwords.verify(change.old ?? '', known.passwordHash))

@@ -9,7 +9,7 @@ import { type AccountsContext, CHALLENGE, endSession, transact } from './service
 import type { Records } from './store.ts'
 import { isAddress, subnetOf } from './subnet.ts'
 
-/** Who says to be somebody. */
+/** Credentials of a sign-in. */
 export interface Claimant {
   /** An account's id or name. */
   readonly login: string
@@ -67,7 +67,7 @@ export async function signInWithPassword(context: AccountsContext, claimant: Cla
   }
 }
 
-/** The account, and where it is right to be: the address where it has signed in from there. What is asked for nobody takes as long. */
+/** The account, and whether this address has signed in to it before. An unknown name takes as long. */
 async function knownOf(
   { now }: AccountsContext,
   records: Records,
@@ -79,7 +79,7 @@ async function knownOf(
   return { account, place: isKnown ? subnet : undefined }
 }
 
-/** A text that cannot be a name is nobody's: databases do not take all that a text may hold. */
+/** A text that cannot be a name belongs to no account: databases do not accept every text. */
 async function accountOf(records: Records, login: string): Promise<Account | undefined> {
   if (isUuid(login)) return records.accountById(login)
   return nameFault(login) === undefined ? records.accountByName(login) : undefined
@@ -123,7 +123,7 @@ async function beginSession(context: AccountsContext, verified: Account, claiman
 }
 
 function sessionOf({ now, lifetimes }: AccountsContext, accountId: string, { origin, isLasting, clientId }: Claimant): Session {
-  // One that cannot be refreshed is over when its only access token is.
+  // A session without refresh token ends when its only access token expires.
   const seconds = isLasting ? lifetimes.sessionSeconds : lifetimes.accessTokenSeconds
   return {
     id: randomUUID(),

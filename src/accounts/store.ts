@@ -28,7 +28,7 @@ export type AccountChanges = Partial<
   Pick<Account, 'name' | 'passwordHash' | 'isPasswordOnce' | 'permissions' | 'epoch' | 'version' | 'disabledAt' | 'lastSignInAt'>
 >
 
-/** What can be asked of the store, in a transaction or outside of one. A row that `lock…` gives is nobody else's to change until the end. */
+/** Reads of the store, in a transaction or outside of one. A row from `lock…` stays locked until the transaction ends. */
 export interface Records {
   hasAccounts(): Promise<boolean>
   accountById(id: string): Promise<Account | undefined>
@@ -60,7 +60,7 @@ export interface Records {
   deleteSession(id: string): Promise<void>
   refreshToken(hash: string): Promise<RefreshTokenRecord | undefined>
   insertRefreshToken(hash: string, token: RefreshTokenRecord): Promise<void>
-  /** Deletes sessions that are over, with their refresh tokens. */
+  /** Deletes ended sessions, with their refresh tokens. */
   pruneSessions(expiredBefore: number, idleSince: number): Promise<void>
 
   /** True where the account signed in from there, at that time or later. */

@@ -23,7 +23,7 @@ export interface Attempt {
   readonly address: string
   /**
    * Where the account has been right before: an address of its own, or a session. Attempts from there are counted apart, so that
-   * strangers who use up the account's attempts do not lock its owner out.
+   * attackers who use up the account's attempts do not lock its owner out.
    */
   readonly place?: string
 }
@@ -34,9 +34,9 @@ export interface Throttle {
   attempt(attempt: Attempt): Promise<void>
   /** A right password: the attempts that it was counted under start anew, and the address gets its attempt back. */
   succeeded(attempt: Attempt): Promise<void>
-  /** Refuses an address that sent too many secrets that are nobody's. Where Redis does not say, it passes. @throws VestalError SIGN_IN_THROTTLED */
-  refuseGuesser(address: string): Promise<void>
-  /** Counts a client's secret or a refresh token that is nobody's. */
+  /** Rejects an address that sent too many unknown secrets. Where Redis does not answer, it passes. @throws VestalError SIGN_IN_THROTTLED */
+  rejectGuesser(address: string): Promise<void>
+  /** Counts an unknown client secret or refresh token. */
   guessed(address: string): Promise<void>
   /** Takes other limits from now on; what was used up comes back at the new pace. */
   limit(limits: Required<Pick<ThrottleOptions, 'accountMax' | 'addressMax'>>): void
@@ -57,16 +57,16 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
       await counted(async () => {
         const key = keyOf(attempt)
         const addressMs = await addresses.take(subnetOf(attempt.address))
-        // Who is told to come back is told when both let them in.
-        refuseWait(Math.max(addressMs, addressMs > 0 ? await accounts.look(key) : await accounts.take(key)))
+        // `Retry-After` is the time at which both allow an attempt.
+        rejectWait(Math.max(addressMs, addressMs > 0 ? await accounts.look(key) : await accounts.take(key)))
       })
     },
     async succeeded(attempt) {
       await counted(() => Promise.all([accounts.refill(keyOf(attempt)), addresses.giveBack(subnetOf(attempt.address))]))
     },
-    async refuseGuesser(address) {
-      // These secrets have 256 random bits, so who is signed in goes on while Redis cannot be reached.
-      refuseWait(await guesses.look(subnetOf(address)).catch(() => 0))
+    async rejectGuesser(address) {
+      // These secrets have 256 random bits, so sessions continue while Redis cannot be reached.
+      rejectWait(await guesses.look(subnetOf(address)).catch(() => 0))
     },
     async guessed(address) {
       await guesses.take(subnetOf(address)).catch(() => undefined)
@@ -88,7 +88,7 @@ async function counted<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function refuseWait(waitMs: number): void {
+function rejectWait(waitMs: number): void {
   if (waitMs === 0) return
   throw new VestalError('SIGN_IN_THROTTLED', { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) } })
 }

@@ -7,7 +7,7 @@ export interface ActionOptions<T extends string> {
   readonly synonyms?: Readonly<Partial<Record<T, readonly string[]>>>
 }
 
-/** The second word of `vestal users add`. @throws SettingsError naming what there is, and what was meant */
+/** The second word of `vestal users add`. @throws SettingsError naming the actions and the likely one */
 export function readAction<T extends string>(verb: string, word: string | undefined, options: ActionOptions<T>): T {
   const { actions } = options
   const action = actions.find((candidate) => candidate === word)

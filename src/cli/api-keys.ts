@@ -12,7 +12,7 @@ import { faultIn } from './users.ts'
 
 export const API_KEYS_FLAGS: readonly FlagRow[] = [
   { name: 'permission', value: 'NAME', help: 'A permission of the key, for create; may be given several times.' },
-  { name: 'days', value: 'N', help: 'Days after which the key is over, for create, 1 to 3650; never where it is not given.' },
+  { name: 'days', value: 'N', help: 'Days until the key expires, for create, 1 to 3650; without it the key does not expire.' },
   { name: 'json', help: 'Print JSON in place of a table.' },
 ]
 
@@ -57,7 +57,7 @@ function readDays({ values }: Arguments): number | null {
   return Date.now() + days * DAY_MS
 }
 
-/** The key alone on the standard output, so that a script can take it; the rest beside it. */
+/** Prints only the key on standard output, so that a script can read it; the rest goes to standard error. */
 async function create(
   context: AccountsContext,
   { name, expiresAt, args }: { readonly name: string; readonly expiresAt: number | null; readonly args: Arguments },

@@ -32,7 +32,7 @@ export async function audit(settings: Settings, { values, switches }: Arguments)
   if (!Number.isInteger(last) || last < 1 || last > LAST_MAX)
     throw new SettingsError([`--last: must be a whole number from 1 to ${LAST_MAX}`])
   const all = (await linesOf(settings)).flatMap(parsed)
-  refuseUnknown(events, all)
+  rejectUnknown(events, all)
   const lines = all.filter(({ event }) => {
     const isOne = events.length === 0 || events.includes(String(event.event))
     const isTheirs = subject === undefined || Object.values(event).includes(subject)
@@ -43,7 +43,7 @@ export async function audit(settings: Settings, { values, switches }: Arguments)
 }
 
 /** A name that is mistyped would find nothing, and look like nothing happened. What another version noted is a name too. */
-function refuseUnknown(names: readonly string[], lines: readonly Line[]): void {
+function rejectUnknown(names: readonly string[], lines: readonly Line[]): void {
   const known = new Set([...AUDIT_EVENTS, ...lines.map(({ event }) => String(event.event))])
   const unknown = names.filter((name) => !known.has(name))
   if (unknown.length === 0) return

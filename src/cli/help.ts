@@ -29,7 +29,7 @@ export function verbHelp({ usage, summary, flags }: VerbHelp): string {
   const own = flags.map(({ name, value, help }) => row(`--${name}${value === undefined ? '' : ` ${value}`}`, help))
   const settings = SETTING_NAMES.map((name) => {
     const setting = SETTINGS[name]
-    if (setting.kind === 'tables') return row(`[[${keyOf(name)}]]`, `${setting.help} (vestal.toml alone)`)
+    if (setting.kind === 'tables') return row(`[[${keyOf(name)}]]`, `${setting.help} (only in vestal.toml)`)
     const { value, help, isSecret } = setting
     const left = isSecret === true ? variableOf(name) : `${flagOf(name)} ${value}`
     const note =

@@ -122,7 +122,7 @@ function change(asked: Asked): KeyFile {
   if (settings.secret !== undefined) console.error('warning: VESTAL_SECRET is set, and then no key file is used')
   // A link is followed: replacing it would leave the file that it points to as it was.
   const path = existsSync(asked.path) ? realpathSync(asked.path) : asked.path
-  // Asked for before the lock is taken: nobody else's change waits for a person who types.
+  // Asked for before the lock is taken, so that no other command waits for typing.
   const passphrase = passphraseFor(existsSync(path) ? readFile(path) : NO_KEYS, asked)
   return withFileLock(path, () => {
     const before: KeyFile = existsSync(path) ? readFile(path) : NO_KEYS

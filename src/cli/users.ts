@@ -112,7 +112,7 @@ function print(accounts: readonly ShownAccount[], { switches }: Arguments): void
   console.log(table([['NAME', 'ID', 'ROLES', 'STATE'], ...rows]))
 }
 
-/** What a refusal says, field by field. */
+/** The details of an error, field by field. */
 export function faultIn({ code, detail }: VestalError, unknown: string): string {
   if (code === 'RECORD_UNKNOWN') return unknown
   if (typeof detail === 'string') return detail

@@ -13,7 +13,7 @@ export interface Sources {
   readonly configFile?: string
   /** Folder of `vestal.toml`. */
   readonly directory: string
-  /** What is wrong already, to be told with the rest. */
+  /** Faults that are known already, to be reported with the rest. */
   readonly faults?: readonly string[]
 }
 
@@ -30,7 +30,7 @@ export interface Examined extends Loaded {
   readonly file?: { readonly path: string; readonly hasSecrets: boolean }
 }
 
-/** Everything that is wrong with the settings, told at once. No message holds the value of a secret. */
+/** All faults of the settings, reported at once. No message holds the value of a secret. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
   readonly faults: readonly string[]
@@ -84,7 +84,7 @@ export function examineSettings(sources: Sources): Examined {
   }
 }
 
-/** A list of tables, from the file alone. */
+/** A list of tables, only from the file. */
 function tablesOf(
   row: TablesRow<unknown>,
   key: string,
@@ -193,7 +193,7 @@ function unknownVariables(environment: Environment): readonly string[] {
   return Object.keys(environment).filter((name) => /^VESTAL_/i.test(name) && !name.startsWith(TEST_PREFIX) && !known.has(name))
 }
 
-/** A variable that is nearly a setting was meant to be one: the server does not start without what it was to say. */
+/** A variable whose name is nearly that of a setting is a misspelling: the server does not start. */
 function mistypedVariables(environment: Environment): readonly string[] {
   return unknownVariables(environment).flatMap((name) => {
     const meant = meantBy(name)

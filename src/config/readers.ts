@@ -40,7 +40,7 @@ export function line(lengthMax: number): Reader<string> {
   }
 }
 
-/** The path of a file or a folder of this machine: an address, or the text of a key, was meant for another setting. */
+/** The path of a file or a folder of this machine: an address, or the text of a key, belongs to a different setting. */
 export function path(lengthMax = 4096): Reader<string> {
   const read = line(lengthMax)
   return (text) => {
@@ -104,7 +104,7 @@ export function name(): Reader<string> {
   }
 }
 
-/** A proxy: an address, a block of addresses, or `unix`, whoever is at the other end of the unix socket. */
+/** A proxy: an address, a block of addresses, or `unix`, the peer of the unix socket. */
 export function proxy(): Reader<string> {
   return (text) => {
     if (text.trim() === 'unix') return 'unix'
@@ -113,7 +113,7 @@ export function proxy(): Reader<string> {
   }
 }
 
-/** A shared secret; its text is never told back. */
+/** A shared secret; its text is never shown. */
 export function secret(bytesMin: number): Reader<string> {
   return (text) => {
     const bytes = Buffer.byteLength(text)
@@ -122,7 +122,7 @@ export function secret(bytesMin: number): Reader<string> {
   }
 }
 
-/** A key as text; its text is never told back. An environment that holds one line alone writes the line breaks of a PEM as `\n`. */
+/** A key as text; its text is never shown. An environment that holds only one line writes the line breaks of a PEM as `\n`. */
 export function keyText(): Reader<string> {
   return (text) => {
     const trimmed = text.trim()
@@ -133,7 +133,7 @@ export function keyText(): Reader<string> {
   }
 }
 
-/** A passphrase; its text is never told back. */
+/** A passphrase; its text is never shown. */
 export function passphrase(bytesMin: number): Reader<string> {
   return (text) => {
     if (Buffer.byteLength(text) >= bytesMin && text.length <= 1024) return text

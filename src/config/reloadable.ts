@@ -1,6 +1,6 @@
 import { SETTING_NAMES, type SettingName, type Settings } from './settings.ts'
 
-/** Settings that a running server takes up when it is told to read them again. */
+/** Settings that a running server applies when it reloads. */
 export const RELOADABLE = [
   'logLevel',
   'accessLog',

@@ -39,7 +39,7 @@ export function fieldKeyOf(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
-/** Reads tables of TOML, telling every fault there is; what has a fault is left out. The caller names the type that the fields give. */
+/** Reads tables of TOML and reports every fault; a table with a fault is left out. The caller names the type of the fields. */
 export function readTables<T>(
   fields: Readonly<Record<string, TableField>>,
   given: readonly Readonly<Record<string, unknown>>[],

@@ -8,7 +8,7 @@ export interface TomlFile {
   /** Absent where there is no file. */
   readonly path?: string
   readonly table: Readonly<Record<string, unknown>>
-  /** `vestal.toml, line 3`, or the name alone where the line cannot be found. */
+  /** `vestal.toml, line 3`, or only the name where the line cannot be found. */
   readonly placeOf: (key: string, within?: { readonly index: number; readonly field: string }) => string
 }
 

@@ -11,7 +11,7 @@ const VALUES = Uint8Array.from({ length: 128 }, (_, code) => Math.max(0, ALPHABE
 
 /**
  * True when the text is the one canonical base64url form of some bytes: RFC 7515 §2 (no padding, no other character)
- * and RFC 4648 §3.5 (unused bits are zero). `Buffer.from(text, 'base64url')` alone accepts nonsense.
+ * and RFC 4648 §3.5 (unused bits are zero). `Buffer.from(text, 'base64url')` by itself accepts nonsense.
  */
 export function isCanonicalBase64url(text: string): boolean {
   return UNPADDED.test(text) && endsCanonically(text)
@@ -24,11 +24,11 @@ export function isPaddedBase64url(text: string): boolean {
   return (unpadded.length === text.length || text.length % 4 === 0) && endsCanonically(unpadded)
 }
 
-/** True when the unused bits of the last character are zero, and there is no character too many; of a text of the alphabet alone. */
+/** True when the unused bits of the last character are zero, and there is no character too many; for a text that has only characters of the alphabet. */
 export function endsCanonically(text: string): boolean {
   const rest = text.length & 3
   if (rest === 0) return true
-  // After two characters four bits are unused, after three characters two; one character alone is no byte.
+  // After two characters four bits are unused, after three characters two; a single character is no byte.
   const unused = rest === 2 ? 0b1111 : 0b11
   return rest !== 1 && ((VALUES[text.charCodeAt(text.length - 1)] ?? 0) & unused) === 0
 }

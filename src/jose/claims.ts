@@ -13,7 +13,7 @@ export interface JwtPayload extends JsonObject {
 }
 
 export interface ClaimRules {
-  /** Accepted issuers; any when absent. A token without `iss` is then refused. */
+  /** Accepted issuers; any when absent. A token without `iss` is then rejected. */
   readonly issuers?: readonly string[]
   /**
    * Names this service goes by; a token must then have one of them in `aud`. Where it is absent a token needs no `aud`, and one that has it
@@ -57,7 +57,7 @@ export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: 
   const isLoose = rules.interop === 'flama'
   for (const name of rules.requiredClaims ?? (isLoose ? NONE : EXPIRY)) {
     if (!Object.hasOwn(payload, name) || isAbsent(payload[name], isLoose))
-      throw refusal('CLAIM_MISSING', `the claim "${name}" is missing`)
+      throw rejection('CLAIM_MISSING', `the claim "${name}" is missing`)
   }
   const exp = time(payload.exp, 'exp', isLoose)
   const nbf = time(payload.nbf, 'nbf', isLoose)
@@ -65,17 +65,18 @@ export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: 
   for (const name of TEXTS) text(payload[name], name, isLoose)
   checkTimes({ exp, nbf, iat }, rules, nowSeconds)
   const { issuers, audiences, audienceClaim = 'aud', requiredValues } = rules
-  if (issuers !== undefined && !issuers.includes(payload.iss as string)) throw refusal('ISSUER_REFUSED', 'the issuer is another')
+  if (issuers !== undefined && !issuers.includes(payload.iss as string))
+    throw rejection('ISSUER_REFUSED', 'the issuer is another')
   const audience = Object.hasOwn(payload, audienceClaim) ? payload[audienceClaim] : undefined
   if (!isAbsent(audience, isLoose)) checkAudience(audience, audienceClaim, audiences)
-  else if (audiences !== undefined) throw refusal('AUDIENCE_REFUSED', 'the token has no audience, and one is asked for')
+  else if (audiences !== undefined) throw rejection('AUDIENCE_REFUSED', 'the token has no audience, and one is asked for')
   if (audienceClaim !== 'aud' && !isAbsent(payload.aud, isLoose)) checkAudience(payload.aud, 'aud', audiences)
   if (requiredValues !== undefined) checkValues(payload, requiredValues)
   // The cast is what the checks above establish.
   return payload as JwtPayload
 }
 
-/** Whose token it is, as far as its claims say so in a form that a log may hold. For payloads that were signed: what nobody signed says nothing. */
+/** The principal that a token's claims name, in a form that a log may hold. Only for payloads with a valid signature: unsigned claims prove nothing. */
 export function holderOf(payload: JsonObject): Holder {
   const { jti } = payload
   const names = namesIn(payload)
@@ -98,32 +99,32 @@ interface Times {
 function checkTimes({ exp, nbf, iat }: Times, rules: ClaimRules, nowSeconds: number): void {
   const leeway = rules.leewaySeconds ?? LEEWAY_SECONDS
   // "on or after which the JWT MUST NOT be accepted": RFC 7519 §4.1.4.
-  if (exp !== undefined && exp + leeway <= nowSeconds) throw refusal('TOKEN_EXPIRED', 'the token has expired')
-  if (nbf !== undefined && nbf > nowSeconds + leeway) throw refusal('TOKEN_NOT_YET_VALID', 'the token is not valid yet')
+  if (exp !== undefined && exp + leeway <= nowSeconds) throw rejection('TOKEN_EXPIRED', 'the token has expired')
+  if (nbf !== undefined && nbf > nowSeconds + leeway) throw rejection('TOKEN_NOT_YET_VALID', 'the token is not valid yet')
   if (iat !== undefined && iat > nowSeconds + leeway)
-    throw refusal('TOKEN_ISSUED_IN_FUTURE', 'the token was issued in the future')
+    throw rejection('TOKEN_ISSUED_IN_FUTURE', 'the token was issued in the future')
   if (exp !== undefined && ((iat !== undefined && exp < iat) || (nbf !== undefined && exp < nbf)))
-    throw refusal('CLAIM_INVALID', 'the token ends before it begins')
+    throw rejection('CLAIM_INVALID', 'the token ends before it begins')
   if (rules.lifetimeSecondsMax === undefined) return
-  if (exp === undefined || iat === undefined) throw refusal('CLAIM_MISSING', 'a lifetime limit needs both "exp" and "iat"')
-  if (exp - iat > rules.lifetimeSecondsMax) throw refusal('TOKEN_LIFETIME_TOO_LONG', 'the token lives too long')
+  if (exp === undefined || iat === undefined) throw rejection('CLAIM_MISSING', 'a lifetime limit needs both "exp" and "iat"')
+  if (exp - iat > rules.lifetimeSecondsMax) throw rejection('TOKEN_LIFETIME_TOO_LONG', 'the token lives too long')
 }
 
 function checkAudience(aud: unknown, claim: string, audiences: readonly string[] | undefined): void {
   const named = typeof aud === 'string' ? [aud] : aud
   if (!Array.isArray(named) || named.length === 0 || !named.every((name) => typeof name === 'string' && name !== '')) {
-    throw refusal('CLAIM_INVALID', `the claim "${claim}" is neither a text nor a list of texts`)
+    throw rejection('CLAIM_INVALID', `the claim "${claim}" is neither a text nor a list of texts`)
   }
   if ((audiences ?? [OWN_AUDIENCE]).some((audience) => named.includes(audience))) return
   const reason =
     audiences === undefined ? 'the token is for an audience, and none is configured here' : 'the token is for another audience'
-  throw refusal('AUDIENCE_REFUSED', reason)
+  throw rejection('AUDIENCE_REFUSED', reason)
 }
 
 function checkValues(payload: JsonObject, values: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(values)) {
     if (!Object.hasOwn(payload, name) || payload[name] !== value)
-      throw refusal('CLAIM_INVALID', `the claim "${name}" has not the value that is asked for`)
+      throw rejection('CLAIM_INVALID', `the claim "${name}" has not the value that is asked for`)
   }
 }
 
@@ -135,21 +136,21 @@ function isAbsent(value: unknown, isLoose: boolean): boolean {
 function time(value: unknown, name: string, isLoose: boolean): number | undefined {
   if (isAbsent(value, isLoose)) return undefined
   if (typeof value !== 'number' || !(value >= 0 && value <= SECONDS_MAX)) {
-    throw refusal('CLAIM_INVALID', `the claim "${name}" is not a number of seconds between 1970 and 9999`)
+    throw rejection('CLAIM_INVALID', `the claim "${name}" is not a number of seconds between 1970 and 9999`)
   }
   return value
 }
 
 function text(value: unknown, name: string, isLoose: boolean): void {
   if (isAbsent(value, isLoose)) return
-  if (typeof value !== 'string' || value === '') throw refusal('CLAIM_INVALID', `the claim "${name}" is not a text`)
-  if (!isShortText(value)) throw refusal('CLAIM_INVALID', `the claim "${name}" is too long, or has a control character`)
+  if (typeof value !== 'string' || value === '') throw rejection('CLAIM_INVALID', `the claim "${name}" is not a text`)
+  if (!isShortText(value)) throw rejection('CLAIM_INVALID', `the claim "${name}" is too long, or has a control character`)
 }
 
 function isShortText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= CLAIM_TEXT_MAX && !/\p{Cc}/u.test(value)
 }
 
-function refusal(code: ConstructorParameters<typeof VestalError>[0], reason: string): VestalError {
+function rejection(code: ConstructorParameters<typeof VestalError>[0], reason: string): VestalError {
   return new VestalError(code, { reason })
 }

@@ -3,7 +3,7 @@ import { type Algorithm, isAlgorithm } from './algorithms.ts'
 import { bytesOfBase64url, endsCanonically, isCanonicalBase64url, isPaddedBase64url } from './base64url.ts'
 import { type JsonObject, readStrictObject } from './strict-json.ts'
 
-/** Bytes of a token by default; a longer one is refused before it is looked at. */
+/** Bytes of a token by default; a longer one is rejected before it is parsed. */
 export const TOKEN_BYTES_MAX = 8192
 
 /** A JOSE header (RFC 7515 §4) that has passed `readHeader`. */

@@ -10,10 +10,10 @@ export interface DecryptorOptions {
   readonly tokenBytesMax?: number
 }
 
-/** Gives the signed token inside an encrypted one, which is then checked like any other. It refuses by rejecting with a VestalError. */
+/** Returns the signed token inside an encrypted one, which is then checked like any other; rejects with a VestalError. */
 export type Decryptor = (token: string) => Promise<string>
 
-/** Tokens that are decrypted at once; strangers can ask for it, and each costs as much as a signature. */
+/** Tokens that are decrypted at once; unauthenticated clients can cause one, and each costs as much as a signature. */
 const DECRYPTIONS_MAX = 64
 
 /** Parameters that choose a key, a cost or a way to unpack (RFC 7516 §4.1, RFC 7518 §4.8). */
@@ -27,7 +27,7 @@ export function isEncrypted(token: string): boolean {
 }
 
 /**
- * Prepares the decryption of nested tokens (RFC 7519 §11.2): a JWE with a signed JWT inside. A JWE with claims inside is refused: whoever
+ * Prepares the decryption of nested tokens (RFC 7519 §11.2): a JWE with a signed JWT inside. A JWE with claims inside is rejected: anyone who
  * has the public key can make one.
  * @throws KeyError when the key cannot be used
  */
@@ -61,7 +61,7 @@ async function decrypt(token: string, { jwk }: DecryptionKey, { alg, enc }: Algo
     const { plaintext } = await compactDecrypt(token, await importJWK({ ...jwk }, alg), options)
     return Buffer.from(plaintext).toString('latin1')
   } catch {
-    // What failed is nobody's business: telling it apart is how paddings are guessed.
+    // The error never says which step failed: that is what padding oracles need.
     throw new VestalError('DECRYPTION_FAILED', { reason: 'the token cannot be decrypted with the key here' })
   }
 }

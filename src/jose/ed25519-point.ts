@@ -12,7 +12,7 @@ const SMALL_ORDER = new Set([
 ])
 
 /**
- * True for the 32 bytes of a point that can be somebody's public key: its y is below p (RFC 8032 §5.1.3), it lies on the curve, and
+ * True for the 32 bytes of a point that can be a public key: its y is below p (RFC 8032 §5.1.3), it lies on the curve, and
  * its order is large. BoringSSL imports any 32 bytes, and checks signatures with points of small order.
  */
 export function isSoundEd25519Point(bytes: Uint8Array): boolean {

@@ -17,7 +17,7 @@ export interface GeneratedKey {
 /** NIST SP 800-57 gives RSA of 2 048 bits until 2030. */
 const RSA_BITS = 3072
 
-/** Makes a key: named by its RFC 7638 thumbprint, or, for a shared secret, at random, since its name must tell nothing of it. */
+/** Makes a key: named by its RFC 7638 thumbprint, or, for a shared secret, at random, since its name must reveal nothing of it. */
 export function generateKey(algorithm: Algorithm): GeneratedKey {
   const { kind, hashBytes } = ALGORITHMS[algorithm]
   if (kind === 'oct') {

@@ -56,7 +56,7 @@ export function checkMaterial(jwk: Jwk): { readonly publicMembers: Jwk; readonly
   const isPrivate = jwk.d !== undefined
   const members: readonly string[] = [...MATERIAL[kty].public, ...(isPrivate ? MATERIAL[kty].private : [])]
   for (const name of members) checkNumber(jwk[name], name, coordinateBytes)
-  // RFC 7518 §6.3.2.7: more than two primes; the members above would then be a part of the key alone.
+  // RFC 7518 §6.3.2.7: more than two primes; the members above would then be only a part of the key.
   if (jwk.oth !== undefined) throw new KeyError('the JWK member "oth" is not supported')
   const named = kty === 'RSA' ? ['kty', ...MATERIAL.RSA.public] : ['kty', 'crv', ...MATERIAL[kty].public]
   return { publicMembers: Object.fromEntries(named.map((name) => [name, jwk[name]])), isPrivate }

@@ -7,7 +7,7 @@ import { KeyError } from './key-error.ts'
 const RSA_BITS_MIN = 2048
 const RSA_BITS_MAX = 16_384
 const RSA_EXPONENT_MIN = 65_537n
-/** BoringSSL checks no signature with a longer exponent, and a long one costs whoever checks it. */
+/** BoringSSL checks no signature with a longer exponent, and a long one makes verification slow. */
 const RSA_EXPONENT_MAX = 2n ** 33n - 1n
 /** The primes below 168: a modulus that one of them divides is no product of two large primes. */
 const SMALL_PRIMES = [
@@ -16,8 +16,8 @@ const SMALL_PRIMES = [
 ].map(BigInt)
 
 /**
- * The algorithms that a public key may be used with. BoringSSL has refused points that are not on their curve by then; what it lets
- * pass is refused here: RSA keys that are short, odd or known to be weak, and points of Ed25519 that verify anything.
+ * The algorithms that a public key may be used with. BoringSSL has rejected points off their curve by then; what it lets
+ * pass is rejected here: RSA keys that are short, odd or known to be weak, and points of Ed25519 that verify anything.
  * @throws KeyError when the key is too weak for any use
  */
 export function fittingAlgorithms(key: KeyObject): readonly Algorithm[] {

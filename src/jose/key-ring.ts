@@ -22,7 +22,7 @@ export interface RingKey<Secret = Jwk> {
   readonly revokedAt?: number
   /** When a key that is retired or revoked leaves the ring; from then on it verifies nothing. */
   readonly dropAt?: number
-  /** What anybody may see of it; absent for a shared secret. */
+  /** Its public part; absent for a shared secret. */
   readonly publicJwk?: Jwk
   /** The private key or the shared secret, open or sealed; dropped as soon as it has no use left. */
   readonly secret?: Secret
@@ -76,7 +76,7 @@ export function revoke<S>(ring: KeyRing<S>, kid: string, options: ChangeOptions)
   return replaced(rotated, (key) => (key.kid === kid ? toRevoked(key, options) : key))
 }
 
-/** Forgets the keys whose time is over. */
+/** Removes expired keys. */
 export function prune<S>(ring: KeyRing<S>, now: number): KeyRing<S> {
   return { keys: ring.keys.filter(({ dropAt }) => dropAt === undefined || now < dropAt) }
 }

@@ -5,7 +5,7 @@ import { KeyError } from './key-error.ts'
 import { type ImportOptions, importJwk, importPem, importSecret, type JwkSet, type Key } from './keys.ts'
 import { keyIdOf } from './thumbprint.ts'
 
-/** Keys in one set; a larger one is refused at the start. */
+/** Keys in one set; a larger one is rejected at the start. */
 export const KEYS_MAX = 64
 
 /** Whatever a caller may hand over as verification keys. A text that is a PEM is read as one; any other text is a shared secret. */
@@ -75,15 +75,15 @@ export function selectKey(keys: readonly Key[], algorithm: Algorithm, kid: strin
       ? only
       : keys.find((candidate) => kid !== undefined && keyIdOf(candidate) === kid)
   if (key === undefined) throw new VestalError('KEY_UNKNOWN', { reason: 'no key answers to the header\'s "kid"' })
-  if (!key.canVerify) throw new VestalError('ALGORITHM_REFUSED', { reason: 'the key is for signing alone ("key_ops")' })
+  if (!key.canVerify) throw new VestalError('ALGORITHM_REFUSED', { reason: 'the key is only for signing ("key_ops")' })
   if (!key.algorithms.includes(algorithm))
     throw new VestalError('ALGORITHM_REFUSED', { reason: `the key is not for ${algorithm}` })
   return key
 }
 
 /**
- * The keys of a set that somebody else publishes which may have signed: those with the header's name that are for its algorithm
- * (RFC 7517 §4.5: several may have one name). Where the header names none, there must be one such key alone.
+ * The keys of a published set that may have signed: those with the header's name that are for its algorithm
+ * (RFC 7517 §4.5: several may have one name). Where the header names none, there must be exactly one such key.
  * @throws VestalError KEY_UNKNOWN
  */
 export function selectPublishedKeys(keys: readonly Key[], algorithm: Algorithm, kid: string | undefined): readonly Key[] {

@@ -32,7 +32,7 @@ export interface ImportOptions {
   readonly kid?: string
   /** True leaves each key the one algorithm it would sign with, where neither it nor the caller names one. */
   readonly isOneAlgorithm?: boolean
-  /** True refuses private keys and shared secrets: for keys that others publish, where either is a mistake of theirs. */
+  /** True rejects private keys and shared secrets: for published keys, where either is a mistake of the publisher. */
   readonly isPublicOnly?: boolean
   /** `flama` accepts secrets shorter than the hash, and any HMAC algorithm unless one is pinned. */
   readonly interop?: 'flama'
@@ -40,7 +40,7 @@ export interface ImportOptions {
 
 /** Makes an HMAC key of a shared secret: a text's UTF-8, or bytes, at least as long as the hash (RFC 7518 §3.2). */
 export function importSecret(secret: Uint8Array | string, options: ImportOptions = {}): Key {
-  // The cast: Buffer takes either, and says so for one at a time.
+  // The cast: Buffer takes either, but its types have one overload for each.
   const bytes = Buffer.from(secret as string)
   const isFlama = options.interop === 'flama'
   const algorithm = options.algorithm ?? 'HS256'

@@ -81,7 +81,7 @@ export function backendFor(algorithm: string, backend: SignatureBackendOption = 
   return (loaded ?? loadNative()).verifySync === undefined ? 'boring' : 'native'
 }
 
-/** True where Rust is to do it: whatever node-rs has when it is named, and HMAC when nobody is. */
+/** True where Rust checks it: every algorithm of node-rs when it is named, and HMAC by default. */
 function isNativeWanted(algorithm: string, backend: SignatureBackendOption = 'auto'): boolean {
   if (backend === 'native') return isNativeAlgorithm(algorithm)
   return backend === 'auto' && algorithm.startsWith('HS')

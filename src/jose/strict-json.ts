@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 
-/** Objects and arrays inside each other in a token's header or claims; deeper ones are refused. */
+/** Objects and arrays inside each other in a token's header or claims; deeper ones are rejected. */
 export const JSON_DEPTH_MAX = 32
 
 const SPACE = 32
@@ -95,7 +95,7 @@ function countNames(text: string): number {
 function endOfString(text: string, start: number): number {
   let index = text.indexOf('"', start + 1)
   while (isEscaped(text, index)) index = text.indexOf('"', index + 1)
-  // Never back to the start: a token may not make this go on for ever, whatever is wrong here.
+  // Never back to the start: no token may make this run for ever, whatever is wrong here.
   return index === -1 ? text.length : index
 }
 

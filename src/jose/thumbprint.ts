@@ -7,7 +7,7 @@ const MEMBERS = { EC: ['crv', 'kty', 'x', 'y'], OKP: ['crv', 'kty', 'x'], RSA: [
 const remembered = new WeakMap<object, string>()
 
 /**
- * The RFC 7638 thumbprint (SHA-256, base64url) of a key's public part. A shared secret has none: a hash of it would tell whoever
+ * The RFC 7638 thumbprint (SHA-256, base64url) of a key's public part. A shared secret has none: a hash of it would let anyone who
  * guesses whether the guess is right.
  */
 export function thumbprintOf({ kind, verifying }: Pick<Key, 'kind' | 'verifying'>): string | undefined {

@@ -29,7 +29,7 @@ export interface VerifiedJwt {
 }
 
 const TYPES = ['JWT', 'at+jwt']
-/** Headers remembered by a verifier: a service sees as many as it has keys, and a stranger's may not push them out for long. */
+/** Headers remembered by a verifier: a service sees as many as it has keys, and those of forged tokens must not evict them for long. */
 const HEADERS_MAX = 64
 
 /**
@@ -44,7 +44,7 @@ export function createVerifier(input: KeyInput, options: VerifyOptions = {}): (t
 }
 
 /**
- * As `createVerifier`, of keys that somebody else publishes: several of them may have one name, and each that is for a token's algorithm is tried.
+ * As `createVerifier`, for a published key set: several keys may share a name, and each that fits the token's algorithm is tried.
  * @throws TypeError when the options cannot be used
  */
 export function createPublishedVerifier(keys: readonly Key[], options: VerifyOptions = {}): (token: string) => VerifiedJwt {
@@ -74,7 +74,7 @@ export function verifyJwt(token: string, keys: KeyInput, options: VerifyOptions 
   return createVerifier(keys, options)(token)
 }
 
-/** The claims of a payload that was signed, as they should be. A refusal says whose they are. */
+/** The checked claims of a signed payload. An error names the principal. */
 function checkSigned(payload: JsonObject, rules: ClaimRules, nowSeconds: number): JwtPayload {
   try {
     return checkClaims(payload, rules, nowSeconds)

@@ -191,7 +191,7 @@ async function measure(
     try {
       await run()
     } catch {
-      // What refuses zeros in one number of rows may take them in another.
+      // A model that rejects zeros with one number of rows may accept them with a different one.
       continue
     }
     let best = 0

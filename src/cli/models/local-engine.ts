@@ -26,7 +26,7 @@ export async function withEngine(request: ModelsRequest, work: (engine: Engine) 
     runtimeText: tellRuntimeText(settings),
   })
   try {
-    // What cannot be loaded is there as unavailable, and told by who asks for it.
+    // A model that cannot be loaded is listed as unavailable; the caller reports it.
     if (engine.model(name) !== undefined) await engine.load(name).catch(() => undefined)
     await work(engine)
   } finally {

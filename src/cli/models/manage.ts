@@ -70,7 +70,7 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
       const model = engine.model(name)
       if (model === undefined) throw unknownModel(engine, name)
       const { labels, versions, ...rest } = model
-      if (version !== undefined) refuseUnknown(model, version)
+      if (version !== undefined) rejectUnknown(model, version)
       const isReady = versions.some((each) => each.state === 'ready' && (version === undefined || each.version === version))
       print({
         ...rest,
@@ -88,7 +88,7 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
 }
 
 /** @throws CommandError where the model has no such version */
-export function refuseUnknown({ name, versions }: Pick<Model, 'name' | 'versions'>, version: string): void {
+export function rejectUnknown({ name, versions }: Pick<Model, 'name' | 'versions'>, version: string): void {
   if (versions.some((each) => each.version === version)) return
   const known = versions.length === 0 ? 'none' : versions.map((each) => each.version).join(', ')
   throw new CommandError(`${name}: there is no version ${version}; there is ${known}`)

@@ -15,7 +15,7 @@ export const MODELS_FLAGS: readonly FlagRow[] = [
     value: 'URL',
     help: 'A server to ask, such as http://127.0.0.1:8000; list, inspect and run work without one too.',
   },
-  { name: 'version', value: 'N', help: 'inspect, load, unload, run: this version alone.' },
+  { name: 'version', value: 'N', help: 'inspect, load, unload, run: only this version.' },
   { name: 'dependents', help: 'unload: the models of a pipeline too.' },
   { name: 'input', value: 'FILE', help: 'run: .csv, .ndjson, .json or .npy; - is the standard input.' },
   { name: 'output', value: 'FILE', help: 'run: .csv, .ndjson, .json or .npy; default the standard output.' },

@@ -6,7 +6,7 @@ import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
-import { refuseUnknown, versionOf } from './manage.ts'
+import { rejectUnknown, versionOf } from './manage.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
 /** Computes rows, here or on a server. */
@@ -32,13 +32,13 @@ function rowsTogether(configuration: ModelConfiguration, inputs: readonly Tensor
   const rowsMax = Number(configuration.max_batch_size)
   const leads = new Set(inputs.map(({ shape }) => shape[0]))
   const [lead = 1] = leads.size === 1 ? leads : []
-  // A pipeline does not say whether its models take rows together; where it gives others back than it got, that is told.
+  // A pipeline does not say whether its models take rows together; where it returns a different number than it got, that is reported.
   if (lead === -1 && rowsMax === 0 && configuration.platform === 'ensemble') return ROWS
   if (lead === -1 && rowsMax > 0) return rowsMax === BATCH_ROWS_MAX ? ROWS : Math.min(ROWS, rowsMax)
   return Math.max(1, lead)
 }
 
-/** There is no model of that name, and what may have been meant. */
+/** The error for an unknown model, with the most similar name. */
 export function unknownModel(engine: Engine, name: string): CommandError {
   const names = engine.models().map((model) => model.name)
   return new CommandError(`${name}: there is no such model${didYouMean(name, names)}`)
@@ -49,7 +49,7 @@ export function localPredictor(engine: Engine, request: ModelsRequest): Predicto
   const asked = versionOf(request)
   const model = engine.model(request.name)
   if (model === undefined) throw unknownModel(engine, request.name)
-  if (asked !== undefined) refuseUnknown(model, asked)
+  if (asked !== undefined) rejectUnknown(model, asked)
   const found = model.versions.find(({ version, state }) => (asked === undefined ? state === 'ready' : version === asked))
   if (found?.state !== 'ready') {
     const reason = (found ?? model.versions[0])?.reason

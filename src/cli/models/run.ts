@@ -52,7 +52,7 @@ async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promis
     }
     for await (const batch of source.batches) {
       const answer = predict(predictor, batch, source.describe)
-      // Its failure is told in its turn, below.
+      // Its failure is reported in order, below.
       answer.catch(() => undefined)
       onTheirWay.push({ answer, batch })
       if (onTheirWay.length >= AT_ONCE) await writeFirst()
@@ -70,7 +70,7 @@ async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promis
   }
 }
 
-/** The answer to a batch; a refusal is told with the first row that is refused alone. */
+/** The answer to a batch; an error names the first row that fails by itself. */
 async function predict(predictor: Predictor, batch: RowBatch, describe: (batch: RowBatch) => string): Promise<string> {
   try {
     return await predictor.predict(batch.json)

@@ -1,7 +1,7 @@
 import { integer, line, listOf } from '../readers.ts'
 import { list, single } from './row.ts'
 
-/** What a token must say of itself, whoever issued it. */
+/** Claims that every token must have, of any issuer. */
 export const CLAIMS = {
   tokenType: list(listOf(line(64), 8), {
     default: ['JWT', 'at+jwt'] as readonly string[],

@@ -6,7 +6,7 @@ const SOCKET_PATH_BYTES_MAX = 107
 
 const socketPath: Reader<string> = (text) => {
   const bytes = Buffer.byteLength(text)
-  if (/^unix:/i.test(text)) throw new RangeError('must be a path alone, without unix:')
+  if (/^unix:/i.test(text)) throw new RangeError('must be a plain path, without unix:')
   if (/^[^\p{Cc}@][^\p{Cc}]*$/u.test(text) && bytes <= SOCKET_PATH_BYTES_MAX) return text
   throw new RangeError(`must be a path of 1 to ${SOCKET_PATH_BYTES_MAX} bytes that does not begin with "@"`)
 }

@@ -23,7 +23,7 @@ export interface ListRow<T> extends Row<T> {
   readonly kind: 'list'
   readonly read: (texts: readonly string[]) => T
 }
-/** A list of tables, which vestal.toml alone can hold. */
+/** A list of tables, which only vestal.toml can hold. */
 export interface TablesRow<T> extends Omit<Row<T>, 'value' | 'isSecret' | 'alias'> {
   readonly kind: 'tables'
   readonly isSecret?: never

@@ -111,7 +111,7 @@ function namedByBasic(request: Request, asked: Asked): Promise<Given | undefined
     try {
       return basicOf(request)
     } catch (error) {
-      await asked.options.context.throttle.refuseGuesser(asked.origin.address)
+      await asked.options.context.throttle.rejectGuesser(asked.origin.address)
       throw error
     }
   }
@@ -132,7 +132,7 @@ export interface Asked {
 async function knownClient(given: Given, asked: Asked): Promise<KnownKey> {
   // What stands in the place of an id may be a secret that was put there by mistake.
   const subject = isApiKeyId(given.id) ? { subject: subjectOfKey(given.id) } : {}
-  await noted(() => asked.options.context.throttle.refuseGuesser(asked.origin.address), subject, asked)
+  await noted(() => asked.options.context.throttle.rejectGuesser(asked.origin.address), subject, asked)
   return noted(() => findClient(given, asked.options), subject, asked)
 }
 

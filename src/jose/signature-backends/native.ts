@@ -42,7 +42,7 @@ export function isNativeAlgorithm(algorithm: string): boolean {
 
 /**
  * node-rs as a signature oracle: it also checks claims, laxly, so those checks are off and what it returns is thrown away.
- * Every throw is a refusal: its texts differ from version to version. It takes a key as text, and reads that at each call.
+ * Every throw is a rejection: its texts differ from version to version. It takes a key as text, and reads that at each call.
  */
 export function nativeCheck(verifySync: VerifySync, { verifying }: Key, algorithm: Algorithm): SignatureCheck {
   const isSecret = ALGORITHMS[algorithm].kind === 'oct'

@@ -128,7 +128,7 @@ for (const kind of stores()) {
       const foreign = { iss: 'https://there.example', aud: 'vestal', sub: 'anna', jti: '1', exp, ...GRANTS }
       const cases: readonly (readonly [token: string, reason: string])[] = [
         [makeToken({ secret: FOREIGN_SECRET, payload: foreign }), 'Another issuer made the token; revoke it there'],
-        [madeElsewhere({ sub: 'job', exp }), "The token has no 'jti', so it cannot be told from others"],
+        [madeElsewhere({ sub: 'job', exp }), "The token has no 'jti', so it cannot be identified"],
         [madeElsewhere({ sub: 'job', jti: '1', nbf: exp - 60, exp }), 'The token is not valid yet; revoke it once it is'],
         [madeElsewhere({ sub: 'job', jti: '1', iat: exp - 60, exp }), 'The token is not valid yet; revoke it once it is'],
         [key, 'An API key is revoked with DELETE /admin/api-keys/{id}/'],

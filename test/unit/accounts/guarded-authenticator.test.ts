@@ -82,7 +82,7 @@ describe('an API key', () => {
         },
       })
     const plain = throwing(new VestalError('API_KEY_REFUSED', { reason: 'there is no such key' }))
-    const told = throwing(new VestalError('API_KEY_REFUSED', { detail: 'The API key expired', reason: 'it is over' }))
+    const told = throwing(new VestalError('API_KEY_REFUSED', { detail: 'The API key expired', reason: 'it has expired' }))
     const headersOf = (result: unknown) => (result as [string, string, Record<string, string>])[2]['www-authenticate']
     expect(headersOf(refusal(() => plain.ask({ 'x-api-key': 'vst_a' })))).toBe('Bearer realm="vestal", error="invalid_token"')
     expect(headersOf(refusal(() => told.ask({ 'x-api-key': 'vst_a' })))).toBe(

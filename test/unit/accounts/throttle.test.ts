@@ -102,9 +102,9 @@ describe('the throttle', () => {
       test('refuses an address that sent secrets which are nobody’s, until one is given back', async () => {
         const { clock, throttle, address } = setUp({ addressMax: 2, windowSeconds: 20 })
         for (let number = 0; number < 5; number += 1) await throttle.guessed(address)
-        expect(await Promise.resolve(throttle.refuseGuesser(address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '10'])
+        expect(await Promise.resolve(throttle.rejectGuesser(address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '10'])
         clock.ms += 10_000
-        await throttle.refuseGuesser(address)
+        await throttle.rejectGuesser(address)
       })
     })
   }
