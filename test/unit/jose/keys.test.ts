@@ -199,7 +199,7 @@ describe('a JWK', () => {
     expect(importJwk(octet({ key_ops: ['verify'] }))).not.toHaveProperty('signing')
     expect(importJwk({ ...privateJwk, key_ops: ['sign', 'verify'] })).toHaveProperty('signing')
     const token = signJwt({ sub: 'me' }, octet({ key_ops: ['sign'] }))
-    expect(() => verifyJwt(token, octet({ key_ops: ['sign'] }))).toThrow('signing alone')
+    expect(() => verifyJwt(token, octet({ key_ops: ['sign'] }))).toThrow('only for signing')
     expect(() => signJwt({ sub: 'me' }, octet({ key_ops: ['verify'] }))).toThrow('none of the keys can sign')
     expect(verifyJwt(token, octet({ key_ops: ['verify'] })).payload.sub).toBe('me')
   })
