@@ -2,13 +2,9 @@ import type { Clock } from '../../core/clock.ts'
 import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
 import type { ModelCounters, RejectionReason } from '../statistics.ts'
-import type { Admission } from './admission.ts'
-import { Cancellations } from './cancellations.ts'
-import { Deadlines } from './deadlines.ts'
+import { type Admission, rejection } from './admission.ts'
+import { Cancellations, Deadlines } from './deadlines.ts'
 import { type BatchRules, createJob, type Instance, type Job, type JobRules, type Outcome, type Submission } from './job.ts'
-import { Places } from './places.ts'
-import { refusal } from './refusals.ts'
-import { Suspects } from './suspects.ts'
 import { Waiting } from './waiting.ts'
 
 export interface SchedulerOptions extends JobRules {
@@ -32,7 +28,7 @@ export interface SchedulerOptions extends JobRules {
  */
 export class Scheduler<I, O> {
   readonly #options: SchedulerOptions
-  readonly #places: Places<I, O>
+  readonly #instances: Instances<I, O>
   readonly #waiting: Waiting<I, O>
   readonly #deadlines: Deadlines<Job<I, O>>
   readonly #suspects: Suspects
@@ -48,7 +44,7 @@ export class Scheduler<I, O> {
   constructor(options: SchedulerOptions) {
     this.#options = options
     this.#suspects = new Suspects(options.clock)
-    this.#places = new Places(options.mayRunAhead)
+    this.#instances = new Instances(options.mayRunAhead)
     this.#waiting = new Waiting(options.batches, options.clock, () => this.#dispatchNow())
     this.#deadlines = new Deadlines(options.clock, (job) => this.#giveUp(job, 'timeout'))
     this.#cancellations = new Cancellations(options.clock, this.#deadlines, (job) => this.#giveUp(job, 'aborted'))
@@ -81,13 +77,13 @@ export class Scheduler<I, O> {
   /** An instance that is ready for runs. */
   attach(instance: Instance<I, O>): void {
     this.#isLost = false
-    this.#places.add(instance)
+    this.#instances.add(instance)
     this.#dispatch()
   }
 
   /** An instance that is gone; what runs on it is told by its own outcome, `lost`. */
   detach(instance: Instance<I, O>): void {
-    this.#places.remove(instance)
+    this.#instances.remove(instance)
   }
 
   /** There is no instance and none to come soon: refuses what waits and what comes, until one is attached. */
@@ -110,18 +106,18 @@ export class Scheduler<I, O> {
 
   #enter(subject: string, bytes: number, signal: Submission<I>['signal']): void {
     const { admission, queueMax } = this.#options
-    if (this.#isStopping) throw this.#refusal('stopping')
-    if (typeof signal === 'object' && signal.aborted) throw this.#refusal('aborted')
-    if (this.#isLost) throw this.#refusal('worker-lost')
-    if (this.#taken >= queueMax) throw this.#refusal('queue-full')
+    if (this.#isStopping) throw this.#rejection('stopping')
+    if (typeof signal === 'object' && signal.aborted) throw this.#rejection('aborted')
+    if (this.#isLost) throw this.#rejection('worker-lost')
+    if (this.#taken >= queueMax) throw this.#rejection('queue-full')
     const entry = admission.enter(subject, bytes)
-    if (entry !== 'entered') throw this.#refusal(entry)
+    if (entry !== 'entered') throw this.#rejection(entry)
   }
 
-  #refusal(reason: RejectionReason, hasWaited = false): VestalError {
+  #rejection(reason: RejectionReason, hasWaited = false): VestalError {
     const { counters } = this.#options
     counters.rejected(reason)
-    return refusal(reason, { queueSeconds: counters.secondsFor(this.#taken, this.#places.size), hasWaited })
+    return rejection(reason, { queueSeconds: counters.secondsFor(this.#taken, this.#instances.size), hasWaited })
   }
 
   /**
@@ -129,7 +125,7 @@ export class Scheduler<I, O> {
    * send as soon as they have an answer, then share a run in place of each having one.
    */
   #dispatch(): void {
-    const { hasIdle, hasAhead } = this.#places
+    const { hasIdle, hasAhead } = this.#instances
     const mayRun = hasIdle ? this.#waiting.size > 0 : hasAhead && this.#waiting.hasFullBatch
     if (this.#isDue || !mayRun) return
     this.#isDue = true
@@ -141,15 +137,15 @@ export class Scheduler<I, O> {
 
   #dispatchNow(): void {
     this.#deadlines.look()
-    while (this.#places.hasIdle) {
-      const batch = this.#waiting.next(this.#places.idle)
+    while (this.#instances.hasIdle) {
+      const batch = this.#waiting.next(this.#instances.idle)
       if (batch === undefined) return
-      this.#run(this.#places.takeIdle(), batch)
+      this.#run(this.#instances.takeIdle(), batch)
     }
-    while (this.#places.hasAhead) {
+    while (this.#instances.hasAhead) {
       const batch = this.#waiting.nextFull()
       if (batch === undefined) return
-      this.#run(this.#places.takeAhead(), batch)
+      this.#run(this.#instances.takeAhead(), batch)
     }
   }
 
@@ -165,7 +161,7 @@ export class Scheduler<I, O> {
         if (isSettled) return
         isSettled = true
         this.#running -= batch.length
-        if (outcome.kind !== 'lost' && outcome.kind !== 'returned') this.#places.free(instance)
+        if (outcome.kind !== 'lost' && outcome.kind !== 'returned') this.#instances.free(instance)
         this.#settle(batch, outcome)
         this.#dispatch()
         this.#resolveIfDone()
@@ -235,7 +231,7 @@ export class Scheduler<I, O> {
   #failure(job: Job<I, O>, reason: string | undefined): VestalError {
     const { counters, clock } = this.#options
     counters.failed((clock.now() - job.takenMs) * 1e6)
-    if (reason === undefined) return this.#refusal('worker-lost')
+    if (reason === undefined) return this.#rejection('worker-lost')
     return new VestalError('INFERENCE_FAILED', { detail: `The model could not compute this input: ${reason}` })
   }
 
@@ -245,7 +241,7 @@ export class Scheduler<I, O> {
     this.#answered(job)
     this.#options.counters.failed((this.#options.clock.now() - job.takenMs) * 1e6)
     if (this.#waiting.remove(job)) this.#leave(job)
-    job.reject(this.#refusal(reason, !job.hasPlace))
+    job.reject(this.#rejection(reason, !job.hasPlace))
     this.#resolveIfDone()
   }
 
@@ -271,4 +267,123 @@ export class Scheduler<I, O> {
 
 function rowsOf(batch: readonly { readonly rows: number }[]): number {
   return batch.reduce((sum, { rows }) => sum + rows, 0)
+}
+
+/** The instances that can be given a run: those that are idle, and those in one run that may be given the next ahead. */
+class Instances<I, O> {
+  readonly #mayRunAhead: boolean
+  readonly #idle: Instance<I, O>[] = []
+  readonly #ahead = new Set<Instance<I, O>>()
+  readonly #all = new Set<Instance<I, O>>()
+
+  constructor(mayRunAhead: boolean) {
+    this.#mayRunAhead = mayRunAhead
+  }
+
+  get hasIdle(): boolean {
+    return this.#idle.length > 0
+  }
+
+  get idle(): number {
+    return this.#idle.length
+  }
+
+  get hasAhead(): boolean {
+    return this.#ahead.size > 0
+  }
+
+  /** Instances that are there, idle or not. */
+  get size(): number {
+    return this.#all.size
+  }
+
+  add(instance: Instance<I, O>): void {
+    this.#all.add(instance)
+    this.#idle.push(instance)
+  }
+
+  remove(instance: Instance<I, O>): void {
+    this.#all.delete(instance)
+    const index = this.#idle.indexOf(instance)
+    if (index >= 0) this.#idle.splice(index, 1)
+    this.#ahead.delete(instance)
+  }
+
+  /** Takes one that is idle: the one that was busy last, whose memory is warm. */
+  takeIdle(): Instance<I, O> | undefined {
+    const instance = this.#idle.pop()
+    if (instance !== undefined && this.#mayRunAhead) this.#ahead.add(instance)
+    return instance
+  }
+
+  /** Takes one that is in a run and was given no other yet. */
+  takeAhead(): Instance<I, O> | undefined {
+    const [instance] = this.#ahead
+    if (instance !== undefined) this.#ahead.delete(instance)
+    return instance
+  }
+
+  /** One has a run less: it is idle, or in the run that it was given ahead. */
+  free(instance: Instance<I, O>): void {
+    if (!this.#mayRunAhead || this.#ahead.delete(instance)) this.#idle.push(instance)
+    else this.#ahead.add(instance)
+  }
+}
+
+/** How long a subject's requests run apart from others', where a run that it had a part in ended its worker. */
+const SHARED_MS = 30_000
+/** The same, where the run was its alone. */
+const ALONE_MS = 600_000
+/** Subjects that are remembered; beyond it the one that is to be forgotten first goes. */
+const SUBJECTS_MAX = 1024
+
+/** A job, and where it stands in the queue. */
+interface Standing {
+  readonly subject: string
+  readonly submission: { readonly bucket?: string | undefined }
+  bucket: string | undefined
+  level: number
+}
+
+/** Levels of those who are served after all others begin here, behind any that a request may name. */
+const LAST_LEVELS = 1_000_000
+
+/**
+ * Subjects whose requests may be what a worker ended of. They share no runs with other subjects for a while; one whose run it was alone is
+ * also served after all others, so that a worker that took the place of another computes something before it may end of the next.
+ */
+export class Suspects {
+  readonly #clock: Clock
+  /** When each is forgotten, and until when it counts as certain. */
+  readonly #known = new Map<string, { readonly untilMs: number; readonly isCertain: boolean }>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Puts a job that does not wait yet where its subject's belong now. */
+  place(job: Standing): void {
+    // Asked of every request, and most often there are none.
+    if (this.#known.size === 0) return
+    const { subject, submission } = job
+    const { bucket } = submission
+    const level = job.level % LAST_LEVELS
+    const known = this.#known.get(subject)
+    if (known !== undefined && known.untilMs <= this.#clock.now()) this.#known.delete(subject)
+    const isKnown = this.#known.has(subject)
+    job.bucket = isKnown && bucket !== undefined ? `${bucket}\n${subject}` : bucket
+    job.level = isKnown && known?.isCertain === true ? level + LAST_LEVELS : level
+  }
+
+  /** Takes note of those whose requests were in a run that ended its worker. */
+  add(subjects: ReadonlySet<string>): void {
+    const isCertain = subjects.size === 1
+    const untilMs = this.#clock.now() + (isCertain ? ALONE_MS : SHARED_MS)
+    for (const subject of subjects) {
+      if (isCertain || this.#known.get(subject)?.isCertain !== true) this.#known.set(subject, { untilMs, isCertain })
+    }
+    if (this.#known.size <= SUBJECTS_MAX) return
+    const soonest = [...this.#known].sort(([, a], [, b]) => a.untilMs - b.untilMs)
+    for (const [subject] of soonest.slice(0, this.#known.size - SUBJECTS_MAX)) this.#known.delete(subject)
+  }
 }

@@ -5,9 +5,8 @@ import type { MemoryLedger } from '../../core/memory-ledger.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import { bytesOf } from '../batches.ts'
 import type { InferOptions, RunTimes } from '../engine.ts'
-import { Cancellations } from '../queue/cancellations.ts'
-import { Deadlines } from '../queue/deadlines.ts'
-import { refusal } from '../queue/refusals.ts'
+import { rejection } from '../queue/admission.ts'
+import { Cancellations, Deadlines } from '../queue/deadlines.ts'
 import type { Blocks } from './exchange-area.ts'
 
 /** The engine process ends what takes too long; one that says nothing for this long after that hangs. */
@@ -67,10 +66,10 @@ export class PendingRequests {
     { signal, subject = '', timeoutMs = Number.POSITIVE_INFINITY, watch }: InferOptions,
     timeoutMsMax: number,
   ): { readonly request: Pending; readonly answer: Promise<NamedTensors> } {
-    if (typeof signal === 'object' && signal.aborted) throw refusal('aborted', NOT_QUEUED)
+    if (typeof signal === 'object' && signal.aborted) throw rejection('aborted', NOT_QUEUED)
     const bytes = bytesOf(inputs) || 1
     const charge = this.#options.memory.enter(subject, bytes)
-    if (charge !== 'entered') throw refusal(charge === 'bytes' ? 'queue-full' : charge, NOT_QUEUED)
+    if (charge !== 'entered') throw rejection(charge === 'bytes' ? 'queue-full' : charge, NOT_QUEUED)
     const { promise: answer, resolve, reject } = Promise.withResolvers<NamedTensors>()
     const nowMs = this.#options.clock.now()
     this.#lastId = (this.#lastId + 1) % 2 ** 32

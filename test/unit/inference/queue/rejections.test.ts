@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { refusal } from '../../../../src/inference/queue/refusals.ts'
+import { rejection } from '../../../../src/inference/queue/admission.ts'
 import type { RejectionReason } from '../../../../src/inference/statistics.ts'
 
 test('a request that is rejected is told why, and when to ask again where that helps', () => {
@@ -16,7 +16,7 @@ test('a request that is rejected is told why, and when to ask again where that h
     ['stopping', false, 'SERVER_STOPPING', '1'],
   ]
   for (const [reason, hasWaited, code, after] of cases) {
-    const error = refusal(reason, { queueSeconds: 7, hasWaited })
+    const error = rejection(reason, { queueSeconds: 7, hasWaited })
     expect([reason, hasWaited, error.code as string, error.headers]).toEqual([
       reason,
       hasWaited,
