@@ -31,7 +31,7 @@ import { type Reloading, reload } from './reload.ts'
 import { RequestMemory } from './request-memory.ts'
 import { createRouteTable, type Route } from './route-table.ts'
 import { createServers } from './servers.ts'
-import { type SignInOptions, signIn } from './sign-in.ts'
+import { type SignInOptions, signIn, signOfElsewhere } from './sign-in.ts'
 
 export interface AppOptions {
   readonly engine: Engine
@@ -59,6 +59,8 @@ export interface AppOptions {
   readonly signIn?: SignInOptions
   /** Whether there is a page at `/`, and pages for failures where a browser opens an address; default true. Programs get JSON either way. */
   readonly hasHomePage?: boolean
+  /** Whether `/docs/` and the OpenAPI document are there; default true. */
+  readonly hasDocs?: boolean
   /** How the server is watched. */
   readonly operations?: OperationsOptions
   /** Accounts, their sessions and their administration; none of their routes exists when this is absent. */
@@ -80,7 +82,14 @@ const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every m
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createApp(options: AppOptions) {
-  const { title = 'Vestal', description = DESCRIPTION, idleSeconds = IDLE_SECONDS, isTls = false, hasHomePage = true } = options
+  const {
+    title = 'Vestal',
+    description = DESCRIPTION,
+    idleSeconds = IDLE_SECONDS,
+    isTls = false,
+    hasHomePage = true,
+    hasDocs = true,
+  } = options
   const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
   const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
   const routes: Route[] = []
@@ -88,7 +97,7 @@ export function createApp(options: AppOptions) {
   const peerOf: PeerOf = (request) => peerAt(app.server, request)
   const servers = createServers()
   const longRequests = createLongRequests({ server: () => app.server, idleSeconds })
-  const pages = { title, hasDocs: true, hasSignIn: options.accounts !== undefined || options.signIn !== undefined }
+  const pages = { title, hasDocs, hasSignIn: options.accounts !== undefined || options.signIn !== undefined }
   const answer = hasHomePage ? createErrorAnswer((error, id) => errorPage(error, id, pages)) : answerError
   const operations = createOperations(options.operations ?? {}, {
     isTls,
@@ -185,9 +194,14 @@ export function createApp(options: AppOptions) {
         ...(options.issuer !== undefined && { issuer: options.issuer }),
       }),
     )
-    .use(docs({ title, description, headerPrefix, cookieKey }))
   if (hasHomePage) app.use(home({ ...pages, description, readiness: operations.readiness }))
   const demonstration = options.signIn && { ...options.signIn, peerOf, memory }
+  if (hasDocs) {
+    // In development mode whoever is on this machine may see them; elsewhere names are for tokens.
+    const isNear = (request: Request) => demonstration !== undefined && signOfElsewhere(request, demonstration) === undefined
+    const modelNames = (request: Request) => (isNear(request) ? engine.models().map(({ name }) => name) : [])
+    app.use(docs({ title, description, headerPrefix, cookieKey, modelNames }))
+  }
   if (served !== undefined) {
     app.use(
       accounts(served, {

@@ -1,8 +1,8 @@
 import { swagger } from '@elysiajs/swagger'
 import { Elysia } from 'elysia'
+import { DOCUMENT_PATH, START, STYLE } from './docs-script.ts'
 import { type DocumentOptions, openApiDocument } from './openapi/document.ts'
 
-const DOCUMENT_PATH = '/docs/openapi.json'
 /** Files of swagger-ui-dist that the page loads, all from this server. */
 const ASSETS = {
   'swagger-ui.css': 'text/css; charset=utf-8',
@@ -25,18 +25,25 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
+export interface DocsOptions extends DocumentOptions {
+  /** Names of models that a request may see on the page without a token; default none. */
+  readonly modelNames?: (request: Request) => readonly string[]
+}
+
 /**
  * The documentation: `/docs/` in a browser, `/docs/openapi.json` for tools. The document is @elysiajs/swagger's, made of the routes;
  * the page is ours, because the plugin's loads its scripts from another host.
  */
-export function docs(options: DocumentOptions) {
+export function docs({ modelNames = () => [], ...options }: DocsOptions) {
   // The cast: the plugin asks for mutable arrays, which it does not change.
   const documentation = openApiDocument(options) as unknown as NonNullable<Parameters<typeof swagger>[0]>['documentation'] &
     object
+  const pageFor = (request: Request) => pageResponse(page(options.title, modelNames(request)), 'text/html; charset=utf-8')
   const app = new Elysia({ name: 'docs' })
     .use(swagger({ path: '/docs', specPath: DOCUMENT_PATH, documentation, excludeStaticFile: false, exclude: [/^\/docs/] }))
-    .get('/docs', () => pageResponse(page(options.title), 'text/html; charset=utf-8'), HIDDEN)
+    .get('/docs', ({ request }) => pageFor(request), HIDDEN)
     .get('/docs/assets/start.js', () => pageResponse(START, 'text/javascript; charset=utf-8'), HIDDEN)
+    .get('/docs/assets/start.css', () => pageResponse(STYLE, 'text/css; charset=utf-8'), HIDDEN)
   for (const [name, type] of Object.entries(ASSETS)) {
     const path = IS_BUILT ? `${import.meta.dir}/${name}` : Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir)
     const file = Bun.file(path)
@@ -59,47 +66,7 @@ function pageResponse(content: string | Blob, type: string): Response {
   })
 }
 
-/**
- * The page offers what a person may sign in with as well: name and password, or an API key. The document names the bearer scheme only, for the
- * clients that are generated from it; a page cannot send a cookie of its choice. Swagger UI gives the last box of its dialog the cursor, so
- * the first one gets it back.
- */
-const START = `const url = '${DOCUMENT_PATH}'
-
-function offerAllSchemes(response) {
-  if (!response.url.endsWith(url)) return response
-  const document = JSON.parse(response.text)
-  delete document.components.securitySchemes.cookie
-  for (const operations of Object.values(document.paths)) {
-    for (const operation of Object.values(operations)) {
-      if (operation.security?.length > 0) operation.security = [{ bearer: [] }, { account: [] }, { apiKey: [] }]
-    }
-  }
-  response.text = JSON.stringify(document)
-  return response
-}
-
-window.ui = SwaggerUIBundle({
-  url,
-  dom_id: '#documentation',
-  validatorUrl: null,
-  tryItOutEnabled: true,
-  displayRequestDuration: true,
-  defaultModelsExpandDepth: 0,
-  responseInterceptor: offerAllSchemes,
-})
-
-document.addEventListener(
-  'click',
-  () => {
-    if (document.querySelector('.modal-ux') !== null) return
-    setTimeout(() => document.getElementById('auth-bearer-value')?.focus())
-  },
-  { capture: true },
-)
-`
-
-function page(title: string): string {
+function page(title: string, models: readonly string[]): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -108,9 +75,10 @@ function page(title: string): string {
 <title>${Bun.escapeHTML(title)}</title>
 <link rel="icon" href="/docs/assets/favicon-32x32.png">
 <link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+<link rel="stylesheet" href="/docs/assets/start.css">
 </head>
 <body>
-<div id="documentation"></div>
+<div id="documentation" data-models="${Bun.escapeHTML(JSON.stringify(models))}"></div>
 <noscript>This page needs JavaScript; the same is at <a href="${DOCUMENT_PATH}">${DOCUMENT_PATH}</a>.</noscript>
 <script src="/docs/assets/swagger-ui-bundle.js"></script>
 <script src="/docs/assets/start.js"></script>

@@ -52,7 +52,7 @@ const PROXY_HEADER =
   /^(?:via|max-forwards|proxy-connection|cdn-loop|surrogate-capability|front-end-https|x-varnish|x-cloud-trace-context)$|^(?:x-)?forwarded|^(?:x-original|x-proxy|x-envoy|x-amzn|x-amz-cf|x-azure|x-arr|x-appengine|x-vercel|x-nf|x-akamai|akamai|cf|fastly|fly|incap|tailscale|ngrok|wl-proxy)-|(?:^|-)(?:client|real|remote|source|connecting|proxyuser)-ip$/
 
 /** What shows that a request did not begin on this machine; undefined where nothing does. Names of headers only: values are the caller's. */
-function signOfElsewhere(request: Request, { isLoopbackHost, peerOf }: DemonstrationOptions): string | undefined {
+export function signOfElsewhere(request: Request, { isLoopbackHost, peerOf }: DemonstrationOptions): string | undefined {
   const { headers } = request
   const peer = peerOf(request)
   if (peer !== undefined && !isLoopback(peer.replace(/^::ffff:/i, ''))) return 'the connection is not from a loopback address'

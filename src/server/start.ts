@@ -171,6 +171,7 @@ function build(settings: Settings, parts: BuildParts) {
     title: settings.title,
     description: settings.description,
     hasHomePage: settings.homePage === 'on',
+    hasDocs: settings.docsPage === 'on',
     bodyBytesMax: settings.bodyBytesMax,
     expansionRatioMax: settings.expansionRatioMax,
     messageBytesMax: settings.messageBytesMax,

@@ -86,6 +86,42 @@ if (hasTool('Chromium', path)) {
       expect(errors).toEqual([])
     })
 
+    test('lists the models that a token may read, and suggests one', async () => {
+      const { page, errors } = await openPage(browser, base)
+      await page.goto(`${base}/docs/`)
+      const list = page.locator('.served li a')
+      await list.first().waitFor()
+      expect(await list.allTextContents()).toEqual(engine.models().map(({ name }) => name))
+      await page.locator('button.authorize').first().click()
+      await page
+        .locator('.modal-ux input')
+        .first()
+        .fill(tokenWith(['model:digits:read']))
+      await page.locator('.modal-ux button.authorize').first().click()
+      await page.locator('.modal-ux button.btn-done').first().click()
+      await page.locator('.served small', { hasText: 'version 1' }).waitFor()
+      expect(await list.allTextContents()).toEqual(['digits'])
+      await list.first().click()
+      const operation = page.locator('.opblock.is-open', { hasText: '/models/{name}/predict/' })
+      await operation.waitFor()
+      expect(await operation.locator('tr[data-param-name="name"] input').inputValue()).toBe('digits')
+      expect(errors).toEqual([])
+    })
+
+    test('says why a token is rejected, and that one is needed where the server names no model', async () => {
+      const production = createServer(engine, { signIn: undefined as never })
+      production.listen({ port: 0, hostname: '127.0.0.1' })
+      const address = `http://127.0.0.1:${production.server?.port}`
+      const { page } = await openPage(browser, address)
+      await page.goto(`${address}/docs/`)
+      await page.locator('.served p', { hasText: 'Authorize to see' }).waitFor()
+      await page.locator('button.authorize').first().click()
+      await page.locator('.modal-ux input').first().fill('a.b.c')
+      await page.locator('.modal-ux button.authorize').first().click()
+      await page.locator('.served p', { hasText: '401: Unauthorized' }).waitFor()
+      await production.stop(true)
+    })
+
     test('without a token gets a 401, and shows it', async () => {
       const { page } = await openPage(browser, base)
       await page.goto(`${base}/docs/`)

@@ -17,6 +17,7 @@ const OPEN = [
   'GET /docs',
   'GET /docs/openapi.json',
   'GET /docs/assets/start.js',
+  'GET /docs/assets/start.css',
   'GET /docs/assets/swagger-ui.css',
   'GET /docs/assets/swagger-ui-bundle.js',
   'GET /docs/assets/favicon-32x32.png',

@@ -45,4 +45,9 @@ export const SERVER = {
     value: 'on|off',
     help: 'A page at `/` that says what the server is and whether it is ready, and pages for errors in a browser; programs get JSON. With off, `/` is a 404 and every error is JSON.',
   }),
+  docsPage: single(oneOf('on', 'off'), {
+    default: 'on' as 'on' | 'off',
+    value: 'on|off',
+    help: 'The documentation at `/docs/` and its OpenAPI document, for anybody; with off, both are a 404.',
+  }),
 }

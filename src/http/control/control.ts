@@ -4,7 +4,6 @@ import { VestalError } from '../../core/errors.ts'
 import type { Engine } from '../../inference/engine.ts'
 import type { ModelStatistics } from '../../inference/statistics.ts'
 import { guard } from '../authentication.ts'
-import { UNSUPPORTED_DETAIL } from '../openapi/open-inference-control.ts'
 import { createReadiness, type Readiness } from '../readiness.ts'
 import type { RequestMemory } from '../request-memory.ts'
 import { health } from './health.ts'
@@ -71,6 +70,9 @@ const PATHS: readonly (readonly [method: 'GET' | 'POST', path: string, text: str
   ['POST', '/v2/repository/:repository/models/:name/unload', REPOSITORY],
 ]
 
+/** The document leaves them out: a client that is generated from it has no use for them. */
+const HIDDEN = { hide: true }
+
 /** What Triton has and this server does not: a valid token is told so, with the reason. */
 function unsupported(authenticator: Authenticator) {
   const app = new Elysia().use(guard(authenticator))
@@ -78,7 +80,7 @@ function unsupported(authenticator: Authenticator) {
     const refuse = () => {
       throw new VestalError('UNSUPPORTED', { detail })
     }
-    const options = { permissions: [], parse: 'none', detail: UNSUPPORTED_DETAIL } as const
+    const options = { permissions: [], parse: 'none', detail: HIDDEN } as const
     if (method === 'GET') app.get(path, refuse, options)
     else app.post(path, refuse, options)
   }

@@ -102,13 +102,3 @@ export const REPOSITORY_DETAIL = {
     isOpenInference,
   }),
 }
-
-/** The documentation of what Triton has and this server does not. */
-export const UNSUPPORTED_DETAIL = operation({
-  tag,
-  summary: 'Not supported',
-  description: 'Triton has it; the text says why it is not here.',
-  permission: '',
-  failures: [501],
-  isOpenInference,
-})
