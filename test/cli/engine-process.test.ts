@@ -62,6 +62,14 @@ const killEngine = async (several: Several) => {
   return killed
 }
 
+/** State of a model, as the index has it. */
+async function stateOf(several: Several, name: string): Promise<string | undefined> {
+  const response = await several.fetch('/v2/repository/index', { method: 'POST', headers: HEADERS, body: '{}' })
+  // The cast: an answer of the repository protocol.
+  const models = (await response.json()) as readonly { readonly name: string; readonly state?: string }[]
+  return models.find((model) => model.name === name)?.state
+}
+
 /** Libraries that a process has mapped: that of ONNX Runtime is there where models are computed. */
 function hasRuntime(pid: number): boolean {
   return readFileSync(`/proc/${pid}/maps`, 'utf8').includes('onnxruntime')
@@ -161,6 +169,29 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
       }
       await until(async () => (await predict(several, 'a')) === 20)
       expect((await several.stop()).code).toBe(0)
+    },
+    TEST_MS,
+  )
+
+  test(
+    'are served again while one of them is still loading',
+    async () => {
+      using models = await Models.of('a')
+      putModels(join(models.folder, 'models'), ['loop_forever'])
+      await using several = await Several.start(COUNT, '', models.environment({ VESTAL_LOAD_SECONDS_MAX: '8' }))
+      expect([await predict(several, 'a'), await stateOf(several, 'loop_forever')]).toEqual([20, 'UNAVAILABLE'])
+      const killed = several.engine
+      process.kill(killed, 'SIGKILL')
+      await until(() => !isRunning(killed))
+      const answers = new Set<number | string>()
+      await until(async () => {
+        answers.add(await predict(several, 'a'))
+        return answers.has(20)
+      })
+      expect(await stateOf(several, 'loop_forever')).toBe('LOADING')
+      expect((await several.fetch('/v2/health/ready')).status).toBe(503)
+      expect([...answers].filter((answer) => answer !== 20 && answer !== '503')).toEqual([])
+      await until(async () => (await several.fetch('/v2/health/ready')).status === 200)
     },
     TEST_MS,
   )

@@ -73,20 +73,27 @@ export function startAfter(
   return { ...(loadAtStart && { loadAtStart: new Set([...loadAtStart, ...plain]) }), notAtStart: others }
 }
 
-/** Does again what requests have done and the start does not do; what cannot be done any more is told and left out. */
+/**
+ * Does again what requests have done and the start does not do; what cannot be done any more is told and left out. Asked for at once:
+ * changes of one model keep their order, also with those that are asked for after this was called.
+ */
 export async function restore(engine: Engine, entries: readonly JournalEntry[], warn: (message: string) => void): Promise<void> {
-  for (const { what, name, version, config, folder } of entries) {
-    if (version === undefined && config === undefined) {
-      // The start has loaded it, or left it out; one that is not loaded has nothing to be unloaded.
-      continue
-    }
-    const own = { ...(version !== undefined && { version }) }
-    try {
-      if (what === 'unload') await engine.unload(name, own)
-      else await engine.load(name, { ...own, ...(config !== undefined && { config }), ...filesIn(folder) })
-    } catch (error) {
-      warn(`${name}: cannot be ${what}ed as it was before: ${error instanceof Error ? error.message : String(error)}`)
-    }
+  // Of others, the start has loaded them, or left them out; one that is not loaded has nothing to be unloaded.
+  const left = entries.filter(({ version, config }) => version !== undefined || config !== undefined)
+  await Promise.all(left.map((entry) => redo(engine, entry, warn)))
+}
+
+async function redo(
+  engine: Engine,
+  { what, name, version, config, folder }: JournalEntry,
+  warn: (message: string) => void,
+): Promise<void> {
+  const own = { ...(version !== undefined && { version }) }
+  try {
+    if (what === 'unload') await engine.unload(name, own)
+    else await engine.load(name, { ...own, ...(config !== undefined && { config }), ...filesIn(folder) })
+  } catch (error) {
+    warn(`${name}: cannot be ${what}ed as it was before: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 

@@ -13,6 +13,8 @@ export interface EngineKeeperOptions extends WatchTimes {
 }
 
 const [RETRY_MS, RETRY_MS_MAX] = [250, 10_000]
+/** Ends in a row after which the next begins at once: all predictions wait for it. */
+const AT_ONCE_MAX = 3
 /** One that served for this long was right: its end is the first of a row. */
 const STEADY_MS = 60_000
 
@@ -110,7 +112,8 @@ export class EngineKeeper {
   /** Tries until one serves, after longer and longer pauses. */
   async #keep(): Promise<void> {
     for (;;) {
-      const delayMs = this.#failures === 0 ? 0 : Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (this.#failures - 1))
+      const isAtOnce = this.#failures < AT_ONCE_MAX
+      const delayMs = isAtOnce ? 0 : Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (this.#failures - AT_ONCE_MAX))
       this.#failures += 1
       if (delayMs > 0) await Bun.sleep(delayMs)
       const engine = this.#launch()

@@ -30,6 +30,8 @@ interface EngineLaunch {
 
 /** Milliseconds that HTTP processes have beyond what their settings give them, where the supervisor is gone. */
 const GRACE_MS = 5000
+/** How long an engine process that follows another one waits for its models before it serves those that it has. */
+const AGAIN_WAIT_MS = 1000
 /** The engine process in the log. */
 const NUMBER = 0
 
@@ -60,12 +62,13 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
   const lost = (loss: ModelLoss) => void server?.noteLoss(loss)
   const engine = await openEngine(settings, { state, logger, changed, lost })
   const started = startedBy(settings, state, engine)
+  const next = { hasServed: true, ...(started && { started }) } as const
   const journal = new Journal({
     entries: state.entries,
     folder,
-    changed: (entries) => supervisor.send({ kind: 'journal', state: { ...(started && { started }), entries } }),
+    changed: (entries) => supervisor.send({ kind: 'journal', state: { ...next, entries } }),
   })
-  supervisor.send({ kind: 'journal', state: { ...(started && { started }), entries: state.entries } })
+  supervisor.send({ kind: 'journal', state: { ...next, entries: state.entries } })
   const own = new EngineServer({
     engine,
     modelsDirectory: settings.models,
@@ -109,17 +112,24 @@ async function openEngine(
   const warn = (message: string) => logger.warn(message)
   const options = engineOptions(settings)
   const loadAtStart = state.started === undefined ? options.loadAtStart : new Set(state.started)
+  // Clients wait: what loads for long keeps nothing else from being served.
+  const wait = state.hasServed === true ? { waitMsMax: AGAIN_WAIT_MS } : {}
   const note = (message: string) => logger.info(message)
   const engine = await createEngine({
     ...options,
+    ...wait,
     ...startAfter(state.entries, loadAtStart),
     ...heard,
     warn,
     note,
     runtimeText: runtimeTextTo(logger),
   })
-  await restore(engine, state.entries, warn)
-  return engine
+  let isRestored = false
+  const restored = restore(engine, state.entries, warn).then(() => {
+    isRestored = true
+  })
+  await Promise.race([restored, Bun.sleep(AGAIN_WAIT_MS)])
+  return { ...engine, isReady: () => isRestored && engine.isReady() }
 }
 
 /** Models that the first start has loaded: another engine process loads these, whatever was put beside them since. */

@@ -29,6 +29,8 @@ export type LastCounts = Pick<Answers, 'metrics'>
 export interface EngineState {
   /** Models that the first start has loaded; absent before. */
   readonly started?: readonly string[]
+  /** An engine process has served before. */
+  readonly hasServed?: true
   /** What requests have loaded and unloaded since. */
   readonly entries: readonly JournalEntry[]
 }
