@@ -1,22 +1,22 @@
 import { readTraceParent } from '../core/trace-context.ts'
 import type { LogFields, Logger } from '../telemetry/log/logger.ts'
-import type { Answered } from './observe.ts'
-import type { AddressOf } from './request-ledger.ts'
+import type { AddressOf, RecordReader, RequestRecord } from './request-record.ts'
 import { nameIn } from './route-table.ts'
 
-/** Requests that the log tells of. */
+/** Requests that the log has a line for. */
 export type AccessLog = 'all' | 'failures' | 'off'
 
-/** What a method may be made of, so that a stranger's own tells nothing else. */
+/** What a method may be made of: a client may make up others. */
 const METHOD = /^[A-Z]{1,16}$/
 
 /**
- * One line for each request of those that are told of now: who asked for what, and what became of it. Never the path or the query that
- * came: they may hold anything.
+ * One line for each request that the setting names now: who asked for what, and the outcome. Never the path or the query, which may
+ * hold anything.
  */
-export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addressOf: AddressOf): Answered {
-  return (request, record, { status, durationMs }) => {
+export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addressOf: AddressOf): RecordReader {
+  const answered = (record: RequestRecord) => {
     const which = whichNow()
+    const { request, status, durationMs } = record
     if (which === 'off' || (which === 'failures' && status < 400)) return
     const level = status === 500 ? 'error' : status > 500 ? 'warn' : 'info'
     if (!logger.isOn(level)) return
@@ -37,5 +37,12 @@ export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addre
       reason,
     }
     logger[level]('request', fields)
+  }
+  return {
+    // Read at the beginning: a connection that is gone, or a WebSocket's, has no address any more.
+    begun: (record) => {
+      if (whichNow() === 'all') addressOf(record.request, record)
+    },
+    answered,
   }
 }

@@ -2,16 +2,16 @@ import { Elysia } from 'elysia'
 import { guardAuthenticator } from '../accounts/guarded-authenticator.ts'
 import { createAuthenticator } from '../auth/authenticator.ts'
 import { joinChanges } from '../core/change.ts'
+import type { VestalError } from '../core/errors.ts'
 import type { Engine } from '../inference/engine.ts'
 import { importKeys } from '../jose/key-set.ts'
 import type { JwkSet } from '../jose/keys.ts'
 import { publicKeySet } from '../jose/public-key-set.ts'
 import type { OwnKeys } from '../keys/own-keys.ts'
 import { accounts } from './accounts/accounts.ts'
-import { accountRoutesOptions, createRefusalAudit } from './accounts/audited-refusals.ts'
 import type { AccountsOptions } from './accounts/context.ts'
-import { countEvents } from './accounts/counted-events.ts'
 import { peerAt } from './accounts/origin.ts'
+import { serveAccounts } from './accounts/request-audit.ts'
 import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
 import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
@@ -23,12 +23,12 @@ import { answerError, createErrorAnswer, errors } from './errors.ts'
 import type { PeerOf } from './front/front.ts'
 import { home } from './home.ts'
 import { info } from './info.ts'
-import { createLongRequests } from './long-requests.ts'
 import { metrics } from './metrics.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
 import { predictions } from './predict/routes.ts'
 import { type Reloading, reload } from './reload.ts'
 import { RequestMemory } from './request-memory.ts'
+import { createInFlightRequests } from './request-record.ts'
 import { createRouteTable, type Route } from './route-table.ts'
 import { createServers } from './servers.ts'
 import { type SignInOptions, signIn, signOfElsewhere } from './sign-in.ts'
@@ -96,7 +96,7 @@ export function createApp(options: AppOptions) {
   const table = createRouteTable(routes)
   const peerOf: PeerOf = (request) => peerAt(app.server, request)
   const servers = createServers()
-  const longRequests = createLongRequests({ server: () => app.server, idleSeconds })
+  const inFlight = createInFlightRequests({ server: () => app.server, idleSeconds })
   const pages = { title, hasDocs, hasSignIn: options.accounts !== undefined || options.signIn !== undefined }
   const answer = hasHomePage ? createErrorAnswer((error, id) => errorPage(error, id, pages)) : answerError
   const operations = createOperations(options.operations ?? {}, {
@@ -105,7 +105,7 @@ export function createApp(options: AppOptions) {
     routes: table,
     signatureBackend: options.authentication.signatureBackend,
     peerOf,
-    longRequests,
+    inFlight,
     answerError: answer,
   })
   const engine = operations.limit(options.engine)
@@ -128,14 +128,11 @@ export function createApp(options: AppOptions) {
     ...verifyOptionsOf(options.authentication),
     localIssuer: options.issuer,
   })
-  const counted = options.accounts && countEvents(options.accounts, operations.registry)
-  const served = counted && accountRoutesOptions(counted.options, { ...operations, peerOf, memory })
-  const authenticator = operations.observe(served === undefined ? tokens : guardAuthenticator(tokens, served))
-  const note = served && createRefusalAudit(served, operations)
-  const refused: typeof operations.refused = (error, request) => {
-    operations.refused(error, request)
-    counted?.refused(error, request)
-    note?.(error, request)
+  const served = options.accounts && serveAccounts(options.accounts, { ...operations, peerOf, memory })
+  const authenticator = operations.observe(served === undefined ? tokens : guardAuthenticator(tokens, served.options))
+  const refused = (error: VestalError, request: Request) => {
+    const record = operations.failed(error, request)
+    if (record !== undefined) served?.failed(error, record)
   }
   const report = options.report ?? operations.report
   subscribe?.((keys) => authenticator.replaceKeys(keys))
@@ -182,8 +179,8 @@ export function createApp(options: AppOptions) {
         memory,
         readiness: operations.readiness,
         gatherStatistics: options.operations?.gather?.statistics,
-        noteModelChange: createModelLog({ logger: options.operations?.logger, audit: served?.context.audit }),
-        originOf: served?.originOf,
+        noteModelChange: createModelLog({ logger: options.operations?.logger, audit: served?.options.context.audit }),
+        originOf: served?.options.originOf,
       }),
     )
     .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
@@ -204,7 +201,7 @@ export function createApp(options: AppOptions) {
   }
   if (served !== undefined) {
     app.use(
-      accounts(served, {
+      accounts(served.options, {
         authenticator,
         demonstration,
         verify: tokens.verifyText,
@@ -212,7 +209,9 @@ export function createApp(options: AppOptions) {
     )
   } else if (demonstration !== undefined) app.use(signIn(demonstration))
   if (options.reloading !== undefined) {
-    app.use(reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf: served?.originOf }))
+    app.use(
+      reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf: served?.options.originOf }),
+    )
   }
   routes.push(...app.routes)
   return app

@@ -101,3 +101,8 @@ function invalid(error: { readonly type: string; readonly valueError?: { readonl
   const path = error.valueError?.path ?? ''
   return new VestalError('BODY_INVALID', { detail: { [`${error.type}${path}`]: 'is not what this route takes' }, cause: error })
 }
+
+/** Writes a bug of ours to the standard error, in full. */
+export function reportToStandardError(error: unknown, request: Request): void {
+  console.error(`${request.method} ${pathOf(request)} failed:`, error)
+}

@@ -2,13 +2,14 @@ import type { AuthenticatedToken, Authenticator } from '../auth/authenticator.ts
 import { invariant } from '../core/invariant.ts'
 import type { SignatureBackend } from '../jose/signature-backends.ts'
 import type { Counter } from '../telemetry/metrics/counter.ts'
-import type { MetricRegistry, Reading } from '../telemetry/metrics/registry.ts'
+import type { MetricRegistry } from '../telemetry/metrics/registry.ts'
+import { collectCache, collectRemoteKeys } from './app-metrics.ts'
 import { vestalErrorIn } from './errors.ts'
-import type { Maybe } from './front/quotas.ts'
-import type { RequestLedger, RequestRecord } from './request-ledger.ts'
+import type { Maybe } from './front/rate-limits.ts'
+import type { Recorder, RequestRecord } from './request-record.ts'
 
 export interface ObservedOptions {
-  readonly ledger: RequestLedger
+  readonly recordOf: Recorder['of']
   readonly registry: MetricRegistry
   /** Counts a request of a verified token against its limits, and throws where one is met. It may wait where `mayWait` says so. */
   readonly admit?: (record: RequestRecord, token: AuthenticatedToken) => Maybe<void>
@@ -20,7 +21,7 @@ export interface ObservedOptions {
 /** The authenticator, with what it decides counted and noted in the request's record. */
 export function observeAuthenticator(
   inner: Authenticator,
-  { ledger, registry, backendOf, admit, mayWait = false }: ObservedOptions,
+  { recordOf, registry, backendOf, admit, mayWait = false }: ObservedOptions,
 ): Authenticator {
   const verifications = registry.counter('vestal_token_verifications_total', {
     help: 'Requests whose token was asked for, by outcome (accepted, or the reason of docs/reference/errors.md) and by signature backend.',
@@ -32,7 +33,7 @@ export function observeAuthenticator(
   const accepted = (request: Request, token: AuthenticatedToken): Maybe<void> => {
     const { alg } = token.header
     const { jti } = token.payload
-    const record = ledger.of(request)
+    const record = recordOf(request)
     if (record === undefined || record.isAuthenticated) return
     record.isAuthenticated = true
     record.principal = token.principal
@@ -43,7 +44,7 @@ export function observeAuthenticator(
     return admit?.(record, token)
   }
   const refused = (request: Request, error: unknown): void => {
-    if (ledger.of(request)?.isAuthenticated === true) return
+    if (recordOf(request)?.isAuthenticated === true) return
     verifications.of(vestalErrorIn(error)?.code ?? 'INTERNAL', 'none').add()
   }
   const observe = (request: Request, authenticate: (request: Request) => AuthenticatedToken): AuthenticatedToken => {
@@ -79,37 +80,5 @@ export function observeAuthenticator(
       return inner.remoteKeyStatistics
     },
     close: () => inner.close(),
-  }
-}
-
-/** The keys of each issuer count for themselves; issuers come from the settings, so they are few. */
-function collectRemoteKeys(authenticator: Authenticator, registry: MetricRegistry): void {
-  const rows = [
-    ['vestal_remote_key_fetches_total', 'counter', 'Sets of keys that were asked for.', 'fetches'],
-    ['vestal_remote_key_failures_total', 'counter', 'Sets of keys that could not be had.', 'failures'],
-    ['vestal_remote_keys', 'gauge', 'Keys that count now.', 'keys'],
-    ['vestal_remote_key_age_seconds', 'gauge', 'Age of the set of keys; absent where there is none.', 'ageSeconds'],
-  ] as const
-  for (const [name, type, help, key] of rows) {
-    const read = () =>
-      [...authenticator.remoteKeyStatistics].flatMap(([issuer, statistics]): readonly Reading[] => {
-        const value = statistics[key]
-        return value === undefined ? [] : [[[issuer], value]]
-      })
-    registry.collected(name, { type, help, labels: ['issuer'], read })
-  }
-}
-
-/** The cache of verified tokens counts for itself. */
-function collectCache(authenticator: Authenticator, registry: MetricRegistry): void {
-  const rows = [
-    ['vestal_token_cache_hits_total', 'counter', 'Tokens found among those verified before.', 'hits'],
-    ['vestal_token_cache_misses_total', 'counter', 'Tokens that had to be verified.', 'misses'],
-    ['vestal_token_cache_evictions_total', 'counter', 'Verified tokens pushed out by others.', 'evictions'],
-    ['vestal_token_cache_entries', 'gauge', 'Verified tokens remembered.', 'entries'],
-    ['vestal_token_cache_bytes', 'gauge', 'Memory that remembered tokens are counted with.', 'weight'],
-  ] as const
-  for (const [name, type, help, key] of rows) {
-    registry.collected(name, { type, help, read: () => [[[], authenticator.cacheStatistics[key]]] })
   }
 }

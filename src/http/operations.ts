@@ -1,7 +1,7 @@
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Change } from '../core/change.ts'
+import type { VestalError } from '../core/errors.ts'
 import type { SharedCounts } from '../core/shared-counts.ts'
-import { VERSION } from '../core/version.ts'
 import type { Engine } from '../inference/engine.ts'
 import type { ModelStatistics } from '../inference/statistics.ts'
 import { backendFor, type SignatureBackendOption } from '../jose/signature-backends.ts'
@@ -12,18 +12,21 @@ import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import type { Tracer } from '../telemetry/tracing/tracer.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
 import { createAddressReader } from './accounts/origin.ts'
+import { collectServer, countLimits, createRequestMetrics } from './app-metrics.ts'
 import { collectEngine } from './engine-metrics.ts'
-import type { ErrorAnswer, ErrorsOptions } from './errors.ts'
+import { type ErrorAnswer, type ErrorsOptions, reportToStandardError } from './errors.ts'
 import { createFront, type FrontOptions, type PeerOf } from './front/front.ts'
-import { admitTo, countRefusals, limitRows } from './front/limited.ts'
-import { createRateLimits, type RateLimitSettings } from './front/rate-limits.ts'
-import { createHttpMetrics } from './http-metrics.ts'
-import type { LongRequests } from './long-requests.ts'
-import { type Answered, createObserver } from './observe.ts'
+import { admitTo, createRateLimits, limitRows, type RateLimitSettings } from './front/rate-limits.ts'
 import { observeAuthenticator } from './observed-authenticator.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
-import { reportToStandardError } from './report.ts'
-import { type AddressOf, RequestLedger, type RequestRecord } from './request-ledger.ts'
+import {
+  type AddressOf,
+  createRecorder,
+  type InFlightRequests,
+  type Recorder,
+  type RecordReader,
+  type RequestRecord,
+} from './request-record.ts'
 import type { RouteTable } from './route-table.ts'
 import { createTracing } from './tracing.ts'
 
@@ -60,16 +63,17 @@ interface Parts {
   /** The signature backend that the settings name. */
   readonly signatureBackend: SignatureBackendOption | undefined
   readonly peerOf: PeerOf
-  readonly longRequests: LongRequests
+  readonly inFlight: InFlightRequests
   readonly isTls: boolean
   /** Answers a failure that is met before the routes; default always JSON. */
   readonly answerError?: ErrorAnswer | undefined
 }
 
-/** What stands around the routes: it sees every request, counts it, and knows what became of it. */
+/** What stands around the routes: it makes the record of each request, and has it logged, counted, traced and limited. */
 export interface Operations {
-  readonly around: ReturnType<typeof createObserver>
-  readonly refused: NonNullable<ErrorsOptions['refused']>
+  readonly around: Recorder['around']
+  /** Writes the error that is answered into the record of its request. */
+  readonly failed: (error: VestalError, request: Request) => RequestRecord | undefined
   readonly observe: (authenticator: Authenticator) => Authenticator
   /** The engine, with the rows of a subject counted, and traced. */
   readonly limit: (engine: Engine) => Engine
@@ -78,132 +82,131 @@ export interface Operations {
   readonly readiness: Readiness
   /** The client's address of a request, as far as it can be known. */
   readonly addressOf: (request: Request) => string
-  /** What is known of a request at hand. */
-  readonly recordOf: (request: Request) => RequestRecord | undefined
-  /** Tells of our own bug, in full. */
+  readonly recordOf: Recorder['of']
+  /** Reports our own bug, in full. */
   readonly report: ErrorsOptions['report']
-  /** Checks what is given of the options in the place of what was. Counts of limits that are given begin anew. */
+  /** Checks new options; what is absent stays. Counts of limits that are given begin anew. */
   readonly prepare: (options: ChangingOperations) => Change
 }
 
 /** What of the operations may change while the server runs; what is absent stays. */
 export type ChangingOperations = Pick<OperationsOptions, 'accessLog' | 'front' | 'rateLimits'>
 
-/** Prepares counting and noting for one app. */
+/** Prepares the records of one app's requests, and what reads them. */
 export function createOperations(options: OperationsOptions, parts: Parts): Operations {
-  const { engine, routes, signatureBackend, peerOf, longRequests, isTls } = parts
-  const { registry = new MetricRegistry(), logger, accessLog = 'all', readiness = createReadiness(engine) } = options
-  const ledger = new RequestLedger()
-  let readAddress = createAddressReader(options.front?.trustedProxies ?? [])
-  const addressOf: AddressOf = (request, record) => (record.address ??= readAddress(request, peerOf(request)))
-  const count = createHttpMetrics(registry, engine)
-  let which = accessLog
-  const tell = logger === undefined ? undefined : createAccessLog(logger, () => which, addressOf)
+  const { engine, routes, signatureBackend, inFlight } = parts
+  const { registry = new MetricRegistry(), logger, readiness = createReadiness(engine), sharedCounts: shared } = options
+  const changing = createChanging(options, { ...parts, registry })
   const tracing = options.tracer && createTracing(options.tracer, engine)
-  // Asked at the begin where each request is told of: a connection that is gone, or a WebSocket's, has no address any more.
-  const begun = (request: Request, record: RequestRecord) => {
-    if (tell !== undefined && which === 'all') addressOf(request, record)
-    tracing?.begun(request, record)
-  }
-  const answered: Answered = (request, record, answer) => {
-    count(request, record, answer)
-    tell?.(request, record, answer)
-    tracing?.answered(request, record, answer)
-  }
-  const { sharedCounts: shared } = options
-  const refused = countRefusals(registry, shared)
-  const { answerError: answer } = parts
-  const frontOf = (next: FrontOptions) =>
-    createFront({ ...next, isTls }, addressOf, { shared, refused, ...(answer && { answer }) })
-  let front = frontOf(options.front ?? {})
-  const limitsOf = ({ rateLimits = [], front }: ChangingOperations) =>
-    rateLimits.length === 0 ? undefined : createRateLimits(rateLimits, { now: front?.now, shared, refused })
-  let limits = limitsOf(options)
+  const { around, of: recordOf } = createRecorder({
+    routes,
+    front: changing.front,
+    inFlight,
+    isLeaving: () => readiness.phase !== 'serving',
+    reader: joinReaders({
+      metrics: createRequestMetrics(registry, engine),
+      log: logger && createAccessLog(logger, changing.accessLog, changing.addressOf),
+      traces: tracing?.reader,
+    }),
+  })
   collectServer(registry, engine, readiness)
   // What several processes count together has the models of all of them.
   if (options.gather === undefined) collectEngine(registry, engine)
   return {
-    around: createObserver({
-      ledger,
-      routes,
-      front: () => front,
-      longRequests,
-      isLeaving: () => readiness.phase !== 'serving',
-      begun,
-      enclose: tracing?.enclose,
-      answered,
-    }),
-    refused: (error, request) => {
-      const record = ledger.of(request)
-      if (record === undefined) return
-      record.code = error.code
-      record.reason = error.message
-      record.principal ??= error.holder?.principal
-      record.tokenId ??= error.holder?.tokenId
+    around,
+    recordOf,
+    failed: (error, request) => {
+      const record = recordOf(request)
+      if (record !== undefined) noteFailure(error, record)
+      return record
     },
     observe: (authenticator) =>
       observeAuthenticator(tracing === undefined ? authenticator : tracing.verify(authenticator), {
-        ledger,
+        recordOf,
         registry,
-        admit: admitTo(() => limits),
+        admit: admitTo(changing.limits),
         mayWait: shared !== undefined,
         backendOf: (algorithm) => backendFor(algorithm, signatureBackend),
       }),
-    limit: (inner) => limitRows(tracing === undefined ? inner : tracing.infer(inner), () => limits),
+    limit: (inner) => limitRows(tracing === undefined ? inner : tracing.infer(inner), changing.limits),
     registry,
     readMetrics: async () => exposition(await (options.gather?.metrics() ?? registry.snapshot())),
     readiness,
     addressOf: (request) => {
-      const record = ledger.of(request)
-      return record === undefined ? 'unknown' : addressOf(request, record)
+      const record = recordOf(request)
+      return record === undefined ? 'unknown' : changing.addressOf(request, record)
     },
-    recordOf: (request) => ledger.of(request),
     report: (error, request) => {
-      const requestId = ledger.of(request)?.id
+      const requestId = recordOf(request)?.id
       if (logger === undefined) reportToStandardError(error, request)
       else logger.error('a request met a bug', { ...(requestId !== undefined && { requestId }), error })
     },
-    prepare(changed) {
-      const next = {
-        which: changed.accessLog ?? which,
-        readAddress: changed.front === undefined ? readAddress : createAddressReader(changed.front.trustedProxies ?? []),
-        front: changed.front === undefined ? front : frontOf(changed.front),
-        limits: changed.rateLimits === undefined ? limits : limitsOf({ front: options.front ?? {}, ...changed }),
-      }
-      return {
-        discard: () => undefined,
-        apply: () => {
-          which = next.which
-          readAddress = next.readAddress
-          front = next.front
-          limits = next.limits
-        },
-      }
+    prepare: changing.prepare,
+  }
+}
+
+interface Readers {
+  readonly metrics: RecordReader
+  readonly log: RecordReader | undefined
+  readonly traces: RecordReader | undefined
+}
+
+/** One reader of them all, written out: every request passes it. */
+function joinReaders({ metrics, log, traces }: Readers): RecordReader {
+  return {
+    begun: (record) => {
+      log?.begun?.(record)
+      traces?.begun?.(record)
+    },
+    enclose: traces?.enclose,
+    answered: (record) => {
+      metrics.answered?.(record)
+      log?.answered?.(record)
+      traces?.answered?.(record)
     },
   }
 }
 
-function collectServer(registry: MetricRegistry, engine: Engine, readiness: Readiness): void {
-  registry.collected('vestal_build_info', {
-    type: 'gauge',
-    help: 'Always 1; its labels say what runs.',
-    labels: ['version', 'bun'],
-    read: () => [[[VERSION, Bun.version], 1]],
-  })
-  registry.collected('vestal_ready', {
-    type: 'gauge',
-    help: 'Whether the server takes predictions.',
-    read: () => [[[], Number(readiness.isReady())]],
-  })
-  registry.collected('vestal_model_ready', {
-    type: 'gauge',
-    help: 'Whether a version of a model answers.',
-    labels: ['model', 'version'],
-    read: () =>
-      engine
-        .models()
-        .flatMap(({ name, versions }) =>
-          versions.map(({ version, state }) => [[name, version], Number(state === 'ready' && engine.isReady())] as const),
-        ),
-  })
+function noteFailure(error: VestalError, record: RequestRecord): void {
+  record.code = error.code
+  record.reason = error.message
+  record.principal ??= error.holder?.principal
+  record.tokenId ??= error.holder?.tokenId
+}
+
+/** What of the operations is replaced while the server runs. */
+function createChanging(
+  options: OperationsOptions,
+  { registry, peerOf, isTls, answerError: answer }: Parts & Pick<Operations, 'registry'>,
+) {
+  const { sharedCounts: shared } = options
+  const refused = countLimits(registry, shared)
+  const addressOf: AddressOf = (request, record) => (record.address ??= now.readAddress(request, peerOf(request)))
+  const frontOf = (front: FrontOptions) =>
+    createFront({ ...front, isTls }, addressOf, { shared, refused, ...(answer && { answer }) })
+  const limitsOf = ({ rateLimits = [], front }: ChangingOperations) =>
+    rateLimits.length === 0 ? undefined : createRateLimits(rateLimits, { now: front?.now, shared, refused })
+  const readerOf = ({ trustedProxies = [] }: FrontOptions) => createAddressReader(trustedProxies)
+  const { accessLog = 'all', front = {} } = options
+  let now = { accessLog, readAddress: readerOf(front), front: frontOf(front), limits: limitsOf(options) }
+  return {
+    addressOf,
+    accessLog: () => now.accessLog,
+    front: () => now.front,
+    limits: () => now.limits,
+    prepare(changed: ChangingOperations): Change {
+      const next = {
+        accessLog: changed.accessLog ?? now.accessLog,
+        readAddress: changed.front === undefined ? now.readAddress : readerOf(changed.front),
+        front: changed.front === undefined ? now.front : frontOf(changed.front),
+        limits: changed.rateLimits === undefined ? now.limits : limitsOf({ front, ...changed }),
+      }
+      return {
+        discard: () => undefined,
+        apply: () => {
+          now = next
+        },
+      }
+    },
+  }
 }

@@ -1,19 +1,16 @@
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Engine, RunTimes } from '../inference/engine.ts'
 import type { Trace, Tracer } from '../telemetry/tracing/tracer.ts'
+import { METHODS } from './app-metrics.ts'
 import { vestalErrorIn } from './errors.ts'
-import { METHODS } from './http-metrics.ts'
 import { nameOfModel } from './model-access.ts'
-import type { Answered, Begun, Enclose } from './observe.ts'
+import type { RecordReader } from './request-record.ts'
 import { NO_ROUTE } from './route-table.ts'
 
 /** What a tracer sees of an app; none of it is there where nothing is traced. */
 export interface Tracing {
-  /** Gives a request its trace. */
-  readonly begun: Begun
-  /** Lets all that a request does find its trace. */
-  readonly enclose: Enclose
-  readonly answered: Answered
+  /** Gives a request its trace, which all that the request does can find, and ends it. */
+  readonly reader: RecordReader
   readonly verify: (authenticator: Authenticator) => Authenticator
   readonly infer: (engine: Engine) => Engine
 }
@@ -21,29 +18,31 @@ export interface Tracing {
 /** Prepares the spans of one app: the request, the check of its token, and what each run waited and took. */
 export function createTracing(tracer: Tracer, engine: Engine): Tracing {
   return {
-    begun: (request, record) => {
-      record.trace = tracer.begin(request.headers)
-    },
-    enclose: (record, work) => (record.trace === undefined ? work() : tracer.inside(record.trace, work)),
-    answered({ method }, { trace, route, pathname, startedMs, id, address, code }, { status, durationMs }) {
-      if (trace === undefined) return
-      const known = METHODS.has(method) ? method : '_OTHER'
-      tracer.end(trace, {
-        name: route === NO_ROUTE ? known : `${known} ${route.path}`,
-        startMs: startedMs,
-        endMs: startedMs + durationMs,
-        hasFailed: status >= 500,
-        attributes: {
-          'http.request.method': known,
-          'http.route': route === NO_ROUTE ? undefined : route.path,
-          'http.response.status_code': status,
-          'error.type': status >= 500 ? (code ?? String(status)) : undefined,
-          'client.address': address,
-          'vestal.request.id': id,
-          'vestal.refusal': status >= 400 && status < 500 ? code : undefined,
-          'vestal.model.name': nameOfModel(route, pathname, engine),
-        },
-      })
+    reader: {
+      begun: (record) => {
+        record.trace = tracer.begin(record.request.headers)
+      },
+      enclose: (record, work) => (record.trace === undefined ? work() : tracer.inside(record.trace, work)),
+      answered({ request: { method }, trace, route, pathname, startedMs, id, address, code, status, durationMs }) {
+        if (trace === undefined) return
+        const known = METHODS.has(method) ? method : '_OTHER'
+        tracer.end(trace, {
+          name: route === NO_ROUTE ? known : `${known} ${route.path}`,
+          startMs: startedMs,
+          endMs: startedMs + durationMs,
+          hasFailed: status >= 500,
+          attributes: {
+            'http.request.method': known,
+            'http.route': route === NO_ROUTE ? undefined : route.path,
+            'http.response.status_code': status,
+            'error.type': status >= 500 ? (code ?? String(status)) : undefined,
+            'client.address': address,
+            'vestal.request.id': id,
+            'vestal.refusal': status >= 400 && status < 500 ? code : undefined,
+            'vestal.model.name': nameOfModel(route, pathname, engine),
+          },
+        })
+      },
     },
     verify: (authenticator) => verifyTraced(tracer, authenticator),
     infer: (inner) => inferTraced(tracer, inner),

@@ -2,10 +2,9 @@ import { VestalError } from '../../core/errors.ts'
 import { hostOf } from '../address.ts'
 import { answerError, type ErrorAnswer } from '../errors.ts'
 import { SECURITY_HEADERS } from '../json.ts'
-import type { AddressOf, RequestRecord } from '../request-ledger.ts'
+import { type AddressOf, type Front, isHostlessHealthCheck, type RequestRecord } from '../request-record.ts'
 import { createCors } from './cors.ts'
-import { after, createQuota, type Maybe } from './quotas.ts'
-import { applyTo, limited, type RateLimitsOptions, rateLimitHeaders } from './rate-limits.ts'
+import { after, applyTo, createQuota, limited, type Maybe, type RateLimitsOptions, rateLimitHeaders } from './rate-limits.ts'
 
 export interface FrontOptions {
   /** Names that this server answers to, without a port; default any. */
@@ -26,13 +25,6 @@ export interface FrontOptions {
 /** The other end of a request's connection; undefined where there is none to know. */
 export type PeerOf = (request: Request) => string | undefined
 
-/** What stands before the routes: it sees a request before anything reads it, and a response last. */
-export interface Front {
-  /** A refusal, or the answer to a preflight; undefined where the request goes on. */
-  before(request: Request, record: RequestRecord): Maybe<Response | undefined>
-  after(request: Request, record: RequestRecord, response: Response): void
-}
-
 const URL_BYTES_MAX = 8192
 /** Where the host of `https://host/` begins. */
 const SCHEME_END = 8
@@ -46,14 +38,6 @@ const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{0,5})?$/i
 /** Values of `Host` that passed, all forgotten where there are more: a client sends the same one again and again. */
 const KNOWN_HOSTS_MAX = 100
 const HOST_LENGTH_MAX = 261
-
-/** The routes that load balancers ask, with HTTP/1.0 and no `Host` where nobody configured one. */
-const HEALTH_PATH = /^\/v2\/health\/(?:live|ready)\/?(?:\?|$)/
-
-/** True for a health check without `Host`: HTTP/1.0 allows it, and the answer depends on no name. Bun then gives the target alone for a URL. */
-export function isHostlessHealthCheck({ url, headers }: Request): boolean {
-  return url.startsWith('/') && HEALTH_PATH.test(url) && headers.get('host') === null
-}
 
 /**
  * Prepares the check of `Host`: it rejects two hosts (RFC 9112 §3.2), none, and what is no name or address. Bun takes some of these for

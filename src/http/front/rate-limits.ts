@@ -1,8 +1,8 @@
 import type { AuthenticatedToken } from '../../auth/authenticator.ts'
 import { VestalError } from '../../core/errors.ts'
-import type { RateState } from '../../core/rate-limiter.ts'
-import type { Release, SharedCounts } from '../../core/shared-counts.ts'
-import { after, createPlaces, createQuota, type Maybe, type Quota } from './quotas.ts'
+import { RateLimiter, type RateState } from '../../core/rate-limiter.ts'
+import { ownShare, type Release, type SharedCounts } from '../../core/shared-counts.ts'
+import type { Engine } from '../../inference/engine.ts'
 
 /** What the holders of a role may do; what is absent is without a limit. */
 export interface RateLimitSettings {
@@ -77,7 +77,7 @@ export function createRateLimits(settings: readonly RateLimitSettings[], options
       },
     ]),
   )
-  const places = createPlaces(shared)
+  const concurrency = createConcurrency(shared)
   const rowLimits = new Map<string, Quota | undefined>()
   const chosen = new WeakMap<AuthenticatedToken, Limits>()
   const limitsOf = (token: AuthenticatedToken): Limits => {
@@ -94,10 +94,10 @@ export function createRateLimits(settings: readonly RateLimitSettings[], options
     refused(kind)
     return limited(applied)
   }
-  const enter = (subject: string, placesMax: number | undefined, applied: AppliedLimit | undefined): Maybe<Admitted> => {
-    if (placesMax === undefined) return { applied, release: undefined }
-    return after(places.enter(subject, placesMax), (place) => {
-      if (place !== 'full') return { applied, release: place }
+  const enter = (subject: string, max: number | undefined, applied: AppliedLimit | undefined): Maybe<Admitted> => {
+    if (max === undefined) return { applied, release: undefined }
+    return after(concurrency.enter(subject, max), (release) => {
+      if (release !== 'full') return { applied, release }
       refused('concurrent')
       throw new VestalError('SUBJECT_LIMIT', { headers: { 'retry-after': '1' } })
     })
@@ -172,4 +172,97 @@ function remember(limits: Map<string, Quota | undefined>, subject: string, limit
   const oldest = limits.size >= SUBJECTS_MAX ? limits.keys().next() : undefined
   if (oldest?.done === false) limits.delete(oldest.value)
   limits.set(subject, limiter)
+}
+
+/** The engine, with the rows of a subject counted: it is an object of functions, so one of them can be replaced. */
+export function limitRows(engine: Engine, limitsNow: () => RateLimits | undefined): Engine {
+  return {
+    ...engine,
+    infer: (model, version, inputs, options) => {
+      const limits = limitsNow()
+      if (limits === undefined) return engine.infer(model, version, inputs, options)
+      const [first] = inputs.values()
+      const taken = limits.takeRows(options?.subject, first?.shape[0] ?? 1)
+      const infer = () => engine.infer(model, version, inputs, options)
+      return taken instanceof Promise ? taken.then(infer) : infer()
+    },
+  }
+}
+
+/** What the record of a request says of its limits. */
+export interface LimitedRecord {
+  /** The limit that the response reports. */
+  limit: AppliedLimit | undefined
+  /** To be called once the request is answered. */
+  release: Release | undefined
+}
+
+/** Counts a request against the limits that its token has now, and writes the limit that applied into its record. */
+export function admitTo(
+  limitsNow: () => RateLimits | undefined,
+): (record: LimitedRecord, token: AuthenticatedToken) => Maybe<void> {
+  return (record, token) => {
+    const limits = limitsNow()
+    if (limits === undefined) return
+    return after(limits.admit(token), ({ applied, release }) => {
+      record.limit = applied ?? record.limit
+      record.release = release
+    })
+  }
+}
+
+/** A value that is there, or comes. */
+export type Maybe<T> = T | Promise<T>
+
+/** Goes on with a value: at once where it is there. */
+export function after<T, U>(value: Maybe<T>, use: (value: T) => Maybe<U>): Maybe<U> {
+  return value instanceof Promise ? value.then(use) : use(value)
+}
+
+/** So many units a minute for each key. */
+interface Quota {
+  readonly perMinute: number
+  take(key: string, units?: number): Maybe<RateState>
+}
+
+interface QuotaOptions {
+  /** Which quota it is, where processes share it. */
+  readonly name: string
+  readonly perMinute: number
+  readonly now?: (() => number) | undefined
+  readonly shared?: SharedCounts | undefined
+}
+
+/** Units that are counted here, or together with other processes as long as they can be reached. */
+export function createQuota({ name, perMinute, now, shared }: QuotaOptions): Quota {
+  const own = new RateLimiter({ perMinute: ownShare(perMinute, shared), ...(now && { now }) })
+  if (shared === undefined) return own
+  return {
+    perMinute,
+    // A line break is in no name of a role and in no key, so that no two quotas can meet in one count.
+    take: async (key, units = 1) => (await shared.take(`${name}\n${key}`, { perMinute, units })) ?? own.take(key, units),
+  }
+}
+
+/** Requests of a key that may run at once. */
+interface Concurrency {
+  /** Counts a request, and returns what ends that. */
+  enter(key: string, max: number): Maybe<Release | 'full'>
+}
+
+/** Requests that are counted here, or together with other processes as long as they can be reached. */
+function createConcurrency(shared: SharedCounts | undefined): Concurrency {
+  const running = new Map<string, number>()
+  const enterHere = (key: string, max: number): Release | 'full' => {
+    const count = running.get(key) ?? 0
+    if (count >= max) return 'full'
+    running.set(key, count + 1)
+    return () => {
+      const left = (running.get(key) ?? 1) - 1
+      if (left === 0) running.delete(key)
+      else running.set(key, left)
+    }
+  }
+  if (shared === undefined) return { enter: enterHere }
+  return { enter: async (key, max) => (await shared.enter(key, max)) ?? enterHere(key, ownShare(max, shared)) }
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { createLongRequests } from '../../../src/http/long-requests.ts'
+import { createInFlightRequests } from '../../../src/http/request-record.ts'
 import { until } from '../../support/until.ts'
 
-const atHand = (path: string) => ({ request: new Request(`http://localhost${path}`), index: -1, isLong: false })
+const inFlight = (path: string) => ({ request: new Request(`http://localhost${path}`), index: -1, isLong: false })
 
 function connections() {
   const calls: (readonly [url: string, seconds: number])[] = []
@@ -11,8 +11,8 @@ function connections() {
 
 test('a request that takes long is not cut off, and its connection may be idle as long as any other afterwards', async () => {
   const server = connections()
-  const { begin, end } = createLongRequests({ server: () => server, idleSeconds: 30, everyMs: 1 })
-  const request = atHand('/long')
+  const { begin, end } = createInFlightRequests({ server: () => server, idleSeconds: 30, everyMs: 1 })
+  const request = inFlight('/long')
   begin(request)
   await until(() => server.calls.length > 0)
   expect(server.calls).toEqual([['/long', 0]])
@@ -25,11 +25,11 @@ test('a request that takes long is not cut off, and its connection may be idle a
 
 test('a request that is answered before the first look costs its connection nothing', async () => {
   const server = connections()
-  const { begin, end } = createLongRequests({ server: () => server, idleSeconds: 30, everyMs: 1 })
-  const short = atHand('/short')
+  const { begin, end } = createInFlightRequests({ server: () => server, idleSeconds: 30, everyMs: 1 })
+  const short = inFlight('/short')
   begin(short)
   end(short)
-  const long = atHand('/long')
+  const long = inFlight('/long')
   begin(long)
   await until(() => server.calls.length > 0)
   end(long)
@@ -42,8 +42,8 @@ test('in memory there is no connection', async () => {
     asked += 1
     return null
   }
-  const { begin, end } = createLongRequests({ server, idleSeconds: 30, everyMs: 1 })
-  const request = atHand('/')
+  const { begin, end } = createInFlightRequests({ server, idleSeconds: 30, everyMs: 1 })
+  const request = inFlight('/')
   begin(request)
   await until(() => asked > 0)
   end(request)
