@@ -15,7 +15,7 @@ export interface RunInput {
 }
 
 /**
- * Makes sure that tensors are what a model takes, whoever made them: what does not fit must not reach native code, nor a batch.
+ * Checks that tensors match a model's inputs, wherever they come from: what does not match must not reach native code or a batch.
  * @throws VestalError INPUT_INVALID naming the input and the rule
  */
 export function checkInputs(specs: readonly TensorSpec[], inputs: NamedTensors): void {

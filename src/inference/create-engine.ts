@@ -16,17 +16,17 @@ import { createStartRunner, type ModelLoss } from './runner.ts'
 import type { RuntimeText } from './runtime/runtime-texts.ts'
 
 export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
-  /** Requests of one model version that wait or run at once; default 512. One more is refused with 503. */
+  /** Requests of one model version that wait or run at once; default 512. One more is rejected with 503. */
   readonly queueMax?: number
-  /** Requests of all models that wait or run at once; default 1024. One more is refused with 503. */
+  /** Requests of all models that wait or run at once; default 1024. One more is rejected with 503. */
   readonly requestsMax?: number
-  /** Of these, requests of one subject; default 128. One more is refused with 429. */
+  /** Of these, requests of one subject; default 128. One more is rejected with 429. */
   readonly subjectRequestsMax?: number
   /** Bytes held for requests: their bodies, inputs and unread answers; default 1 GiB. What exceeds it is rejected with 503. */
   readonly inputBytesMax?: number
   /** Of these, bytes of one subject; default a quarter. What exceeds it is rejected with 429. */
   readonly subjectBytesMax?: number | undefined
-  /** Longest time of a request, waiting and computing; default 60 s. Then it is refused with 504. */
+  /** Longest time of a request, waiting and computing; default 60 s. Then it is rejected with 504. */
   readonly timeoutMs?: number
   /** A run that takes longer ends with its worker, and another worker takes its place; default 120 s. */
   readonly runMsMax?: number
@@ -40,7 +40,7 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly syntheticInputs?: boolean
   /** Longest time that the start waits for the models; what is not loaded by then is loaded while the engine serves. Default no limit. */
   readonly waitMsMax?: number
-  /** Hears of each worker process that ended by itself, or was killed for a limit. */
+  /** Called for each worker process that ended by itself, or was killed for a limit. */
   readonly lost?: (loss: ModelLoss) => void
   /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
   readonly instances?: number
@@ -55,7 +55,7 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly threads?: number
   /**
    * Who says what is loaded; default `none`: what the start loads, and no change. `explicit`: `load` and `unload` may be called.
-   * `poll`: what changes in the models' folder is loaded, and what is gone is taken off.
+   * `poll`: changed models in the folder are loaded, and removed ones unloaded.
    */
   readonly modelControl?: 'none' | 'explicit' | 'poll'
   /** With `poll`: milliseconds between two looks at the models' folder; default 15 s. */
@@ -64,16 +64,16 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly loadAtStart?: ReadonlySet<string>
   /** Of these, models that are not loaded, because a request has unloaded them, or loads them in its own way. */
   readonly notAtStart?: ReadonlySet<string>
-  /** Whether a request to load may bring a configuration and files in place of the folder's; default false. */
+  /** Whether a load request may carry a configuration and files in place of the folder's; default false. */
   readonly mayOverride?: boolean
-  /** Hears of each model that is loaded or unloaded because its files changed. */
+  /** Called for each model that is loaded or unloaded because its files changed. */
   readonly changed?: (change: ModelChange) => void
-  /** Hears of what was left out and of workers lost; default the standard error. */
+  /** Called with warnings about skipped files and lost workers; default prints them to standard error. */
   readonly warn?: (message: string) => void
-  /** Hears of what was found out about each model that was loaded: whether its requests share runs, and why. */
+  /** Called with the findings about each loaded model: whether its requests share runs, and why. */
   readonly note?: (message: string) => void
   /**
-   * Hears of what ONNX Runtime itself says where it does not load a model or cannot compute, with its source files and paths of this
+   * Called with what ONNX Runtime itself says where it does not load a model or cannot compute, with its source files and paths of this
    * machine: for a log. Clients get our own words. Default the standard
    * error, or nothing where there is a `warn`.
    */
@@ -155,7 +155,7 @@ export async function createEngine(options: EngineOptions): Promise<OwnEngine> {
     memory: admission.memory,
     models: () => table.models(),
     model: (name) => table.model(name),
-    subscribe: (hear) => table.subscribe(hear),
+    subscribe: (listener) => table.subscribe(listener),
     permission: (name, action) => repository.permission(name, action),
     troubles: () => poller?.troubles() ?? [],
     isReady: () => hasStarted && !repository.isStopping,
@@ -198,7 +198,7 @@ function pollerOf(
   loaded: Look,
   options: EngineOptions & { readonly warn: (message: string) => void },
 ): Poller {
-  const told = async (model: string, action: ModelChange['action'], change: () => Promise<void>) => {
+  const reported = async (model: string, action: ModelChange['action'], change: () => Promise<void>) => {
     try {
       await change()
       options.changed?.({ model, action, outcome: 'done', reason: 'its files changed' })
@@ -212,8 +212,8 @@ function pollerOf(
     intervalMs: options.pollMs ?? LIMITS.pollMs,
     loaded,
     look: () => lookAt(options),
-    load: (name) => told(name, 'load', () => repository.load(name)),
-    remove: (name) => told(name, 'unload', () => repository.remove(name)),
+    load: (name) => reported(name, 'load', () => repository.load(name)),
+    remove: (name) => reported(name, 'unload', () => repository.remove(name)),
     warn: options.warn,
   })
 }

@@ -57,11 +57,11 @@ export interface InferOptions {
   readonly requestId?: string | undefined
   /** 1 is served first; 0 or absent is the model's default. Counts only where the model has priorities. */
   readonly priority?: number | undefined
-  /** Milliseconds that waiting and computing may take in all; then the request is refused with QUEUE_TIMEOUT or REQUEST_TIMEOUT. */
+  /** Milliseconds that waiting and computing may take in all; then the request is rejected with QUEUE_TIMEOUT or REQUEST_TIMEOUT. */
   readonly timeoutMs?: number | undefined
   /** `skip` computes, also where the model has a cache. */
   readonly cache?: 'skip'
-  /** Hears of the times of each request that the engine takes for this one; of a pipeline, of those of its steps. */
+  /** Called with the times of each request that the engine runs for this one; of a pipeline, those of its steps. */
   readonly watch?: (times: RunTimes) => void
 }
 
@@ -71,12 +71,12 @@ export interface RunTimes extends JobTimes {
   readonly key: string
 }
 
-/** One version of a model as the repository lists it; a model that was never loaded has its name alone. */
+/** One version of a model as the repository lists it; a model that was never loaded has only its name. */
 export interface IndexEntry {
   readonly name: string
   readonly version?: string
   readonly state?: Uppercase<ModelState>
-  /** Why it is not ready; `unloaded` where somebody asked for that. */
+  /** Why it is not ready; `unloaded` where a request unloaded it. */
   readonly reason?: string
 }
 
@@ -89,11 +89,11 @@ export interface ModelChange {
   readonly reason?: string
 }
 
-/** Who loads and unloads, and who hears of it. */
+/** Who loads and unloads, and a callback for each change. */
 export interface ControlOptions {
   /** Says whether the caller has a permission. It is asked for every model that the request would change or use; absent: may do all. */
   readonly may?: (permission: string) => boolean | Promise<boolean>
-  /** Hears of each model that the request changes, or leaves alone, beside the one that it names. */
+  /** Called for each model that the request changes, or does not touch for lack of permission, beside the one that it names. */
   readonly changed?: (change: ModelChange) => void
 }
 
@@ -104,7 +104,7 @@ export interface KeptModel {
 }
 
 export interface LoadOptions extends ControlOptions {
-  /** Loads this version alone and leaves the others as they are; all that the version policy names when absent. */
+  /** Loads only this version and leaves the others as they are; all that the version policy names when absent. */
   readonly version?: string
   /** JSON text of a model configuration that stands in for the one in the model's folder. */
   readonly config?: string
@@ -113,7 +113,7 @@ export interface LoadOptions extends ControlOptions {
 }
 
 export interface UnloadOptions extends ControlOptions {
-  /** Unloads this version alone. */
+  /** Unloads only this version. */
   readonly version?: string
   /** Unloads the members of a pipeline too, but for those that the caller may not unload. */
   readonly dependents?: boolean
@@ -124,20 +124,20 @@ export type ModelConfiguration = Readonly<Record<string, unknown>>
 
 /** The data plane: knows the models and computes with them, off the thread that answers HTTP. */
 export interface Engine {
-  /** Counts the bytes that are held for requests, by the engine and by whoever serves it. An app counts by itself where it is absent. */
+  /** Counts the bytes that are held for requests, by the engine and by the app that serves it. Without it an app counts by itself. */
   readonly memory?: MemoryLedger
   /** Every model found, by name, whether it is ready or not. */
   models(): readonly Model[]
   /** The model of that name, or undefined. */
   model(name: string): Model | undefined
   /** Calls back with the name of each model of which `models` gives something else from now on. Gives what ends that. */
-  subscribe?(hear: (name: string) => void): () => void
+  subscribe?(listener: (name: string) => void): () => void
   /**
-   * The permission that an action on a model of that name requires: of a model that is not known too, so that nobody can tell the two
+   * The permission that an action on a model of that name requires: of a model that is not known too, so that no caller can tell the two
    * apart. Loading and unloading require what its folder says at that moment, the others what it said when it was last loaded.
    */
   permission(name: string, action: ModelAction): string
-  /** What is wrong with where the models come from while what was loaded goes on serving, in words that are safe to show. */
+  /** What is wrong with the models' folder while loaded models keep serving, in words that are safe to show. */
   troubles(): readonly string[]
   /** True when the models were loaded and the worker takes work; a model that is broken does not hold the others up. */
   isReady(): boolean
@@ -150,7 +150,7 @@ export interface Engine {
   /** What the loaded versions have done; of one model, or of one version of it, when named. */
   statistics(model?: string, version?: string): readonly ModelStatistics[]
   /**
-   * Loads a model, or loads it again: beside what serves, which goes on serving until the new one is ready, and after a failure.
+   * Loads or reloads a model: beside what serves, which keeps serving until the new one is ready, and after a failure.
    * @throws VestalError MODEL_UNKNOWN, MODEL_CONTROL_OFF, MODEL_LOAD_FAILED, UNSUPPORTED, SERVER_STOPPING, PERMISSION_MISSING
    */
   load(model: string, options?: LoadOptions): Promise<void>
@@ -167,7 +167,7 @@ export interface Engine {
    * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE
    */
   configuration(model: string, version?: string): ModelConfiguration
-  /** Takes other limits of all models together from now on; what waits or runs is not touched. */
+  /** Replaces the limits of all models together; queued and running requests are not touched. */
   limit(limits: AdmissionLimits): void
   /** Rejects new requests, finishes those in flight, and ends the worker processes. A process that does not call it goes on running. */
   stop(): Promise<void>

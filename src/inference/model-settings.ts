@@ -14,7 +14,7 @@ export interface ModelSettings {
   readonly arena?: boolean
   /** How much the graph is rewritten when it is loaded. */
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all'
-  /** Rows that one request may have; more is refused. */
+  /** Rows that one request may have; more is rejected. */
   readonly rowsMax?: number
   /** Rows of one run that several requests share; 1 lets none share. */
   readonly batchRowsMax?: number

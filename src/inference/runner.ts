@@ -32,7 +32,7 @@ export interface ModelRunner {
   /** Why it cannot serve for now, where that is for longer than a moment; absent where it has no workers of its own. */
   trouble?(): string | undefined
   /**
-   * Runs the model once its turn has come. The inputs must not change meanwhile.
+   * Runs the model when its turn comes. The inputs must not change meanwhile.
    * @throws VestalError INPUT_INVALID, QUEUE_FULL, SUBJECT_LIMIT, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED, REQUEST_ABORTED,
    * QUEUE_TIMEOUT, REQUEST_TIMEOUT
    */
@@ -45,7 +45,7 @@ export interface ModelRunner {
   warm?(inputs: NamedTensors): Promise<NamedTensors>
   /** What waits and runs, now. */
   gauges(): Gauges
-  /** Refuses new runs, finishes those at hand, and ends the workers; resolves once their processes are gone. */
+  /** Rejects new runs, finishes pending ones, and ends the workers; resolves once their processes are gone. */
   stop(): Promise<void>
 }
 
@@ -61,11 +61,11 @@ export interface RunnerSource {
   readonly counters: ModelCounters
   /** Gives the start up: its workers are ended, and it fails. It counts until the version serves. */
   readonly signal?: AbortSignal
-  /** Hears when `trouble` of the runner is another. */
+  /** Called when the `trouble` of the runner changes. */
   readonly changed?: () => void
   /** Whether files of the model are others than when this was made. */
   readonly hasChanged?: () => boolean
-  /** Hears that they are, where a worker would have to load them: none does, since what serves was tried as a whole. */
+  /** Called where a worker would have to load changed files: none does, since what serves was tried as a whole. */
   readonly stale?: () => void
 }
 
@@ -87,9 +87,9 @@ export interface RunnerOptions extends EngineDefaults {
   /** Memory that a worker process may hold. */
   readonly memoryBytesMax: number
   readonly warn: (message: string) => void
-  /** Hears of what ONNX Runtime says where it does not load a model, or cannot compute. */
+  /** Called with what ONNX Runtime says where it does not load a model, or cannot compute. */
   readonly runtimeText: (text: RuntimeText) => void
-  /** Hears of each worker process that ended by itself or for a limit. */
+  /** Called for each worker process that ended by itself or for a limit. */
   readonly lost?: (loss: ModelLoss) => void
   /** Starts a process that computes; a test may hand in its own. */
   readonly startInstance: StartInstance
@@ -182,9 +182,9 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
       const bucket = mayShare ? bucketOf(input) : undefined
       const [rowCount, bytes] = [Math.max(1, rows ?? 1), bytesOf(input.inputs)]
-      // Made elsewhere: a closure here would cost each run that nobody watches an object.
-      const told = watch && watcherOf(watch, key)
-      return scheduler.submit({ input, rows: rowCount, bytes, bucket, subject, priority, timeoutMs, signal, watch: told })
+      // Made elsewhere: a closure here would cost each unwatched run an object.
+      const watcher = watch && watcherOf(watch, key)
+      return scheduler.submit({ input, rows: rowCount, bytes, bucket, subject, priority, timeoutMs, signal, watch: watcher })
     }
     const lookUp = (cache: ResponseCache, input: RunInput, asked: InferOptions) =>
       throughCache(input, { cache, counters, compute: () => compute(input, asked) })
@@ -241,8 +241,8 @@ async function startPool(
     return { loaded: { ...loaded, outputs }, batching: isOff ? off : decision }
   } catch (error) {
     if (error instanceof WorkerDied) {
-      const reason = 'the model ends its process when rows are tried alone and together'
-      warn(`requests are computed separately: ${error.message} when rows were tried alone and together`)
+      const reason = 'the model ends its process when rows are tried separately and together'
+      warn(`requests are computed separately: ${error.message} when rows were tried separately and together`)
       return { loaded, batching: { isSafe: false, reason } }
     }
     await pool.stop()

@@ -329,7 +329,7 @@ describe('a file that is no ONNX model', () => {
     ['zipped', Buffer.from('PK\x03\x04 something'), 'it is a zip archive; unpack it'],
     ['pickle', Buffer.from([0x80, 4, 0x95, 1, 0, 0, 0, 0, 0, 0, 0, 0x2e]), 'it is a Python pickle; convert the model'],
     ['gguf', Buffer.from('GGUF\x03\0\0\0'), 'it is a GGUF file'],
-    ['zeros', Buffer.alloc(5000), 'it begins with zeros alone'],
+    ['zeros', Buffer.alloc(5000), 'it begins with only zeros'],
     [
       'noise',
       Buffer.from([0xfe, 0x81, 0x00, 0x42, 0x99, 0x07]),

@@ -75,7 +75,7 @@ export const REPOSITORY_DETAIL = {
     tag,
     summary: 'Load a model, or load it again',
     description:
-      'Answered once it is ready. What serves goes on serving until then, and after a failure. Models of a pipeline that are not ready are loaded too, which requires model:<name>:admin of each; a pipeline that the request brings requires model:<name>:predict of each step.',
+      'Answered once it is ready. What serves keeps serving until then, and after a failure. Models of a pipeline that are not ready are loaded too, which requires model:<name>:admin of each; a pipeline in the request requires model:<name>:predict of each step.',
     permission: 'model:<name>:admin',
     body: { schema: 'LoadRequest', isOptional: true, examples: { plain: {} } },
     answer: { description: 'It is loaded; there is no body' },

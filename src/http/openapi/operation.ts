@@ -91,7 +91,7 @@ const FAILURES = {
   412: ['Changed', 'It was changed since it was read; `If-Match` names a version that is no longer the current one'],
   413: ['TooLarge', 'The body is larger than this route takes, or expands to more'],
   415: ['UnsupportedCoding', 'The content encoding of the body is not supported; `Accept-Encoding` lists those that are'],
-  422: ['LoadFailed', 'The model, or the settings, cannot be taken; the text says why, and what served goes on serving'],
+  422: ['LoadFailed', 'The model, or the settings, cannot be loaded; the text says why, and what served keeps serving'],
   426: ['UpgradeRequired', 'The request does not ask for a WebSocket'],
   428: ['VersionNeeded', 'A change needs `If-Match` with the `ETag` of what was read'],
   429: ['TooMany', 'Too many requests, attempts or bytes at once; `Retry-After` says when to try again'],

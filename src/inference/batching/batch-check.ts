@@ -1,4 +1,4 @@
-/** Decides whether requests may share a run: what the graph says first, and then a trial that computes rows alone and together. */
+/** Decides whether requests may share a run: what the graph says first, and then a trial that computes rows separately and together. */
 import { DATATYPES } from '../../tensor/datatypes.ts'
 import type { NamedTensors, Tensor, TensorSpec } from '../../tensor/tensor.ts'
 import { isInRows, joinRows } from '../batches.ts'
@@ -61,7 +61,7 @@ export async function checkBatches(model: Computes, options: BatchCheckOptions):
   if (dependence.kind === 'undecided' && !tried.isRecorded) {
     return { ...apart(`${said}; only recorded inputs can show that rows are independent: ${REMEDY}`), rowOutputs }
   }
-  const shown = `${tried.rows} ${tried.isRecorded ? 'recorded' : 'made-up'} rows had the same answers alone and together`
+  const shown = `${tried.rows} ${tried.isRecorded ? 'recorded' : 'made-up'} rows had the same answers separately and together`
   const graph = dependence.kind === 'independent' ? 'the graph keeps rows apart, and ' : ''
   return { isSafe: true, reason: `${graph}${shown}`, rowOutputs }
 }
@@ -106,27 +106,27 @@ interface Answered {
 }
 
 async function tryOne(model: Computes, trial: Trial): Promise<Tried> {
-  const alone: Answered[] = []
+  const separate: Answered[] = []
   let fault = ''
   let isSlow = false
   for (const row of trial.rows) {
-    if (isSlow && alone.length >= ROWS_WHEN_SLOW) break
+    if (isSlow && separate.length >= ROWS_WHEN_SLOW) break
     const begunMs = performance.now()
     try {
-      alone.push({ row, outputs: (await model.run(row.inputs)).outputs })
+      separate.push({ row, outputs: (await model.run(row.inputs)).outputs })
     } catch (error) {
       // What is made up, or scaled, says nothing about the model.
       fault = error instanceof Error ? error.message : String(error)
     }
     isSlow ||= performance.now() - begunMs > SLOW_MS
   }
-  const isRecorded = alone.some(({ row }) => row.isRecorded)
+  const isRecorded = separate.some(({ row }) => row.isRecorded)
   const what = trial.isRecorded ? 'recorded' : 'made-up'
-  if (alone.length < 2 || (trial.isRecorded && !isRecorded)) {
+  if (separate.length < 2 || (trial.isRecorded && !isRecorded)) {
     return { kind: 'not tried', reason: `the model does not compute the ${what} inputs (${fault.slice(0, 120)})`, rowOutputs: [] }
   }
   // Each row at another place, beside others, and in another number of rows.
-  const orders = [alone, [...alone.toReversed().slice(0, -1)]]
+  const orders = [separate, [...separate.toReversed().slice(0, -1)]]
   let rowOutputs = model.outputs.map(({ name }) => name)
   let reason: string | undefined
   for (const order of isSlow ? orders.slice(0, 1) : orders) {
@@ -145,7 +145,7 @@ async function tryOne(model: Computes, trial: Trial): Promise<Tried> {
     reason ??= differenceIn(model.outputs, order, together)
   }
   if (reason !== undefined) return { kind: 'differs', reason, rowOutputs }
-  return { kind: 'same', rows: alone.length, isRecorded, rowOutputs }
+  return { kind: 'same', rows: separate.length, isRecorded, rowOutputs }
 }
 
 function indexOf({ outputs }: Computes, name: string): number {
@@ -203,7 +203,7 @@ function differenceOf({ datatype, data }: Tensor, given: ArrayLike<unknown>): st
     const [own, other] = [expected[index], given[index]]
     if (Object.is(own, other) || own === other) continue
     if (isFloat && Math.abs((own as number) - (other as number)) <= allowed) continue
-    return `${shown(own)} alone and ${shown(other)}`
+    return `${shown(own)} separately and ${shown(other)}`
   }
   return undefined
 }

@@ -42,7 +42,7 @@ function multiplied(call: Call, a: Shaped, b: Shaped): RowValue {
   const isRowOfLeft = a.dims.length > 1 && a.axis === a.dims.length - 2
   const isColumnOfRight = b.dims.length > 1 && b.axis === b.dims.length - 1
   if ((isRowOfLeft && b.axis !== undefined) || (isColumnOfRight && a.axis !== undefined))
-    throw call.dependent('brings each row together with every other')
+    throw call.dependent('combines each row with every other')
   // Dimensions before the last two are spread as those of any operator are.
   const stack = ({ axis, dims }: Shaped): Shaped => ({
     axis: axis !== undefined && axis < dims.length - 2 ? axis : undefined,
@@ -139,7 +139,7 @@ const gather: Operator = (call) => {
   const axis = call.axisOf(call.integer('axis', 0), data.dims.length)
   const dims = [...data.dims.slice(0, axis), ...places.dims, ...data.dims.slice(axis + 1)]
   if (data.axis === axis) throw call.dependent('takes some of the rows by their place')
-  if (data.axis !== undefined && places.axis !== undefined) throw call.dependent('brings each row together with every other')
+  if (data.axis !== undefined && places.axis !== undefined) throw call.dependent('combines each row with every other')
   const grown = places.dims.length - 1
   if (data.axis !== undefined) return shapedValue({ axis: data.axis < axis ? data.axis : data.axis + grown, dims })
   return shapedValue({ axis: places.axis === undefined ? undefined : places.axis + axis, dims })
@@ -174,7 +174,7 @@ const gatherNd: Operator = (call) => {
   }
   if (data.axis < batch && data.axis === places.axis) return shapedValue({ axis: places.axis, dims })
   if (data.axis < batch + depth) throw call.dependent('takes some of the rows by their place')
-  if (places.axis !== undefined) throw call.dependent('brings each row together with every other')
+  if (places.axis !== undefined) throw call.dependent('combines each row with every other')
   return shapedValue({ axis: data.axis - batch - depth + places.dims.length - 1, dims })
 }
 
@@ -257,7 +257,7 @@ const einsum: Operator = (call) => {
   const values = terms.map((_, index) => call.shaped(index))
   const letters = new Set(values.flatMap(({ axis }, index) => (axis === undefined ? [] : [terms[index]?.[axis] ?? '?'])))
   const [letter = '?'] = letters
-  if (letters.size > 1) throw call.dependent('brings each row together with every other')
+  if (letters.size > 1) throw call.dependent('combines each row with every other')
   const sizes = new Map<string, Extent>()
   for (const [index, { axis, dims }] of values.entries()) {
     for (const [place, extent] of dims.entries()) {
@@ -274,7 +274,7 @@ const einsum: Operator = (call) => {
 const cdist: Operator = (call) => {
   if (call.isFixed) return FIXED
   const [a, b] = [call.shaped(0), call.shaped(1)]
-  if (a.axis !== undefined && b.axis !== undefined) throw call.dependent('brings each row together with every other')
+  if (a.axis !== undefined && b.axis !== undefined) throw call.dependent('combines each row with every other')
   if (a.axis === 1 || b.axis === 1) throw call.dependent('adds up over the axis of the rows')
   return shapedValue({ axis: a.axis === 0 ? 0 : 1, dims: [a.dims[0] ?? ANY, b.dims[0] ?? ANY] })
 }

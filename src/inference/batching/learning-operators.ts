@@ -66,7 +66,7 @@ const arrayFeatureExtractor: Operator = (call) => {
     if (!isOneLine || count === undefined || !before) throw call.undecided('picks from a constant of several lines')
     return rowsAt(1, [ONE, count])
   }
-  if (places.axis !== undefined) throw call.dependent('brings each row together with every other')
+  if (places.axis !== undefined) throw call.dependent('combines each row with every other')
   const { axis, dims } = call.shaped(0)
   if (dims.length < 2 || axis === dims.length - 1) throw call.dependent('takes some of the rows by their place')
   return shapedValue({ axis, dims: [...dims.slice(0, -1), product(places.dims) ?? ANY] })
@@ -77,8 +77,8 @@ const stringNormalizer: Operator = (call) => {
   const { axis, dims } = call.shaped(0)
   const words = call.attribute('stopwords')
   if (words !== undefined && words.texts.length > 0) throw call.dependent('leaves rows out')
-  // Of two dimensions it takes one line alone.
-  if (dims.length !== 1 && axis !== 1) throw call.dependent('takes one row alone')
+  // With two dimensions it takes only one line.
+  if (dims.length !== 1 && axis !== 1) throw call.dependent('takes only one row')
   return shapedValue({ axis, dims })
 }
 

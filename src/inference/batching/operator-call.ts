@@ -170,11 +170,11 @@ export class Call {
       if (axis === undefined && known(there) === undefined) throw this.undecided('meets a constant whose size is not known')
       if (axis === undefined && known(there) !== 1) throw this.dependent('meets a constant with a row of its own for each')
       if (axis === undefined) continue
-      if (others.length - axis !== place) throw this.dependent('brings each row together with every other')
+      if (others.length - axis !== place) throw this.dependent('combines each row with every other')
       if (own.size === undefined || own.size !== there.size) throw this.undecided('meets rows in another form')
     }
     for (const { axis, dims: others } of carriers) {
-      if (others.length - (axis ?? 0) !== place) throw this.dependent('brings each row together with every other')
+      if (others.length - (axis ?? 0) !== place) throw this.dependent('combines each row with every other')
     }
     return { axis: rank - place, dims: dims.map((extent, index) => (index === rank - place ? own : extent)) }
   }

@@ -38,7 +38,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map([
   ...LEARNING_OPERATORS,
 ])
 
-/** Domains of which an operator on constants alone gives a constant. */
+/** Domains whose operators give a constant for constant inputs. */
 const KNOWN_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx.ml', 'com.microsoft'])
 /** Nodes that are looked at, with those of functions each time these are called. */
 const STEPS_MAX = 400_000

@@ -17,7 +17,7 @@ export interface Fixed {
   readonly isScalar?: boolean
 }
 
-/** Integers that are computed from the number of rows alone. */
+/** Integers that are computed only from the number of rows. */
 export interface Sizes {
   readonly kind: 'sizes'
   readonly elements: readonly Extent[]
@@ -32,7 +32,7 @@ export interface Rows {
   readonly kind: 'rows'
   readonly axis: number
   readonly dims: readonly Extent[]
-  /** The text that fills the last dimension up to the longest row of the run: whoever reads that reads other rows. */
+  /** The text that fills the last dimension up to the longest row of the run: an operator that reads it reads other rows. */
   readonly padding?: string
 }
 

@@ -46,7 +46,7 @@ const concat: Operator = (call) => {
 /** @throws Verdict unless the value has the same rows on the same axis */
 function mustFit(call: Call, { axis, dims }: Shaped, [rows, extent]: readonly [number, Extent | undefined]): void {
   if (axis === undefined) throw call.dependent('puts rows together with a constant of one size')
-  if (axis !== rows) throw call.dependent('brings each row together with every other')
+  if (axis !== rows) throw call.dependent('combines each row with every other')
   if (extent?.size === undefined || dims[rows]?.size !== extent.size) throw call.undecided('meets rows in another form')
 }
 
@@ -122,7 +122,7 @@ const expand: Operator = (call) => {
   if (target === undefined) throw call.undecided('has a target shape that is not known')
   const place = target.findIndex(({ isPerRow }) => isPerRow)
   if (target.some(({ isPerRow }, index) => isPerRow && index !== place))
-    throw call.dependent('brings each row together with every other')
+    throw call.dependent('combines each row with every other')
   return shapedValue(call.joined([own, { axis: place === -1 ? undefined : place, dims: target }]))
 }
 
@@ -134,8 +134,7 @@ const tile: Operator = (call) => {
     throw call.undecided('repeats its input in a way that is not known')
   if (rows !== undefined && known(repeats[rows]) !== 1) throw call.dependent('repeats the rows')
   const places = [...repeats.keys()].filter((index) => repeats[index]?.isPerRow === true)
-  if (places.length > 1 || (rows !== undefined && places.length > 0))
-    throw call.dependent('brings each row together with every other')
+  if (places.length > 1 || (rows !== undefined && places.length > 0)) throw call.dependent('combines each row with every other')
   return shapedValue({ axis: rows ?? places[0], dims: dims.map((extent, index) => times(extent, repeats[index] ?? ANY) ?? ANY) })
 }
 

@@ -1,4 +1,4 @@
-/** The rows that a trial computes alone and together. */
+/** The rows that a trial computes separately and together. */
 import { DATATYPES } from '../../tensor/datatypes.ts'
 import { elementCount } from '../../tensor/shape.ts'
 import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../../tensor/tensor.ts'

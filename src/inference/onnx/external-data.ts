@@ -127,7 +127,7 @@ function decode(bytes: Uint8Array): string {
 /** What stands where a model's constants are to be: a file with its size, or why there is none. */
 export type DataFile =
   | { readonly kind: 'file'; readonly size: number }
-  /** `near` is a file in its folder that may be meant. */
+  /** `near` is a file in its folder with a similar name. */
   | { readonly kind: 'missing'; readonly near?: string }
   | { readonly kind: 'outside' | 'folder' | 'special' | 'pointer' | 'lost' }
   | { readonly kind: 'unreadable'; readonly code: string }
@@ -178,10 +178,10 @@ function faultOfDescription({ name, location = '', offset, length, bytes }: Exte
   if (location === '') return `${what} stands in a file that the model does not name; ${again}`
   if (ABSOLUTE.test(location)) {
     const file = location.split(/[/\\]/).at(-1) ?? ''
-    return `its weights are in ${quoted(file)} at an absolute path, and must be in the folder of the version; save it again with the file's name alone`
+    return `its weights are in ${quoted(file)} at an absolute path, and must be in the folder of the version; save it again with only the file's name`
   }
   if (location.split('/').includes('..'))
-    return `its weights are in ${quoted(location)}, outside the folder of the version; put the file into that folder, and save the model again with the file's name alone`
+    return `its weights are in ${quoted(location)}, outside the folder of the version; put the file into that folder, and save the model again with only the file's name`
   if (offset !== undefined && !WHOLE.test(offset))
     return `${what} has the offset ${quoted(offset)}, which is no whole number; ${again}`
   if (length !== undefined && !WHOLE.test(length))

@@ -69,7 +69,7 @@ const KINDS: readonly Kind[] = [
   },
   {
     is: isSafetensors,
-    say: 'it holds weights alone (safetensors), without a model; export the model with optimum-cli export onnx, or torch.onnx.export',
+    say: 'it holds only weights (safetensors), without a model; export the model with optimum-cli export onnx, or torch.onnx.export',
   },
   { is: isPickleWith(/^.{2,8}\xfc\x9c\x46\xf9/s), say: `it is a PyTorch checkpoint; ${EXPORT_TORCH}` },
   { is: isTorchZip, say: `it is a PyTorch checkpoint; ${EXPORT_TORCH}` },
@@ -128,7 +128,7 @@ const KINDS: readonly Kind[] = [
     is: begins('\n', /^.{2,80}?(?:Placeholder|Const|VarHandleOp|NoOp)/s),
     say: `it is a TensorFlow graph; ${EXPORT_TENSORFLOW} (--graphdef)`,
   },
-  { is: isZeros, say: 'it begins with zeros alone: a copy or a download was broken off; copy it again' },
+  { is: isZeros, say: 'it begins with only zeros: a copy or a download was interrupted; copy it again' },
 ]
 
 /** What a file is by its beginning, and what to do; undefined for what may be an ONNX model. */

@@ -33,7 +33,7 @@ function elementsOf(node: Uint8Array): readonly (readonly [string, readonly stri
   const fields = fieldsOf(node)
   if (textIn(fields, NODE_OPERATOR) !== 'SequenceConstruct' || textIn(fields, NODE_DOMAIN) !== '') return []
   const names = fields.filter(({ number }) => number === NODE_INPUT).map(({ content }) => Buffer.from(content).toString('utf8'))
-  // The same tensor twice could not be told apart.
+  // The same tensor twice could not be distinguished.
   return new Set(names).size === names.length ? [[textIn(fields, NODE_OUTPUT), names]] : []
 }
 

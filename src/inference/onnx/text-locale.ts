@@ -6,7 +6,7 @@ const ATTRIBUTE_NAME = 1
 const ATTRIBUTE_TEXT = 4
 const ATTRIBUTE_TYPE = 20
 const TEXT = 3
-/** Has the letters of all languages, and is there without anybody's doing. */
+/** Has the letters of all languages, and exists on every system. */
 const PLAIN = 'C.UTF-8'
 /** What ONNX Runtime takes where a model says nothing, and what converters write. */
 const USUAL = /^(?:en_US.*)?$/

@@ -30,7 +30,7 @@ export interface ModelValues {
   readonly output: ReadonlyMap<string, ValueKind>
 }
 
-/** What the inputs and outputs of a model are, which ONNX Runtime for JavaScript does not tell apart. */
+/** The kinds of a model's inputs and outputs, which ONNX Runtime for JavaScript does not distinguish. */
 export function valuesOf(model: Uint8Array): ModelValues {
   const graph = fieldsOf(contentOf(fieldsOf(model), MODEL_GRAPH))
   const kinds = (kind: number) =>

@@ -26,7 +26,7 @@ export interface ModelOfTensors {
 /**
  * The model without the `ZipMap` operators that converters of scikit-learn put behind a classifier. They make a sequence of maps of a
  * tensor with one column a class, which ONNX Runtime for JavaScript cannot hand over; the tensor itself takes their place, under the
- * same name, and the classes are told beside it. Undefined where there is none.
+ * same name, and the classes are returned beside it. Undefined where there is none.
  */
 export function withoutZipMaps(model: Uint8Array): ModelOfTensors | undefined {
   const classes = new Map<string, readonly string[]>()
@@ -35,7 +35,7 @@ export function withoutZipMaps(model: Uint8Array): ModelOfTensors | undefined {
     return parts.map((part, index) => (part.number === GRAPH_OUTPUT ? retyped(part, classes) : (nodes[index] ?? part.whole)))
   })
   if (whole === undefined) return undefined
-  // Two classes of one name could not be told apart.
+  // Two classes of one name could not be distinguished.
   const named = [...classes].filter(([, labels]) => labels.length > 0 && new Set(labels).size === labels.length)
   return { model: whole, labels: new Map(named) }
 }

@@ -21,7 +21,7 @@ export interface PipelineDefinition {
   readonly file: string
 }
 
-/** File of a model's folder that chains models; a request cannot bring it. */
+/** File of a model's folder that chains models; a load request cannot carry it. */
 export const PIPELINE_FILE = 'pipeline.toml'
 /** Steps of a pipeline, and names in one step. */
 export const STEPS_MAX = 64

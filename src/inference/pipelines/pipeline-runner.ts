@@ -33,7 +33,7 @@ export class PipelineRunner {
   }
 
   /**
-   * Runs all steps within the time of the request. The first step that fails ends the others, and is what the caller is told.
+   * Runs all steps within the time of the request. The first step that fails cancels the others, and its error is the caller's.
    * @throws VestalError what a step throws, SERVER_STOPPING, REQUEST_ABORTED, REQUEST_TIMEOUT
    */
   async run(inputs: NamedTensors, options: InferOptions): Promise<NamedTensors> {
@@ -56,7 +56,7 @@ export class PipelineRunner {
     }
   }
 
-  /** Refuses new runs, and resolves when those at hand are done. */
+  /** Rejects new runs, and resolves when pending ones are done. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#resolveIfIdle()

@@ -30,7 +30,7 @@ export interface PipelineMembers {
  * @throws Error naming the step, the names and the rule
  */
 export function planPipeline(name: string, definition: PipelineDefinition, members: PipelineMembers): PipelinePlan {
-  refuseCycles(name, definition, { members, path: [name] })
+  rejectCycles(name, definition, { members, path: [name] })
   const steps = definition.steps.map((step, index) =>
     checkStep(step, { members, where: `${definition.file}: step ${index + 1} (${step.model})` }),
   )
@@ -64,7 +64,7 @@ export function planPipeline(name: string, definition: PipelineDefinition, membe
   return { steps: ordered, inputs: [...inputs.values()], outputs, uses }
 }
 
-function refuseCycles(
+function rejectCycles(
   name: string,
   definition: PipelineDefinition,
   { members, path }: { readonly members: PipelineMembers; readonly path: readonly string[] },
@@ -72,7 +72,7 @@ function refuseCycles(
   for (const { model } of definition.steps) {
     if (path.includes(model)) throw new Error(`${definition.file}: it goes round in a circle: ${[...path, model].join(' → ')}`)
     const inner = members.pipeline(model)
-    if (inner !== undefined) refuseCycles(name, inner, { members, path: [...path, model] })
+    if (inner !== undefined) rejectCycles(name, inner, { members, path: [...path, model] })
   }
 }
 

@@ -21,12 +21,12 @@ export class Snapshot {
     this.#isReady = isReady
     this.#troubles = troubles
     this.#sorted = [...this.#models.values()].map(({ model }) => model).sort((a, b) => (a.name < b.name ? -1 : 1))
-    for (const name of changed) for (const hear of this.#listeners) hear(name)
+    for (const name of changed) for (const listener of this.#listeners) listener(name)
   }
 
-  subscribe(hear: (name: string) => void): () => void {
-    this.#listeners.add(hear)
-    return () => void this.#listeners.delete(hear)
+  subscribe(listener: (name: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   get isReady(): boolean {

@@ -12,7 +12,7 @@ export async function verifyChecksums(
 ): Promise<void> {
   if (checksums.size === 0) return
   const own = `${version}/`
-  // Once files are vouched for, one that is not is nobody's.
+  // Once checksums exist, a file without one is not trusted.
   if (!checksums.has(own + fileName)) throw new Error(`model.toml: "sha256" has no checksum of ${own}${fileName}`)
   for (const [path, expected] of checksums) {
     if (!isInnerPath(path))

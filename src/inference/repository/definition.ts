@@ -73,7 +73,7 @@ function readSmall(folder: string, name: string): string | undefined {
   throw new Error(`${name} is larger than ${DEFINITION_BYTES_MAX} bytes`)
 }
 
-/** Reads the configuration that a request to load brings. @throws Error naming the field and the rule */
+/** Reads the configuration of a load request. @throws Error naming the field and the rule */
 export function readConfiguration(json: string, name: string): ModelConfig {
   const config = interpretConfig(readConfigJson(parseJson(json)), name)
   const { instances = 1 } = config.settings

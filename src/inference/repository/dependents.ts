@@ -24,7 +24,7 @@ export interface DependentsOptions {
 export function refreshDependents(name: string, options: DependentsOptions, seen: ReadonlySet<string> = new Set()): void {
   const { table, engine, drain } = options
   for (const { found, versions } of table.entries()) {
-    // One that is part of itself is refused where it is checked; here it must only not go on for ever.
+    // A cycle is rejected by the check; here it must only not loop for ever.
     if (seen.has(found.name) || found.pipeline?.steps.some(({ model }) => model === name) !== true) continue
     const next = new Map<string, ServedVersion>()
     for (const [number, served] of versions) {
@@ -49,7 +49,7 @@ function servePipeline(
 ): ServedVersion {
   try {
     if (pipeline === undefined) throw new Error('it is no pipeline')
-    refuseUngranted(pipeline, granted, engine)
+    rejectUngranted(pipeline, granted, engine)
     const runner = startPipeline({ name, definition: pipeline, engine, counters })
     const inputs = declaredSpecs(config, 'input', runner.inputs)
     const outputs = declaredSpecs(config, 'output', runner.outputs)
@@ -64,7 +64,7 @@ function servePipeline(
  * A pipeline that a request brought may use only what that request was granted: a step that asks for another permission since then ends it.
  * @throws Error naming the step
  */
-function refuseUngranted(
+function rejectUngranted(
   { file, steps }: PipelineDefinition,
   granted: ReadonlySet<string> | undefined,
   engine: StartPipelineOptions['engine'],
@@ -79,7 +79,7 @@ function refuseUngranted(
   }
 }
 
-/** Pipelines after those that they are made of; one that goes round in a circle comes where it may, and is refused when it is checked. */
+/** Pipelines after their members; one with a cycle comes in any place and is rejected by the check. */
 export function pipelineOrder(models: readonly FoundModel[]): readonly FoundModel[] {
   const byName = new Map(models.map((model) => [model.name, model]))
   const ordered = new Set<FoundModel>()

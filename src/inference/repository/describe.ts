@@ -2,7 +2,7 @@ import type { Model, ModelVersion } from '../engine.ts'
 import { CLOSED } from './permissions.ts'
 import type { FoundModel } from './scan.ts'
 
-/** What an index says of a version that somebody took off. */
+/** The reason that an index gives for a version that was unloaded by request. */
 export const UNLOADED = 'unloaded'
 /** How that begins of a version that its model's version policy does not name. */
 export const LEFT_OUT = 'left out by the version policy'
@@ -31,7 +31,7 @@ export function isLeftOut({ state, reason = '' }: ModelVersion): boolean {
   return state === 'unavailable' && reason.startsWith(LEFT_OUT)
 }
 
-/** True for a version that is off because somebody wants it so. */
+/** True for a version that is unloaded by request or by policy. */
 export function isOff(version: ModelVersion): boolean {
   const { state, reason } = version
   return state === 'unloading' || (state === 'unavailable' && reason === UNLOADED) || isLeftOut(version)

@@ -12,15 +12,15 @@ export function fingerprintOf(folder: string): string | undefined {
   try {
     walk(folder, '', 0, lines)
   } catch {
-    // A file went away while it was looked at, or the disk gives no answer: the next look tells.
+    // A file was removed while it was read, or the disk does not answer: the next check decides.
     return undefined
   }
   return lines.sort().join('\n')
 }
 
 /**
- * Gives what tells whether files of a version have changed since now: its model's, and where that is in a folder of the version's own
- * all others there, which may hold its weights. One that is gone has not changed: reading it says so.
+ * Returns a function that says whether files of a version have changed since now: its model's, and where that is in a folder of the version's own
+ * all others there, which may hold its weights. A missing file has not changed: reading it reports that.
  */
 export function watchFiles(path: string, isAlone: boolean): () => boolean {
   const folder = dirname(path)

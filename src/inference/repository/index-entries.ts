@@ -1,7 +1,7 @@
 import type { IndexEntry, Model, ModelState } from '../engine.ts'
 import { isLeftOut } from './describe.ts'
 
-/** Every version of every model, but for those that its version policy leaves out; a model without one has its name alone. */
+/** Every version of every model, but for those that its version policy leaves out; a model without one has only its name. */
 export function indexOf(models: readonly Model[]): readonly IndexEntry[] {
   return models.flatMap(({ name, versions }): readonly IndexEntry[] => {
     const listed = versions.filter((version) => !isLeftOut(version))

@@ -5,7 +5,7 @@ import { headOf, listing, standingOf } from './source.ts'
 
 /** A version's folder. */
 const VERSION = /^[1-9]\d{0,8}$/
-/** Names of folders that are meant as versions, with their number where they have one. */
+/** Names of folders that look like versions, with their number where they have one. */
 const LIKE_A_VERSION =
   /^(?:(?:v|ver|version)[-_. ]?0*(\d{1,9})(?:\.\d+)*|0+(\d{0,9})|(\d{1,9})(?:\.\d+)+|latest|current|production)$/i
 /** Entries of a folder that are looked at, and files that are listed in a message. */
@@ -51,7 +51,7 @@ function modelsIn({ files }: Contents): readonly string[] {
   return models.includes('model.onnx') ? ['model.onnx', ...models.filter((name) => name !== 'model.onnx')] : models
 }
 
-/** How a model's folder without versions is laid out, and what to do; the rule alone where nothing in it is known. */
+/** How a model's folder without versions is laid out, and what to do; only the rule where nothing in it is known. */
 export function withoutVersion(folder: string, name: string, entries: readonly Dirent[]): string {
   const rule = 'it has no version: a folder named by a number, with model.onnx'
   const hint = hintOf(contentsOf(folder, entries), name)
@@ -134,7 +134,7 @@ function othersHint(files: readonly string[]): string | undefined {
   return other === undefined ? undefined : `it has ${other} (${OTHERS[extname(other).toLowerCase()]}): make an ONNX model of it`
 }
 
-/** Folders beside the versions that are meant as such. */
+/** Folders beside the versions that look like versions. */
 export function notVersions(entries: readonly Dirent[], folder: string): readonly string[] {
   return contentsOf(folder, entries)
     .folders.filter((name) => !VERSION.test(name) && LIKE_A_VERSION.test(name))

@@ -35,14 +35,14 @@ export interface ModelRepositoryOptions
     Omit<StartVersionOptions, 'pipelineEngine' | 'runnerChanged' | 'stale' | 'signal'> {
   /** How long a version that is listed no more still answers requests that began before; default 10 s. */
   readonly lingerMs?: number
-  /** Whether a request to load may bring a configuration and files; default false. */
+  /** Whether a load request may carry a configuration and files; default false. */
   readonly mayOverride?: boolean
 }
 
-/** What a request brings runs in a process of its own: in a shared one it could read and change what others are asked. */
+/** A model from a request runs in a process of its own: in a shared one it could read and change the data of others. */
 function apart(found: FoundModel): FoundModel {
   const { isolation } = found.file.settings
-  const warnings = isolation === 'shared' ? ['isolation = "shared" has no effect on a model that a request brings'] : []
+  const warnings = isolation === 'shared' ? ['isolation = "shared" has no effect on a model from a load request'] : []
   return {
     ...found,
     isBrought: true,
@@ -69,7 +69,7 @@ export class ModelRepository {
   /** Versions that are loaded again because their files have changed. */
   readonly #renewing = new Set<string>()
   #isStopping = false
-  /** Aborted where loads that are at hand are given up. */
+  /** Aborted where pending loads are cancelled. */
   readonly #loads = new AbortController()
 
   constructor(options: ModelRepositoryOptions) {
@@ -125,7 +125,7 @@ export class ModelRepository {
   }
 
   /**
-   * Loads a model from its folder, or from what the request brings, or loads it again.
+   * Loads or reloads a model from its folder, or from what the request carries.
    * @throws VestalError MODEL_UNKNOWN, MODEL_LOAD_FAILED, UNSUPPORTED, BODY_INVALID, SERVER_STOPPING, PERMISSION_MISSING
    */
   async load(name: string, options: LoadOptions = {}): Promise<void> {
@@ -150,7 +150,7 @@ export class ModelRepository {
     }
     await this.#turns.take(name, async () => {
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
-      // Again: the folder may be another since, and what the request brings counts only with the folder's own permissions.
+      // Again: the folder may have changed since, and the request's files count only with the folder's own permissions.
       await requireOwn()
       const own = isOverride ? this.#overrides.find(name, options, this.#options) : findModel(name, this.#options)
       if (own === undefined) throw unknownToLoad(name, { why: fileNamed(name, this.#options) })
@@ -186,7 +186,7 @@ export class ModelRepository {
     }
   }
 
-  /** What a pipeline that a request brings may use: the permission to predict of each of its steps, which the caller must have. */
+  /** The permissions that a pipeline from a request needs: to predict with each of its steps, which the caller must have. */
   async #grantsOf(
     pipeline: PipelineDefinition | undefined,
     isOverride: boolean,
@@ -247,7 +247,7 @@ export class ModelRepository {
     await this.#turns.take(name, async () => {
       await requireAsItIsNow(may, () => this.permission(name, 'admin'), `unloading '${shorten(name)}' `)
       const entry = this.table.get(name)
-      // One whose folder came after the start has nothing to be taken off, as a script does that unloads before it loads.
+      // A model whose folder came after the start has nothing to unload, as for a script that unloads before it loads.
       if (entry === undefined && version === undefined && findModel(name, this.#options) !== undefined) return
       if (entry === undefined) throw unknownToUnload(name)
       if (version !== undefined && !entry.versions.has(version)) throw unknownToUnload(name, version)
@@ -286,13 +286,13 @@ export class ModelRepository {
     return kept
   }
 
-  /** Refuses new work, finishes what is at hand, and ends all workers. */
+  /** Rejects new requests, finishes pending ones, and ends all workers. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#loads.abort()
     await this.#stopModels()
     await this.#turns.settled()
-    // A load that was at hand has put what it loaded in its place meanwhile.
+    // A pending load may have stored its result meanwhile.
     await this.#stopModels()
     this.#lingering.endAll()
     await Promise.all(this.#draining)
@@ -312,7 +312,7 @@ export class ModelRepository {
   }
 
   /**
-   * Loads versions beside what serves and switches to them; tells why that failed. A failure leaves what served as it
+   * Loads versions beside the serving ones and switches to them; returns why that failed. A failure leaves what served as it
    * was; where nothing served, the versions that could be loaded serve.
    */
   async #replace(found: FoundModel, wanted: readonly FoundVersion[], isWhole: boolean): Promise<string | undefined> {

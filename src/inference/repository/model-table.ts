@@ -27,9 +27,9 @@ export class ModelTable {
   #sorted: readonly Model[] = []
 
   /** Calls back with the name of each model that becomes another, comes or goes. Gives what ends that. */
-  subscribe(hear: (name: string) => void): () => void {
-    this.#listeners.add(hear)
-    return () => void this.#listeners.delete(hear)
+  subscribe(listener: (name: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   get(name: string): Entry | undefined {
@@ -62,7 +62,7 @@ export class ModelTable {
 
   #changed(name: string): void {
     this.#sorted = [...this.#entries.values()].map(({ model }) => model).sort((a, b) => (a.name < b.name ? -1 : 1))
-    for (const hear of this.#listeners) hear(name)
+    for (const listener of this.#listeners) listener(name)
   }
 
   models(): readonly Model[] {

@@ -9,13 +9,13 @@ import { readConfiguration } from './definition.ts'
 import { isInnerPath } from './inner-path.ts'
 import { type FoundModel, findModel, isModelName, modelIn, type RepositoryOptions } from './scan.ts'
 
-/** Files that one request to load may bring, and their bytes in all. */
+/** Files that one load request may carry, and their bytes in all. */
 const FILES_MAX = 64
 const BYTES_MAX = 1024 * 1024 * 1024
 
 const FILE = /^[1-9]\d{0,8}\/[^/]/
 
-/** The pipeline that a request brings, before its files are written; undefined where it brings none, or one that cannot be read. */
+/** The pipeline of a load request, before its files are written; undefined where there is none, or one that cannot be read. */
 export function pipelineBrought(
   name: string,
   { config, files }: LoadOptions,
@@ -30,12 +30,12 @@ export function pipelineBrought(
   }
 }
 
-/** The files that requests to load have brought, each request's in a folder of its own that nobody else can read. */
+/** The files of load requests, each request's in a folder of its own that only this user can read. */
 export class Overrides {
   readonly #folders = new Map<string, string>()
 
   /**
-   * Of a request that brings files, the model that they make; of one that brings a configuration alone, the folder with that.
+   * For a request with files, the model that they make; for one with only a configuration, the folder with that.
    * @throws VestalError BODY_INVALID, naming the file and the rule
    */
   find(name: string, options: LoadOptions, repository: RepositoryOptions): FoundModel | undefined {
@@ -49,21 +49,21 @@ export class Overrides {
    * @throws VestalError BODY_INVALID, naming the file and the rule
    */
   #write(name: string, { config, files = new Map() }: LoadOptions): string {
-    const refuse = (what: string) => new VestalError('BODY_INVALID', { detail: `failed to load '${name}', ${what}` })
+    const rejection = (what: string) => new VestalError('BODY_INVALID', { detail: `failed to load '${name}', ${what}` })
     if (config === undefined) {
       throw new VestalError('BODY_INVALID', { detail: `${TRITON_TEXTS.notPolled(name)}: ${TRITON_TEXTS.configMissing()}` })
     }
-    if (files.size > FILES_MAX) throw refuse(`the request has more than ${FILES_MAX} files`)
+    if (files.size > FILES_MAX) throw rejection(`the request has more than ${FILES_MAX} files`)
     let bytes = 0
     for (const [path, content] of files) {
       const shown = JSON.stringify(`file:${path.slice(0, 100)}`)
       if (!isInnerPath(path) || !FILE.test(path)) {
-        throw refuse(`${shown} must be <version>/<file name>, of plain names of at most 255 bytes`)
+        throw rejection(`${shown} must be <version>/<file name>, of plain names of at most 255 bytes`)
       }
-      if (content.length === 0) throw refuse(`${shown} is empty`)
+      if (content.length === 0) throw rejection(`${shown} is empty`)
       bytes += content.length
     }
-    if (bytes > BYTES_MAX) throw refuse(`the files of the request have more than ${BYTES_MAX} bytes`)
+    if (bytes > BYTES_MAX) throw rejection(`the files of the request have more than ${BYTES_MAX} bytes`)
     const folder = mkdtempSync(join(tmpdir(), 'vestal-model-'))
     this.#folders.set(folder, name)
     try {
@@ -74,7 +74,7 @@ export class Overrides {
       return folder
     } catch {
       this.#remove(folder)
-      throw refuse('its files cannot be written: a file and a folder have the same name, or there is no room')
+      throw rejection('its files cannot be written: a file and a folder have the same name, or there is no room')
     }
   }
 

@@ -6,11 +6,11 @@ export type ModelAction = 'predict' | 'read' | 'admin'
 /** The permission that each action on a model requires. */
 export type ModelPermissions = Readonly<Record<ModelAction, string>>
 
-/** Those of a model whose own permissions cannot be read: a grant of `*` alone covers them. */
+/** Permissions of a model whose own cannot be read: only a grant of `*` covers them. */
 export const CLOSED: ModelPermissions = { predict: '*', read: '*', admin: '*' }
 
 const KEY = 'permissions'
-/** Letters by which a key may differ from `permissions` and still be meant as it. */
+/** Letters by which a misspelt `permissions` may differ and still be recognised. */
 const TYPO_EDITS_MAX = 3
 
 /** Those of a model that names none of its own. */
@@ -29,7 +29,7 @@ export function permissionsIn(text: string, name: string): ModelPermissions {
     if (!file.keys.includes(KEY) && file.keys.some(isMisspelt)) return CLOSED
     return { ...defaultPermissions(name), ...own }
   } catch {
-    // The definition of the model says what is wrong: nobody but the holder of `*` is to see it.
+    // The model's definition reports what is wrong, which only the holder of `*` may see.
     return CLOSED
   }
 }
@@ -45,7 +45,7 @@ export function readPermissions(table: TomlTable | undefined): Partial<ModelPerm
     if (permission === undefined || (typeof permission === 'string' && /^[^\s"\\*]+$/.test(permission))) return permission
     throw table.fault(action, 'must be a text without spaces, quotes and *')
   }
-  // These two endings are what counts as administrative, and is refused first where revocations are not known.
+  // These two endings count as administrative, and are denied first where revocations are unknown.
   const admin = read('admin')
   if (admin !== undefined && !/:(?:admin|write)$/.test(admin)) throw table.fault('admin', 'must end with :admin or :write')
   const permissions = withoutAbsent<Partial<ModelPermissions>>({ predict: read('predict'), read: read('read'), admin })

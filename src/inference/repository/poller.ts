@@ -13,12 +13,12 @@ export interface PollerOptions {
   readonly warn: (message: string) => void
 }
 
-const UNREADABLE = 'its folder cannot be read; what was loaded from it goes on serving'
+const UNREADABLE = 'its folder cannot be read; what was loaded from it keeps serving'
 
 /**
  * Looks at the models' folder again and again. What changed is loaded once two looks in a row see the same, so that a file that is
- * being copied is left alone; what cannot be loaded is tried again when it has changed. What cannot be read has not changed: while the
- * folder, or that of one model, gives no answer, what was loaded from it goes on serving.
+ * being copied is ignored; what cannot be loaded is tried again when it has changed. What cannot be read has not changed: while the
+ * folder, or that of one model, cannot be read, what was loaded from it keeps serving.
  */
 export class Poller {
   readonly #options: PollerOptions
@@ -97,10 +97,10 @@ export class Poller {
   /** A folder that was never there has nothing to lose. An empty one in the place of the one that had models is a mount point without its disk. */
   #reasonAway(look: Look): string | undefined {
     if (this.#known.size === 0) return undefined
-    const goesOn = 'the models that were loaded from it go on serving'
-    if (look.kind === 'away') return `the models folder cannot be read (${look.reason}): ${goesOn}`
+    const keepsServing = 'the models that were loaded from it keep serving'
+    if (look.kind === 'away') return `the models folder cannot be read (${look.reason}): ${keepsServing}`
     const isOther = look.folder !== this.#folder && look.models.size === 0
-    return isOther ? `an empty folder is in the place of the models folder: ${goesOn}` : undefined
+    return isOther ? `an empty folder is in the place of the models folder: ${keepsServing}` : undefined
   }
 
   async #take(now: ReadonlyMap<string, string | undefined>): Promise<void> {

@@ -10,7 +10,7 @@ import { defaultPermissions, type ModelPermissions } from './permissions.ts'
 import { errorCode, listing, standingAt, standingOf } from './source.ts'
 import { chosenVersions, describePolicy } from './version-policy.ts'
 
-/** Models in one server; what is over it is left out with a warning. */
+/** Models in one server; more are skipped with a warning. */
 export const MODELS_MAX = 256
 /** Names that stand in paths and permissions: letters, digits, `.`, `_`, `-`; they begin with a letter or a digit. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
@@ -49,7 +49,7 @@ export interface RepositoryOptions {
   readonly files?: ReadonlyMap<string, string>
   /** What is known of each of those files, as a folder's description would say it; nothing when absent. */
   readonly beside?: Pick<FoundModel, 'folder' | 'file' | 'config' | 'shapes'>
-  /** Hears of what was left out. */
+  /** Called with each folder or file that was skipped, and why. */
   readonly warn: (message: string) => void
 }
 

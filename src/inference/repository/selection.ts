@@ -12,7 +12,7 @@ export interface StartChoice {
   readonly notAtStart?: ReadonlySet<string>
 }
 
-/** The models that are loaded at the start: all, or those that are named; one that is named and not there is told. */
+/** The models that are loaded at the start: all, or the named ones; a missing one is reported. */
 export function atStart(
   found: readonly FoundModel[],
   { loadAtStart, notAtStart, warn }: StartChoice & { readonly warn: (message: string) => void },
@@ -103,7 +103,7 @@ export function unknownToLoad(
   return unknown(TRITON_TEXTS.notPolled(shorten(name)), version, why)
 }
 
-/** The error of a model, or a version of it, that is to be taken off and is not there. */
+/** The error for unloading a model, or a version of it, that does not exist. */
 export function unknownToUnload(name: string, version?: string): VestalError {
   return unknown(`failed to unload '${shorten(name)}'`, version)
 }

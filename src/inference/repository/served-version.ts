@@ -28,11 +28,11 @@ export interface StartVersionOptions {
   readonly warn: (message: string) => void
   /** Gives up versions that do not serve yet. */
   readonly signal?: AbortSignal
-  /** Hears when a version of a model that serves cannot for now, or can again. */
+  /** Called when a loaded version becomes unavailable for now, or available again. */
   readonly runnerChanged?: (name: string) => void
-  /** Hears that files of a version have changed, and a worker that ended is replaced only once they are loaded. */
+  /** Called when files of a version have changed: a worker that ended is replaced only once they are loaded. */
   readonly stale?: (model: FoundModel, version: string) => void
-  /** Hears of what was found out about a model that was loaded. */
+  /** Called with the findings about a model that was loaded. */
   readonly note?: (message: string) => void
 }
 

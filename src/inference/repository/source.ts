@@ -58,7 +58,7 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }
 
-/** True also where it cannot be told. */
+/** True also where it is unknown. */
 function isLink(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined

@@ -69,7 +69,7 @@ export class TomlTable {
     return value.map((item, index) => new TomlTable(item, `${this.#pathOf(key)}[${index}]`, this.#file))
   }
 
-  /** Refuses what was not read. */
+  /** Rejects keys that were not read. */
   end(): void {
     const other = this.keys.find((key) => !this.#known.has(key))
     if (other !== undefined) throw this.fault(other, 'is not a key that is known')

@@ -56,7 +56,7 @@ async function runRows(runner: ModelRunner, { input, count }: WarmupRows, labels
   return JSON.parse(encodeRows(outputs, runner.outputs, { form, labels }))
 }
 
-/** Computes inputs so many times and gives the last answer: in every worker, since nobody knows which of them serves the first request. */
+/** Computes inputs so many times and returns the last answer: in every worker, since any of them may serve the first request. */
 async function compute(runner: ModelRunner, inputsOf: () => NamedTensors, count: number): Promise<NamedTensors> {
   const kept = runner.warm === undefined ? undefined : inputsOf()
   const once = () => (kept === undefined ? undefined : runner.warm?.(kept)) ?? runner.run(inputsOf(), { cache: 'skip' })

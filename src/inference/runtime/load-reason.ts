@@ -170,7 +170,7 @@ function node(name: string | undefined, operator: string | undefined): string {
   return name === undefined || name === '' ? `a node ${operator}` : `the node ${quoted(name)} (${operator})`
 }
 
-/** Why a worker ended by itself, of the text that Bun gives: the error alone, without the source around it and without folders of this machine. */
+/** Why a worker ended by itself, from the text that Bun prints: only the error, without source lines and without folders of this machine. */
 export function endReason(text: string): string {
   const [, error = text.split('\n', 1)[0] ?? ''] = /^error: (.+)$/m.exec(text) ?? []
   return error

@@ -35,7 +35,7 @@ export interface RunResult {
   readonly timing: RunTiming
 }
 
-/** Fatal alone: what goes wrong is told to the caller, and the runtime's own lines would hold paths. */
+/** Only fatal: the caller gets every error, and the runtime's own lines would hold paths. */
 const LOG_SEVERITY_FATAL = 4
 const RUN_OPTIONS = { logSeverityLevel: LOG_SEVERITY_FATAL } as const
 
@@ -130,7 +130,7 @@ async function create(
   path: string,
   { threads, arena, optimization }: SessionOptions,
 ): Promise<InferenceSession> {
-  // Threads that spin between runs burn a core while nobody asks anything.
+  // Threads that spin between runs use a core while the server is idle.
   const session = { intra_op: { allow_spinning: '0' } }
   // What was changed is not loaded from its place, and its weights may stand in files there.
   const place = typeof model === 'string' ? {} : { model_external_initializers_file_folder_path: dirname(path) }
@@ -172,7 +172,7 @@ function specsOf(
   })
 }
 
-/** What the runtime does not tell of values that are no tensors, or have no dimensions: the file is read for these alone. */
+/** Facts that the runtime does not give about values that are no tensors, or have no dimensions: the file is read only for these. */
 async function valuesOfFile(
   { inputMetadata, outputMetadata }: InferenceSession,
   { path, model }: { readonly path: string; readonly model: Uint8Array | undefined },

@@ -7,28 +7,28 @@ export interface RuntimeText {
   readonly text: string
 }
 
-/** Texts of one version that are handed on in a minute: clients can bring them about, and most are the same. */
+/** Texts of one version that are logged in a minute: clients can cause them, and most are the same. */
 const TEXTS_MAX = 8
 const PERIOD_MS = 60_000
 
 /** Hands on what ONNX Runtime says of one version: each text once a minute, and no more than a few different ones. */
 export function createRuntimeTexts(
   key: string,
-  hear: (text: RuntimeText) => void,
+  log: (text: RuntimeText) => void,
   nowMs: () => number,
 ): (during: RuntimeText['during'], text: string) => void {
   const [model = '', version = ''] = key.split('/')
-  const told = new Set<string>()
+  const logged = new Set<string>()
   let begunMs = Number.NEGATIVE_INFINITY
   return (during, said) => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: names inside a model may hold anything, and a log is read on a terminal.
     const text = said.replaceAll(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim()
     if (nowMs() - begunMs >= PERIOD_MS) {
       begunMs = nowMs()
-      told.clear()
+      logged.clear()
     }
-    if (told.has(text) || told.size >= TEXTS_MAX) return
-    told.add(text)
-    hear({ model, version, during, text })
+    if (logged.has(text) || logged.size >= TEXTS_MAX) return
+    logged.add(text)
+    log({ model, version, during, text })
   }
 }

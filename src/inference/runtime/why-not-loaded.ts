@@ -88,7 +88,7 @@ function lookAtData(model: string, location: string): DataFile {
   }
 }
 
-/** A link that leads nowhere is not there, and has a name. A name that is near counts as what may be meant, and so does the only other file in the folder. */
+/** A dangling link counts as missing. A similar name is suggested, and so is the only other file in the folder. */
 function missing(model: string, location: string): DataFile {
   const entries = readdirSync(dirname(model))
   if (entries.includes(location)) return { kind: 'lost' }

@@ -172,7 +172,7 @@ const batchingOf = (name: string) => engine.model(name)?.versions[0]?.batching
 
 describe('the decision whether requests share runs', () => {
   const cases: readonly (readonly [name: string, runs: 'shared' | 'separate', reason: RegExp])[] = [
-    ['plain', 'shared', /^the graph keeps rows apart, and 6 made-up rows had the same answers alone and together$/],
+    ['plain', 'shared', /^the graph keeps rows apart, and 6 made-up rows had the same answers separately and together$/],
     ['digits_fp32', 'shared', /^the graph keeps rows apart/],
     ['lgb_clf', 'shared', /^the graph keeps rows apart/],
     ['lgb_declared', 'shared', /^the graph keeps rows apart/],
@@ -182,7 +182,7 @@ describe('the decision whether requests share runs', () => {
     ['softmax_first', 'separate', /Softmax "y" computes over the axis of the rows/],
     // Nothing says how many tokens it takes, and made-up rows cannot show enough.
     ['tokens', 'separate', /\[\[warmup\]\] or \[\[examples\]\]/],
-    ['tokens_recorded', 'shared', /\d recorded rows had the same answers alone and together/],
+    ['tokens_recorded', 'shared', /\d recorded rows had the same answers separately and together/],
     ['scatter', 'separate', /./],
     // In a function's branch the attribute of the call counts, not the operator's default.
     ['function_in_branch', 'separate', /Softmax "o1" computes over the axis of the rows/],

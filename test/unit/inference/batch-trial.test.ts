@@ -53,7 +53,7 @@ describe('a trial of made-up rows', () => {
     const { computes, runs } = model(double)
     expect(await check(computes)).toEqual({
       isSafe: true,
-      reason: 'the graph keeps rows apart, and 6 made-up rows had the same answers alone and together',
+      reason: 'the graph keeps rows apart, and 6 made-up rows had the same answers separately and together',
       rowOutputs: ['y'],
     })
     expect(runs).toEqual([1, 1, 1, 1, 1, 1, 6, 5])
@@ -271,7 +271,7 @@ describe('what the graph says', () => {
     })
     expect(await check(model(double).computes, { dependence, samples: [recorded([1, 2], [3, 4])] })).toEqual({
       isSafe: true,
-      reason: '6 recorded rows had the same answers alone and together',
+      reason: '6 recorded rows had the same answers separately and together',
       rowOutputs: ['y'],
     })
     expect(await check(model(shifted(1)).computes, { dependence, samples: [recorded([1, 2], [3, 4])] })).toMatchObject({

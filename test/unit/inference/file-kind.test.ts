@@ -39,8 +39,8 @@ const CASES: readonly (readonly [name: string, head: Uint8Array, said: string])[
   ['ORT format', latin('\x18\0\0\0ORTM\0\0\0\0'), 'it is a model in ORT format; name it model.ort'],
   ['TensorFlow Lite', latin('\x1c\0\0\0TFL3\x14\0'), 'it is a TensorFlow Lite model; convert it with tf2onnx'],
   ['GGUF', latin('GGUF\x03\0\0\0'), 'it is a GGUF file'],
-  ['safetensors', safetensors('{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'), 'it holds weights alone (safetensors)'],
-  ['safetensors with a header of 8 bytes', safetensors('{"a":{}}'), 'it holds weights alone (safetensors)'],
+  ['safetensors', safetensors('{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'), 'it holds only weights (safetensors)'],
+  ['safetensors with a header of 8 bytes', safetensors('{"a":{}}'), 'it holds only weights (safetensors)'],
   ['PyTorch', zip('archive/data.pkl', 'archive/data/0'), 'it is a PyTorch checkpoint; export the model with torch.onnx.export'],
   ['PyTorch of a name', zip('resnet18/data.pkl'), 'it is a PyTorch checkpoint'],
   ['PyTorch before 1.6', latin('\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.'), 'it is a PyTorch checkpoint'],
@@ -78,7 +78,7 @@ const CASES: readonly (readonly [name: string, head: Uint8Array, said: string])[
   ['JSON', latin('{"error":"Repository not found"}'), 'it is a JSON text, such as the answer of a server'],
   ['a text', latin('Entry not found'), 'it is a text, such as the answer of a server'],
   ['a text of UTF-8', Buffer.from('Accès refusé'), 'it is a text'],
-  ['zeros', Buffer.alloc(4096), 'it begins with zeros alone'],
+  ['zeros', Buffer.alloc(4096), 'it begins with only zeros'],
 ]
 
 describe('what a file is that was to be a model', () => {

@@ -69,7 +69,7 @@ describe('a models folder that cannot be read while it is polled', () => {
       await start()
       replace(folder, make)
       await until(() => warnings.length > 0)
-      const text = `${reason}: the models that were loaded from it go on serving`
+      const text = `${reason}: the models that were loaded from it keep serving`
       expect([reasons(), createReadiness(engine, { isStrict: true }).isReady()]).toEqual([[text], true])
       expect([await answer(), await answer('times', '1'), await answer('still', '1')]).toEqual([3, 2, 5])
       restore(folder)
@@ -101,7 +101,7 @@ describe('a model whose folder cannot be read while it is polled', () => {
       await start()
       replace(join(folder, 'times'), make)
       await until(() => warnings.length > 0)
-      const text = 'times: its folder cannot be read; what was loaded from it goes on serving'
+      const text = 'times: its folder cannot be read; what was loaded from it keeps serving'
       expect(reasons()).toEqual([text])
       await afterMoreLooks()
       expect([await answer(), await answer('times', '1')]).toEqual([3, 2])

@@ -244,7 +244,7 @@ describe('models that share a process', () => {
     await engine.load('a', { config, files: new Map([['1/model.onnx', identityModel('FP32', ['n', 1])]]) })
     expect([await ask(engine, 'a', 7), await ask(engine, 'b', 7)]).toEqual([7, 8])
     expect([workers.length, isolationOf(engine, 'a'), isolationOf(engine, 'b')]).toEqual([2, undefined, 'shared'])
-    expect(warnings).toContain('a: isolation = "shared" has no effect on a model that a request brings')
+    expect(warnings).toContain('a: isolation = "shared" has no effect on a model from a load request')
     await engine.stop()
   })
 })

@@ -46,7 +46,7 @@ export interface ModelConfig {
  */
 export function interpretConfig(config: TypedConfig, modelName: string): ModelConfig {
   const { table, fault } = config
-  refuseOthers(config, modelName)
+  rejectOthers(config, modelName)
   const batchSizeMax = batchSizeOf(config)
   const fileName = table.default_model_filename
   if (fileName !== undefined && (!isInnerPath(String(fileName)) || String(fileName).includes('/'))) {
@@ -77,7 +77,7 @@ function batchSizeOf({ table, fault }: TypedConfig): number | undefined {
 }
 
 /** What would make answers wrong if it were passed over. */
-function refuseOthers({ table, fault }: TypedConfig, modelName: string): void {
+function rejectOthers({ table, fault }: TypedConfig, modelName: string): void {
   const { name, platform, backend, sequence_batching: sequences, model_transaction_policy: transactions } = table
   if (name !== undefined && name !== '' && name !== modelName) throw fault('name', `must be the name of the folder, ${modelName}`)
   if (platform !== undefined && !['', 'onnxruntime_onnx', 'ensemble'].includes(String(platform))) {

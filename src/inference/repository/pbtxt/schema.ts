@@ -24,7 +24,7 @@ const messages = (fields: MessageSchema): FieldSchema => ({ kind: 'message', isL
 const map = (fields: MessageSchema): FieldSchema => ({ kind: 'map', message: fields })
 const choice = (...words: readonly string[]): FieldSchema => ({ kind: 'enum', words })
 const ignored = (why: string, field: FieldSchema): FieldSchema => ({ ...field, ignored: why })
-/** Fields that nobody reads here: whatever stands in them is taken. */
+/** Fields that Vestal ignores: any value is accepted. */
 const anything = (why: string, isList?: true): FieldSchema => ({ kind: 'message', ignored: why, ...(isList && { isList }) })
 
 const DATA_TYPE = choice(
@@ -84,7 +84,7 @@ export const MODEL_CONFIG: MessageSchema = {
     optional: boolean,
   }),
   output: messages({ ...TENSOR, label_filename: text }),
-  batch_input: anything('models get the inputs of the request alone', true),
+  batch_input: anything('models get only the inputs of the request', true),
   batch_output: anything('models give the outputs they have', true),
   optimization: message({
     graph: message({ level: integer }),
@@ -94,10 +94,10 @@ export const MODEL_CONFIG: MessageSchema = {
     input_pinned_memory: anything(CPU),
     output_pinned_memory: anything(CPU),
     gather_kernel_buffer_threshold: ignored(CPU, integer),
-    eager_batching: ignored('a batch is put together when a worker is free', boolean),
+    eager_batching: ignored('a batch is formed when a worker is free', boolean),
   }),
   dynamic_batching: message({
-    preferred_batch_size: ignored('a batch takes what waits, up to max_batch_size', integers),
+    preferred_batch_size: ignored('a batch takes all queued requests, up to max_batch_size', integers),
     max_queue_delay_microseconds: integer,
     preserve_ordering: ignored('every answer goes to its own request', boolean),
     priority_levels: integer,

@@ -62,7 +62,7 @@ function queueOf(config: TypedConfig, policy: ConfigValue | undefined, warnings:
   if (!isTable(policy)) return {}
   const path = 'dynamic_batching.default_queue_policy'
   if (policy.timeout_action === 'DELAY') {
-    throw config.fault(`${path}.timeout_action`, 'DELAY is not supported: a request whose time is over is refused')
+    throw config.fault(`${path}.timeout_action`, 'DELAY is not supported: a request past its timeout is rejected')
   }
   if (policy.allow_timeout_override === false) {
     warnings.push(config.fault(`${path}.allow_timeout_override`, 'has no effect: a request may name a shorter time').message)
