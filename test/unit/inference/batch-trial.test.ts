@@ -81,7 +81,7 @@ describe('a trial of made-up rows', () => {
     )
     const { isSafe, reason, rowOutputs } = await check(mixing.computes)
     expect([isSafe, rowOutputs]).toEqual([false, ['y']])
-    expect(reason).toMatch(/^the output "y" of a row of large numbers is -?\d+\.\d+ alone and \S+ beside other rows$/)
+    expect(reason).toMatch(/^the output "y" of a row of large numbers is -?\d+\.\d+ separately and \S+ beside other rows$/)
   })
 
   test('takes NaN, infinities and zeros for the same where they are', async () => {

@@ -79,7 +79,7 @@ describe('a config.pbtxt', () => {
   test('reports what has no effect, with the line', () => {
     expect(read(WHOLE).warnings).toEqual([
       'config.pbtxt line 13: instance_group[1].gpus: has no effect: models are computed on the CPU',
-      'config.pbtxt line 15: dynamic_batching.preferred_batch_size: has no effect: a batch takes what waits, up to max_batch_size',
+      'config.pbtxt line 15: dynamic_batching.preferred_batch_size: has no effect: a batch takes all queued requests, up to max_batch_size',
       'config.pbtxt line 22: optimization.cuda: has no effect: models are computed on the CPU',
       'config.pbtxt line 13: instance_group[1].kind: has no effect: models are computed on the CPU',
       'config.pbtxt line 25: parameters["own"]: has no effect',
