@@ -25,8 +25,8 @@ const SHAPES: Readonly<Record<string, (index: number) => JwtPayload>> = {
 export function reportCacheMemory(occasion: Occasion): void {
   const rows = Object.entries(SHAPES).map(([name, claims]) => {
     // The first are for what is made once: code, shapes of objects, buffers.
-    remember(claims, createAuthenticator(SECRET))
-    const authenticator = createAuthenticator(SECRET, { cacheBytesMax: 2 ** 40 })
+    remember(claims, createAuthenticator({ secret: SECRET }))
+    const authenticator = createAuthenticator({ secret: SECRET, cacheBytesMax: 2 ** 40 })
     const before = heapBytes()
     const characters = remember(claims, authenticator)
     const each = (heapBytes() - before) / TOKENS
@@ -42,7 +42,7 @@ function remember(claims: (index: number) => JwtPayload, authenticator: ReturnTy
   let characters = 0
   for (let index = 0; index < TOKENS; index += 1) {
     const authorization = `Bearer ${signJwt(claims(index), SECRET, { lifetimeSeconds: 3600 })}`
-    authenticator.authenticate(new Request('http://localhost/', { headers: { authorization } }))
+    void authenticator.authenticate(new Request('http://localhost/', { headers: { authorization } }))
     characters = authorization.length
   }
   return characters

@@ -34,6 +34,32 @@ const OVERLAP_MS = 30_000
 const STALE_MS = 2000
 const PRUNE_EVERY_MS = 60_000
 
+/** What is rejected while revocations may be missing here: every permission, those that administer, or none. */
+export type StalePolicy = 'closed' | 'administration' | 'open'
+
+export interface FreshnessOptions {
+  /** False where the store has not answered for so long that a revocation could be missing. */
+  readonly isFresh: () => boolean
+  readonly whenStale: StalePolicy
+}
+
+/** Resources of permissions that are about the server itself, and verbs that change. */
+const ADMINISTRATIVE = /^(?:users|roles|api-keys|audit|keys|tokens|server):|:(?:admin|write)$|^\*$/
+
+/** True for a permission that changes something, or shows who may. */
+export function isAdministrative(permission: string): boolean {
+  return ADMINISTRATIVE.test(permission)
+}
+
+/** Prepares the check that rejects, with STORE_UNAVAILABLE, what the policy says while revocations may be missing here. */
+export function createFreshnessCheck({ isFresh, whenStale }: FreshnessOptions): (required: readonly string[]) => void {
+  return (required) => {
+    const isRejected = whenStale === 'closed' || (whenStale === 'administration' && required.some(isAdministrative))
+    if (!isRejected || isFresh()) return
+    throw new VestalError('STORE_UNAVAILABLE', { reason: 'what is revoked is not known', headers: { 'retry-after': '1' } })
+  }
+}
+
 /** Prepares the questions; the first `poll` reads all that is revoked. */
 export function createRevocationSync(options: RevocationSyncOptions): RevocationSync {
   const { store, revocations, now, intervalMs = 300, onApiKeys, onIdle, warn = () => undefined } = options

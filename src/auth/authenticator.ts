@@ -1,61 +1,99 @@
 import type { Change } from '../core/change.ts'
 import { type Holder, VestalError } from '../core/errors.ts'
+import { after, type Maybe, orElse } from '../core/maybe.ts'
 import { createPrincipal, type Principal } from '../core/principal.ts'
 import type { CacheStatistics } from '../core/sieve-cache.ts'
+import type { Algorithm } from '../jose/algorithms.ts'
 import { holderOf } from '../jose/claims.ts'
-import { createDecryptor } from '../jose/decrypt.ts'
+import { createDecryptor, isEncrypted } from '../jose/decrypt.ts'
 import type { DecryptionKeyInput } from '../jose/decryption-key.ts'
 import type { KeyInput } from '../jose/key-set.ts'
 import type { VerifiedJwt, VerifyOptions } from '../jose/verify.ts'
 import type { RemoteKeysStatistics } from '../jwks/remote-keys.ts'
-import { challengeHeaders, challengeOf, scopeOf, withChallenge } from './challenge.ts'
+import { challengeOf, scopeOf, withChallenge } from './challenge.ts'
 import { type CredentialOptions, createCredentialReader } from './credentials.ts'
-import { createJweDecrypter } from './jwe-decrypter.ts'
+import { type ChangingRules, createIssuers, type IssuerPolicy, type TrustedIssuer } from './issuers.ts'
 import { compileGrants, type PermissionCheck } from './permissions.ts'
-import { type ChangingRules, compileTrust } from './trust.ts'
-import { closeRemotes, orClose, remotesOf, type SharedRules, type TrustedIssuer } from './trusted-issuer.ts'
-import { createVerifiedTokens, type VerifiedTokensOptions } from './verified-tokens.ts'
+import { createTokenCache, type TokenCacheOptions } from './token-cache.ts'
 
-export interface AuthenticatorOptions extends CredentialOptions, VerifiedTokensOptions, Omit<VerifyOptions, 'issuers'> {
-  /** A text is a name that tokens of one's own keys may have in `iss`; an object is an issuer with keys of its own. */
-  readonly issuers?: readonly (string | TrustedIssuer)[]
-  /** `iss` of the tokens that are made here: with it, a token of one's own keys is local. Default: tokens made here have none. */
+/** Which tokens are accepted, and where a request carries them. */
+export interface AuthenticationOptions extends CredentialOptions, TokenCacheOptions, Omit<VerifyOptions, 'issuers'> {
+  /** A shared secret, as text or bytes. Give this or `keys`. */
+  readonly secret?: string | Uint8Array | undefined
+  /** PEM text, a JWK, a JWK Set, or keys that were imported. Give this or `secret`. */
+  readonly keys?: KeyInput | undefined
+  /** The one accepted algorithm; default HS256 for a secret, what the key says for the rest. */
+  readonly algorithm?: Algorithm | undefined
+  /** A text is a name that tokens of your own keys may have in `iss`; an object is an issuer with keys of its own. */
+  readonly issuers?: readonly (string | TrustedIssuer)[] | undefined
+  /** `iss` of the tokens that are made here: with it, a token of your own keys is local. Default: tokens made here have none. */
   readonly localIssuer?: string | undefined
   /** Names the protected space in `WWW-Authenticate` (RFC 9110 §11.5); default `vestal`. */
-  readonly realm?: string
-  /** Opens encrypted tokens, which are refused without it: the PEM of a private key, or a JWK. */
-  readonly decryptionKey?: DecryptionKeyInput
-  /** Asked of each request's token, remembered or not: true refuses it. It must answer at once. */
-  readonly isRevoked?: (token: AuthenticatedToken) => boolean
-  /** Hears that the keys of an issuer cannot be fetched, and that they can again; default writes it to the standard error. */
-  readonly warn?: (message: string) => void
-  /** Runs work later and returns how to give it up; default a timer that keeps no process alive. */
-  readonly schedule?: (work: () => void, delayMs: number) => () => void
+  readonly realm?: string | undefined
+  /** Decrypts encrypted tokens, which are rejected without it: the PEM of a private key, or a JWK. */
+  readonly decryptionKey?: DecryptionKeyInput | undefined
+  /** Called with each request's token, cached or not; true rejects it. It must answer at once. */
+  readonly isRevoked?: ((token: AuthenticatedToken) => boolean) | undefined
+  /** Called when an issuer's keys cannot be fetched, and when they can again; default writes to the standard error. */
+  readonly warn?: ((message: string) => void) | undefined
+  /** Runs work later and returns how to cancel it; default a timer that keeps no process alive. */
+  readonly schedule?: ((work: () => void, delayMs: number) => () => void) | undefined
 }
 
-/** Says who a request is from, and whether they may. */
+/** The options of a library user, and what a server adds to the chain. */
+export interface AuthenticatorOptions extends AuthenticationOptions {
+  /** Accepts API keys as well: in `X-API-Key`, or in `Authorization: Bearer`. */
+  readonly apiKeys?: ApiKeys | undefined
+  /** Rejects permissions, by throwing, while it is unknown what was revoked. */
+  readonly checkFreshness?: ((required: readonly string[]) => void) | undefined
+  /** Stands around the authentication of each request. */
+  readonly watch?: AuthenticationWatch | undefined
+}
+
+export interface ApiKeys {
+  /** @throws VestalError API_KEY_REFUSED */
+  find(text: string): { readonly token: AuthenticatedToken }
+}
+
+/** Records, counts, traces and limits authentication. */
+export interface AuthenticationWatch {
+  /** True where it may have to wait. */
+  readonly mayWait: boolean
+  /** Authenticates a request; it may reject what was accepted, and never accepts what was rejected. */
+  around(request: Request, authenticate: Authenticator['authenticate']): Maybe<AuthenticatedToken>
+}
+
+/** Tells who a request is from, and whether they may. */
 export interface Authenticator {
-  /** True where a token may have to wait, for an issuer's keys or its decryption: `authenticateOrWait` is then the one to call. */
+  /** True where a request may have to wait: for an issuer's keys, a decryption, or a limit that processes share. */
   readonly mayWait: boolean
   /**
-   * The verified token of a request, at once. One that is remembered is frozen: the same token gives the same object again.
+   * The verified token of a request; a promise only where `mayWait`. A cached token is frozen: the same text gives the same object again.
    * @throws VestalError with status 400, 401, 403 or 503, and a `WWW-Authenticate` header where RFC 6750 §3 asks for one
    */
-  authenticate(request: Request): AuthenticatedToken
-  /** As `authenticate`, and waits where it must; it gives a promise only then, and refuses through it. */
-  authenticateOrWait(request: Request): AuthenticatedToken | Promise<AuthenticatedToken>
+  authenticate(request: Request): Maybe<AuthenticatedToken>
   /**
    * Passes when the token grants all of the permissions.
-   * @throws VestalError PERMISSION_MISSING
+   * @throws VestalError PERMISSION_MISSING, STORE_UNAVAILABLE
    */
   authorize(token: AuthenticatedToken, required: readonly string[]): void
-  /** Takes other keys of one's own from now on; what was verified before is forgotten at once. */
+  /**
+   * The verified token of a text that no request carries as its credential, such as one to introspect. Any text may be given.
+   * @throws VestalError as `authenticate` does; TOKEN_MALFORMED where the text can be no token
+   */
+  verifyText(text: string): Promise<AuthenticatedToken>
+  /** Replaces your own keys; what was verified before is forgotten at once. */
   replaceKeys(keys: KeyInput): void
-  /** What the cache of verified tokens has done. */
+  /**
+   * Checks rules that are to replace those of the options, and waits until the keys of new issuers were asked for. Where they are applied,
+   * what was verified before is forgotten at once. Issuers that stay keep the keys that were fetched.
+   * @throws KeyError, TypeError when they cannot be used
+   */
+  prepareRules(rules: ChangingRules): Promise<Change>
   readonly cacheStatistics: CacheStatistics
-  /** What the remote keys have done, by issuer. */
+  /** Statistics of the keys that are fetched, by issuer. */
   readonly remoteKeyStatistics: ReadonlyMap<string, RemoteKeysStatistics>
-  /** Fetches no keys any more. */
+  /** Stops fetching keys. */
   close(): void
 }
 
@@ -68,145 +106,101 @@ export interface AuthenticatedToken extends VerifiedJwt {
   readonly roles: readonly string[]
 }
 
-/** Other rules, checked and ready. */
-export interface RulesChange extends Change {
-  /** Settles once the keys of new issuers were asked for: those who come right after the change need not wait for them. */
-  readonly fetched: Promise<unknown>
-}
-
-/** An authenticator whose rules may change. */
-export interface ChangingAuthenticator extends Authenticator {
-  /**
-   * The verified token of a text that no request carries as its credential, such as one that is asked about. Any text may be given.
-   * @throws VestalError as `authenticateOrWait` does; TOKEN_MALFORMED where the text can be no token
-   */
-  verifyText(text: string): Promise<AuthenticatedToken>
-  /**
-   * Checks other rules in the place of those of the options. Where they are applied, what was verified before is forgotten at once. Issuers
-   * that stay keep the keys that were fetched.
-   * @throws KeyError, TypeError when they cannot be used
-   */
-  prepareRules(rules: ChangingRules): RulesChange
-}
-
-type Names = NonNullable<Holder['names']>
-
-/** A token that stands alone, in the place of the request that carries one. */
-class TokenText {
-  readonly text: string
-
-  constructor(text: string) {
-    this.text = text
-  }
-}
-
-/** Where a token is read from. */
-type Source = Request | TokenText
-
-/** Waits that one token may need; each of them changes what the next attempt finds. */
-const WAITS_MAX = 3
+/** Times that one token waits for keys: for an issuer's first set, and for a newer one with its key. */
+const KEY_WAITS_MAX = 2
 
 /**
- * Prepares keys, credentials and rules once, so that a request costs only its own work.
- * @param keys one's own; undefined where every token is an issuer's of the options
+ * Builds the chain credential → token or API key → principal → revoked? → permissions. Keys, credentials and rules are prepared once, so that
+ * a request costs only its own work. A step that must wait gives a promise, and the rest follows it.
  * @throws KeyError, TypeError when keys or options cannot be used
  */
-export function createAuthenticator(keys: KeyInput | undefined, options: AuthenticatorOptions = {}): ChangingAuthenticator {
-  const { realm = 'vestal', headerPrefix = 'Bearer', isRevoked, localIssuer, now = Date.now } = options
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { realm = 'vestal', headerPrefix = 'Bearer', apiKeys, isRevoked, checkFreshness, watch, decryptionKey } = options
   const challenge = challengeOf(realm, headerPrefix)
-  const reader = createCredentialReader(options)
-  const tokens = createVerifiedTokens<AuthenticatedToken>(options)
-  const { issuers: _, ...rules } = options
-  const shared: SharedRules = { ...rules, now, keysChanged: () => tokens.clear() }
-  let own = keys
-  let trust = compileTrust(options, shared)
-  let policyOf = orClose(
-    () => trust.choose(own),
-    () => closeRemotes(trust.issuers),
-  )
-  const close = () => closeRemotes(trust.issuers)
-  const { decryptionKey } = options
-  const open =
-    decryptionKey === undefined
-      ? (_: Source, text: string) => text
-      : orClose(() => createJweDecrypter(createDecryptor(decryptionKey, rules)), close)
+  const credentials = createCredentialReader(options)
+  const cache = createTokenCache<AuthenticatedToken>(options)
+  const decrypt = decryptionKey === undefined ? undefined : createDecryptor(decryptionKey, options)
+  const issuers = createIssuers(options, () => cache.clear())
+  const mayWait = issuers.mayWait || decrypt !== undefined || watch?.mayWait === true
 
-  const verifyAndRemember = (text: string, header: string, source: Source): AuthenticatedToken | Promise<void> => {
-    const signed = open(source, text)
-    if (typeof signed !== 'string') return signed
-    const policy = policyOf(signed)
-    const principalOf = ({ issuer, subject }: Names) =>
-      createPrincipal({ isLocal: policy.isOwn && issuer === localIssuer, issuer, subject })
-    const verified = namingHolders(() => policy.verify(signed), principalOf)
-    if (verified instanceof Promise) return verified
-    const { header: jose, payload } = verified
+  const identify = (request: Request): Maybe<AuthenticatedToken> => {
+    const key = apiKeys && credentials.apiKey(request)
+    if (apiKeys !== undefined && key !== undefined) return apiKeys.find(key).token
+    const header = credentials.header(request)
+    const cached = header === null ? undefined : cache.recall(header)
+    if (cached !== undefined) return rejectRevoked(cached)
+    const text = header === null ? credentials.tokenOfCookie(request) : credentials.tokenOfHeader(header)
+    if (text === undefined) throw new VestalError('TOKEN_MISSING', { reason: 'no token was sent' })
+    return identifyToken(text, header, mayWait ? KEY_WAITS_MAX : 0)
+  }
+
+  const identifyToken = (text: string, header: string | null, waitsMax: number): Maybe<AuthenticatedToken> => {
+    const canonical = credentials.canonical(text, header)
+    const cached = header === canonical ? undefined : cache.recall(canonical)
+    if (cached !== undefined) return rejectRevoked(cached)
+    const signed = decrypt !== undefined && isEncrypted(text) ? decrypt(text) : text
+    return after(
+      after(signed, (token) => verify(token, canonical, waitsMax)),
+      rejectRevoked,
+    )
+  }
+
+  const verify = (signed: string, canonical: string, waitsMax: number): Maybe<AuthenticatedToken> => {
+    // Chosen anew after each wait: keys and rules may be different by then, and the cache was cleared with the old ones.
+    const policy = issuers.policyOf(signed)
+    const verified = verifiedBy(policy, signed)
+    if (!(verified instanceof Promise)) {
+      const token = tokenOf(verified, policy)
+      cache.remember(canonical, token, policy.untilMs())
+      return token
+    }
+    if (waitsMax > 0) return verified.then(() => verify(signed, canonical, waitsMax - 1))
+    const headers = { 'retry-after': '1' }
+    throw new VestalError('KEYS_UNAVAILABLE', { reason: 'the keys are still being fetched', headers })
+  }
+
+  const rejectRevoked = (token: AuthenticatedToken): AuthenticatedToken => {
+    if (isRevoked?.(token) !== true) return token
+    const holder = { ...holderOf(token.payload), principal: token.principal }
+    throw new VestalError('TOKEN_REVOKED', { reason: 'the token is revoked', holder })
+  }
+
+  const tokenOf = ({ header, payload }: VerifiedJwt, policy: IssuerPolicy): AuthenticatedToken => {
     const { iss, sub } = payload
-    // Where claims may be null, a null one is absent.
-    const principal = principalOf({ issuer: iss ?? undefined, subject: sub ?? undefined })
     const grants = policy.grantsOf(payload)
-    const token = {
-      header: jose,
+    return {
+      header,
       payload,
-      principal,
+      // Where claims may be null, a null one is absent.
+      principal: principalOf(policy, { issuer: iss ?? undefined, subject: sub ?? undefined }),
       allows: compileGrants(grants),
       roles: policy.rolesOf(payload, grants),
     }
-    tokens.remember(header, token, policy.untilMs())
-    return token
   }
-  const identify = (request: Request): AuthenticatedToken | Promise<void> | undefined => {
-    const header = reader.header(request)
-    if (header !== null) {
-      const known = tokens.recall(header)
-      if (known !== undefined) return known
-    }
-    const text = header === null ? reader.tokenOfCookie(request) : reader.tokenOfHeader(header)
-    if (text === undefined) return undefined
-    const canonical = reader.canonical(text, header)
-    return (header === canonical ? undefined : tokens.recall(canonical)) ?? verifyAndRemember(text, canonical, request)
-  }
-  const identifyText = (source: TokenText): AuthenticatedToken | Promise<void> => {
-    const { text } = source
-    const canonical = reader.canonical(text, null)
-    return tokens.recall(canonical) ?? verifyAndRemember(text, canonical, source)
-  }
-  const attempt = (source: Source): AuthenticatedToken | Promise<void> => {
-    let token: AuthenticatedToken | Promise<void> | undefined
+
+  /** What the issuer's policy says of a token; a rejection of one whose signature is right names its principal. */
+  const verifiedBy = (policy: IssuerPolicy, signed: string): VerifiedJwt | Promise<void> => {
     try {
-      token = source instanceof TokenText ? identifyText(source) : identify(source)
-      if (token !== undefined && !(token instanceof Promise) && isRevoked?.(token) === true)
-        throw new VestalError('TOKEN_REVOKED', {
-          reason: 'the token is revoked',
-          holder: { ...holderOf(token.payload), principal: token.principal },
-        })
+      return policy.verify(signed)
     } catch (error) {
-      throw error instanceof VestalError ? withChallenge(error, challenge) : error
+      if (!(error instanceof VestalError) || error.holder?.names === undefined) throw error
+      const { code, message: reason, holder } = error
+      throw new VestalError(code, { reason, holder: { ...holder, principal: principalOf(policy, error.holder.names) } })
     }
-    if (token === undefined)
-      throw new VestalError('TOKEN_MISSING', { reason: 'no token was sent', headers: challengeHeaders(challenge) })
-    return token
   }
-  const waitAndAttempt = async (source: Source, first: Promise<void>): Promise<AuthenticatedToken> => {
-    let found: AuthenticatedToken | Promise<void> = first
-    for (let waits = 0; waits < WAITS_MAX && found instanceof Promise; waits += 1) {
-      await found
-      found = attempt(source)
-    }
-    return atOnce(found)
+
+  const principalOf = ({ isOwn }: IssuerPolicy, { issuer, subject }: Names): Principal =>
+    createPrincipal({ isLocal: isOwn && issuer === options.localIssuer, issuer, subject })
+
+  const challenged = (error: unknown): never => {
+    throw error instanceof VestalError ? withChallenge(error, challenge) : error
   }
+  const authenticate = (request: Request) => orElse(request, identify, challenged)
   return {
-    mayWait: remotesOf(trust.issuers).length > 0 || decryptionKey !== undefined,
-    authenticate: (request) => atOnce(attempt(request)),
-    authenticateOrWait(request) {
-      const found = attempt(request)
-      return found instanceof Promise ? waitAndAttempt(request, found) : found
-    },
-    async verifyText(text) {
-      const source = new TokenText(text)
-      const found = attempt(source)
-      return found instanceof Promise ? waitAndAttempt(source, found) : found
-    },
+    mayWait,
+    authenticate: watch === undefined ? authenticate : (request) => watch.around(request, authenticate),
     authorize(token, required) {
+      checkFreshness?.(required)
       if (token.allows(required)) return
       const header = `${challenge}, error="insufficient_scope"${scopeOf(required)}`
       throw new VestalError('PERMISSION_MISSING', {
@@ -214,52 +208,17 @@ export function createAuthenticator(keys: KeyInput | undefined, options: Authent
         headers: { 'www-authenticate': header },
       })
     },
-    replaceKeys(next) {
-      policyOf = trust.choose(next)
-      own = next
-      tokens.clear()
-    },
-    prepareRules(changed) {
-      const prepared = compileTrust(changed, shared, trust.issuers)
-      const discard = () => closeRemotes(prepared.issuers, trust.issuers)
-      orClose(() => prepared.choose(own), discard)
-      const missing = remotesOf(prepared.issuers).filter(([, remote]) => remote.current() === undefined)
-      return {
-        fetched: Promise.all(missing.map(([, remote]) => remote.renew())),
-        discard,
-        apply() {
-          // Chosen again: one's own keys may be others by now.
-          policyOf = prepared.choose(own)
-          closeRemotes(trust.issuers, prepared.issuers)
-          trust = prepared
-          tokens.clear()
-        },
-      }
-    },
+    verifyText: async (text) => orElse(text, (token) => identifyToken(token, null, KEY_WAITS_MAX), challenged),
+    replaceKeys: issuers.replaceKeys,
+    prepareRules: issuers.prepareRules,
     get cacheStatistics() {
-      return tokens.statistics
+      return cache.statistics
     },
     get remoteKeyStatistics() {
-      return new Map(remotesOf(trust.issuers).map(([name, remote]) => [name, remote.statistics]))
+      return issuers.remoteKeyStatistics()
     },
-    close,
+    close: issuers.close,
   }
 }
 
-/** Does work; a token that it rejects although its signature is right is said to be its principal's. */
-function namingHolders<T>(work: () => T, principalOf: (names: Names) => Principal): T {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof VestalError) || error.holder === undefined) throw error
-    const { code, message: reason, holder } = error
-    const principal = holder.names && principalOf(holder.names)
-    throw new VestalError(code, { reason, holder: { ...holder, principal } })
-  }
-}
-
-/** The token, where nothing must be waited for. */
-function atOnce(found: AuthenticatedToken | Promise<void>): AuthenticatedToken {
-  if (!(found instanceof Promise)) return found
-  throw new VestalError('KEYS_UNAVAILABLE', { reason: 'the keys are still being fetched', headers: { 'retry-after': '1' } })
-}
+type Names = NonNullable<Holder['names']>

@@ -1,4 +1,4 @@
-import { type ErrorCode, VestalError } from '../core/errors.ts'
+import { ERROR_CATALOGUE, type ErrorCode, VestalError } from '../core/errors.ts'
 
 /**
  * `WWW-Authenticate` (RFC 9110 §11.6.1) before anything is said of an error.
@@ -26,21 +26,29 @@ const DESCRIPTIONS: Readonly<Partial<Record<ErrorCode, string>>> = {
 }
 
 /**
- * RFC 6750 §3.1: what kind of rejection it is. Why a token was rejected is said only where its signature is right (the error then names its
- * holder): who made up a token learns nothing from trying.
+ * The rejection with its challenge (RFC 6750 §3.1). Why a credential was rejected is said only to who holds it (`descriptionOf`): who makes one
+ * up learns nothing from trying.
  */
 export function withChallenge(error: VestalError, challenge: string): VestalError {
   const { code, status, headers, holder, message: reason } = error
   if (status !== 400 && status !== 401) return new VestalError(code, { detail: error.detail, reason, headers })
+  // RFC 6750 §3.1: a request without a credential is told no error.
+  if (code === 'TOKEN_MISSING') return new VestalError(code, { reason, headers: challengeHeaders(challenge) })
   const word = status === 400 ? 'invalid_request' : 'invalid_token'
-  const description = holder && DESCRIPTIONS[code]
-  const detail = description ?? error.detail
-  return new VestalError(code, { detail, reason, holder, headers: challengeHeaders(describedBy(challenge, word, description)) })
+  const description = descriptionOf(error)
+  const said = description === undefined ? '' : `, error_description="${description}"`
+  return new VestalError(code, {
+    detail: description ?? error.detail,
+    reason,
+    holder,
+    headers: challengeHeaders(`${challenge}, error="${word}"${said}`),
+  })
 }
 
-/** The challenge with an error and, where there is one, its description. */
-export function describedBy(challenge: string, word: string, description: string | undefined): string {
-  return `${challenge}, error="${word}"${description === undefined ? '' : `, error_description="${description}"`}`
+/** For a token whose signature is right, and for an API key whose secret is: the one names its holder, the other has a detail of its own. */
+function descriptionOf({ code, holder, detail }: VestalError): string | undefined {
+  if (code !== 'API_KEY_REFUSED') return holder && DESCRIPTIONS[code]
+  return typeof detail === 'string' && detail !== ERROR_CATALOGUE[code].detail ? detail : undefined
 }
 
 type ChallengeHeaders = Readonly<Record<'www-authenticate', string>>

@@ -9,8 +9,13 @@ export interface CredentialOptions {
   readonly cookieKey?: string
 }
 
-/** Where a request's token stands. */
+/** Where a request carries its credential: a token, or an API key. */
 export interface CredentialReader {
+  /**
+   * The text of an API key, in `X-API-Key` or `Authorization: Bearer`. Undefined where there is none.
+   * @throws VestalError AUTHORIZATION_MALFORMED where both headers are there
+   */
+  apiKey(request: Request): string | undefined
   /** The header as it came, or null. */
   header(request: Request): string | null
   /**
@@ -32,6 +37,8 @@ const TOKEN = '[\\w.~+/=-]+'
 const ALONE = new RegExp(`^${TOKEN}$`)
 /** `tchar` of RFC 9110 §5.6.2: what names of headers, cookies and schemes are made of. */
 const NAME = /^[!#$%&'*+.^`|~\w-]+$/
+/** What begins as API keys do is one; JSON Web Tokens begin with a brace in base64url. */
+const BEARER_KEY = /^bearer +(vst_\S*)$/i
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
@@ -47,6 +54,13 @@ export function createCredentialReader(options: CredentialOptions = {}): Credent
   const form = new RegExp(headerPrefix === '' ? `^(${TOKEN})$` : `^${scheme} +(${TOKEN})$`, 'i')
   const start = headerPrefix === '' ? '' : `${headerPrefix} `
   return {
+    apiKey({ headers }) {
+      const authorization = headers.get('authorization')
+      const key = headers.get('x-api-key')
+      if (key === null) return authorization === null ? undefined : BEARER_KEY.exec(authorization)?.[1]
+      if (authorization === null) return key
+      throw new VestalError('AUTHORIZATION_MALFORMED', { detail: 'Send Authorization or X-API-Key, not both' })
+    },
     header: ({ headers }) => headers.get(headerKey),
     tokenOfHeader(value) {
       // What nearly all clients write, to the letter, needs no more than a cut.
@@ -71,7 +85,7 @@ export function createCredentialReader(options: CredentialOptions = {}): Credent
   }
 }
 
-/** The cookie of that name, or an empty text. The same cookie twice with different values is somebody's attempt to plant one. */
+/** The cookie of that name, or an empty text. The same cookie twice with different values is an attempt to plant one. */
 function cookieToken(header: string, name: string): string {
   let token: string | undefined
   for (const pair of header.split(';')) {

@@ -1,6 +1,6 @@
 import { Elysia } from 'elysia'
-import { guardAuthenticator } from '../accounts/guarded-authenticator.ts'
-import { createAuthenticator } from '../auth/authenticator.ts'
+import { createFreshnessCheck } from '../accounts/revocation-sync.ts'
+import { type AuthenticationOptions, createAuthenticator } from '../auth/authenticator.ts'
 import { joinChanges } from '../core/change.ts'
 import type { VestalError } from '../core/errors.ts'
 import type { Engine } from '../inference/engine.ts'
@@ -12,7 +12,7 @@ import { accounts } from './accounts/accounts.ts'
 import type { AccountsOptions } from './accounts/context.ts'
 import { peerAt } from './accounts/origin.ts'
 import { serveAccounts } from './accounts/request-audit.ts'
-import { type AuthenticationOptions, guard, keysOf, verifyOptionsOf } from './authentication.ts'
+import { guard } from './authentication.ts'
 import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
 import { createModelLog } from './control/model-changes.ts'
@@ -124,21 +124,24 @@ export function createApp(options: AppOptions) {
     help: 'Bytes held for all requests: bodies, inputs, unread answers, rows of streams, messages of sockets.',
     read: () => [[[], memory.ledger.bytes]],
   })
-  const tokens = createAuthenticator(keysOf(options.authentication), {
-    ...verifyOptionsOf(options.authentication),
-    localIssuer: options.issuer,
-  })
   const served = options.accounts && serveAccounts(options.accounts, { ...operations, peerOf, memory })
-  const authenticator = operations.observe(served === undefined ? tokens : guardAuthenticator(tokens, served.options))
+  const authenticator = createAuthenticator({
+    ...options.authentication,
+    localIssuer: options.issuer,
+    apiKeys: served?.options.apiKeys,
+    checkFreshness: served && createFreshnessCheck(served.options),
+    watch: operations.watch,
+  })
+  operations.collect(authenticator)
   const refused = (error: VestalError, request: Request) => {
     const record = operations.failed(error, request)
     if (record !== undefined) served?.failed(error, record)
   }
   const report = options.report ?? operations.report
   subscribe?.((keys) => authenticator.replaceKeys(keys))
-  options.reloading?.subscribe((next) => {
-    const rules = tokens.prepareRules(next.rules)
-    return { ...joinChanges([rules, operations.prepare(next.operations)]), fetched: rules.fetched }
+  options.reloading?.subscribe(async (next) => {
+    const around = operations.prepare(next.operations)
+    return joinChanges([await authenticator.prepareRules(next.rules), around])
   })
   const app = new Elysia({
     name: 'vestal',
@@ -204,7 +207,7 @@ export function createApp(options: AppOptions) {
       accounts(served.options, {
         authenticator,
         demonstration,
-        verify: tokens.verifyText,
+        verify: authenticator.verifyText,
       }),
     )
   } else if (demonstration !== undefined) app.use(signIn(demonstration))

@@ -1,23 +1,14 @@
 import { type AnyElysia, Elysia, type ElysiaCustomStatusResponse } from 'elysia'
 import {
   type AuthenticatedToken,
+  type AuthenticationOptions,
   type Authenticator,
-  type AuthenticatorOptions,
   createAuthenticator,
 } from '../auth/authenticator.ts'
 import type { ErrorDetail } from '../core/errors.ts'
-import type { Algorithm } from '../jose/algorithms.ts'
-import type { KeyInput } from '../jose/key-set.ts'
+import { invariant } from '../core/invariant.ts'
+import { after, type Maybe, orElse } from '../core/maybe.ts'
 import { answerError, vestalErrorIn } from './errors.ts'
-
-export interface AuthenticationOptions extends AuthenticatorOptions {
-  /** A shared secret, as text or bytes. Give this or `keys`. */
-  readonly secret?: string | Uint8Array
-  /** PEM text, a JWK, a JWK Set, or keys that were imported. Give this or `secret`. */
-  readonly keys?: KeyInput
-  /** The one accepted algorithm; default HS256 for a secret, what the key says for the rest. */
-  readonly algorithm?: Algorithm
-}
 
 /**
  * What a route asks for: a list of permissions that the token must grant in full, or a function of the path's parameters that returns
@@ -67,7 +58,7 @@ export type AuthenticationPlugin<Permission extends string = string> = Elysia<
 export function authentication<Permission extends string = string>(
   options: AuthenticationOptions,
 ): AuthenticationPlugin<Permission> {
-  const authenticator = createAuthenticator(keysOf(options), verifyOptionsOf(options))
+  const authenticator = createAuthenticator(options)
   return guard<Permission>(authenticator)
 }
 
@@ -77,57 +68,70 @@ export function guard<Permission extends string = string>(authenticator: Authent
   // Elysia takes a function as a plugin and hands it the app, which is how the routes that came before can be found; the cast gives
   // the function the type of the plugin it uses, so that the app learns of `permissions` and `token`.
   return ((app: AnyElysia) =>
-    refuseUnguardedRoutes(guardEarlierRoutes(app.use(plugin)))) as unknown as AuthenticationPlugin<Permission>
+    rejectUnguardedRoutes(guardEarlierRoutes(app.use(plugin)))) as unknown as AuthenticationPlugin<Permission>
 }
 
 function createPlugin(authenticator: Authenticator) {
+  const { mayWait } = authenticator
+  const check = hookOf(mayWait, ({ request }) => after(authenticator.authenticate(request), () => undefined))
+  // A stranger's broken body or query is rejected for the missing token, and nothing of the schema is told.
+  const checkFirst = hookOf(mayWait, ({ code, request }): Maybe<Response | undefined> => {
+    if (code !== 'VALIDATION' && code !== 'PARSE') return undefined
+    return orElse<Request, Response | undefined>(
+      request,
+      () => after(authenticator.authenticate(request), () => undefined),
+      (error) => rejectionOf(error, request),
+    )
+  })
   return new Elysia()
     .onStop(() => authenticator.close())
     .onError({ as: 'global' }, ({ error, request }) => {
-      const refusal = vestalErrorIn(error)
-      return refusal === undefined ? undefined : answerError(refusal, request)
+      const rejection = vestalErrorIn(error)
+      return rejection === undefined ? undefined : answerError(rejection, request)
     })
     .macro({
       permissions: (required: Requirement) => {
         const permissionsFor = checkRequirement(required)
+        const admit = hookOf(mayWait, ({ request, params }) =>
+          after(authenticator.authenticate(request), (token) => {
+            // The cast: Elysia fills path parameters with texts.
+            authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
+            return { token }
+          }),
+        )
         return {
-          introspect: (hook: RouteHook) => guardBody(hook, authenticator),
-          resolve: createResolver(authenticator, permissionsFor),
-          // A stranger's broken body or query is refused for the missing token, and learns nothing of the schema.
-          error: createErrorHook(authenticator),
+          introspect: (hook: RouteHook) => guardBody(hook, check),
+          // The cast: Elysia waits for it, and gives a handler what it resolves to.
+          resolve: admit as unknown as (context: HookContext) => { token: AuthenticatedToken },
+          error: checkFirst,
         }
       },
     })
 }
 
-interface RouteContext {
+/** Elysia reads what a hook asks for in its text: these cost a route nothing. */
+interface HookContext {
   readonly request: Request
-  readonly params: unknown
+  readonly params?: unknown
+  readonly code?: unknown
 }
-type Resolver = (context: RouteContext) => { token: AuthenticatedToken }
+type Hook<T> = (context: HookContext) => Maybe<T>
 
 /**
- * The hook that gives a handler its token. Elysia reads a hook's text to see whether to wait for it, so the two are written out; the
- * one that never waits costs a route nothing.
+ * A hook around a step. Elysia reads a hook's text to see whether to wait for it, so the two forms are written out: `async` where the step may
+ * wait, and one that costs a route nothing where it never does. That one fails closed: nobody would wait for a promise of it.
  */
-function createResolver(
-  authenticator: Authenticator,
-  permissionsFor: (params: Readonly<Record<string, string>>) => readonly string[],
-): Resolver {
-  if (authenticator.mayWait) {
-    const resolve = async ({ request, params }: RouteContext) => {
-      const token = await authenticator.authenticateOrWait(request)
-      authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
-      return { token }
+function hookOf<T>(mayWait: boolean, step: (context: HookContext) => Maybe<T>): Hook<T> {
+  if (mayWait) {
+    return async ({ request, params, code }) => {
+      const done = await step({ request, params, code })
+      return done
     }
-    // The cast: Elysia waits for it, and gives a handler what it resolves to.
-    return resolve as unknown as Resolver
   }
-  return ({ request, params }) => {
-    const token = authenticator.authenticate(request)
-    // The cast: Elysia fills path parameters with texts.
-    authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
-    return { token }
+  return ({ request, params, code }) => {
+    const done = step({ request, params, code })
+    invariant(!(done instanceof Promise), 'a route that does not wait is given no promise')
+    return done
   }
 }
 
@@ -137,16 +141,9 @@ interface RouteHook {
 }
 
 /** Checks the token before the body is read, where a schema makes Elysia read it ahead of `resolve`. */
-function guardBody(hook: RouteHook, authenticator: Authenticator): void {
+function guardBody(hook: RouteHook, check: Hook<void>): void {
   const parsers: readonly unknown[] = [hook.parse ?? []].flat()
   if (hook.body === undefined || isNoParser(parsers)) return
-  const check = authenticator.mayWait
-    ? async ({ request }: { request: Request }) => {
-        await authenticator.authenticateOrWait(request)
-      }
-    : ({ request }: { request: Request }) => {
-        authenticator.authenticate(request)
-      }
   hook.parse = [check, ...parsers]
 }
 
@@ -156,38 +153,10 @@ function isNoParser([first, ...others]: readonly unknown[]): boolean {
   return parser === 'none' && others.length === 0
 }
 
-interface ErrorContext {
-  readonly code: unknown
-  readonly request: Request
-}
-
-function createErrorHook(authenticator: Authenticator) {
-  if (authenticator.mayWait) {
-    return async ({ code, request }: ErrorContext) => {
-      if (code !== 'VALIDATION' && code !== 'PARSE') return undefined
-      try {
-        await authenticator.authenticateOrWait(request)
-        return undefined
-      } catch (error) {
-        return refusalFor(error, request)
-      }
-    }
-  }
-  return ({ code, request }: ErrorContext) => {
-    if (code !== 'VALIDATION' && code !== 'PARSE') return undefined
-    try {
-      authenticator.authenticate(request)
-      return undefined
-    } catch (error) {
-      return refusalFor(error, request)
-    }
-  }
-}
-
-function refusalFor(error: unknown, request: Request): Response {
-  const refusal = vestalErrorIn(error)
-  if (refusal === undefined) throw error
-  return answerError(refusal, request)
+function rejectionOf(error: unknown, request: Request): Response {
+  const rejection = vestalErrorIn(error)
+  if (rejection === undefined) throw error
+  return answerError(rejection, request)
 }
 
 /** What is private in Elysia's types alone: what each of its verbs calls, and the router's entry for a path with parameters. */
@@ -217,8 +186,8 @@ function guardEarlierRoutes(app: AnyElysia): AnyElysia {
   return app
 }
 
-/** From here on a route that asks for permissions is either guarded or refused: another macro that gives no hooks drops ours. */
-function refuseUnguardedRoutes(app: AnyElysia): AnyElysia {
+/** From here on a route that asks for permissions is either guarded or rejected: another macro that gives no hooks drops ours. */
+function rejectUnguardedRoutes(app: AnyElysia): AnyElysia {
   const internals = app as unknown as Internals
   const { add } = internals
   internals.add = (method, path, handler, hooks, options) => {
@@ -236,17 +205,4 @@ function checkRequirement(required: unknown): (params: Readonly<Record<string, s
   if (!isList) throw new TypeError('"permissions" is a list of permissions; [] asks for any valid token')
   const permissions: readonly string[] = Object.freeze([...required])
   return () => permissions
-}
-
-/** The keys that the options name, as `createAuthenticator` takes them; none where issuers with keys of their own are named. */
-export function keysOf({ secret, keys, issuers = [] }: AuthenticationOptions): KeyInput | undefined {
-  if (keys !== undefined && secret !== undefined) throw new TypeError('give "secret" or "keys", not both')
-  const input = keys ?? secret
-  if (input !== undefined || issuers.some((issuer) => typeof issuer === 'object')) return input
-  throw new TypeError('authentication needs a "secret" or "keys", or "issuers" with keys of their own')
-}
-
-/** The rest of the options, as `createAuthenticator` takes them. */
-export function verifyOptionsOf({ algorithm, ...options }: AuthenticationOptions): AuthenticatorOptions {
-  return algorithm === undefined ? options : { ...options, algorithms: [algorithm] }
 }

@@ -1,4 +1,4 @@
-import type { Authenticator } from '../auth/authenticator.ts'
+import type { AuthenticationWatch, Authenticator } from '../auth/authenticator.ts'
 import type { Change } from '../core/change.ts'
 import type { VestalError } from '../core/errors.ts'
 import type { SharedCounts } from '../core/shared-counts.ts'
@@ -12,12 +12,11 @@ import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import type { Tracer } from '../telemetry/tracing/tracer.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
 import { createAddressReader } from './accounts/origin.ts'
-import { collectServer, countLimits, createRequestMetrics } from './app-metrics.ts'
+import { collectCache, collectRemoteKeys, collectServer, countLimits, createRequestMetrics } from './app-metrics.ts'
 import { collectEngine } from './engine-metrics.ts'
 import { type ErrorAnswer, type ErrorsOptions, reportToStandardError } from './errors.ts'
 import { createFront, type FrontOptions, type PeerOf } from './front/front.ts'
 import { admitTo, createRateLimits, limitRows, type RateLimitSettings } from './front/rate-limits.ts'
-import { observeAuthenticator } from './observed-authenticator.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import {
   type AddressOf,
@@ -29,6 +28,7 @@ import {
 } from './request-record.ts'
 import type { RouteTable } from './route-table.ts'
 import { createTracing } from './tracing.ts'
+import { watchAuthentication } from './watched-authentication.ts'
 
 /** Reads what is counted. */
 export interface Gather {
@@ -74,7 +74,10 @@ export interface Operations {
   readonly around: Recorder['around']
   /** Writes the error that is answered into the record of its request. */
   readonly failed: (error: VestalError, request: Request) => RequestRecord | undefined
-  readonly observe: (authenticator: Authenticator) => Authenticator
+  /** Counts, notes, traces and limits authentication. */
+  readonly watch: AuthenticationWatch
+  /** Registers the metrics that the authenticator counts for itself. */
+  readonly collect: (authenticator: Authenticator) => void
   /** The engine, with the rows of a subject counted, and traced. */
   readonly limit: (engine: Engine) => Engine
   readonly registry: MetricRegistry
@@ -120,14 +123,18 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
       if (record !== undefined) noteFailure(error, record)
       return record
     },
-    observe: (authenticator) =>
-      observeAuthenticator(tracing === undefined ? authenticator : tracing.verify(authenticator), {
-        recordOf,
-        registry,
-        admit: admitTo(changing.limits),
-        mayWait: shared !== undefined,
-        backendOf: (algorithm) => backendFor(algorithm, signatureBackend),
-      }),
+    watch: watchAuthentication({
+      recordOf,
+      registry,
+      admit: admitTo(changing.limits),
+      mayWait: shared !== undefined,
+      backendOf: (algorithm) => backendFor(algorithm, signatureBackend),
+      trace: tracing?.verify,
+    }),
+    collect: (authenticator) => {
+      collectCache(authenticator, registry)
+      collectRemoteKeys(authenticator, registry)
+    },
     limit: (inner) => limitRows(tracing === undefined ? inner : tracing.infer(inner), changing.limits),
     registry,
     readMetrics: async () => exposition(await (options.gather?.metrics() ?? registry.snapshot())),

@@ -1,7 +1,6 @@
 import { Elysia } from 'elysia'
 import type { Origin } from '../accounts/audit.ts'
-import type { RulesChange } from '../auth/authenticator.ts'
-import type { ChangingRules } from '../auth/trust.ts'
+import type { ChangingRules } from '../auth/issuers.ts'
 import type { Change } from '../core/change.ts'
 import type { AuthenticationPlugin } from './authentication.ts'
 import { jsonResponse } from './json.ts'
@@ -36,7 +35,7 @@ export interface Reloading {
   /** Applies all of them, or none. @throws VestalError RELOAD_REFUSED with everything that is wrong */
   readonly reload: (by: ReloadedBy) => Promise<Reloaded>
   /** Takes the part of an app, which checks what is to change before any of it does. */
-  readonly subscribe: (prepare: (next: ChangingApp) => Change & Pick<RulesChange, 'fetched'>) => void
+  readonly subscribe: (prepare: (next: ChangingApp) => Promise<Change>) => void
 }
 
 export interface ReloadRouteOptions {

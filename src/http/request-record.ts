@@ -1,8 +1,9 @@
 import type { ErrorCode, VestalError } from '../core/errors.ts'
 import { type IndexedItem, IndexedSet } from '../core/indexed-set.ts'
+import { after, type Maybe } from '../core/maybe.ts'
 import type { Principal } from '../core/principal.ts'
 import type { Trace } from '../telemetry/tracing/tracer.ts'
-import { after, type LimitedRecord, type Maybe } from './front/rate-limits.ts'
+import type { LimitedRecord } from './front/rate-limits.ts'
 import { type FoundRoute, NO_ROUTE, type RouteTable } from './route-table.ts'
 
 /** What is known of a request. Access log, metrics, traces and audit read it. */

@@ -1,7 +1,6 @@
 import { Elysia } from 'elysia'
-import { createAuthenticator } from '../auth/authenticator.ts'
+import { type AuthenticationOptions, createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../inference/engine.ts'
-import { type AuthenticationOptions, keysOf, verifyOptionsOf } from './authentication.ts'
 import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
 import { reportToStandardError } from './errors.ts'
@@ -31,7 +30,7 @@ export interface ServeModelsOptions {
  */
 export function serveModels(options: ServeModelsOptions) {
   const { engine, authentication, report = reportToStandardError } = options
-  const authenticator = createAuthenticator(keysOf(authentication), verifyOptionsOf(authentication))
+  const authenticator = createAuthenticator(authentication)
   const servers = createServers()
   const { bodyBytesMax, bodyTimes, expansionRatioMax, messageBytesMax } = options
   const memory = new RequestMemory({

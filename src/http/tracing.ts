@@ -1,4 +1,5 @@
-import type { Authenticator } from '../auth/authenticator.ts'
+import type { AuthenticationWatch } from '../auth/authenticator.ts'
+import { after, orElse } from '../core/maybe.ts'
 import type { Engine, RunTimes } from '../inference/engine.ts'
 import type { Trace, Tracer } from '../telemetry/tracing/tracer.ts'
 import { METHODS } from './app-metrics.ts'
@@ -11,7 +12,7 @@ import { NO_ROUTE } from './route-table.ts'
 export interface Tracing {
   /** Gives a request its trace, which all that the request does can find, and ends it. */
   readonly reader: RecordReader
-  readonly verify: (authenticator: Authenticator) => Authenticator
+  readonly verify: AuthenticationWatch['around']
   readonly infer: (engine: Engine) => Engine
 }
 
@@ -44,54 +45,36 @@ export function createTracing(tracer: Tracer, engine: Engine): Tracing {
         })
       },
     },
-    verify: (authenticator) => verifyTraced(tracer, authenticator),
+    verify: traceVerification(tracer),
     infer: (inner) => inferTraced(tracer, inner),
   }
 }
 
-function verifyTraced(tracer: Tracer, inner: Authenticator): Authenticator {
+/** Records a span of the first verification of a request's token. */
+function traceVerification(tracer: Tracer): AuthenticationWatch['around'] {
   const seen = new WeakSet<Trace>()
-  /** The trace of a request whose token is looked at for the first time. */
-  const traceOnce = (): Trace | undefined => {
+  return (request, authenticate) => {
     const trace = tracer.current()
-    if (trace === undefined || !trace.isSampled || seen.has(trace)) return undefined
+    if (trace === undefined || !trace.isSampled || seen.has(trace)) return authenticate(request)
     seen.add(trace)
-    return trace
-  }
-  const tell = (trace: Trace, startMs: number, error?: unknown) => {
-    const code = error === undefined ? undefined : (vestalErrorIn(error)?.code ?? 'INTERNAL')
-    const attributes = { 'vestal.verification': code ?? 'accepted' }
-    tracer.part(trace, { name: 'verify', startMs, endMs: tracer.steadyNow(), attributes, hasFailed: code === 'INTERNAL' })
-  }
-  // What it does not change is asked of the one within.
-  return Object.assign(Object.create(inner) as Authenticator, {
-    authenticate(request: Request) {
-      const trace = traceOnce()
-      if (trace === undefined) return inner.authenticate(request)
-      const startMs = tracer.steadyNow()
-      try {
-        const token = inner.authenticate(request)
-        tell(trace, startMs)
-        return token
-      } catch (error) {
-        tell(trace, startMs, error)
+    const startMs = tracer.steadyNow()
+    const record = (outcome: string) => {
+      const attributes = { 'vestal.verification': outcome }
+      tracer.part(trace, { name: 'verify', startMs, endMs: tracer.steadyNow(), attributes, hasFailed: outcome === 'INTERNAL' })
+    }
+    return orElse(
+      request,
+      (traced) =>
+        after(authenticate(traced), (token) => {
+          record('accepted')
+          return token
+        }),
+      (error) => {
+        record(vestalErrorIn(error)?.code ?? 'INTERNAL')
         throw error
-      }
-    },
-    async authenticateOrWait(request: Request) {
-      const trace = traceOnce()
-      if (trace === undefined) return inner.authenticateOrWait(request)
-      const startMs = tracer.steadyNow()
-      try {
-        const token = await inner.authenticateOrWait(request)
-        tell(trace, startMs)
-        return token
-      } catch (error) {
-        tell(trace, startMs, error)
-        throw error
-      }
-    },
-  })
+      },
+    )
+  }
 }
 
 function inferTraced(tracer: Tracer, inner: Engine): Engine {

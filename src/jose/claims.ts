@@ -14,24 +14,24 @@ export interface JwtPayload extends JsonObject {
 
 export interface ClaimRules {
   /** Accepted issuers; any when absent. A token without `iss` is then rejected. */
-  readonly issuers?: readonly string[]
+  readonly issuers?: readonly string[] | undefined
   /**
    * Names this service goes by; a token must then have one of them in `aud`. Where it is absent a token needs no `aud`, and one that has it
    * is rejected unless it names `vestal`, which access tokens made here name where no audience is configured (RFC 7519 §4.1.3).
    */
-  readonly audiences?: readonly string[]
+  readonly audiences?: readonly string[] | undefined
   /** The claim that names for whom the token is; default `aud`. Some issuers write `client_id` in its place. An `aud` is checked too. */
-  readonly audienceClaim?: string
+  readonly audienceClaim?: string | undefined
   /** Claims that must be there; default `exp`. */
-  readonly requiredClaims?: readonly string[]
+  readonly requiredClaims?: readonly string[] | undefined
   /** Claims that must be there with this one value, such as `token_use: 'access'`; none by default. */
-  readonly requiredValues?: Readonly<Record<string, string>>
+  readonly requiredValues?: Readonly<Record<string, string>> | undefined
   /** Seconds by which clocks may differ, for `exp`, `nbf` and `iat`; default 5. */
-  readonly leewaySeconds?: number
+  readonly leewaySeconds?: number | undefined
   /** Longest time from `iat` to `exp`, in seconds; none by default. Both claims must then be there. */
-  readonly lifetimeSecondsMax?: number
+  readonly lifetimeSecondsMax?: number | undefined
   /** `flama` takes a claim that is null as absent and does not ask for `exp`. */
-  readonly interop?: 'flama'
+  readonly interop?: 'flama' | undefined
 }
 
 export const LEEWAY_SECONDS = 5

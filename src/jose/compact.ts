@@ -24,9 +24,9 @@ export interface CompactJws {
 
 export interface CompactOptions {
   /** Characters accepted; default 8192. */
-  readonly tokenBytesMax?: number
+  readonly tokenBytesMax?: number | undefined
   /** `flama` accepts base64url that is padded. */
-  readonly interop?: 'flama'
+  readonly interop?: 'flama' | undefined
 }
 
 /**

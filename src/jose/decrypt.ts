@@ -7,7 +7,7 @@ import { type JsonObject, readStrictObject } from './strict-json.ts'
 
 export interface DecryptorOptions {
   /** Longest token in characters; default 8192. */
-  readonly tokenBytesMax?: number
+  readonly tokenBytesMax?: number | undefined
 }
 
 /** Returns the signed token inside an encrypted one, which is then checked like any other; rejects with a VestalError. */

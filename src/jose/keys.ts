@@ -28,14 +28,14 @@ export interface Key {
 
 export interface ImportOptions {
   /** Pins the algorithm; default HS256 for a secret, RS256 for RSA, else what the curve says. */
-  readonly algorithm?: Algorithm
+  readonly algorithm?: Algorithm | undefined
   readonly kid?: string
   /** True leaves each key the one algorithm it would sign with, where neither it nor the caller names one. */
   readonly isOneAlgorithm?: boolean
   /** True rejects private keys and shared secrets: for published keys, where either is a mistake of the publisher. */
   readonly isPublicOnly?: boolean
   /** `flama` accepts secrets shorter than the hash, and any HMAC algorithm unless one is pinned. */
-  readonly interop?: 'flama'
+  readonly interop?: 'flama' | undefined
 }
 
 /** Makes an HMAC key of a shared secret: a text's UTF-8, or bytes, at least as long as the hash (RFC 7518 §3.2). */

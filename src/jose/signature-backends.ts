@@ -23,7 +23,7 @@ export type SignatureBackend = 'native' | 'boring' | 'wasm'
 export type SignatureBackendOption = 'auto' | SignatureBackend
 
 export interface SignatureCheckOptions {
-  readonly signatureBackend?: SignatureBackendOption
+  readonly signatureBackend?: SignatureBackendOption | undefined
   /** True when the payload may be anything, as in a bare JWS, or padded, as Flama's: node-rs takes neither. */
   readonly isPayloadFree?: boolean
 }

@@ -12,14 +12,14 @@ import { type JsonObject, readStrictText } from './strict-json.ts'
 
 export interface VerifyOptions extends ClaimRules {
   /** Algorithms accepted of those that the keys allow; all of them by default. */
-  readonly algorithms?: readonly Algorithm[]
+  readonly algorithms?: readonly Algorithm[] | undefined
   /** Accepted `typ` values, compared as RFC 7515 §4.1.9 says; default `JWT` and `at+jwt`. A token without one counts as `JWT`. */
-  readonly types?: readonly string[]
+  readonly types?: readonly string[] | undefined
   /** Longest token in characters; default 8192. */
-  readonly tokenBytesMax?: number
-  readonly signatureBackend?: SignatureBackendOption
+  readonly tokenBytesMax?: number | undefined
+  readonly signatureBackend?: SignatureBackendOption | undefined
   /** Clock in milliseconds since 1970; default `Date.now`. */
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
 }
 
 /** A token whose signature, header and claims have been checked. */
@@ -38,18 +38,19 @@ const HEADERS_MAX = 64
  */
 export function createVerifier(input: KeyInput, options: VerifyOptions = {}): (token: string) => VerifiedJwt {
   checkOptions(options)
-  const pinned = options.algorithms?.length === 1 ? options.algorithms[0] : undefined
-  const keys = importKeys(input, { ...(pinned && { algorithm: pinned }), ...(options.interop && { interop: options.interop }) })
+  const algorithm = options.algorithms?.length === 1 ? options.algorithms[0] : undefined
+  const keys = importKeys(input, { algorithm, interop: options.interop })
   return verifierOf(options, ({ alg, kid }) => [selectKey(keys, alg, kid)])
 }
 
 /**
- * As `createVerifier`, for a published key set: several keys may share a name, and each that fits the token's algorithm is tried.
+ * Prepares verifiers for published key sets: several keys may share a name, and each that fits the token's algorithm is tried.
+ * The options are checked once, for any keys.
  * @throws TypeError when the options cannot be used
  */
-export function createPublishedVerifier(keys: readonly Key[], options: VerifyOptions = {}): (token: string) => VerifiedJwt {
+export function createPublishedVerifier(options: VerifyOptions): (keys: readonly Key[]) => (token: string) => VerifiedJwt {
   checkOptions(options)
-  return verifierOf(options, ({ alg, kid }) => selectPublishedKeys(keys, alg, kid))
+  return (keys) => verifierOf(options, ({ alg, kid }) => selectPublishedKeys(keys, alg, kid))
 }
 
 function verifierOf(options: VerifyOptions, select: (header: JoseHeader) => readonly Key[]): (token: string) => VerifiedJwt {
@@ -116,7 +117,7 @@ function signatureChecks(
 ): (header: JoseHeader) => SignatureCheck {
   const prepared = new Map<Key, Map<Algorithm, SignatureCheck>>()
   const { algorithms, signatureBackend } = options
-  const backendOptions = { ...(signatureBackend && { signatureBackend }), isPayloadFree: options.interop === 'flama' }
+  const backendOptions = { signatureBackend, isPayloadFree: options.interop === 'flama' }
   const checkOf = (key: Key, alg: Algorithm): SignatureCheck => {
     const checks = prepared.get(key) ?? new Map<Algorithm, SignatureCheck>()
     const check = checks.get(alg) ?? createSignatureCheck(key, alg, backendOptions)
@@ -136,7 +137,7 @@ function signatureChecks(
 }
 
 /** Throws a TypeError where an option cannot be used. */
-export function checkOptions(options: VerifyOptions): void {
+function checkOptions(options: VerifyOptions): void {
   const { algorithms, leewaySeconds = 0, tokenBytesMax = TOKEN_BYTES_MAX, lifetimeSecondsMax = 1, interop } = options
   if (algorithms !== undefined && (algorithms.length === 0 || !algorithms.every(isAlgorithm))) {
     throw new TypeError('"algorithms" is a list of at least one signature algorithm')

@@ -6,25 +6,25 @@ import { fingerprint, type PublishedKeys, readKeySet } from './read-key-set.ts'
 
 export interface RemoteKeysOptions {
   /** Seconds that a set counts after it was fetched; it is fetched again after half of them. Default 600. */
-  readonly maxAgeSeconds?: number
+  readonly maxAgeSeconds?: number | undefined
   /** Seconds beyond that, for which the last set still counts while its server cannot be reached. Default 0. */
-  readonly staleSeconds?: number
+  readonly staleSeconds?: number | undefined
   /** Least seconds between two fetches that unknown key ids ask for. Default 30. */
-  readonly cooldownSeconds?: number
+  readonly cooldownSeconds?: number | undefined
   /** Milliseconds for an answer. Default 5000. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** Bytes of an answer. Default 262144. */
-  readonly bytesMax?: number
+  readonly bytesMax?: number | undefined
   /** Algorithms that keys may be for; default all but HMAC. */
-  readonly algorithms?: readonly Algorithm[]
+  readonly algorithms?: readonly Algorithm[] | undefined
   /** Hears why a fetch failed; the first time, and again when it works. */
-  readonly warn?: (message: string) => void
+  readonly warn?: ((message: string) => void) | undefined
   /** Headers of a fetch made for the current request; default none. */
-  readonly requestHeaders?: () => Readonly<Record<string, string>>
+  readonly requestHeaders?: (() => Readonly<Record<string, string>>) | undefined
   /** Clock in milliseconds since 1970; default `Date.now`. */
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
   /** Runs work later and returns how to give it up; default a timer that keeps no process alive. */
-  readonly schedule?: (work: () => void, delayMs: number) => () => void
+  readonly schedule?: ((work: () => void, delayMs: number) => () => void) | undefined
 }
 
 /** What a remote set has done. */
@@ -66,12 +66,18 @@ export function createRemoteKeys(address: string, changed: () => void, options: 
   return remote
 }
 
-type Checked = Required<Pick<RemoteKeysOptions, 'timeoutMs' | 'bytesMax' | 'warn' | 'now' | 'schedule'>> &
-  Pick<RemoteKeysOptions, 'algorithms' | 'requestHeaders'> & {
-    readonly maxAgeMs: number
-    readonly staleMs: number
-    readonly cooldownMs: number
-  }
+interface Checked {
+  readonly timeoutMs: number
+  readonly bytesMax: number
+  readonly warn: (message: string) => void
+  readonly now: () => number
+  readonly schedule: NonNullable<RemoteKeysOptions['schedule']>
+  readonly algorithms: readonly Algorithm[] | undefined
+  readonly requestHeaders: RemoteKeysOptions['requestHeaders']
+  readonly maxAgeMs: number
+  readonly staleMs: number
+  readonly cooldownMs: number
+}
 
 function checked(options: RemoteKeysOptions): Checked {
   const { maxAgeSeconds = 600, staleSeconds = 0, cooldownSeconds = 30, timeoutMs = 5000, bytesMax = 256 * 1024 } = options
@@ -87,9 +93,7 @@ function checked(options: RemoteKeysOptions): Checked {
   }
   const { algorithms, warn = (message) => console.error(`warning: ${message}`), now = Date.now, schedule = later } = options
   const times = { maxAgeMs: maxAgeSeconds * 1000, staleMs: staleSeconds * 1000, cooldownMs: cooldownSeconds * 1000 }
-  const { requestHeaders } = options
-  const optional = { ...(algorithms && { algorithms }), ...(requestHeaders && { requestHeaders }) }
-  return { ...times, timeoutMs, bytesMax, warn, now, schedule, ...optional }
+  return { ...times, timeoutMs, bytesMax, warn, now, schedule, algorithms, requestHeaders: options.requestHeaders }
 }
 
 function later(work: () => void, delayMs: number): () => void {

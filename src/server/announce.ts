@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import type { TrustedIssuer } from '../auth/trusted-issuer.ts'
+import type { TrustedIssuer } from '../auth/issuers.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { VERSION } from '../core/version.ts'

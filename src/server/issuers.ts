@@ -1,4 +1,4 @@
-import type { TrustedIssuer } from '../auth/trusted-issuer.ts'
+import type { TrustedIssuer } from '../auth/issuers.ts'
 import { SettingsError } from '../config/load.ts'
 import type { IssuerSettings } from '../config/settings/issuers.ts'
 import type { Settings } from '../config/settings.ts'

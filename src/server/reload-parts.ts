@@ -53,12 +53,7 @@ interface ReloadingParts {
 export function reloadingOf(reload: Reload, { keys, ask, requestHeaders }: ReloadingParts): Reloading {
   return {
     reload: ask,
-    subscribe: (prepare) =>
-      reload.subscribe(async (next, changed) => {
-        const change = prepare(changingApp(next, changed, { keys, requestHeaders }))
-        await change.fetched
-        return change
-      }),
+    subscribe: (prepare) => reload.subscribe((next, changed) => prepare(changingApp(next, changed, { keys, requestHeaders }))),
   }
 }
 

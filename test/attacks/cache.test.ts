@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { type AuthenticatorOptions, createAuthenticator } from '../../src/auth/authenticator.ts'
 import { VestalError } from '../../src/index.ts'
+import { atOnce } from '../support/at-once.ts'
 import { startKeyServer, testKey } from '../support/key-server.ts'
 import { below, seeded } from '../support/seed.ts'
 import { makeToken, SECRET } from '../support/tokens.ts'
@@ -10,9 +11,9 @@ const OTHER = 'another secret that is long enough to be one'
 
 function start(options: AuthenticatorOptions = {}) {
   const clock = { seconds: NOW }
-  const authenticator = createAuthenticator(SECRET, { now: () => clock.seconds * 1000, ...options })
+  const authenticator = createAuthenticator({ secret: SECRET, now: () => clock.seconds * 1000, ...options })
   const requestOf = (token: string) => new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } })
-  const identify = (token: string) => authenticator.authenticate(requestOf(token))
+  const identify = (token: string) => atOnce(authenticator.authenticate(requestOf(token)))
   const send = (token: string): string => {
     try {
       return `accepted as ${identify(token).payload.sub}`
@@ -103,7 +104,7 @@ describe('R3: a remembered token ends at the first request after', () => {
     const [a, b] = [testKey('a'), testKey('b')]
     await using server = startKeyServer(a)
     const clock = { seconds: NOW }
-    const authenticator = createAuthenticator(undefined, {
+    const authenticator = createAuthenticator({
       issuers: [{ name: 'one', audiences: ['me'], jwksUrl: server.url, jwks: { maxAgeSeconds: 600 } }],
       now: () => clock.seconds * 1000,
       schedule: () => () => undefined,
@@ -112,7 +113,7 @@ describe('R3: a remembered token ends at the first request after', () => {
     const send = async (token: string) => {
       const request = new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } })
       return Promise.resolve()
-        .then(() => authenticator.authenticateOrWait(request))
+        .then(() => authenticator.authenticate(request))
         .then(({ payload }) => `accepted as ${payload.sub}`)
         .catch((error: VestalError) => error.code)
     }

@@ -198,7 +198,7 @@ test('A12: no request is made to an address that a token names', async () => {
 })
 
 test('A13: a key that is dropped, with its tokens remembered', async () => {
-  const authenticator = createAuthenticator({ keys: [ecJwk('a'), rsaJwk('b')] })
+  const authenticator = createAuthenticator({ keys: { keys: [ecJwk('a'), rsaJwk('b')] } })
   const token = forge({ header: { alg: 'ES256', kid: 'a' }, target: 'ES256' })
   const doors = DOORS.map((open) => open(ownApp(guard(authenticator), ['p1'])))
   const ask = () =>

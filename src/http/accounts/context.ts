@@ -1,6 +1,6 @@
 import type { ApiKeyDirectory } from '../../accounts/api-key-directory.ts'
 import type { AuditReader, Origin } from '../../accounts/audit.ts'
-import type { StalePolicy } from '../../accounts/guarded-authenticator.ts'
+import type { StalePolicy } from '../../accounts/revocation-sync.ts'
 import type { AccountsContext } from '../../accounts/service.ts'
 import type { Bearer } from '../../accounts/sessions.ts'
 import type { SignedIn } from '../../accounts/sign-in.ts'

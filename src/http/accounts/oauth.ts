@@ -107,7 +107,7 @@ async function introspect(options: OauthOptions, request: Request, origin: Origi
   const isInForm = basic === undefined && !hasCredential(request) && isForm(request)
   const early = isInForm ? await readForm(request, options) : undefined
   const client = basic ?? (early && (await postedClientOf(early, asked)))
-  const caller = client?.token ?? (await authenticator.authenticateOrWait(request))
+  const caller = client?.token ?? (await authenticator.authenticate(request))
   authenticator.authorize(caller, [INTROSPECT_PERMISSION])
   const form = early ?? (await readForm(request, options))
   if (early === undefined && form.has('client_secret'))

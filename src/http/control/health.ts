@@ -38,7 +38,7 @@ async function describe(request: Request, { readiness, authenticator }: HealthOp
 
 async function tokenOf(request: Request, authenticator: Authenticator): Promise<AuthenticatedToken | undefined> {
   try {
-    return await authenticator.authenticateOrWait(request)
+    return await authenticator.authenticate(request)
   } catch {
     // A probe is answered whatever it carries.
     return undefined

@@ -1,10 +1,11 @@
 import { VestalError } from '../../core/errors.ts'
+import { after, type Maybe } from '../../core/maybe.ts'
 import { hostOf } from '../address.ts'
 import { answerError, type ErrorAnswer } from '../errors.ts'
 import { SECURITY_HEADERS } from '../json.ts'
 import { type AddressOf, type Front, isHostlessHealthCheck, type RequestRecord } from '../request-record.ts'
 import { createCors } from './cors.ts'
-import { after, applyTo, createQuota, limited, type Maybe, type RateLimitsOptions, rateLimitHeaders } from './rate-limits.ts'
+import { applyTo, createQuota, limited, type RateLimitsOptions, rateLimitHeaders } from './rate-limits.ts'
 
 export interface FrontOptions {
   /** Names that this server answers to, without a port; default any. */

@@ -1,5 +1,6 @@
 import type { AuthenticatedToken } from '../../auth/authenticator.ts'
 import { VestalError } from '../../core/errors.ts'
+import { after, type Maybe } from '../../core/maybe.ts'
 import { RateLimiter, type RateState } from '../../core/rate-limiter.ts'
 import { ownShare, type Release, type SharedCounts } from '../../core/shared-counts.ts'
 import type { Engine } from '../../inference/engine.ts'
@@ -209,14 +210,6 @@ export function admitTo(
       record.release = release
     })
   }
-}
-
-/** A value that is there, or comes. */
-export type Maybe<T> = T | Promise<T>
-
-/** Goes on with a value: at once where it is there. */
-export function after<T, U>(value: Maybe<T>, use: (value: T) => Maybe<U>): Maybe<U> {
-  return value instanceof Promise ? value.then(use) : use(value)
 }
 
 /** So many units a minute for each key. */

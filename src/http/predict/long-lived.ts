@@ -47,7 +47,7 @@ export function createRecheck({ engine, authenticator }: LongLivedOptions, { nam
   const shown = new Request(address, { headers: new Headers(request.headers) })
   return async () => {
     try {
-      authenticator.authorize(await authenticator.authenticateOrWait(shown), required({ name }))
+      authenticator.authorize(await authenticator.authenticate(shown), required({ name }))
       return undefined
     } catch (error) {
       const rejection = vestalErrorIn(error)

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { CompactEncrypt } from 'jose'
 import { type AuthenticatorOptions, createAuthenticator } from '../../../src/auth/authenticator.ts'
 import { type ErrorCode, VestalError } from '../../../src/core/errors.ts'
+import { atOnce } from '../../support/at-once.ts'
 import { makeToken, SECRET } from '../../support/tokens.ts'
 
 const NOW = 1_800_000_000
@@ -11,10 +12,10 @@ const OTHER = 'another secret that is long enough to be one'
 /** An authenticator with a clock that the test moves, and a count of the tokens that it had to verify. */
 function start(options: AuthenticatorOptions = {}) {
   const clock = { seconds: NOW }
-  const authenticator = createAuthenticator(SECRET, { now: () => clock.seconds * 1000, ...options })
+  const authenticator = createAuthenticator({ secret: SECRET, now: () => clock.seconds * 1000, ...options })
   const ask = (headers: Record<string, string>): ErrorCode | 'accepted' => {
     try {
-      authenticator.authenticate(new Request('http://localhost/', { headers }))
+      atOnce(authenticator.authenticate(new Request('http://localhost/', { headers })))
       return 'accepted'
     } catch (error) {
       if (error instanceof VestalError) return error.code
@@ -139,16 +140,15 @@ describe('the cache of verified tokens', () => {
     const request = new Request('http://localhost/', {
       headers: { authorization: `Bearer ${good({ data: { permissions: ['a'] } })}` },
     })
-    const token = authenticator.authenticate(request)
+    const token = atOnce(authenticator.authenticate(request))
     expect(() => Object.assign(token.payload, { sub: 'admin' })).toThrow(TypeError)
     expect(() => (token.payload.data as { permissions: string[] }).permissions.push('b')).toThrow(TypeError)
     expect(() => Object.assign(token, { allows: () => true })).toThrow(TypeError)
     expect(() => Object.assign(token.header, { alg: 'none' })).toThrow(TypeError)
-    const nested = authenticator.authenticate(
-      new Request('http://localhost/', {
-        headers: { authorization: `Bearer ${good({ list: [[{ a: { b: null } }]], c: { d: {} } })}` },
-      }),
-    ).payload as unknown as { list: { a: object }[][]; c: { d: object } }
+    const another = new Request('http://localhost/', {
+      headers: { authorization: `Bearer ${good({ list: [[{ a: { b: null } }]], c: { d: {} } })}` },
+    })
+    const nested = atOnce(authenticator.authenticate(another)).payload as unknown as { list: { a: object }[][]; c: { d: object } }
     for (const inside of [nested.list, nested.list[0], nested.list[0]?.[0], nested.list[0]?.[0]?.a, nested.c, nested.c.d])
       expect(Object.isFrozen(inside)).toBe(true)
     expect(authenticator.authenticate(request)).toBe(token)
@@ -211,7 +211,7 @@ describe('the cache of verified tokens', () => {
 
   test('with limits that are none is refused at the start', () => {
     for (const options of [{ cacheEntriesMax: -1 }, { cacheEntriesMax: 1.5 }, { cacheBytesMax: Number.NaN }]) {
-      expect(() => createAuthenticator(SECRET, options)).toThrow(TypeError)
+      expect(() => createAuthenticator({ secret: SECRET, ...options })).toThrow(TypeError)
     }
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { challengeHeaders, challengeOf, describedBy, scopeOf, withChallenge } from '../../../src/auth/challenge.ts'
+import { challengeHeaders, challengeOf, scopeOf, withChallenge } from '../../../src/auth/challenge.ts'
 import { VestalError } from '../../../src/core/errors.ts'
 
 const HOLDER = { names: { issuer: undefined, subject: 'me' } }
@@ -17,8 +17,6 @@ describe('a challenge', () => {
   })
 
   test('says what is wrong, and describes it only to the holder of a token', () => {
-    expect(describedBy('Bearer', 'invalid_token', undefined)).toBe('Bearer, error="invalid_token"')
-    expect(describedBy('Bearer', 'invalid_token', 'Why')).toBe('Bearer, error="invalid_token", error_description="Why"')
     const said = (error: VestalError) => {
       const { detail, headers, code, message, holder } = withChallenge(error, 'Bearer')
       return { code, detail, header: headers['www-authenticate'], message, holder }
@@ -35,6 +33,11 @@ describe('a challenge', () => {
     const signature = new VestalError('SIGNATURE_INVALID', { holder: HOLDER })
     expect(said(signature)).toMatchObject({ detail: signature.detail, header: 'Bearer, error="invalid_token"' })
     expect(said(new VestalError('AUTHORIZATION_MALFORMED'))).toMatchObject({ header: 'Bearer, error="invalid_request"' })
+    expect(said(new VestalError('TOKEN_MISSING', { reason: 'none' }))).toMatchObject({ header: 'Bearer', message: 'none' })
+    const key = new VestalError('API_KEY_REFUSED', { detail: 'The API key expired' })
+    const unknown = new VestalError('API_KEY_REFUSED', { reason: 'there is no such key' })
+    expect(said(key)).toMatchObject({ header: 'Bearer, error="invalid_token", error_description="The API key expired"' })
+    expect(said(unknown)).toMatchObject({ detail: 'Unauthorized', header: 'Bearer, error="invalid_token"' })
   })
 
   test('is left out of what is neither 400 nor 401, and the rest of that stays', () => {

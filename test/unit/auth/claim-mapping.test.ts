@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { createClaimReaders, createGrantReader, type GrantRules } from '../../../src/auth/claim-mapping.ts'
+import { createClaimReaders, createGrantReader, type GrantRules } from '../../../src/auth/permissions.ts'
 
 const grants = (rules: GrantRules, claims: Readonly<Record<string, unknown>>) => createGrantReader(rules)(claims)
 

@@ -3,17 +3,17 @@ import { type CacheStatistics, SieveCache } from '../core/sieve-cache.ts'
 import { LEEWAY_SECONDS } from '../jose/claims.ts'
 import type { VerifiedJwt } from '../jose/verify.ts'
 
-export interface VerifiedTokensOptions {
+export interface TokenCacheOptions {
   /** Verified tokens that are remembered; default 10 000, and 0 remembers none. */
   readonly cacheEntriesMax?: number
   /** Memory for them, in bytes, each counted as eight times its characters; default 64 MiB. */
   readonly cacheBytesMax?: number
-  readonly leewaySeconds?: number
-  readonly now?: () => number
+  readonly leewaySeconds?: number | undefined
+  readonly now?: (() => number) | undefined
 }
 
 /** The verified tokens that are remembered, by the header's value that clients write for them. */
-export interface VerifiedTokens<T extends VerifiedJwt> {
+export interface TokenCache<T extends VerifiedJwt> {
   /** The token that is remembered under a header's value, where its times are right now. */
   recall(header: string): T | undefined
   /**
@@ -41,7 +41,7 @@ const HEADER_BYTES_MAX = 4096 + 'Bearer '.length
 const BYTES_A_CHARACTER = 8
 
 /** @throws TypeError when an option cannot be used */
-export function createVerifiedTokens<T extends VerifiedJwt>(options: VerifiedTokensOptions): VerifiedTokens<T> {
+export function createTokenCache<T extends VerifiedJwt>(options: TokenCacheOptions): TokenCache<T> {
   const { cacheEntriesMax = ENTRIES_MAX, cacheBytesMax = BYTES_MAX, now = Date.now } = options
   for (const [name, value] of Object.entries({ cacheEntriesMax, cacheBytesMax })) {
     if (!Number.isSafeInteger(value) || value < 0) throw new TypeError(`"${name}" is a whole number from 0 up`)
