@@ -77,6 +77,8 @@ async function follow(page: Page): Promise<void> {
     HOME: home,
     LANG: 'C.UTF-8',
     VESTAL_PORT: String(ports.get(PORT)),
+    // Of examples/identity-provider.
+    ISSUER_PORT: String(ports.get('9000') ?? ''),
     VESTAL_LOG_FORMAT: 'pretty',
   }
   await using terminals = new Terminals(folder, environment)

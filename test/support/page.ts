@@ -24,7 +24,7 @@ export type Mark =
 /** Reads the fenced blocks of a page, in order. @throws Error for a comment that is meant for a block and says nothing known */
 export function blocksOf(page: string): readonly Block[] {
   const blocks: Block[] = []
-  const fence = /(?:^<!--(?<comment>[^\n]*?)-->\n)?^(?<indent> *)```(?<language>\w*)\n(?<text>[\s\S]*?)^ *```$/gm
+  const fence = /(?:^ *<!--(?<comment>[^\n]*?)-->\n)?^(?<indent> *)```(?<language>\w*)\n(?<text>[\s\S]*?)^ *```$/gm
   for (const { groups = {}, index } of page.matchAll(fence)) {
     const { comment, indent = '', language = '', text = '' } = groups
     const line = page.slice(0, index).split('\n').length + (comment === undefined ? 0 : 1)
