@@ -30,7 +30,7 @@ interface Page {
   readonly blocks: readonly Block[]
 }
 
-const pages: readonly Page[] = ['README.md', 'docs/start/*.md', 'docs/guides/*.md']
+const pages: readonly Page[] = ['README.md', 'CONTRIBUTING.md', 'docs/start/*.md', 'docs/guides/*.md']
   .flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)].sort())
   .map((name) => ({ name, blocks: blocksOf(readFileSync(join(ROOT, name), 'utf8')) }))
 
