@@ -10,16 +10,17 @@ export class FrameAssembler {
    * @throws Error where a length is over `FRAME_BYTES_MAX`
    */
   push(piece: Uint8Array, use: (frame: Uint8Array) => void): void {
-    let rest = this.#length === 0 ? piece : this.#joined(piece)
-    while (rest !== undefined && rest.length >= LENGTH_BYTES) {
-      const end = LENGTH_BYTES + lengthOf(rest)
-      if (rest.length < end) break
-      use(rest.subarray(LENGTH_BYTES, end))
-      rest = rest.subarray(end)
+    const whole = this.#length === 0 ? piece : this.#joined(piece)
+    if (whole === undefined) return
+    let begin = 0
+    while (whole.length - begin >= LENGTH_BYTES) {
+      const end = begin + LENGTH_BYTES + lengthOf(whole, begin)
+      if (whole.length < end) break
+      use(whole.subarray(begin + LENGTH_BYTES, end))
+      begin = end
     }
-    if (rest === undefined) return
-    this.#pieces = rest.length === 0 ? [] : [rest]
-    this.#length = rest.length
+    this.#pieces = begin === whole.length ? [] : [whole.subarray(begin)]
+    this.#length = whole.length - begin
   }
 
   /** All pieces in one, once they hold the next frame; undefined before. */
@@ -27,13 +28,14 @@ export class FrameAssembler {
     this.#pieces.push(piece)
     this.#length += piece.length
     const [first] = this.#pieces
-    if (first !== undefined && first.length >= LENGTH_BYTES && this.#length < LENGTH_BYTES + lengthOf(first)) return undefined
+    if (first !== undefined && first.length >= LENGTH_BYTES && this.#length < LENGTH_BYTES + lengthOf(first, 0)) return undefined
     return Buffer.concat(this.#pieces, this.#length)
   }
 }
 
-function lengthOf(bytes: Uint8Array): number {
+function lengthOf(bytes: Uint8Array, at: number): number {
   // By hand: a view of the bytes of each frame costs more than reading them.
-  const length = (bytes[0] ?? 0) + (bytes[1] ?? 0) * 2 ** 8 + (bytes[2] ?? 0) * 2 ** 16 + (bytes[3] ?? 0) * 2 ** 24
+  const length =
+    (bytes[at] ?? 0) + (bytes[at + 1] ?? 0) * 2 ** 8 + (bytes[at + 2] ?? 0) * 2 ** 16 + (bytes[at + 3] ?? 0) * 2 ** 24
   return length > FRAME_BYTES_MAX ? broken('a frame is too long') : length
 }

@@ -12,7 +12,8 @@ export class FrameCursor {
   #at = 0
 
   constructor(frame: Uint8Array) {
-    this.#bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)
+    // What a socket gives is one already.
+    this.#bytes = frame instanceof Buffer ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)
   }
 
   /** Checks that all of the frame was read. */
@@ -48,7 +49,7 @@ export class FrameCursor {
 
   /** Bytes with their number: a copy. */
   bytes(): Uint8Array {
-    return this.#inline(this.count())
+    return new Uint8Array(this.#inline(this.count()))
   }
 
   /** Every item takes a byte at least, so a count that the frame cannot hold is known before memory is taken for it. */
@@ -78,7 +79,10 @@ export class FrameCursor {
     }
     const length = elements * size
     const offset = this.number()
-    return { datatype, shape, data: viewOf(datatype, offset < 0 ? this.#inline(length) : readBytes(offset, length)) }
+    if (offset < 0) return { datatype, shape, data: arrayOf(datatype, this.#inline(length)) }
+    const { buffer, byteOffset, byteLength } = readBytes(offset, length)
+    if (byteOffset % ALIGNMENT !== 0) broken('a tensor that is not aligned')
+    return { datatype, shape, data: arrayOf(datatype, buffer, byteOffset, byteLength) }
   }
 
   #take(count: number): number {
@@ -94,19 +98,15 @@ export class FrameCursor {
   }
 
   /** A copy: in the frame it may begin anywhere. */
-  #inline(length: number): Uint8Array {
-    const at = this.#take(length)
-    // Made with a buffer of its own: asking a small array for its buffer moves it.
-    const bytes = new Uint8Array(new ArrayBuffer(length))
-    bytes.set(this.#bytes.subarray(at, at + length))
-    return bytes
+  #inline(length: number): ArrayBuffer {
+    const begin = this.#bytes.byteOffset + this.#take(length)
+    // The cast: frames come from sockets, whose memory nobody shares.
+    return this.#bytes.buffer.slice(begin, begin + length) as ArrayBuffer
   }
 }
 
-function viewOf(datatype: Datatype, bytes: Uint8Array): TensorData {
+function arrayOf(datatype: Datatype, buffer: ArrayBufferLike, begin = 0, length = buffer.byteLength): TensorData {
   const facts = DATATYPES[datatype]
-  if (facts.kind === 'boolean' || facts.kind === 'text') return bytes
-  const { buffer, byteOffset, byteLength } = bytes
-  if (byteOffset % ALIGNMENT !== 0) broken('a tensor that is not aligned')
-  return new facts.array(buffer, byteOffset, byteLength / facts.array.BYTES_PER_ELEMENT)
+  if (facts.kind === 'boolean' || facts.kind === 'text') return new Uint8Array(buffer, begin, length)
+  return new facts.array(buffer, begin, length / facts.array.BYTES_PER_ELEMENT)
 }

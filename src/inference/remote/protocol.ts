@@ -97,7 +97,9 @@ function writeTensors(buffer: FrameBuffer, tensors: NamedTensors, store: StoreBy
 }
 
 function readTensors(cursor: FrameCursor, readBytes: ReadBytes): NamedTensors {
-  return new Map(cursor.list((): readonly [string, Tensor] => [cursor.text(), cursor.tensor(readBytes)]))
+  const tensors = new Map<string, Tensor>()
+  cursor.list(() => void tensors.set(cursor.text(), cursor.tensor(readBytes)))
+  return tensors
 }
 
 /** An error as it crosses the border: with all that it says, so that it is the same error on the other side. */
