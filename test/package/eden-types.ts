@@ -1,10 +1,7 @@
 /** What an Eden client sees of an app with `authentication()`. `bun run types` checks this file; nothing runs it. */
 import { treaty } from '@elysiajs/eden'
 import { Elysia, t } from 'elysia'
-import type { AuthenticatedToken } from '../../src/auth/authenticator.ts'
-import { authentication, type ErrorBody } from '../../src/http/authentication.ts'
-import { serveModels } from '../../src/http/serve-models.ts'
-import type { Engine } from '../../src/inference/engine.ts'
+import { type AuthenticatedToken, authentication, type Engine, type ErrorBody, serveModels } from 'vestal'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 /** Compiles only for `true`. */
