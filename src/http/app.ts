@@ -25,7 +25,9 @@ import { home } from './home.ts'
 import { info } from './info.ts'
 import { metrics } from './metrics.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
-import { predictions } from './predict/routes.ts'
+import { predictions } from './predict/predict.ts'
+import { socket } from './predict/socket.ts'
+import { stream } from './predict/stream.ts'
 import { type Reloading, reload } from './reload.ts'
 import { RequestMemory } from './request-memory.ts'
 import { createInFlightRequests } from './request-record.ts'
@@ -165,16 +167,9 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(info({ authentication: guard(authenticator), title, description }))
-    .use(
-      predictions({
-        engine,
-        authenticator,
-        memory,
-        report,
-        readiness: operations.readiness,
-        upgrade: servers.upgrade,
-      }),
-    )
+    .use(predictions({ engine, authenticator, memory }))
+    .use(stream({ engine, authenticator, memory, report, readiness: operations.readiness }))
+    .use(socket({ engine, authenticator, memory, report, readiness: operations.readiness, upgrade: servers.upgrade }))
     .use(
       control({
         engine,

@@ -4,7 +4,9 @@ import type { Engine } from '../inference/engine.ts'
 import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
 import { reportToStandardError } from './errors.ts'
-import { predictions } from './predict/routes.ts'
+import { predictions } from './predict/predict.ts'
+import { socket } from './predict/socket.ts'
+import { stream } from './predict/stream.ts'
 import { RequestMemory } from './request-memory.ts'
 import { createServers } from './servers.ts'
 
@@ -47,5 +49,7 @@ export function serveModels(options: ServeModelsOptions) {
       if (server !== null) servers.add(server)
     })
     .use(predictions(routes))
+    .use(stream(routes))
+    .use(socket(routes))
     .use(control(routes))
 }

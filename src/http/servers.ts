@@ -1,4 +1,21 @@
-import type { Upgrade } from './predict/socket.ts'
+/** What is used of Bun's WebSocket. */
+export interface Socket {
+  send(message: string | Uint8Array): number
+  close(code: number, reason: string): void
+  /** Bytes that were sent and that the system has not taken yet. */
+  getBufferedAmount(): number
+}
+
+/** Makes a socket of the connection of a request; false where the request asks for none. */
+export type Upgrade = (request: Request, options: { readonly data: SocketData }) => boolean
+
+/** What Elysia's own WebSocket handler calls on a connection's data. */
+export interface SocketData {
+  readonly open: (socket: Socket) => void
+  readonly message: (socket: Socket, message: string | Uint8Array) => void
+  readonly drain: () => void
+  readonly close: () => void
+}
 
 /** What there is of Bun's server here. */
 interface Listening {

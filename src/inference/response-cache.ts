@@ -1,20 +1,11 @@
 import { SieveCache } from '../core/sieve-cache.ts'
 import { copyData, type NamedTensors, type Tensor, type TensorData } from '../tensor/tensor.ts'
 import { bytesOf, type RunInput } from './batches.ts'
-import type { ModelCounters } from './statistics.ts'
+import type { ModelCounters, ResponseCacheStatistics } from './statistics.ts'
 
 interface Entry {
   readonly question: RunInput
   readonly answer: NamedTensors
-}
-
-/** What the cache of one model version has done, and holds. */
-export interface ResponseCacheStatistics {
-  readonly hits: number
-  readonly misses: number
-  readonly evictions: number
-  readonly entries: number
-  readonly bytes: number
 }
 
 /** Answers at once, however small they are. */

@@ -1,5 +1,4 @@
 import { Distribution, type DistributionSnapshot, SECONDS_BOUNDS } from '../core/distribution.ts'
-import type { ResponseCacheStatistics } from './response-cache.ts'
 
 /** How often something happened, and how long it took in all. */
 export interface Duration {
@@ -23,6 +22,15 @@ export interface BatchStatistics {
   readonly computeInput: Duration
   readonly computeInfer: Duration
   readonly computeOutput: Duration
+}
+
+/** What the cache of one model version has done, and holds. */
+export interface ResponseCacheStatistics {
+  readonly hits: number
+  readonly misses: number
+  readonly evictions: number
+  readonly entries: number
+  readonly bytes: number
 }
 
 /** What one version of a model has done since it was loaded; durations count requests, and are sums in nanoseconds. */

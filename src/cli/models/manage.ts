@@ -1,11 +1,11 @@
 import { SettingsError } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { CommandError } from '../../core/command-error.ts'
-import type { Model } from '../../inference/engine.ts'
+import { didYouMean } from '../../core/nearest.ts'
+import type { Engine, Model } from '../../inference/engine.ts'
 import { type FoundModel, findModel } from '../../inference/repository/scan.ts'
 import { shownSpecs } from '../../tensor/shape.ts'
 import { withEngine } from './local-engine.ts'
-import { unknownModel } from './predictor.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
 /** `vestal models load`: has a running server load a model, or one version of it. */
@@ -108,4 +108,10 @@ function pathOf(request: ModelsRequest): string {
 
 function print(value: unknown): void {
   console.log(JSON.stringify(value, null, 2))
+}
+
+/** The error for an unknown model, with the most similar name. */
+export function unknownModel(engine: Engine, name: string): CommandError {
+  const names = engine.models().map((model) => model.name)
+  return new CommandError(`${name}: there is no such model${didYouMean(name, names)}`)
 }

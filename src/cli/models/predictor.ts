@@ -1,12 +1,11 @@
 import { CommandError } from '../../core/command-error.ts'
-import { didYouMean } from '../../core/nearest.ts'
 import type { Engine, ModelConfiguration } from '../../inference/engine.ts'
 import { BATCH_ROWS_MAX } from '../../inference/resolve-settings.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows } from '../../tensor/rows.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
-import { rejectUnknown, versionOf } from './manage.ts'
+import { rejectUnknown, unknownModel, versionOf } from './manage.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
 /** Computes rows, here or on a server. */
@@ -36,12 +35,6 @@ function rowsTogether(configuration: ModelConfiguration, inputs: readonly Tensor
   if (lead === -1 && rowsMax === 0 && configuration.platform === 'ensemble') return ROWS
   if (lead === -1 && rowsMax > 0) return rowsMax === BATCH_ROWS_MAX ? ROWS : Math.min(ROWS, rowsMax)
   return Math.max(1, lead)
-}
-
-/** The error for an unknown model, with the most similar name. */
-export function unknownModel(engine: Engine, name: string): CommandError {
-  const names = engine.models().map((model) => model.name)
-  return new CommandError(`${name}: there is no such model${didYouMean(name, names)}`)
 }
 
 /** A predictor of this process. */

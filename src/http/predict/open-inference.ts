@@ -13,7 +13,7 @@ import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import type { TooLargeText } from '../encodings.ts'
 import { labelsOf } from '../model-access.ts'
-import { type BodyCodec, HEADER_LENGTH, type Question, type Target } from './predict.ts'
+import { type BodyCodec, HEADER_LENGTH, type Question, type Target } from './codec.ts'
 
 /** Data may be nested as deep as other JSON, and lies in the body, its list of inputs and one of these. A number ends its nesting. */
 const BODY_LEVELS_MAX = 3 + JSON_DEPTH_MAX - 1

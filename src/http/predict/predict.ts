@@ -1,59 +1,55 @@
+import { Elysia } from 'elysia'
+import type { Authenticator } from '../../auth/authenticator.ts'
 import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
-import type { Engine, Model, ModelVersion } from '../../inference/engine.ts'
+import type { Engine } from '../../inference/engine.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
-import type { NamedTensors } from '../../tensor/tensor.ts'
-import { type Coding, encode as compress, preferredCoding, type TooLargeText } from '../encodings.ts'
+import { guard } from '../authentication.ts'
+import { type Coding, encode as compress, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
-import { checkPriority, findModel, findReadyVersion } from '../model-access.ts'
+import { checkPriority, findModel, findReadyVersion, permissionTo } from '../model-access.ts'
+import { MODEL_DETAIL } from '../openapi/models.ts'
+import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
+import { type BodyCodec, type Codec, HEADER_LENGTH, type Target } from './codec.ts'
+import { openInference } from './open-inference.ts'
+import { rows } from './rows.ts'
 
-/** Header that says how many bytes of JSON come before binary tensor data. */
-export const HEADER_LENGTH = 'inference-header-content-length'
-
-/** What computes a prediction: a model, and its version that is ready. */
-export interface Target {
-  readonly model: Model
-  readonly version: ModelVersion
+export interface PredictionOptions {
+  readonly engine: Engine
+  readonly authenticator: Authenticator
+  readonly memory: RequestMemory
 }
 
-/** What a body, a row or a message asks a model to compute. */
-export interface Question<Form> {
-  readonly tensors: NamedTensors
-  /** Names of the outputs to compute; all of them when absent. */
-  readonly outputs?: readonly string[] | undefined
-  readonly priority?: number | undefined
-  /** Milliseconds that queueing and computing may take in all. */
-  readonly timeoutMs?: number | undefined
-  /** What the codec needs to write the answer. */
-  readonly form: Form
-}
-
-/** A dialect: how it writes what is asked, and the answer. */
-export interface Codec<Form> {
-  /**
-   * Reads what is asked, and checks it against the version that computes it.
-   * @param jsonLength bytes of JSON before binary tensor data; absent where all of it is JSON
-   * @throws VestalError BODY_INVALID, INPUT_INVALID, UNSUPPORTED
-   */
-  readonly decode: (bytes: Uint8Array, target: Target, jsonLength?: number) => Question<Form>
-  readonly encode: (results: NamedTensors, form: Form, target: Target) => EncodedAnswer
-}
-
-/** A dialect of request bodies. */
-export interface BodyCodec<Form> extends Codec<Form> {
-  /** Reads from the headers how much of the body is JSON. @throws VestalError BODY_INVALID */
-  readonly jsonLengthOf: (request: Request) => number | undefined
-  /** The text for a body over the limit. */
-  readonly tooLarge: (jsonLength: number | undefined) => TooLargeText | undefined
-  /** Whether answers are compressed where the client accepts that. */
-  readonly hasCompression: boolean
+/** The routes of predictions: each chooses its dialect, and everything else is done in one place. */
+export function predictions({ engine, authenticator, memory }: PredictionOptions) {
+  const permissions = permissionTo('predict', engine)
+  const inRows = { permissions, parse: 'none', detail: MODEL_DETAIL.predict } as const
+  const inTensors = { permissions, parse: 'none', detail: INFER_DETAIL } as const
+  return new Elysia({ name: 'predictions' })
+    .use(guard(authenticator))
+    .post(
+      '/models/:name/predict/',
+      ({ params, request, token }) =>
+        predict(rows, params, { engine, memory, request, subject: token.principal.key, allows: token.allows }),
+      inRows,
+    )
+    .post(
+      '/v2/models/:name/infer',
+      ({ params, request, token }) =>
+        predict(openInference, params, { engine, memory, request, subject: token.principal.key, allows: token.allows }),
+      inTensors,
+    )
+    .post(
+      '/v2/models/:name/versions/:version/infer',
+      ({ params, request, token }) =>
+        predict(openInference, params, { engine, memory, request, subject: token.principal.key, allows: token.allows }),
+      inTensors,
+    )
 }
 
 /** Who asks, and what serves the request. */
-export interface Caller {
-  readonly engine: Engine
-  readonly memory: RequestMemory
+interface Caller extends Omit<PredictionOptions, 'authenticator'> {
   readonly request: Request
   /** The key of the principal. */
   readonly subject: string
@@ -61,7 +57,7 @@ export interface Caller {
   readonly allows: PermissionCheck
 }
 
-export interface AskedModel {
+interface AskedModel {
   readonly name: string
   readonly version?: string
 }
@@ -70,7 +66,7 @@ export interface AskedModel {
  * Answers a request for a prediction whose token was checked: finds the version, reads and decodes the body, computes, encodes.
  * @throws VestalError for everything that the client can do wrong
  */
-export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, caller: Caller): Promise<Response> {
+async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, caller: Caller): Promise<Response> {
   const { engine, memory, request, subject, allows } = caller
   const target = findTarget(engine, asked)
   const deadline = deadlineOf(request)

@@ -4,7 +4,7 @@ import { decodeJson, isObject, type JsonObject } from '../../tensor/exact-json.t
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
 import { labelsOf } from '../model-access.ts'
-import type { BodyCodec, Codec, Question, Target } from './predict.ts'
+import type { BodyCodec, Codec, Question, Target } from './codec.ts'
 
 /** A body of rows, the Flama form: `{"input": rows}` is answered with `{"output": …}`. */
 export const rows: BodyCodec<RowForm> = {

@@ -1,33 +1,19 @@
+import { Elysia } from 'elysia'
 import { VestalError } from '../../core/errors.ts'
 import type { Hold } from '../../core/memory-ledger.ts'
 import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import type { InferRequest } from '../../tensor/request.ts'
 import type { RowForm } from '../../tensor/rows.ts'
+import { guard } from '../authentication.ts'
 import { vestalErrorIn } from '../errors.ts'
-import { findModel, findReadyVersion } from '../model-access.ts'
+import { findModel, findReadyVersion, permissionTo } from '../model-access.ts'
+import { STREAMING_DETAIL } from '../openapi/streaming.ts'
+import type { Socket, SocketData, Upgrade } from '../servers.ts'
+import type { Codec } from './codec.ts'
 import { createRecheck, endOf, type LongLivedOptions, type Opening, type Recheck, type WhenEnding } from './long-lived.ts'
 import { decodeTensors, jsonOptions, openInference } from './open-inference.ts'
-import { type Codec, joined, type PartCaller, predictPart } from './predict.ts'
+import { joined, type PartCaller, predictPart } from './predict.ts'
 import { decodeRowsMessage, rows } from './rows.ts'
-
-/** What is used of Bun's WebSocket. */
-export interface Socket {
-  send(message: string | Uint8Array): number
-  close(code: number, reason: string): void
-  /** Bytes that were sent and that the system has not taken yet. */
-  getBufferedAmount(): number
-}
-
-/** Makes a socket of the connection of a request; false where the request asks for none. */
-export type Upgrade = (request: Request, options: { readonly data: SocketData }) => boolean
-
-/** What Elysia's own WebSocket handler calls on a connection's data. */
-interface SocketData {
-  readonly open: (socket: Socket) => void
-  readonly message: (socket: Socket, message: string | Uint8Array) => void
-  readonly drain: () => void
-  readonly close: () => void
-}
 
 interface ConnectionOptions {
   readonly caller: PartCaller
@@ -58,12 +44,39 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 /** What Bun's `send` gives when the client reads too slowly: what it keeps until then, and what it does not take. */
 const [IS_FULL, IS_DROPPED] = [-1, 0]
 
+export interface SocketOptions extends LongLivedOptions {
+  /** Makes a socket of a connection; default by the server that the app listens with. */
+  readonly upgrade?: Upgrade
+}
+
+/**
+ * Predictions over a WebSocket, `/models/{name}/live`. It is a GET route and not Elysia's `ws`, which would parse messages itself and round
+ * 64-bit integers; the token is checked before the upgrade, as on every route.
+ */
+export function socket({ upgrade, ...options }: SocketOptions) {
+  return new Elysia({ name: 'socket' }).use(guard(options.authenticator)).get(
+    '/models/:name/live',
+    ({ params, request, server, token }) => {
+      openSocket({ name: params.name, request, token }, options, upgrade ?? upgradeBy(server))
+      // Nobody is sent this: the connection is a socket by now. It is for the log and the metrics.
+      return new Response(null, { status: 101 })
+    },
+    { permissions: permissionTo('predict', options.engine), detail: STREAMING_DETAIL.live },
+  )
+}
+
+function upgradeBy(server: unknown): Upgrade {
+  // The cast: Elysia types the server for any data.
+  const listening = server as { readonly upgrade: Upgrade } | null
+  return (request, options) => listening?.upgrade(request, options) === true
+}
+
 /**
  * Makes a socket of a connection, on which each message is a prediction. Bun keeps a message that has not come whole where nobody sees it,
  * so each socket is charged for the longest there may be.
  * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, UPGRADE_REQUIRED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
  */
-export function openSocket(opening: Opening, options: LongLivedOptions, upgrade: Upgrade): void {
+function openSocket(opening: Opening, options: LongLivedOptions, upgrade: Upgrade): void {
   const { name, request, token } = opening
   const { engine, memory, report, readiness } = options
   findReadyVersion(findModel(engine, name))

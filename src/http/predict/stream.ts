@@ -1,10 +1,13 @@
+import { Elysia } from 'elysia'
 import { VestalError } from '../../core/errors.ts'
 import { inOrder } from '../../core/in-order.ts'
 import type { Hold } from '../../core/memory-ledger.ts'
 import { RowSplitter } from '../../tensor/row-splitter.ts'
+import { guard } from '../authentication.ts'
 import { type Coding, contentCoding, decodeChunks } from '../encodings.ts'
 import { vestalErrorIn } from '../errors.ts'
-import { findModel, findReadyVersion } from '../model-access.ts'
+import { findModel, findReadyVersion, permissionTo } from '../model-access.ts'
+import { STREAMING_DETAIL } from '../openapi/streaming.ts'
 import { createRecheck, endOf, type LongLivedOptions, type Opening, type Recheck, type WhenEnding } from './long-lived.ts'
 import { type PartCaller, predictPart, withPatience } from './predict.ts'
 import { row as rowCodec } from './rows.ts'
@@ -39,12 +42,24 @@ interface RowStream {
 /** Failures after which no row could be answered: the stream ends with them. */
 const ENDING = new Set(['MODEL_UNKNOWN', 'MODEL_UNAVAILABLE', 'SERVER_STOPPING', 'REQUEST_ABORTED'])
 
+/** Predictions row by row, `/models/{name}/stream/`: as rows come, in memory that does not grow with their number. */
+export function stream(options: LongLivedOptions) {
+  return new Elysia({ name: 'stream' }).use(guard(options.authenticator)).post(
+    '/models/:name/stream/',
+    ({ params, request, token }) => {
+      const response = predictStream({ name: params.name, request, token }, options)
+      return response
+    },
+    { permissions: permissionTo('predict', options.engine), parse: 'none', detail: STREAMING_DETAIL.stream },
+  )
+}
+
 /**
  * Answers a body of rows with one event a row, in their order, each as soon as it is computed. It keeps a bounded number of rows: no more
  * of the body is read while nobody reads the answer, and everything stops when the client goes.
  * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, CODING_UNSUPPORTED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
  */
-export function predictStream(opening: Opening, options: LongLivedOptions): Response {
+function predictStream(opening: Opening, options: LongLivedOptions): Response {
   const { name, request, token } = opening
   const { engine, memory, report, readiness } = options
   findReadyVersion(findModel(engine, name))

@@ -1,11 +1,10 @@
 import type { Model, ModelVersion } from '../engine.ts'
 import { CLOSED } from './permissions.ts'
 import type { FoundModel } from './scan.ts'
+import { LEFT_OUT } from './version-policy.ts'
 
 /** The reason that an index gives for a version that was unloaded by request. */
 export const UNLOADED = 'unloaded'
-/** How that begins of a version that its model's version policy does not name. */
-export const LEFT_OUT = 'left out by the version policy'
 
 /** A model as its folder describes it, with what became of its versions. */
 export function describeModel({ name, file, permissions = CLOSED }: FoundModel, versions: Iterable<ModelVersion>): Model {

@@ -2,13 +2,12 @@ import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
 import { type ModelDefinition, readDefinition, readFolderPermissions } from './definition.ts'
-import { LEFT_OUT } from './describe.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { inPlaceOf, notVersions, strays, withoutVersion } from './layout.ts'
 import { EMPTY_MODEL_FILE } from './model-file.ts'
 import { defaultPermissions, type ModelPermissions } from './permissions.ts'
 import { errorCode, listing, standingAt, standingOf } from './source.ts'
-import { chosenVersions, describePolicy } from './version-policy.ts'
+import { chosenVersions, describePolicy, LEFT_OUT } from './version-policy.ts'
 
 /** Models in one server; more are skipped with a warning. */
 export const MODELS_MAX = 256
