@@ -3,7 +3,7 @@ let isAtOnce = false
 
 /**
  * Has this process's `setImmediate` call at once within `withoutTurn`: ONNX Runtime's package gives other work of its thread a turn of the
- * event loop before each run, and here there is none. The turn would be an eighth of what a small model takes.
+ * event loop before each run, and here there is none. The turn would be a tenth of what a small model takes.
  */
 export function prepareTurns(): void {
   // The cast: its other properties are for timers that can be cleared, and nobody here clears one.
