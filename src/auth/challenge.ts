@@ -1,4 +1,4 @@
-import { ERROR_CATALOGUE, type ErrorCode, VestalError } from '../core/errors.ts'
+import { ERROR_CATALOGUE, type ErrorCode, type Holder, VestalError } from '../core/errors.ts'
 
 /**
  * `WWW-Authenticate` (RFC 9110 §11.6.1) before anything is said of an error.
@@ -38,7 +38,7 @@ export function withChallenge(error: VestalError, challenge: string): VestalErro
   const description = descriptionOf(error)
   const said = description === undefined ? '' : `, error_description="${description}"`
   return new VestalError(code, {
-    detail: description ?? error.detail,
+    detail: code === 'TOKEN_EXPIRED' && holder ? expiredDetail(holder) : (description ?? error.detail),
     reason,
     holder,
     headers: challengeHeaders(`${challenge}, error="${word}"${said}`),
@@ -49,6 +49,13 @@ export function withChallenge(error: VestalError, challenge: string): VestalErro
 function descriptionOf({ code, holder, detail }: VestalError): string | undefined {
   if (code !== 'API_KEY_REFUSED') return holder && DESCRIPTIONS[code]
   return typeof detail === 'string' && detail !== ERROR_CATALOGUE[code].detail ? detail : undefined
+}
+
+/** In the body alone: the header is the same for every token that expired, and is built once. */
+function expiredDetail({ expiresAtSeconds }: Holder): string {
+  return expiresAtSeconds === undefined
+    ? 'The access token expired'
+    : `The access token expired at ${new Date(expiresAtSeconds * 1000).toISOString().replace(/\.\d+/, '')}`
 }
 
 type ChallengeHeaders = Readonly<Record<'www-authenticate', string>>

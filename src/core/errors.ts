@@ -119,6 +119,8 @@ export interface Holder {
   /** Absent where one of the two claims is malformed. */
   readonly names?: Pick<Principal, 'issuer' | 'subject'> | undefined
   readonly tokenId?: string | undefined
+  /** `exp` of the token, in seconds since 1970. */
+  readonly expiresAtSeconds?: number | undefined
   /** What the authenticator makes of the names. */
   readonly principal?: Principal | undefined
 }

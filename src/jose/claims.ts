@@ -78,9 +78,9 @@ export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: 
 
 /** The principal that a token's claims name, in a form that a log may hold. Only for payloads with a valid signature: unsigned claims prove nothing. */
 export function holderOf(payload: JsonObject): Holder {
-  const { jti } = payload
+  const { jti, exp } = payload
   const names = namesIn(payload)
-  return { ...(names && { names }), ...(isShortText(jti) && { tokenId: jti }) }
+  return { ...(names && { names }), ...(isShortText(jti) && { tokenId: jti }), ...(isTime(exp) && { expiresAtSeconds: exp }) }
 }
 
 /** Issuer and subject; undefined where one of them is no text that a log may hold. A claim that is null is absent, as Flama writes it. */
@@ -135,10 +135,15 @@ function isAbsent(value: unknown, isLoose: boolean): boolean {
 
 function time(value: unknown, name: string, isLoose: boolean): number | undefined {
   if (isAbsent(value, isLoose)) return undefined
-  if (typeof value !== 'number' || !(value >= 0 && value <= SECONDS_MAX)) {
+  if (!isTime(value)) {
     throw rejection('CLAIM_INVALID', `the claim "${name}" is not a number of seconds between 1970 and 9999`)
   }
   return value
+}
+
+/** From 1970 to 9999. */
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= SECONDS_MAX
 }
 
 function text(value: unknown, name: string, isLoose: boolean): void {

@@ -178,6 +178,25 @@ describe('vestal token', () => {
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60)
   })
 
+  test('lives an hour in development mode and as the settings say elsewhere, and says until when', () => {
+    using place = new Workplace()
+    const cases: readonly (readonly [args: readonly string[], environment: Record<string, string>, seconds: number])[] = [
+      [[], {}, 3600],
+      [[], { VESTAL_ACCESS_TOKEN_SECONDS: '60' }, 60],
+      [[], { VESTAL_TOKEN_SECONDS_MAX: '900' }, 900],
+      [['--ttl', '5'], {}, 5],
+      [[], { NODE_ENV: 'production', VESTAL_SECRET: SECRET }, 300],
+    ]
+    for (const [args, environment, seconds] of cases) {
+      const { stdout, stderr } = place.run([...TOKEN, ...args], { TZ: 'Asia/Kolkata', ...environment })
+      const { iat, exp } = decodeJwt(stdout.trim()).payload as { iat: number; exp: number }
+      const shown = (ms: number) => new Date(ms).toISOString().slice(0, 19)
+      const local = shown((exp + 5.5 * 3600) * 1000).replace('T', ' ')
+      expect([args, exp - iat]).toEqual([args, seconds])
+      expect(stderr).toContain(`valid until ${local} local time (${shown(exp * 1000)}Z)\n`)
+    }
+  })
+
   test('carries the issuer and the audience that the server asks for', () => {
     using place = new Workplace()
     const environment = { VESTAL_SECRET: SECRET, VESTAL_ISSUER: 'me', VESTAL_AUDIENCE: 'a,b' }

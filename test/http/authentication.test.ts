@@ -239,6 +239,16 @@ for (const { what, order, kind } of OWN_APPS) {
         }
       })
 
+      test('says when a token expired whose signature is right, in the body', async () => {
+        for (const exp of [1_764_000_000, 1_764_000_000.75, 0]) {
+          const token = makeToken({ payload: { sub: 'me', exp, data: { permissions: ['p1'] } } })
+          const detail = `The access token expired at ${exp === 0 ? '1970-01-01T00:00:00Z' : '2025-11-24T16:00:00Z'}`
+          const response = await door.fetch('/p1', { headers: { authorization: `Bearer ${token}` } })
+          expect(response.headers.get('www-authenticate')).toEndWith('error_description="The access token expired"')
+          expect(await answerOf(response)).toEqual(failure(401, detail))
+        }
+      })
+
       test('says why a token is rejected whose signature is right, in the header and in the body', async () => {
         const good = { sub: 'me', exp: nowSeconds() + 60, data: { permissions: ['p1'] } }
         const cases: readonly (readonly [claims: object, description: string])[] = [
@@ -255,7 +265,8 @@ for (const { what, order, kind } of OWN_APPS) {
           expect(response.headers.get('www-authenticate')).toBe(
             `Bearer realm="test", error="invalid_token", error_description="${description}"`,
           )
-          expect(await answerOf(response)).toEqual(failure(401, description))
+          const detail = description.endsWith('expired') ? expect.stringContaining(`${description} at `) : description
+          expect(await answerOf(response)).toEqual(failure(401, detail))
           // The same claims under a signature that is not right say nothing.
           const forged = makeToken({ payload: { ...good, ...claims }, secret: OTHER_SECRET })
           const plain = await door.fetch('/p1', { headers: { authorization: `Bearer ${forged}` } })

@@ -147,7 +147,7 @@ for (const open of DOORS) {
       [
         ['/private/info/', {}, 401, ['401 Unauthorized', 'has none', 'POST /auth/', 'Authorize']],
         ['/private/info/', { authorization: 'Bearer a.b.c' }, 401, ['The token is not valid here']],
-        ['/private/info/', { authorization: `Bearer ${expired}` }, 401, ['The access token expired']],
+        ['/private/info/', { authorization: `Bearer ${expired}` }, 401, ['The access token expired at ']],
         ['/private/info/', { authorization: 'Bearer' }, 400, ['one scheme, a space and one token']],
         ['/private/info/', bearer('other'), 403, ['403 Forbidden', '<code>my-permission-name</code>']],
         ['/nowhere/<b>', {}, 404, ['404 Not Found', 'Nothing is at this address']],

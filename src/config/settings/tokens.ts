@@ -52,7 +52,7 @@ export const TOKENS = {
   accessTokenSeconds: single(integer(1, 86_400), {
     default: 300,
     value: 'SECONDS',
-    help: 'Seconds that a token made by this server or `vestal token` is valid.',
+    help: 'Seconds that a token made by this server or `vestal token` is valid; in development mode `vestal token` makes them for an hour unless this is set.',
   }),
   headerKey: single(name(), { default: 'Authorization', value: 'NAME', help: 'Request header that carries the token.' }),
   headerPrefix: single(name(), { default: 'Bearer', value: 'SCHEME', help: 'Scheme before the token, in any case.' }),

@@ -29,6 +29,11 @@ describe('a challenge', () => {
       message: 'too late',
       holder: HOLDER,
     })
+    const timed = { ...HOLDER, expiresAtSeconds: 2 }
+    expect(said(new VestalError('TOKEN_EXPIRED', { holder: timed }))).toMatchObject({
+      detail: 'The access token expired at 1970-01-01T00:00:02Z',
+      header: 'Bearer, error="invalid_token", error_description="The access token expired"',
+    })
     expect(said(plain)).toMatchObject({ detail: plain.detail, header: 'Bearer, error="invalid_token"' })
     const signature = new VestalError('SIGNATURE_INVALID', { holder: HOLDER })
     expect(said(signature)).toMatchObject({ detail: signature.detail, header: 'Bearer, error="invalid_token"' })
