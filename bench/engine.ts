@@ -26,7 +26,7 @@ export async function benchEngine({ rounds, batching, liveSeconds }: EngineSizes
     const occasion = { machine, isKept }
     report([batches.section, idle.section, messages, live.section], occasion)
     reportAsked(
-      { id: 'engine-asked', title: 'What the engine bench is asked to show' },
+      { id: 'engine-asked', title: 'Targets of the engine bench' },
       [...batches.asked, ...idle.asked, ...live.asked],
       occasion,
     )

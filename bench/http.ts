@@ -34,7 +34,7 @@ const SCENARIOS: readonly {
   },
   {
     id: 'http-refused',
-    title: 'A protected route asked without a token',
+    title: 'A protected route without a token',
     path: '/private/info/',
     target: { method: 'GET', headers: {} },
   },
@@ -83,7 +83,7 @@ async function measure(
   return {
     id,
     title,
-    text: `\`${target.method} ${path}\`, ${rounds} rounds of ${seconds} s in turns.`,
+    text: `\`${target.method} ${path}\`, ${rounds} interleaved rounds of ${seconds} s.`,
     unit: 'requests a second',
     isLessBetter: false,
     base: 'vestal',

@@ -40,7 +40,7 @@ interface Deployment {
 const ON_ALL: Deployment = {
   id: 'serving-digits-all',
   title: 'One row of digits under load, as deployed',
-  text: 'Every server as it runs by default, with as many workers as there are cores where its documentation says so.',
+  text: 'Every server as it runs by default, with a worker for each core if its documentation recommends that.',
   workers: availableParallelism(),
   isPinned: false,
   cores: ALL_CORES,
@@ -48,7 +48,7 @@ const ON_ALL: Deployment = {
 const ON_ONE: Deployment = {
   id: 'serving-digits',
   title: 'One row of digits under load, on one core',
-  text: 'Every server with all its threads on one core, and the load on the other.',
+  text: 'Every server with all its threads on one core, and the load generator on the other.',
   workers: 1,
   isPinned: true,
   cores: CORES,
@@ -73,7 +73,7 @@ export async function benchServing({ isQuick, ...rounds }: ServingRounds): Promi
   }
   const [all, one] = [best.get(ON_ALL), best.get(ON_ONE)]
   if (all !== undefined && one !== undefined) asked.push(...askedOf(all, one))
-  reportAsked({ id: 'serving-asked', title: 'What the bench serving is asked to show' }, asked, occasion('both ways'))
+  reportAsked({ id: 'serving-asked', title: 'Targets of the serving bench' }, asked, occasion('both ways'))
 }
 
 interface Served extends LoadResult {
@@ -122,7 +122,7 @@ async function benchDeployment(deployment: Deployment, { servers: wanted, rounds
         figure: medianOf(server, 'requestsPerSecond'),
       }
     })
-    const text = `\`POST ${PATH}\` with 64 numbers as JSON, ${rounds.rounds} rounds of ${rounds.seconds} s in turns. ${deployment.text}`
+    const text = `\`POST ${PATH}\` with 64 numbers as JSON, ${rounds.rounds} interleaved rounds of ${rounds.seconds} s. ${deployment.text}`
     report([{ id, title, text, unit: 'requests a second', isLessBetter: false, base: 'vestal', rows }], occasion)
     return bestOf(servers.map(({ server }) => ({ kind: server.kind, median: (key) => medianOf(server, key).median })))
   } finally {

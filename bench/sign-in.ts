@@ -46,8 +46,8 @@ export async function benchSignIn(attempts: number, isKept: boolean): Promise<vo
     await fill(context)
     const samples = await measure(context, attempts)
     const rows = [...samples].map(([name, values]) => ({ name, note: '', figure: figureOf(values) }))
-    const text = `${attempts} refused sign-ins each, in turns, over SQLite with argon2id at the server's parameters: nobody learns from the time which names there are.`
-    const title = 'A sign-in that is refused'
+    const text = `${attempts} rejected sign-ins each, interleaved, over SQLite with argon2id at the server's parameters: timing must not reveal which names exist.`
+    const title = 'A rejected sign-in'
     const section = { id: 'sign-in', title, text, unit: 'ms', isLessBetter: true, base: 'a known name', rows }
     report([section], { machine: describeMachine(), isKept })
   } finally {

@@ -51,7 +51,7 @@ export async function benchTensor({ rounds, requests }: TensorRounds, isKept: bo
         {
           id: 'tensor-8mb',
           title: 'An FP32 tensor of 8 MB, there and back',
-          text: `\`POST /v2/models/same/infer\` with ${ELEMENTS} elements, ${rounds} rounds of ${requests} in turns, one client.`,
+          text: `\`POST /v2/models/same/infer\` with ${ELEMENTS} elements, ${rounds} interleaved rounds of ${requests}, one client.`,
           unit: 'ms a request',
           isLessBetter: true,
           base: 'binary',
@@ -63,7 +63,7 @@ export async function benchTensor({ rounds, requests }: TensorRounds, isKept: bo
     const [binary, json] = forms.map((form) => figures.get(form)?.median ?? Number.NaN)
     if (isKept)
       reportAsked(
-        { id: 'tensor-asked', title: 'What the bench tensor is asked to show' },
+        { id: 'tensor-asked', title: 'Targets of the tensor bench' },
         [atLeast('8 MB FP32 tensor, binary form', 8, { ratio: (json ?? 0) / (binary ?? 1), of: 'its JSON form' })],
         occasion,
       )
@@ -93,7 +93,7 @@ function formsOf(): readonly Form[] {
   return [
     {
       name: 'binary',
-      note: 'the data on a multiple of eight: not copied after Bun',
+      note: 'data at a multiple of eight: not copied after Bun',
       body: binary(fitting),
       headers: lengthOf(fitting),
     },

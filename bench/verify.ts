@@ -37,5 +37,5 @@ export async function benchVerify(sizes: VerifySizes, isKept: boolean): Promise<
   reportCachePolicies(sizes.rounds, alone)
   reportCacheMemory(alone)
   asked.push(...algorithms.asked, wasm.asked, hit.asked, ...(await flood(sizes.flood, underLoad)))
-  reportAsked({ id: 'verify-asked', title: 'What the token bench is asked to show' }, asked, underLoad)
+  reportAsked({ id: 'verify-asked', title: 'Targets of the token bench' }, asked, underLoad)
 }

@@ -3,7 +3,7 @@ import type { Contestant } from './contestant.ts'
 
 export const nodeRs: Contestant = {
   name: '@node-rs/jsonwebtoken',
-  note: 'alone: its own claim checks, key text parsed each time',
+  note: 'alone: with its own claim checks, key text parsed each time',
   isAsync: false,
   create: (algorithm, { verifying }) => {
     // The casts: a const enum of names, and claims that it gives as an object.

@@ -95,7 +95,7 @@ function sectionOf(
   return {
     id: 'engine-batching',
     title: 'A model that gains from batches',
-    text: `${LAYERS} dense layers of ${WIDTH}, 25 MB; ${rounds} rounds of ${roundMs} ms in turns, inside one process.`,
+    text: `${LAYERS} dense layers of ${WIDTH}, 25 MB; ${rounds} interleaved rounds of ${roundMs} ms, inside one process.`,
     unit: 'rows a second',
     isLessBetter: false,
     base: 'batches',

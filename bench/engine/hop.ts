@@ -39,7 +39,7 @@ export async function benchIdle(rounds: Rounds): Promise<{ section: Section; ask
   return {
     section: {
       id: 'engine-idle',
-      title: 'One caller, one row, nothing else to do',
+      title: 'One caller, one row, an idle server',
       text: '`digits`, inside one process.',
       unit: 'ns a prediction',
       isLessBetter: true,
@@ -81,7 +81,7 @@ export async function benchMessages(rounds: Rounds): Promise<Section> {
   return {
     id: 'engine-messages',
     title: 'To a thread and back',
-    text: 'One row of `digits`, 256 bytes, to a thread that sends back what it is sent.',
+    text: 'One row of `digits`, 256 bytes, to a thread that echoes it.',
     unit: 'ns there and back',
     isLessBetter: true,
     base: 'tensor, moved',

@@ -31,8 +31,8 @@ export interface Occasion {
 const PAGE = join(import.meta.dir, '../../docs/reference/evidence/benchmarks.md')
 const HEAD = `# Benchmarks
 
-Written by \`bun run bench verify\`, \`http\`, \`engine\`, \`serving\`, \`tensor\`, \`memory\` and \`sign-in\`; each replaces its own sections. Contestants run in turns in one run; the
-figures are medians of the rounds with the median distance from them. The machine is small and shared: the ratios are worth more than
+\`bun run bench verify\`, \`http\`, \`engine\`, \`serving\`, \`tensor\`, \`memory\` and \`sign-in\` write this page; each replaces its own sections. Contestants are interleaved; the
+figures are medians of the rounds ± the median distance from them. The machine is small and shared, so the ratios matter more than
 the figures.
 `
 
@@ -57,7 +57,7 @@ export function reportAsked(
 ): void {
   const answer = { true: 'yes', false: '**no**', undefined: 'not measured' }
   const lines = rows.map(({ what, atLeast, measured, isMet }) => `| ${what} | ${atLeast} | ${measured} | ${answer[`${isMet}`]} |`)
-  const table = `## ${title}\n\n| what | asked | measured | met |\n|---|---|---|---|\n${lines.join('\n')}`
+  const table = `## ${title}\n\n| what | target | measured | met |\n|---|---|---|---|\n${lines.join('\n')}`
   console.log(`\n${table}`)
   keep(id, table, occasion)
 }

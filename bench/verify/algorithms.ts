@@ -67,7 +67,7 @@ async function measure(algorithm: BenchAlgorithm, rounds: Rounds) {
   const section: Section = {
     id: `verify-${algorithm.toLowerCase()}`,
     title: `Verifying a token, ${algorithm}`,
-    text: `${TOKENS} different tokens of ${tokens[0]?.length} characters in turn, with four claims and three permissions. Every contestant first had to accept a good token and to refuse six bad ones.`,
+    text: `${TOKENS} different tokens of ${tokens[0]?.length} characters in turn, with four claims and three permissions. Every contestant first had to accept a valid token and reject six invalid ones.`,
     unit: 'ns a token',
     isLessBetter: true,
     base: vestal.name,

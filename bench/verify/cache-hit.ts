@@ -48,7 +48,7 @@ export async function cacheHitSection({ rounds }: Rounds): Promise<{ section: Se
   return {
     section: {
       id: 'verify-cache-hit',
-      title: 'A token that is remembered',
+      title: 'A cached token',
       text: `${TEXTS} header texts of ${headers[0]?.length} characters that were never hashed before, for ${TOKENS} tokens.`,
       unit: 'ns a request',
       isLessBetter: true,

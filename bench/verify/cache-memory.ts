@@ -9,7 +9,7 @@ const TOKENS = 5000
 
 /** Tokens of three sizes, from the least that is asked for to a list of many permissions. */
 const SHAPES: Readonly<Record<string, (index: number) => JwtPayload>> = {
-  'a subject alone': (index) => ({ sub: `user-${index}` }),
+  'only a subject': (index) => ({ sub: `user-${index}` }),
   'four claims and four permissions': (index) => ({
     sub: `user-${index}`,
     jti: `token-${index}`,
@@ -33,9 +33,9 @@ export function reportCacheMemory(occasion: Occasion): void {
     if (authenticator.cacheStatistics.entries !== TOKENS) throw new Error('not every token is remembered')
     return [name, String(characters), each.toFixed(0), (each / characters).toFixed(1)]
   })
-  const text = `${TOKENS} tokens remembered; the growth of the heap, after it was collected.`
+  const text = `${TOKENS} cached tokens; growth of the heap after a collection.`
   const head = ['', 'characters of the header', 'bytes each', 'bytes a character']
-  reportTable({ id: 'verify-cache-memory', title: 'Memory of a remembered token', text, head, rows }, occasion)
+  reportTable({ id: 'verify-cache-memory', title: 'Memory of a cached token', text, head, rows }, occasion)
 }
 
 function remember(claims: (index: number) => JwtPayload, authenticator: ReturnType<typeof createAuthenticator>): number {

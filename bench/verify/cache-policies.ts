@@ -83,9 +83,9 @@ export function reportCachePolicies({ rounds }: Rounds, occasion: Occasion): voi
     )
     return [name, ...cells]
   })
-  const text = `${ENTRIES} entries, ${REQUESTS} requests: how many find their token, and ns a request for the cache alone.`
+  const text = `${ENTRIES} entries, ${REQUESTS} requests: requests that find their token, and ns a request for the cache only.`
   reportTable(
-    { id: 'verify-cache-policies', title: 'Which token is forgotten', text, head: ['', ...Object.keys(POLICIES)], rows },
+    { id: 'verify-cache-policies', title: 'Which token leaves the cache', text, head: ['', ...Object.keys(POLICIES)], rows },
     occasion,
   )
 }

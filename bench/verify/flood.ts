@@ -36,12 +36,12 @@ export async function flood(size: FloodSize, occasion: Occasion): Promise<Asked[
       ['resident memory, warm', `${memoryAtFirst.toFixed(1)} MB`],
       ['resident memory before the flood', `${before.toFixed(1)} MB`],
       ['resident memory after it', `${after.toFixed(1)} MB`],
-      ['p99 of a good token, alone', `${alone.p99Ms.toFixed(2)} ms`],
-      [`p99 of a good token among ${CONNECTIONS} connections with good tokens`, `${among.p99Ms.toFixed(2)} ms`],
-      [`p99 of a good token among ${CONNECTIONS} connections with invalid tokens`, `${during.toFixed(2)} ms`],
-      ['invalid tokens', `${sent}, all refused`],
+      ['p99 of a valid token, no other load', `${alone.p99Ms.toFixed(2)} ms`],
+      [`p99 of a valid token among ${CONNECTIONS} connections with valid tokens`, `${among.p99Ms.toFixed(2)} ms`],
+      [`p99 of a valid token among ${CONNECTIONS} connections with invalid tokens`, `${during.toFixed(2)} ms`],
+      ['invalid tokens', `${sent}, all rejected`],
     ]
-    const text = 'The whole server is sent invalid tokens, each another, while one connection sends a good one.'
+    const text = 'The whole server receives invalid tokens, each different, while one connection sends a valid one.'
     reportTable({ id: 'verify-flood', title: 'A flood of invalid tokens', text, head: ['', ''], rows }, occasion)
     const what = `${sent} distinct invalid tokens`
     return [

@@ -99,12 +99,12 @@ async function measureCached(servers: readonly Running[], timing: Timing) {
   })
   const results = await inTurns(runs, timing)
   const against = comparison(results)
-  const section = sectionOf('verify-served-cached', 'One token for each request', runs, results)
+  const section = sectionOf('verify-served-cached', 'The same token in each request', runs, results)
   const best = bestOf(namesOf(runs, 'javascript'), results)
   return {
     section: {
       ...section,
-      text: `\`GET ${PATH}\`, ${CONNECTIONS} connections, ${spent(timing)}. Each server first had to refuse eight requests.`,
+      text: `\`GET ${PATH}\`, ${CONNECTIONS} connections, ${spent(timing)}. Each server first had to reject eight requests.`,
     },
     asked: [
       atLeast('protected route, cached token', 0.95, {
@@ -145,12 +145,12 @@ async function measureFresh(servers: readonly Running[], { file, ...timing }: Ti
     writeFileSync(file, Array.from({ length: count }, token).join('\n'))
   })
   const against = comparison(results)
-  const section = sectionOf('verify-served-fresh', 'Another token for each request', runs, results)
+  const section = sectionOf('verify-served-fresh', 'A new token in each request', runs, results)
   const best = bestOf(namesOf(runs, 'javascript'), results)
   return {
     section: {
       ...section,
-      text: `HS256 tokens that no server has seen before, ${count} in each round; ${CONNECTIONS} connections, ${spent(timing)}.`,
+      text: `HS256 tokens that are new to each server, ${count} in each round; ${CONNECTIONS} connections, ${spent(timing)}.`,
     },
     asked: [
       atLeast('a new HS256 token each time', 1.5, { ...against('vestal', best), of: `the best JavaScript peer (${best})` }),
@@ -217,7 +217,7 @@ function bestOf(names: readonly string[], results: ReadonlyMap<string, readonly 
   return [...names].sort((a, b) => rate(b) - rate(a))[0] ?? ''
 }
 
-const spent = ({ rounds, seconds }: Timing) => `${rounds} rounds of ${seconds} s in turns`
+const spent = ({ rounds, seconds }: Timing) => `${rounds} interleaved rounds of ${seconds} s`
 
 function sectionOf(
   id: string,
