@@ -160,6 +160,10 @@ export async function createEngine(options: EngineOptions): Promise<OwnEngine> {
     troubles: () => poller?.troubles() ?? [],
     isReady: () => hasStarted && !repository.isStopping,
     infer: (name, version, inputs, asked = {}) => repository.infer(name, version, inputs, asked),
+    noteRejections(rejections) {
+      for (const { model, version, reason, count } of rejections)
+        table.get(model)?.versions.get(version)?.counters?.rejected(reason, count)
+    },
     statistics: (name, version) => table.statistics(name, version),
     async load(name, asked) {
       mayChange()

@@ -3,7 +3,7 @@ import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import type { AdmissionLimits } from './queue/admission.ts'
 import type { JobTimes } from './queue/job.ts'
 import type { ModelAction, ModelPermissions } from './repository/permissions.ts'
-import type { ModelStatistics } from './statistics.ts'
+import type { ModelStatistics, Rejections } from './statistics.ts'
 
 /** Where a model version stands; only `ready` ones answer. */
 export type ModelState = 'ready' | 'unavailable' | 'loading' | 'unloading'
@@ -147,6 +147,8 @@ export interface Engine {
    * REQUEST_ABORTED, QUEUE_TIMEOUT, REQUEST_TIMEOUT, SUBJECT_LIMIT, SUBJECT_MEMORY_LIMIT
    */
   infer(model: string, version: string, inputs: NamedTensors, options?: InferOptions): Promise<NamedTensors>
+  /** Counts requests that were rejected before they came here, by a process that asks this engine. */
+  noteRejections?(rejections: readonly Rejections[]): void
   /** What the loaded versions have done; of one model, or of one version of it, when named. */
   statistics(model?: string, version?: string): readonly ModelStatistics[]
   /**

@@ -6,6 +6,14 @@ export interface Duration {
   readonly ns: number
 }
 
+/** Requests for one version that were rejected for one reason. */
+export interface Rejections {
+  readonly model: string
+  readonly version: string
+  readonly reason: RejectionReason
+  readonly count: number
+}
+
 /** Why a request was refused before it was computed. */
 export type RejectionReason =
   | 'queue-full'
@@ -187,8 +195,8 @@ export class ModelCounters {
     return Math.min(RETRY_SECONDS_MAX, Math.max(1, Math.ceil(seconds)))
   }
 
-  rejected(reason: RejectionReason): void {
-    this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + 1)
+  rejected(reason: RejectionReason, count = 1): void {
+    this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + count)
   }
 
   /** A worker process that ended by itself, or was killed for a limit. */

@@ -14,6 +14,7 @@ import type { ModelLoss } from '../inference/runner.ts'
 import type { RuntimeText } from '../inference/runtime/runtime-texts.ts'
 import { KeyError } from '../jose/key-error.ts'
 import { signatureBackends, warnOfFallback } from '../jose/signature-backends.ts'
+import { removeLeftFolders } from '../platform/temporary-folder.ts'
 import { watchRedis } from '../storage/redis-watch.ts'
 import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accountsOf } from './accounts.ts'
@@ -65,6 +66,8 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   const { redis: url } = settings
   const redis = url === undefined ? undefined : await watchRedis({ url, log: warn })
   logger.debug('settings and keys are read; the models are loaded next')
+  // Of several processes, the supervisor sees to it.
+  if (member === undefined) removeLeftFolders()
   const { engine, gather } = await openEngine(settings, {
     member,
     changed: (change) => noteChange(change, { actor: 'server' }),

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Workplace } from '../support/command-line.ts'
 import { factorModel, put } from '../support/factor-model.ts'
 import { HARMFUL, putModels } from '../support/harmful-models.ts'
 import { childrenOf, engineOf, HAS_PROCESSES, isRunning, until } from '../support/processes.ts'
@@ -60,6 +61,11 @@ const killEngine = async (several: Several) => {
   await until(() => ![undefined, killed].includes(engineOf(several.server.child.pid)))
   await until(async () => (await several.fetch('/v2/health/ready').catch(() => undefined))?.status === 200)
   return killed
+}
+
+/** Processes below one, however deep. */
+function below(pid: number): readonly number[] {
+  return childrenOf(pid).flatMap((child) => [child.pid, ...below(child.pid)])
 }
 
 /** State of a model, as the index has it. */
@@ -229,6 +235,36 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
         await several.stop(signal)
         await until(() => !pids.some(isRunning))
         expect(readdirSync(models.temporary)).toEqual([])
+      }
+    },
+    TEST_MS,
+  )
+
+  test(
+    'leave nothing behind for longer than until the next start where all are killed at once',
+    async () => {
+      using models = await Models.of('a')
+      mkdirSync(join(models.temporary, 'vestal-model-0-1-1-other'))
+      for (const count of [COUNT, ['--processes', '1']]) {
+        using place = new Workplace()
+        const environment = models.environment({ VESTAL_MODEL_OVERRIDE: 'on' })
+        const start = () => place.start([...count, '--model-control', 'explicit'], environment)
+        const { child, base } = await start()
+        const file = Buffer.from(factorModel(7)).toString('base64')
+        const body = JSON.stringify({ parameters: { config: '{"backend":"onnxruntime"}', 'file:1/model.onnx': file } })
+        const loaded = await fetch(`${base}/v2/repository/models/brought/load`, { method: 'POST', headers: HEADERS, body })
+        expect(loaded.status).toBe(200)
+        const all = below(child.pid)
+        for (const pid of [child.pid, ...all]) process.kill(pid, 'SIGKILL')
+        await child.exited
+        await until(() => !all.some(isRunning))
+        expect(readdirSync(models.temporary)).toHaveLength(2)
+        const next = await start()
+        // Its own, where it has one, and what is of somebody else.
+        const left = readdirSync(models.temporary).filter((name) => !name.includes(`-${next.child.pid}-`))
+        expect(left).toEqual(['vestal-model-0-1-1-other'])
+        next.child.kill('SIGTERM')
+        await next.child.exited
       }
     },
     TEST_MS,

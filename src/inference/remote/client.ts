@@ -33,6 +33,7 @@ import {
   writeInfer,
   writeMessage,
 } from './protocol.ts'
+import { RejectionNotes } from './rejection-notes.ts'
 import { Snapshot } from './snapshot.ts'
 
 export interface RemoteEngineOptions {
@@ -125,6 +126,7 @@ class RemoteClient {
   readonly #ready = Promise.withResolvers<void>()
   #connection: Connection | undefined
   #permissions: PermissionLookup | undefined
+  readonly #rejections: RejectionNotes
   #lastCall = 0
   #statistics: readonly ModelStatistics[] = []
   #isStopping = false
@@ -134,6 +136,9 @@ class RemoteClient {
     this.#options = options
     this.#clock = options.clock ?? SYSTEM_CLOCK
     this.memory = new MemoryLedger(withShare(options.limits))
+    this.#rejections = new RejectionNotes(this.#clock, (rejections) => {
+      if (this.#connection?.isUsable === true) tell(this.#connection, { kind: 'rejected', rejections })
+    })
   }
 
   get ready(): Promise<void> {
@@ -186,9 +191,9 @@ class RemoteClient {
     asked: { readonly model: string; readonly version: string; readonly inputs: NamedTensors },
     options: InferOptions,
   ): Promise<NamedTensors> {
-    const { socket, pending, requests, hello } = this.#usable()
+    const { socket, pending, requests } = this.#usable()
     const { outputs, priority, timeoutMs, watch } = options
-    const { request, answer } = pending.open(asked.inputs, options, hello?.timeoutMs ?? Number.POSITIVE_INFINITY)
+    const { request, answer } = this.#open(asked, options)
     const frame = {
       ...asked,
       id: request.id,
@@ -213,6 +218,20 @@ class RemoteClient {
     return answer
   }
 
+  /** Statistics of models are the engine process's, which hears nothing of what is rejected here. */
+  #open(
+    asked: { readonly model: string; readonly version: string; readonly inputs: NamedTensors },
+    options: InferOptions,
+  ): ReturnType<PendingRequests['open']> {
+    const { pending, hello } = this.#usable()
+    try {
+      return pending.open(asked.inputs, options, hello?.timeoutMs ?? Number.POSITIVE_INFINITY)
+    } catch (error) {
+      this.#rejections.note(asked, error)
+      throw error
+    }
+  }
+
   async load(name: string, { may, changed, files, ...options }: LoadOptions): Promise<void> {
     await this.#call({ what: 'load', name, options }, { control: { ...(may && { may }), ...(changed && { changed }) }, files })
   }
@@ -222,6 +241,7 @@ class RemoteClient {
   }
 
   async fetchStatistics(): Promise<readonly ModelStatistics[]> {
+    this.#rejections.send()
     this.#statistics = await this.#call({ what: 'statistics' }, { control: {} })
     return this.#statistics
   }

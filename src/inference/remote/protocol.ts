@@ -11,7 +11,7 @@ import type { FrameBuffer } from '../frames/frame-buffer.ts'
 import type { FrameCursor } from '../frames/frame-cursor.ts'
 import { broken, type ReadBytes, type StoreBytes } from '../frames/layout.ts'
 import type { ModelLoss } from '../runner.ts'
-import type { ModelStatistics } from '../statistics.ts'
+import type { ModelStatistics, Rejections } from '../statistics.ts'
 
 export const PROTOCOL_VERSION = 1
 
@@ -231,6 +231,8 @@ export type FromEngine =
 export type ToEngine =
   | { readonly kind: 'granted'; readonly question: number; readonly isGranted: boolean }
   | { readonly kind: 'settled'; readonly question: number }
+  /** Requests that it rejected by itself, since it may hold no more bytes. */
+  | { readonly kind: 'rejected'; readonly rejections: readonly Rejections[] }
 
 /** The first message of the engine process. */
 export interface EngineHello {

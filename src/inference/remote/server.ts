@@ -200,8 +200,15 @@ export class EngineServer {
       client.answers.free(client.unread.get(id) ?? [])
       client.unread.delete(id)
     } else if (kind === KIND.call) void this.#call(client, readCall(cursor, readBytes))
-    else if (kind === KIND.message) heard(client, readMessage<ToEngine>(cursor))
+    else if (kind === KIND.message) this.#heard(client, readMessage<ToEngine>(cursor))
     else broken('a frame of an unknown kind')
+  }
+
+  #heard(client: Client, message: ToEngine): void {
+    if (message.kind === 'rejected') this.#options.engine.noteRejections?.(message.rejections)
+    else if (message.kind === 'granted') answerQuestion(client, message.question, message.isGranted)
+    else if (message.kind === 'settled') answerQuestion(client, message.question, true)
+    else never(message)
   }
 
   async #infer(client: Client, frame: InferFrame): Promise<void> {
@@ -315,10 +322,9 @@ function tell({ socket }: Client, message: FromEngine): void {
   socket.send(KIND.message, (buffer) => writeMessage(buffer, message))
 }
 
-function heard(client: Client, message: ToEngine): void {
-  if (message.kind !== 'granted' && message.kind !== 'settled') never(message)
-  client.questions.get(message.question)?.(message.kind === 'settled' || message.isGranted)
-  client.questions.delete(message.question)
+function answerQuestion({ questions }: Client, question: number, answer: boolean): void {
+  questions.get(question)?.(answer)
+  questions.delete(question)
 }
 
 function answer({ socket, answers, unread, isClosed }: Client, id: number, results: Awaited<ReturnType<Engine['infer']>>): void {

@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
+import { createTemporaryFolder } from '../../platform/temporary-folder.ts'
 import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import type { LoadOptions } from '../engine.ts'
 import type { PipelineDefinition } from '../pipelines/definition.ts'
@@ -64,7 +64,7 @@ export class Overrides {
       bytes += content.length
     }
     if (bytes > BYTES_MAX) throw rejection(`the files of the request have more than ${BYTES_MAX} bytes`)
-    const folder = mkdtempSync(join(tmpdir(), 'vestal-model-'))
+    const folder = createTemporaryFolder('model')
     this.#folders.set(folder, name)
     try {
       for (const [path, content] of files) {

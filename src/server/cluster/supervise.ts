@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { SettingsError } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { rejectTakenPort } from '../../platform/taken-port.ts'
+import { createTemporaryFolder, removeLeftFolders } from '../../platform/temporary-folder.ts'
 import { MetricRegistry } from '../../telemetry/metrics/registry.ts'
 import { createLogging, type Logging } from '../logging.ts'
 import { listenForMetrics } from '../metrics-listener.ts'
@@ -31,8 +31,9 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   }
   const stopMsMax = (settings.shutdownDelaySeconds + settings.shutdownSeconds) * 1000 + GRACE_MS
   const registry = new MetricRegistry()
+  removeLeftFolders()
   // Of its own, so that an engine process that is killed leaves nothing behind.
-  const engineFolder = settings.modelOverride === 'on' ? mkdtempSync(join(tmpdir(), 'vestal-engine-')) : undefined
+  const engineFolder = settings.modelOverride === 'on' ? createTemporaryFolder('engine') : undefined
   const supervisor = new Supervisor({
     count,
     address,
@@ -65,7 +66,13 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   }
   process.on('exit', removeFolder)
   stopWhenTold(supervisor, logging)
-  onReloadSignal(() => supervisor.signalled())
+  onReloadSignal(() => {
+    if (settings.modelControl === 'none')
+      logger.info(
+        'models stay as they are loaded: with model_control none, changed ones are loaded when the whole server restarts',
+      )
+    return supervisor.signalled()
+  })
   const { metricsPort } = settings
   // Before any process starts: a port that is taken would be found out by a server that serves already.
   const metrics = metricsPort === undefined ? undefined : listenForMetrics(() => supervisor.gather(), metricsPort)

@@ -176,6 +176,23 @@ describe.skipIf(!HAS_PROCESSES)('an engine in another process', () => {
     expect(memory?.bytes).toBe(0)
   })
 
+  test('counts the requests that an HTTP process rejects before it has them', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'vestal-remote-'))
+    folders.push(folder)
+    await put(folder, 'times/1/model.onnx', factorModel(2))
+    const engine = await createEngine({ modelsDirectory: folder, instances: 1, warn: () => undefined })
+    engines.push(engine)
+    const { remote } = await serve(engine, { limits: { bytesMax: 2000, subjectBytesMax: 1000 } })
+    const ask = (subject: string) =>
+      codeOf(() => remote.engine.infer('times', '1', inputOf(...Array<number>(200).fill(1)), { subject }))
+    // 800 bytes each.
+    const codes = await Promise.all(['a', 'a', 'b', 'c', 'c'].map(ask))
+    expect(codes.filter((code) => typeof code === 'string')).toEqual(['SUBJECT_MEMORY_LIMIT', 'QUEUE_FULL', 'QUEUE_FULL'])
+    const [row] = await remote.statistics()
+    expect(row?.rejected).toMatchObject({ 'queue-full': 2, 'subject-bytes': 1 })
+    expect(await codeOf(() => remote.engine.infer('other', '1', inputOf(1)))).toBe('MODEL_UNKNOWN')
+  })
+
   test('that says nothing in time is waited for no longer', async () => {
     const clock = new HandClock()
     const { engine } = waitingEngine()
