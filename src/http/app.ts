@@ -1,4 +1,4 @@
-import { Elysia } from 'elysia'
+import { type AnyElysia, Elysia } from 'elysia'
 import { createFreshnessCheck } from '../accounts/revocation-sync.ts'
 import { type AuthenticationOptions, createAuthenticator } from '../auth/authenticator.ts'
 import { joinChanges } from '../core/change.ts'
@@ -31,7 +31,7 @@ import { stream } from './predict/stream.ts'
 import { type Reloading, reload } from './reload.ts'
 import { RequestMemory } from './request-memory.ts'
 import { createInFlightRequests } from './request-record.ts'
-import { createRouteTable, type Route } from './route-table.ts'
+import { createRouteTable, type Route, type RouteTable } from './route-table.ts'
 import { createServers } from './servers.ts'
 import { type SignInOptions, signIn, signOfElsewhere } from './sign-in.ts'
 
@@ -84,30 +84,89 @@ const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every m
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createApp(options: AppOptions) {
-  const {
-    title = 'Vestal',
-    description = DESCRIPTION,
-    idleSeconds = IDLE_SECONDS,
-    isTls = false,
-    hasHomePage = true,
-    hasDocs = true,
-  } = options
-  const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
-  const { published = ownKeySet(options.authentication), subscribe } = options.ownKeys ?? {}
+  const { title = 'Vestal', description = DESCRIPTION, idleSeconds = IDLE_SECONDS, isTls = false } = options
+  const { published = ownKeySet(options.authentication) } = options.ownKeys ?? {}
   const routes: Route[] = []
   const table = createRouteTable(routes)
-  const peerOf: PeerOf = (request) => peerAt(app.server, request)
+  const server = (): Server | null => app.server
+  const services = createServices(options, { routes: table, pages: pagesOf(options), server })
+  const { operations, engine, memory, servers, served, authenticator, report, failed, answer } = services
+  const { readiness, recordOf } = operations
+  const app = new Elysia({
+    name: 'vestal',
+    // A little more than a message may have, so that one that is longer is told so.
+    websocket: { maxPayloadLength: memory.messageBytesMax + MESSAGE_MARGIN_BYTES, backpressureLimit: UNREAD_BYTES_MAX },
+    // The path is looked for from the 8th character of the URL, or else from the 12th: that is in the path of a short `Host`.
+    handler: { standardHostname: isTls },
+    // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.
+    serve: { reusePort: false, idleTimeout: idleSeconds, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
+  })
+    .onStart(({ server }) => {
+      if (server !== null) servers.add(server)
+    })
+    .wrap(operations.around)
+    .use(
+      errors({
+        report,
+        routes: table,
+        refused: failed,
+        respond: (error, request) => answer(error, request, recordOf(request)?.id ?? ''),
+      }),
+    )
+    .use(info({ authentication: guard(authenticator), title, description }))
+    .use(predictions({ engine, authenticator, memory }))
+    .use(stream({ engine, authenticator, memory, report, readiness }))
+    .use(socket({ engine, authenticator, memory, report, readiness, upgrade: servers.upgrade }))
+    .use(
+      control({
+        engine,
+        authenticator,
+        memory,
+        readiness,
+        gatherStatistics: options.operations?.gather?.statistics,
+        noteModelChange: createModelLog({ logger: options.operations?.logger, audit: served?.options.context.audit }),
+        originOf: served?.options.originOf,
+      }),
+    )
+    .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
+    .use(
+      discovery({
+        published,
+        hasTokenEndpoint: options.accounts !== undefined,
+        ...(options.issuer !== undefined && { issuer: options.issuer }),
+      }),
+    )
+  addOptionalRoutes(app, options, services)
+  routes.push(...app.routes)
+  return app
+}
+
+/** What Elysia knows of the server that listens; null in memory. */
+type Server = NonNullable<Elysia['server']>
+
+function pagesOf({ title = 'Vestal', hasDocs = true, accounts, signIn }: AppOptions) {
+  return { title, hasDocs, hasSignIn: accounts !== undefined || signIn !== undefined }
+}
+
+interface ServiceParts {
+  readonly routes: RouteTable
+  readonly pages: ReturnType<typeof pagesOf>
+  readonly server: () => Server | null
+}
+
+/** What the routes are served with. */
+function createServices(options: AppOptions, { routes, pages, server }: ServiceParts) {
+  const { idleSeconds = IDLE_SECONDS, isTls = false, hasHomePage = true } = options
+  const peerOf: PeerOf = (request) => peerAt(server(), request)
   const servers = createServers()
-  const inFlight = createInFlightRequests({ server: () => app.server, idleSeconds })
-  const pages = { title, hasDocs, hasSignIn: options.accounts !== undefined || options.signIn !== undefined }
   const answer = hasHomePage ? createErrorAnswer((error, id) => errorPage(error, id, pages)) : answerError
   const operations = createOperations(options.operations ?? {}, {
     isTls,
     engine: options.engine,
-    routes: table,
+    routes,
     signatureBackend: options.authentication.signatureBackend,
     peerOf,
-    inFlight,
+    inFlight: createInFlightRequests({ server, idleSeconds }),
     answerError: answer,
   })
   const engine = operations.limit(options.engine)
@@ -135,84 +194,39 @@ export function createApp(options: AppOptions) {
     watch: operations.watch,
   })
   operations.collect(authenticator)
-  const refused = (error: VestalError, request: Request) => {
-    const record = operations.failed(error, request)
-    if (record !== undefined) served?.failed(error, record)
-  }
-  const report = options.report ?? operations.report
-  subscribe?.((keys) => authenticator.replaceKeys(keys))
+  options.ownKeys?.subscribe((keys) => authenticator.replaceKeys(keys))
   options.reloading?.subscribe(async (next) => {
     const around = operations.prepare(next.operations)
     return joinChanges([await authenticator.prepareRules(next.rules), around])
   })
-  const app = new Elysia({
-    name: 'vestal',
-    // A little more than a message may have, so that one that is longer is told so.
-    websocket: { maxPayloadLength: memory.messageBytesMax + MESSAGE_MARGIN_BYTES, backpressureLimit: UNREAD_BYTES_MAX },
-    // The path is looked for from the 8th character of the URL, or else from the 12th: that is in the path of a short `Host`.
-    handler: { standardHostname: isTls },
-    // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.
-    serve: { reusePort: false, idleTimeout: idleSeconds, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
-  })
-    .onStart(({ server }) => {
-      if (server !== null) servers.add(server)
-    })
-    .wrap(operations.around)
-    .use(
-      errors({
-        report,
-        routes: table,
-        refused,
-        respond: (error, request) => answer(error, request, operations.recordOf(request)?.id ?? ''),
-      }),
-    )
-    .use(info({ authentication: guard(authenticator), title, description }))
-    .use(predictions({ engine, authenticator, memory }))
-    .use(stream({ engine, authenticator, memory, report, readiness: operations.readiness }))
-    .use(socket({ engine, authenticator, memory, report, readiness: operations.readiness, upgrade: servers.upgrade }))
-    .use(
-      control({
-        engine,
-        authenticator,
-        memory,
-        readiness: operations.readiness,
-        gatherStatistics: options.operations?.gather?.statistics,
-        noteModelChange: createModelLog({ logger: options.operations?.logger, audit: served?.options.context.audit }),
-        originOf: served?.options.originOf,
-      }),
-    )
-    .use(metrics({ authentication: guard(authenticator), read: operations.readMetrics }))
-    .use(
-      discovery({
-        published,
-        hasTokenEndpoint: options.accounts !== undefined,
-        ...(options.issuer !== undefined && { issuer: options.issuer }),
-      }),
-    )
+  const failed = (error: VestalError, request: Request) => {
+    const record = operations.failed(error, request)
+    if (record !== undefined) served?.failed(error, record)
+  }
+  const report = options.report ?? operations.report
+  return { operations, engine, memory, servers, peerOf, served, authenticator, report, failed, answer }
+}
+
+/** Adds the routes that the options ask for. */
+function addOptionalRoutes(app: AnyElysia, options: AppOptions, services: ReturnType<typeof createServices>): void {
+  const { operations, engine, memory, peerOf, served, authenticator } = services
+  const { description = DESCRIPTION, hasHomePage = true } = options
+  const { headerPrefix = 'Bearer', cookieKey = 'access_token' } = options.authentication
+  const pages = pagesOf(options)
   if (hasHomePage) app.use(home({ ...pages, description, readiness: operations.readiness }))
   const demonstration = options.signIn && { ...options.signIn, peerOf, memory }
-  if (hasDocs) {
+  if (pages.hasDocs) {
     // In development mode whoever is on this machine may see them; elsewhere names are for tokens.
     const isNear = (request: Request) => demonstration !== undefined && signOfElsewhere(request, demonstration) === undefined
     const modelNames = (request: Request) => (isNear(request) ? engine.models().map(({ name }) => name) : [])
-    app.use(docs({ title, description, headerPrefix, cookieKey, modelNames }))
+    app.use(docs({ title: pages.title, description, headerPrefix, cookieKey, modelNames }))
   }
   if (served !== undefined) {
-    app.use(
-      accounts(served.options, {
-        authenticator,
-        demonstration,
-        verify: authenticator.verifyText,
-      }),
-    )
+    app.use(accounts(served.options, { authenticator, demonstration, verify: authenticator.verifyText }))
   } else if (demonstration !== undefined) app.use(signIn(demonstration))
-  if (options.reloading !== undefined) {
-    app.use(
-      reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf: served?.options.originOf }),
-    )
-  }
-  routes.push(...app.routes)
-  return app
+  if (options.reloading === undefined) return
+  const { originOf } = served?.options ?? {}
+  app.use(reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf }))
 }
 
 /** What may be published of keys that stay what they are: of those that sign here, and not of those that others sign with. */
