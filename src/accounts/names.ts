@@ -1,5 +1,5 @@
 /** Characters of a name after it was normalised. An email address has at most 254 (RFC 5321 §4.5.3.1.3). */
-export const NAME_LENGTH_MAX = 254
+const NAME_LENGTH_MAX = 254
 /** A character that is not seen, or that separates words. */
 const HIDDEN = /[\p{C}\p{Z}]/u
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

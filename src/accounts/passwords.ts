@@ -25,8 +25,8 @@ export interface Passwords {
 }
 
 /** ASVS 5, 6.2.1 and 6.2.9; the limit is counted in bytes of UTF-8. */
-export const PASSWORD_LENGTH_MIN = 8
-export const PASSWORD_BYTES_MAX = 1024
+const PASSWORD_LENGTH_MIN = 8
+const PASSWORD_BYTES_MAX = 1024
 const WAIT_SECONDS = 2
 
 /**

@@ -30,7 +30,7 @@ export interface SignedIn extends IssuedToken {
 }
 
 /** Sessions of one account at once; the one that was unused for longest ends when another begins. */
-export const SESSIONS_MAX = 100
+const SESSIONS_MAX = 100
 /** Addresses of one account that are remembered, and for how long. */
 export const ADDRESSES_MAX = 20
 export const ADDRESS_DAYS = 90

@@ -109,7 +109,7 @@ function mebibytes(bytes: number): string {
 }
 
 /** This machine, or its container. */
-export function thisMachine(): Machine {
+function thisMachine(): Machine {
   return {
     bunVersion: Bun.version,
     openFilesMax: openFilesMax(),

@@ -15,9 +15,9 @@ const compress = { gzip: promisify(gzip), deflate: promisify(deflate) }
 const CHUNK_BYTES = 64 * 1024
 
 /** How many times its size a compressed body may expand to, by default. */
-export const EXPANSION_RATIO_MAX = 100
+const EXPANSION_RATIO_MAX = 100
 /** A body may always expand to this: a tensor of zeros is small, and its ratio is as high as that of an attack. */
-export const EXPANSION_BYTES_MIN = 8 * 1024 * 1024
+const EXPANSION_BYTES_MIN = 8 * 1024 * 1024
 
 /**
  * The coding that a request's body is in; undefined for none.

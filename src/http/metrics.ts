@@ -20,7 +20,7 @@ export function metrics({ authentication, read }: MetricsOptions) {
 }
 
 /** A response in the text format of Prometheus. */
-export function metricsResponse(text: string): Response {
+function metricsResponse(text: string): Response {
   return new Response(text, { headers: { 'content-type': EXPOSITION_TYPE, 'cache-control': 'no-store' } })
 }
 

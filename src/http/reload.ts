@@ -8,7 +8,7 @@ import { operation } from './openapi/operation.ts'
 import type { ChangingOperations } from './operations.ts'
 
 /** The permission that `/admin/reload` asks for. */
-export const RELOAD_PERMISSION = 'server:reload'
+const RELOAD_PERMISSION = 'server:reload'
 
 /** Who asked for a reload. */
 export interface ReloadedBy {

@@ -8,7 +8,7 @@ import { instanceCommand, type StartInstance, startInstanceProcess } from './ins
 import { SharedInstances } from './instance/shared-instances.ts'
 import type { Isolation } from './model-settings.ts'
 import { Admission } from './queue/admission.ts'
-import { UNLOADED } from './repository/describe.ts'
+import { isOff } from './repository/describe.ts'
 import { ModelRepository } from './repository/model-repository.ts'
 import { Poller } from './repository/poller.ts'
 import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
@@ -193,8 +193,9 @@ async function within(started: Promise<void>, msMax: number | undefined): Promis
 /** Says which versions cannot be served, once that is known; who starts the engine has said so of the others. */
 function warnOfLate({ table, isStopping }: ModelRepository, warn: (message: string) => void): void {
   if (isStopping) return
-  for (const { name, version, state, reason } of table.index())
-    if (state === 'UNAVAILABLE' && reason !== UNLOADED) warn(`${name}/${version}: it cannot be served: ${reason}`)
+  for (const { name, versions } of table.models())
+    for (const each of versions)
+      if (each.state === 'unavailable' && !isOff(each)) warn(`${name}/${each.version}: it cannot be served: ${each.reason}`)
 }
 
 function pollerOf(

@@ -14,6 +14,8 @@ export interface ModelVersion {
   readonly state: ModelState
   /** Why it is unavailable, in words that are safe to show; absent when ready. */
   readonly reason?: string
+  /** Set where it is off on purpose: a request unloaded it, or the model's version policy does not name it. */
+  readonly offBy?: 'request' | 'policy'
   /** Class names of an output, by output name, where the model's own file has some: these, and those of its description before them. */
   readonly labels?: ReadonlyMap<string, readonly string[]>
   /** Whether requests may share a run, and why; absent when it is not ready. */

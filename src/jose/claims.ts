@@ -38,7 +38,7 @@ export const LEEWAY_SECONDS = 5
 /** The last second of the year 9999: later times are mistakes, or milliseconds. */
 const SECONDS_MAX = 253_402_300_799
 /** Characters of `iss`, `sub` and `jti`: they end in logs and in lists of what is revoked. */
-export const CLAIM_TEXT_MAX = 255
+const CLAIM_TEXT_MAX = 255
 /** Claims that must be there by default. */
 /** What access tokens that are made here have in `aud` where no audience is configured: RFC 9068 §2.2 asks for one in each. */
 export const OWN_AUDIENCE = 'vestal'

@@ -14,7 +14,7 @@ const WRAPPINGS = {
 type Kind = keyof typeof WRAPPINGS
 
 /** What may encrypt a token's content (RFC 7518 §5): all of it is authenticated. */
-export const CONTENT_ENCRYPTIONS = ['A128GCM', 'A256GCM', 'A128CBC-HS256', 'A256CBC-HS512'] as const
+const CONTENT_ENCRYPTIONS = ['A128GCM', 'A256GCM', 'A128CBC-HS256', 'A256CBC-HS512'] as const
 
 /** Bytes of the keys that `dir` uses for the content itself. */
 const CONTENT_BYTES: Readonly<Record<string, number>> = { A128GCM: 16, A256GCM: 32, 'A128CBC-HS256': 32, 'A256CBC-HS512': 64 }

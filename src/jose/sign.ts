@@ -8,7 +8,7 @@ import { createToken, type SignatureBackendOption } from './signature-backends.t
 import { keyIdOf } from './thumbprint.ts'
 
 /** Seconds that a token lives where its `exp` is not given. */
-export const LIFETIME_SECONDS = 300
+const LIFETIME_SECONDS = 300
 
 export interface SignOptions extends ImportOptions {
   /** Seconds from `iat` to `exp`; default 300. Not used when the payload has its own `exp`. */

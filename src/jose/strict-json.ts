@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 
 /** Objects and arrays inside each other in a token's header or claims; deeper ones are rejected. */
-export const JSON_DEPTH_MAX = 32
+const JSON_DEPTH_MAX = 32
 
 const SPACE = 32
 const COLON = 58

@@ -7,7 +7,7 @@ import { readStrictObject } from '../jose/strict-json.ts'
 import { keyIdOf, thumbprintOf } from '../jose/thumbprint.ts'
 
 /** Algorithms of an issuer's key where neither it nor the settings name one: public-key algorithms only, the most common of each kind first. */
-export const PUBLIC_ALGORITHMS = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => ALGORITHMS[name].kind !== 'oct')
+const PUBLIC_ALGORITHMS = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => ALGORITHMS[name].kind !== 'oct')
 
 /** Members of a set that are read; the rest is left out. */
 const MEMBERS_MAX = 256

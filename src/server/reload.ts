@@ -117,7 +117,7 @@ function sentenceOf({ changed, needsRestart }: Reloaded): string {
 }
 
 /** The faults by the setting that each is about, as a client may see them. */
-export function refusal({ faults }: SettingsError): VestalError {
+function refusal({ faults }: SettingsError): VestalError {
   const detail: Record<string, string> = {}
   for (const fault of faults.map(withoutFolders)) {
     const end = fault.indexOf(': ')

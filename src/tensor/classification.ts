@@ -3,7 +3,7 @@ import type { Tensor } from './tensor.ts'
 import { TRITON_TEXTS } from './triton-texts.ts'
 
 /** Elements of an output that may be sorted for one request. */
-export const CLASSIFIED_MAX = 1_000_000
+const CLASSIFIED_MAX = 1_000_000
 
 export interface ClassificationOptions {
   /** How many of the largest elements to give. */

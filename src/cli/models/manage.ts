@@ -87,6 +87,12 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
   print({ ...model, configuration: JSON.parse(await server.ask(path)) })
 }
 
+/** The error for an unknown model, with the most similar name. */
+export function unknownModel(engine: Engine, name: string): CommandError {
+  const names = engine.models().map((model) => model.name)
+  return new CommandError(`${name}: there is no such model${didYouMean(name, names)}`)
+}
+
 /** @throws CommandError where the model has no such version */
 export function rejectUnknown({ name, versions }: Pick<Model, 'name' | 'versions'>, version: string): void {
   if (versions.some((each) => each.version === version)) return

@@ -17,7 +17,7 @@ const role: Reader<string> = (text) => {
 const count = integer(1, 1_000_000_000)
 
 /** What a table `[[rate_limits]]` holds. */
-export const RATE_LIMIT_FIELDS = {
+const RATE_LIMIT_FIELDS = {
   role: {
     kind: 'text',
     isNeeded: true,

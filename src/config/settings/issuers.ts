@@ -9,7 +9,7 @@ const MAX_AGE = integer(10, 86_400)
 const STALE = integer(0, 604_800)
 
 /** What a table `[[issuers]]` holds. */
-export const ISSUER_FIELDS = {
+const ISSUER_FIELDS = {
   name: { kind: 'text', isNeeded: true, read: line(255), help: 'The exact `iss` of its tokens.' },
   jwksUrl: {
     kind: 'text',

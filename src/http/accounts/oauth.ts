@@ -16,7 +16,7 @@ import { basicClientOf, clientOf, isForm, needed, type OauthClient, postedClient
 /** RFC 6749 §5.1. */
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
 /** What a client must be granted to ask about tokens. */
-export const INTROSPECT_PERMISSION = 'tokens:introspect'
+const INTROSPECT_PERMISSION = 'tokens:introspect'
 
 export interface OauthOptions extends AccountRoutesOptions {
   readonly authenticator: Authenticator

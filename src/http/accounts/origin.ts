@@ -4,7 +4,7 @@ import { createAddressBlocks } from '../../core/address-blocks.ts'
 const FORWARDED_MAX = 16
 
 /** Stands for the other end of a unix socket among addresses, and among trusted proxies. */
-export const UNIX_PEER = 'unix'
+const UNIX_PEER = 'unix'
 
 /** What there is of Bun's server here. */
 interface Listening {

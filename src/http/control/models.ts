@@ -29,6 +29,6 @@ function describe({ name, description, permissions, labels, examples, versions }
     permissions,
     labels: Object.fromEntries(newest?.labels ?? labels),
     examples,
-    versions: versions.map(({ labels: _, hasRows: __, ...version }) => ({ ...version, ...shownSpecs(version) })),
+    versions: versions.map(({ labels: _, hasRows: __, offBy: ___, ...version }) => ({ ...version, ...shownSpecs(version) })),
   }
 }

@@ -80,7 +80,7 @@ export interface ModelGraph {
 /** Subgraphs inside one another. */
 const DEPTH_MAX = 16
 /** Nodes of all graphs of a model. */
-export const NODES_MAX = 200_000
+const NODES_MAX = 200_000
 /** Elements of a constant whose values are read. */
 const VALUES_MAX = 64
 

@@ -13,7 +13,7 @@ import { broken, type ReadBytes, type StoreBytes } from '../frames/layout.ts'
 import type { ModelLoss } from '../runner.ts'
 import type { ModelStatistics, Rejections } from '../statistics.ts'
 
-export const PROTOCOL_VERSION = 1
+const PROTOCOL_VERSION = 1
 
 /** The first byte of each frame. */
 export const KIND = { hello: 0, infer: 1, result: 2, failure: 3, cancel: 4, read: 5, call: 6, message: 7 } as const

@@ -23,7 +23,7 @@ export interface ModelDefinition {
 }
 
 /** Largest file that describes a model. */
-export const DEFINITION_BYTES_MAX = 1024 * 1024
+const DEFINITION_BYTES_MAX = 1024 * 1024
 
 /** Processes of a version that a request to load may ask for: each takes memory that no limit of requests counts. */
 const BROUGHT_INSTANCES_MAX = 8

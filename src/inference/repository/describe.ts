@@ -1,10 +1,6 @@
 import type { Model, ModelVersion } from '../engine.ts'
 import { CLOSED } from './permissions.ts'
 import type { FoundModel } from './scan.ts'
-import { LEFT_OUT } from './version-policy.ts'
-
-/** The reason that an index gives for a version that was unloaded by request. */
-export const UNLOADED = 'unloaded'
 
 /** A model as its folder describes it, with what became of its versions. */
 export function describeModel({ name, file, permissions = CLOSED }: FoundModel, versions: Iterable<ModelVersion>): Model {
@@ -25,13 +21,12 @@ export function withoutRunner(version: string, state: Exclude<ModelVersion['stat
   return { version, state, ...(reason !== undefined && { reason }), inputs: [], outputs: [] }
 }
 
-/** True for a version that its model's version policy does not name. */
-export function isLeftOut({ state, reason = '' }: ModelVersion): boolean {
-  return state === 'unavailable' && reason.startsWith(LEFT_OUT)
+/** A version that a request unloads: `unloading` until its last run is done, then `unavailable`. */
+export function unloadedVersion(version: string, state: 'unloading' | 'unavailable'): ModelVersion {
+  return { ...withoutRunner(version, state, 'unloaded'), offBy: 'request' }
 }
 
-/** True for a version that is unloaded by request or by policy. */
-export function isOff(version: ModelVersion): boolean {
-  const { state, reason } = version
-  return state === 'unloading' || (state === 'unavailable' && reason === UNLOADED) || isLeftOut(version)
+/** True for a version that is off on purpose, and so no fault. */
+export function isOff({ state, offBy }: ModelVersion): boolean {
+  return state === 'unloading' || offBy !== undefined
 }

@@ -4,7 +4,7 @@ import type { ControlOptions, InferOptions, KeptModel, LoadOptions, UnloadOption
 import { PIPELINE_FILE, type PipelineDefinition, type PipelineStep } from '../pipelines/definition.ts'
 import type { ModelRunner } from '../runner.ts'
 import { pipelineOrder, refreshDependents } from './dependents.ts'
-import { isOff, UNLOADED, withoutRunner } from './describe.ts'
+import { isOff, unloadedVersion, withoutRunner } from './describe.ts'
 import { Lingering } from './lingering.ts'
 import { type Entry, ModelTable } from './model-table.ts'
 import { Overrides, pipelineBrought } from './override.ts'
@@ -254,7 +254,7 @@ export class ModelRepository {
       const versions = new Map(entry.versions)
       for (const [number, { runner }] of entry.versions) {
         if (version !== undefined && number !== version) continue
-        versions.set(number, { version: withoutRunner(number, runner === undefined ? 'unavailable' : 'unloading', UNLOADED) })
+        versions.set(number, { version: unloadedVersion(number, runner === undefined ? 'unavailable' : 'unloading') })
         if (runner !== undefined) this.#drain(runner, () => this.#unloaded(name, number))
         this.#lingering.end(keyOf(name, number))
       }
@@ -383,9 +383,6 @@ export class ModelRepository {
   #unloaded(name: string, version: string): void {
     const entry = this.table.get(name)
     if (entry?.versions.get(version)?.version.state !== 'unloading') return
-    this.table.put(
-      entry.found,
-      new Map(entry.versions).set(version, { version: withoutRunner(version, 'unavailable', UNLOADED) }),
-    )
+    this.table.put(entry.found, new Map(entry.versions).set(version, { version: unloadedVersion(version, 'unavailable') }))
   }
 }

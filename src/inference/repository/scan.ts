@@ -7,7 +7,7 @@ import { inPlaceOf, notVersions, strays, withoutVersion } from './layout.ts'
 import { EMPTY_MODEL_FILE } from './model-file.ts'
 import { defaultPermissions, type ModelPermissions } from './permissions.ts'
 import { errorCode, listing, standingAt, standingOf } from './source.ts'
-import { chosenVersions, describePolicy, LEFT_OUT } from './version-policy.ts'
+import { chosenVersions, describePolicy } from './version-policy.ts'
 
 /** Models in one server; more are skipped with a warning. */
 export const MODELS_MAX = 256
@@ -200,7 +200,7 @@ export function modelIn(folder: string, name: string, configJson?: string): Foun
   const versions = named.map((version): FoundVersion => {
     const file = join(folder, version, config?.fileName ?? 'model.onnx')
     const found = pipeline === undefined ? versionWith(version, file) : { version, path: folder }
-    return chosen.has(version) ? found : { ...found, leftOut: `${LEFT_OUT}: ${describePolicy(policy)}` }
+    return chosen.has(version) ? found : { ...found, leftOut: `left out by the version policy: ${describePolicy(policy)}` }
   })
   const reason = definition.reason ?? (versions.length === 0 ? withoutVersion(folder, name, files.entries) : undefined)
   const warnings = versions.length === 0 ? [] : notVersions(files.entries, folder)

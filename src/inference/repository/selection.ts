@@ -32,7 +32,9 @@ export function chosen({ versions }: FoundModel): readonly FoundVersion[] {
 /** The versions that the policy leaves out, as they are listed. */
 export function leftOut({ versions }: FoundModel): readonly (readonly [string, ServedVersion])[] {
   return versions.flatMap(({ version, leftOut: reason }) =>
-    reason === undefined ? [] : [[version, { version: withoutRunner(version, 'unavailable', reason) }] as const],
+    reason === undefined
+      ? []
+      : [[version, { version: { ...withoutRunner(version, 'unavailable', reason), offBy: 'policy' } }] as const],
   )
 }
 

@@ -4,8 +4,6 @@ export type VersionPolicy =
   | { readonly kind: 'latest'; readonly count: number }
   | { readonly kind: 'specific'; readonly versions: readonly string[] }
 
-/** How the reason of a version begins that its model's version policy leaves out. */
-export const LEFT_OUT = 'left out by the version policy'
 /** Versions that a policy may name. */
 export const POLICY_VERSIONS_MAX = 64
 

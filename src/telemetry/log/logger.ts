@@ -1,7 +1,7 @@
 import { clean, STACK_MAX, TEXT_MAX } from './clean.ts'
 
 /** How much is logged; each level includes those after it. */
-export const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type Level = (typeof LEVELS)[number]
 
 /** What a line may say beside its message. There is no field for a header, a body, a query or a token, so none can get in. */

@@ -31,7 +31,7 @@ export interface FamilyOptions<S extends Series> {
 }
 
 /** The value of every label of the series that takes what came after the limit. */
-export const OVERFLOW = 'other'
+const OVERFLOW = 'other'
 const SERIES_MAX = 1000
 
 type Branch<S> = Map<LabelValue, Branch<S> | S>
