@@ -98,7 +98,7 @@ export interface Issuers {
 }
 
 /** Trusted issuers; with more the start fails. */
-export const ISSUERS_MAX = 64
+const ISSUERS_MAX = 64
 
 /**
  * Prepares the rules of your own tokens and of all trusted issuers. `changed` is called when what was verified before counts no more.

@@ -21,7 +21,7 @@ export function grantsOf(claims: JsonObject, options: GrantOptions = {}): readon
 }
 
 /** The roles that claims hold, each with what it grants: the members of `data.roles`, and for Flama of `roles` too. */
-export function rolesIn({ data, roles }: JsonObject, options: GrantOptions = {}): JsonObject {
+function rolesIn({ data, roles }: JsonObject, options: GrantOptions = {}): JsonObject {
   const own = isObject(data) && isObject(data.roles) ? data.roles : {}
   return options.interop === 'flama' && isObject(roles) ? { ...roles, ...own } : own
 }

@@ -115,9 +115,3 @@ function pathOf(request: ModelsRequest): string {
 function print(value: unknown): void {
   console.log(JSON.stringify(value, null, 2))
 }
-
-/** The error for an unknown model, with the most similar name. */
-export function unknownModel(engine: Engine, name: string): CommandError {
-  const names = engine.models().map((model) => model.name)
-  return new CommandError(`${name}: there is no such model${didYouMean(name, names)}`)
-}
