@@ -145,7 +145,7 @@ describe('a page of docs', () => {
   })
 
   for (const page of pages.filter(({ blocks }) => blocks.some(isRun))) {
-    const needsPython = page.blocks.some((block) => isRun(block) && /^\s*python\b/m.test(block.text))
+    const needsPython = page.blocks.some((block) => isRun(block) && /(?:^\s*|\$\()python\b/m.test(block.text))
     const testPage = needsPython
       ? testWith('a Python with what test/clients/requirements.txt lists (VESTAL_TEST_PYTHON)', python)
       : test
