@@ -2,7 +2,7 @@ import { VestalError } from '../../core/errors.ts'
 import type { Model, ModelConfiguration } from '../engine.ts'
 import type { Described, FromEngine } from './protocol.ts'
 
-/** What the engine process has told of its models: it is what an HTTP process knows of them, also while that process is away. */
+/** The models as the engine process sent them: what an HTTP process knows of them, also while that process is away. */
 export class Snapshot {
   readonly #models = new Map<string, Described>()
   readonly #listeners = new Set<(name: string) => void>()
