@@ -65,7 +65,12 @@ function readersFolder({ blocks }: Page): { readonly folder: string; readonly ho
 async function portsOf({ blocks }: Page): Promise<ReadonlyMap<string, number>> {
   const named = blocks.flatMap(({ text }) => [...text.matchAll(/(?:127\.0\.0\.1|localhost):(\d+)/g)].map(([, port = '']) => port))
   const ports = new Map<string, number>()
-  for (const port of new Set([PORT, ...named])) ports.set(port, await freePort())
+  for (const port of new Set([PORT, ...named])) {
+    let free = await freePort()
+    // The system may give one again that was given back.
+    while ([...ports.values()].includes(free)) free = await freePort()
+    ports.set(port, free)
+  }
   return ports
 }
 
