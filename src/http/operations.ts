@@ -41,9 +41,9 @@ export interface OperationsOptions {
   readonly registry?: MetricRegistry
   /** What several processes counted together; default what this app counted. */
   readonly gather?: Gather
-  /** Logs requests and our own bugs; by default requests are not logged, and bugs go to standard error. */
+  /** Hears of requests and of our own bugs; by default requests are told nowhere, and bugs to the standard error. */
   readonly logger?: Logger
-  /** Requests that are logged; default all. */
+  /** Requests that the log tells of; default all. */
   readonly accessLog?: AccessLog
   /** Whether the server takes requests; default follows the engine. */
   readonly readiness?: Readiness

@@ -42,6 +42,8 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly waitMsMax?: number
   /** Called for each worker process that ended by itself, or was killed for a limit. */
   readonly lost?: (loss: ModelLoss) => void
+  /** Called once all models of the start were tried. */
+  readonly settled?: () => void
   /** Workers of a model, each with a copy of its weights; default as many as the cores are enough for. */
   readonly instances?: number
   /**
@@ -141,6 +143,7 @@ export async function createEngine(options: EngineOptions): Promise<OwnEngine> {
   let hasStarted = false
   const started = repository.start().then(() => {
     hasStarted = true
+    options.settled?.()
   })
   await within(started, options.waitMsMax)
   if (!hasStarted) void started.then(() => warnOfLate(repository, warn))

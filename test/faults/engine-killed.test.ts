@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { factorModel, put } from '../support/factor-model.ts'
 import { childrenOf, HAS_PROCESSES, isRunning, until } from '../support/processes.ts'
 import { OWN, Several } from '../support/several.ts'
@@ -68,22 +70,36 @@ function startLoad(several: Several) {
   }
 }
 
-async function start(): Promise<Several> {
-  return Several.start(
-    ['--processes', '2', '--access-log', 'off'],
+/** A server that has models of the folder, and one that a request brought. */
+async function start() {
+  const temporary = mkdtempSync(join(tmpdir(), 'vestal-killed-'))
+  const several = await Several.start(
+    ['--processes', '2', '--access-log', 'off', '--model-control', 'explicit', '--model-override', 'on'],
     '',
-    { ...OWN, VESTAL_LOAD_MODEL: '*', VESTAL_MODELS: 'own' },
+    { ...OWN, VESTAL_LOAD_MODEL: '*', VESTAL_MODELS: 'own', TMPDIR: temporary },
     (folder) => put(folder, 'own/times/1/model.onnx', factorModel(FACTOR)),
   )
+  const file = Buffer.from(factorModel(7)).toString('base64')
+  const body = JSON.stringify({ parameters: { config: '{"backend":"onnxruntime"}', 'file:1/model.onnx': file } })
+  const init = { method: 'POST', headers: bearer('model:*:admin'), body }
+  expect((await several.fetch('/v2/repository/models/brought/load', init)).status).toBe(200)
+  /** What is left in shared memory, in the folder of temporary files and in the table of processes. */
+  const left = async (pids: readonly number[]) => {
+    await until(() => !pids.some(isRunning), 'its processes are gone')
+    const files = [...readdirSync('/dev/shm').filter((name) => name.startsWith('vestal')), ...readdirSync(temporary)]
+    rmSync(temporary, { recursive: true })
+    return files
+  }
+  const processes = () => [several.engine, ...several.members.values(), ...childrenOf(several.engine).map(({ pid }) => pid)]
+  return { several, left, processes }
 }
-
-const named = () => readdirSync('/dev/shm').filter((name) => name.startsWith('vestal'))
 
 describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
   test(
     'that is killed loses the requests that it had, each is told so once, and all is served again',
     async () => {
-      await using several = await start()
+      const { several: started, left, processes } = await start()
+      await using several = started
       const members = new Set(several.members.values())
       const load = startLoad(several)
       let health = 0
@@ -104,8 +120,9 @@ describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
       expect(new Set(lost)).toEqual(new Set(['503 1']))
       expect([right > 240, health > 0]).toEqual([true, true])
       expect(new Set(several.members.values())).toEqual(members)
+      const pids = processes()
       expect((await several.stop()).code).toBe(0)
-      expect(named()).toEqual([])
+      expect(await left(pids)).toEqual([])
     },
     TEST_MS,
   )
@@ -113,7 +130,8 @@ describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
   test(
     'serves the others where one of the processes that ask it is killed again and again',
     async () => {
-      await using several = await start()
+      const { several: started, left, processes } = await start()
+      await using several = started
       const { engine } = several
       const load = startLoad(several)
       for (let time = 1; time <= 4; time += 1) {
@@ -130,7 +148,9 @@ describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
       // A loop has one request at a time, so one for each end is the most that it can have had there.
       expect([wrong, lost, others.filter((text) => /^\d/.test(text)), others.length <= 4 * LOOPS]).toEqual([[], [], [], true])
       expect(several.engine).toBe(engine)
+      const pids = processes()
       expect((await several.stop()).code).toBe(0)
+      expect(await left(pids)).toEqual([])
     },
     TEST_MS,
   )
@@ -138,16 +158,17 @@ describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
   test(
     'finishes what it has where the supervisor is killed, and leaves nothing behind',
     async () => {
-      await using several = await start()
+      const { several: started, left, processes } = await start()
+      await using several = started
       const load = startLoad(several)
       await load.more(40)
-      const pids = [several.engine, ...several.members.values(), ...childrenOf(several.engine).map(({ pid }) => pid)]
+      const pids = processes()
       await several.stop('SIGKILL')
       await until(() => !pids.some(isRunning))
       await load.stop()
       const { wrong, lost } = load.outcomes
       expect([wrong, lost]).toEqual([[], []])
-      expect(named()).toEqual([])
+      expect(await left(pids)).toEqual([])
     },
     TEST_MS,
   )

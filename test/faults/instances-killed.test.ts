@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { signJwt } from '../../src/index.ts'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
 import { HARMFUL, putModels } from '../support/harmful-models.ts'
-import { childrenOf, isRunning, until } from '../support/processes.ts'
+import { childrenOf, engineOf, isRunning, until } from '../support/processes.ts'
 import { seedOf } from '../support/seed.ts'
 import { identityModel } from '../support/tiny-models.ts'
 import { SECRET } from '../support/tokens.ts'
@@ -16,18 +16,21 @@ const REQUESTS = process.env.VESTAL_TEST_LONG === '1' ? 100_000 : 3_000
 /** Crashes by one caller. */
 const CRASHES = process.env.VESTAL_TEST_LONG === '1' ? 200 : 12
 const CRASH_MS = 300
+/** Milliseconds between kills at random, on average. */
+const KILL_MS = 200
 const CALLERS = 16
 
 const tokenOf = (sub: string) => signJwt({ sub, exp: 4e9, data: { permissions: ['model:*:predict', 'metrics:read'] } }, SECRET)
 const headersOf = (sub: string) => ({ authorization: `Bearer ${tokenOf(sub)}` })
 
-const place = new Workplace()
 const models = mkdtempSync(join(tmpdir(), 'vestal-killed-'))
 putModels(models, ['modint'], ['iris'])
 mkdirSync(join(models, 'echo/1'), { recursive: true })
 writeFileSync(join(models, 'echo/1/model.onnx'), identityModel('FP32', ['n']))
+afterAll(() => rmSync(models, { recursive: true }))
 let server: StartedServer
-const workers = () => childrenOf(server.child.pid).map(({ pid }) => pid)
+/** Workers are the children of the process that has the engine. */
+const workers = () => childrenOf(engineOf(server.child.pid) ?? server.child.pid).map(({ pid }) => pid)
 
 /** Asks `echo` for a number, and gives it where that is the answer; else what came in its place. */
 async function echo(value: number, headers: Record<string, string>): Promise<number | string> {
@@ -74,109 +77,115 @@ function startCallers(requestsMax = Number.POSITIVE_INFINITY) {
   }
 }
 
-describe.skipIf(process.platform !== 'linux')('worker processes that are killed', () => {
-  beforeAll(async () => {
-    server = await place.start(['--access-log', 'off'], {
-      VESTAL_SECRET: SECRET,
-      VESTAL_MODELS: models,
-      VESTAL_ACCOUNTS: 'off',
-      VESTAL_ISSUER: '',
-    })
-  }, TEST_MS)
-  afterAll(async () => {
-    const left = workers()
-    server.child.kill('SIGTERM')
-    expect(await server.child.exited).toBe(0)
-    await until(() => !left.some(isRunning), 'the workers are gone')
-    rmSync(models, { recursive: true })
-    place[Symbol.dispose]()
-  }, TEST_MS)
+for (const processes of ['1', '2'])
+  describe.skipIf(process.platform !== 'linux')(
+    `worker processes of a server with --processes ${processes} that are killed`,
+    () => {
+      const place = new Workplace()
+      beforeAll(async () => {
+        server = await place.start(['--access-log', 'off', '--processes', processes], {
+          VESTAL_SECRET: SECRET,
+          VESTAL_MODELS: models,
+          VESTAL_ACCOUNTS: 'off',
+          VESTAL_ISSUER: '',
+        })
+      }, TEST_MS)
+      afterAll(async () => {
+        const left = workers()
+        server.child.kill('SIGTERM')
+        expect(await server.child.exited).toBe(0)
+        await until(() => !left.some(isRunning), 'the workers are gone')
+        place[Symbol.dispose]()
+      }, TEST_MS)
 
-  test(
-    'all at once under load lose the requests of their runs, and nothing else',
-    async () => {
-      const callers = startCallers()
-      await until(() => callers.right() > 100)
-      for (const pid of workers()) process.kill(pid, 'SIGKILL')
-      const before = callers.right()
-      await until(() => callers.right() > before + 200, 'all is served again')
-      await callers.stop()
-      expect(callers.wrong).toEqual([])
-      // One run, of at most all callers; those that it was given ahead and those that waited are served by the next.
-      expect(callers.lost.length).toBeLessThanOrEqual(CALLERS)
-      expect(callers.asked()).toBe(callers.right() + callers.lost.length)
-    },
-    TEST_MS,
-  )
+      test(
+        'all at once under load lose the requests of their runs, and nothing else',
+        async () => {
+          const callers = startCallers()
+          await until(() => callers.right() > 100)
+          for (const pid of workers()) process.kill(pid, 'SIGKILL')
+          const before = callers.right()
+          await until(() => callers.right() > before + 200, 'all is served again')
+          await callers.stop()
+          expect(callers.wrong).toEqual([])
+          // One run, of at most all callers; those that it was given ahead and those that waited are served by the next.
+          expect(callers.lost.length).toBeLessThanOrEqual(CALLERS)
+          expect(callers.asked()).toBe(callers.right() + callers.lost.length)
+        },
+        TEST_MS,
+      )
 
-  test(
-    `at random give no wrong answer, none to another caller, and leave none of ${REQUESTS} requests without one`,
-    async () => {
-      let state = seedOf('instances-killed')
-      const draw = () => {
-        state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
-        return state / 0x80000000
-      }
-      const callers = startCallers(REQUESTS)
-      let isOver = false
-      void callers.done.then(() => {
-        isOver = true
-      })
-      let kills = 0
-      while (!isOver) {
-        await Bun.sleep(draw() * 400)
-        const all = workers()
-        const pid = all[Math.floor(draw() * all.length)]
-        if (pid === undefined) continue
-        try {
-          process.kill(pid, 'SIGKILL')
-          kills += 1
-        } catch {
-          // It has ended since.
-        }
-      }
-      expect(callers.wrong).toEqual([])
-      expect(callers.asked()).toBe(callers.right() + callers.lost.length)
-      // Where several are killed while they start, the model is shown as unavailable for a moment.
-      const inRuns = callers.lost.filter((text) => text.includes('The worker that computed this request stopped'))
-      expect(inRuns.length).toBeLessThanOrEqual(CALLERS * kills)
-      console.log(`killed ${kills} workers; of ${callers.asked()} requests ${callers.lost.length} were told so`)
-    },
-    TEST_MS,
-  )
+      test(
+        `at random give no wrong answer, none to another caller, and leave none of ${REQUESTS} requests without one`,
+        async () => {
+          let state = seedOf('instances-killed')
+          const draw = () => {
+            state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+            return state / 0x80000000
+          }
+          const callers = startCallers(REQUESTS)
+          let isOver = false
+          void callers.done.then(() => {
+            isOver = true
+          })
+          let kills = 0
+          while (!isOver) {
+            await Bun.sleep(draw() * 2 * KILL_MS)
+            const all = workers()
+            const pid = all[Math.floor(draw() * all.length)]
+            if (pid === undefined) continue
+            try {
+              process.kill(pid, 'SIGKILL')
+              kills += 1
+            } catch {
+              // It has ended since.
+            }
+          }
+          expect(callers.wrong).toEqual([])
+          expect(callers.asked()).toBe(callers.right() + callers.lost.length)
+          // Where several are killed while they start, the model is shown as unavailable for a moment.
+          const inRuns = callers.lost.filter((text) => text.includes('The worker that computed this request stopped'))
+          expect(inRuns.length).toBeLessThanOrEqual(CALLERS * kills)
+          console.log(`killed ${kills} workers; of ${callers.asked()} requests ${callers.lost.length} were told so`)
+        },
+        TEST_MS,
+      )
 
-  test(
-    'by one caller again and again cost the others the one run that they shared with it',
-    async () => {
-      const [, { deadly, harmless }] = HARMFUL
-      let isOver = false
-      let [right, crashes] = [0, 0]
-      const failed: string[] = []
-      const own = headersOf('first')
-      // Its worker may have been killed just now.
-      await until(async () => (await remainder(harmless, own)).startsWith('200 '))
-      const others = Array.from({ length: CALLERS }, async (_, index) => {
-        const headers = headersOf(`other ${index}`)
-        while (!isOver) {
-          const answer = await remainder(harmless, headers)
-          if (answer.startsWith('200 ')) right += 1
-          else failed.push(answer)
-        }
-      })
-      await until(() => right > 100)
-      const headers = headersOf('eve')
-      while (crashes < CRASHES) {
-        expect(await remainder(deadly, headers)).toStartWith('503 ')
-        crashes += 1
-        await Bun.sleep(CRASH_MS)
-      }
-      isOver = true
-      await Promise.all(others)
-      console.log(`${crashes} crashes by one caller; of the others' ${right + failed.length} requests ${failed.length} failed`)
-      expect(failed.filter((text) => !text.includes('The worker that computed this request stopped'))).toEqual([])
-      expect(failed.length).toBeLessThanOrEqual(CALLERS)
-      expect(right).toBeGreaterThan(CALLERS * CRASHES)
+      test(
+        'by one caller again and again cost the others the one run that they shared with it',
+        async () => {
+          const [, { deadly, harmless }] = HARMFUL
+          let isOver = false
+          let [right, crashes] = [0, 0]
+          const failed: string[] = []
+          const own = headersOf('first')
+          // Its worker may have been killed just now.
+          await until(async () => (await remainder(harmless, own)).startsWith('200 '))
+          const others = Array.from({ length: CALLERS }, async (_, index) => {
+            const headers = headersOf(`other ${index}`)
+            while (!isOver) {
+              const answer = await remainder(harmless, headers)
+              if (answer.startsWith('200 ')) right += 1
+              else failed.push(answer)
+            }
+          })
+          await until(() => right > 100)
+          const headers = headersOf('eve')
+          while (crashes < CRASHES) {
+            expect(await remainder(deadly, headers)).toStartWith('503 ')
+            crashes += 1
+            await Bun.sleep(CRASH_MS)
+          }
+          isOver = true
+          await Promise.all(others)
+          console.log(
+            `${crashes} crashes by one caller; of the others' ${right + failed.length} requests ${failed.length} failed`,
+          )
+          expect(failed.filter((text) => !text.includes('The worker that computed this request stopped'))).toEqual([])
+          expect(failed.length).toBeLessThanOrEqual(CALLERS)
+          expect(right).toBeGreaterThan(CALLERS * CRASHES)
+        },
+        TEST_MS,
+      )
     },
-    TEST_MS,
   )
-})

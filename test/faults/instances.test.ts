@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
@@ -90,6 +90,14 @@ for (const processes of ['1', '2'])
         }))
         expect(all.filter(({ isWorker, hasRuntime }) => hasRuntime && !isWorker)).toEqual([])
         expect(all.filter(({ isWorker, hasRuntime }) => hasRuntime && isWorker).length).toBeGreaterThanOrEqual(HARMFUL.length)
+      })
+
+      test('has workers whose output goes nowhere, so that a model which prints without end fills nothing', () => {
+        const outputs = workersOf(server.child.pid).map((pid) =>
+          [1, 2].map((output) => readlinkSync(`/proc/${pid}/fd/${output}`)),
+        )
+        expect(outputs.length).toBeGreaterThanOrEqual(HARMFUL.length)
+        expect(new Set(outputs.flat())).toEqual(new Set(['/dev/null']))
       })
 
       for (const { name, signal, deadly, harmless } of HARMFUL) {

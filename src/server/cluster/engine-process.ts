@@ -30,8 +30,6 @@ interface EngineLaunch {
 
 /** Milliseconds that HTTP processes have beyond what their settings give them, where the supervisor is gone. */
 const GRACE_MS = 5000
-/** How long an engine process that follows another one waits for its models before it serves those that it has. */
-const AGAIN_WAIT_MS = 1000
 /** The engine process in the log. */
 const NUMBER = 0
 
@@ -60,9 +58,10 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
     if (server?.note(change) !== true) noteChange(change, { actor: 'server' })
   }
   const lost = (loss: ModelLoss) => void server?.noteLoss(loss)
-  const engine = await openEngine(settings, { state, logger, changed, lost })
-  const started = startedBy(settings, state, engine)
-  const next = { hasServed: true, ...(started && { started }) } as const
+  const settled = () => server?.announce()
+  const engine = await openEngine(settings, { state, logger, changed, lost, settled })
+  const atStart = startedBy(settings, state, engine)
+  const next = { hasServed: true, ...(atStart && { started: atStart }) } as const
   const journal = new Journal({
     entries: state.entries,
     folder,
@@ -104,31 +103,36 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
   })
 }
 
+interface EngineParts extends Pick<EngineOptions, 'changed' | 'lost'> {
+  readonly state: EngineState
+  readonly logger: Logger
+  /** Called as more of what the one before had is there. */
+  readonly settled: () => void
+}
+
 /** Loads what the settings say, or what the engine process before this one had. */
-async function openEngine(
-  settings: Settings,
-  { state, logger, ...heard }: { state: EngineState; logger: Logger } & Pick<EngineOptions, 'changed' | 'lost'>,
-): Promise<Engine> {
+async function openEngine(settings: Settings, { state, logger, settled, ...heard }: EngineParts): Promise<Engine> {
   const warn = (message: string) => logger.warn(message)
   const options = engineOptions(settings)
   const loadAtStart = state.started === undefined ? options.loadAtStart : new Set(state.started)
   // Clients wait: what loads for long keeps nothing else from being served.
-  const wait = state.hasServed === true ? { waitMsMax: AGAIN_WAIT_MS } : {}
+  const wait = state.hasServed === true ? { waitMsMax: 0 } : {}
   const note = (message: string) => logger.info(message)
   const engine = await createEngine({
     ...options,
     ...wait,
     ...startAfter(state.entries, loadAtStart),
     ...heard,
+    settled,
     warn,
     note,
     runtimeText: runtimeTextTo(logger),
   })
   let isRestored = false
-  const restored = restore(engine, state.entries, warn).then(() => {
+  void restore(engine, state.entries, warn).then(() => {
     isRestored = true
+    settled()
   })
-  await Promise.race([restored, Bun.sleep(AGAIN_WAIT_MS)])
   return { ...engine, isReady: () => isRestored && engine.isReady() }
 }
 

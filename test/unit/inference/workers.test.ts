@@ -7,7 +7,7 @@ import type { Engine, InferOptions } from '../../../src/inference/engine.ts'
 import type { InstanceProcess } from '../../../src/inference/instance/instance-process.ts'
 import type { NamedTensors } from '../../../src/tensor/tensor.ts'
 import { startMarked } from '../../support/marked-engine.ts'
-import { CRASH, FAULT, HANG } from '../../support/marks.ts'
+import { CRASH, FAULT, HANG, PRINT } from '../../support/marks.ts'
 import { identityModel } from '../../support/tiny-models.ts'
 import { until } from '../../support/until.ts'
 
@@ -122,6 +122,18 @@ describe('a run that hangs', () => {
     expect(await ask(engine, 'one', 4)).toBe('QUEUE_FULL')
     open()
     expect(await waiting).toBe(2)
+    await engine.stop()
+  })
+
+  test('and prints without end is nothing to others, and takes no memory of the server', async () => {
+    const { engine, open } = await startMarked({ modelsDirectory: folder })
+    const { answer } = await askAlone(engine, 'one', PRINT)
+    const before = process.memoryUsage().rss
+    for (let value = 0; value < 500; value += 1) expect(await ask(engine, 'two', value)).toBe(value)
+    // A pipe that is read would have brought gigabytes by now, and one that is not read would hold the run up.
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20)
+    open()
+    expect(await answer).toBe(PRINT)
     await engine.stop()
   })
 

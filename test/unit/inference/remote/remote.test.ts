@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { VestalError } from '../../../../src/core/errors.ts'
 import { createEngine } from '../../../../src/inference/create-engine.ts'
-import type { Engine, InferOptions, LoadOptions, ModelChange, RunTimes } from '../../../../src/inference/engine.ts'
+import type { Engine, InferOptions, LoadOptions, Model, ModelChange, RunTimes } from '../../../../src/inference/engine.ts'
 import type { NamedTensors } from '../../../../src/tensor/tensor.ts'
 import { factorModel, inputOf, put } from '../../../support/factor-model.ts'
 import { HandClock } from '../../../support/hand-clock.ts'
@@ -174,6 +174,30 @@ describe.skipIf(!HAS_PROCESSES)('an engine in another process', () => {
     for (const { answer } of asked) answer(new Map())
     expect(await Promise.all(answers)).toEqual([new Map(), new Map(), new Map()])
     expect(memory?.bytes).toBe(0)
+  })
+
+  test('is shown as it was until another one has loaded the same, and its models are rejected as it is away', async () => {
+    const { remote } = await serve(handEngine({ models: () => [modelOf('a'), modelOf('b')], model: (name) => modelOf(name) }))
+    const stateOf = (name: string) => remote.engine.model(name)?.versions[0]?.state
+    const loading = (name: string): Model => ({
+      ...modelOf(name),
+      versions: [{ version: '1', state: 'loading', inputs: [], outputs: [] }],
+    })
+    let [isReady, models] = [false, [loading('a')]]
+    const model = (name: string) => models.find((each) => each.name === name)
+    const next = handEngine({ models: () => models, model, isReady: () => isReady })
+    const { server } = await serve(next)
+    const link = linkWithin()
+    server.attach(link.engine)
+    remote.attach(link.http)
+    await until(() => remote.isConnected)
+    expect([stateOf('a'), stateOf('b'), remote.engine.isReady()]).toEqual(['ready', 'ready', false])
+    for (const name of ['a', 'b']) expect(await codeOf(() => remote.engine.infer(name, '1', inputOf(1)))).toBe('ENGINE_LOST')
+    models = [modelOf('a')]
+    isReady = true
+    server.announce()
+    await until(() => remote.engine.isReady())
+    expect([stateOf('a'), stateOf('b')]).toEqual(['loading', undefined])
   })
 
   test('counts the requests that an HTTP process rejects before it has them', async () => {
