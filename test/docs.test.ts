@@ -24,6 +24,16 @@ test('docs/reference/errors.md has every code with its status and its text, and 
   expect(rows).toEqual(expected)
 })
 
+test('docs/reference/routes.md has every route of SECURITY.md, but for files of the page and what is not supported', () => {
+  const routesOf = (text: string) => [...text.matchAll(/`((?:GET|POST|PATCH|DELETE) \/[^`\s]*)`/g)].map(([, route = '']) => route)
+  const [, section = ''] = read('SECURITY.md').split('## Which permission each request requires')
+  const [table = ''] = section.split('### Requests for a model')
+  const supported = table.split('\n').filter((line) => !line.includes('(501)'))
+  const expected = routesOf(supported.join('\n')).filter((route) => !route.includes('/docs/assets/'))
+  expect(expected.length).toBeGreaterThan(40)
+  expect([...new Set(routesOf(read('docs/reference/routes.md')))].sort()).toEqual(expected.sort())
+})
+
 test('CHANGELOG.md has the version of this package', () => {
   expect(read('CHANGELOG.md')).toContain(`## ${VERSION}`)
 })

@@ -10,7 +10,7 @@ export function challengeOf(realm: string, headerPrefix: string): string {
 }
 
 /**
- * What the holder of a token is told (RFC 6750 §3), where its signature is right. They have no quotes and no backslashes, and nothing of the
+ * The error descriptions for the holder of a token (RFC 6750 §3), where its signature is valid. They have no quotes and no backslashes, and nothing of the
  * token in them.
  */
 const DESCRIPTIONS: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -32,7 +32,7 @@ const DESCRIPTIONS: Readonly<Partial<Record<ErrorCode, string>>> = {
 export function withChallenge(error: VestalError, challenge: string): VestalError {
   const { code, status, headers, holder, message: reason } = error
   if (status !== 400 && status !== 401) return new VestalError(code, { detail: error.detail, reason, headers })
-  // RFC 6750 §3.1: a request without a credential is told no error.
+  // RFC 6750 §3.1: a request without a credential gets no error code.
   if (code === 'TOKEN_MISSING') return new VestalError(code, { reason, headers: challengeHeaders(challenge) })
   const word = status === 400 ? 'invalid_request' : 'invalid_token'
   const description = descriptionOf(error)
@@ -51,7 +51,7 @@ function descriptionOf({ code, holder, detail }: VestalError): string | undefine
   return typeof detail === 'string' && detail !== ERROR_CATALOGUE[code].detail ? detail : undefined
 }
 
-/** In the body alone: the header is the same for every token that expired, and is built once. */
+/** Only in the body: the header is the same for every token that expired, and is built once. */
 function expiredDetail({ expiresAtSeconds }: Holder): string {
   return expiresAtSeconds === undefined
     ? 'The access token expired'

@@ -3,7 +3,7 @@ import { VestalError } from '../core/errors.ts'
 export interface CredentialOptions {
   /** Request header that carries the token; default `Authorization`. */
   readonly headerKey?: string
-  /** Scheme before the token, compared without regard to case (RFC 9110 §11.1); default `Bearer`. Empty: the header is the token alone. */
+  /** Scheme before the token, compared without regard to case (RFC 9110 §11.1); default `Bearer`. Empty: the header is only the token. */
   readonly headerPrefix?: string
   /** Cookie that carries the token when the header is absent; default `access_token`. Empty: no cookie is read. */
   readonly cookieKey?: string

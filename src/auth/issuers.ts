@@ -240,7 +240,7 @@ function issuerPolicy(issuer: TrustedIssuer, context: TrustContext, before: Issu
   const given = keys as KeyInput
   const published = publishedKeysIn(given)
   const isPrivate = (published ?? importKeys(given)).some(({ kind, canSign }) => kind !== 'oct' && canSign)
-  // Whoever has it can sign in the issuer's name, so it belongs to the issuer alone.
+  // Whoever has it can sign in the issuer's name, so it belongs only to the issuer.
   if (isPrivate) throw new KeyError(`the key of the issuer "${name}" is a private one; ask for the public one`)
   if (published === undefined) return { ...localPolicy(given, rules, readers), isOwn: false }
   return {
@@ -346,7 +346,7 @@ function remotesOf({ issuers }: IssuersByName): readonly (readonly [name: string
   return [...issuers].flatMap(([name, { remote }]) => (remote === undefined ? [] : [[name, remote] as const]))
 }
 
-/** Stops fetching the keys that are the first's alone. */
+/** Stops fetching the keys that only the first one has. */
 function closeRemotes(trust: IssuersByName, others: IssuersByName): void {
   const kept = new Set(remotesOf(others).map(([, remote]) => remote))
   for (const [, remote] of remotesOf(trust)) if (!kept.has(remote)) remote.close()

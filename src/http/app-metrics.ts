@@ -11,13 +11,13 @@ import type { Readiness } from './readiness.ts'
 import type { RecordReader } from './request-record.ts'
 import type { FoundRoute } from './route-table.ts'
 
-/** Methods that have a label of their own; a stranger may make up others. */
+/** Methods that have a label of their own; a client may make up others. */
 export const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /** Routes that compute. */
 const PREDICTION = /:name\/.*(?:predict|infer|generate)/
 
-/** Counts what is answered: durations by method, route and status, of predictions by model too, and refusals by their code. */
+/** Counts what is answered: durations by method, route and status, of predictions by model too, and rejections by their code. */
 export function createRequestMetrics(registry: MetricRegistry, engine: Engine): RecordReader {
   const durations = registry.histogram('vestal_http_request_duration_seconds', {
     help: 'Time from the head of a request to its response, by route and status.',
@@ -25,7 +25,7 @@ export function createRequestMetrics(registry: MetricRegistry, engine: Engine): 
     bounds: SECONDS_BOUNDS,
   })
   const rejections = registry.counter('vestal_http_rejections_total', {
-    help: 'Requests refused, by the reason of docs/reference/errors.md.',
+    help: 'Requests rejected, by the code of docs/reference/errors.md.',
     labels: ['reason'],
   })
   const predictions = registry.histogram('vestal_prediction_duration_seconds', {

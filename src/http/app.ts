@@ -69,7 +69,7 @@ export interface AppOptions {
   readonly accounts?: AccountsOptions
   /** Reads the settings again while the app serves; there is no route for it when this is absent. */
   readonly reloading?: Reloading
-  /** Hears of what is our own bug, in full; default writes it to the log. */
+  /** Called with our own bugs, in full; default writes them to the log. */
   readonly report?: (error: unknown, request: Request) => void
 }
 
@@ -94,11 +94,11 @@ export function createApp(options: AppOptions) {
   const { readiness, recordOf } = operations
   const app = new Elysia({
     name: 'vestal',
-    // A little more than a message may have, so that one that is longer is told so.
+    // A little more than a message may have, so that a longer one gets our error.
     websocket: { maxPayloadLength: memory.messageBytesMax + MESSAGE_MARGIN_BYTES, backpressureLimit: UNREAD_BYTES_MAX },
     // The path is looked for from the 8th character of the URL, or else from the 12th: that is in the path of a short `Host`.
     handler: { standardHostname: isTls },
-    // Bodies are bounded where they are read, after the token: Bun's own limit would answer strangers first, and without a text.
+    // Bodies are bounded where they are read, after the token: Bun's own limit would answer before the token is checked, and without a text.
     serve: { reusePort: false, idleTimeout: idleSeconds, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
   })
     .onStart(({ server }) => {
@@ -216,7 +216,7 @@ function addOptionalRoutes(app: AnyElysia, options: AppOptions, services: Return
   if (hasHomePage) app.use(home({ ...pages, description, readiness: operations.readiness }))
   const demonstration = options.signIn && { ...options.signIn, peerOf, memory }
   if (pages.hasDocs) {
-    // In development mode whoever is on this machine may see them; elsewhere names are for tokens.
+    // In development mode any caller on this machine may see them; elsewhere names require a token.
     const isNear = (request: Request) => demonstration !== undefined && signOfElsewhere(request, demonstration) === undefined
     const modelNames = (request: Request) => (isNear(request) ? engine.models().map(({ name }) => name) : [])
     app.use(docs({ title: pages.title, description, headerPrefix, cookieKey, modelNames }))

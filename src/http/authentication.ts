@@ -74,7 +74,7 @@ export function guard<Permission extends string = string>(authenticator: Authent
 function createPlugin(authenticator: Authenticator) {
   const { mayWait } = authenticator
   const check = hookOf(mayWait, ({ request }) => after(authenticator.authenticate(request), () => undefined))
-  // A stranger's broken body or query is rejected for the missing token, and nothing of the schema is told.
+  // A broken body or query without a token is rejected for the missing token, and reveals nothing of the schema.
   const checkFirst = hookOf(mayWait, ({ code, request }): Maybe<Response | undefined> => {
     if (code !== 'VALIDATION' && code !== 'PARSE') return undefined
     return orElse<Request, Response | undefined>(
@@ -119,7 +119,7 @@ type Hook<T> = (context: HookContext) => Maybe<T>
 
 /**
  * A hook around a step. Elysia reads a hook's text to see whether to wait for it, so the two forms are written out: `async` where the step may
- * wait, and one that costs a route nothing where it never does. That one fails closed: nobody would wait for a promise of it.
+ * wait, and one that costs a route nothing where it never does. That one fails closed, since a promise of it would not be awaited.
  */
 function hookOf<T>(mayWait: boolean, step: (context: HookContext) => Maybe<T>): Hook<T> {
   if (mayWait) {
@@ -159,7 +159,7 @@ function rejectionOf(error: unknown, request: Request): Response {
   return answerError(rejection, request)
 }
 
-/** What is private in Elysia's types alone: what each of its verbs calls, and the router's entry for a path with parameters. */
+/** What only Elysia's types make private: what each of its verbs calls, and the router's entry for a path with parameters. */
 interface Internals {
   add(method: string, path: string, handler: unknown, hooks: unknown, options?: { readonly skipPrefix: boolean }): void
   readonly router: { readonly http: { find(method: string, path: string): { readonly store: RouterEntry } | null } }

@@ -6,7 +6,7 @@ import { Deadlines } from '../inference/queue/deadlines.ts'
 import { bodyTooLarge, type Coding, contentCoding, decodeChunks, decodeSmall, type TooLargeText } from './encodings.ts'
 import type { Turns } from './turns.ts'
 
-/** Bytes of a request body by default; a larger one is refused with 413. */
+/** Bytes of a request body by default; a larger one is rejected with 413. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024
 
 /** Pieces of a body smaller than this are gathered, so that a body of many small ones takes no more memory than its bytes. */
@@ -32,9 +32,9 @@ export interface BodyOptions {
   /** What holds the body's bytes: a declared length before any of it is read, the rest as it comes. It holds the body's length afterwards. */
   readonly hold: Hold
   readonly decompression: Decompression
-  /** Hears of bytes that came, or were expanded, and are rejected. */
+  /** Called with the number of bytes that were received or decompressed and then rejected. */
   readonly discarded?: ((bytes: number) => void) | undefined
-  /** What is told of a body over the limit. */
+  /** The error text of a body over the limit. */
   readonly tooLarge?: TooLargeText | undefined
 }
 
@@ -48,7 +48,7 @@ export interface Decompression {
 
 /**
  * Reads a request's body up to a limit and in time, and decompresses it: the one way for every route. A declared length over a limit is
- * rejected unread; one that is not declared, at the limit. The memory of what is given belongs to the caller alone, and is no `Buffer`.
+ * rejected unread; one that is not declared, at the limit. The caller owns the memory of the result, which is no `Buffer`.
  * @throws VestalError BODY_TOO_LARGE, BODY_INVALID, BODY_TIMEOUT, CODING_UNSUPPORTED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
  */
 export function readBody(request: Request, options: BodyOptions): Promise<Uint8Array> {
@@ -61,7 +61,7 @@ function readReceived(request: Request, options: BodyOptions): Promise<Uint8Arra
   const declared = declaredLength(request)
   if (declared === undefined) {
     return readCounted(request, options).catch((error) => {
-      throw refusalOf(error)
+      throw rejectionOf(error)
     })
   }
   if (declared > bytesMax) throw bodyTooLarge(bytesMax, tooLarge, declared)
@@ -100,7 +100,7 @@ async function readCoded(request: Request, coding: Coding, options: BodyOptions)
   })
 }
 
-function refusalOf(error: unknown): VestalError {
+function rejectionOf(error: unknown): VestalError {
   if (error instanceof VestalError) return error
   return new VestalError('BODY_INVALID', { detail: 'The body could not be read to its end', cause: error })
 }
@@ -139,7 +139,7 @@ function inTime(whole: Promise<Uint8Array>, ms: number): Promise<Uint8Array> {
     },
     (error) => {
       EXPECTED.remove(expected)
-      reject(refusalOf(error))
+      reject(rejectionOf(error))
     },
   )
   return promise
@@ -159,7 +159,7 @@ async function readCounted(request: Request, options: BodyOptions): Promise<Uint
   }
   let isWhole = false
   let isLate = false
-  // Whoever waits for the next piece is then told that there is none.
+  // A pending read then resolves without a chunk.
   const stopClock = startClock(times, {
     bytes: () => length,
     onLate: () => {
@@ -201,7 +201,7 @@ interface Late {
   readonly onLate: () => void
 }
 
-/** Calls back once the time of the bytes that came by then is over; gives how to stop that. */
+/** Calls back once the time allowed for the received bytes has passed; returns a function that stops that. */
 function startClock(times: BodyTimes, { bytes, onLate }: Late): () => void {
   const begun = performance.now()
   const look = () => {

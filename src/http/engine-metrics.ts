@@ -8,7 +8,7 @@ type Column = readonly [name: string, type: 'counter' | 'gauge', help: string, r
 
 const US = 1e-3
 
-/** Triton's names, where ours mean the same: dashboards made for it go on working. */
+/** Triton's names, where ours mean the same: dashboards made for it keep working. */
 const TRITON: readonly Column[] = [
   ['nv_inference_request_success', 'counter', 'Predictions that were computed.', ({ success }) => success.count],
   ['nv_inference_count', 'counter', 'Rows that were computed.', ({ inferenceCount }) => inferenceCount],
@@ -62,7 +62,7 @@ const TRITON_REASONS: Readonly<Record<RejectionReason, string>> = {
   'worker-lost': 'OTHER',
 }
 
-/** Turns what the engine counts into series, when somebody asks: a prediction pays nothing for them. */
+/** Turns the engine's counts into series at each scrape: a prediction pays nothing for them. */
 export function collectEngine(registry: MetricRegistry, engine: Engine): void {
   const labels = ['model', 'version']
   for (const [name, type, help, read] of [...TRITON, ...OURS]) {
@@ -90,7 +90,7 @@ export function collectEngine(registry: MetricRegistry, engine: Engine): void {
   })
   registry.collected('vestal_inference_rejected_total', {
     type: 'counter',
-    help: 'Predictions that were refused before they were computed.',
+    help: 'Predictions that were rejected before they were computed.',
     labels: [...labels, 'reason'],
     read: () =>
       engine
@@ -132,7 +132,7 @@ function tritonFailures({ model, version, fail, rejected }: ModelStatistics): re
   return [...counts].map(([reason, count]) => [[model, version, reason], count])
 }
 
-/** Runs of a size that the engine did not tell apart are in the last bucket alone. */
+/** Runs of a size that the engine does not distinguish are only in the last bucket. */
 function batchSamples({ model, version, batches, executionCount, inferenceCount }: ModelStatistics): readonly Sample[] {
   const labels = { model, version }
   const upTo = (bound: number) => batches.filter(({ rows }) => rows <= bound).reduce((sum, batch) => sum + runsOf(batch), 0)

@@ -54,5 +54,5 @@ function remedyOf({ status, headers }: VestalError, { hasDocs, hasSignIn }: Erro
   const seconds = headers['retry-after']
   if (seconds !== undefined) return `<p>Try again in ${Bun.escapeHTML(seconds)} s.</p>`
   if (status < 500) return '<p>Change the request as the text above says.</p>'
-  return '<p>Try again. If it stays, tell the people who run this server, with the request id.</p>'
+  return '<p>Try again. If it persists, send the request id to the people who run this server.</p>'
 }

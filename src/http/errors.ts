@@ -6,18 +6,18 @@ import type { RouteTable } from './route-table.ts'
 import { prefersHtml } from './web-page.ts'
 
 export interface ErrorsOptions {
-  /** Hears of everything that is our own bug, in full; the client hears nothing. */
+  /** Called with each of our own bugs, in full; the client sees no detail. */
   readonly report: (error: unknown, request: Request) => void
   /** Which methods a path has, for the 405 of RFC 9110 §15.5.6. */
   readonly routes: RouteTable
-  /** Hears of every failure that is answered, before it is. */
+  /** Called for every failure before it is answered. */
   readonly refused?: (error: VestalError, request: Request) => void
   /** Answers a failure; default always JSON. */
   readonly respond?: (error: VestalError, request: Request) => Response
 }
 
 /**
- * Answers every failure of the app, so it is used first. A `VestalError` is told to the client; anything else is reported and
+ * Answers every failure of the app, so it is used first. A `VestalError` is shown to the client; anything else is reported and
  * answered as a 500 without a word of what happened.
  */
 export function errors({ report, routes, refused, respond = answerError }: ErrorsOptions) {
@@ -78,7 +78,7 @@ function bodyOf(error: VestalError, path: string): unknown {
   return { status_code: status, detail, error: null }
 }
 
-/** Headers by those of the failure: a refusal's are the same object again and again, and building them is half of its answer. */
+/** Headers by those of the failure: those of an error code are the same object each time, and building them is half of the answer. */
 const knownHeaders = new WeakMap<VestalError['headers'], Headers>()
 
 function headersOf(more: VestalError['headers']): Headers {
@@ -96,7 +96,7 @@ function notFound(methods: readonly string[], method: string): VestalError {
     : new VestalError('METHOD_NOT_ALLOWED', { headers: { allow: methods.join(', ') } })
 }
 
-/** A schema's refusal, told as the place alone: the value that came is nobody else's business. */
+/** A schema's error, shown only as the place: the value may be secret. */
 function invalid(error: { readonly type: string; readonly valueError?: { readonly path: string } | undefined }): VestalError {
   const path = error.valueError?.path ?? ''
   return new VestalError('BODY_INVALID', { detail: { [`${error.type}${path}`]: 'is not what this route takes' }, cause: error })

@@ -65,7 +65,7 @@ function entry(href: string, name: string, text: string): string {
   return `<li><a href="${href}">${name}</a><span class="quiet">${text}</span></li>`
 }
 
-/** A browser opens no route that answers POST alone, so the link leads to its form in the documentation. */
+/** A browser cannot open a route that only answers POST, so the link leads to its form in the documentation. */
 function signInEntry(hasDocs: boolean): string {
   const text = 'Name and password for a token: <code>POST /auth/</code>.'
   return hasDocs ? entry('/docs/#/Sign-in/postAuth', 'Sign in', text) : `<li>Sign in<span class="quiet">${text}</span></li>`

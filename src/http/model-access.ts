@@ -43,7 +43,7 @@ export function mayReadName(token: AuthenticatedToken, engine: Engine): (name: s
   return (name) => token.allows(permission({ name }))
 }
 
-/** The model in the path of a request; undefined where there is none, so that what a stranger writes is no name. */
+/** The model in the path of a request; undefined where there is none, so that a path of a client is never taken for a name. */
 export function nameOfModel(route: FoundRoute, pathname: string, engine: Engine): string | undefined {
   const name = nameIn(route, pathname)
   return name !== undefined && engine.model(name) !== undefined ? name : undefined
@@ -71,7 +71,7 @@ export function findReadyVersion(model: Model, asked?: string): ModelVersion {
   }
   for (const version of model.versions) if (version.state === 'ready') return version
   const what = `'${model.name}' has no available versions`
-  // What is taken off comes back when somebody loads it; what is being loaded, or is broken here, may be there elsewhere or soon.
+  // An unloaded model comes back only by a load; one that is loading or broken here may be ready elsewhere or soon.
   if (model.versions.every(isOff)) throw unknown(what)
   throw unavailable(what, model.versions.find((version) => !isOff(version))?.reason)
 }
@@ -101,7 +101,7 @@ function unavailable(what: string, reason: string | undefined): VestalError {
 }
 
 /**
- * A name that came with the request is told back no longer than a model's may be. Whatever its type says, it is null where the
+ * A name from the request is shown no longer than a model's may be. Whatever its type says, it is null where the
  * percent-encoding of the path is broken and no front stands before the routes.
  */
 function shorten(name: string | null): string {

@@ -41,9 +41,9 @@ export interface OperationsOptions {
   readonly registry?: MetricRegistry
   /** What several processes counted together; default what this app counted. */
   readonly gather?: Gather
-  /** Hears of requests and of our own bugs; by default requests are told nowhere, and bugs to the standard error. */
+  /** Logs requests and our own bugs; by default requests are not logged, and bugs go to standard error. */
   readonly logger?: Logger
-  /** Requests that the log tells of; default all. */
+  /** Requests that are logged; default all. */
   readonly accessLog?: AccessLog
   /** Whether the server takes requests; default follows the engine. */
   readonly readiness?: Readiness

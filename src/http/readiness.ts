@@ -4,7 +4,7 @@ import { isOff } from '../inference/repository/describe.ts'
 /** Where the server stands: `serving`, replaced by another process, or on its way out. */
 export type Phase = 'serving' | 'draining' | 'stopping'
 
-/** What an open connection is used for beyond an answer: sockets last until somebody closes them, streams until their body ends. */
+/** Connections that stay open: sockets until one side closes them, streams until their body ends. */
 export type LongLived = 'socket' | 'stream'
 
 /** Whether the server takes requests, and why it does not. */
@@ -20,17 +20,17 @@ export interface Readiness {
   /** Requests are taken no more: sockets and streams end. */
   leave(): void
   /** Calls back when sockets or streams are to end, at once where they are already. Gives what takes that back. */
-  whenEnding(what: LongLived, hear: () => void): () => void
+  whenEnding(what: LongLived, listener: () => void): () => void
 }
 
 export interface ReadinessOptions {
-  /** Whether a model that is not ready, unless it was taken off, or one of `faults` makes the server unready; default false. */
+  /** Whether a model that is not ready, unless it was unloaded, or one of `faults` makes the server unready; default false. */
   readonly isStrict?: boolean
   /** Why something beside the models cannot be used, such as a database; it makes the server unready where that is strict. */
   readonly faults?: () => readonly string[]
 }
 
-/** Follows the engine until the server is told to stop. */
+/** Follows the engine until the server stops. */
 export function createReadiness(engine: Engine, { isStrict = false, faults = () => [] }: ReadinessOptions = {}): Readiness {
   let phase: Phase = 'serving'
   const hasAll = () => engine.models().every(({ versions }) => versions.every((each) => each.state === 'ready' || isOff(each)))
@@ -67,24 +67,24 @@ export function createReadiness(engine: Engine, { isStrict = false, faults = () 
       endings.socket.begin()
       endings.stream.begin()
     },
-    whenEnding: (what, hear) => endings[what].listen(hear),
+    whenEnding: (what, listener) => endings[what].listen(listener),
   }
 }
 
-/** Something that begins once, and who hears of it. */
+/** An event that happens once, and its listeners. */
 function createEnding() {
   const listeners = new Set<() => void>()
   let hasBegun = false
   return {
     begin() {
       hasBegun = true
-      for (const hear of [...listeners]) hear()
+      for (const listener of [...listeners]) listener()
       listeners.clear()
     },
-    listen(hear: () => void) {
-      if (hasBegun) hear()
-      else listeners.add(hear)
-      return () => void listeners.delete(hear)
+    listen(listener: () => void) {
+      if (hasBegun) listener()
+      else listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
   }
 }

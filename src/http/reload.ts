@@ -68,7 +68,7 @@ const DETAIL = operation({
     'Reads them from where the start read them. All of them are checked first: where one is wrong none is taken, and the answer names each fault.',
   permission: RELOAD_PERMISSION,
   answer: {
-    description: 'What changed, and what counts after a restart alone',
+    description: 'What changed, and what needs a restart',
     schema: 'Reloaded',
     example: { changed: ['log_level', 'issuers'], needs_restart: ['port'] },
   },

@@ -25,7 +25,7 @@ export interface RequestMemoryOptions {
   readonly idOf?: ((request: Request) => string | undefined) | undefined
 }
 
-/** Bytes of a message of a WebSocket by default. Bun keeps one that has not come whole where nobody sees it, so a socket is charged for it. */
+/** Bytes of a message of a WebSocket by default. Bun buffers an incomplete one invisibly, so a socket is charged for it. */
 const MESSAGE_BYTES_MAX = 1024 * 1024
 
 /** Decompressions that run at once: each keeps a core busy, and the rest of the server needs one. */

@@ -58,7 +58,7 @@ export type AddressOf = (request: Request, record: RequestRecord) => string
 
 /** What stands before the routes: it sees a request before anything reads it, and a response last. */
 export interface Front {
-  /** A rejection, or the answer to a preflight; undefined where the request goes on. */
+  /** A rejection, or the answer to a preflight; undefined where the request continues. */
   before(request: Request, record: RequestRecord): Maybe<Response | undefined>
   after(request: Request, record: RequestRecord, response: Response): void
 }
@@ -79,7 +79,7 @@ export interface RecorderOptions {
 export interface Recorder {
   /** For Elysia's `wrap`: a hook would see neither what the router rejects nor the status of a failure. */
   readonly around: (handle: Handle) => (request: Request) => unknown
-  /** The record of a request; undefined once nobody has the request, and of a request that came another way. */
+  /** The record of a request; undefined for a request that did not come through `around`. */
   readonly of: (request: Request) => RequestRecord | undefined
 }
 
@@ -173,10 +173,10 @@ function idOf({ headers }: Request): string | undefined {
   return given !== null && REQUEST_ID.test(given) ? given : undefined
 }
 
-/** The routes that load balancers ask, with HTTP/1.0 and no `Host` where nobody configured one. */
+/** The routes that load balancers ask, by default with HTTP/1.0 and no `Host`. */
 const HEALTH_PATH = /^\/v2\/health\/(?:live|ready)\/?(?:\?|$)/
 
-/** True for a health check without `Host`: HTTP/1.0 allows it, and the answer depends on no name. Bun then gives the target alone for a URL. */
+/** True for a health check without `Host`: HTTP/1.0 allows it, and the answer depends on no name. Bun's URL is then only the request target. */
 export function isHostlessHealthCheck({ url, headers }: Request): boolean {
   return url.startsWith('/') && HEALTH_PATH.test(url) && headers.get('host') === null
 }

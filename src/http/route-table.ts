@@ -12,7 +12,7 @@ export interface FoundRoute {
   readonly nameAt: number
 }
 
-/** What stands for a route where there is none: a stranger may ask for any number of paths. */
+/** Stands for every unknown path: a client may ask for any number of them. */
 export const NO_ROUTE: FoundRoute = { path: 'other', methods: [], nameAt: -1 }
 
 /** Finds the route of a path, whatever its method. */

@@ -22,7 +22,7 @@ export interface ServeModelsOptions {
   readonly expansionRatioMax?: number
   /** How long a body may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
   readonly bodyTimes?: BodyTimes
-  /** Hears of what is our own bug in a stream that has begun; default writes it to the standard error. */
+  /** Called with our own bugs in a stream that has begun; default writes them to standard error. */
   readonly report?: (error: unknown, request: Request) => void
 }
 

@@ -40,9 +40,9 @@ export interface Servers {
 /** What Bun throws where the request came over another server. */
 const FOREIGN = 'ERR_INVALID_ARG_TYPE'
 
-/** Prepares finding the server that a request came over: Bun upgrades a connection there alone, and does not say where that is. */
+/** Finds the server of a request: only that server can upgrade its connection, and Bun does not say which it is. */
 export function createServers(): Servers {
-  // One that has stopped is nobody's any more.
+  // Weak, so that a stopped server can be collected.
   let servers: readonly WeakRef<Listening>[] = []
   return {
     add: (server) => {

@@ -10,7 +10,7 @@ import { readStrictBody } from './strict-body.ts'
 export interface SignInOptions {
   /** Makes a token for a subject, which is a UUID. */
   readonly issue: (subject: string) => string
-  /** True for the `Host` values of this machine alone: a page on another name, rebound to this address, gets no token. */
+  /** True only for the `Host` values of this machine: a page on another name, rebound to this address, gets no token. */
   readonly isLoopbackHost: (host: string) => boolean
 }
 
@@ -21,7 +21,7 @@ export interface DemonstrationOptions extends SignInOptions {
   readonly memory: RequestMemory
 }
 
-/** A sign-in's body is small; a larger one is refused with 413. */
+/** A sign-in's body is small; a larger one is rejected with 413. */
 const BODY_BYTES_MAX = 4096
 const PASSWORD_LENGTH_MAX = 1024
 const NOT_OBJECT = { body: 'must be an object with "id" and, if you like, "password"' }
@@ -35,7 +35,7 @@ export function signIn(options: DemonstrationOptions) {
   })
 }
 
-/** Answers as the demonstration does, to callers on this machine alone. @throws VestalError NOT_FOUND, whose reason is for the log */
+/** Answers as the demonstration does, only to callers on this machine. @throws VestalError NOT_FOUND, whose reason is for the log */
 export async function demonstrate(options: DemonstrationOptions, request: Request): Promise<Response> {
   const sign = signOfElsewhere(request, options)
   if (sign !== undefined)
@@ -45,7 +45,7 @@ export async function demonstrate(options: DemonstrationOptions, request: Reques
 }
 
 /**
- * Headers that a reverse proxy, a load balancer, a CDN or a tunnel adds: the connection from this machine then carries somebody else's
+ * Headers that a reverse proxy, a load balancer, a CDN or a tunnel adds: the connection from this machine then carries another client's
  * request. A client on this machine sends none of them.
  */
 const PROXY_HEADER =

@@ -9,7 +9,7 @@ const FORBIDDEN_NAMES = ['__proto__', 'constructor', 'prototype'] as const
  * Reads the JSON object of a body about accounts, roles, keys, tokens or the model repository, as strictly as a token: no member twice
  * at any depth, no `__proto__`, `constructor` or `prototype`, no lone surrogate, at most 32 levels. Two readers of such a body cannot
  * take it for two different requests.
- * @param notObject what the client is told where the body is JSON and no object
+ * @param notObject the error text for a body that is JSON and no object
  * @throws VestalError BODY_INVALID
  */
 export function readStrictBody(bytes: Uint8Array, notObject: ErrorDetail): JsonObject {

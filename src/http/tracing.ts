@@ -88,7 +88,7 @@ function inferTraced(tracer: Tracer, inner: Engine): Engine {
   }
 }
 
-/** What it waited, and what it was with a worker: of one that never came there, the wait alone. */
+/** Spans of its wait and of its run; only the wait for a request that never reached a worker. */
 function tellRun(tracer: Tracer, trace: Trace, { key, takenMs, sentMs, endMs, run, error }: RunTimes): void {
   const failure = error === undefined ? undefined : (vestalErrorIn(error)?.code ?? 'INTERNAL')
   const [name, version] = key.split('/')

@@ -13,7 +13,7 @@ export interface TurnsOptions {
 /** Runs works of which only so many may run at once. */
 export interface Turns {
   /**
-   * Runs a work once its turn has come; principals take turns.
+   * Runs a task when its turn comes; principals take turns.
    * @throws VestalError SUBJECT_LIMIT, QUEUE_FULL where as many wait as may; what the work throws
    */
   run<T>(principal: string, work: () => Promise<T>): Promise<T>

@@ -10,7 +10,7 @@ export interface WebPage {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** A flame, drawn with attributes alone: the policy of the page allows no style but its own. */
+/** A flame, drawn with attributes only: the page's policy allows no inline style. */
 const FLAME = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path fill="#e8590c" d="M12 1c1 4 6 7 6 13a6 6 0 0 1-12 0c0-3 2-5 3-7 1 2 1 3 2 4 1-3 1-6 1-10z"/><path fill="#ffd43b" d="M12 12c1 2 3 3 3 5a3 3 0 0 1-6 0c0-2 2-3 3-5z"/></svg>`
 const ICON = `data:image/svg+xml,${encodeURIComponent(FLAME)}`
 

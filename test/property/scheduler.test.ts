@@ -103,7 +103,7 @@ class System {
     this.#dead.add(worker)
     this.scheduler.detach(worker)
     worker.lose()
-    if (this.#dead.size === this.workers.length) this.scheduler.despair()
+    if (this.#dead.size === this.workers.length) this.scheduler.failPending()
   }
 
   revive(worker: HandInstance<Asked, number>): void {

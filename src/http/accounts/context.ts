@@ -58,7 +58,7 @@ export function sessionResponse(
   return new Response(JSON.stringify(body), { headers })
 }
 
-/** Refuses what another site's page sent, where the answer sets cookies or the request was believed for one. */
+/** Rejects a cross-site request, where the answer sets cookies or the request was authenticated by one. */
 export function refuseCrossSite(request: Request): void {
   if (isCrossSite(request)) throw new VestalError('CROSS_SITE_REFUSED')
 }

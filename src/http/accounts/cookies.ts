@@ -1,6 +1,6 @@
 import { VestalError } from '../../core/errors.ts'
 
-/** Names of the two cookies of a session, and whether they are for HTTPS alone. */
+/** Names of the two cookies of a session, and whether they are only for HTTPS. */
 export interface SessionCookies {
   readonly access: string
   readonly refresh: string

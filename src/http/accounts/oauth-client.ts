@@ -78,7 +78,7 @@ export async function clientOf(
   return { id: given.id, known: await knownClient(given, asked) }
 }
 
-/** The client of HTTP Basic alone: for routes that look at who asks before they read the body. It must have a secret. */
+/** The client of HTTP Basic only: for routes that authenticate before they read the body. It must have a secret. */
 export async function basicClientOf(request: Request, asked: Asked): Promise<KnownKey | undefined> {
   const basic = await namedByBasic(request, asked)
   return basic === undefined ? undefined : knownClient(basic, asked)
@@ -95,7 +95,7 @@ export function isForm(request: Request): boolean {
   return request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() === FORM_TYPE
 }
 
-/** A client without a secret. The id of an API key is no public client's: who has the key proves it, and nobody else goes by its name. */
+/** A client without a secret. The id of an API key is no public client: its holder proves possession, and no other client may use its name. */
 async function publicClient(id: string, asked: Asked): Promise<OauthClient | undefined> {
   if (id === OWN_CLIENT) return undefined
   if (!CLIENT_ID.test(id))
@@ -136,7 +136,7 @@ async function knownClient(given: Given, asked: Asked): Promise<KnownKey> {
   return noted(() => findClient(given, asked.options), subject, asked)
 }
 
-/** The result. A client that is refused is noted; a secret that is wrong, or is none, is counted against the address. */
+/** The result. A rejected client is audited; a wrong or unknown secret is counted against the address. */
 async function noted<T>(
   work: () => T | Promise<T>,
   subject: { readonly subject?: string },
@@ -159,29 +159,29 @@ function findClient({ id, secret }: Given, { apiKeys }: Pick<AccountsOptions, 'a
     if (known.key.id === id) return known
   } catch (error) {
     if (!(error instanceof VestalError)) throw error
-    throw refused(error.message)
+    throw rejected(error.message)
   }
-  throw refused('the secret is another client’s')
+  throw rejected('the secret is another client’s')
 }
 
-function refused(reason: string): VestalError {
+function rejected(reason: string): VestalError {
   return new VestalError('CLIENT_REFUSED', { reason, headers: { 'www-authenticate': 'Basic realm="vestal", charset="UTF-8"' } })
 }
 
-/** Name and secret of HTTP Basic, each of them form-encoded (RFC 6749 §2.3.1). A page for people sends it empty where nobody filled it in. */
+/** Name and secret of HTTP Basic, each of them form-encoded (RFC 6749 §2.3.1). A browser sends an empty one for an empty prompt. */
 function basicOf(request: Request): Given | undefined {
   const header = request.headers.get('authorization')
   if (header === null || !/^basic /i.test(header)) return undefined
   const encoded = /^basic +([\w+/]+={0,2})$/i.exec(header)?.[1]
   const text = encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString('utf8')
   const colon = text.indexOf(':')
-  if (colon === -1) throw refused('the header is not Basic')
+  if (colon === -1) throw rejected('the header is not Basic')
   if (text === ':') return undefined
   const decode = (part: string) => {
     try {
       return decodeURIComponent(part.replaceAll('+', ' '))
     } catch {
-      throw refused('the header is not form-encoded')
+      throw rejected('the header is not form-encoded')
     }
   }
   return { id: decode(text.slice(0, colon)), secret: decode(text.slice(colon + 1)) }

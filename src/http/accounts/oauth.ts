@@ -53,7 +53,7 @@ async function giveToken(options: OauthOptions, request: Request, origin: Origin
     .filter((name) => name !== '')
   if (grant === 'client_credentials') return answer(issueClientToken(context, clientNeeded(client), { scope, origin }))
   // A session's grants are its account's; they are read anew at each refresh, so there is nothing to narrow.
-  if (scope !== undefined) throw new VestalError('SCOPE_REFUSED', { detail: 'A scope is taken with client_credentials alone' })
+  if (scope !== undefined) throw new VestalError('SCOPE_REFUSED', { detail: 'A scope is only accepted with client_credentials' })
   const clientId = client?.id
   if (grant === 'password') return password(options, form, { origin, clientId })
   if (grant !== 'refresh_token') throw new VestalError('GRANT_UNSUPPORTED')
@@ -118,7 +118,7 @@ async function introspect(options: OauthOptions, request: Request, origin: Origi
   return jsonResponse(await describeToken(options, text), NO_STORE)
 }
 
-/** True where a header says who asks; HTTP Basic of a page that nobody filled in does not. */
+/** True where a header authenticates the client; an empty HTTP Basic header does not. */
 function hasCredential({ headers }: Request): boolean {
   const authorization = headers.get('authorization')
   return headers.has('x-api-key') || (authorization !== null && !/^basic /i.test(authorization))
@@ -150,7 +150,7 @@ async function nameOf({ context }: OauthOptions, subject: string): Promise<strin
 
 /**
  * A token that does not count here is answered like one that was revoked (RFC 7009 §2.2). One that counts is revoked, or the request is
- * rejected with the reason: a 200 for a token that goes on would be a lie.
+ * rejected with the reason: a 200 for a token that stays valid would be a lie.
  */
 async function revoke(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
   const { context } = options

@@ -36,7 +36,7 @@ export function createOriginReader(trustedProxies: readonly string[]): OriginRea
 
 /**
  * Prepares the reading of a client's address. `X-Forwarded-For` counts only where the connection is from a trusted proxy, and is read
- * from its end: the first address that is no trusted proxy is the client's. What stands before it anybody can have written.
+ * from its end: the first address that is no trusted proxy is the client's. Any client can have written what precedes it.
  */
 export function createAddressReader(trustedProxies: readonly string[]): AddressReader {
   const isIn = createAddressBlocks(trustedProxies.map(plainAddress))

@@ -149,7 +149,7 @@ function whoIn(event: AuditEventName, { request: { headers }, principal, tokenId
     return id === undefined ? {} : { subject: subjectOfKey(id) }
   }
   return {
-    // Never cut: what is left of a long issuer could be the name of somebody else.
+    // Never cut: the rest of a long issuer could be the name of a different principal.
     ...(principal !== undefined && { actor: principal.key }),
     ...(tokenId !== undefined && { tokenId: tokenId.slice(0, TEXT_LENGTH_MAX) }),
   }

@@ -87,7 +87,7 @@ async function refresh(options: AccountRoutesOptions, request: Request): Promise
     const refreshed = await refreshSession(context, { refreshToken, origin })
     return sessionResponse(options, refreshed, sent === undefined ? 'cookie' : 'token')
   } catch (error) {
-    // A cookie that is of no use is taken away; an array of two would be one header here, so the refresh cookie alone.
+    // A useless cookie is deleted; an array of two would be one header here, so only the refresh cookie.
     if (sent !== undefined || !(error instanceof VestalError) || error.code !== 'REFRESH_TOKEN_REFUSED') throw error
     const { code, headers, message: reason } = error
     throw new VestalError(code, { reason, headers: { ...headers, 'set-cookie': clearCookies(cookies)[1] ?? '' } })
@@ -100,7 +100,7 @@ async function sentToken(request: Request, options: AccountRoutesOptions): Promi
   return (await readFields(request, { refresh_token: 'text' }, options)).refresh_token
 }
 
-/** The first cookie of that name; a second is somebody's attempt to plant one. */
+/** The first cookie of that name; a second is an attempt to plant one. */
 function cookieOf(request: Request, name: string): string | undefined {
   const values = (request.headers.get('cookie') ?? '').split(';').flatMap((pair) => {
     const equals = pair.indexOf('=')

@@ -6,7 +6,7 @@ import { type Fields, fieldFault, readFields } from './fields.ts'
 
 const FIELDS = { id: 'text', name: 'text', password: 'text', session: 'text' } as const
 
-/** Signing in with a password. While no account is there, and in development mode alone, the demonstration answers in its place. */
+/** Signing in with a password. While there is no account, and only in development mode, the demonstration answers in its place. */
 export function accountSignIn(options: AccountRoutesOptions, demonstration: DemonstrationOptions | undefined) {
   return new Elysia({ name: 'account-sign-in' }).post(
     '/auth/',

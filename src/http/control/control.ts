@@ -73,16 +73,16 @@ const PATHS: readonly (readonly [method: 'GET' | 'POST', path: string, text: str
 /** The document leaves them out: a client that is generated from it has no use for them. */
 const HIDDEN = { hide: true }
 
-/** What Triton has and this server does not: a valid token is told so, with the reason. */
+/** Routes of Triton that this server does not have: a valid token gets the reason. */
 function unsupported(authenticator: Authenticator) {
   const app = new Elysia().use(guard(authenticator))
   for (const [method, path, detail] of PATHS) {
-    const refuse = () => {
+    const reject = () => {
       throw new VestalError('UNSUPPORTED', { detail })
     }
     const options = { permissions: [], parse: 'none', detail: HIDDEN } as const
-    if (method === 'GET') app.get(path, refuse, options)
-    else app.post(path, refuse, options)
+    if (method === 'GET') app.get(path, reject, options)
+    else app.post(path, reject, options)
   }
   return app
 }

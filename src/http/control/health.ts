@@ -11,7 +11,7 @@ export interface HealthOptions {
 }
 
 /**
- * Open to everybody, since an orchestrator has no token. Who sends one with `metrics:read` is told the reasons; any other token, right
+ * Public, since an orchestrator has no token. A token with `metrics:read` gets the reasons; any other token, right
  * or wrong, changes nothing.
  */
 export function health({ readiness, authenticator }: HealthOptions) {
@@ -22,7 +22,7 @@ export function health({ readiness, authenticator }: HealthOptions) {
     })
 }
 
-/** Ready or not as the protocol tells it: by the status, and in the body. */
+/** Ready or not as the protocol says it: by the status, and in the body. */
 export function readinessResponse(body: { readonly ready: boolean }): Response {
   return body.ready
     ? jsonResponse(body)

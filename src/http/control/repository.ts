@@ -17,7 +17,7 @@ export interface RepositoryRoutesOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
   readonly memory: RequestMemory
-  /** Hears of every load and unload, and what became of it; one that is denied is told as every missing permission is. */
+  /** Called for every load and unload with its outcome; a denied one is reported as every missing permission is. */
   readonly note?: NoteModelChange | undefined
   /** Where a request came from, for the audit log. */
   readonly originOf?: ((request: Request) => Origin) | undefined
@@ -111,21 +111,21 @@ async function controlled(
   const origin = originOf?.(request)
   const by = { actor: token.principal.key, ...(origin !== undefined && { origin }) }
   const changed = (of: ModelChange) => note?.(of, by)
-  const tell = (outcome: ModelChange['outcome'], reason: string | undefined) => {
-    const told = [
+  const report = (outcome: ModelChange['outcome'], reason: string | undefined) => {
+    const reasons = [
       ...(version === undefined ? [] : [`version ${version.slice(0, 20)}`]),
       ...(reason === undefined ? [] : [reason]),
     ]
-    changed({ model: name.slice(0, 100), action, outcome, ...(told.length > 0 && { reason: told.join(': ') }) })
+    changed({ model: name.slice(0, 100), action, outcome, ...(reasons.length > 0 && { reason: reasons.join(': ') }) })
   }
   const own = version === undefined ? {} : { version }
   try {
     const { answer, reason } = await change({ may: (permission) => token.allows([permission]), changed }, own)
-    tell('done', reason)
+    report('done', reason)
     return answer
   } catch (error) {
-    if (!(error instanceof VestalError)) tell('failed', 'an internal error')
-    else if (error.code !== 'PERMISSION_MISSING') tell('failed', `${error.code}: ${error.message}`)
+    if (!(error instanceof VestalError)) report('failed', 'an internal error')
+    else if (error.code !== 'PERMISSION_MISSING') report('failed', `${error.code}: ${error.message}`)
     throw error
   }
 }

@@ -42,7 +42,7 @@ const HOST_LENGTH_MAX = 261
 
 /**
  * Prepares the check of `Host`: it rejects two hosts (RFC 9112 §3.2), none, and what is no name or address. Bun takes some of these for
- * part of the URL, and for others gives the target alone, where Elysia would look for the path in its midst.
+ * part of the URL, and for others gives only the target, where Elysia would look for the path in its midst.
  */
 function createHostCheck(): (request: Request) => void {
   const known = new Set<string>()
@@ -105,7 +105,7 @@ export function createFront(
       throw limited(applied)
     })
   }
-  const refuse = (error: unknown, request: Request, record: RequestRecord): Response => {
+  const rejected = (error: unknown, request: Request, record: RequestRecord): Response => {
     if (!(error instanceof VestalError)) throw error
     record.code = error.code
     record.reason = error.message
@@ -116,9 +116,9 @@ export function createFront(
       const goOn = () => cors.preflight(request, record.route.methods)
       try {
         const checked = check(request, record)
-        if (checked instanceof Promise) return checked.then(goOn, (error: unknown) => refuse(error, request, record))
+        if (checked instanceof Promise) return checked.then(goOn, (error: unknown) => rejected(error, request, record))
       } catch (error) {
-        return refuse(error, request, record)
+        return rejected(error, request, record)
       }
       return goOn()
     },

@@ -21,14 +21,14 @@ export interface AppliedLimit {
   readonly state: RateState
 }
 
-/** A request that may go on. */
+/** An admitted request. */
 export interface Admitted {
   readonly applied: AppliedLimit | undefined
   /** To be called when the request is answered. */
   readonly release: Release | undefined
 }
 
-/** Limits that refuse. */
+/** Rate limits of a request. */
 export type LimitKind = 'address' | 'requests' | 'rows' | 'concurrent'
 
 export interface RateLimitsOptions {
@@ -36,7 +36,7 @@ export interface RateLimitsOptions {
   readonly now?: (() => number) | undefined
   /** Counts that other processes share; those of this one where it is absent. */
   readonly shared?: SharedCounts | undefined
-  /** Hears of every refusal. */
+  /** Called for every rejection. */
   readonly refused?: (kind: LimitKind) => void
 }
 
@@ -91,7 +91,7 @@ export function createRateLimits(settings: readonly RateLimitSettings[], options
     chosen.set(token, limits)
     return limits
   }
-  const refusal = (kind: LimitKind, applied: AppliedLimit): VestalError => {
+  const rejection = (kind: LimitKind, applied: AppliedLimit): VestalError => {
     refused(kind)
     return limited(applied)
   }
@@ -110,7 +110,7 @@ export function createRateLimits(settings: readonly RateLimitSettings[], options
       if (limits.rows !== undefined) remember(rowLimits, subject, limits.rows)
       if (limits.requests === undefined) return enter(subject, limits.concurrent, undefined)
       return after(applyTo(limits.role, limits.requests, subject), (applied) => {
-        if (!applied.state.isAllowed) throw refusal('requests', applied)
+        if (!applied.state.isAllowed) throw rejection('requests', applied)
         return enter(subject, limits.concurrent, applied)
       })
     },
@@ -118,7 +118,7 @@ export function createRateLimits(settings: readonly RateLimitSettings[], options
       const limiter = rowLimits.get(subject)
       if (limiter === undefined) return
       return after(limiter.take(subject, rows), (state) => {
-        if (!state.isAllowed) throw refusal('rows', { name: 'rows', perMinute: limiter.perMinute, state })
+        if (!state.isAllowed) throw rejection('rows', { name: 'rows', perMinute: limiter.perMinute, state })
       })
     },
   }
@@ -132,7 +132,7 @@ export function rateLimitHeaders({ name, perMinute, state }: AppliedLimit): Read
   }
 }
 
-/** The refusal of a limit that was met. */
+/** The error of an exceeded limit. */
 export function limited(applied: AppliedLimit): VestalError {
   const { perMinute, name, state } = applied
   return new VestalError('RATE_LIMITED', {

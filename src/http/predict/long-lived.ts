@@ -13,7 +13,7 @@ export interface LongLivedOptions {
   readonly memory: RequestMemory
   /** Whether the server takes requests; without one, streams and sockets end with their clients. */
   readonly readiness?: Readiness
-  /** Reports our own bugs where no response can tell: in a stream that has begun. */
+  /** Reports our own bugs where no response can: in a stream that has begun. */
   readonly report: (error: unknown, request: Request) => void
 }
 

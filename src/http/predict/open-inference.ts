@@ -77,7 +77,7 @@ function expectedBy({ model, version: { inputs, outputs, hasRows } }: Target): I
   return { model: model.name, inputs, outputs, hasRows }
 }
 
-/** True for all outputs in the order of the model's, which nobody has to name. */
+/** True for all outputs in the model's order, which is the default. */
 function areAll(asked: readonly RequestedOutput[], { outputs }: ModelVersion): boolean {
   for (let index = 0; index < outputs.length; index += 1) if (asked[index]?.name !== outputs[index]?.name) return false
   return asked.length === outputs.length
@@ -98,7 +98,7 @@ function shown(tensor: Tensor): Tensor {
 function classified(name: string, tensor: Tensor, count: number, { model, version }: Target): Tensor {
   const labels = labelsOf(model, version).get(name)
   const [first, second] = version.outputs.find((spec) => spec.name === name)?.shape ?? []
-  // One number a row has nothing to be the largest of: one dimension alone is one list of classes.
+  // A single dimension is one list of classes: one number a row has nothing to rank.
   const hasRows = version.hasRows !== false && first === -1 && second !== undefined
   return classify(name, tensor, { count, hasRows, ...(labels && { labels }) })
 }

@@ -16,7 +16,7 @@ export const rows: BodyCodec<RowForm> = {
   encode: (results, form, target) => ({ json: `{"output":${rowsText(results, form, target)}}`, blobs: NO_BLOBS }),
 }
 
-/** A row of a stream: the value of the one input, or an object with the value of each. The answer is the row's output alone. */
+/** A row of a stream: the value of the one input, or an object with the value of each. The answer is only the row's output. */
 export const row: Codec<RowForm> = {
   decode: (bytes, { version: { inputs } }) =>
     decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (value) => ({

@@ -33,7 +33,7 @@ const SOCKET_BYTES = 32 * 1024
 
 /** Messages of one connection that wait while another is computed, and their bytes. */
 export const MESSAGES_MAX = 64
-/** Messages that are answered before others get a turn: what is rejected at once would keep the thread for all that has come. */
+/** Messages that are answered before other connections get a turn: rejected ones would otherwise keep the thread. */
 const TURN_MESSAGES_MAX = 16
 /** Codes of the WebSocket registry: unauthorized, forbidden, going away, message too big, internal error, try again later. */
 const CLOSE = { unauthorized: 3000, forbidden: 3003, goingAway: 1001, tooBig: 1009, internal: 1011, tooMany: 1013 } as const
@@ -72,7 +72,7 @@ function upgradeBy(server: unknown): Upgrade {
 }
 
 /**
- * Makes a socket of a connection, on which each message is a prediction. Bun keeps a message that has not come whole where nobody sees it,
+ * Upgrades a connection to a socket, on which each message is a prediction. Bun buffers an incomplete message invisibly,
  * so each socket is charged for the longest there may be.
  * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, UPGRADE_REQUIRED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
  */
@@ -167,7 +167,7 @@ class Connection {
     if ((this.#socket?.getBufferedAmount() ?? 0) === 0) this.#drain.resolve()
   }
 
-  /** Says that the connection is over: what is computed for it is given up. */
+  /** Closes the connection: its pending predictions are cancelled. */
   closed(): void {
     this.#isClosed = true
     clearTimeout(this.#expiry)
@@ -210,7 +210,7 @@ class Connection {
     const { hold } = this.#options
     this.#drain = Promise.withResolvers<void>()
     const sent = this.#socket?.send(answer)
-    // Only pongs, which Bun writes by itself, can be before an answer: whoever pings and reads nothing gets no more.
+    // Only pongs, which Bun writes by itself, can precede an answer: a client that pings and reads nothing gets no more.
     if (sent === IS_DROPPED) return this.#close(CLOSE.tooMany, 'too many pongs are unread')
     if (sent !== IS_FULL) return
     const bytes = bytesIn(answer)

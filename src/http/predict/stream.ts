@@ -56,7 +56,7 @@ export function stream(options: LongLivedOptions) {
 
 /**
  * Answers a body of rows with one event a row, in their order, each as soon as it is computed. It keeps a bounded number of rows: no more
- * of the body is read while nobody reads the answer, and everything stops when the client goes.
+ * of the body is read while the answer is not read, and everything stops when the client disconnects.
  * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, CODING_UNSUPPORTED, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
  */
 function predictStream(opening: Opening, options: LongLivedOptions): Response {
@@ -153,7 +153,7 @@ async function* rowsOf(options: RowStream, { coding, memory }: Reading): AsyncGe
   }
 }
 
-/** A body as it comes. @throws VestalError SERVER_STOPPING as soon as the server stops, whether more has come or not */
+/** A body as it arrives. @throws VestalError SERVER_STOPPING as soon as the server stops */
 async function* chunksOf(body: ReadableStream<Uint8Array> | null, whenEnding: WhenEnding): AsyncGenerator<Uint8Array, void> {
   if (body === null) return
   const reader = body.getReader()
@@ -183,7 +183,7 @@ async function* chunksOf(body: ReadableStream<Uint8Array> | null, whenEnding: Wh
 /** What a row holds beside its bytes. */
 const ROW_BYTES = 128
 
-/** What one stream holds: what came and is no row yet, rows on their way, and answers that nobody has read. */
+/** The memory of one stream: bytes that are no row yet, pending rows, and unread answers. */
 class StreamMemory {
   readonly #hold: Hold
   readonly #base: number

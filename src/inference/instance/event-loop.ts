@@ -6,7 +6,7 @@ let isAtOnce = false
  * event loop before each run, and here there is none. The turn would be a tenth of what a small model takes.
  */
 export function prepareTurns(): void {
-  // The cast: its other properties are for timers that can be cleared, and nobody here clears one.
+  // The cast: its other properties are for timers that can be cleared, and none is cleared here.
   globalThis.setImmediate = ((call: () => void) => (isAtOnce ? call() : later(call))) as unknown as typeof setImmediate
 }
 

@@ -64,7 +64,7 @@ export class ExchangeFile {
     return bytes
   }
 
-  /** Gives memory back that it holds: all of it, or what is over 16 MiB. No run may be using it. */
+  /** Frees the memory that it holds: all of it, or what exceeds 16 MiB. No run may be using it. */
   release(keep: 'little' | 'nothing'): void {
     if (this.#high <= (keep === 'little' ? KEPT_BYTES : 0)) return
     ftruncateSync(this.descriptor, 0)

@@ -54,7 +54,7 @@ export type StartInstance = (events: InstanceEvents) => InstanceProcess
 const IDLE_MS = 5_000
 const PAGE_BYTES = 4096
 
-/** The command that starts an instance: this program once more, which an executable is told by a word that no person types. */
+/** The command that starts an instance: this program again; an executable knows by its first argument. */
 export function instanceCommand(): readonly string[] {
   if (Bun.isStandaloneExecutable) return [process.execPath, 'instance']
   // In the package the program has the ending of this file: .js.
@@ -119,7 +119,7 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
     try {
       message = read(frame)
     } catch (error) {
-      // What comes from a process that computes with somebody's model is not trusted.
+      // A process that runs a model's code is not trusted.
       kill('broken protocol', error instanceof Error ? error.message : String(error))
       return
     }

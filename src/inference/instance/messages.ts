@@ -3,7 +3,7 @@ import type { BatchCheck, SessionOptions } from '../messages.ts'
 import type { Failure } from '../runtime/runtime-failure.ts'
 import type { RunTiming } from '../statistics.ts'
 
-/** What an instance process is told beside runs. `prepare` loads ONNX Runtime alone, and is not answered. */
+/** Messages to an instance process beside runs. `prepare` only loads ONNX Runtime, and is not answered. */
 export type ToInstance = LoadInstance | UnloadInstance | { readonly kind: 'prepare' }
 
 /** Has an instance process load a model. */

@@ -42,9 +42,9 @@ export async function serveInstance(hooks: InstanceHooks = {}): Promise<never> {
     // The cast: the server is trusted, and of the same version.
     else await instance.control(reader.control() as ToInstance)
   }
-  // Without exit handlers: those of native libraries may fail, and nobody waits for them.
+  // Without exit handlers: those of native libraries may fail, and nothing depends on them.
   process.kill(process.pid, 'SIGKILL')
-  throw new Error('the process goes on after SIGKILL')
+  throw new Error('the process still runs after SIGKILL')
 }
 
 /** The models of the process, and what is asked of them. */
@@ -117,11 +117,11 @@ class ServedInstance {
   async check(reader: FrameReader): Promise<void> {
     const { trial, session } = reader.check()
     let runtimeText: string | undefined
-    const hear = (failure: Failure) => {
+    const onFailure = (failure: Failure) => {
       runtimeText ??= failure.runtimeText
     }
     try {
-      const check = await checkSession(this.#loaded(session), trial, { ...this.#hooks, hear })
+      const check = await checkSession(this.#loaded(session), trial, { ...this.#hooks, onFailure })
       this.#answer({ kind: 'checked', check, ...(runtimeText !== undefined && { runtimeText }) })
     } catch (error) {
       this.#answer({ kind: 'failed', ...failureOf(error) })
@@ -149,7 +149,7 @@ function collect(): void {
 async function checkSession(
   session: Session,
   trial: BatchTrial,
-  { beforeRun, hear }: InstanceHooks & { readonly hear: (failure: Failure) => void },
+  { beforeRun, onFailure }: InstanceHooks & { readonly onFailure: (failure: Failure) => void },
 ): Promise<BatchCheck> {
   const { checkBatches } = await import('../batching/batch-check.ts')
   const dependence = isInRows(session.inputs) ? await dependenceIn(session) : ({ kind: 'independent' } as const)
@@ -159,7 +159,7 @@ async function checkSession(
       beforeRun?.(tensors)
       return await session.run(tensors)
     } catch (error) {
-      hear(failureOf(error))
+      onFailure(failureOf(error))
       throw error
     }
   }

@@ -10,9 +10,9 @@ interface Part {
   readonly key: string
   readonly session: number
   readonly events: InstanceEvents
-  /** What it was told to load, until that has begun. */
+  /** What it was asked to load, until that has begun. */
   load: LoadInstance | undefined
-  /** It takes nothing any more, and what is still answered is nobody's. */
+  /** It accepts nothing any more, and late answers are ignored. */
   isLeaving: boolean
   readonly gone: PromiseWithResolvers<void>
   process: SharedProcess

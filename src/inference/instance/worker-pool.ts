@@ -21,14 +21,14 @@ export interface WorkerPoolOptions {
   readonly memoryBytesMax: number
   /** Whether files of the model are others than those that were loaded. */
   readonly hasChanged: () => boolean
-  /** Hears that they are, where a worker would have to load them. */
+  /** Called where a worker would have to load changed files. */
   readonly stale: () => void
   readonly warn: (message: string) => void
-  /** Hears of each worker that ended by itself or for a limit. */
+  /** Called for each worker that ended by itself or for a limit. */
   readonly lost: (loss: WorkerLoss) => void
-  /** Hears when `trouble` is another. */
+  /** Called when `trouble` changes. */
   readonly changed: () => void
-  /** Hears of a shared run whose outputs cannot be shared out. */
+  /** Called for a shared run whose outputs cannot be split. */
   readonly misfit: () => void
 }
 
@@ -38,12 +38,12 @@ export interface WorkerLoss extends InstanceEnd {
   readonly requestIds: readonly string[]
 }
 
-/** Who is told which instances take runs. */
-export interface InstanceKeeper {
+/** Receives the instances that take runs: the scheduler of the version. */
+export interface InstanceConsumer {
   attach(instance: Instance<RunInput, NamedTensors>): void
   detach(instance: Instance<RunInput, NamedTensors>): void
   /** No instance is left, and none could be started. */
-  despair(): void
+  failPending(): void
 }
 
 /** Bytes of inputs that are kept to warm up the workers that take the place of others. */
@@ -76,7 +76,7 @@ export class WorkerPool {
   readonly #warming = new Set<WorkerSlot>()
   readonly #stopped = Promise.withResolvers<void>()
   #loaded: LoadedInstance | undefined
-  #keeper: InstanceKeeper | undefined
+  #consumer: InstanceConsumer | undefined
   /** Why no worker takes runs, where that is for longer than a moment. */
   #trouble: string | undefined
   /** Who had requests in runs that ended a worker, since the last answer. */
@@ -205,12 +205,12 @@ export class WorkerPool {
     this.#warming.delete(slot)
   }
 
-  /** Hands the workers to whoever gives them runs. */
-  serve(keeper: InstanceKeeper): void {
-    this.#keeper = keeper
+  /** Hands the workers to the scheduler that gives them runs. */
+  serve(consumer: InstanceConsumer): void {
+    this.#consumer = consumer
     for (const [index, slot] of this.#slots.entries()) {
       const instance = this.#instances[index]
-      if (slot.isAlive && instance !== undefined) keeper.attach(instance)
+      if (slot.isAlive && instance !== undefined) consumer.attach(instance)
     }
   }
 
@@ -244,28 +244,28 @@ export class WorkerPool {
         begun: () => this.#beginAnew(),
         ready: () => {
           const slot = this.#slots[index]
-          // Lost in its warm-up, it is told of as lost, and this is the turn of the next.
+          // Lost in its warm-up, it is reported as lost, and the next one follows.
           const attach = () => {
             if (slot?.isAlive !== true) return
             this.#setTrouble(undefined)
-            this.#ifServing(index, (keeper, instance) => keeper.attach(instance))
+            this.#ifServing(index, (consumer, instance) => consumer.attach(instance))
           }
           if (slot === undefined || this.#warmups.length === 0) attach()
           else void this.#warmAgain(slot).then(attach)
         },
         lost: (loss) => {
-          this.#ifServing(index, (keeper, instance) => keeper.detach(instance))
-          // What it ended in is told by its outcome, which knows the requests.
+          this.#ifServing(index, (consumer, instance) => consumer.detach(instance))
+          // The outcome of its run reports the loss, with the requests.
           if (loss.wasRunning) return
           this.#tellOf(loss, [])
           if (loss.inARow >= IN_A_ROW_MAX) this.#setTrouble(againAndAgain(loss))
         },
         failedAgain: ({ reason, delayMs, isRefused, inARow }) => {
           warn(`${reason}; another is tried in ${delayMs} ms`)
-          // One that ended may have been ended from outside: what waits is kept for the next.
+          // A worker may have been killed from outside: waiting requests stay queued for the next.
           if (this.alive > 0 || (!isRefused && inARow < IN_A_ROW_MAX)) return
           this.#setTrouble(reason)
-          this.#keeper?.despair()
+          this.#consumer?.failPending()
         },
       },
     })
@@ -276,7 +276,7 @@ export class WorkerPool {
     this.#deadly.clear()
   }
 
-  /** A caller alone whose requests end one worker after the other keeps nobody else from being served. */
+  /** A single caller whose requests crash one worker after the other does not make the version unavailable to others. */
   #lostIn(requests: readonly RunInput[], loss: SlotLoss): void {
     this.#tellOf(
       loss,
@@ -302,9 +302,9 @@ export class WorkerPool {
     this.#options.lost({ cause, label, isKilled, requestIds })
   }
 
-  #ifServing(index: number, work: (keeper: InstanceKeeper, instance: Instance<RunInput, NamedTensors>) => void): void {
+  #ifServing(index: number, work: (consumer: InstanceConsumer, instance: Instance<RunInput, NamedTensors>) => void): void {
     const instance = this.#instances[index]
-    if (this.#keeper !== undefined && instance !== undefined) work(this.#keeper, instance)
+    if (this.#consumer !== undefined && instance !== undefined) work(this.#consumer, instance)
   }
 
   #run(slot: WorkerSlot, requests: readonly RunInput[], { msMax, settle, isServed = false }: RunOptions): void {

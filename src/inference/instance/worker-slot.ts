@@ -21,7 +21,7 @@ export interface WorkerSlotEvents {
   readonly ready: () => void
   /** What it was given begins now, and had to wait for other models of its process: that is none of its time. */
   readonly begun: () => void
-  /** A worker ended, and another is tried after `delayMs`. What was in it is told next. */
+  /** A worker ended, and the next starts after `delayMs`. Its runs settle right after this call. */
   readonly lost: (loss: SlotLoss) => void
   /** None can take the place of a worker that ended, since files of the model have changed. */
   readonly changed: () => void
@@ -44,7 +44,7 @@ export interface RestartFailure {
 export interface SlotLoss extends InstanceEnd {
   /** When the next is tried. */
   readonly delayMs: number
-  /** Whether it ended in a run, which is told by its answer. */
+  /** Whether it ended in a run; then the run's answer reports it. */
   readonly wasRunning: boolean
   /** Workers of this place that ended one after the other without an answer between. */
   readonly inARow: number
@@ -115,7 +115,7 @@ export class WorkerSlot {
     return this.#isLoaded ? Promise.resolve() : this.#awaited.promise
   }
 
-  /** Says that it answered somebody: what it ends of next is the first in a row. */
+  /** Notes an answered request: the next end is the first in a row. */
   answered(): void {
     this.#lossesInARow = 0
   }
@@ -160,7 +160,7 @@ export class WorkerSlot {
 
   #start(
     msMax: number,
-    told: { readonly loaded: (result: LoadedInstance) => void; readonly failed: (reason: string, isRefused: boolean) => void },
+    on: { readonly loaded: (result: LoadedInstance) => void; readonly failed: (reason: string, isRefused: boolean) => void },
   ): void {
     const { clock, startInstance, load } = this.#options
     let callOff: () => void = () => undefined
@@ -169,7 +169,7 @@ export class WorkerSlot {
       callOff()
       this.#isLoading = false
       this.#worker = undefined
-      told.failed(reason, isRefused)
+      on.failed(reason, isRefused)
     }
     let worker: InstanceProcess
     try {
@@ -185,7 +185,7 @@ export class WorkerSlot {
             this.#loadedMs = clock.now()
             this.#isLoading = false
             this.#isLoaded = !this.#isStopped
-            told.loaded(message)
+            on.loaded(message)
             this.#awaited.resolve()
           } else if (message.kind !== 'unloaded') this.#settle(message)
         },

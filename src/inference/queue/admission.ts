@@ -10,7 +10,7 @@ export interface AdmissionLimits extends LedgerLimits {
 }
 
 /**
- * Counts what waits and runs in the whole server, and what of it is one subject's. The bytes of inputs are counted in the ledger, beside
+ * Counts the pending requests of the whole server, and those of each subject. The bytes of inputs are counted in the ledger, beside
  * all else that is held for requests.
  */
 export class Admission {
@@ -39,15 +39,15 @@ export class Admission {
   }
 
   /**
-   * Takes a place, or says which limit there is no place under. The subject's own limit is told first: it is the one to mend.
-   * Requests of no subject (`''`) have the server's limits alone.
+   * Admits a request, or says which limit it exceeds. The subject's own limit comes first: it is the one to change.
+   * Requests of no subject (`''`) have only the server's limits.
    */
   enter(subject: string, bytes: number): 'entered' | 'queue-full' | 'subject-limit' | 'subject-bytes' {
     const { requestsMax, subjectRequestsMax } = this.#limits
     const own = this.#subjects.get(subject) ?? 0
     if (subject !== '' && own >= subjectRequestsMax) return 'subject-limit'
     if (this.#requests >= requestsMax) return 'queue-full'
-    // A byte at least: one request alone may be larger than the limit, and what has no bytes is there too.
+    // At least one byte: a single request may be larger than the limit, and one without bytes counts too.
     const charge = this.memory.enter(subject, bytes || 1)
     if (charge !== 'entered') return charge === 'bytes' ? 'queue-full' : charge
     this.#subjects.set(subject, own + 1)
@@ -94,7 +94,7 @@ export interface RejectionOptions {
   readonly hasWaited: boolean
 }
 
-/** The error of a request that was rejected, or given up. */
+/** The error of a rejected or cancelled request. */
 export function rejection(reason: RejectionReason, { queueSeconds, hasWaited }: RejectionOptions): VestalError {
   const isOfQueue = reason === 'queue-full' || (reason === 'timeout' && hasWaited)
   const after = isOfQueue ? String(queueSeconds) : RETRY_AFTER[reason]

@@ -6,7 +6,7 @@ interface Timed extends IndexedItem {
   readonly deadlineMs: number
 }
 
-/** Tells of each job whose time is over, with one timer for all: it is set to the earliest, and looks again when it fires. */
+/** Calls back for each job past its deadline, with one timer for all: it is set to the earliest deadline, and set again when it fires. */
 export class Deadlines<J extends Timed> {
   readonly #clock: Clock
   readonly #expire: (job: J) => void
@@ -34,7 +34,7 @@ export class Deadlines<J extends Timed> {
     this.#jobs.remove(job)
   }
 
-  /** Tells at once of those whose time is over, where a timer is late. */
+  /** Expires overdue jobs at once, where a timer is late. */
   look(): void {
     if (this.#clock.now() < this.#wakeMs) return
     this.#callOff?.()
@@ -105,7 +105,7 @@ export class Cancellations<J extends Cancellable> {
     }
     const cancel = () => this.#cancel(job)
     signal.addEventListener('abort', cancel)
-    // A signal may outlive many requests, so nobody listens to it for one that has its answer.
+    // A signal may outlive many requests, so the listener of an answered one is removed.
     job.stopListening = () => signal.removeEventListener('abort', cancel)
   }
 

@@ -3,21 +3,21 @@ import type { IndexedItem } from '../../core/indexed-set.ts'
 import type { RunTiming } from '../statistics.ts'
 import type { Queued } from './fair-queue.ts'
 
-/** What somebody wants computed. */
+/** An input to compute, with the limits and the identity of its request. */
 export interface Submission<I> {
   readonly input: I
   /** Rows it has; what batches and shares are counted in. */
   readonly rows: number
   /** Bytes it holds while it waits and runs. */
   readonly bytes: number
-  /** Only requests of one bucket may share a run; one without a bucket runs alone. */
+  /** Only requests of one bucket may share a run; one without a bucket runs by itself. */
   readonly bucket?: string | undefined
   readonly subject?: string | undefined
   readonly priority?: number | undefined
   readonly timeoutMs?: number | undefined
   /** Gives it up; a function is asked once it has waited for a while. */
   readonly signal?: AbortSignal | (() => AbortSignal) | undefined
-  /** Hears of the times of the request once it has its answer. */
+  /** Called with the times of the request once it has its answer. */
   readonly watch?: ((times: JobTimes) => void) | undefined
 }
 
@@ -48,7 +48,7 @@ export interface Job<I, O> extends Queued, IndexedItem {
   bucket: string | undefined
   level: number
   readonly takenMs: number
-  /** When its caller is told that it took too long; Infinity where there is no such time. */
+  /** When it times out; Infinity where it does not. */
   readonly deadlineMs: number
   /** Its caller's answer. */
   readonly promise: Promise<O>
@@ -56,18 +56,18 @@ export interface Job<I, O> extends Queued, IndexedItem {
   readonly reject: (error: unknown) => void
   /** When it went to a worker; 0 while it waits. */
   sentMs: number
-  /** Set with the answer of a job that somebody watches. */
+  /** Set with the answer of a watched job. */
   run: JobRun | undefined
   /** Its caller has an answer; what still runs for it is thrown away. */
   isAnswered: boolean
-  /** Its place is taken: it waits, runs, or is thrown away once its run is done. */
-  hasPlace: boolean
+  /** It counts against the limits: it waits, runs, or is discarded once its run is done. */
+  isAdmitted: boolean
   /** Set while its signal is listened to. */
   stopListening: (() => void) | undefined
 }
 
 /**
- * What became of one run: the answers in the order of the inputs, a refusal by the model, or the loss of the worker in it, for which the
+ * What became of one run: the answers in the order of the inputs, an error of the model, or the loss of the worker in it, for which the
  * server may have killed it. `returned`: the worker was lost before the run began.
  */
 export type Outcome<O> =
@@ -78,13 +78,13 @@ export type Outcome<O> =
 
 /** Something that computes one run at a time, and may be given the next while it does. */
 export interface Instance<I, O> {
-  /** Computes inputs of one bucket together, in the order of the calls, and tells once what became of them. */
+  /** Computes inputs of one bucket together, in the order of the calls, and settles once. */
   run(inputs: readonly I[], settle: (outcome: Outcome<O>) => void): void
 }
 
 /** How requests may share a run. */
 export interface BatchRules {
-  /** Rows of one run that several share; a request that has more alone still runs, alone. */
+  /** Rows of one run that several share; a single request with more still runs, by itself. */
   readonly rowsMax: number
   /** Bytes of one run that several share: joining copies them, on the thread that answers HTTP. */
   readonly bytesMax: number
@@ -122,17 +122,17 @@ export function createJob<I, O>(submission: Submission<I>, rules: JobRules, cloc
     sentMs: 0,
     run: undefined,
     isAnswered: false,
-    hasPlace: true,
+    isAdmitted: true,
     index: -1,
     stopListening: undefined,
   }
-  if (submission.watch !== undefined) tellOf(job, submission.watch, clock)
+  if (submission.watch !== undefined) watchJob(job, submission.watch, clock)
   return job
 }
 
-/** Tells somebody who watches when the answer is there, or why there is none. */
-function tellOf<I, O>(job: Job<I, O>, watch: (times: JobTimes) => void, clock: Clock): void {
+/** Calls a watcher when the answer is there, or with the error. */
+function watchJob<I, O>(job: Job<I, O>, watch: (times: JobTimes) => void, clock: Clock): void {
   const { takenMs } = job
-  const tell = (error?: unknown) => watch({ takenMs, sentMs: job.sentMs, endMs: clock.now(), run: job.run, error })
-  job.promise.then(() => tell(), tell)
+  const report = (error?: unknown) => watch({ takenMs, sentMs: job.sentMs, endMs: clock.now(), run: job.run, error })
+  job.promise.then(() => report(), report)
 }

@@ -3,9 +3,9 @@ import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
 import type { ModelCounters, RejectionReason } from '../statistics.ts'
 import { type Admission, rejection } from './admission.ts'
+import { BatchQueue } from './batch-queue.ts'
 import { Cancellations, Deadlines } from './deadlines.ts'
 import { type BatchRules, createJob, type Instance, type Job, type JobRules, type Outcome, type Submission } from './job.ts'
-import { Waiting } from './waiting.ts'
 
 export interface SchedulerOptions extends JobRules {
   readonly clock: Clock
@@ -16,25 +16,25 @@ export interface SchedulerOptions extends JobRules {
   readonly queueMax: number
   readonly batches: BatchRules
   /**
-   * Gives an instance a whole batch while it computes another, so that it has no pause between them; for one instance alone, since
+   * Gives an instance a whole batch while it computes another, so that it has no pause between them; only with a single instance, since
    * what is given cannot be taken back for another that is idle.
    */
   readonly mayRunAhead: boolean
 }
 
 /**
- * Hands requests to instances that compute. It pulls: a request runs at once while an instance is idle, and what waits while all
+ * Dispatches requests to instances. It pulls: a request runs at once while an instance is idle, and requests that wait while all
  * are busy forms the next batch. Every caller gets one answer: its own output, or the reason why there is none.
  */
 export class Scheduler<I, O> {
   readonly #options: SchedulerOptions
   readonly #instances: Instances<I, O>
-  readonly #waiting: Waiting<I, O>
+  readonly #queue: BatchQueue<I, O>
   readonly #deadlines: Deadlines<Job<I, O>>
-  readonly #suspects: Suspects
+  readonly #quarantine: Quarantine
   readonly #stopped = Promise.withResolvers<void>()
   readonly #cancellations: Cancellations<Job<I, O>>
-  /** Jobs whose place is taken. */
+  /** Jobs that count against the limits. */
   #taken = 0
   #running = 0
   #isDue = false
@@ -43,15 +43,15 @@ export class Scheduler<I, O> {
 
   constructor(options: SchedulerOptions) {
     this.#options = options
-    this.#suspects = new Suspects(options.clock)
+    this.#quarantine = new Quarantine(options.clock)
     this.#instances = new Instances(options.mayRunAhead)
-    this.#waiting = new Waiting(options.batches, options.clock, () => this.#dispatchNow())
+    this.#queue = new BatchQueue(options.batches, options.clock, () => this.#dispatchNow())
     this.#deadlines = new Deadlines(options.clock, (job) => this.#giveUp(job, 'timeout'))
     this.#cancellations = new Cancellations(options.clock, this.#deadlines, (job) => this.#giveUp(job, 'aborted'))
   }
 
   get waiting(): number {
-    return this.#waiting.size
+    return this.#queue.size
   }
 
   get running(): number {
@@ -59,7 +59,7 @@ export class Scheduler<I, O> {
   }
 
   /**
-   * Computes an input once its turn has come.
+   * Queues an input and resolves with its output.
    * @throws VestalError QUEUE_FULL, QUEUE_TIMEOUT, SUBJECT_LIMIT, REQUEST_TIMEOUT, REQUEST_ABORTED, WORKER_LOST, SERVER_STOPPING, INFERENCE_FAILED
    */
   submit(submission: Submission<I>): Promise<O> {
@@ -81,18 +81,18 @@ export class Scheduler<I, O> {
     this.#dispatch()
   }
 
-  /** An instance that is gone; what runs on it is told by its own outcome, `lost`. */
+  /** Removes an instance that is gone; its run settles with its own outcome, `lost`. */
   detach(instance: Instance<I, O>): void {
     this.#instances.remove(instance)
   }
 
-  /** There is no instance and none to come soon: refuses what waits and what comes, until one is attached. */
-  despair(): void {
+  /** Without an instance, and with none soon: fails all pending requests and rejects new ones, until one is attached. */
+  failPending(): void {
     this.#isLost = true
-    for (const job of this.#waiting.all()) this.#giveUp(job, 'worker-lost')
+    for (const job of this.#queue.all()) this.#giveUp(job, 'worker-lost')
   }
 
-  /** Refuses what is new, and resolves when nothing waits or runs any more. */
+  /** Rejects new requests, and resolves when nothing waits or runs any more. */
   stop(): Promise<void> {
     this.#isStopping = true
     this.#resolveIfDone()
@@ -100,8 +100,8 @@ export class Scheduler<I, O> {
   }
 
   #wait(job: Job<I, O>): void {
-    this.#suspects.place(job)
-    this.#waiting.push(job)
+    this.#quarantine.assign(job)
+    this.#queue.push(job)
   }
 
   #enter(subject: string, bytes: number, signal: Submission<I>['signal']): void {
@@ -121,12 +121,12 @@ export class Scheduler<I, O> {
   }
 
   /**
-   * Hands out runs once what is at hand in this turn of the event loop is done: requests that arrive together, and those that callers
+   * Dispatches runs once the work queued in this turn of the event loop is done: requests that arrive together, and those that callers
    * send as soon as they have an answer, then share a run in place of each having one.
    */
   #dispatch(): void {
     const { hasIdle, hasAhead } = this.#instances
-    const mayRun = hasIdle ? this.#waiting.size > 0 : hasAhead && this.#waiting.hasFullBatch
+    const mayRun = hasIdle ? this.#queue.size > 0 : hasAhead && this.#queue.hasFullBatch
     if (this.#isDue || !mayRun) return
     this.#isDue = true
     this.#options.clock.soon(() => {
@@ -138,12 +138,12 @@ export class Scheduler<I, O> {
   #dispatchNow(): void {
     this.#deadlines.look()
     while (this.#instances.hasIdle) {
-      const batch = this.#waiting.next(this.#instances.idle)
+      const batch = this.#queue.next(this.#instances.idle)
       if (batch === undefined) return
       this.#run(this.#instances.takeIdle(), batch)
     }
     while (this.#instances.hasAhead) {
-      const batch = this.#waiting.nextFull()
+      const batch = this.#queue.nextFull()
       if (batch === undefined) return
       this.#run(this.#instances.takeAhead(), batch)
     }
@@ -197,8 +197,8 @@ export class Scheduler<I, O> {
   /** A run that its worker died in: none of it is tried again by itself, since any of it may be what the worker died of. */
   #lost(batch: readonly Job<I, O>[]): void {
     const subjects = new Set(batch.map(({ subject }) => subject))
-    this.#suspects.add(subjects)
-    this.#waiting.replace(subjects, (job) => this.#suspects.place(job))
+    this.#quarantine.add(subjects)
+    this.#queue.replace(subjects, (job) => this.#quarantine.assign(job))
     for (const job of batch) this.#fail(job, undefined)
   }
 
@@ -216,7 +216,7 @@ export class Scheduler<I, O> {
     const again = batch.length > 1 ? batch.filter(({ isAnswered }) => !isAnswered) : []
     for (const job of again) {
       job.sentMs = 0
-      this.#waiting.pushAgain(job)
+      this.#queue.pushAgain(job)
     }
     for (const job of batch) if (!again.includes(job)) this.#fail(job, reason)
   }
@@ -235,13 +235,13 @@ export class Scheduler<I, O> {
     return new VestalError('INFERENCE_FAILED', { detail: `The model could not compute this input: ${reason}` })
   }
 
-  /** Answers the caller now. What waits leaves the queue; what runs goes on, since a run cannot be interrupted, and keeps its place. */
+  /** Answers the caller now. A waiting job leaves the queue; a running one continues, since a run cannot be interrupted, and still counts against the limits. */
   #giveUp(job: Job<I, O>, reason: 'timeout' | 'aborted' | 'worker-lost'): void {
     if (job.isAnswered) return
     this.#answered(job)
     this.#options.counters.failed((this.#options.clock.now() - job.takenMs) * 1e6)
-    if (this.#waiting.remove(job)) this.#leave(job)
-    job.reject(this.#rejection(reason, !job.hasPlace))
+    if (this.#queue.remove(job)) this.#leave(job)
+    job.reject(this.#rejection(reason, !job.isAdmitted))
     this.#resolveIfDone()
   }
 
@@ -251,10 +251,10 @@ export class Scheduler<I, O> {
     job.stopListening?.()
   }
 
-  /** Gives the job's place back. */
+  /** Ends the job's share of the limits. */
   #leave(job: Job<I, O>): void {
-    if (!job.hasPlace) return
-    job.hasPlace = false
+    if (!job.isAdmitted) return
+    job.isAdmitted = false
     this.#taken -= 1
     this.#deadlines.remove(job)
     this.#options.admission.leave(job.subject, job.submission.bytes)
@@ -332,7 +332,7 @@ class Instances<I, O> {
 
 /** How long a subject's requests run apart from others', where a run that it had a part in ended its worker. */
 const SHARED_MS = 30_000
-/** The same, where the run was its alone. */
+/** The same, where the run had only its requests. */
 const ALONE_MS = 600_000
 /** Subjects that are remembered; beyond it the one that is to be forgotten first goes. */
 const SUBJECTS_MAX = 1024
@@ -349,10 +349,10 @@ interface Standing {
 const LAST_LEVELS = 1_000_000
 
 /**
- * Subjects whose requests may be what a worker ended of. They share no runs with other subjects for a while; one whose run it was alone is
- * also served after all others, so that a worker that took the place of another computes something before it may end of the next.
+ * Subjects whose requests may have crashed a worker. They share no runs with other subjects for a while; one whose run was not shared is
+ * also served after all others, so that a replaced worker computes something before the next may crash it.
  */
-export class Suspects {
+export class Quarantine {
   readonly #clock: Clock
   /** When each is forgotten, and until when it counts as certain. */
   readonly #known = new Map<string, { readonly untilMs: number; readonly isCertain: boolean }>()
@@ -361,8 +361,8 @@ export class Suspects {
     this.#clock = clock
   }
 
-  /** Puts a job that does not wait yet where its subject's belong now. */
-  place(job: Standing): void {
+  /** Gives a job the bucket and level that its subject has now. The job must not be queued. */
+  assign(job: Standing): void {
     // Asked of every request, and most often there are none.
     if (this.#known.size === 0) return
     const { subject, submission } = job

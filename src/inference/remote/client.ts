@@ -39,11 +39,11 @@ import { Snapshot } from './snapshot.ts'
 export interface RemoteEngineOptions {
   /** Bytes that this process may hold for requests. */
   readonly limits: LedgerLimits
-  /** Hears of each model that the engine has changed by itself; one process of all hears of it. */
+  /** Called for each model that the engine has changed by itself; in one of the processes. */
   readonly changed?: (change: ModelChange) => void
   /** The same of each worker process that ended by itself. */
   readonly modelLost?: (loss: ModelLoss) => void
-  /** Hears that there is no engine process any more, with the reason where it did not just end. */
+  /** Called when the engine process is gone, with the reason where it did not just end. */
   readonly lost?: (reason: string | undefined) => void
   readonly clock?: Clock
 }
@@ -51,7 +51,7 @@ export interface RemoteEngineOptions {
 /** An engine in another process, as this one has it. */
 export interface RemoteEngine {
   readonly engine: Engine
-  /** Resolves once an engine process has told what it serves. */
+  /** Resolves once an engine process has sent its models. */
   readonly ready: Promise<void>
   /** Whether an engine process is there. */
   readonly isConnected: boolean
@@ -78,7 +78,7 @@ export function createRemoteEngine(options: RemoteEngineOptions): RemoteEngine {
     memory,
     models: () => snapshot.models(),
     model: (name) => snapshot.model(name),
-    subscribe: (hear) => snapshot.subscribe(hear),
+    subscribe: (listener) => snapshot.subscribe(listener),
     permission: (name, action) => client.permissions().of(name, action),
     troubles: () => (client.isConnected ? snapshot.troubles : [AWAY]),
     isReady: () => client.isConnected && snapshot.isReady,
@@ -114,7 +114,7 @@ interface Connection {
   readonly pending: PendingRequests
   readonly calls: Map<number, OpenCall>
   hello: EngineHello | undefined
-  /** True once the other side has told what it serves. */
+  /** True once the other side has sent its models. */
   isUsable: boolean
 }
 
@@ -137,7 +137,7 @@ class RemoteClient {
     this.#clock = options.clock ?? SYSTEM_CLOCK
     this.memory = new MemoryLedger(withShare(options.limits))
     this.#rejections = new RejectionNotes(this.#clock, (rejections) => {
-      if (this.#connection?.isUsable === true) tell(this.#connection, { kind: 'rejected', rejections })
+      if (this.#connection?.isUsable === true) send(this.#connection, { kind: 'rejected', rejections })
     })
   }
 
@@ -219,7 +219,7 @@ class RemoteClient {
     return answer
   }
 
-  /** Statistics of models are the engine process's, which hears nothing of what is rejected here. */
+  /** Statistics of models are the engine process's, which does not see what is rejected here. */
   #open(
     asked: { readonly model: string; readonly version: string; readonly inputs: NamedTensors },
     options: InferOptions,
@@ -293,14 +293,14 @@ class RemoteClient {
       if (hello === undefined) broken('the first frame is no greeting')
       connection.hello = hello
     } else if (kind === KIND.result || kind === KIND.failure) this.#answered(connection, kind, cursor)
-    else if (kind === KIND.message) this.#told(connection, readMessage<FromEngine>(cursor))
+    else if (kind === KIND.message) this.#messageReceived(connection, readMessage<FromEngine>(cursor))
     else broken('a frame of an unknown kind')
   }
 
   #answered({ pending, requests, answers, socket }: Connection, kind: number, cursor: FrameCursor): void {
     const id = cursor.count()
     const request = pending.get(id)
-    if (request === undefined) broken('an answer that nobody asked for')
+    if (request === undefined) broken('an answer without a request')
     const reads = answers.reads
     const outcome = kind === KIND.result ? readResult(cursor, answers.read) : readFailure(cursor)
     // The other side may use that memory again.
@@ -314,7 +314,7 @@ class RemoteClient {
     this.#endIfDone()
   }
 
-  #told(connection: Connection, message: FromEngine): void {
+  #messageReceived(connection: Connection, message: FromEngine): void {
     if (message.kind === 'state') this.#learned(connection, message)
     else if (message.kind === 'times') this.#timed(connection.pending.get(message.id), message.times)
     else if (message.kind === 'returned') connection.calls.get(message.id)?.resolve(message.value)
@@ -323,7 +323,7 @@ class RemoteClient {
     else if (message.kind === 'changed') connection.calls.get(message.id)?.control.changed?.(message.change)
     else if (message.kind === 'noted') this.#options.changed?.(message.change)
     else if (message.kind === 'lost') this.#options.modelLost?.(message.loss)
-    else if (message.kind === 'settle') tell(connection, { kind: 'settled', question: message.question })
+    else if (message.kind === 'settle') send(connection, { kind: 'settled', question: message.question })
     else never(message)
   }
 
@@ -354,9 +354,9 @@ class RemoteClient {
 
   async #grant(connection: Connection, { id, question, permission }: FromEngine & { readonly kind: 'may' }): Promise<void> {
     const may = connection.calls.get(id)?.control.may
-    // Who asks for a call that nobody waits for is denied.
+    // A permission question for a call that is no longer pending is denied.
     const isGranted = may !== undefined && (await may(permission))
-    tell(connection, { kind: 'granted', question, isGranted })
+    send(connection, { kind: 'granted', question, isGranted })
   }
 
   #closed(connection: Connection | undefined, reason: string | undefined): void {
@@ -379,6 +379,6 @@ class RemoteClient {
   }
 }
 
-function tell({ socket }: Connection, message: ToEngine): void {
+function send({ socket }: Connection, message: ToEngine): void {
   socket.send(KIND.message, (buffer) => writeMessage(buffer, message))
 }

@@ -16,9 +16,9 @@ export interface JournalEntry {
 export interface JournalOptions {
   /** What was done before. */
   readonly entries: readonly JournalEntry[]
-  /** Where files are kept that requests bring. */
+  /** Where files of load requests are kept. */
   readonly folder: string | undefined
-  /** Hears of all that counts now. */
+  /** Called with all entries that count now. */
   readonly changed: (entries: readonly JournalEntry[]) => void
 }
 
@@ -74,7 +74,7 @@ export function startAfter(
 }
 
 /**
- * Does again what requests have done and the start does not do; what cannot be done any more is told and left out. Asked for at once:
+ * Repeats loads and unloads of requests that the start does not repeat; one that is no longer possible is logged and skipped. Asked for at once:
  * changes of one model keep their order, also with those that are asked for after this was called.
  */
 export async function restore(engine: Engine, entries: readonly JournalEntry[], warn: (message: string) => void): Promise<void> {

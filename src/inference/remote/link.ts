@@ -1,4 +1,4 @@
-/** What joins an HTTP process and the engine process: descriptors, which whoever has the link closes. */
+/** The link between an HTTP process and the engine process: descriptors, which the owner of the link closes. */
 export interface Link {
   /** One end of a pair of local sockets. */
   readonly socket: number

@@ -36,7 +36,7 @@ export interface PendingOptions {
   readonly cancelled: (request: Pending) => void
 }
 
-/** The requests that the engine process has, which callers wait for, give up, or are told the end of. */
+/** The requests that are pending in the engine process, until they are answered, cancelled or failed. */
 export class PendingRequests {
   readonly #options: PendingOptions
   readonly #requests = new Map<number, Pending>()
@@ -102,7 +102,7 @@ export class PendingRequests {
     return this.#requests.get(id)
   }
 
-  /** The engine process is done with it: gives its place back, and what is to be told of it. */
+  /** The engine process is done with it: ends its share of the limits, and returns the request. */
   close(request: Pending): void {
     if (!this.#requests.delete(request.id)) return
     this.#deadlines.remove(request)

@@ -1,5 +1,5 @@
 /**
- * What an HTTP process and the engine process say to each other. Runs, results and refusals have binary frames of their own, since there
+ * The messages between an HTTP process and the engine process. Runs, results and rejections have binary frames of their own, since there
  * is one for each request; all else is a message that Bun clones (maps, bigints). Both sides run one program: the version in the first
  * frame is there for a program that was replaced on the disk while a server runs. Pure.
  */
@@ -31,7 +31,7 @@ export interface InferFrame {
   readonly requestId?: string | undefined
   /** Computes, also where the model has a cache. */
   readonly isUncached: boolean
-  /** Its times are to be told. */
+  /** Its times are reported. */
   readonly isWatched: boolean
 }
 
@@ -113,7 +113,7 @@ export interface Failure {
   readonly stack?: string | undefined
 }
 
-/** An error as the other side is told of it. */
+/** An error as it is sent to the other side. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof VestalError) {
     const { code, detail, headers, message: reason } = error
@@ -123,7 +123,7 @@ export function failureOf(error: unknown): Failure {
   return { reason: error.message, stack: error.stack }
 }
 
-/** The error that the other side told of. */
+/** The error that the other side sent. */
 export function errorOf({ code, detail, reason, headers, stack }: Failure): Error {
   if (code !== undefined && Object.hasOwn(ERROR_CATALOGUE, code))
     return new VestalError(code, { ...(detail !== undefined && { detail }), ...(headers && { headers }), reason })
@@ -132,13 +132,13 @@ export function errorOf({ code, detail, reason, headers, stack }: Failure): Erro
   return error
 }
 
-/** Writes the refusal of a request. */
+/** Writes the rejection of a request. */
 export function writeFailure(buffer: FrameBuffer, id: number, error: unknown): void {
   buffer.count(id)
   buffer.text(JSON.stringify(failureOf(error)))
 }
 
-/** Reads a refusal, behind its kind and its request. */
+/** Reads a rejection, behind its kind and its request. */
 export function readFailure(cursor: FrameCursor): Error {
   // The cast: the other side is this program too, of the same version.
   const failure = JSON.parse(cursor.text()) as Failure
@@ -159,7 +159,7 @@ export interface CallResults {
   readonly statistics: readonly ModelStatistics[]
 }
 
-/** A call, with the files that a load brings. */
+/** A call, with the files of a load request. */
 export interface CallFrame {
   readonly id: number
   readonly call: Call
@@ -194,7 +194,7 @@ export interface Described {
   readonly configurations: ReadonlyMap<string, ModelConfiguration>
 }
 
-/** Times of a request, counted back from when they were told: the clocks of two processes begin at different times. */
+/** Times of a request, relative to when they were sent: the clocks of two processes begin at different times. */
 export interface AgedTimes extends Omit<RunTimes, 'takenMs' | 'sentMs' | 'endMs' | 'error'> {
   readonly takenAgo: number
   /** Absent where it never went to a worker. */
@@ -224,7 +224,7 @@ export type FromEngine =
   | { readonly kind: 'noted'; readonly change: ModelChange }
   /** The same of a worker process that ended by itself. */
   | { readonly kind: 'lost'; readonly loss: ModelLoss }
-  /** Asks to say when all that was told before is known. */
+  /** Asks for a reply once all earlier messages are processed. */
   | { readonly kind: 'settle'; readonly question: number }
 
 /** To the engine process, beside requests and calls. */

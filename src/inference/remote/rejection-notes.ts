@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import { type ErrorCode, VestalError } from '../../core/errors.ts'
 import type { RejectionReason, Rejections } from '../statistics.ts'
 
-/** How long rejections are counted before the engine process is told: there are many where there are any. */
+/** How long rejections are counted before they are sent to the engine process: they come in bursts. */
 const NOTE_MS = 250
 
 const REASONS: Readonly<Partial<Record<ErrorCode, RejectionReason>>> = {
@@ -14,12 +14,12 @@ const REASONS: Readonly<Partial<Record<ErrorCode, RejectionReason>>> = {
 /** Counts requests that an HTTP process rejects before the engine process has them: the statistics of models are there. */
 export class RejectionNotes {
   readonly #clock: Clock
-  readonly #tell: (rejections: readonly Rejections[]) => void
+  readonly #send: (rejections: readonly Rejections[]) => void
   readonly #notes = new Map<string, Rejections>()
 
-  constructor(clock: Clock, tell: (rejections: readonly Rejections[]) => void) {
+  constructor(clock: Clock, send: (rejections: readonly Rejections[]) => void) {
     this.#clock = clock
-    this.#tell = tell
+    this.#send = send
   }
 
   /** Counts a request for a version that was rejected with this error. */
@@ -31,9 +31,9 @@ export class RejectionNotes {
     this.#notes.set(key, { model, version, reason, count: (this.#notes.get(key)?.count ?? 0) + 1 })
   }
 
-  /** Tells of all that was not told yet. */
+  /** Sends all that was not sent yet. */
   send(): void {
-    if (this.#notes.size > 0) this.#tell([...this.#notes.values()])
+    if (this.#notes.size > 0) this.#send([...this.#notes.values()])
     this.#notes.clear()
   }
 }

@@ -33,9 +33,9 @@ export interface EngineServerOptions {
   readonly modelsDirectory?: string | undefined
   /** Longest time of a request. */
   readonly timeoutMs: number
-  /** Hears of an HTTP process that broke off. */
+  /** Called when an HTTP process disconnects. */
   readonly warn: (message: string) => void
-  /** Hears of each load and unload that was done for a request, before the request is told. */
+  /** Called for each load and unload done for a request, before the request is answered. */
   readonly done?: (change: DoneChange) => void
   readonly clock?: Clock
 }
@@ -91,7 +91,7 @@ export class EngineServer {
     const permissions = new PermissionLookup({ ...(modelsDirectory !== undefined && { modelsDirectory }) }, () => undefined)
     permissions.look()
     this.#hello = { modelsDirectory, hadFolder: permissions.hadFolder, timeoutMs }
-    const end = engine.subscribe?.((name) => this.#tellAll(this.#state([name])))
+    const end = engine.subscribe?.((name) => this.#sendAll(this.#state([name])))
     const timer = setInterval(() => this.#look(), TROUBLES_MS)
     timer.unref()
     this.#ends.push(
@@ -133,7 +133,7 @@ export class EngineServer {
     if (this.#clients.size === 0) this.#gone = Promise.withResolvers<void>()
     this.#clients.add(client)
     socket.send(KIND.hello, (buffer) => writeHello(buffer, this.#hello))
-    tell(client, { ...this.#state(this.#options.engine.models().map(({ name }) => name)), isWhole: true })
+    send(client, { ...this.#state(this.#options.engine.models().map(({ name }) => name)), isWhole: true })
   }
 
   /** Has one of the HTTP processes take note of a model that changed by itself. False where there is none. */
@@ -148,7 +148,7 @@ export class EngineServer {
 
   /** Tells the HTTP processes that the engine takes no more work, or does. */
   announce(): void {
-    this.#tellAll(this.#state([]))
+    this.#sendAll(this.#state([]))
   }
 
   /** Ends all connections. */
@@ -179,12 +179,12 @@ export class EngineServer {
   #tellOne(message: FromEngine): boolean {
     const [client] = this.#clients
     if (client === undefined) return false
-    tell(client, message)
+    send(client, message)
     return true
   }
 
-  #tellAll(message: FromEngine): void {
-    for (const client of this.#clients) tell(client, message)
+  #sendAll(message: FromEngine): void {
+    for (const client of this.#clients) send(client, message)
   }
 
   #received(client: Client, cursor: FrameCursor, readBytes: ReadBytes): void {
@@ -224,7 +224,7 @@ export class EngineServer {
         requestId,
         signal: () => signalOf(taken),
         ...(frame.isUncached && { cache: 'skip' }),
-        ...(frame.isWatched && { watch: (times) => tell(client, { kind: 'times', id, times: this.#aged(times) }) }),
+        ...(frame.isWatched && { watch: (times) => send(client, { kind: 'times', id, times: this.#aged(times) }) }),
       })
       answer(client, id, results)
     } catch (error) {
@@ -250,9 +250,9 @@ export class EngineServer {
     try {
       const value = await this.#do(client, frame)
       if (frame.call.what !== 'statistics') await this.#settle()
-      tell(client, { kind: 'returned', id, value })
+      send(client, { kind: 'returned', id, value })
     } catch (error) {
-      tell(client, { kind: 'threw', id, failure: failureOf(error) })
+      send(client, { kind: 'threw', id, failure: failureOf(error) })
     }
   }
 
@@ -265,7 +265,7 @@ export class EngineServer {
       ...(!mayAll && { may: (permission: string) => this.#ask(client, { id, permission }) }),
       changed: (change: ModelChange) => {
         if (change.outcome === 'done') done?.({ what: change.action, name: change.model })
-        tell(client, { kind: 'changed', id, change })
+        send(client, { kind: 'changed', id, change })
       },
     }
     const isServing = () => engine.model(name)?.versions.some(({ state }) => state === 'ready') === true
@@ -293,15 +293,15 @@ export class EngineServer {
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const question = this.#lastQuestion++
     client.questions.set(question, resolve)
-    tell(client, message(question))
+    send(client, message(question))
     return promise
   }
 
-  /** Resolves once every HTTP process knows what was changed: whoever asks the next one is not answered with what was before. */
+  /** Resolves once every HTTP process knows the change, so that no later request sees the old state. */
   async #settle(): Promise<void> {
     const known = [...this.#clients].map((client) => this.#question(client, (question) => ({ kind: 'settle', question })))
     const { promise, resolve } = Promise.withResolvers<void>()
-    // One that hangs holds nobody up.
+    // A process that hangs delays no other.
     const timer = setTimeout(resolve, SETTLE_MS)
     await Promise.race([Promise.all(known), promise])
     clearTimeout(timer)
@@ -318,7 +318,7 @@ export class EngineServer {
   }
 }
 
-function tell({ socket }: Client, message: FromEngine): void {
+function send({ socket }: Client, message: FromEngine): void {
   socket.send(KIND.message, (buffer) => writeMessage(buffer, message))
 }
 
@@ -345,7 +345,7 @@ function cancel(taken: Taken | undefined): void {
   taken.controller?.abort()
 }
 
-/** Asked for once a request has waited for a while: most are answered before anybody needs a signal. */
+/** Asked for once a request has waited for a while: most are answered before a signal is needed. */
 function signalOf(taken: Taken): AbortSignal {
   taken.controller ??= new AbortController()
   if (taken.isCancelled) taken.controller.abort()

@@ -3,8 +3,8 @@ import type { Model, ModelConfiguration } from '../engine.ts'
 import type { Described, FromEngine } from './protocol.ts'
 
 /**
- * What the engine process has told of its models: it is what an HTTP process knows of them, also while that process is away. Where
- * another engine process follows, models that served are shown as they were until it has loaded them.
+ * The models as the engine process sent them: what an HTTP process knows of them, also while that process is away. While its replacement
+ * loads them, models that were ready are shown as before.
  */
 export class Snapshot {
   readonly #models = new Map<string, Described>()

@@ -690,7 +690,7 @@ describe('a run that comes to nothing', () => {
     void ask('first')
     const waiting = ask('a')
     worker.lose()
-    scheduler.despair()
+    scheduler.failPending()
     expect([await waiting, await ask('b')]).toEqual(['WORKER_LOST', 'WORKER_LOST'])
     scheduler.attach(worker)
     const next = ask('c')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Admission } from '../../../../src/inference/queue/admission.ts'
 import type { Submission } from '../../../../src/inference/queue/job.ts'
-import { Scheduler, Suspects } from '../../../../src/inference/queue/scheduler.ts'
+import { Quarantine, Scheduler } from '../../../../src/inference/queue/scheduler.ts'
 import { ModelCounters } from '../../../../src/inference/statistics.ts'
 import { HandClock } from '../../../support/hand-clock.ts'
 import { HandInstance } from '../../../support/hand-instance.ts'
@@ -99,15 +99,15 @@ describe('a subject whose request was in a run that its worker died in', () => {
 
 test('of ever more subjects a thousand are remembered, and the one that is to be forgotten first goes', () => {
   const clock = new HandClock()
-  const suspects = new Suspects(clock)
+  const quarantine = new Quarantine(clock)
   const isKnown = (subject: string) => {
     const job = { subject, submission: { bucket: 'b' }, bucket: undefined, level: 1 }
-    suspects.place(job)
+    quarantine.assign(job)
     return job.bucket !== 'b'
   }
-  suspects.add(new Set(['shared', 'other']))
-  for (let subject = 0; subject < 1022; subject += 1) suspects.add(new Set([`s${subject}`]))
+  quarantine.add(new Set(['shared', 'other']))
+  for (let subject = 0; subject < 1022; subject += 1) quarantine.add(new Set([`s${subject}`]))
   expect([isKnown('shared'), isKnown('other'), isKnown('s0'), isKnown('new')]).toEqual([true, true, true, false])
-  suspects.add(new Set(['one more']))
+  quarantine.add(new Set(['one more']))
   expect([isKnown('shared'), isKnown('other'), isKnown('s0'), isKnown('one more')]).toEqual([false, true, true, true])
 })

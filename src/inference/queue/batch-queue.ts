@@ -2,13 +2,13 @@ import type { Clock } from '../../core/clock.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { BatchRules, Job } from './job.ts'
 
-/** What waits for an instance, and how it is put together for one. */
-export class Waiting<I, O> {
+/** The jobs that wait for an instance, and how batches are formed from them. */
+export class BatchQueue<I, O> {
   readonly #rules: BatchRules
   readonly #clock: Clock
   readonly #ready: () => void
   readonly #queue = new FairQueue<Job<I, O>>()
-  /** What failed in company; it has waited once, and goes first. */
+  /** Jobs that failed in a shared run; they have waited once, and go first. */
   readonly #again: Job<I, O>[] = []
   /** Rows that wait, by bucket. */
   readonly #rows = new Map<string, number>()
@@ -52,12 +52,12 @@ export class Waiting<I, O> {
     return true
   }
 
-  /** Takes what waits of some subjects out and puts it in again, elsewhere. */
-  replace(subjects: ReadonlySet<string>, place: (job: Job<I, O>) => void): void {
+  /** Removes the jobs of some subjects, changes them, and queues them again. */
+  replace(subjects: ReadonlySet<string>, change: (job: Job<I, O>) => void): void {
     for (const job of [...this.#queue].filter(({ subject }) => subjects.has(subject))) {
       this.#queue.remove(job)
       this.#count(job, -job.rows)
-      place(job)
+      change(job)
       this.push(job)
     }
   }
@@ -67,7 +67,7 @@ export class Waiting<I, O> {
   }
 
   /**
-   * The next run: one job, or several that may share it. Nothing while nobody waits, or while more are waited for. Where several instances are
+   * The next run: one job, or several that may share it. Undefined while no job waits, or while a larger batch is awaited. Where several instances are
    * idle it leaves the others their shares: one that had everything would keep them idle.
    */
   next(idle = 1): readonly Job<I, O>[] | undefined {
@@ -128,7 +128,7 @@ export class Waiting<I, O> {
     return batch
   }
 
-  /** True while a bigger batch may still come together; somebody whom no batch can take in, or who has waited enough, ends it. */
+  /** True while a larger batch may still form; a job that no batch can take, or one that has waited long enough, ends that. */
   #isHeldBack(): boolean {
     const { delayMs } = this.#rules
     this.#callOff?.()
