@@ -30,7 +30,7 @@ const PROBE = { sub: 'command-line', data: { permissions: [] } }
 const PROBE_SECONDS = 10
 const PROBE_MS = 1000
 
-/** `vestal token`: prints a token, alone, on the standard output, and beside it whose key it is signed with. */
+/** `vestal token`: prints only the token on standard output, and the name of its key on standard error. */
 export async function token(settings: Settings, mode: Mode, { values }: Arguments): Promise<void> {
   const { claims, lifetimeSeconds } = readClaims(settings, mode, values)
   const isNew = usesDevelopmentSecret(settings, mode) && !existsSync(developmentSecretPath(settings.data))
@@ -48,7 +48,7 @@ export async function token(settings: Settings, mode: Mode, { values }: Argument
 
 /** Why the server that runs at the address of the settings would reject such a token; undefined where none does, or it would not. */
 async function faultOfServer(settings: Settings, signing: Key): Promise<string | undefined> {
-  // A claim that is asked for is not in a token of this command, whoever signed it.
+  // A token of this command never has a required claim.
   if (settings.port === 0 || settings.requiredClaim.length > 0) return undefined
   const probe = sign(PROBE, signing, { settings, lifetimeSeconds: PROBE_SECONDS })
   const headers = { [settings.headerKey]: `${settings.headerPrefix} ${probe}` }

@@ -34,7 +34,7 @@ const AUDIT_DAYS = 400
 export interface OpenAccounts {
   readonly context: AccountsContext
   readonly apiKeys: ApiKeyDirectory
-  /** Writes how many refusals were not told one by one. */
+  /** Writes how many rejections were not logged one by one. */
   readonly flushAudit: () => void
   /** Events of the audit log that could not be written. */
   readonly auditLost: () => number
@@ -136,7 +136,7 @@ export async function accountsOf(
   const served = await serveAccounts(settings, { ...rest, sign: signClaims })
   const { audit } = served.options.context
   keys.whenChanged((changes) => audit({ event: 'keys-changed', actor: 'server', reason: changes.join(', ') }))
-  keys.whenRefused((reason) => audit({ event: 'keys-refused', actor: 'server', reason: withoutFolders(reason).slice(0, 300) }))
+  keys.whenRejected((reason) => audit({ event: 'keys-refused', actor: 'server', reason: withoutFolders(reason).slice(0, 300) }))
   return served
 }
 
@@ -161,7 +161,7 @@ async function serveAccounts(
   try {
     await apiKeys.load()
     await sync.poll()
-    if (mode === 'production') await refuseWeakPassword(context, settings)
+    if (mode === 'production') await rejectWeakPassword(context, settings)
   } catch (error) {
     await close()
     throw error
@@ -198,7 +198,7 @@ async function serveAccounts(
 }
 
 /** Before anything listens: a password that the first start would reject. @throws SettingsError */
-async function refuseWeakPassword({ store }: AccountsContext, { adminPassword }: Settings): Promise<void> {
+async function rejectWeakPassword({ store }: AccountsContext, { adminPassword }: Settings): Promise<void> {
   const fault = adminPassword === undefined ? undefined : passwordFault(adminPassword, FIRST_ADMINISTRATOR)
   if (fault === undefined || (await store.read((records) => records.hasAccounts()))) return
   throw new SettingsError([`VESTAL_ADMIN_PASSWORD: ${fault}`])

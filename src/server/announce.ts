@@ -88,7 +88,7 @@ function isServed({ versions }: Model): boolean {
   return versions.some(({ state }) => state === 'ready')
 }
 
-/** Versions that nobody took off, and that do not answer. */
+/** Versions that do not answer and were not unloaded on purpose. */
 function brokenVersions(engine: Engine) {
   return engine.models().flatMap(({ name, versions }) =>
     versions

@@ -43,7 +43,7 @@ export function authenticationOf(settings: Settings, { keys, issuers }: Trust): 
 function readDecryptionKey(path: string): DecryptionKeyInput {
   const text = readSmallFile(path).toString('utf8').trim()
   try {
-    // The cast: what is no JWK is refused by the import.
+    // The cast: the import rejects what is no JWK.
     const input = text.startsWith('{') ? (JSON.parse(text) as DecryptionKeyInput) : text
     importDecryptionKey(input)
     return input

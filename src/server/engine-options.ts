@@ -57,7 +57,7 @@ export function engineOptions(settings: Settings): EngineOptions {
 /** Writes what ONNX Runtime itself says to the log. */
 export function runtimeTextTo(logger: Logger): (text: RuntimeText) => void {
   return ({ during, text, ...of }) =>
-    // Made-up inputs that a model rejects are nobody's mistake.
+    // A model may reject synthetic inputs, which is no fault.
     logger[during === 'trial' ? 'debug' : 'info'](
       during === 'load' ? 'ONNX Runtime did not load a model' : 'ONNX Runtime could not compute',
       { ...of, runtimeText: text },

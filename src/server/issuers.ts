@@ -9,7 +9,7 @@ import type { Key } from '../jose/keys.ts'
 import { type PublishedKeys, readKeySet } from '../jwks/read-key-set.ts'
 import { readSmallFile } from '../platform/small-file.ts'
 
-/** Headers of a call that serves the request at hand. */
+/** Headers of a call made for the current request. */
 export type RequestHeaders = () => Readonly<Record<string, string>>
 
 /**

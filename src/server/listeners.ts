@@ -77,7 +77,7 @@ async function listenOnSocket(app: App, path: string, mode: number): Promise<Lis
 
 /**
  * Bun's server keeps the certificate that it began with. For another one a second listener opens on the same port, and the first then
- * closes; its requests at hand are finished, and its connections are closed once they are idle.
+ * closes; its in-flight requests finish, and its connections are closed once they are idle.
  */
 function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOptions>): Listening {
   const { host, port } = settings
@@ -98,7 +98,7 @@ function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOpti
   return { address: `https://${placeOf(current)}`, tls: live, ...listenerOf(() => [...servers], live.close) }
 }
 
-/** A server on this machine alone, for a socket that another process opened; its certificate stays what it is. */
+/** A server on a loopback address, for a socket that another process opened; its certificate stays what it is. */
 export function openInside(app: App, tls: LoadedTls | undefined): Server {
   return open(app, { hostname: '127.0.0.1', port: 0, ...(tls && encrypted(tls)) } as Where)
 }

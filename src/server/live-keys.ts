@@ -10,10 +10,10 @@ import type { LoadedKeys } from './load-keys.ts'
 /** The keys of a running server: those of its key file as it is now. */
 export interface LiveKeys extends OwnKeys {
   readonly current: () => LoadedKeys
-  /** Hears what became of each key, after the switch: `<key id> next`, `<key id> active`, `<key id> gone`. */
+  /** Called with what became of each key, after the switch: `<key id> next`, `<key id> active`, `<key id> gone`. */
   readonly whenChanged: (listener: (changes: readonly string[]) => void) => void
-  /** Hears of a changed file that cannot be used, and why; the old keys stay. */
-  readonly whenRefused: (listener: (reason: string) => void) => void
+  /** Called with the reason when a changed file cannot be used; the old keys stay. */
+  readonly whenRejected: (listener: (reason: string) => void) => void
   /** Looks at the file now; what is in it counts once it is applied. @throws SettingsError, KeyError where it cannot be used */
   readonly prepare: () => Change
   /** Looks at the file no more. */
@@ -21,25 +21,25 @@ export interface LiveKeys extends OwnKeys {
 }
 
 export interface LiveKeysOptions {
-  /** Hears that a changed file cannot be used; the old keys stay. */
+  /** Logs that a changed file cannot be used; the old keys stay. */
   readonly warn: (message: string) => void
-  /** Hears that other keys count from now on. */
+  /** Logs that new keys are in use. */
   readonly say: (message: string) => void
-  /** Milliseconds between two looks at the file where the system tells of no change; default 1000. */
+  /** Milliseconds between two checks of the file where the system reports no change; default 1000. */
   readonly pollMs?: number
   /** Clock in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
 }
 
 /**
- * Loads the keys, and takes up each change of their file for as long as the server runs. A file that cannot be used changes nothing.
+ * Loads the keys, and loads them again when their file changes, for as long as the server runs. A file that cannot be used changes nothing.
  * @throws SettingsError where the first keys cannot be used
  */
 export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now = Date.now }: LiveKeysOptions): LiveKeys {
   let current = load()
   const listeners: ((keys: readonly Key[]) => void)[] = []
   const watchers: ((changes: readonly string[]) => void)[] = []
-  const refusals: ((reason: string) => void)[] = []
+  const rejectionListeners: ((reason: string) => void)[] = []
   const { path } = current
   const replace = (next: LoadedKeys) => {
     for (const listener of listeners) listener(next.keys)
@@ -63,7 +63,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     } catch (error) {
       if (!(error instanceof SettingsError || error instanceof KeyError)) throw error
       warn(`the changed keys cannot be used, so the old ones stay: ${error.message}`)
-      for (const refused of refusals) refused(error.message)
+      for (const listener of rejectionListeners) listener(error.message)
     }
   }
   const look = (isChanged: boolean) => {
@@ -71,7 +71,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     const left = withoutDropped(current, now() / 1000)
     if (left === current) return
     replace(left)
-    say(`keys changed: the time of a retired key is over, ${left.keys.length} left`)
+    say(`keys changed: a retired key expired, ${left.keys.length} left`)
   }
   const stop = path === undefined ? () => undefined : watchFile(path, look, pollMs === undefined ? {} : { pollMs })
   return {
@@ -84,7 +84,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     published: () => current.published,
     subscribe: (listener) => void listeners.push(listener),
     whenChanged: (watcher) => void watchers.push(watcher),
-    whenRefused: (listener) => void refusals.push(listener),
+    whenRejected: (listener) => void rejectionListeners.push(listener),
     close: stop,
   }
 }
@@ -97,7 +97,7 @@ function withoutDropped(loaded: LoadedKeys, nowSeconds: number): LoadedKeys {
   return { ...loaded, keys, published: { keys: loaded.published.keys.filter(({ kid }) => !isOver(kid)) } }
 }
 
-/** What each key does now that it did not do before. A key without a name is told by its number. */
+/** What each key does now that it did not do before. A key without a name is identified by its number. */
 function changesBetween(before: LoadedKeys, after: LoadedKeys): readonly string[] {
   const [old, now] = [statesOf(before), statesOf(after)]
   const gone = [...old.keys()].filter((kid) => !now.has(kid)).map((kid) => `${kid} gone`)

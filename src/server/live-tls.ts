@@ -7,11 +7,11 @@ import { type LoadedTls, loadTls, tlsFiles } from './tls-files.ts'
 export interface LiveTlsOptions {
   /** Listens with another certificate from now on. */
   readonly use: (tls: LoadedTls) => void
-  /** Hears that changed files cannot be used; the old certificate stays. */
+  /** Logs that changed files cannot be used; the old certificate stays. */
   readonly warn: (message: string) => void
-  /** Hears that another certificate is shown from now on. */
+  /** Logs that a new certificate is in use. */
   readonly say: (message: string) => void
-  /** Milliseconds between two looks at a file where the system tells of no change; default 1000. */
+  /** Milliseconds between two checks of a file where the system reports no change; default 1000. */
   readonly pollMs?: number
 }
 

@@ -46,7 +46,7 @@ export function loadKeys(settings: Settings, mode: Mode): LoadedKeys {
 /** Loads the keys as often as it is called, and asks for a passphrase at most once. */
 export function createKeyLoader(settings: Settings, mode: Mode): () => LoadedKeys {
   const { secret, key, keyFile, data } = settings
-  refuseSeveral({ VESTAL_SECRET: secret, VESTAL_KEY: key, VESTAL_KEY_FILE: keyFile })
+  rejectSeveral({ VESTAL_SECRET: secret, VESTAL_KEY: key, VESTAL_KEY_FILE: keyFile })
   if (secret !== undefined)
     return () => imported(secret, settings, { source: 'VESTAL_SECRET', from: 'the secret of VESTAL_SECRET' })
   if (key !== undefined) return () => loadText(key, settings)
@@ -71,10 +71,10 @@ export function usesDevelopmentSecret(settings: Settings, mode: Mode): boolean {
   return mode === 'development' && !isNamed && !existsSync(keyFilePath(settings))
 }
 
-function refuseSeveral(given: Readonly<Record<string, unknown>>): void {
+function rejectSeveral(given: Readonly<Record<string, unknown>>): void {
   const set = Object.keys(given).filter((name) => given[name] !== undefined)
   if (set.length < 2) return
-  throw new SettingsError([`${set.join(' and ')} are ${set.length === 2 ? 'both' : 'all'} set; one alone may be`])
+  throw new SettingsError([`${set.join(' and ')} are ${set.length === 2 ? 'both' : 'all'} set; set only one`])
 }
 
 /** Where every token is another issuer's. */

@@ -20,7 +20,7 @@ export function localAddress({ host, port, unix, tlsCert }: LocalServer): string
   return `${tlsCert === undefined ? 'http' : 'https'}://${unix === undefined ? authorityOf(name, port) : 'localhost'}`
 }
 
-/** Asks the server that these settings start, on this machine. @throws Error where nobody answers */
+/** Asks the server that these settings start, on this machine. @throws Error where no server answers */
 export function askLocal(server: LocalServer, path: string, options: AskLocalOptions = {}): Promise<Response> {
   const { allowedHosts, unix } = server
   const [allowed] = allowedHosts

@@ -1,16 +1,16 @@
 import type { Level } from '../telemetry/log/logger.ts'
 
-/** What waits while nobody reads it; what comes after is left out, and how much is told. */
+/** Bytes that are buffered for a slow reader; later lines are dropped and counted. */
 const PENDING_BYTES_MAX = 1024 * 1024
 /** Lines are gathered this long, so that a request costs no write. */
 const GATHER_MS = 20
 
-/** Where lines go: gathered, never waited for, and bounded where nobody reads them. */
+/** Where lines go: buffered, never awaited, and limited where the reader is slow. */
 export interface LogOutput {
   readonly write: (line: string, level: Exclude<Level, 'silent'>) => void
   /** Writes what is left. */
   readonly flush: () => Promise<void>
-  /** Lines that nobody read in time. */
+  /** Lines that were dropped because the reader was too slow. */
   readonly dropped: () => number
 }
 
@@ -33,7 +33,7 @@ export function createLogOutput(): LogOutput {
       await sink.write(text)
       await sink.flush()
     } catch {
-      // Whoever read it is gone: there is nobody to tell.
+      // The reader is gone: there is nowhere to report it.
     } finally {
       isBusy = false
     }

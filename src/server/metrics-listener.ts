@@ -4,7 +4,7 @@ import { EXPOSITION_TYPE, exposition } from '../telemetry/metrics/exposition.ts'
 import type { FamilySnapshot } from '../telemetry/metrics/family.ts'
 
 /**
- * Gives the metrics on a port of their own, on this machine alone and without a token. A page on another name, rebound to this
+ * Serves the metrics on a port of their own, only on this machine and without a token. A page on another name, rebound to this
  * address, gets nothing.
  * @throws SettingsError where the port is taken
  */

@@ -7,7 +7,7 @@ import type { MetricRegistry } from '../telemetry/metrics/registry.ts'
 const LAG_INTERVAL_MS = 250
 
 export interface Lost {
-  /** Lines of the log that nobody read in time. */
+  /** Log lines dropped because the reader was too slow. */
   readonly logLines: () => number
   /** Events of the audit log that could not be written; absent where there is none. */
   readonly auditEvents: (() => number) | undefined
@@ -20,7 +20,7 @@ export function collectProcess(registry: MetricRegistry, lost: Lost): void {
     ['process_cpu_seconds_total', 'counter', 'Processor time of user and system in seconds.', cpuSeconds],
     ['process_start_time_seconds', 'gauge', 'Start of the process in seconds since 1970.', startSeconds],
     ['process_open_fds', 'gauge', 'Open file handles.', openHandles],
-    ['vestal_log_lines_dropped_total', 'counter', 'Lines of the log that nobody read in time.', lost.logLines],
+    ['vestal_log_lines_dropped_total', 'counter', 'Log lines dropped because the reader was too slow.', lost.logLines],
     [
       'vestal_audit_events_lost_total',
       'counter',
@@ -64,7 +64,7 @@ function startSeconds(): number {
   return Math.round(Date.now() / 1000 - process.uptime())
 }
 
-/** Linux tells; elsewhere the metric is absent. */
+/** Only Linux has it; elsewhere the metric is absent. */
 function openHandles(): number | undefined {
   try {
     return readdirSync('/proc/self/fd').length

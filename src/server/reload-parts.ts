@@ -45,7 +45,7 @@ const FRONT: readonly SettingName[] = ['allowedHosts', 'corsOrigins', 'trustedPr
 interface ReloadingParts {
   readonly keys: LiveKeys
   readonly ask: Reloading['reload']
-  /** Headers of a fetch of keys that serves the request at hand. */
+  /** Headers of a key fetch made for the current request. */
   readonly requestHeaders: RequestHeaders | undefined
 }
 
@@ -79,8 +79,8 @@ function changingApp(
 }
 
 /**
- * Calls back when the process is told to read its settings again. Where it runs in a terminal that is gone, the same signal means that, and
- * the process is told to stop instead.
+ * Calls back on SIGHUP. Where the process runs in a terminal that was closed, the same signal means that, and
+ * the process stops instead.
  */
 export function onReloadSignal(reload: () => Promise<unknown>): void {
   const hasTerminal = process.stdin.isTTY === true
@@ -90,7 +90,7 @@ export function onReloadSignal(reload: () => Promise<unknown>): void {
   })
 }
 
-/** Reads the settings again where nobody waits for what becomes of it: a refusal is told by the reload itself. */
+/** Reloads the settings where no caller awaits the outcome: the reload logs a failure itself. */
 export function reloadUnasked(reload: () => Promise<unknown>): void {
   reload().catch((error: unknown) => {
     if (!(error instanceof VestalError)) throw error

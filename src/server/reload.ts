@@ -16,7 +16,7 @@ export interface PreparedReload extends Change {
   readonly reloaded: Reloaded
 }
 
-/** Who hears what became of a reload. */
+/** Where the outcome of a reload is logged and audited. */
 export interface Tellers {
   readonly logger: Logger
   readonly audit?: Audit
@@ -39,7 +39,7 @@ export interface Reload {
   readonly reload: (by: ReloadedBy) => Promise<Reloaded>
 }
 
-/** Prepares reading the settings again. A request at hand keeps what it began with. */
+/** Prepares reading the settings again. An in-flight request keeps what it began with. */
 export function createReload({ settings, read, logger, audit }: ReloadOptions): Reload {
   const parts: ReloadPart[] = []
   let current = settings
@@ -63,7 +63,7 @@ export function createReload({ settings, read, logger, audit }: ReloadOptions): 
   }
 }
 
-/** Checks with every part, so that all faults are told at once; where one has a fault, all of it is given up. */
+/** Checks with every part, so that all faults are reported at once; where one has a fault, nothing is applied. */
 async function prepareAll(parts: readonly ReloadPart[], { settings, changed }: Difference): Promise<Change> {
   const changes: Change[] = []
   const faults: string[] = []
@@ -80,7 +80,7 @@ async function prepareAll(parts: readonly ReloadPart[], { settings, changed }: D
   throw new SettingsError(faults)
 }
 
-/** What is wrong, told to those who may reload. @throws whatever is a bug of ours */
+/** The faults, for callers who may reload. @throws whatever is a bug of ours */
 function faultsOf(error: unknown): readonly string[] {
   if (error instanceof SettingsError) return error.faults
   if (error instanceof KeyError || error instanceof TypeError) return [error.message]
@@ -103,10 +103,10 @@ export function tellReload(
       if (!(error instanceof SettingsError)) throw error
       for (const fault of error.faults)
         logger.error(`the settings cannot be used, so the old ones stay: ${withoutFolders(fault)}`)
-      const refused = refusal(error)
+      const rejected = rejection(error)
       // The names of the settings: a value may be what is not for a log.
-      audit?.({ event: 'settings-refused', ...by, reason: Object.keys(refused.detail).join(', ') })
-      throw refused
+      audit?.({ event: 'settings-refused', ...by, reason: Object.keys(rejected.detail).join(', ') })
+      throw rejected
     }
   }
 }
@@ -117,7 +117,7 @@ function sentenceOf({ changed, needsRestart }: Reloaded): string {
 }
 
 /** The faults by the setting that each is about, as a client may see them. */
-function refusal({ faults }: SettingsError): VestalError {
+function rejection({ faults }: SettingsError): VestalError {
   const detail: Record<string, string> = {}
   for (const fault of faults.map(withoutFolders)) {
     const end = fault.indexOf(': ')

@@ -25,7 +25,7 @@ export interface Serving {
   readonly tracing?: OpenTracing
 }
 
-/** Listens where the settings say until the process is told to stop. */
+/** Listens at the configured address until the process is stopped. */
 export async function serveAlone(serving: Serving): Promise<void> {
   const { settings, app, announced, logging, reload, tls } = serving
   const metrics = await openMetrics(serving)

@@ -6,7 +6,7 @@ import { processCount } from './cluster/process-count.ts'
 /** Counts in Redis, where the settings name one and there are limits to count. */
 export function sharedCountsOf(settings: Settings, log: (message: string) => void): SharedCounts | undefined {
   const { redis, rateLimits, addressRequestsPerMinute, processes } = settings
-  // Of several processes none has a share of its own where there is Redis, so limits that a reload brings must be counted there.
+  // With Redis no process has a share of its own, so limits that a reload adds must be counted there.
   const hasLimits = rateLimits.length > 0 || addressRequestsPerMinute !== undefined || processes !== 1
   return redis === undefined || !hasLimits ? undefined : openSharedCounts({ url: redis, log, processes: processCount(settings) })
 }

@@ -14,7 +14,7 @@ export interface ShutdownOptions {
   readonly accounts?: { readonly stop: () => Promise<void> }
   readonly tracing?: { readonly stop: () => Promise<void> }
   readonly listeners: readonly Listener[]
-  /** How long requests at hand may take once the listener is closed. */
+  /** How long in-flight requests may take once the listener is closed. */
   readonly deadlineSeconds: number
   readonly logger: Logger
   /** Writes the log's last lines. */
@@ -22,7 +22,7 @@ export interface ShutdownOptions {
 }
 
 /**
- * Stops in order when told to: ready is off, the delay passes while requests are still taken, the listener closes, requests at hand are finished, and the process ends
+ * Stops in order: readiness is off, the delay passes while requests are still accepted, the listener closes, in-flight requests finish, and the process ends
  * with 0. What takes too long is cut off, and the code is then 1. A second signal ends it at once.
  */
 export function stopOnSignal(options: ShutdownOptions, delaySeconds: number): void {
@@ -49,10 +49,10 @@ export async function stopInOrder(options: ShutdownOptions, delaySeconds: number
     await Bun.sleep(delaySeconds * 1000)
   }
   setTimeout(() => {
-    logger.error(`stopped after ${deadlineSeconds} s with requests still at hand`)
+    logger.error(`stopped after ${deadlineSeconds} s with requests still in flight`)
     void end(1)
   }, deadlineSeconds * 1000)
-  logger.info('stopping: requests at hand are finished, new ones are refused')
+  logger.info('stopping: in-flight requests finish, new ones are rejected')
   await drain(options)
   await end(0)
 }

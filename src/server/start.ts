@@ -46,7 +46,7 @@ export interface Launch {
   readonly configFile?: string
 }
 
-/** `vestal start`: serves until it is told to stop. */
+/** `vestal start`: serves until it is stopped. */
 export async function start(settings: Settings, mode: Mode, { read, member, configFile }: Launch): Promise<void> {
   const tls = loadTls(settings)
   const logging = createLogging(settings, member?.number)
@@ -128,9 +128,9 @@ async function buildOrStop(settings: Settings, parts: BuildParts) {
 
 interface EngineTellers {
   readonly member: Member | undefined
-  /** Hears of each model that changes by itself. */
+  /** Called for each model that changes by itself. */
   readonly changed: (change: ModelChange) => void
-  /** Hears of each worker process that ended by itself. */
+  /** Called for each worker process that ended by itself. */
   readonly lost: (loss: ModelLoss) => void
   readonly warn: (message: string) => void
   readonly note: (message: string) => void

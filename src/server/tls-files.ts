@@ -113,7 +113,7 @@ function readKey(path: string): { readonly text: string; readonly object: KeyObj
     const isSealed = error instanceof Error && 'code' in error && error.code === 'ERR_MISSING_PASSPHRASE'
     throw new SettingsError([
       isSealed
-        ? `${path}: is sealed by a passphrase, and must not be: keep it readable by the server alone`
+        ? `${path}: is sealed by a passphrase, and must not be: keep it readable only by the server`
         : `${path}: holds no private key in PEM`,
     ])
   }

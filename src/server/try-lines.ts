@@ -54,7 +54,7 @@ function curlOf({ tlsCert, allowedHosts: [name] }: Settings): string {
   return `curl${tls}${name === undefined ? '' : ` -H ${quoted(`Host: ${name}`)}`}`
 }
 
-/** The bundled iris, else a model that brings an example, else any that serves. */
+/** The bundled iris, else a model with an example, else any that serves. */
 function modelToTry(engine: Engine): Model | undefined {
   const ready = engine.models().filter(({ versions }) => versions.some(({ state }) => state === 'ready'))
   return ready.find((model) => model.name === 'iris' && bodyFor(model) !== undefined) ?? ready.find(bodyFor) ?? ready[0]
@@ -71,7 +71,7 @@ function patternOf(permission: string, { name }: Model): string {
   return permission === `model:${name}:predict` ? 'model:*:predict' : permission
 }
 
-/** Where the key is in this process's environment alone. */
+/** Where only this process's environment has the key. */
 function secretHint({ secret, key, keyPassphrase }: Settings): readonly string[] {
   const environment = processEnvironment()
   const names = [

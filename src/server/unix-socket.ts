@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { SettingsError } from '../config/load.ts'
 
 /**
- * Removes the socket that a killed server left at a path. What is no socket, and a socket on which somebody listens, stay.
+ * Removes the socket that a killed server left at a path. Anything that is no socket, and a socket that a process listens on, stays.
  * @throws SettingsError where there is no room
  */
 export async function makeRoomForSocket(path: string): Promise<void> {
@@ -14,7 +14,7 @@ export async function makeRoomForSocket(path: string): Promise<void> {
   unlinkSync(path)
 }
 
-/** False where the connection is refused; anything else is taken for somebody. */
+/** False where the connection is refused; any other outcome counts as a listening process. */
 function isListenedOn(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const socket = connect(path)

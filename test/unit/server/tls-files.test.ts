@@ -73,7 +73,7 @@ describe('a certificate and its key', () => {
     [
       'a sealed key',
       { key: sealedKey(own) },
-      ['tls_key: server.key: is sealed by a passphrase, and must not be: keep it readable by the server alone'],
+      ['tls_key: server.key: is sealed by a passphrase, and must not be: keep it readable only by the server'],
     ],
     [
       'a certificate that expired',
