@@ -1,5 +1,10 @@
+import { processEnvironment } from '../config/environment.ts'
+import type { Environment } from '../config/load.ts'
+import { modeOf } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
-import { createLogger, jsonLine, type LogEntry, type Logger, prettyLine } from '../telemetry/log/logger.ts'
+import { COLOURS, NO_COLOURS, type Palette } from '../core/palette.ts'
+import { createLogger, jsonLine, type LogEntry, type Logger } from '../telemetry/log/logger.ts'
+import { createPrettyLine } from '../telemetry/log/pretty-line.ts'
 import { createLogOutput, createTerminalOutput, type LogOutput } from './log-output.ts'
 
 export interface Logging {
@@ -7,22 +12,42 @@ export interface Logging {
   readonly output: LogOutput
   /** True where people read it. */
   readonly isPretty: boolean
+  /** Colours, where a terminal has them. */
+  readonly palette: Palette
 }
 
 /** The server's log as the settings say: JSON for programs, text for people. Of several processes each says its number. */
-export function createLogging({ logLevel, logFormat }: Settings, process?: number): Logging {
-  const isPretty = logFormat === 'pretty' || (logFormat === 'auto' && globalThis.process.stdout.isTTY === true)
+export function createLogging(settings: Settings, number?: number): Logging {
+  const environment = processEnvironment()
+  const isPretty = isForPeople(settings, environment)
   const output = isPretty ? createTerminalOutput() : createLogOutput()
-  const format = process === undefined ? plain(isPretty) : numbered(isPretty, process)
-  const logger = createLogger({ level: logLevel, write: output.write, format })
-  return { logger, output, isPretty }
+  const palette = hasColours(process.stdout, environment) ? COLOURS : NO_COLOURS
+  const logger = createLogger({ level: settings.logLevel, write: output.write, format: formatOf({ isPretty, palette, number }) })
+  return { logger, output, isPretty, palette }
 }
 
-function plain(isPretty: boolean): (entry: LogEntry) => string {
-  return isPretty ? prettyLine : jsonLine
+/** Logs what was found about each loaded model: a person reads it in `vestal models list`, and not with every start. */
+export function findingsTo({ logger, isPretty }: Logging): (message: string) => void {
+  return (message) => (isPretty ? logger.debug(message) : logger.info(message))
 }
 
-function numbered(isPretty: boolean, process: number): (entry: LogEntry) => string {
-  if (isPretty) return (entry) => `[${process}] ${prettyLine(entry)}`
-  return (entry) => jsonLine({ ...entry, fields: { process, ...entry.fields } })
+function isForPeople(settings: Settings, environment: Environment): boolean {
+  if (settings.logFormat !== 'auto') return settings.logFormat === 'pretty'
+  return process.stdout.isTTY === true || modeOf(settings, environment) === 'development'
+}
+
+/** Whether a stream shows colours: a terminal does, unless it is a dumb one or its user wants none (no-color.org). */
+function hasColours({ isTTY }: { readonly isTTY?: boolean }, { NO_COLOR = '', TERM }: Environment): boolean {
+  return isTTY === true && NO_COLOR === '' && TERM !== 'dumb'
+}
+
+interface Form extends Pick<Logging, 'isPretty' | 'palette'> {
+  readonly number: number | undefined
+}
+
+function formatOf({ isPretty, palette, number }: Form): (entry: LogEntry) => string {
+  const prettyLine = createPrettyLine(palette)
+  if (number === undefined) return isPretty ? prettyLine : jsonLine
+  if (isPretty) return (entry) => `[${number}] ${prettyLine(entry)}`
+  return (entry) => jsonLine({ ...entry, fields: { process: number, ...entry.fields } })
 }

@@ -18,7 +18,6 @@ import { removeLeftFolders } from '../platform/temporary-folder.ts'
 import { watchRedis } from '../storage/redis-watch.ts'
 import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accountsOf } from './accounts.ts'
-import type { Announced } from './announce.ts'
 import { authenticationOf } from './authentication.ts'
 import type { Member } from './cluster/member.ts'
 import { reloadWithOthers, serveTogether } from './cluster/serve-together.ts'
@@ -27,13 +26,14 @@ import { loadIssuers } from './issuers.ts'
 import { networkOf } from './listeners.ts'
 import { createLiveKeys } from './live-keys.ts'
 import { createKeyLoader } from './load-keys.ts'
-import { createLogging, type Logging } from './logging.ts'
+import { createLogging, findingsTo, type Logging } from './logging.ts'
 import { collectProcess } from './process-metrics.ts'
 import { createReload } from './reload.ts'
 import { reloadingOf, subscribeParts } from './reload-parts.ts'
 import { serveAlone, stopParts } from './serve-alone.ts'
 import { sharedCountsOf } from './shared-counts.ts'
 import { sign } from './sign-token.ts'
+import type { Announced } from './start-screen.ts'
 import { loadTls } from './tls-files.ts'
 import { collectTracing, type OpenTracing, openTracing } from './tracing.ts'
 
@@ -73,7 +73,7 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
     changed: (change) => noteChange(change, { actor: 'server' }),
     lost: createLossLog(accounts?.options.context.audit),
     warn,
-    note: (message) => logger.info(message),
+    note: findingsTo(logging),
     runtimeText: runtimeTextTo(logger),
   })
   const registry = new MetricRegistry()

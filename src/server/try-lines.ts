@@ -25,6 +25,8 @@ const TOKEN_SETTINGS = [
   'tlsCert',
 ] as const satisfies readonly SettingName[]
 const BODY_LENGTH_MAX = 400
+/** Goes on in the next line, so that a narrow terminal wraps nothing. */
+const CONTINUED = ' \\\n    '
 
 /** Commands that work as they stand in another terminal, in the folder that the server was started in. */
 export function tryLines(options: TryOptions): readonly string[] {
@@ -44,7 +46,7 @@ export function tryLines(options: TryOptions): readonly string[] {
     ...lines,
     ...secretHint(settings),
     `TOKEN=$(${tokenCommand(options)} --subject me --permission ${quoted(patternOf(permission, model))})`,
-    body === undefined ? `${curl} ${path} ${header}` : `${curl} ${path}predict/ ${header} -d ${quoted(body)}`,
+    body === undefined ? `${curl} ${path} ${header}` : [`${curl} ${path}predict/`, header, `-d ${quoted(body)}`].join(CONTINUED),
   ]
 }
 

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { VERSION } from '../../src/core/version.ts'
 import { makeCertificate } from '../support/certificates.ts'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
 import { HAS_PROCESSES } from '../support/processes.ts'
 import { identityModel } from '../support/tiny-models.ts'
 import { SECRET } from '../support/tokens.ts'
+import { hasTool } from '../support/tools.ts'
 
 const PRODUCTION = { NODE_ENV: 'production', VESTAL_SECRET: SECRET }
 
@@ -86,7 +88,8 @@ function inShell(place: Workplace, script: string) {
 }
 
 const linesOf = ({ output }: StartedServer) =>
-  (output.split('Try:')[1] ?? '')
+  (output.split('Try, in another terminal:')[1] ?? '')
+    .replaceAll(/ \\\n\s*/g, ' ')
     .trim()
     .split('\n')
     .map((line) => line.trim())
@@ -184,14 +187,52 @@ describe('a model that cannot be served', () => {
     })
   })
 
-  test('is a warning for people too, and one that nobody wants is none', async () => {
+  test('is shown to people with its reason, and one that nobody wants is not', async () => {
     using place = new Workplace()
     folders(place, ['a', 'bad'])
     const server = await place.start(['--models', 'own'])
     await stop(server)
-    expect(await new Response(server.child.stderr).text()).toContain('the model bad, version 1, cannot be served: ')
+    expect(server.output).toMatch(/^ {2}Models +1 of 2 ready\n +a\n +bad 1: it is a text, such as/m)
     const other = await place.start(['--models', 'own', '--load-model', 'a'])
     await stop(other)
-    expect(await new Response(other.child.stderr).text()).not.toContain('cannot be served')
+    expect(other.output).toMatch(/^ {2}Models +1 of 1 ready\n +a\n\n/m)
   })
 })
+
+const script = Bun.which('script')
+if (hasTool('script', script)) {
+  describe('the start screen in a terminal of 80 columns', () => {
+    /** What a server shows there, with the ends of lines of a file. */
+    const screenWith = async (environment: Record<string, string>) => {
+      using place = new Workplace()
+      const start = `stty cols 80; ${place.program.join(' ')} start --port 0 & pid=$!; read line; kill $pid; wait $pid`
+      const child = Bun.spawn([script ?? '', '-qec', start, '/dev/null'], {
+        cwd: place.folder,
+        env: { ...place.environment({ TERM: 'xterm', ...environment }), VESTAL_LOG_FORMAT: 'auto' },
+        stdin: 'pipe',
+        stdout: 'pipe',
+      })
+      let shown = ''
+      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+        shown += chunk
+        if (/Try, [\s\S]*predict/.test(shown)) child.stdin.write('\n')
+        child.stdin.flush()
+      }
+      await child.exited
+      return shown.replaceAll('\r', '')
+    }
+
+    test('has colours, and lines that are not wrapped', async () => {
+      const screen = await screenWith({})
+      expect(screen).toContain(`\u001b[1mVestal ${VERSION}\u001b[22m listens on \u001b[36mhttp://`)
+      const plain = screen.replaceAll(/\p{Cc}\[\d+m/gu, '')
+      for (const line of plain.split('\n').filter((each) => !each.includes('TOKEN=$(')))
+        expect([line, line.length <= 80]).toEqual([line, true])
+    })
+
+    test('has none where its user or the terminal wants none', async () => {
+      for (const environment of [{ NO_COLOR: '1' }, { TERM: 'dumb' }])
+        expect([environment, (await screenWith(environment)).includes('\u001b[')]).toEqual([environment, false])
+    })
+  })
+}

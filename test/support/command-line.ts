@@ -76,7 +76,7 @@ export class Workplace implements Disposable {
     for (let chunk = await read(); chunk.value !== undefined; chunk = await read()) {
       output += decoder.decode(chunk.value, { stream: true })
       const base = /listens on ((?:https?:\/\/|unix:)[^\s,"]+)[,\n]/.exec(output)?.[1]
-      const isWhole = /^Try:.*\n/m.test(output) || output.includes('Mode:   production') || output.startsWith('{')
+      const isWhole = /^Try, .*\n/m.test(output) || /^ {2}Mode +production/m.test(output) || output.startsWith('{')
       if (base === undefined || !isWhole) continue
       printed(output)
       return { server: { base, output, child }, reader }

@@ -11,7 +11,7 @@ export const OPERATIONS = {
   logFormat: single<'auto' | 'json' | 'pretty'>(oneOf('auto', 'json', 'pretty'), {
     default: 'auto',
     value: 'FORM',
-    help: 'Form of log lines: JSON objects (json), text for people (pretty), or text on a terminal and JSON elsewhere (auto).',
+    help: 'Form of log lines: JSON objects (json), text for people (pretty), or text in development mode and on a terminal, and JSON elsewhere (auto).',
   }),
   accessLog: single<'all' | 'failures' | 'off'>(oneOf('all', 'failures', 'off'), {
     default: 'all',

@@ -11,10 +11,9 @@ import { Journal, restore, startAfter } from '../../inference/remote/journal.ts'
 import type { Link } from '../../inference/remote/link.ts'
 import { EngineServer } from '../../inference/remote/server.ts'
 import type { ModelLoss } from '../../inference/runner.ts'
-import type { Logger } from '../../telemetry/log/logger.ts'
 import { MetricRegistry } from '../../telemetry/metrics/registry.ts'
 import { engineOptions, runtimeTextTo } from '../engine-options.ts'
-import { createLogging } from '../logging.ts'
+import { createLogging, findingsTo, type Logging } from '../logging.ts'
 import { collectProcess } from '../process-metrics.ts'
 import { createReload } from '../reload.ts'
 import { subscribeEngine } from '../reload-parts.ts'
@@ -59,7 +58,7 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
   }
   const lost = (loss: ModelLoss) => void server?.noteLoss(loss)
   const settled = () => server?.announce()
-  const engine = await openEngine(settings, { state, logger, changed, lost, settled })
+  const engine = await openEngine(settings, { state, logging, changed, lost, settled })
   const atStart = startedBy(settings, state, engine)
   const next = { hasServed: true, ...(atStart && { started: atStart }) } as const
   const journal = new Journal({
@@ -105,19 +104,20 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
 
 interface EngineParts extends Pick<EngineOptions, 'changed' | 'lost'> {
   readonly state: EngineState
-  readonly logger: Logger
+  readonly logging: Logging
   /** Called as more of what the one before had is there. */
   readonly settled: () => void
 }
 
 /** Loads what the settings say, or what the engine process before this one had. */
-async function openEngine(settings: Settings, { state, logger, settled, ...heard }: EngineParts): Promise<Engine> {
+async function openEngine(settings: Settings, { state, logging, settled, ...heard }: EngineParts): Promise<Engine> {
+  const { logger } = logging
   const warn = (message: string) => logger.warn(message)
   const options = engineOptions(settings)
   const loadAtStart = state.started === undefined ? options.loadAtStart : new Set(state.started)
   // Clients wait: what loads for long keeps nothing else from being served.
   const wait = state.hasServed === true ? { waitMsMax: 0 } : {}
-  const note = (message: string) => logger.info(message)
+  const note = findingsTo(logging)
   const engine = await createEngine({
     ...options,
     ...wait,

@@ -116,20 +116,6 @@ function jsonText(value: unknown, name?: keyof LogFields): string {
   return text
 }
 
-/** A line for people: the message, and what a request came to. */
-export function prettyLine({ timeMs, level, message, fields }: LogEntry): string {
-  const prefix = level === 'info' ? '' : `${level === 'warn' ? 'warning' : level}: `
-  const rest = Object.entries(fields)
-    .filter(([name, value]) => value !== undefined && !UNSHOWN.has(name))
-    .map(([name, value]) => (typeof value === 'number' ? `${name}=${jsonNumber(value)}` : `${name}=${textOf(value, name)}`))
-  if (fields.requestId === undefined)
-    return `${prefix}${clean(message, STACK_MAX)}${rest.length > 0 ? ` (${rest.join(' ')})` : ''}`
-  return `${timeText(timeMs).slice(11, 23)} ${prefix}${clean(message)} ${rest.join(' ')}`
-}
-
-/** Fields that a person at a terminal has no use for. */
-const UNSHOWN = new Set(['mode', 'url', 'address', 'traceId'])
-
 let secondMs = Number.NaN
 let secondText = ''
 
@@ -143,11 +129,13 @@ function timeText(timeMs: number): string {
   return `${secondText}${String(ms).padStart(3, '0')}Z`
 }
 
-function jsonNumber(value: number): string {
+/** A number with at most three decimals. */
+export function jsonNumber(value: number): string {
   return Number.isFinite(value) ? String(Math.round(value * 1000) / 1000) : 'null'
 }
 
-function textOf(value: unknown, name?: string): string {
+/** A value as a log line may hold it. */
+export function textOf(value: unknown, name?: string): string {
   if (typeof value === 'string') return clean(value, name === 'runtimeText' ? STACK_MAX : TEXT_MAX)
   if (!(value instanceof Error)) return clean(String(value))
   const cause = value.cause === undefined ? '' : `\ncaused by ${textOf(value.cause)}`

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
+import { COLOURS } from '../../../../src/core/palette.ts'
 import { clean } from '../../../../src/telemetry/log/clean.ts'
-import { createLogger, jsonLine, type LogFields, type LoggerOptions, prettyLine } from '../../../../src/telemetry/log/logger.ts'
+import { createLogger, jsonLine, type LogFields, type LoggerOptions } from '../../../../src/telemetry/log/logger.ts'
+import { createPrettyLine } from '../../../../src/telemetry/log/pretty-line.ts'
 import { makeToken } from '../../../support/tokens.ts'
 
 const AT = Date.UTC(2026, 10, 24, 8, 0, 0, 7)
@@ -43,14 +45,48 @@ describe('a line', () => {
     })
   })
 
-  test('for people has the time of a request and no braces', () => {
-    const { logger, lines } = capture({ format: prettyLine })
-    logger.info('request', { requestId: 'a-1', method: 'GET', route: '/docs', status: 200, durationMs: 2 })
+  test('for people has of a request its time, status, route, duration and caller', () => {
+    const { logger, lines } = capture({ format: createPrettyLine() })
+    const request = { requestId: 'a-1', method: 'GET', route: '/models/:name/', model: 'iris', status: 200, durationMs: 2.04 }
+    logger.info('request', { ...request, subject: 'me', address: '::1' })
+    logger.info('request', { ...request, status: 401, durationMs: 12.7, code: 'TOKEN_EXPIRED', reason: 'the token has expired' })
+    logger.warn('request', { ...request, method: 'POST', status: 503, durationMs: 12_345, issuer: 'https://a', subject: 'b' })
     logger.warn('the key file can be read by others')
+    logger.error('a request met a bug', { requestId: 'a-2', error: 'text' })
+    const clock = new Date(AT).toTimeString().slice(0, 8)
     expect(lines).toEqual([
-      '08:00:00.007 request requestId=a-1 method=GET route=/docs status=200 durationMs=2',
+      `${clock} 200 GET    /models/iris/ 2.0 ms me`,
+      `${clock} 401 GET    /models/iris/ 13 ms TOKEN_EXPIRED: the token has expired id=a-1`,
+      `${clock} 503 POST   /models/iris/ 12.3 s https://a b  id=a-1`,
       'warning: the key file can be read by others',
+      `${clock} error: a request met a bug requestId=a-2 error=text`,
     ])
+  })
+
+  test('for people moves no cursor, whatever its values hold', () => {
+    const { logger, lines } = capture({ format: createPrettyLine() })
+    const evil = '\u001b[2J\r\n\u009b1A'
+    logger.info('request', {
+      requestId: 'a',
+      method: 'GET',
+      route: '/x',
+      status: 403,
+      durationMs: 1,
+      subject: evil,
+      reason: evil,
+    })
+    logger.warn(`${evil}x`, { subject: evil, model: evil })
+    expect(lines.join('').replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
+    expect(lines[0]).toContain('\\u001b[2J\\u000d\\u000a\\u009b1A')
+  })
+
+  test('for people has colours where they are asked for', () => {
+    const { logger, lines } = capture({ format: createPrettyLine(COLOURS) })
+    for (const status of [200, 404, 500])
+      logger.info('request', { requestId: 'a', method: 'GET', route: '/', status, durationMs: 1 })
+    logger.error('x')
+    const marks = ['\u001b[32m200', '\u001b[33m404', '\u001b[31m500', '\u001b[31merror']
+    for (const [index, mark] of marks.entries()) expect([mark, lines[index]?.includes(mark)]).toEqual([mark, true])
   })
 
   test('tells a bug with its stack and its cause, and no folder of this machine', () => {

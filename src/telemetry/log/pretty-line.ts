@@ -1,0 +1,75 @@
+import { NO_COLOURS, type Palette } from '../../core/palette.ts'
+import { clean, STACK_MAX } from './clean.ts'
+import { jsonNumber, type LogEntry, type LogFields, textOf } from './logger.ts'
+
+/** Fields that a person at a terminal has no use for. */
+const UNSHOWN = new Set(['mode', 'url', 'address', 'traceId'])
+/** The longest method that is common. */
+const METHOD_WIDTH = 6
+
+/** What moves a terminal's cursor, or hides what follows: a name in a token may hold it. */
+const CONTROL = /[\p{Cc}\u2028\u2029]/gu
+const CONTROL_BUT_LINE_ENDS = /(?!\n)[\p{Cc}\u2028\u2029]/gu
+
+/** A value as a terminal may show it; only our own stacks and messages have several lines. */
+function shown(value: unknown, name?: string): string {
+  return escaped(textOf(value, name), name === 'error' || name === 'runtimeText' ? CONTROL_BUT_LINE_ENDS : CONTROL)
+}
+
+function escaped(text: string, pattern: RegExp): string {
+  return text.replace(pattern, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** Writes lines for people: a request as one short line, anything else as its message with what is known. */
+export function createPrettyLine(palette: Palette = NO_COLOURS): (entry: LogEntry) => string {
+  return (entry) => (entry.fields.status === undefined ? messageLine(entry, palette) : requestLine(entry, palette))
+}
+
+function messageLine({ timeMs, level, message, fields }: LogEntry, palette: Palette): string {
+  const prefix = prefixOf(level, palette)
+  const rest = Object.entries(fields)
+    .filter(([name, value]) => value !== undefined && !UNSHOWN.has(name))
+    .map(([name, value]) => `${name}=${typeof value === 'number' ? jsonNumber(value) : shown(value, name)}`)
+  if (fields.requestId === undefined)
+    return `${prefix}${escaped(clean(message, STACK_MAX), CONTROL_BUT_LINE_ENDS)}${rest.length > 0 ? ` (${rest.join(' ')})` : ''}`
+  return `${palette.dim(clockText(timeMs))} ${prefix}${escaped(clean(message), CONTROL)} ${rest.join(' ')}`
+}
+
+function prefixOf(level: LogEntry['level'], { yellow, red }: Palette): string {
+  if (level === 'info') return ''
+  return level === 'warn' ? `${yellow('warning:')} ` : level === 'error' ? `${red('error:')} ` : `${level}: `
+}
+
+/** `14:03:07 200 POST   /models/iris/predict/ 1.2 ms me`; a failure also has its code, its reason and the id of the request. */
+function requestLine({ timeMs, fields }: LogEntry, palette: Palette): string {
+  const { status = 0, method = '', durationMs = 0, code } = fields
+  const { dim, green, yellow, red } = palette
+  const colour = status >= 500 ? red : status >= 400 ? yellow : green
+  const words = [
+    dim(clockText(timeMs)),
+    colour(String(status)),
+    method.padEnd(METHOD_WIDTH),
+    pathOf(fields),
+    dim(durationText(durationMs)),
+    ...[fields.issuer, fields.subject].filter((name) => name !== undefined).map((name) => shown(name)),
+  ]
+  if (status >= 400)
+    words.push([code, fields.reason && shown(fields.reason)].filter(Boolean).join(': '), dim(`id=${shown(fields.requestId)}`))
+  return words.join(' ')
+}
+
+/** The route, with the model's name in it; the path of a request without a route may hold anything. */
+function pathOf({ route = '', model }: LogFields): string {
+  if (route === 'other') return '(unknown path)'
+  return model === undefined ? shown(route) : shown(route).replace(':name', () => shown(model))
+}
+
+function durationText(ms: number): string {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
+}
+
+/** The time on the clock of this machine. */
+function clockText(timeMs: number): string {
+  const date = new Date(timeMs)
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':')
+}
