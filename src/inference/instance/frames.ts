@@ -3,9 +3,7 @@
  * are JSON; runs, results and checks have tensors in binary form. Pure.
  */
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
-import { FrameBuffer } from '../frames/frame-buffer.ts'
-import { FrameCursor } from '../frames/frame-cursor.ts'
-import { broken, type ReadBytes, type StoreBytes } from '../frames/layout.ts'
+import { broken, FrameBuffer, FrameCursor, type ReadBytes, type StoreBytes } from '../frames.ts'
 import type { BatchTrial } from '../messages.ts'
 import type { RunTiming } from '../statistics.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { invariant } from '../../core/invariant.ts'
-import { FrameAssembler } from '../frames/frame-assembler.ts'
+import { FrameAssembler } from '../frames.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
 import { createExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter } from './frames.ts'

@@ -1,6 +1,4 @@
-import { FrameAssembler } from '../frames/frame-assembler.ts'
-import { FrameBuffer } from '../frames/frame-buffer.ts'
-import { FrameCursor } from '../frames/frame-cursor.ts'
+import { FrameAssembler, FrameBuffer, FrameCursor } from '../frames.ts'
 import { openSocket } from '../instance/open-socket.ts'
 
 export interface SocketEvents {

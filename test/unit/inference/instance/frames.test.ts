@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { FrameAssembler } from '../../../../src/inference/frames/frame-assembler.ts'
-import { LENGTH_BYTES } from '../../../../src/inference/frames/layout.ts'
+import { FrameAssembler, LENGTH_BYTES } from '../../../../src/inference/frames.ts'
 import { FrameReader, FrameWriter } from '../../../../src/inference/instance/frames.ts'
 import { DATATYPES, type Datatype } from '../../../../src/tensor/datatypes.ts'
 import type { Tensor, TensorData } from '../../../../src/tensor/tensor.ts'

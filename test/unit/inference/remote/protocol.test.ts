@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { VestalError } from '../../../../src/core/errors.ts'
-import { FrameBuffer } from '../../../../src/inference/frames/frame-buffer.ts'
-import { FrameCursor } from '../../../../src/inference/frames/frame-cursor.ts'
-import { LENGTH_BYTES } from '../../../../src/inference/frames/layout.ts'
+import { FrameBuffer, FrameCursor, LENGTH_BYTES } from '../../../../src/inference/frames.ts'
 import {
   errorOf,
   failureOf,
