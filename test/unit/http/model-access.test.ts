@@ -131,7 +131,7 @@ describe('the version that answers', () => {
   })
 
   test('is none where none is ready: unavailable where one may be soon, unknown where all were taken off', () => {
-    const off = version('2', 'unavailable', 'unloaded')
+    const off = { ...version('2', 'unavailable', 'unloaded'), offBy: 'request' } as const
     expect(outcome(() => findReadyVersion(model(off, broken)))).toEqual([
       'MODEL_UNAVAILABLE',
       "Request for unknown model: 'iris' has no available versions: it is broken",
