@@ -28,3 +28,4 @@ export type { SignatureBackend, SignatureBackendOption, SignatureBackends } from
 export { signatureBackends } from './jose/signature-backends.ts'
 export type { VerifiedJwt, VerifyOptions } from './jose/verify.ts'
 export { createVerifier, verifyJwt } from './jose/verify.ts'
+export type { NamedTensors, Tensor, TensorData, TensorSpec } from './tensor/tensor.ts'

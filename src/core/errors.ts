@@ -97,6 +97,7 @@ const CATALOGUE = {
   INTERNAL: { status: 500, detail: 'Internal Server Error' },
 } as const satisfies Record<string, Row>
 
+/** The codes of `VestalError`; docs/reference/errors.md has each with its status and text. */
 export type ErrorCode = keyof typeof CATALOGUE
 
 /** The catalogue as data, for the documentation and the test that compares the two. */

@@ -35,6 +35,7 @@ import { createRouteTable, type Route, type RouteTable } from './route-table.ts'
 import { createServers } from './servers.ts'
 import { type SignInOptions, signIn, signOfElsewhere } from './sign-in.ts'
 
+/** What the server is made of. */
 export interface AppOptions {
   readonly engine: Engine
   readonly authentication: AuthenticationOptions
@@ -81,6 +82,11 @@ const DESCRIPTION = 'ONNX models behind JSON Web Tokens: every route and every m
 
 /**
  * The whole server as an Elysia app: information, models in rows and in tensors, health and documentation.
+ *
+ * @example
+ * await using engine = await createEngine({ modelsDirectory: 'models' })
+ * createApp({ engine, authentication: { secret } }).listen({ port: 8000, hostname: '127.0.0.1' })
+ *
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function createApp(options: AppOptions) {
@@ -237,4 +243,5 @@ function ownKeySet({ keys, secret }: AuthenticationOptions): () => JwkSet {
   return () => set
 }
 
+/** The app of `createApp`, for Eden clients: `treaty<App>(…)`. */
 export type App = ReturnType<typeof createApp>

@@ -10,6 +10,7 @@ import { stream } from './predict/stream.ts'
 import { RequestMemory } from './request-memory.ts'
 import { createServers } from './servers.ts'
 
+/** Which models are served, and to whom. */
 export interface ServeModelsOptions {
   readonly engine: Engine
   /** Who may: the same options that `authentication` takes. */
@@ -28,6 +29,14 @@ export interface ServeModelsOptions {
 
 /**
  * An Elysia plugin that serves an engine's models behind their permissions: `/models/…` in rows and `/v2/…` in tensors.
+ *
+ * @example
+ * const engine = await createEngine({ modelsDirectory: 'models' })
+ * new Elysia()
+ *   .use(serveModels({ engine, authentication: { secret } }))
+ *   .onStop(() => engine.stop())
+ *   .listen(3000)
+ *
  * @throws KeyError, TypeError when keys or options cannot be used
  */
 export function serveModels(options: ServeModelsOptions) {

@@ -15,6 +15,7 @@ import { type Look, lookAt, type RepositoryOptions } from './repository/scan.ts'
 import { createStartRunner, type ModelLoss } from './runner.ts'
 import type { RuntimeText } from './runtime/runtime-texts.ts'
 
+/** Where the models are, and what they may take. Everything is optional. */
 export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   /** Requests of one model version that wait or run at once; default 512. One more is rejected with 503. */
   readonly queueMax?: number

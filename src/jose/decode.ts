@@ -12,6 +12,10 @@ export interface UnverifiedJwt {
 
 /**
  * Reads a token WITHOUT verifying it: anyone can write what it returns. For logs and debugging; never decide by it.
+ *
+ * @example
+ * console.log(decodeJwt(token).payload.sub)
+ *
  * @throws VestalError TOKEN_TOO_LONG, TOKEN_ENCRYPTED, TOKEN_MALFORMED
  */
 export function decodeJwt(token: string, options: CompactOptions = {}): UnverifiedJwt {

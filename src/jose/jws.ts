@@ -33,6 +33,11 @@ export interface FlattenedJws {
 /**
  * Verifies a compact JWS (RFC 7515 §5.2) whatever its payload is, and checks no claim: for a token use `verifyJwt`. Of a JWK Set the
  * member with the header's `kid` is used, or, where the header has none, whichever member fits its `alg` (RFC 7515 appendix D).
+ *
+ * @example
+ * const { payload } = verifyCompactJws(token, jwkSet)
+ * console.log(new TextDecoder().decode(payload))
+ *
  * @throws VestalError with the reason's code; KeyError when the keys cannot be used
  */
 export function verifyCompactJws(token: string, jwkOrSet: KeyInput, options: JwsOptions = {}): VerifiedJws {
@@ -42,6 +47,11 @@ export function verifyCompactJws(token: string, jwkOrSet: KeyInput, options: Jws
 
 /**
  * Verifies a JWS in the flattened JSON form (RFC 7515 §7.2.2). Protected and unprotected header must not share a member.
+ *
+ * @example
+ * const [header = '', payload = '', signature = ''] = token.split('.')
+ * const verified = verifyFlattenedJws({ protected: header, payload, signature }, jwkSet)
+ *
  * @throws VestalError with the reason's code; KeyError when the keys cannot be used
  */
 export function verifyFlattenedJws(jws: FlattenedJws, jwkOrSet: KeyInput, options: JwsOptions = {}): VerifiedJws {

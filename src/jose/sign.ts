@@ -24,6 +24,10 @@ export interface SignOptions extends ImportOptions {
 /**
  * Makes a signed token (RFC 7519 §7.1, compact form). Claims that are not given are added: `iat` now, `exp` after the lifetime,
  * `jti` a random UUID. A claim that is undefined is left out.
+ *
+ * @example
+ * const token = signJwt({ sub: 'me', data: { permissions: ['model:iris:predict'] } }, secret)
+ *
  * @throws KeyError when the key cannot sign; TypeError when the payload cannot be written
  */
 export function signJwt(payload: JwtPayload, key: KeyInput, options: SignOptions = {}): string {

@@ -61,7 +61,13 @@ export interface SignatureBackends {
   readonly fallback?: string
 }
 
-/** Tells which backend checks each algorithm, as plain data for a log or for metrics. */
+/**
+ * Tells which backend checks each algorithm, as plain data for a log or for metrics.
+ *
+ * @example
+ * const { algorithms, fallback } = signatureBackends()
+ * console.log(algorithms.HS256, fallback)
+ */
 export function signatureBackends(
   backend: SignatureBackendOption = 'auto',
   loaded: NativeAddon = loadNative(),

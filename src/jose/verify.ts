@@ -34,6 +34,11 @@ const HEADERS_MAX = 64
 
 /**
  * Prepares a verifier: keys imported, options checked, so that a token costs only its own work.
+ *
+ * @example
+ * const verify = createVerifier(secret, { issuers: ['https://id.example'], audiences: ['models'] })
+ * const { payload } = verify(token)
+ *
  * @throws KeyError, TypeError when the keys or options cannot be used
  */
 export function createVerifier(input: KeyInput, options: VerifyOptions = {}): (token: string) => VerifiedJwt {
@@ -69,6 +74,10 @@ function verifierOf(options: VerifyOptions, select: (header: JoseHeader) => read
 
 /**
  * Verifies one token: parsing, signature and claims. For many tokens with the same keys, keep a `createVerifier`.
+ *
+ * @example
+ * const { header, payload } = verifyJwt(token, publicKeyPem, { algorithms: ['ES256'] })
+ *
  * @throws VestalError with the reason's code; KeyError when the keys cannot be used
  */
 export function verifyJwt(token: string, keys: KeyInput, options: VerifyOptions = {}): VerifiedJwt {

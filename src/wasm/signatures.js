@@ -63,7 +63,7 @@ class SignatureKey {
   }
 }
 
-/** One instance of the module. It works synchronously, on the thread that calls it. */
+/** One instance of the module. It works synchronously, on the thread that calls it. `loadSignatureChecker` makes one. */
 export class SignatureChecker {
   /** @type {WebAssembly.Module} */ #module
   /** @type {Exports} */ #exports
