@@ -97,6 +97,7 @@ export interface Authenticator {
   close(): void
 }
 
+/** A verified token with its caller and permissions: the `token` of a handler. */
 export interface AuthenticatedToken extends VerifiedJwt {
   /** Who the caller is. Made once for a verified token, not for each request. */
   readonly principal: Principal

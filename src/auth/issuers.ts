@@ -38,6 +38,7 @@ export interface TrustedIssuer extends GrantRules {
   readonly lifetimeSecondsMax?: number
 }
 
+/** How the keys of an issuer are fetched, cached and kept; each has a default. */
 export type RemoteKeyLimits = Pick<
   RemoteKeysOptions,
   'maxAgeSeconds' | 'staleSeconds' | 'cooldownSeconds' | 'timeoutMs' | 'bytesMax'

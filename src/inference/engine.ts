@@ -45,6 +45,7 @@ export interface Model {
   readonly versions: readonly ModelVersion[]
 }
 
+/** How one request is computed. */
 export interface InferOptions {
   /** Names of the outputs to compute; all of them when absent. */
   readonly outputs?: readonly string[] | undefined

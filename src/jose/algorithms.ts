@@ -1,3 +1,4 @@
+/** The algorithms that sign and verify (RFC 7518 §3.1, RFC 8037 §3.1). */
 export type Algorithm =
   | 'HS256'
   | 'HS384'

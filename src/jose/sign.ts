@@ -10,6 +10,7 @@ import { keyIdOf } from './thumbprint.ts'
 /** Seconds that a token lives where its `exp` is not given. */
 const LIFETIME_SECONDS = 300
 
+/** How a token is signed. */
 export interface SignOptions extends ImportOptions {
   /** Seconds from `iat` to `exp`; default 300. Not used when the payload has its own `exp`. */
   readonly lifetimeSeconds?: number

@@ -10,6 +10,7 @@ import type { SignatureCheck } from './signature-backends/signature-check.ts'
 import { createSignatureCheck, type SignatureBackendOption } from './signature-backends.ts'
 import { type JsonObject, readStrictText } from './strict-json.ts'
 
+/** Which tokens are accepted. */
 export interface VerifyOptions extends ClaimRules {
   /** Algorithms accepted of those that the keys allow; all of them by default. */
   readonly algorithms?: readonly Algorithm[] | undefined

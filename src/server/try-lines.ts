@@ -105,7 +105,8 @@ function tokenCommand({ settings, base, configFile }: TryOptions): string {
 /** How this program is started again. */
 function programOf(): readonly string[] {
   if (Bun.isStandaloneExecutable) return [quoted(process.execPath)]
-  return isPackageScript(processEnvironment()) ? ['bun run --silent'] : ['bun', quoted(Bun.main)]
+  if (isPackageScript(processEnvironment())) return ['bun run --silent']
+  return /[\\/]node_modules[\\/]/.test(Bun.main) ? ['bunx vestal'] : ['bun', quoted(Bun.main)]
 }
 
 /** A word of a POSIX shell. */

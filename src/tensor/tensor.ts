@@ -29,6 +29,7 @@ export interface TensorSpec {
   readonly shape: readonly number[]
 }
 
+/** Tensors by the name of the input or output. */
 export type NamedTensors = ReadonlyMap<string, Tensor>
 
 /** A copy of data in memory of its own. A `Buffer` is a `Uint8Array` too, and its `slice` shares memory, often that of a pool. */
