@@ -15,7 +15,7 @@ const FILES = import.meta.dir
 const ROOT = join(FILES, '../..')
 /** The ends of the range of package.json. */
 const ELYSIA = { oldest: 'elysia@1.4.27', newest: 'elysia@~1.4' }
-const TOOLS = ['@types/bun@1.4.5', '@elysiajs/eden@1.4.9', 'typescript@5.9.3', 'esbuild@0.28.2', 'vite@8.4.0']
+const TOOLS = ['@types/bun@1.4.5', 'typescript@5.9.3', 'esbuild@0.28.2', 'vite@8.4.0']
 const INSTALL_MS = 120_000
 
 setDefaultTimeout(INSTALL_MS)
@@ -34,19 +34,30 @@ function createProject(folder: string, dependencies: readonly string[]): void {
   run([process.execPath, 'add', ...dependencies], folder)
 }
 
-/** Writes the TypeScript of README and docs that uses the library, under the names that its pages give: a folder a page. */
-function writeExamples(to: string): void {
+/** The TypeScript of README and docs that uses the library, under the names that its pages give: a folder a page. */
+function examplesOfPages(): readonly (readonly [path: string, text: string])[] {
   const pages = ['*.md', 'docs/**/*.md'].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]).sort()
-  for (const page of pages) {
-    const blocks = blocksOf(readFileSync(join(ROOT, page), 'utf8')).filter(
-      ({ language, text }) => language === 'ts' && /from 'vestal/.test(text),
-    )
-    const folder = join(to, page.replace('.md', '').replaceAll('/', '-'))
-    for (const { mark, line, text } of blocks) {
-      mkdirSync(folder, { recursive: true })
-      writeFileSync(join(folder, mark?.kind === 'file' ? mark.name : `line-${line}.ts`), text)
-    }
+  return pages.flatMap((page) =>
+    blocksOf(readFileSync(join(ROOT, page), 'utf8'))
+      .filter(({ language, text }) => language === 'ts' && /from 'vestal/.test(text))
+      .map(({ mark, line, text }) => {
+        const name = mark?.kind === 'file' ? mark.name : `line-${line}.ts`
+        return [join('examples', page.replace('.md', '').replaceAll('/', '-'), name), text] as const
+      }),
+  )
+}
+
+/** What the examples import beside the library, in the version that is tested here. */
+function packagesOf(examples: ReturnType<typeof examplesOfPages>): readonly string[] {
+  const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    devDependencies: Record<string, string>
   }
+  const imported = examples.flatMap(([, text]) =>
+    [...text.matchAll(/from '((?:@[^/']+\/)?[^@./'][^/']*)/g)].map(([, name = '']) => name),
+  )
+  return [...new Set(imported)].flatMap((name) =>
+    name in devDependencies && name !== 'elysia' ? [`${name}@${devDependencies[name]}`] : [],
+  )
 }
 
 if (hasTool('the packed file', packed)) {
@@ -56,11 +67,13 @@ if (hasTool('the packed file', packed)) {
   /** What somebody has who develops with it, with the newest and the oldest Elysia. */
   const projects = { newest: join(folder, 'newest'), oldest: join(folder, 'oldest') }
   const inPackage = join(production, 'node_modules/vestal')
+  const examples = examplesOfPages()
+  const packages = packagesOf(examples)
 
   beforeAll(() => {
     createProject(production, [packed])
-    createProject(projects.newest, [packed, ELYSIA.newest, ...TOOLS])
-    createProject(projects.oldest, [packed, ELYSIA.oldest, ...TOOLS])
+    createProject(projects.newest, [packed, ELYSIA.newest, ...TOOLS, ...packages])
+    createProject(projects.oldest, [packed, ELYSIA.oldest, ...TOOLS, ...packages])
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -76,6 +89,7 @@ if (hasTool('the packed file', packed)) {
       ).toEqual([
         'ARCHITECTURE.md',
         'CHANGELOG.md',
+        'CONTRIBUTING.md',
         'LICENSE',
         'README.md',
         'SECURITY.md',
@@ -134,7 +148,8 @@ if (hasTool('the packed file', packed)) {
       test(`serves with ${processes} processes that answer HTTP, from an empty folder`, async () => {
         using place = new Workplace(vestal)
         const models = { VESTAL_MODELS: join(inPackage, 'models') }
-        const { base, child, rest } = await place.start(['--processes', processes], models)
+        const { base, child, output, rest } = await place.start(['--processes', processes], models)
+        expect(output).toContain('TOKEN=$(bunx vestal token ')
         const token = place.run(['token', '--subject', 'me', '--permission', 'model:*:predict'], models).stdout.trim()
         const ask = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"input": [[5.1, 3.5, 1.4, 0.2]]}' }
         const answer = await fetch(`${base}/models/iris/predict/`, ask)
@@ -146,6 +161,21 @@ if (hasTool('the packed file', packed)) {
         await rest
       })
     }
+
+    const isLinux = process.platform === 'linux' && process.arch === 'x64'
+    test.if(isLinux)('computes once the libraries of other platforms are deleted as the deploy guide says', () => {
+      const guide = readFileSync(join(ROOT, 'docs/guides/deploy.md'), 'utf8')
+      run(['bash', '-c', /^rm -rf node_modules\/onnxruntime-node.*$/m.exec(guide)?.[0] ?? 'false'], production)
+      const left = new Bun.Glob('*/*').scanSync({
+        cwd: join(production, 'node_modules/onnxruntime-node/bin/napi-v6'),
+        onlyFiles: false,
+      })
+      expect([...left]).toEqual(['linux/x64'])
+      using place = new Workplace(vestal)
+      writeFileSync(join(place.folder, 'rows.ndjson'), '[5.1, 3.5, 1.4, 0.2]\n')
+      const models = { VESTAL_MODELS: join(inPackage, 'models') }
+      expect(place.run(['models', 'run', 'iris', '--input', 'rows.ndjson'], models).stdout).toContain('setosa')
+    })
 
     test('starts without models, and makes the first account in production', async () => {
       using place = new Workplace(vestal)
@@ -180,7 +210,10 @@ if (hasTool('the packed file', packed)) {
       beforeAll(() => {
         cpSync(join(FILES, 'eden-types.ts'), join(project, 'eden-types.ts'))
         cpSync(join(FILES, 'program.ts'), join(project, 'program.ts'))
-        writeExamples(join(project, 'examples'))
+        for (const [path, text] of examples) {
+          mkdirSync(join(project, dirname(path)), { recursive: true })
+          writeFileSync(join(project, path), text)
+        }
         writeFileSync(
           join(project, 'wasm.ts'),
           "import { loadSignatureChecker } from 'vestal/wasm'\nexport const checker = await loadSignatureChecker()\n",
