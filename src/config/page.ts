@@ -1,5 +1,4 @@
-import { RELOADABLE } from './reloadable.ts'
-import { flagOf, keyOf, SETTING_NAMES, SETTINGS, type SettingName, variableOf } from './settings.ts'
+import { flagOf, keyOf, RELOADABLE, SETTING_NAMES, SETTINGS, type SettingName, variableOf } from './settings.ts'
 import { fieldKeyOf } from './tables.ts'
 
 /** What the documentation and `--help` show for a default. */
@@ -38,7 +37,7 @@ ${rows.join('\n')}
 has no demonstration sign-in.
 
 \`SIGHUP\` or \`POST /admin/reload\` makes a running server [reload](../guides/reload.md) these, all or none:
-${RELOADABLE.map((name) => `\`${keyOf(name)}\``).join(', ')}.
+${[...RELOADABLE].map((name) => `\`${keyOf(name)}\``).join(', ')}.
 ${SETTING_NAMES.map(tablesSection).join('')}`
 }
 

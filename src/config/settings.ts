@@ -38,6 +38,9 @@ export const SETTINGS: Readonly<Record<SettingName, SettingRow>> = TABLE
 
 export const SETTING_NAMES = Object.keys(TABLE) as readonly SettingName[]
 
+/** Settings that a running server takes when it reads them again. */
+export const RELOADABLE: ReadonlySet<SettingName> = new Set(SETTING_NAMES.filter((name) => SETTINGS[name].isReloadable === true))
+
 /** `bodyBytesMax` → `--body-bytes-max`. */
 export function flagOf(setting: string): string {
   return `--${words(setting).join('-')}`

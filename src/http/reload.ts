@@ -16,11 +16,11 @@ export interface ReloadedBy {
   readonly origin?: Origin
 }
 
-/** What a reload came to, with settings by their names in vestal.toml. */
+/** The outcome of a reload, with settings by their names in vestal.toml. */
 export interface Reloaded {
   /** Settings that count from now on. */
   readonly changed: readonly string[]
-  /** Settings that are others in their source, and count after a restart. */
+  /** Settings whose source has a different value, which counts after a restart. */
   readonly needsRestart: readonly string[]
 }
 
@@ -34,11 +34,11 @@ export interface ChangingApp {
 export interface Reloading {
   /** Applies all of them, or none. @throws VestalError RELOAD_REFUSED with everything that is wrong */
   readonly reload: (by: ReloadedBy) => Promise<Reloaded>
-  /** Takes the part of an app, which checks what is to change before any of it does. */
+  /** Adds the part of an app. */
   readonly subscribe: (prepare: (next: ChangingApp) => Promise<Change>) => void
 }
 
-export interface ReloadRouteOptions {
+interface ReloadRouteOptions {
   readonly authentication: AuthenticationPlugin
   readonly reload: Reloading['reload']
   /** Where a request came from, for the audit log; absent where there is none. */
@@ -65,7 +65,7 @@ const DETAIL = operation({
   tag: 'Operations',
   summary: 'Read the settings again',
   description:
-    'Reads them from where the start read them. All of them are checked first: where one is wrong none is taken, and the answer names each fault.',
+    'Reads them from where the start read them. All of them are checked first: where one is wrong, none is applied, and the answer names each fault.',
   permission: RELOAD_PERMISSION,
   answer: {
     description: 'What changed, and what needs a restart',

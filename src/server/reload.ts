@@ -1,98 +1,97 @@
+import { closeSync, openSync } from 'node:fs'
 import type { Audit } from '../accounts/audit.ts'
 import { SettingsError } from '../config/load.ts'
-import { type Difference, differenceOf } from '../config/reloadable.ts'
-import { keyOf, type SettingName, type Settings } from '../config/settings.ts'
+import { keyOf, RELOADABLE, SETTING_NAMES, type SettingName, type Settings } from '../config/settings.ts'
 import { type Change, joinChanges } from '../core/change.ts'
 import { VestalError } from '../core/errors.ts'
-import type { Reloaded, ReloadedBy } from '../http/reload.ts'
+import type { ChangingApp, Reloaded, ReloadedBy, Reloading } from '../http/reload.ts'
+import type { Engine } from '../inference/engine.ts'
 import { KeyError } from '../jose/key-error.ts'
 import type { Logger } from '../telemetry/log/logger.ts'
+import { authenticationOf } from './authentication.ts'
+import { loadIssuers, type RequestHeaders } from './issuers.ts'
+import type { LiveKeys } from './live-keys.ts'
 
-/** Checks what a part takes of new settings, of which these are others than before. @throws SettingsError, KeyError, TypeError */
+/** A part of the server that takes settings: checks them, and gives the change to make. @throws SettingsError, KeyError, TypeError */
 export type ReloadPart = (next: Settings, changed: readonly SettingName[]) => Change | Promise<Change>
 
-/** Settings that were read again and found right. */
+/** Settings that every part accepts. */
 export interface PreparedReload extends Change {
   readonly reloaded: Reloaded
 }
 
-/** Where the outcome of a reload is logged and audited. */
-export interface Tellers {
+/** Where a reload is reported. */
+export interface ReloadLogs {
   readonly logger: Logger
-  readonly audit?: Audit
+  readonly audit?: Audit | undefined
 }
 
-export interface ReloadOptions extends Tellers {
-  /** What the server runs with. */
-  readonly settings: Settings
-  /** Reads the settings from where the start read them. @throws SettingsError */
-  readonly read: () => Settings
-}
-
-/** Reading the settings of a running server again. */
+/** Reloads the settings of a running server: reads them, has each part prepare its change, and applies all changes or none. */
 export interface Reload {
-  /** Adds a part of the server that takes settings. */
+  /** Adds a part. */
   readonly subscribe: (part: ReloadPart) => void
-  /** Reads and checks all of them; nothing changes yet. @throws SettingsError with everything that is wrong */
+  /** Reads the settings and has every part check them; nothing changes yet. @throws SettingsError with every fault */
   readonly prepare: () => Promise<PreparedReload>
-  /** Takes all of them, or none, and says so in the logs. One is done after the other. @throws VestalError RELOAD_REFUSED */
-  readonly reload: (by: ReloadedBy) => Promise<Reloaded>
+  /** Prepares, applies and reports, one reload after the other. @throws VestalError RELOAD_REFUSED with every fault */
+  readonly reload: Reloading['reload']
 }
 
-/** Prepares reading the settings again. An in-flight request keeps what it began with. */
-export function createReload({ settings, read, logger, audit }: ReloadOptions): Reload {
+/**
+ * Prepares reloads of what runs with `settings`; an in-flight request keeps those that it began with.
+ * @param read reads the settings from where the start read them
+ */
+export function createReload(settings: Settings, read: () => Settings, logs: ReloadLogs): Reload {
   const parts: ReloadPart[] = []
   let current = settings
   const prepare = async (): Promise<PreparedReload> => {
-    const next = differenceOf(current, read())
-    const { apply, discard } = await prepareAll(parts, next)
-    const reloaded = { changed: next.changed.map(keyOf), needsRestart: next.needsRestart.map(keyOf) }
+    const next = read()
+    const different = SETTING_NAMES.filter((name) => !Bun.deepEquals(current[name], next[name]))
+    const changed = different.filter((name) => RELOADABLE.has(name))
+    // The rest counts after a restart, so it stays as it is.
+    const taken = { ...current, ...Object.fromEntries(changed.map((name) => [name, next[name]])) }
+    const { apply, discard } = await prepareAll(parts, taken, changed)
+    const needsRestart = different.filter((name) => !RELOADABLE.has(name)).map(keyOf)
     return {
-      reloaded,
+      reloaded: { changed: changed.map(keyOf), needsRestart },
       discard,
       apply() {
         apply()
-        current = next.settings
+        current = taken
       },
     }
   }
-  return {
-    subscribe: (part) => void parts.push(part),
-    prepare,
-    reload: inTurn(tellReload(prepare, { logger, ...(audit && { audit }) })),
-  }
+  return { subscribe: (part) => void parts.push(part), prepare, reload: inTurn(reloadWith(prepare, logs)) }
 }
 
-/** Checks with every part, so that all faults are reported at once; where one has a fault, nothing is applied. */
-async function prepareAll(parts: readonly ReloadPart[], { settings, changed }: Difference): Promise<Change> {
+/** Has every part prepare, so that all faults are reported at once; where one has a fault, every change is discarded. */
+async function prepareAll(parts: readonly ReloadPart[], settings: Settings, changed: readonly SettingName[]): Promise<Change> {
   const changes: Change[] = []
   const faults: string[] = []
+  const prepared = joinChanges(changes)
   for (const part of parts) {
     try {
       changes.push(await part(settings, changed))
     } catch (error) {
-      faults.push(...faultsOf(error))
+      if (error instanceof SettingsError) faults.push(...error.faults)
+      else if (error instanceof KeyError || error instanceof TypeError) faults.push(error.message)
+      else {
+        // Our own bug: what the other parts opened is closed all the same.
+        prepared.discard()
+        throw error
+      }
     }
   }
-  const change = joinChanges(changes)
-  if (faults.length === 0) return change
-  change.discard()
+  if (faults.length === 0) return prepared
+  prepared.discard()
   throw new SettingsError(faults)
 }
 
-/** The faults, for callers who may reload. @throws whatever is a bug of ours */
-function faultsOf(error: unknown): readonly string[] {
-  if (error instanceof SettingsError) return error.faults
-  if (error instanceof KeyError || error instanceof TypeError) return [error.message]
-  throw error
-}
-
-/** A reload that says in both logs what became of it. */
-export function tellReload(
+/** A reload that is reported in the log and the audit log. */
+export function reloadWith(
   prepare: () => Promise<Pick<PreparedReload, 'apply' | 'reloaded'>>,
-  { logger, audit }: Tellers,
-): Reload['reload'] {
-  return async (by) => {
+  { logger, audit }: ReloadLogs,
+): Reloading['reload'] {
+  return async (by: ReloadedBy) => {
     try {
       const { apply, reloaded } = await prepare()
       apply()
@@ -103,10 +102,10 @@ export function tellReload(
       if (!(error instanceof SettingsError)) throw error
       for (const fault of error.faults)
         logger.error(`the settings cannot be used, so the old ones stay: ${withoutFolders(fault)}`)
-      const rejected = rejection(error)
+      const detail = rulesBySetting(error)
       // The names of the settings: a value may be what is not for a log.
-      audit?.({ event: 'settings-refused', ...by, reason: Object.keys(rejected.detail).join(', ') })
-      throw rejected
+      audit?.({ event: 'settings-refused', ...by, reason: Object.keys(detail).join(', ') })
+      throw new VestalError('RELOAD_REFUSED', { detail })
     }
   }
 }
@@ -116,18 +115,18 @@ function sentenceOf({ changed, needsRestart }: Reloaded): string {
   return needsRestart.length === 0 ? what : `${what}; after a restart also ${needsRestart.join(', ')}`
 }
 
-/** The faults by the setting that each is about, as a client may see them. */
-function rejection({ faults }: SettingsError): VestalError {
-  const detail: Record<string, string> = {}
+/** The faults by the setting that each is about, as a client may see them: a fault is `<setting>: <rule>`. */
+function rulesBySetting({ faults }: SettingsError): Readonly<Record<string, string>> {
+  const rules: Record<string, string> = {}
   for (const fault of faults.map(withoutFolders)) {
     const end = fault.indexOf(': ')
     const [name, rule] = end === -1 ? ['settings', fault] : [fault.slice(0, end), fault.slice(end + 2)]
-    detail[name] = detail[name] === undefined ? rule : `${detail[name]}; ${rule}`
+    rules[name] = rules[name] === undefined ? rule : `${rules[name]}; ${rule}`
   }
-  return new VestalError('RELOAD_REFUSED', { detail })
+  return rules
 }
 
-/** A text with the names of files, and not where on this machine they are. */
+/** A text with the names of files, and without the folders that they are in. */
 export function withoutFolders(text: string): string {
   return text.replaceAll(/(^|[\s"'(=])(?:~|\.{1,2})?(?:\/[\w.@+-]+)+\/([\w.@+-]+)/g, '$1$2')
 }
@@ -139,5 +138,85 @@ function inTurn<A, T>(work: (given: A) => Promise<T>): (given: A) => Promise<T> 
     const result = last.then(() => work(given))
     last = result.catch(() => undefined)
     return result
+  }
+}
+
+/** A part that takes whatever the settings' own rules allow. */
+export function partOf(apply: (next: Settings) => void): ReloadPart {
+  return (next) => ({ apply: () => apply(next), discard: () => undefined })
+}
+
+/** Adds what every process with an engine has. */
+export function subscribeEngine(reload: Reload, { engine, logger }: { readonly engine: Engine; readonly logger: Logger }): void {
+  reload.subscribe(partOf(({ logLevel }) => logger.setLevel(logLevel)))
+  reload.subscribe(
+    partOf(({ requestsMax, subjectRequestsMax, inputBytesMax: bytesMax, subjectBytesMax }) =>
+      engine.limit({ requestsMax, subjectRequestsMax, bytesMax, subjectBytesMax }),
+    ),
+  )
+}
+
+const FRONT: readonly SettingName[] = ['allowedHosts', 'corsOrigins', 'trustedProxies', 'urlBytesMax', 'addressRequestsPerMinute']
+
+interface AppReload {
+  readonly ask: Reloading['reload']
+  readonly keys: LiveKeys
+  /** Headers of a fetch of keys that is made for the current request. */
+  readonly requestHeaders: RequestHeaders | undefined
+}
+
+/** A reload as an app needs it: its route asks for one, and its part takes what `changingApp` gives. */
+export function reloadingOf(reload: Reload, { ask, ...sources }: AppReload): Reloading {
+  return {
+    reload: ask,
+    subscribe: (prepare) => reload.subscribe((next, changed) => prepare(changingApp(next, changed, sources))),
+  }
+}
+
+/** Issuers, limits and what stands before the routes. Limits with unchanged settings keep their counts. */
+function changingApp(
+  next: Settings,
+  changed: readonly SettingName[],
+  { keys, requestHeaders }: Omit<AppReload, 'ask'>,
+): ChangingApp {
+  const issuers = loadIssuers(next, requestHeaders)
+  const { keys: own } = keys.current()
+  if (issuers.length === 0 && own.length === 0)
+    throw new SettingsError(['issuers: none is left, and there is no key of one’s own'])
+  const { issuers: accepted, requiredClaims } = authenticationOf(next, { keys: own, issuers })
+  return {
+    rules: { issuers: accepted, requiredClaims },
+    operations: {
+      accessLog: next.accessLog,
+      ...(FRONT.some((name) => changed.includes(name)) && { front: next }),
+      ...(changed.includes('rateLimits') && { rateLimits: next.rateLimits }),
+    },
+  }
+}
+
+/**
+ * Reloads on SIGHUP. In a terminal that was closed the same signal means that, and the process stops instead.
+ */
+export function onReloadSignal(reload: () => Promise<unknown>): void {
+  const hasTerminal = process.stdin.isTTY === true
+  process.on('SIGHUP', () => {
+    if (hasTerminal && !isTerminalOpen()) process.kill(process.pid, 'SIGTERM')
+    else reloadUnasked(reload)
+  })
+}
+
+/** Reloads where nobody waits for the outcome: a rejection was reported by the reload itself. */
+export function reloadUnasked(reload: () => Promise<unknown>): void {
+  reload().catch((error: unknown) => {
+    if (!(error instanceof VestalError)) throw error
+  })
+}
+
+function isTerminalOpen(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false
   }
 }

@@ -20,7 +20,8 @@ import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accountsOf } from './accounts.ts'
 import { authenticationOf } from './authentication.ts'
 import type { Member } from './cluster/member.ts'
-import { reloadWithOthers, serveTogether } from './cluster/serve-together.ts'
+import { reloadWithOthers } from './cluster/reload-together.ts'
+import { serveTogether } from './cluster/serve-together.ts'
 import { engineOptions, runtimeTextTo } from './engine-options.ts'
 import { loadIssuers } from './issuers.ts'
 import { networkOf } from './listeners.ts'
@@ -28,8 +29,7 @@ import { createLiveKeys } from './live-keys.ts'
 import { createKeyLoader } from './load-keys.ts'
 import { createLogging, findingsTo, type Logging } from './logging.ts'
 import { collectProcess } from './process-metrics.ts'
-import { createReload } from './reload.ts'
-import { reloadingOf, subscribeParts } from './reload-parts.ts'
+import { createReload, partOf, reloadingOf, subscribeEngine } from './reload.ts'
 import { serveAlone, stopParts } from './serve-alone.ts'
 import { sharedCountsOf } from './shared-counts.ts'
 import { sign } from './sign-token.ts'
@@ -95,11 +95,13 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
       ...(redis?.reason === undefined ? [] : [`Redis cannot be used: ${redis.reason}`]),
     ],
   })
-  const tellers = { logger, ...(accounts && { audit: accounts.options.context.audit }) }
-  const reload = createReload({ settings, read, ...tellers })
-  subscribeParts(reload, { keys, engine, logger, ...(accounts && { accounts }) })
-  const ask = member === undefined ? reload.reload : reloadWithOthers(member, tellers)
-  const reloading = reloadingOf(reload, { keys, ask, requestHeaders })
+  const logs = { logger, audit: accounts?.options.context.audit }
+  const reload = createReload(settings, read, logs)
+  reload.subscribe(keys.prepare)
+  subscribeEngine(reload, { engine, logger })
+  if (accounts !== undefined) reload.subscribe(partOf(accounts.change))
+  const ask = member === undefined ? reload.reload : reloadWithOthers(member.reloadAll, logs)
+  const reloading = reloadingOf(reload, { ask, keys, requestHeaders })
   const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }
   const app = await buildOrStop(settings, built)
   const serving = {
@@ -113,7 +115,7 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
     ...(tls && { tls }),
     ...(tracing && { tracing }),
   }
-  await (member === undefined ? serveAlone(serving) : serveTogether(member, { ...serving, tellers }))
+  await (member === undefined ? serveAlone(serving) : serveTogether(member, { ...serving, logs }))
 }
 
 /** Keys that cannot be used together are found out here, when the engine runs already. */

@@ -51,11 +51,13 @@ export const ACCOUNTS = {
     default: 10,
     value: 'N',
     help: 'Sign-in attempts for one account; they return one by one within the window, and without one left the response is 429.',
+    isReloadable: true,
   }),
   signInAddressAttemptsMax: single(integer(1, 1_000_000), {
     default: 100,
     value: 'N',
     help: 'Sign-in attempts from one address (IPv6: one /64).',
+    isReloadable: true,
   }),
   signInWindowSeconds: single(integer(1, 86_400), {
     default: 900,
@@ -82,5 +84,6 @@ export const ACCOUNTS = {
     shownDefault: 'none',
     value: 'ADDRESS',
     help: 'Proxies whose `X-Forwarded-For` names the client: addresses, blocks such as 10.0.0.0/8, or `unix` for the unix socket. Repeatable.',
+    isReloadable: true,
   }),
 }

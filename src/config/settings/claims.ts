@@ -14,6 +14,7 @@ export const CLAIMS = {
     shownDefault: 'none',
     value: 'NAME',
     help: "Claim that tokens of this server's own key must have besides `exp`. Repeatable.",
+    isReloadable: true,
   }),
   tokenSecondsMax: single<number | undefined>(integer(1, 31_536_000), {
     default: undefined,

@@ -29,22 +29,26 @@ export const ENGINE = {
     default: 1024,
     value: 'N',
     help: 'Queued and running predictions of all models; one more is rejected with 503 and Retry-After.',
+    isReloadable: true,
   }),
   subjectRequestsMax: single(integer(1, 1_000_000), {
     default: 128,
     value: 'N',
     help: 'Queued and running predictions of one subject; one more is rejected with 429 and Retry-After.',
+    isReloadable: true,
   }),
   inputBytesMax: single(integer(1, 2 ** 40), {
     default: 2 ** 30,
     value: 'BYTES',
     help: 'Bytes held for all requests together: bodies as they arrive and expand, queued and running inputs, unread responses, messages of sockets. More is rejected with 503 and Retry-After.',
+    isReloadable: true,
   }),
   subjectBytesMax: single(integer(1, 2 ** 40), {
     default: undefined as number | undefined,
     shownDefault: 'a quarter of input_bytes_max',
     value: 'BYTES',
     help: 'Bytes of these held for one subject; more is rejected with 429 and Retry-After. A single request may exceed it.',
+    isReloadable: true,
   }),
   requestTimeoutSeconds: single(integer(1, 86_400), {
     default: 60,

@@ -38,27 +38,32 @@ export const FRONT = {
     shownDefault: 'any',
     value: 'NAME',
     help: 'Host names that this server answers to; a request for any other is rejected with 421. Repeatable.',
+    isReloadable: true,
   }),
   corsOrigins: list(listOf(origin, 64), {
     default: [] as readonly string[],
     shownDefault: 'none',
     value: 'ORIGIN',
     help: 'Origins whose pages may send requests with a token in `Authorization`, such as https://app.example.org. Repeatable.',
+    isReloadable: true,
   }),
   urlBytesMax: single(integer(256, 65_536), {
     default: 8192,
     value: 'BYTES',
     help: 'Longest URL; a longer one is rejected with 414.',
+    isReloadable: true,
   }),
   addressRequestsPerMinute: single<number | undefined>(count, {
     default: undefined,
     value: 'N',
     help: 'Requests a minute from one address; more are rejected with 429. Behind a proxy set `trusted_proxies` too.',
+    isReloadable: true,
   }),
   rateLimits: tables((given, fault) => readTables<RateLimitRow>(RATE_LIMIT_FIELDS, given, { fault, tablesMax: 64 }), {
     default: [] as readonly RateLimitRow[],
     shownDefault: 'none',
     fields: RATE_LIMIT_FIELDS,
     help: 'Rate limits by role: requests, rows and concurrent requests of a subject; more are rejected with 429.',
+    isReloadable: true,
   }),
 }

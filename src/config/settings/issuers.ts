@@ -69,6 +69,7 @@ export const ISSUERS = {
     shownDefault: 'none',
     fields: ISSUER_FIELDS,
     help: 'Issuers whose tokens are accepted, each with its own keys and rules; docs/guides/identity-providers.md has tables for common ones.',
+    isReloadable: true,
   }),
   jwksUrl: single<string | undefined>(webAddress(), {
     default: undefined,
@@ -80,15 +81,18 @@ export const ISSUERS = {
     shownDefault: 'data',
     value: 'NAME',
     help: 'Claim with permissions, such as scope or realm_access.roles, with --jwks-url. Repeatable.',
+    isReloadable: true,
   }),
   jwksMaxAgeSeconds: single(MAX_AGE, {
     default: 600,
     value: 'SECONDS',
     help: 'Seconds that fetched keys are valid; they are fetched again after half of it.',
+    isReloadable: true,
   }),
   jwksStaleSeconds: single(STALE, {
     default: 0,
     value: 'SECONDS',
     help: 'Seconds that they stay valid beyond that while their address cannot be reached. A key revoked meanwhile still verifies.',
+    isReloadable: true,
   }),
 }

@@ -7,6 +7,7 @@ export const OPERATIONS = {
     default: 'info',
     value: 'LEVEL',
     help: 'Least level of log lines: debug, info, warn, error or silent.',
+    isReloadable: true,
   }),
   logFormat: single<'auto' | 'json' | 'pretty'>(oneOf('auto', 'json', 'pretty'), {
     default: 'auto',
@@ -17,6 +18,7 @@ export const OPERATIONS = {
     default: 'all',
     value: 'WHICH',
     help: 'Requests in the log: all, those answered with 400 or more (failures), or none (off).',
+    isReloadable: true,
   }),
   shutdownDelaySeconds: single(integer(0, 600), {
     default: 0,

@@ -13,6 +13,8 @@ export interface Row<T> {
   readonly alias?: string
   /** Its value is never shown, and no flag takes it: others on the machine can read a command line. */
   readonly isSecret?: true
+  /** A running server takes a new value when it reads the settings again; others count after a restart. */
+  readonly isReloadable?: true
 }
 
 export interface SingleRow<T> extends Row<T> {

@@ -15,8 +15,7 @@ import { MetricRegistry } from '../../telemetry/metrics/registry.ts'
 import { engineOptions, runtimeTextTo } from '../engine-options.ts'
 import { createLogging, findingsTo, type Logging } from '../logging.ts'
 import { collectProcess } from '../process-metrics.ts'
-import { createReload } from '../reload.ts'
-import { subscribeEngine } from '../reload-parts.ts'
+import { createReload, subscribeEngine } from '../reload.ts'
 import { receiveLink } from './engine-links.ts'
 import { createAnswerer, type Duties, SOCKET_DESCRIPTOR } from './member.ts'
 import type { EngineState, FromMember, ToMember } from './messages.ts'
@@ -78,7 +77,7 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: output.dropped, auditEvents: undefined })
   collectEngine(registry, engine)
-  const reload = createReload({ settings, read, logger })
+  const reload = createReload(settings, read, { logger })
   subscribeEngine(reload, { engine, logger })
   const stop = async () => {
     await engine.stop()

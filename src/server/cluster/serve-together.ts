@@ -1,9 +1,7 @@
 import { invariant } from '../../core/invariant.ts'
-import type { Reloading } from '../../http/reload.ts'
 import { announce, announceAdministrator } from '../announce.ts'
 import { openInside, type Server } from '../listeners.ts'
-import { type ReloadPart, type Tellers, tellReload } from '../reload.ts'
-import { reloadUnasked } from '../reload-parts.ts'
+import { type ReloadLogs, type ReloadPart, reloadUnasked, reloadWith } from '../reload.ts'
 import { type Serving, shutdownOf } from '../serve-alone.ts'
 import { stopInOrder } from '../shutdown.ts'
 import { loadTls } from '../tls-files.ts'
@@ -17,15 +15,10 @@ const COUNT_MS = 100
 /** A connection without a request is closed after this, as one is that is silent for too long. */
 const QUIET_MS = 5000
 
-/** A reload that all processes take part in, told of by the one that was asked. */
-export function reloadWithOthers(member: Member, tellers: Tellers): Reloading['reload'] {
-  return tellReload(async () => ({ apply: () => undefined, reloaded: await member.reloadAll() }), tellers)
-}
-
 /** Accepts from the socket that the supervisor hands over, and does what the supervisor asks. */
 export async function serveTogether(
   member: Member,
-  { tellers, ...serving }: Serving & { readonly tellers: Tellers },
+  { logs, ...serving }: Serving & { readonly logs: ReloadLogs },
 ): Promise<void> {
   const { settings, app, announced, logging, registry, readiness, reload, tls } = serving
   if (tls !== undefined) reload.subscribe(checkCertificate)
@@ -60,8 +53,8 @@ export async function serveTogether(
     stop(0)
   }
   const reloaded = (outcome: ReloadOutcome) => {
-    const tell = tellReload(async () => ({ apply: () => undefined, reloaded: reloadedBy(outcome) }), tellers)
-    reloadUnasked(() => tell({ actor: 'signal' }))
+    const report = reloadWith(async () => ({ apply: () => undefined, reloaded: reloadedBy(outcome) }), logs)
+    reloadUnasked(() => report({ actor: 'signal' }))
   }
   member.serve({
     counts,

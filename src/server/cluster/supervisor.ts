@@ -10,7 +10,7 @@ import { Keeper, type Launched } from './keeper.ts'
 import type { MemberProcess, MemberProcessOptions } from './member-process.ts'
 import type { EngineState, ReloadOutcome, SupervisorQuestion } from './messages.ts'
 import { type Place, Places } from './places.ts'
-import { type ReloadKind, reloadTogether } from './reload-together.ts'
+import { reloadTogether } from './reload-together.ts'
 import { type WatchTimes, watchMember } from './watch-member.ts'
 
 export interface SupervisorOptions extends WatchTimes {
@@ -112,7 +112,7 @@ export class Supervisor {
   }
 
   /** Reads settings again in all processes. */
-  reload(kind: ReloadKind = 'reload'): Promise<ReloadOutcome> {
+  reload(kind: 'reload' | 'roll' = 'reload'): Promise<ReloadOutcome> {
     const { engine } = this.#engine
     const serving = () => [
       ...[...this.#members].filter(({ state }) => state === 'serving'),
