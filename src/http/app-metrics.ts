@@ -77,6 +77,7 @@ export function countLimits(registry: MetricRegistry, shared: SharedCounts | und
   }
   registry.collected('vestal_shared_limits_reachable', {
     type: 'gauge',
+    merge: 'min',
     help: 'Whether limits are counted in Redis now; absent where they are not to be.',
     read: sharing(({ isReachable }) => Number(isReachable)),
   })
@@ -92,17 +93,20 @@ export function countLimits(registry: MetricRegistry, shared: SharedCounts | und
 export function collectServer(registry: MetricRegistry, engine: Engine, readiness: Readiness): void {
   registry.collected('vestal_build_info', {
     type: 'gauge',
+    merge: 'max',
     help: 'Always 1; its labels say what runs.',
     labels: ['version', 'bun'],
     read: () => [[[VERSION, Bun.version], 1]],
   })
   registry.collected('vestal_ready', {
     type: 'gauge',
+    merge: 'min',
     help: 'Whether the server takes predictions.',
     read: () => [[[], Number(readiness.isReady())]],
   })
   registry.collected('vestal_model_ready', {
     type: 'gauge',
+    merge: 'min',
     help: 'Whether a version of a model answers.',
     labels: ['model', 'version'],
     read: () =>
@@ -117,18 +121,18 @@ export function collectServer(registry: MetricRegistry, engine: Engine, readines
 /** The keys of each issuer count for themselves; issuers come from the settings, so they are few. */
 export function collectRemoteKeys(authenticator: Authenticator, registry: MetricRegistry): void {
   const rows = [
-    ['vestal_remote_key_fetches_total', 'counter', 'Sets of keys that were asked for.', 'fetches'],
-    ['vestal_remote_key_failures_total', 'counter', 'Sets of keys that could not be had.', 'failures'],
-    ['vestal_remote_keys', 'gauge', 'Keys that count now.', 'keys'],
-    ['vestal_remote_key_age_seconds', 'gauge', 'Age of the set of keys; absent where there is none.', 'ageSeconds'],
+    ['vestal_remote_key_fetches_total', 'counter', 'sum', 'Fetches of key sets.', 'fetches'],
+    ['vestal_remote_key_failures_total', 'counter', 'sum', 'Failed fetches of key sets.', 'failures'],
+    ['vestal_remote_keys', 'gauge', 'min', 'Keys in use.', 'keys'],
+    ['vestal_remote_key_age_seconds', 'gauge', 'max', 'Age of the key set; absent where there is none.', 'ageSeconds'],
   ] as const
-  for (const [name, type, help, key] of rows) {
+  for (const [name, type, merge, help, key] of rows) {
     const read = () =>
       [...authenticator.remoteKeyStatistics].flatMap(([issuer, statistics]): readonly Reading[] => {
         const value = statistics[key]
         return value === undefined ? [] : [[[issuer], value]]
       })
-    registry.collected(name, { type, help, labels: ['issuer'], read })
+    registry.collected(name, { type, merge, help, labels: ['issuer'], read })
   }
 }
 

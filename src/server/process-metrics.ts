@@ -33,6 +33,7 @@ export function collectProcess(registry: MetricRegistry, lost: Lost): void {
     registry.collected(name, {
       type,
       help,
+      ...(name === 'process_start_time_seconds' && { merge: 'min' }),
       read: () => {
         const value = read()
         return value === undefined ? [] : [[[], value]]

@@ -2,15 +2,16 @@
  * Triton's texts, one request for each: what is expected is written as Triton's source has it, and what the server says must begin with it
  * (decision 051). Adding a text without a request for it is a type error.
  */
+
 import { afterAll, describe, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { createEngine } from '../../src/index.ts'
 import { TRITON_TEXTS } from '../../src/tensor/triton-texts.ts'
 import { answerOf } from '../support/doors.ts'
+import { startExplicit } from '../support/explicit-engine.ts'
 import { binaryBody, textBytes } from '../support/infer-body.ts'
 import { createServer } from '../support/server.ts'
 import { identityModel, onnxModel, twoOutputModel } from '../support/tiny-models.ts'
@@ -62,14 +63,7 @@ ensemble_scheduling { step { model_name: "open" model_version: -1 input_map { ke
 )
 
 const LIMIT = 20 * 2 ** 20
-const engine = await createEngine({
-  modelsDirectory: folder,
-  threads: 1,
-  instances: 1,
-  warn: () => undefined,
-  modelControl: 'explicit',
-  mayOverride: true,
-})
+const engine = await startExplicit(folder, { mayOverride: true })
 const app = createServer(engine, { bodyBytesMax: LIMIT })
 app.listen({ port: 0, hostname: '127.0.0.1' })
 const base = `http://127.0.0.1:${app.server?.port}`

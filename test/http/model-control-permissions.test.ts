@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEngine, type Engine } from '../../src/index.ts'
+import type { Engine } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
+import { startExplicit } from '../support/explicit-engine.ts'
 import { factorModel } from '../support/factor-model.ts'
 import { createServer } from '../support/server.ts'
 import { bearer } from '../support/tokens.ts'
@@ -41,14 +42,7 @@ for (const [index, open] of DOORS.entries()) {
       const outer = '[[steps]]\nmodel = "pipe2"\ninputs = { t0 = "in" }\noutputs = { t2 = "out" }\n'
       await Bun.write(join(folder, 'outer/pipeline.toml'), outer)
       await Bun.write(join(folder, 'pipe2/pipeline.toml'), chain('iris', 'secret'))
-      engine = await createEngine({
-        modelsDirectory: folder,
-        threads: 1,
-        instances: 1,
-        warn: () => undefined,
-        modelControl: 'explicit',
-        mayOverride: true,
-      })
+      engine = await startExplicit(folder, { mayOverride: true })
       door = open(createServer(engine))
     })
     afterAll(async () => {

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEngine, type Engine, type EngineOptions } from '../../src/index.ts'
+import type { Engine, EngineOptions } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
+import { startExplicit } from '../support/explicit-engine.ts'
 import { factorModel } from '../support/factor-model.ts'
 import { createServer } from '../support/server.ts'
 import { bearer } from '../support/tokens.ts'
@@ -56,15 +57,7 @@ async function move(name: string, toml: string | undefined): Promise<void> {
 }
 
 async function start(options: EngineOptions = {}): Promise<Engine> {
-  engine = await createEngine({
-    modelsDirectory: folder,
-    threads: 1,
-    instances: 1,
-    warn: () => undefined,
-    modelControl: 'explicit',
-    mayOverride: true,
-    ...options,
-  })
+  engine = await startExplicit(folder, { mayOverride: true, ...options })
   return engine
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createEngine, type Engine } from '../../src/index.ts'
 import type { RuntimeText } from '../../src/inference/runtime/runtime-texts.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
+import { startExplicit } from '../support/explicit-engine.ts'
 import { openLive } from '../support/live-socket.ts'
 import { externalModel } from '../support/odd-models.ts'
 import { below, seeded } from '../support/seed.ts'
@@ -57,14 +58,7 @@ beforeAll(async () => {
   await put('dangling/1/model.onnx', dangling)
   await put('warm/1/model.onnx', reshape)
   await put('warm/model.toml', '[[warmup]]\ninput = [1, 2, 3]\n')
-  engine = await createEngine({
-    modelsDirectory: folder,
-    threads: 1,
-    instances: 1,
-    warn: () => undefined,
-    modelControl: 'explicit',
-    runtimeText: (text) => texts.push(text),
-  })
+  engine = await startExplicit(folder, { runtimeText: (text) => texts.push(text) })
 })
 afterAll(async () => {
   await engine.stop()

@@ -2,9 +2,9 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEngine } from '../../src/index.ts'
 import { noAccounts } from '../support/accounts.ts'
 import { DOORS } from '../support/doors.ts'
+import { startExplicit } from '../support/explicit-engine.ts'
 import { factorModel } from '../support/factor-model.ts'
 import { createServer } from '../support/server.ts'
 import { bearer } from '../support/tokens.ts'
@@ -38,13 +38,7 @@ const permissions = [...new Set(rows.map(({ requires }) => requires))].filter((e
 const folder = mkdtempSync(join(tmpdir(), 'vestal-table-'))
 await Bun.write(join(folder, 'flowers/1/model.onnx'), factorModel(2))
 await Bun.write(join(folder, 'others/1/model.onnx'), factorModel(2))
-const engine = await createEngine({
-  modelsDirectory: folder,
-  threads: 1,
-  instances: 1,
-  warn: () => undefined,
-  modelControl: 'explicit',
-})
+const engine = await startExplicit(folder)
 const { accounts, close } = await noAccounts()
 afterAll(async () => {
   await engine.stop()

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEngine } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
+import { startExplicit } from '../support/explicit-engine.ts'
 import { upperCaseModel } from '../support/odd-models.ts'
 import { createServer } from '../support/server.ts'
 import { anyShapeModel, identityModel } from '../support/tiny-models.ts'
@@ -33,13 +33,7 @@ inputs = { x = "middle" }
 outputs = { y = "out" }`,
 }
 for (const [path, content] of Object.entries(files)) await Bun.write(join(folder, path), content)
-const engine = await createEngine({
-  modelsDirectory: folder,
-  threads: 1,
-  instances: 1,
-  warn: () => undefined,
-  modelControl: 'explicit',
-})
+const engine = await startExplicit(folder)
 afterAll(async () => {
   await engine.stop()
   rmSync(folder, { recursive: true })

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEngine, type Engine } from '../../src/index.ts'
+import type { Engine } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
+import { startExplicit } from '../support/explicit-engine.ts'
 import { factorModel } from '../support/factor-model.ts'
 import { createServer } from '../support/server.ts'
 import { bearer } from '../support/tokens.ts'
@@ -41,14 +42,7 @@ for (const [index, open] of DOORS.entries()) {
       await put('bare/config.pbtxt', ensemble(''))
       await put('urgent/1/model.onnx', factorModel(2))
       await put('urgent/model.toml', '[serving]\npriority_levels = 3\npriority_default = 2\n')
-      engine = await createEngine({
-        modelsDirectory: folder,
-        threads: 1,
-        instances: 1,
-        warn: () => undefined,
-        modelControl: 'explicit',
-        mayOverride: true,
-      })
+      engine = await startExplicit(folder, { mayOverride: true })
       door = open(createServer(engine))
     })
     afterAll(async () => {

@@ -1,8 +1,8 @@
 /** Reads which constants of a model stand in files beside it, and says what is wrong with how it describes them. Pure. */
 import { never } from '../../core/invariant.ts'
 import { quoted } from '../runtime/run-reason.ts'
+import { partsOf } from './fields.ts'
 import { integersIn } from './integers.ts'
-import { partsOf } from './model-graph.ts'
 import { GRAPH_NODE, MODEL_GRAPH, NODE_ATTRIBUTE } from './numbers.ts'
 
 /** A constant whose values stand in a file of their own, as the model describes it. */

@@ -23,7 +23,26 @@ export function hasField(fields: readonly Field[], number: number): boolean {
 
 /** The fields of a message, in their order. @throws Error where the bytes are no message */
 export function fieldsOf(bytes: Uint8Array): readonly Field[] {
-  const fields: Field[] = []
+  return [...partsOf(bytes)].map(({ number, begin, end, content, isNumber }) => ({
+    number,
+    whole: bytes.subarray(begin, end),
+    content: isNumber ? bytes.subarray(0, 0) : content,
+  }))
+}
+
+/** A field of a message as `partsOf` reads it. */
+export interface Part {
+  readonly number: number
+  /** Where it is in the message, with its tag. */
+  readonly begin: number
+  readonly end: number
+  /** The bytes of the value: of a number as they are written. */
+  readonly content: Uint8Array
+  readonly isNumber: boolean
+}
+
+/** The fields of a message one by one, without a list, since a constant may have a million. @throws Error where the bytes are no message */
+export function* partsOf(bytes: Uint8Array): Generator<Part> {
   let at = 0
   const varint = () => {
     let value = 0
@@ -48,13 +67,8 @@ export function fieldsOf(bytes: Uint8Array): readonly Field[] {
       at += length
     } else throw new Error('the model has a field of an unknown kind')
     if (at > bytes.length) throw new Error('the model is cut off')
-    fields.push({
-      number: Math.floor(tag / 8),
-      whole: bytes.subarray(begin, at),
-      content: kind === 2 ? bytes.subarray(start, at) : bytes.subarray(0, 0),
-    })
+    yield { number: Math.floor(tag / 8), begin, end: at, content: bytes.subarray(start, at), isNumber: kind !== 2 }
   }
-  return fields
 }
 
 /** A field that holds an integer from 0 up. */

@@ -1,4 +1,5 @@
 /** Reads the parts of a model that say how values flow: nodes, attributes, shapes and the values of small constants. */
+import { partsOf } from './fields.ts'
 import { isOrtFormat } from './file-kind.ts'
 import { integersIn } from './integers.ts'
 import {
@@ -283,40 +284,4 @@ function partOf(bytes: Uint8Array | undefined, number: number): Uint8Array | und
   if (bytes === undefined) return undefined
   for (const part of partsOf(bytes)) if (part.number === number) return part.content
   return undefined
-}
-
-/** A field of a message. */
-export interface Part {
-  readonly number: number
-  /** The bytes of the value: of a number as they are written. */
-  readonly content: Uint8Array
-}
-
-/** The fields of a message one by one: unlike `fieldsOf`, without a list, since a constant may have a million. @throws Error where the bytes are no message */
-export function* partsOf(bytes: Uint8Array): Generator<Part> {
-  let at = 0
-  const varint = () => {
-    let value = 0
-    for (let shift = 1; ; shift *= 128) {
-      const byte = bytes[at++]
-      if (byte === undefined || shift > 2 ** 63) throw new Error('the model is cut off')
-      value += (byte % 128) * shift
-      if (byte < 128) return value
-    }
-  }
-  while (at < bytes.length) {
-    const tag = varint()
-    const kind = tag % 8
-    let start = at
-    if (kind === 0) varint()
-    else if (kind === 1) at += 8
-    else if (kind === 5) at += 4
-    else if (kind === 2) {
-      const length = varint()
-      start = at
-      at += length
-    } else throw new Error('the model has a field of an unknown kind')
-    if (at > bytes.length) throw new Error('the model is cut off')
-    yield { number: Math.floor(tag / 8), content: bytes.subarray(start, at) }
-  }
 }

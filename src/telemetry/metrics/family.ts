@@ -10,11 +10,15 @@ export interface Sample {
 
 export type MetricType = 'counter' | 'gauge' | 'histogram'
 
+/** How the values that several processes have for one gauge become one: their sum by default. */
+export type GaugeMerge = 'sum' | 'min' | 'max'
+
 /** A metric with all its series at one moment: plain data, which can be sent to another process and added up there. */
 export interface FamilySnapshot {
   readonly name: string
   readonly type: MetricType
   readonly help: string
+  readonly merge?: GaugeMerge
   readonly samples: readonly Sample[]
 }
 

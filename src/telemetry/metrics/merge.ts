@@ -1,10 +1,7 @@
-import type { FamilySnapshot, Sample } from './family.ts'
+import type { FamilySnapshot, GaugeMerge, Sample } from './family.ts'
 
-/** How the values that several processes have for one gauge become one; they are added where nothing is said. */
-export type GaugeRules = ReadonlyMap<string, 'least' | 'greatest'>
-
-/** The metrics of several processes as one's: counts are added, bucket by bucket, and gauges by their rules. */
-export function mergeSnapshots(snapshots: readonly (readonly FamilySnapshot[])[], rules: GaugeRules): readonly FamilySnapshot[] {
+/** The metrics of several processes as one's: counts are added, bucket by bucket, and gauges as each says. */
+export function mergeSnapshots(snapshots: readonly (readonly FamilySnapshot[])[]): readonly FamilySnapshot[] {
   const families = new Map<string, { readonly family: FamilySnapshot; readonly samples: Map<string, Sample> }>()
   for (const family of snapshots.flat()) {
     const known = families.get(family.name) ?? { family, samples: new Map<string, Sample>() }
@@ -12,16 +9,16 @@ export function mergeSnapshots(snapshots: readonly (readonly FamilySnapshot[])[]
     for (const sample of family.samples) {
       const key = JSON.stringify([sample.suffix, sample.labels])
       const before = known.samples.get(key)
-      const value = before === undefined ? sample.value : joined(before.value, sample.value, rules.get(family.name))
+      const value = before === undefined ? sample.value : joined(before.value, sample.value, family.merge)
       known.samples.set(key, { ...sample, value })
     }
   }
   return [...families.values()].map(({ family, samples }) => ({ ...family, samples: [...samples.values()] }))
 }
 
-function joined(left: number, right: number, rule: 'least' | 'greatest' | undefined): number {
-  if (rule === 'least') return Math.min(left, right)
-  return rule === 'greatest' ? Math.max(left, right) : left + right
+function joined(left: number, right: number, merge: GaugeMerge = 'sum'): number {
+  if (merge === 'min') return Math.min(left, right)
+  return merge === 'max' ? Math.max(left, right) : left + right
 }
 
 /** What still counts of a process that has ended: a counter never goes back, or its reader would take that for a restart of all. */

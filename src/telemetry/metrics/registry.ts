@@ -1,6 +1,6 @@
 import { invariant } from '../../core/invariant.ts'
 import { Counter } from './counter.ts'
-import { Family, type FamilySnapshot, type LabelValue, type MetricType } from './family.ts'
+import { Family, type FamilySnapshot, type GaugeMerge, type LabelValue, type MetricType } from './family.ts'
 import { Histogram } from './histogram.ts'
 
 export interface MetricOptions {
@@ -15,6 +15,8 @@ export type Reading = readonly [labels: readonly LabelValue[], value: number]
 
 export interface CollectedOptions extends Omit<MetricOptions, 'seriesMax'> {
   readonly type: Exclude<MetricType, 'histogram'>
+  /** How the values of several processes become one, for a gauge; default their sum. */
+  readonly merge?: GaugeMerge
   readonly read: () => Iterable<Reading>
 }
 
@@ -37,13 +39,13 @@ export class MetricRegistry {
   }
 
   /** A metric that is counted elsewhere: it costs nothing until it is scraped. */
-  collected(name: string, { type, help, labels = [], read }: CollectedOptions): void {
+  collected(name: string, { type, help, merge, labels = [], read }: CollectedOptions): void {
     const samples = () =>
       [...read()].map(([values, value]) => ({
         labels: Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])),
         value,
       }))
-    this.#register(name, () => ({ name, type, help, samples: samples() }))
+    this.#register(name, () => ({ name, type, help, ...(merge !== undefined && { merge }), samples: samples() }))
   }
 
   /** Adds a metric that gives its own snapshot, such as a histogram that a worker counts. */

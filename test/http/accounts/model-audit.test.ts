@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ALIKE_LINES } from '../../../src/accounts/bounded-audit.ts'
-import { createEngine } from '../../../src/index.ts'
 import { startAccounts } from '../../support/accounts.ts'
 import { DOORS } from '../../support/doors.ts'
+import { startExplicit } from '../../support/explicit-engine.ts'
 import { factorModel } from '../../support/factor-model.ts'
 import { createServer } from '../../support/server.ts'
 import { STORES } from '../../support/stores.ts'
@@ -27,14 +27,7 @@ for (const [index, open] of DOORS.entries()) {
   describe(`changes of models are in the audit log, through door ${index + 1}`, () => {
     const begin = async () => {
       const place = await startAccounts(sqlite)
-      const engine = await createEngine({
-        modelsDirectory: folder,
-        threads: 1,
-        instances: 1,
-        warn: () => undefined,
-        modelControl: 'explicit',
-        mayOverride: true,
-      })
+      const engine = await startExplicit(folder, { mayOverride: true })
       const door = open(createServer(engine, { accounts: place.server.options }))
       const control = async (path: string, headers: Record<string, string>, parameters?: object) => {
         const body = parameters === undefined ? '' : JSON.stringify({ parameters })

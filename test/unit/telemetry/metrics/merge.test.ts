@@ -7,16 +7,17 @@ function registry(requests: Readonly<Record<string, number>>, memory: number, du
   const counter = made.counter('requests_total', { help: 'Requests.', labels: ['status'] })
   for (const [status, count] of Object.entries(requests)) counter.of(status).add(count)
   made.collected('memory_bytes', { type: 'gauge', help: 'Memory.', read: () => [[[], memory]] })
-  made.collected('age_seconds', { type: 'gauge', help: 'Age.', read: () => [[[], memory]] })
+  made.collected('ready', { type: 'gauge', merge: 'min', help: 'Ready.', read: () => [[[], memory]] })
+  made.collected('age_seconds', { type: 'gauge', merge: 'max', help: 'Age.', read: () => [[[], memory]] })
   const histogram = made.histogram('seconds', { help: 'Durations.', bounds: [1, 2] })
   for (const duration of durations) histogram.of().observe(duration)
   return made
 }
 
-test('counts of several processes are added, series by series and bucket by bucket, and gauges by their rules', () => {
+test('counts of several processes are added, series by series and bucket by bucket, and gauges as each says', () => {
   const one = registry({ '200': 3, '404': 1 }, 10, [0.5, 1.5]).snapshot()
   const two = registry({ '200': 4, '503': 2 }, 7, [5]).snapshot()
-  const merged = mergeSnapshots([one, two], new Map([['age_seconds', 'greatest'] as const]))
+  const merged = mergeSnapshots([one, two])
   expect(merged.map(({ name, type, samples }) => [name, type, samples])).toEqual([
     [
       'requests_total',
@@ -28,6 +29,7 @@ test('counts of several processes are added, series by series and bucket by buck
       ],
     ],
     ['memory_bytes', 'gauge', [{ labels: {}, value: 17 }]],
+    ['ready', 'gauge', [{ labels: {}, value: 7 }]],
     ['age_seconds', 'gauge', [{ labels: {}, value: 10 }]],
     [
       'seconds',
@@ -43,15 +45,9 @@ test('counts of several processes are added, series by series and bucket by buck
   ])
 })
 
-test('the least of a gauge is told where the rule asks for it', () => {
-  const snapshots = [registry({}, 10, []).snapshot(), registry({}, 7, []).snapshot()]
-  const merged = mergeSnapshots(snapshots, new Map([['memory_bytes', 'least'] as const]))
-  expect(merged.find(({ name }) => name === 'memory_bytes')?.samples).toEqual([{ labels: {}, value: 7 }])
-})
-
-test('one process alone is what it was', () => {
+test('a single process keeps its values', () => {
   const one = registry({ '200': 3 }, 10, [0.5]).snapshot()
-  expect(mergeSnapshots([one], new Map())).toEqual(one)
+  expect(mergeSnapshots([one])).toEqual(one)
 })
 
 test('of a process that has ended counts count, and gauges do not', () => {
