@@ -14,9 +14,8 @@ const ELEMENT_TYPES: Readonly<Record<string, string>> = {
   '23': 'FLOAT4E2M1',
 }
 
-/** Why a model is not loaded whose operators on texts ask for a locale that is not there. */
-export const LOCALE_REASON =
-  'an operator on texts asks for a locale that this machine does not have; install it (Debian, Ubuntu: the package locales-all)'
+/** What ONNX Runtime says of operators on texts that ask for a locale which is not there. */
+const NO_LOCALE = /Failed to construct locale/
 
 /** Where the rule that a graph breaks is not known here. */
 const UNKNOWN_REASON = `ONNX Runtime rejects it; the server's log says more, and so may onnx.checker.check_model of the Python package onnx`
@@ -74,7 +73,11 @@ const RULES: readonly Rule[] = [
         ? `it has the operator ${operator} as opset ${version} defines it; export it with opset ${OPSET_MIN} or newer`
         : `it has the operator ${operator} with types that this ONNX Runtime cannot compute; cast them inside the model`,
   },
-  { pattern: /Failed to construct locale/, say: () => LOCALE_REASON },
+  {
+    pattern: NO_LOCALE,
+    say: () =>
+      'an operator on texts asks for a locale that this machine does not have; install it (Debian, Ubuntu: the package locales-all)',
+  },
   {
     pattern: new RegExp(`${NODE}.*has (input|output) size (\\d+) not in range \\[min=(\\d+), max=(\\d+)\\]`, 's'),
     say: (name, operator, kind, count, least, most) =>
@@ -159,6 +162,11 @@ export function loadReason(text: string): string {
     if (whole !== undefined) return say(...found)
   }
   return UNKNOWN_REASON
+}
+
+/** True where a model was not loaded for a locale that this machine lacks. */
+export function lacksLocale(text: string): boolean {
+  return NO_LOCALE.test(text)
 }
 
 /** True where ONNX Runtime could not read the bytes of a model, whatever is in it. */

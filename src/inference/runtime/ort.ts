@@ -8,7 +8,7 @@ import { withTensors } from '../onnx/tensors.ts'
 import { withPlainLocale } from '../onnx/text-locale.ts'
 import { type ModelValues, valuesOf } from '../onnx/values.ts'
 import type { RunTiming } from '../statistics.ts'
-import { LOCALE_REASON, notATensor } from './load-reason.ts'
+import { lacksLocale, notATensor } from './load-reason.ts'
 import { runReason } from './run-reason.ts'
 import { RuntimeFailure, textOf } from './runtime-failure.ts'
 import { pointerAmongWeights, whyNotLoaded } from './why-not-loaded.ts'
@@ -118,8 +118,8 @@ async function createAnywhere(path: string, options: SessionOptions): Promise<Re
   try {
     return { session: await create(path, path, options), labels }
   } catch (error) {
-    const lacksLocale = error instanceof Error && error.message === LOCALE_REASON
-    const model = lacksLocale ? withPlainLocale(await Bun.file(path).bytes()) : undefined
+    const isLocale = error instanceof RuntimeFailure && lacksLocale(error.runtimeText)
+    const model = isLocale ? withPlainLocale(await Bun.file(path).bytes()) : undefined
     if (model === undefined) throw error
     return { session: await create(model, path, options), labels, model }
   }
