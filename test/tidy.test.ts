@@ -9,6 +9,7 @@ const SOURCE = join(ROOT, 'src')
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   wasm: ['core'],
+  schema: ['core'],
   jose: ['core', 'wasm'],
   keys: ['core', 'jose'],
   tensor: ['core'],
@@ -20,7 +21,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   accounts: ['core', 'jose', 'auth'],
   storage: ['core', 'accounts'],
   inference: ['core', 'tensor', 'platform'],
-  http: ['core', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'inference'],
+  http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'inference'],
   server: ['core', 'jose', 'keys', 'jwks', 'config', 'platform', 'telemetry', 'auth', 'accounts', 'storage', 'inference', 'http'],
   batch: ['core', 'tensor', 'config'],
   doctor: ['core', 'jose', 'keys', 'config', 'platform', 'storage', 'inference', 'server'],
@@ -166,6 +167,7 @@ describe('rooms', () => {
 
   const owners: readonly (readonly [what: string, pattern: RegExp, owner: RegExp])[] = [
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
+    ['@sinclair/typebox', /from '@sinclair\/typebox[^']*'/, /^src\/(?:schema|http)\//],
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/inference\/runtime\/ort\.ts$/],
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jose\/signature-backends\/native\.ts$/],
     [

@@ -1,6 +1,8 @@
+import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
 import { isLoopback } from '../core/loopback.ts'
+import { checkFields } from './accounts/fields.ts'
 import { hostOf } from './address.ts'
 import { jsonResponse } from './json.ts'
 import { operation } from './openapi/operation.ts'
@@ -23,9 +25,18 @@ export interface DemonstrationOptions extends SignInOptions {
 
 /** A sign-in's body is small; a larger one is rejected with 413. */
 const BODY_BYTES_MAX = 4096
-const PASSWORD_LENGTH_MAX = 1024
 const NOT_OBJECT = { body: 'must be an object with "id" and, if you like, "password"' }
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const DemonstrationSignIn = Type.Object(
+  {
+    id: Type.String({
+      pattern: '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$',
+      rule: 'must be a UUID',
+      missing: 'is missing; it must be a UUID',
+    }),
+    password: Type.Optional(Type.String({ maxLength: 1024, rule: 'must be a text of at most 1024 characters' })),
+  },
+  { additionalProperties: false },
+)
 
 /** The article's sign-in, for development: any UUID gets a token, and no password is checked. It exists in development mode only. */
 export function signIn(options: DemonstrationOptions) {
@@ -40,7 +51,8 @@ export async function demonstrate(options: DemonstrationOptions, request: Reques
   const sign = signOfElsewhere(request, options)
   if (sign !== undefined)
     throw new VestalError('NOT_FOUND', { reason: `the sign-in of development mode is for this machine only: ${sign}` })
-  const id = readId(readStrictBody(await options.memory.readSmall(request, BODY_BYTES_MAX), NOT_OBJECT))
+  const body = readStrictBody(await options.memory.readSmall(request, BODY_BYTES_MAX), NOT_OBJECT)
+  const { id } = checkFields(DemonstrationSignIn, body)
   return jsonResponse({ id, token: options.issue(id) }, { 'cache-control': 'no-store' })
 }
 
@@ -63,18 +75,6 @@ export function signOfElsewhere(request: Request, { isLoopbackHost, peerOf }: De
   const origin = headers.get('origin')
   if (origin !== null && origin !== new URL(request.url).origin) return 'Origin names a page of another site'
   return undefined
-}
-
-function readId({ id, password, ...others }: Readonly<Record<string, unknown>>): string {
-  const faults: Record<string, string> = {}
-  if (typeof id !== 'string' || !UUID.test(id)) faults.id = id === undefined ? 'is missing; it must be a UUID' : 'must be a UUID'
-  if (password !== undefined && (typeof password !== 'string' || password.length > PASSWORD_LENGTH_MAX)) {
-    faults.password = `must be a text of at most ${PASSWORD_LENGTH_MAX} characters`
-  }
-  for (const name of Object.keys(others).slice(0, 8)) faults[name.slice(0, 64)] = 'is not a field of this body'
-  if (Object.keys(faults).length > 0) throw new VestalError('BODY_INVALID', { detail: faults })
-  // The cast is what the check above establishes.
-  return id as string
 }
 
 const ID = '497f6eca-6276-4993-bfeb-53cbbbba6f08'

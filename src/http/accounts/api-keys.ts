@@ -1,13 +1,13 @@
+import type { Static } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { changeApiKey, createApiKey, findApiKey, listApiKeys, revokeApiKey, type ShownApiKey } from '../../accounts/api-keys.ts'
 import { jsonResponse } from '../json.ts'
 import { API_KEY_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
-import { type Fields, fieldFault, readFields } from './fields.ts'
+import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, timeIn, versionIn } from './paging.ts'
-import { timeOf } from './sessions.ts'
-
-const FIELDS = { name: 'text', permissions: 'texts', expires_at: 'text or null' } as const
+import { type Answer, type ApiKey, ApiKeyChange, ApiKeyInput, type ApiKeyList, type NewApiKey, PageQuery } from './schemas.ts'
+import { timeOf, timeOrNull } from './sessions.ts'
 
 /** Keys of programs, for those who may see and change them. */
 export function apiKeys(options: AdministrationOptions) {
@@ -17,20 +17,23 @@ export function apiKeys(options: AdministrationOptions) {
     .get(
       '/admin/api-keys/',
       async ({ request }) => {
-        const { page } = readQuery(request, [])
+        const { page } = readQuery(request, PageQuery)
         const keys = await listApiKeys(context, page)
-        return jsonResponse({ api_keys: keys.map(shown), next_cursor: nextCursor(keys.length, page, keys.at(-1)?.id) }, NO_STORE)
+        const next_cursor = nextCursor(keys.length, page, keys.at(-1)?.id)
+        return jsonResponse({ api_keys: keys.map(shown), next_cursor } satisfies Answer<typeof ApiKeyList>, NO_STORE)
       },
       { permissions: ['api-keys:read'], detail: API_KEY_DETAIL.list },
     )
     .post(
       '/admin/api-keys/',
       async ({ request, token }) => {
-        const { name, ...input } = readKey(await readFields(request, FIELDS, options))
-        if (name === undefined) throw fieldFault('name', 'is missing')
+        const { name, ...input } = await readFields(request, ApiKeyInput, options)
         const by = actorOf(options, token, request)
-        const { text, ...key } = await createApiKey(context, { ...input, name }, by)
-        return jsonResponse({ ...shown(key), key: text }, { ...NO_STORE, ...tagOf(key.version) })
+        const { text, ...key } = await createApiKey(context, { ...keyOf(input), name }, by)
+        return jsonResponse({ ...shown(key), key: text } satisfies Answer<typeof NewApiKey>, {
+          ...NO_STORE,
+          ...tagOf(key.version),
+        })
       },
       { parse: 'none', permissions: ['api-keys:write'], detail: API_KEY_DETAIL.create },
     )
@@ -42,7 +45,7 @@ export function apiKeys(options: AdministrationOptions) {
       '/admin/api-keys/:key/',
       async ({ request, token, params }) => {
         const version = versionIn(request)
-        const input = readKey(await readFields(request, FIELDS, options))
+        const input = keyOf(await readFields(request, ApiKeyChange, options))
         const by = actorOf(options, token, request)
         return one(await changeApiKey(context, { ...input, id: params.key, version }, by))
       },
@@ -58,7 +61,7 @@ export function apiKeys(options: AdministrationOptions) {
     )
 }
 
-function readKey({ expires_at, ...fields }: Fields<typeof FIELDS>) {
+function keyOf({ expires_at, ...fields }: Static<typeof ApiKeyChange>) {
   if (expires_at === undefined || expires_at === null) return { ...fields, ...(expires_at === null && { expiresAt: null }) }
   const expiresAt = timeIn('expires_at', expires_at, 'must be a time such as 2027-01-01T00:00:00Z, or null')
   return { ...fields, expiresAt }
@@ -68,12 +71,21 @@ function one(key: ShownApiKey): Response {
   return jsonResponse(shown(key), { ...NO_STORE, ...tagOf(key.version) })
 }
 
-function shown({ id, name, permissions, version, createdAt, expiresAt, lastUsedAt, revokedAt }: ShownApiKey) {
+function shown({
+  id,
+  name,
+  permissions,
+  version,
+  createdAt,
+  expiresAt,
+  lastUsedAt,
+  revokedAt,
+}: ShownApiKey): Answer<typeof ApiKey> {
   const times = {
     created_at: timeOf(createdAt),
-    expires_at: timeOf(expiresAt),
-    last_used_at: timeOf(lastUsedAt),
-    revoked_at: timeOf(revokedAt),
+    expires_at: timeOrNull(expiresAt),
+    last_used_at: timeOrNull(lastUsedAt),
+    revoked_at: timeOrNull(revokedAt),
   }
   return { id, name, permissions, version, ...times }
 }

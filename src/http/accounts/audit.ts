@@ -6,6 +6,7 @@ import { AUDIT_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, NO_STORE } from './administration.ts'
 import { fieldFault } from './fields.ts'
 import { cursorOf, readQuery, timeIn } from './paging.ts'
+import { AuditQuery } from './schemas.ts'
 
 const EVENTS_MAX = 16
 const EVENT = /^[a-z]+(?:-[a-z]+)*$/
@@ -21,15 +22,15 @@ export function auditLog(options: AdministrationOptions) {
 }
 
 async function list({ readAudit }: AdministrationOptions, request: Request): Promise<Response> {
-  const { page, filter } = readQuery(request, ['event', 'subject', 'since', 'until'])
-  const events = filter.get('event')?.split(',')
+  const { page, filter } = readQuery(request, AuditQuery)
+  const events = filter.event?.split(',')
   if (events !== undefined && (events.length > EVENTS_MAX || !events.every((name) => EVENT.test(name))))
     throw fieldFault('event', `must be one to ${EVENTS_MAX} names of events, with commas between them`)
   for (const name of events ?? []) {
     const meant = AUDIT_EVENTS.some((event) => event === name) ? undefined : nearestOf(name, AUDIT_EVENTS)
     if (meant !== undefined) throw fieldFault('event', `there is no event ${name}; did you mean ${meant}?`)
   }
-  const [subject, since, until] = [filter.get('subject'), filter.get('since'), filter.get('until')]
+  const { subject, since, until } = filter
   const { events: found, next } = await readAudit({
     ...page,
     ...(events !== undefined && { events }),

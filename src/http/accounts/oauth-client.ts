@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import type { Static, TObject } from '@sinclair/typebox'
 import type { KnownKey } from '../../accounts/api-key-directory.ts'
 import { isApiKeyId } from '../../accounts/api-key-text.ts'
 import { subjectOfKey } from '../../accounts/api-keys.ts'
@@ -8,19 +9,25 @@ import { VestalError } from '../../core/errors.ts'
 import type { RequestMemory } from '../request-memory.ts'
 import type { AccountsOptions } from './context.ts'
 import { ACCOUNT_BODY_BYTES_MAX } from './fields.ts'
+import type { ClientForm } from './schemas.ts'
 
 const FORM_TYPE = 'application/x-www-form-urlencoded'
 const PARAMETERS_MAX = 32
 const CLIENT_ID = /^[\x21-\x7e]{1,64}$/
 
+/** The parameters of a form that a schema names, each a text that is not empty. */
+export type Form<S extends TObject> = { readonly [Name in keyof Static<S>]?: string }
+
 /**
- * Reads the parameters of an OAuth request. An empty one counts as absent, and none may come twice (RFC 6749 §3.2).
+ * Reads the parameters of an OAuth request. An empty one counts as absent, and none may come twice (RFC 6749 §3.2); one that the schema does not
+ * name is ignored.
  * @throws VestalError BODY_INVALID, and as `readBody`
  */
-export async function readForm(
+export async function readForm<S extends TObject>(
   request: Request,
+  schema: S,
   { memory }: { readonly memory: RequestMemory },
-): Promise<ReadonlyMap<string, string>> {
+): Promise<Form<S>> {
   if (!isForm(request)) throw new VestalError('BODY_INVALID', { detail: `The body must be ${FORM_TYPE}` })
   const text = formText(await memory.readSmall(request, ACCOUNT_BODY_BYTES_MAX))
   const form = new Map<string, string>()
@@ -29,7 +36,9 @@ export async function readForm(
       throw new VestalError('BODY_INVALID', { detail: 'A parameter came twice, or there are too many' })
     form.set(name, value)
   }
-  return new Map([...form].filter(([, value]) => value !== ''))
+  const known = [...form].filter(([name, value]) => value !== '' && Object.hasOwn(schema.properties, name))
+  // The cast: each name is one of the schema's.
+  return Object.fromEntries(known) as Form<S>
 }
 
 /** A form that is read in one way only: valid UTF-8 and percent-encoding, where readers would put something of their own in its place. */
@@ -44,8 +53,8 @@ function formText(bytes: Uint8Array): string {
 }
 
 /** One parameter. @throws VestalError BODY_INVALID where it is missing */
-export function needed(form: ReadonlyMap<string, string>, name: string): string {
-  const value = form.get(name)
+export function needed<Name extends string>(form: { readonly [_ in Name]?: string }, name: Name): string {
+  const value = form[name]
   if (value === undefined) throw new VestalError('BODY_INVALID', { detail: { [name]: 'is missing' } })
   return value
 }
@@ -62,14 +71,9 @@ export interface OauthClient {
  * that sends no secret is a public client, by a name that no API key has. Undefined where the request names none, or this server itself.
  * @throws VestalError CLIENT_REFUSED, BODY_INVALID, SIGN_IN_THROTTLED
  */
-export async function clientOf(
-  request: Request,
-  form: ReadonlyMap<string, string>,
-  asked: Asked,
-): Promise<OauthClient | undefined> {
+export async function clientOf(request: Request, form: Form<typeof ClientForm>, asked: Asked): Promise<OauthClient | undefined> {
   const basic = await namedByBasic(request, asked)
-  const id = form.get('client_id')
-  const secret = form.get('client_secret')
+  const { client_id: id, client_secret: secret } = form
   const isTwice = basic !== undefined && (secret !== undefined || (id !== undefined && id !== basic.id))
   if (isTwice) throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
   const given = basic ?? (id === undefined && secret === undefined ? undefined : { id: id ?? '', secret: secret ?? '' })
@@ -85,9 +89,9 @@ export async function basicClientOf(request: Request, asked: Asked): Promise<Kno
 }
 
 /** The client of a form that holds its secret (`client_secret_post`); undefined where it holds none. */
-export async function postedClientOf(form: ReadonlyMap<string, string>, asked: Asked): Promise<KnownKey | undefined> {
-  const secret = form.get('client_secret')
-  return secret === undefined ? undefined : knownClient({ id: form.get('client_id') ?? '', secret }, asked)
+export async function postedClientOf(form: Form<typeof ClientForm>, asked: Asked): Promise<KnownKey | undefined> {
+  const { client_id: id = '', client_secret: secret } = form
+  return secret === undefined ? undefined : knownClient({ id, secret }, asked)
 }
 
 /** True for a request whose body is a form. */

@@ -11,7 +11,8 @@ import { VestalError } from '../../core/errors.ts'
 import { jsonResponse } from '../json.ts'
 import { OAUTH_DETAIL } from '../openapi/oauth.ts'
 import type { AccountRoutesOptions } from './context.ts'
-import { basicClientOf, clientOf, isForm, needed, type OauthClient, postedClientOf, readForm } from './oauth-client.ts'
+import { basicClientOf, clientOf, type Form, isForm, needed, type OauthClient, postedClientOf, readForm } from './oauth-client.ts'
+import { type Answer, type TokenAnswer, TokenRequest, TokenText } from './schemas.ts'
 
 /** RFC 6749 §5.1. */
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
@@ -44,13 +45,10 @@ export function oauth(options: OauthOptions) {
 
 async function giveToken(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
   const { context } = options
-  const form = await readForm(request, options)
+  const form = await readForm(request, TokenRequest, options)
   const grant = needed(form, 'grant_type')
   const client = await clientOf(request, form, { options, origin })
-  const scope = form
-    .get('scope')
-    ?.split(' ')
-    .filter((name) => name !== '')
+  const scope = form.scope?.split(' ').filter((name) => name !== '')
   if (grant === 'client_credentials') return answer(issueClientToken(context, clientNeeded(client), { scope, origin }))
   // A session's grants are its account's; they are read anew at each refresh, so there is nothing to narrow.
   if (scope !== undefined) throw new VestalError('SCOPE_REFUSED', { detail: 'A scope is only accepted with client_credentials' })
@@ -63,7 +61,7 @@ async function giveToken(options: OauthOptions, request: Request, origin: Origin
 
 async function password(
   options: OauthOptions,
-  form: ReadonlyMap<string, string>,
+  form: Form<typeof TokenRequest>,
   { origin, clientId }: { readonly origin: Origin; readonly clientId: string | undefined },
 ): Promise<Response> {
   const claimant = { login: needed(form, 'username'), password: needed(form, 'password'), origin, isLasting: true }
@@ -92,8 +90,9 @@ async function asGrant<T>(result: Promise<T>): Promise<T> {
 function answer(issued: IssuedToken & { readonly grants: Grants; readonly refreshToken?: string }): Response {
   const { token, lifetimeSeconds: expires_in, grants, refreshToken } = issued
   const scope = [...new Set([...grants.permissions, ...Object.values(grants.roles).flat()])].join(' ')
-  const body = { access_token: token, token_type: 'Bearer', expires_in, scope }
-  return jsonResponse({ ...body, ...(refreshToken !== undefined && { refresh_token: refreshToken }) }, NO_STORE)
+  const refreshed = refreshToken === undefined ? {} : { refresh_token: refreshToken }
+  const body: Answer<typeof TokenAnswer> = { access_token: token, token_type: 'Bearer', expires_in, scope, ...refreshed }
+  return jsonResponse(body, NO_STORE)
 }
 
 /**
@@ -105,12 +104,12 @@ async function introspect(options: OauthOptions, request: Request, origin: Origi
   const asked = { options, origin }
   const basic = await basicClientOf(request, asked)
   const isInForm = basic === undefined && !hasCredential(request) && isForm(request)
-  const early = isInForm ? await readForm(request, options) : undefined
+  const early = isInForm ? await readForm(request, TokenText, options) : undefined
   const client = basic ?? (early && (await postedClientOf(early, asked)))
   const caller = client?.token ?? (await authenticator.authenticate(request))
   authenticator.authorize(caller, [INTROSPECT_PERMISSION])
-  const form = early ?? (await readForm(request, options))
-  if (early === undefined && form.has('client_secret'))
+  const form = early ?? (await readForm(request, TokenText, options))
+  if (early === undefined && form.client_secret !== undefined)
     throw new VestalError('BODY_INVALID', { detail: 'The client is named twice' })
   const text = needed(form, 'token')
   const refresh = await describeRefreshToken(context, text)
@@ -154,7 +153,7 @@ async function nameOf({ context }: OauthOptions, subject: string): Promise<strin
  */
 async function revoke(options: OauthOptions, request: Request, origin: Origin): Promise<Response> {
   const { context } = options
-  const form = await readForm(request, options)
+  const form = await readForm(request, TokenText, options)
   const clientId = (await clientOf(request, form, { options, origin }))?.id
   const text = needed(form, 'token')
   if (await revokeRefreshToken(context, text, { clientId, origin })) return jsonResponse({}, NO_STORE)

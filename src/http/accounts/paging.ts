@@ -1,33 +1,41 @@
+import type { Static, TObject } from '@sinclair/typebox'
 import type { Page } from '../../accounts/store.ts'
 import { VestalError } from '../../core/errors.ts'
+import { didYouMean } from '../../core/nearest.ts'
+import { matches, ruleOf } from '../../schema/check.ts'
 import { fieldFault } from './fields.ts'
+import { PageQuery } from './schemas.ts'
 
-/** Rows of a page, by default and at most. */
+/** Rows of a page by default. */
 const LIMIT = 50
-const LIMIT_MAX = 200
 const CURSOR_LENGTH_MAX = 1024
 
 /**
  * Reads which page a request asks for, and its filters.
  * @throws VestalError BODY_INVALID for a parameter that is not known, is given twice or is wrong
  */
-export function readQuery(
+export function readQuery<S extends TObject>(
   request: Request,
-  filters: readonly string[],
-): { readonly page: Page; readonly filter: ReadonlyMap<string, string> } {
-  const known = new Set(['limit', 'cursor', ...filters])
+  schema: S,
+): { readonly page: Page; readonly filter: { readonly [Name in keyof Static<S>]?: string } } {
   const given = new Map<string, string>()
   for (const [name, value] of new URL(request.url).searchParams) {
-    if (!known.has(name)) throw fieldFault(name.slice(0, 64), 'is not a parameter of this list')
+    if (!Object.hasOwn(schema.properties, name))
+      throw fieldFault(name.slice(0, 64), `is not a parameter of this list${didYouMean(name, Object.keys(schema.properties))}`)
     if (given.has(name) || value.length > CURSOR_LENGTH_MAX || value.includes('\0'))
       throw fieldFault(name, 'must be given once, and be short')
     given.set(name, value)
   }
-  const { limit = String(LIMIT), cursor } = Object.fromEntries(given)
-  if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > LIMIT_MAX)
-    throw fieldFault('limit', `must be a whole number from 1 to ${LIMIT_MAX}`)
+  const filter = Object.fromEntries(given)
+  const { limit = String(LIMIT), cursor } = filter
+  const rule = PageQuery.properties.limit
+  if (!/^\d{1,3}$/.test(limit) || !matches(rule, Number(limit))) throw fieldFault('limit', ruleOf(rule))
   const after = cursor === undefined ? undefined : placeIn(cursor)
-  return { page: { limit: Number(limit), ...(after !== undefined && { after }) }, filter: given }
+  // The cast: each name is one of the schema's.
+  return {
+    page: { limit: Number(limit), ...(after !== undefined && { after }) },
+    filter: filter as Partial<Record<keyof Static<S>, string>>,
+  }
 }
 
 /** A filter that is true or false. */

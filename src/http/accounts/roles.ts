@@ -4,8 +4,9 @@ import { changeRole, createRole, deleteRole, findRole, listRoles } from '../../a
 import { jsonResponse } from '../json.ts'
 import { ROLE_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
-import { fieldFault, readFields } from './fields.ts'
+import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, versionIn } from './paging.ts'
+import { type Answer, type Ended, PageQuery, type Role as RoleAnswer, RoleChange, RoleInput, type RoleList } from './schemas.ts'
 import { timeOf } from './sessions.ts'
 
 /** Roles, for those who may see and change them. */
@@ -16,22 +17,18 @@ export function roles(options: AdministrationOptions) {
     .get(
       '/admin/roles/',
       async ({ request }) => {
-        const { page } = readQuery(request, [])
+        const { page } = readQuery(request, PageQuery)
         const found = await listRoles(context, page)
-        return jsonResponse(
-          { roles: found.map(shown), next_cursor: nextCursor(found.length, page, found.at(-1)?.name) },
-          NO_STORE,
-        )
+        const next_cursor = nextCursor(found.length, page, found.at(-1)?.name)
+        return jsonResponse({ roles: found.map(shown), next_cursor } satisfies Answer<typeof RoleList>, NO_STORE)
       },
       { permissions: ['roles:read'], detail: ROLE_DETAIL.list },
     )
     .post(
       '/admin/roles/',
       async ({ request, token }) => {
-        const { name, ...input } = await readFields(request, { name: 'text', description: 'text', permissions: 'texts' }, options)
-        if (name === undefined) throw fieldFault('name', 'is missing')
-        const by = actorOf(options, token, request)
-        return one(await createRole(context, { ...input, name }, by))
+        const input = await readFields(request, RoleInput, options)
+        return one(await createRole(context, input, actorOf(options, token, request)))
       },
       { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.create },
     )
@@ -43,7 +40,7 @@ export function roles(options: AdministrationOptions) {
       '/admin/roles/:role/',
       async ({ request, token, params }) => {
         const version = versionIn(request)
-        const input = await readFields(request, { description: 'text', permissions: 'texts' }, options)
+        const input = await readFields(request, RoleChange, options)
         const by = actorOf(options, token, request)
         return one(await changeRole(context, { ...input, name: params.role, version }, by))
       },
@@ -54,7 +51,7 @@ export function roles(options: AdministrationOptions) {
       async ({ request, token, params }) => {
         const by = actorOf(options, token, request)
         await deleteRole(context, { name: params.role, version: versionIn(request) }, by)
-        return jsonResponse({ ended: params.role }, NO_STORE)
+        return jsonResponse({ ended: params.role } satisfies Answer<typeof Ended>, NO_STORE)
       },
       { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.remove },
     )
@@ -64,6 +61,6 @@ function one(role: Role): Response {
   return jsonResponse(shown(role), { ...NO_STORE, ...tagOf(role.version) })
 }
 
-function shown({ name, description, permissions, version, createdAt }: Role) {
+function shown({ name, description, permissions, version, createdAt }: Role): Answer<typeof RoleAnswer> {
   return { name, description, permissions, version, created_at: timeOf(createdAt) }
 }

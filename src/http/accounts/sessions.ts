@@ -8,6 +8,17 @@ import { SESSION_DETAIL } from '../openapi/sessions.ts'
 import { type AccountRoutesOptions, bearerOf, refuseCrossSite, sessionResponse } from './context.ts'
 import { clearCookies } from './cookies.ts'
 import { fieldFault, readFields } from './fields.ts'
+import {
+  type Answer,
+  type Ended,
+  type OwnAccount,
+  PasswordChange,
+  Refresh,
+  type Session,
+  type SessionList,
+  type SignedIn,
+  type SignedOut,
+} from './schemas.ts'
 
 const NO_STORE = { 'cache-control': 'no-store' }
 
@@ -48,10 +59,9 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
       '/auth/password/',
       async ({ request, token }) => {
         const bearer = bearerOf(token, originOf(request))
-        const fields = await readFields(request, { old_password: 'text', new_password: 'text' }, options)
-        if (fields.new_password === undefined) throw fieldFault('new_password', 'is missing')
-        const issued = await changePassword(context, bearer, { old: fields.old_password, password: fields.new_password })
-        return jsonResponse({ id: bearer.accountId, token: issued.token }, NO_STORE)
+        const { old_password: old, new_password: password } = await readFields(request, PasswordChange, options)
+        const issued = await changePassword(context, bearer, { old, password })
+        return jsonResponse({ id: bearer.accountId, token: issued.token } satisfies Answer<typeof SignedIn>, NO_STORE)
       },
       { parse: 'none', permissions: [], detail: SESSION_DETAIL.password },
     )
@@ -60,7 +70,8 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
       async ({ request, token }) => {
         const { accountId, sessionId } = bearerOf(token, originOf(request))
         const sessions = await sessionsOf(context, accountId)
-        return jsonResponse({ sessions: sessions.map((session) => shownSession(session, sessionId)) }, NO_STORE)
+        const shown = sessions.map((session) => shownSession(session, sessionId))
+        return jsonResponse({ sessions: shown } satisfies Answer<typeof SessionList>, NO_STORE)
       },
       { permissions: [], detail: SESSION_DETAIL.list },
     )
@@ -69,7 +80,7 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
       async ({ request, token, params }) => {
         const bearer = bearerOf(token, originOf(request))
         await endOwnSession(context, bearer, params.id)
-        return jsonResponse({ ended: params.id }, NO_STORE)
+        return jsonResponse({ ended: params.id } satisfies Answer<typeof Ended>, NO_STORE)
       },
       { parse: 'none', permissions: [], detail: SESSION_DETAIL.end },
     )
@@ -97,7 +108,7 @@ async function refresh(options: AccountRoutesOptions, request: Request): Promise
 async function sentToken(request: Request, options: AccountRoutesOptions): Promise<string | undefined> {
   const length = request.headers.get('content-length')
   if (length === '0' || request.body === null) return undefined
-  return (await readFields(request, { refresh_token: 'text' }, options)).refresh_token
+  return (await readFields(request, Refresh, options)).refresh_token
 }
 
 /** The first cookie of that name; a second is an attempt to plant one. */
@@ -113,20 +124,26 @@ function cookieOf(request: Request, name: string): string | undefined {
 function signedOut({ cookies }: AccountRoutesOptions): Response {
   const headers = new Headers({ 'content-type': 'application/json', ...NO_STORE })
   for (const cookie of clearCookies(cookies)) headers.append('set-cookie', cookie)
-  return new Response(JSON.stringify({ signed_out: true }), { headers })
+  return new Response(JSON.stringify({ signed_out: true } satisfies Answer<typeof SignedOut>), { headers })
 }
 
-function shownAccount({ id, name, permissions, roles, lastSignInAt, hasPassword }: Awaited<ReturnType<typeof ownAccount>>) {
-  return { id, name, permissions, roles, last_sign_in_at: timeOf(lastSignInAt), has_password: hasPassword }
+function shownAccount(account: Awaited<ReturnType<typeof ownAccount>>): Answer<typeof OwnAccount> {
+  const { id, name, permissions, roles, lastSignInAt, hasPassword } = account
+  return { id, name, permissions, roles, last_sign_in_at: timeOrNull(lastSignInAt), has_password: hasPassword }
 }
 
-function shownSession(session: Awaited<ReturnType<typeof sessionsOf>>[number], own: string | undefined) {
+function shownSession(session: Awaited<ReturnType<typeof sessionsOf>>[number], own: string | undefined): Answer<typeof Session> {
   const { id, createdAt, refreshedAt, expiresAt, address, userAgent, clientId } = session
   const times = { created_at: timeOf(createdAt), used_at: timeOf(refreshedAt), expires_at: timeOf(expiresAt) }
   return { id, is_this: id === own, ...times, address, user_agent: userAgent, client_id: clientId }
 }
 
 /** A time as RFC 3339 writes it, in UTC. */
-export function timeOf(milliseconds: number | null): string | null {
-  return milliseconds === null ? null : new Date(milliseconds).toISOString()
+export function timeOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
+}
+
+/** The same of a time that may be absent. */
+export function timeOrNull(milliseconds: number | null): string | null {
+  return milliseconds === null ? null : timeOf(milliseconds)
 }

@@ -1,3 +1,4 @@
+import type { Static } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import {
   type AccountInput,
@@ -12,18 +13,10 @@ import { normaliseName } from '../../accounts/names.ts'
 import { jsonResponse } from '../json.ts'
 import { USER_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
-import { fieldFault, readFields } from './fields.ts'
+import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, versionIn, yesOrNo } from './paging.ts'
-import { timeOf } from './sessions.ts'
-
-const FIELDS = {
-  name: 'text',
-  password: 'text or null',
-  password_once: 'boolean',
-  permissions: 'texts',
-  roles: 'texts',
-  disabled: 'boolean',
-} as const
+import { type Answer, type Ended, type User, UserChange, UserInput, type UserList, UserQuery } from './schemas.ts'
+import { timeOf, timeOrNull } from './sessions.ts'
 
 /** Accounts, for those who may see and change them. */
 export function users(options: AdministrationOptions) {
@@ -37,10 +30,9 @@ export function users(options: AdministrationOptions) {
     .post(
       '/admin/users/',
       async ({ request, token }) => {
-        const { name, ...input } = await readAccount(request, options)
-        if (name === undefined) throw fieldFault('name', 'is missing')
+        const { name, ...input } = await readFields(request, UserInput, options)
         const by = actorOf(options, token, request)
-        return one(await createAccount(context, { ...input, name }, by))
+        return one(await createAccount(context, { ...accountOf(input), name }, by))
       },
       { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.create },
     )
@@ -52,7 +44,7 @@ export function users(options: AdministrationOptions) {
       '/admin/users/:id/',
       async ({ request, token, params }) => {
         const version = versionIn(request)
-        const input = await readAccount(request, options)
+        const input = accountOf(await readFields(request, UserChange, options))
         const { id } = await findAccount(context, params.id)
         const by = actorOf(options, token, request)
         return one(await changeAccount(context, { ...input, id, version }, by))
@@ -65,16 +57,16 @@ export function users(options: AdministrationOptions) {
         const version = versionIn(request)
         const { id } = await findAccount(context, params.id)
         await deleteAccount(context, { id, version }, actorOf(options, token, request))
-        return jsonResponse({ ended: id }, NO_STORE)
+        return jsonResponse({ ended: id } satisfies Answer<typeof Ended>, NO_STORE)
       },
       { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.remove },
     )
 }
 
 async function list({ context }: AdministrationOptions, request: Request): Promise<Response> {
-  const { page, filter } = readQuery(request, ['name', 'role', 'disabled'])
-  const [name, role] = [filter.get('name'), filter.get('role')]
-  const isDisabled = yesOrNo('disabled', filter.get('disabled'))
+  const { page, filter } = readQuery(request, UserQuery)
+  const { name, role, disabled } = filter
+  const isDisabled = yesOrNo('disabled', disabled)
   const accounts = await listAccounts(
     context,
     {
@@ -85,11 +77,10 @@ async function list({ context }: AdministrationOptions, request: Request): Promi
     page,
   )
   const next_cursor = nextCursor(accounts.length, page, accounts.at(-1)?.name)
-  return jsonResponse({ users: accounts.map(shown), next_cursor }, NO_STORE)
+  return jsonResponse({ users: accounts.map(shown), next_cursor } satisfies Answer<typeof UserList>, NO_STORE)
 }
 
-async function readAccount(request: Request, options: AdministrationOptions): Promise<AccountInput> {
-  const { password_once, disabled, ...fields } = await readFields(request, FIELDS, options)
+function accountOf({ password_once, disabled, ...fields }: Static<typeof UserChange>): AccountInput {
   return {
     ...fields,
     ...(password_once !== undefined && { isPasswordOnce: password_once }),
@@ -101,7 +92,17 @@ function one(account: ShownAccount): Response {
   return jsonResponse(shown(account), { ...NO_STORE, ...tagOf(account.version) })
 }
 
-function shown({ id, name, permissions, roles, version, hasPassword, disabledAt, createdAt, lastSignInAt }: ShownAccount) {
-  const times = { created_at: timeOf(createdAt), disabled_at: timeOf(disabledAt), last_sign_in_at: timeOf(lastSignInAt) }
+function shown({
+  id,
+  name,
+  permissions,
+  roles,
+  version,
+  hasPassword,
+  disabledAt,
+  createdAt,
+  lastSignInAt,
+}: ShownAccount): Answer<typeof User> {
+  const times = { created_at: timeOf(createdAt), disabled_at: timeOrNull(disabledAt), last_sign_in_at: timeOrNull(lastSignInAt) }
   return { id, name, permissions, roles, version, has_password: hasPassword, ...times }
 }

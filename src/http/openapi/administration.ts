@@ -1,4 +1,5 @@
-import { IF_MATCH, operation, type Parameter } from './operation.ts'
+import { AuditQuery, PageQuery, UserQuery } from '../accounts/schemas.ts'
+import { IF_MATCH, operation, parametersOf } from './operation.ts'
 
 const tag = 'Administration'
 const TIME = '2026-11-24T08:00:00.000Z'
@@ -25,18 +26,6 @@ const KEY = {
   revoked_at: null,
 }
 const LISTS = '`limit` and `cursor` page through it.'
-const PAGE: readonly Parameter[] = [
-  {
-    name: 'limit',
-    in: 'query',
-    description: 'Entries of a page at most; default 50',
-    schema: { type: 'integer', minimum: 1, maximum: 200 },
-  },
-  { name: 'cursor', in: 'query', description: '`next_cursor` of the page before', schema: { type: 'string' } },
-]
-const filter = (name: string, description: string, schema: Parameter['schema'] = { type: 'string' }): Parameter => {
-  return { name, in: 'query', description, schema }
-}
 const GRANTS = 'Nobody grants, changes or takes away more than they are granted.'
 const MATCH = '`If-Match` takes the `ETag` of what was read, or `*`.'
 const CHANGE = [404, 409, 412, 413, 428, 503] as const
@@ -48,12 +37,7 @@ export const USER_DETAIL = {
     summary: 'Accounts, by name',
     description: LISTS,
     permission: 'users:read',
-    parameters: [
-      filter('name', 'Beginning of the name'),
-      filter('role', 'Name of a role'),
-      filter('disabled', 'Whether it may not sign in', { type: 'boolean' }),
-      ...PAGE,
-    ],
+    parameters: parametersOf(UserQuery),
     answer: { description: 'A page of accounts', schema: 'UserList', example: { users: [USER], next_cursor: null } },
     failures: [503],
   }),
@@ -82,7 +66,7 @@ export const USER_DETAIL = {
     description: `Other grants end its tokens; another password, or being disabled, its sessions too. ${MATCH} ${GRANTS}`,
     permission: 'users:write',
     parameters: [IF_MATCH],
-    body: { schema: 'UserInput', examples: { roles: { roles: ['operator'] }, disable: { disabled: true } } },
+    body: { schema: 'UserChange', examples: { roles: { roles: ['operator'] }, disable: { disabled: true } } },
     answer: { description: 'The account', schema: 'User', example: { ...USER, version: 2 } },
     failures: CHANGE,
   }),
@@ -104,7 +88,7 @@ export const ROLE_DETAIL = {
     summary: 'Roles, by name',
     description: LISTS,
     permission: 'roles:read',
-    parameters: PAGE,
+    parameters: parametersOf(PageQuery),
     answer: { description: 'A page of roles', schema: 'RoleList', example: { roles: [ROLE], next_cursor: null } },
     failures: [503],
   }),
@@ -133,7 +117,7 @@ export const ROLE_DETAIL = {
     description: `Other permissions end the tokens of all who have it. ${MATCH} ${GRANTS}`,
     permission: 'roles:write',
     parameters: [IF_MATCH],
-    body: { schema: 'RoleInput', examples: { permissions: { permissions: ['model:*:read'] } } },
+    body: { schema: 'RoleChange', examples: { permissions: { permissions: ['model:*:read'] } } },
     answer: { description: 'The role', schema: 'Role', example: { ...ROLE, version: 2 } },
     failures: CHANGE,
   }),
@@ -155,7 +139,7 @@ export const API_KEY_DETAIL = {
     summary: 'API keys, by id',
     description: LISTS,
     permission: 'api-keys:read',
-    parameters: PAGE,
+    parameters: parametersOf(PageQuery),
     answer: { description: 'A page of keys', schema: 'ApiKeyList', example: { api_keys: [KEY], next_cursor: null } },
     failures: [503],
   }),
@@ -167,7 +151,7 @@ export const API_KEY_DETAIL = {
     body: { schema: 'ApiKeyInput', examples: { key: { name: 'robot', permissions: ['model:iris:predict'], expires_at: null } } },
     answer: {
       description: 'The key',
-      schema: 'ApiKey',
+      schema: 'NewApiKey',
       example: { ...KEY, key: 'vst_4fK2mQ9xZ1aB_0000000000000000000000000000000000000000000_000000' },
     },
     failures: [413, 503],
@@ -185,7 +169,7 @@ export const API_KEY_DETAIL = {
     description: `Ends the tokens that it got. ${MATCH} ${GRANTS}`,
     permission: 'api-keys:write',
     parameters: [IF_MATCH],
-    body: { schema: 'ApiKeyInput', examples: { permissions: { permissions: ['model:*:read'] } } },
+    body: { schema: 'ApiKeyChange', examples: { permissions: { permissions: ['model:*:read'] } } },
     answer: { description: 'The key', schema: 'ApiKey', example: { ...KEY, version: 2 } },
     failures: CHANGE,
   }),
@@ -217,13 +201,7 @@ export const AUDIT_DETAIL = {
     summary: 'What happened, newest first',
     description: `${LISTS} A page may have fewer events than the limit, or none, and more may follow: it is over where \`next_cursor\` is null.`,
     permission: 'audit:read',
-    parameters: [
-      filter('event', 'Names of events, with commas between them'),
-      filter('subject', 'Who did it or whom it was done to: an account, a session, a key, a name, an address'),
-      filter('since', 'A time from which on, in UTC', { type: 'string', example: TIME }),
-      filter('until', 'A time before which, in UTC', { type: 'string', example: TIME }),
-      ...PAGE,
-    ],
+    parameters: parametersOf(AuditQuery),
     answer: { description: 'A page of events', schema: 'AuditList', example: { events: [EVENT], next_cursor: null } },
     failures: [503],
   }),

@@ -1,4 +1,6 @@
-import type { AccountSchemaName } from './account-schemas.ts'
+import type { TObject } from '@sinclair/typebox'
+import { openApiOf } from '../../schema/open-api.ts'
+import type { AccountSchemaName } from '../accounts/schemas.ts'
 
 /** The answer of an operation when all goes well. */
 interface Answer {
@@ -120,6 +122,14 @@ export const TIMEOUT: Parameter = {
   in: 'header',
   description: 'Milliseconds to wait and run; a request that takes longer is answered with 503 or 504',
   schema: { type: 'number', minimum: 0, exclusiveMinimum: true },
+}
+
+/** The query of a list, from the schema that the route reads it by. */
+export function parametersOf({ properties }: TObject): readonly Parameter[] {
+  return Object.entries(properties).map(([name, property]) => {
+    const { description, ...schema } = openApiOf(property)
+    return { name, in: 'query', description: String(description), schema }
+  })
 }
 
 /** The documentation of a route, in the form that OpenAPI 3.0 gives an operation. */

@@ -1,4 +1,4 @@
-import { ACCOUNT_SCHEMAS } from './account-schemas.ts'
+import { ACCOUNT_SCHEMAS } from '../accounts/schemas.ts'
 import type { SchemaName } from './operation.ts'
 
 const text = (description: string, example?: string) => ({

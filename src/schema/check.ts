@@ -1,0 +1,107 @@
+import { Kind, OptionalKind, type Static, type TObject, type TProperties, type TSchema } from '@sinclair/typebox'
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { didYouMean } from '../core/nearest.ts'
+
+/** What is wrong with one value: where it is, such as `serving.threads`, and the rule that it broke. */
+export interface Fault {
+  readonly path: string
+  readonly rule: string
+}
+
+/** Unknown fields that are reported, and how much of the name of each. */
+const UNKNOWN_MAX = 8
+const NAME_LENGTH_MAX = 64
+
+const compiled = new WeakMap<TSchema, TypeCheck<TSchema>>()
+
+/** Whether a value is what a schema says. The check is compiled when it is first used. */
+export function matches<S extends TSchema>(schema: S, value: unknown): value is Static<S> {
+  let check = compiled.get(schema)
+  if (check === undefined) {
+    check = TypeCompiler.Compile<TSchema>(schema)
+    compiled.set(schema, check)
+  }
+  return check.Check(value)
+}
+
+/**
+ * What is wrong with a value, one fault a field; empty only where it matches the schema. A schema may say in its `rule` what a value
+ * must be, and in `missing` what the error of an absent one is.
+ * @param whole what an unknown field is not of, such as `this body`
+ */
+export function faultsIn(schema: TSchema, value: unknown, whole: string): readonly Fault[] {
+  if (matches(schema, value)) return []
+  const found = [...faults(schema, value, { path: '', whole })]
+  return found.length > 0 ? found : [{ path: '', rule: ruleOf(schema) }]
+}
+
+interface Place {
+  readonly path: string
+  readonly whole: string
+}
+
+function* faults(schema: TSchema, value: unknown, { path, whole }: Place): Generator<Fault> {
+  if (isObjectSchema(schema) && isObject(value)) yield* faultsOfFields(schema, value, { path, whole })
+  else if (!matches(schema, value)) yield { path, rule: ruleOf(schema) }
+}
+
+function* faultsOfFields(schema: TObject, value: Readonly<Record<string, unknown>>, { path, whole }: Place): Generator<Fault> {
+  const pathOf = (name: string) => (path === '' ? name : `${path}.${name}`)
+  const properties: TProperties = schema.properties
+  let unknown = 0
+  for (const [name, each] of Object.entries(value)) {
+    const property = Object.hasOwn(properties, name) ? properties[name] : undefined
+    if (property !== undefined) yield* faults(property, each, { path: pathOf(name), whole })
+    else if (schema.additionalProperties === false && unknown++ < UNKNOWN_MAX) {
+      const rule = `is not a field of ${whole}${didYouMean(name, Object.keys(properties))}`
+      yield { path: pathOf(name.slice(0, NAME_LENGTH_MAX)), rule }
+    }
+  }
+  for (const [name, property] of Object.entries(properties)) {
+    const isMissing = property[OptionalKind] === undefined && !Object.hasOwn(value, name)
+    if (isMissing) yield { path: pathOf(name), rule: property.missing ?? 'is missing' }
+  }
+}
+
+/** What a value of this schema must be, in words. */
+export function ruleOf(schema: TSchema): string {
+  return schema.rule ?? `must be ${describe(schema)}`
+}
+
+function describe(schema: TSchema): string {
+  switch (schema[Kind]) {
+    case 'String':
+      return 'a text'
+    case 'Boolean':
+      return 'true or false'
+    case 'Integer':
+      return `a whole number${rangeOf(schema)}`
+    case 'Number':
+      return `a number${rangeOf(schema)}`
+    case 'Null':
+      return 'null'
+    case 'Array':
+      return schema.maxItems === undefined ? 'a list of texts' : `a list of at most ${schema.maxItems} texts`
+    case 'Union':
+      return describeUnion(schema.anyOf)
+    default:
+      return 'an object'
+  }
+}
+
+function describeUnion(members: readonly TSchema[]): string {
+  if (members.every((member) => member[Kind] === 'Literal')) return `one of ${members.map(({ const: word }) => word).join(', ')}`
+  return members.map(describe).join(' or ')
+}
+
+function rangeOf({ minimum, maximum }: TSchema): string {
+  return minimum === undefined || maximum === undefined ? '' : ` from ${minimum} to ${maximum}`
+}
+
+function isObjectSchema(schema: TSchema): schema is TObject {
+  return schema[Kind] === 'Object'
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
