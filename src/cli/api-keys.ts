@@ -16,7 +16,8 @@ export const API_KEYS_FLAGS: readonly FlagRow[] = [
   { name: 'json', help: 'Print JSON in place of a table.' },
 ]
 
-const ACTIONS = ['create', 'list', 'revoke'] as const
+/** What may follow `vestal api-keys`. */
+export const API_KEYS_ACTIONS = ['create', 'list', 'revoke'] as const
 const SYNONYMS = {
   create: ['add', 'new', 'make', 'generate'],
   list: ['ls', 'show', 'get', 'all'],
@@ -30,7 +31,7 @@ const DAYS_MAX = 3650
 /** `vestal api-keys …`. What it changes holds for a server that runs within a second. */
 export async function apiKeys(settings: Settings, _mode: Mode, args: Arguments): Promise<void> {
   const [word, name = ''] = args.words
-  const action = readAction('api-keys', word, { actions: ACTIONS, synonyms: SYNONYMS })
+  const action = readAction('api-keys', word, { actions: API_KEYS_ACTIONS, synonyms: SYNONYMS })
   if (action === 'list' && name !== '') throw new SettingsError([`api-keys list: takes no ${JSON.stringify(name.slice(0, 60))}`])
   if (action !== 'list' && name === '')
     throw new SettingsError([`api-keys ${action}: needs ${action === 'create' ? 'a name' : 'the id of a key'}`])

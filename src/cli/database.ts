@@ -4,13 +4,15 @@ import type { Settings } from '../config/settings.ts'
 import { openDatabase } from '../server/accounts.ts'
 import { readAction } from './action.ts'
 
+/** What may follow `vestal db`. */
+export const DATABASE_ACTIONS = ['migrate', 'status'] as const
 export const DATABASE_FLAGS: readonly FlagRow[] = [{ name: 'json', help: 'Print JSON in place of lines.' }]
 
 const SYNONYMS = { migrate: ['upgrade', 'update', 'init', 'create'], status: ['check', 'show', 'info', 'list'] } as const
 
 /** `vestal db migrate|status`: the schema of the accounts' database. Exit code 1 where `status` finds that something is missing or wrong. */
 export async function database(settings: Settings, { words: [word], switches }: Arguments): Promise<void> {
-  const action = readAction('db', word, { actions: ['migrate', 'status'], synonyms: SYNONYMS })
+  const action = readAction('db', word, { actions: DATABASE_ACTIONS, synonyms: SYNONYMS })
   const store = openDatabase(settings)
   try {
     const applied = action === 'migrate' ? await store.migrate() : []

@@ -42,7 +42,8 @@ export const KEYS_FLAGS: readonly FlagRow[] = [
   },
 ]
 
-const ACTIONS = ['generate', 'list', 'rotate', 'retire', 'revoke'] as const
+/** What may follow `vestal keys`. */
+export const KEYS_ACTIONS = ['generate', 'list', 'rotate', 'retire', 'revoke'] as const
 const SYNONYMS = {
   generate: ['create', 'add', 'new', 'make', 'init'],
   list: ['ls', 'show', 'get', 'all'],
@@ -50,7 +51,7 @@ const SYNONYMS = {
   retire: ['expire', 'disable'],
   revoke: ['remove', 'delete', 'rm', 'del'],
 } as const
-type Action = (typeof ACTIONS)[number]
+type Action = (typeof KEYS_ACTIONS)[number]
 const KEEP_SECONDS_MAX = 31_536_000
 /** What is signed with when nothing names another: short, and known to every library. */
 const ALGORITHM = 'ES256'
@@ -89,7 +90,7 @@ export async function keys(settings: Settings, args: Arguments): Promise<void> {
 function readAsked(settings: Settings, { words, values, switches }: Arguments): Asked {
   const [name, kid, ...others] = words
   const faults: string[] = []
-  const action = readAction('keys', name, { actions: ACTIONS, synonyms: SYNONYMS })
+  const action = readAction('keys', name, { actions: KEYS_ACTIONS, synonyms: SYNONYMS })
   const needsKid = action === 'retire' || action === 'revoke'
   if (needsKid && (kid === undefined || others.length > 0))
     faults.push(`keys ${name}: needs one key id; vestal keys list shows them`)

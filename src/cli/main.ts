@@ -16,15 +16,16 @@ import { refuseForSeveral, shareOf } from '../server/cluster/share-limits.ts'
 import { supervise } from '../server/cluster/supervise.ts'
 import { start } from '../server/start.ts'
 import { meantBy } from './action.ts'
-import { API_KEYS_FLAGS, apiKeys } from './api-keys.ts'
+import { API_KEYS_ACTIONS, API_KEYS_FLAGS, apiKeys } from './api-keys.ts'
 import { AUDIT_FLAGS, audit } from './audit.ts'
-import { DATABASE_FLAGS, database } from './database.ts'
+import { completion, SHELLS } from './completion.ts'
+import { DATABASE_ACTIONS, DATABASE_FLAGS, database } from './database.ts'
 import { overview, type VerbHelp, verbHelp } from './help.ts'
-import { KEYS_FLAGS, keys } from './keys.ts'
-import { MODELS_FLAGS, models } from './models/models.ts'
+import { KEYS_ACTIONS, KEYS_FLAGS, keys } from './keys.ts'
+import { MODELS_ACTIONS, MODELS_FLAGS, models } from './models/models.ts'
 import { ready } from './ready.ts'
 import { TOKEN_FLAGS, token } from './token.ts'
-import { USERS_FLAGS, users } from './users.ts'
+import { USERS_ACTIONS, USERS_FLAGS, users } from './users.ts'
 
 interface Verb extends VerbHelp {
   /** Words that it takes beside its flags; none by default. */
@@ -50,6 +51,25 @@ const VERBS: readonly Verb[] = [
     usage: 'start [flags]',
     summary: 'Serve the models.',
     flags: [],
+    settings: [
+      'host',
+      'port',
+      'models',
+      'model',
+      'modelControl',
+      'processes',
+      'data',
+      'keyFile',
+      'secret',
+      'issuer',
+      'audience',
+      'tlsCert',
+      'tlsKey',
+      'database',
+      'logFormat',
+      'logLevel',
+      'accessLog',
+    ],
     run: startOrSupervise,
   },
   {
@@ -57,6 +77,7 @@ const VERBS: readonly Verb[] = [
     usage: 'process NUMBER COUNT json|pretty [flags]',
     summary: 'One of the processes of `vestal start --processes`, which starts it.',
     flags: [],
+    settings: [],
     words: 3,
     isHidden: true,
     run: startMember,
@@ -66,6 +87,7 @@ const VERBS: readonly Verb[] = [
     usage: 'engine-process json|pretty [flags]',
     summary: 'The engine of the processes of `vestal start --processes`, which starts it.',
     flags: [],
+    settings: [],
     words: 1,
     isHidden: true,
     run: (_settings, _mode, { words }, { read }) => startEngineProcess(words[0], read),
@@ -75,6 +97,7 @@ const VERBS: readonly Verb[] = [
     usage: "token --subject me --permission 'model:*:predict' [flags]",
     summary: 'Print a token that this server accepts.',
     flags: TOKEN_FLAGS,
+    settings: ['data', 'keyFile', 'secret', 'algorithm', 'issuer', 'audience', 'host', 'port', 'accessTokenSeconds'],
     run: token,
   },
   {
@@ -82,6 +105,8 @@ const VERBS: readonly Verb[] = [
     usage: 'models [list|inspect NAME|load NAME|unload NAME|run NAME --input FILE|check FILE.onnx] [flags]',
     summary: 'List, look at, load, unload, run and check models.',
     flags: MODELS_FLAGS,
+    settings: ['models', 'model', 'host', 'port', 'clientToken', 'keyFile', 'data', 'instances', 'threads'],
+    actions: MODELS_ACTIONS,
     words: 3,
     run: models,
   },
@@ -90,6 +115,8 @@ const VERBS: readonly Verb[] = [
     usage: 'keys generate|list|rotate|retire KEY_ID|revoke KEY_ID [flags]',
     summary: 'Make, list, rotate, retire and revoke the keys of a key file.',
     flags: KEYS_FLAGS,
+    settings: ['keyFile', 'keyPassphrase', 'data', 'algorithm'],
+    actions: KEYS_ACTIONS,
     words: 2,
     run: (settings, _mode, args) => keys(settings, args),
   },
@@ -98,6 +125,8 @@ const VERBS: readonly Verb[] = [
     usage: 'users add|list|disable|enable|passwd|roles|signout [NAME] [flags]',
     summary: 'Make, list and change accounts.',
     flags: USERS_FLAGS,
+    settings: ['data', 'database'],
+    actions: USERS_ACTIONS,
     words: 2,
     run: users,
   },
@@ -106,6 +135,8 @@ const VERBS: readonly Verb[] = [
     usage: 'api-keys create NAME|list|revoke ID [flags]',
     summary: 'Make, list and revoke keys of programs.',
     flags: API_KEYS_FLAGS,
+    settings: ['data', 'database'],
+    actions: API_KEYS_ACTIONS,
     words: 2,
     run: apiKeys,
   },
@@ -114,6 +145,7 @@ const VERBS: readonly Verb[] = [
     usage: 'audit [flags]',
     summary: 'Show what happened to accounts, sessions and keys, newest last.',
     flags: AUDIT_FLAGS,
+    settings: ['data', 'database', 'auditTo'],
     run: (settings, _mode, args) => audit(settings, args),
   },
   {
@@ -121,6 +153,8 @@ const VERBS: readonly Verb[] = [
     usage: 'db migrate|status [flags]',
     summary: 'Bring the database of accounts up to this version, or say whether it is.',
     flags: DATABASE_FLAGS,
+    settings: ['data', 'database'],
+    actions: DATABASE_ACTIONS,
     words: 1,
     run: (settings, _mode, args) => database(settings, args),
   },
@@ -129,6 +163,7 @@ const VERBS: readonly Verb[] = [
     usage: 'ready [flags]',
     summary: 'Ask the server of these settings whether it is ready.',
     flags: [],
+    settings: ['host', 'port', 'unix', 'tlsCert'],
     run: (settings) => ready(settings),
   },
   {
@@ -136,6 +171,7 @@ const VERBS: readonly Verb[] = [
     usage: 'doctor [flags]',
     summary: 'Look at all that a start needs, and say what to do.',
     flags: DOCTOR_FLAGS,
+    settings: ['host', 'port', 'models', 'data', 'keyFile', 'database', 'redis', 'tlsCert', 'tlsKey'],
     mayHaveFaults: true,
     run: (_settings, mode, args, examined) => doctor({ ...examined, mode, environment: processEnvironment() }, args),
   },
@@ -144,7 +180,18 @@ const VERBS: readonly Verb[] = [
     usage: 'settings',
     summary: 'Print the page of all settings.',
     flags: [],
+    settings: [],
     run: () => console.log(settingsPage().trimEnd()),
+  },
+  {
+    name: 'completion',
+    usage: 'completion bash|zsh|fish',
+    summary: 'Print a script that completes verbs, flags and values.',
+    flags: [],
+    settings: [],
+    actions: SHELLS,
+    words: 1,
+    run: (_settings, _mode, { words: [shell] }) => completion(SHOWN, shell),
   },
 ]
 
@@ -212,14 +259,14 @@ const EXIT_USAGE = 2
 
 async function main(args: readonly string[]): Promise<void> {
   const [name, ...rest] = args
-  if (name === 'help' && VERBS.some((verb) => verb.name === rest[0])) return main([rest[0] ?? '', '--help'])
+  if (name === 'help' && VERBS.some((verb) => verb.name === rest[0])) return main([...rest, '--help'])
   if (name === undefined || name === '--help' || name === '-h' || name === 'help')
     return void process.stdout.write(overview(SHOWN))
   if (name === '--version' || name === '-v' || name === '-V' || name === 'version') return console.log(VERSION)
   const verb = VERBS.find((candidate) => candidate.name === name)
   if (verb === undefined) throw new SettingsError([unknownVerb(args)])
   const given = readArguments(rest, verb.flags, verb.words)
-  if (given.isHelp) return void process.stdout.write(verbHelp(verb))
+  if (given.isHelp) return void process.stdout.write(verbHelp(verb, { isAll: rest.includes('--all') }))
   const environment = processEnvironment()
   const sources = {
     flags: given.settings,

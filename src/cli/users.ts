@@ -33,7 +33,8 @@ export const USERS_FLAGS: readonly FlagRow[] = [
   { name: 'json', help: 'Print JSON in place of a table.' },
 ]
 
-const ACTIONS = ['add', 'list', 'disable', 'enable', 'passwd', 'roles', 'signout'] as const
+/** What may follow `vestal users`. */
+export const USERS_ACTIONS = ['add', 'list', 'disable', 'enable', 'passwd', 'roles', 'signout'] as const
 /** There is no removing: what an account did stays in the audit log under its id. */
 const SYNONYMS = {
   add: ['create', 'new', 'make'],
@@ -52,7 +53,7 @@ const PAGE = 500
 export async function users(settings: Settings, _mode: Mode, args: Arguments): Promise<void> {
   const { words } = args
   const [word, name = ''] = words
-  const action = readAction('users', word, { actions: ACTIONS, synonyms: SYNONYMS })
+  const action = readAction('users', word, { actions: USERS_ACTIONS, synonyms: SYNONYMS })
   if (action === 'list' && name !== '') throw new SettingsError([`users list: takes no ${JSON.stringify(name.slice(0, 60))}`])
   if (action !== 'list' && name === '') throw new SettingsError([`users ${action}: needs the name of an account`])
   const input = action === 'add' || action === 'passwd' ? await passwordOf(name, args) : {}
@@ -75,7 +76,7 @@ async function passwordOf(name: string, { switches }: Arguments): Promise<Accoun
 }
 
 interface Act {
-  readonly action: Exclude<(typeof ACTIONS)[number], 'list'>
+  readonly action: Exclude<(typeof USERS_ACTIONS)[number], 'list'>
   readonly name: string
   readonly input: AccountInput
   readonly args: Arguments

@@ -1,12 +1,15 @@
 import { isIP } from 'node:net'
 import { parseAddressBlock } from '../core/address-blocks.ts'
 import { isLoopback } from '../core/loopback.ts'
+import { didYouMean } from '../core/nearest.ts'
 
 /** Reads a setting's text; throws a RangeError whose message is the rule that the text broke. */
 export interface Reader<T> {
   (text: string): T
   /** The file may write the value as a number, without quotes. */
   readonly takesNumber?: true
+  /** What the text may be, where that is a few words. */
+  readonly words?: readonly string[]
 }
 
 /** Lets the file write the value as a number. */
@@ -25,11 +28,12 @@ export function integer(min: number, max: number): Reader<number> {
 
 /** One of a few words. */
 export function oneOf<const T extends string>(...words: readonly T[]): Reader<T> {
-  return (text) => {
+  const read = (text: string) => {
     const word = words.find((candidate) => candidate === text)
     if (word !== undefined) return word
-    throw new RangeError(`must be one of ${words.join(', ')}`)
+    throw new RangeError(`must be one of ${words.join(', ')}${didYouMean(text, words)}`)
   }
+  return Object.assign(read, { words })
 }
 
 /** A text that is not empty and has no line break. */

@@ -3,6 +3,7 @@ import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Palette } from '../core/palette.ts'
 import { VERSION } from '../core/version.ts'
+import { wrapped } from '../core/wrap.ts'
 import type { Engine, Model } from '../inference/engine.ts'
 import { isOff } from '../inference/repository/describe.ts'
 import { type SignatureBackend, type SignatureBackendOption, signatureBackends } from '../jose/signature-backends.ts'
@@ -98,17 +99,6 @@ function modelLines(engine: Engine, width: number, { yellow }: Palette): readonl
       .flatMap(({ name, version, reason }) => wrapped(`${name} ${version}: ${reason}`, width).map(yellow)),
     ...(broken.length > BROKEN_MAX ? [yellow(`and ${broken.length - BROKEN_MAX} more that cannot be served`)] : []),
   ]
-}
-
-/** Lines of at most so many characters, broken at spaces. */
-function wrapped(text: string, width: number): readonly string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`
-    else lines.push(word)
-  }
-  return lines.filter((line) => line !== '')
 }
 
 const BACKENDS: Readonly<Record<SignatureBackend, string>> = {

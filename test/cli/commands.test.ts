@@ -21,7 +21,13 @@ describe('vestal', () => {
     for (const verb of ['start', 'token', 'models', 'settings']) {
       const { stdout, exitCode } = place.run([verb, '--help'])
       expect([exitCode, stdout]).toEqual([0, expect.stringContaining(`Usage: vestal ${verb}`)])
-      expect(stdout).toContain('--port N')
+      expect([verb, stdout.includes('--port N'), stdout.includes('--trace-sample')]).toEqual([verb, verb !== 'settings', false])
+      const all = place.run([verb, '--help', '--all']).stdout
+      for (const part of ['--port N', 'VESTAL_PORT', '--body-bytes-max', '[[rate_limits]]', 'VESTAL_SECRET'])
+        expect([verb, part, all.includes(part)]).toEqual([verb, part, true])
+      for (const line of `${stdout}${all}`.split('\n').filter((each) => !each.startsWith('Usage')))
+        expect([line, line.length <= 80]).toEqual([line, true])
+      expect(place.run(['help', verb, '--all']).stdout).toBe(all)
     }
   })
 
@@ -36,6 +42,13 @@ describe('vestal', () => {
       [['start', '-port', '1'], '-port: is not a flag; --help lists them; did you mean --port?'],
       [['start', '--body-byte-max=1'], '--body-byte-max: is not a flag; --help lists them; did you mean --body-bytes-max?'],
       [['start', '-p', '1'], '-p: is not a flag; --help lists them'],
+      [
+        ['start', '--model-control', 'pol'],
+        '--model-control: must be one of none, explicit, poll; did you mean poll?; got "pol"',
+      ],
+      [['start', '--log-level', 'warning'], '--log-level: must be one of debug, info, warn, error, silent'],
+      [['completion', 'zhs'], 'completion: "zhs" is not one of bash, zsh, fish; did you mean completion zsh?'],
+      [['completion'], 'completion: say what to do, one of bash, zsh, fish'],
       [['users', 'remove', 'bob'], 'users: "remove" is not one of add, list'],
       [['users', 'remove', 'bob'], 'did you mean users disable?'],
       [['users', 'lst'], 'did you mean users list?'],

@@ -34,7 +34,8 @@ export const MODELS_FLAGS: readonly FlagRow[] = [
   },
 ]
 
-const ACTIONS = ['list', 'inspect', 'load', 'unload', 'run', 'check'] as const
+/** What may follow `vestal models`. */
+export const MODELS_ACTIONS = ['list', 'inspect', 'load', 'unload', 'run', 'check'] as const
 const SYNONYMS = {
   list: ['ls', 'all', 'index'],
   inspect: ['show', 'info', 'get', 'describe', 'metadata', 'status'],
@@ -47,7 +48,7 @@ const SYNONYMS = {
 /** `vestal models …`: the models of the folder, or of a running server. */
 export async function models(settings: Settings, mode: Mode, args: Arguments): Promise<void> {
   const [word = 'list', name, ...others] = args.words
-  const action = readAction('models', word, { actions: ACTIONS, synonyms: SYNONYMS })
+  const action = readAction('models', word, { actions: MODELS_ACTIONS, synonyms: SYNONYMS })
   const needsName = action !== 'list'
   if (needsName && name === undefined) {
     throw new SettingsError([`models ${action}: needs ${action === 'check' ? 'a model file' : 'the name of a model'}`])
