@@ -65,7 +65,7 @@ export function createApiKeyDirectory({ store, now }: { readonly store: Store; r
 /** The holder of the whole key learns why it is rejected; other callers learn nothing. */
 function rejectUnusable({ hash, revokedAt, expiresAt }: ApiKey, text: string, now: number): void {
   if (!timingSafeEqual(Buffer.from(hash), Buffer.from(hashOfApiKey(text))))
-    throw new VestalError('API_KEY_REFUSED', { reason: 'its secret is another' })
+    throw new VestalError('API_KEY_REFUSED', { reason: 'its secret is wrong' })
   if (revokedAt !== null) throw new VestalError('API_KEY_REFUSED', { detail: 'The API key was revoked', reason: 'it is revoked' })
   if (expiresAt !== null && now >= expiresAt)
     throw new VestalError('API_KEY_REFUSED', { detail: 'The API key expired', reason: 'it has expired' })

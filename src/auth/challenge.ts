@@ -45,7 +45,10 @@ export function withChallenge(error: VestalError, challenge: string): VestalErro
   })
 }
 
-/** For a token whose signature is right, and for an API key whose secret is: the one names its holder, the other has a detail of its own. */
+/**
+ * Why it is rejected: of a token with a valid signature, whose error names its holder, and of an API key with the right secret, whose error has
+ * a detail of its own.
+ */
 function descriptionOf({ code, holder, detail }: VestalError): string | undefined {
   if (code !== 'API_KEY_REFUSED') return holder && DESCRIPTIONS[code]
   return typeof detail === 'string' && detail !== ERROR_CATALOGUE[code].detail ? detail : undefined

@@ -111,7 +111,7 @@ function isSpace(text: string, index: number): boolean {
 }
 
 /**
- * True when another site's page may have sent this request with the user's cookie: it changes something, or opens a WebSocket, and
+ * True when a page of a different site may have sent this request with the user's cookie: it changes something, or opens a WebSocket, and
  * neither Fetch Metadata nor, in browsers without it, `Origin` says that it is from here. A client that is no browser has no cookies of
  * a user's; where it uses them all the same, it sends `Sec-Fetch-Site: none`.
  */

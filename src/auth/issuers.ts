@@ -22,7 +22,7 @@ export interface TrustedIssuer extends GrantRules {
   readonly jwksUrl?: string
   /** Times and limits of that address. */
   readonly jwks?: RemoteKeyLimits
-  /** Names that this service has in their tokens; at least one, since they have other customers too. */
+  /** Names that this service has in their tokens; at least one, since an issuer has other customers too. */
   readonly audiences: readonly string[]
   /** The claim that names the audience; default `aud`. */
   readonly audienceClaim?: string
@@ -91,7 +91,7 @@ export interface Issuers {
   policyOf(token: string): IssuerPolicy
   /** Replaces your own keys. @throws KeyError when they cannot be used */
   replaceKeys(keys: KeyInput): void
-  /** Checks other rules and asks for the keys of new issuers; nothing counts before it is applied. @throws KeyError, TypeError */
+  /** Checks new rules and fetches the keys of new issuers; nothing changes before the change is applied. @throws KeyError, TypeError */
   prepareRules(rules: ChangingRules): Promise<Change>
   remoteKeyStatistics(): ReadonlyMap<string, RemoteKeysStatistics>
   /** Stops fetching keys. */
@@ -187,7 +187,7 @@ function compileTrust({ issuers: named = [], requiredClaims }: ChangingRules, co
   }
 }
 
-/** Two issuers never share a name, and your own tokens share none with an issuer's: one would be taken for the other. @throws TypeError */
+/** Two issuers never share a name, and your own tokens share none with an issuer's: one could be mistaken for the other. @throws TypeError */
 function checkNames(names: readonly string[], others: number): void {
   if (others > ISSUERS_MAX) throw new TypeError(`at most ${ISSUERS_MAX} issuers are accepted`)
   const twice = names.find((name, index) => names.indexOf(name) !== index)

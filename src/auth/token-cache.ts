@@ -17,7 +17,7 @@ export interface TokenCache<T extends VerifiedJwt> {
   /** The token that is remembered under a header's value, where its times are right now. */
   recall(header: string): T | undefined
   /**
-   * Remembers a token, frozen, until its end or `untilMs`, whichever is first. Where another would have to go for it, it has to come twice:
+   * Remembers a token, frozen, until its end or `untilMs`, whichever is first. Where the cache is full, a token is kept only when it comes again:
    * tokens that are used once would push out those that are used again, and keeping them costs more than verifying them.
    */
   remember(header: string, token: T, untilMs: number): void
@@ -48,7 +48,7 @@ export function createTokenCache<T extends VerifiedJwt>(options: TokenCacheOptio
   }
   const leewayMs = (options.leewaySeconds ?? LEEWAY_SECONDS) * 1000
   const cache = new SieveCache<Remembered<T>>({ entriesMax: cacheEntriesMax, weightMax: cacheBytesMax })
-  // A token that comes again among so many others is worth its place.
+  // A token that comes again among so many is worth its place.
   const seen = new SeenFilter(Math.min(cacheEntriesMax, ENTRIES_MAX) * 4)
   return {
     recall(header) {

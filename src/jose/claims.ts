@@ -66,7 +66,7 @@ export function checkClaims(payload: JsonObject, rules: ClaimRules, nowSeconds: 
   checkTimes({ exp, nbf, iat }, rules, nowSeconds)
   const { issuers, audiences, audienceClaim = 'aud', requiredValues } = rules
   if (issuers !== undefined && !issuers.includes(payload.iss as string))
-    throw rejection('ISSUER_REFUSED', 'the issuer is another')
+    throw rejection('ISSUER_REFUSED', 'the issuer is not accepted')
   const audience = Object.hasOwn(payload, audienceClaim) ? payload[audienceClaim] : undefined
   if (!isAbsent(audience, isLoose)) checkAudience(audience, audienceClaim, audiences)
   else if (audiences !== undefined) throw rejection('AUDIENCE_REFUSED', 'the token has no audience, and one is asked for')
@@ -117,7 +117,9 @@ function checkAudience(aud: unknown, claim: string, audiences: readonly string[]
   }
   if ((audiences ?? [OWN_AUDIENCE]).some((audience) => named.includes(audience))) return
   const reason =
-    audiences === undefined ? 'the token is for an audience, and none is configured here' : 'the token is for another audience'
+    audiences === undefined
+      ? 'the token is for an audience, and none is configured here'
+      : 'the token is for a different audience'
   throw rejection('AUDIENCE_REFUSED', reason)
 }
 

@@ -112,7 +112,7 @@ function headerReader(
     if (known !== undefined) return known
     const header = readHeader(encoded)
     if (!accepted.has(mediaType(header.typ ?? 'JWT')))
-      throw new VestalError('TOKEN_TYPE_REFUSED', { reason: 'the "typ" is another' })
+      throw new VestalError('TOKEN_TYPE_REFUSED', { reason: 'the "typ" is not accepted' })
     const read = { header: Object.freeze(header), isSigned: checkOf(header) }
     if (remembered.size >= HEADERS_MAX) remembered.clear()
     remembered.set(encoded, read)

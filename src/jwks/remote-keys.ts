@@ -43,7 +43,7 @@ export interface RemoteKeys {
   current(): readonly Key[] | undefined
   /** Milliseconds since 1970 until which `current` counts, unless the keys change. */
   untilMs(): number
-  /** The fetch that runs, or one that is begun now; undefined while it is too early for another. It never rejects. */
+  /** The fetch that runs, or one that is begun now; undefined while it is too early for the next. It never rejects. */
   renew(): Promise<void> | undefined
   /** True since the last fetch failed. */
   isFailing(): boolean
@@ -57,7 +57,7 @@ export interface RemoteKeys {
 const FIRST_RETRY_MS = 1000
 
 /**
- * Begins to fetch a key set. `changed` is called when another set takes the place of one.
+ * Begins to fetch a key set. `changed` is called when a different set replaces one.
  * @throws TypeError when the address or an option cannot be used
  */
 export function createRemoteKeys(address: string, changed: () => void, options: RemoteKeysOptions): RemoteKeys {
@@ -182,7 +182,7 @@ class RemoteSet implements RemoteKeys {
     try {
       const bytes = await fetchBytes(this.#url, { timeoutMs, bytesMax, signal: this.#closing.signal, headers })
       const published = readKeySet(bytes, algorithms)
-      if (this.isFailing()) this.#options.warn(`the keys of ${this.#url.host} are there again`)
+      if (this.isFailing()) this.#options.warn(`the keys of ${this.#url.host} can be fetched again`)
       this.#failuresInARow = 0
       this.#fetchedAtMs = startMs
       this.#warnOf(published)

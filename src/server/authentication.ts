@@ -7,7 +7,7 @@ import { KeyError } from '../jose/key-error.ts'
 import type { Key } from '../jose/keys.ts'
 import { readSmallFile } from '../platform/small-file.ts'
 
-/** Whose keys count: one's own, and those of others. */
+/** The keys that verify tokens: your own, and those of trusted issuers. */
 export interface Trust {
   readonly keys: readonly Key[]
   readonly issuers: readonly TrustedIssuer[]
@@ -19,7 +19,7 @@ export interface Trust {
  */
 export function authenticationOf(settings: Settings, { keys, issuers }: Trust): AuthenticationOptions {
   const { issuer, jwksUrl, audience, requiredClaim, tokenSecondsMax, interop, decryptionKeyFile } = settings
-  // With a published key set the name is the other issuer's, and none of one's own.
+  // With a published key set the name is that issuer's, and not one of your own.
   const own = issuer === undefined || jwksUrl !== undefined ? [] : [issuer]
   return {
     ...(keys.length > 0 && { keys }),

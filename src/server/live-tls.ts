@@ -5,7 +5,7 @@ import { watchFile } from '../platform/watch-file.ts'
 import { type LoadedTls, loadTls, tlsFiles } from './tls-files.ts'
 
 export interface LiveTlsOptions {
-  /** Listens with another certificate from now on. */
+  /** Listens with a new certificate from now on. */
   readonly use: (tls: LoadedTls) => void
   /** Logs that changed files cannot be used; the old certificate stays. */
   readonly warn: (message: string) => void

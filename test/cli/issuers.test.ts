@@ -129,7 +129,7 @@ describe('vestal token', () => {
     expect(decodeJwt(token([], { VESTAL_INTEROP: 'flama' }).stdout.trim()).payload.aud).toBeUndefined()
     expect(verifyJwt(plain, SECRET).payload.sub).toBe('me')
     expect(() => verifyJwt(plain, SECRET, { audiences: ['another'] })).toThrow(
-      new VestalError('AUDIENCE_REFUSED', { reason: 'the token is for another audience' }),
+      new VestalError('AUDIENCE_REFUSED', { reason: 'the token is for a different audience' }),
     )
   })
 

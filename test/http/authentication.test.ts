@@ -1,6 +1,8 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { type AnyElysia, Elysia, t } from 'elysia'
+import { type Authenticator, createAuthenticator } from '../../src/auth/authenticator.ts'
+import { guard } from '../../src/http/authentication.ts'
 import { type AuthenticationOptions, authentication, type VerifiedJwt } from '../../src/index.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { echoOf } from '../support/echo.ts'
@@ -438,6 +440,54 @@ test('an app that stops fetches no keys any more', async () => {
   await until(() => timer.delays.length === 1, 'the keys are fetched')
   await app.stop()
   expect(timer.delays).toEqual([])
+})
+
+describe('routes that were made not to wait', () => {
+  const ask = (app: AnyElysia, path: string, token: string, init: RequestInit = {}) =>
+    app.handle(
+      new Request(`http://localhost${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } }),
+    )
+  const appWith = (authenticator: Authenticator, ran: string[]) =>
+    new Elysia()
+      .use(guard(authenticator))
+      .get('/get', () => ran.push('get'), { permissions: [] })
+      .post('/post', ({ body }) => ran.push(body.a), { permissions: [], body: t.Object({ a: t.String() }) })
+
+  test('reject with 503 a token whose issuer came later, until its keys are there', async () => {
+    await using server = startKeyServer(testKey('own'))
+    const [key, own, answer] = [testKey('a'), testKey('own'), Promise.withResolvers<void>()]
+    server.answer(async () => {
+      await answer.promise
+      return Response.json({ keys: [key.jwk] })
+    })
+    const authenticator = createAuthenticator({ keys: own.jwk })
+    const ran: string[] = []
+    const app = appWith(authenticator, ran)
+    const issuers = [{ name: 'later', audiences: ['me'], jwksUrl: server.url, jwks: { timeoutMs: 200, cooldownSeconds: 1 } }]
+    ;(await authenticator.prepareRules({ issuers })).apply()
+    const claims = { iss: 'later', aud: 'me', exp: nowSeconds() + 60, iat: nowSeconds() }
+    const token = key.sign(claims)
+    const early = await ask(app, '/get', token)
+    expect([early.status, early.headers.has('retry-after'), ran]).toEqual([503, true, []])
+    answer.resolve()
+    await until(async () => (await ask(app, '/get', token)).status === 200, 'the keys are there')
+    expect((await ask(app, '/get', testKey('b').sign(claims))).status).toBe(401)
+    authenticator.close()
+  })
+
+  test('fail closed where an authenticator gives a promise all the same', async () => {
+    const ran: string[] = []
+    const broken = { mayWait: false, authenticate: async () => ({ allows: () => true }), authorize: () => undefined }
+    const app = appWith(broken as unknown as Authenticator, ran)
+    const headers = { 'content-type': 'application/json' }
+    const inits = [{}, { method: 'POST', body: '{"a":"post"}', headers }, { method: 'POST', body: '{', headers }]
+    for (const init of inits) {
+      const answer = ask(app, init.method === undefined ? '/get' : '/post', 'x', init)
+      // Without an error hook of the application, Elysia passes what a hook throws on.
+      expect(await answer.then(({ status }) => status, String)).toBeOneOf([500, expect.stringContaining('is given no promise')])
+    }
+    expect(ran).toEqual([])
+  })
 })
 
 test('keys are one’s own, in one of two options, or those of issuers', () => {

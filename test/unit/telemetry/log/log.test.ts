@@ -147,7 +147,7 @@ describe('what a text may not hold', () => {
       'the token is expired',
       'me@example.org',
       'needs model:iris:predict',
-      'the "typ" is another',
+      'the "typ" is not accepted',
       '/v2/models/:name',
     ]) {
       expect(clean(text)).toBe(text)
