@@ -1,6 +1,5 @@
+import { dictionary } from '@zxcvbn-ts/language-common'
 import { VestalError } from '../core/errors.ts'
-import { isCommonPassword } from './password-list.ts'
-import { createSemaphore } from './semaphore.ts'
 
 export interface PasswordOptions {
   /** Memory of one hash in KiB; default 19 456, OWASP's choice for two passes. */
@@ -90,4 +89,45 @@ function busy(): VestalError {
     reason: 'too many passwords wait to be checked',
     headers: { 'retry-after': String(WAIT_SECONDS) },
   })
+}
+
+let common: ReadonlySet<string> | undefined
+
+/** True for a password that attackers try first: one of some 18 000 of eight characters or more, whatever its capitals. Read at the first question. */
+function isCommonPassword(password: string): boolean {
+  common ??= new Set(commonPasswords())
+  return common.has(password.toLowerCase())
+}
+
+/** The list, most used first: those of @zxcvbn-ts/language-common (MIT) that are long enough to be allowed at all. */
+export function commonPasswords(): readonly string[] {
+  return dictionary['passwords-common'].filter((password) => password.length >= 8)
+}
+
+/** Runs up to a number of tasks at once and queues up to another number; more are rejected. */
+interface Semaphore {
+  /** Runs the work when a slot is free. `rejected` makes the error for a full queue. */
+  run<T>(work: () => Promise<T>, rejected: () => Error): Promise<T>
+}
+
+/** Prepares a semaphore. */
+function createSemaphore({ atOnceMax, waitingMax }: { readonly atOnceMax: number; readonly waitingMax: number }): Semaphore {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return {
+    async run(work, rejected) {
+      if (running >= atOnceMax) {
+        if (waiting.length >= waitingMax) throw rejected()
+        // Whoever ends hands its place over, so `running` stays as it is.
+        await new Promise<void>((resolve) => waiting.push(resolve))
+      } else running += 1
+      try {
+        return await work()
+      } finally {
+        const next = waiting.shift()
+        if (next === undefined) running -= 1
+        else next()
+      }
+    },
+  }
 }

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { AuditEvent } from '../accounts/audit.ts'
 import type { Arguments, FlagRow } from '../config/arguments.ts'
 import { SettingsError } from '../config/load.ts'
 import { PASSPHRASE_BYTES_MIN } from '../config/settings/tokens.ts'
@@ -22,14 +23,14 @@ import {
 } from '../jose/key-ring.ts'
 import { importKeys } from '../jose/key-set.ts'
 import { withFileLock } from '../keys/file-lock.ts'
-import { formatKeyFile, isKeyFile, type KeyFile, parseKeyFile, type StoredSecret } from '../keys/key-file.ts'
+import { formatKeyFile, isKeyFile, type KeyFile, parseKeyFile, type StoredSecret, textOfTime, timesOf } from '../keys/key-file.ts'
 import { createSealer, isSealed, newSealing, type Sealer } from '../keys/sealing.ts'
 import { promptSecret } from '../platform/prompt.ts'
 import { writeWhole } from '../platform/write-whole.ts'
+import { openDatabase } from '../server/accounts.ts'
 import { keyFilePath, readKeyFile } from '../server/load-keys.ts'
+import { type AuditLog, createAuditLog } from '../storage/audit-log.ts'
 import { readAction } from './action.ts'
-import { auditKeyChange } from './key-audit.ts'
-import { keysAsJson, keysAsTable } from './keys-output.ts'
 
 export const KEYS_FLAGS: readonly FlagRow[] = [
   { name: 'json', help: 'Print JSON in place of a table.' },
@@ -229,4 +230,74 @@ function passphraseFor({ ring, sealing }: KeyFile, asked: Asked): string | undef
   if (sealing === undefined && promptSecret('The same again') !== typed)
     throw new KeyError('the two passphrases are not the same')
   return typed
+}
+
+const EVENTS = {
+  generate: 'key-generated',
+  rotate: 'key-rotated',
+  retire: 'key-retired',
+  revoke: 'key-revoked',
+} as const
+
+/** A change that the command line has made to a key file. */
+interface KeyChange {
+  readonly action: keyof typeof EVENTS
+  /** The key that was named; absent where none is. */
+  readonly kid?: string
+  /** The keys as they are now. */
+  readonly ring: KeyRing<unknown>
+}
+
+/** Notes a change of the keys where accounts have an audit log. The keys are changed already, so a log that fails is a warning. */
+async function auditKeyChange(settings: Settings, { action, kid, ring }: KeyChange): Promise<void> {
+  if (settings.accounts === 'off') return
+  const subject =
+    kid ?? ring.keys.find(({ state }) => state === (action === 'rotate' ? 'active' : 'next'))?.kid ?? ring.keys[0]?.kid
+  const event: AuditEvent = {
+    event: EVENTS[action],
+    actor: 'command-line',
+    ...(subject !== undefined && { subject }),
+    reason: ring.keys.map((key) => `${key.kid} ${key.state}`).join(', '),
+  }
+  try {
+    await write(settings, event)
+  } catch (error) {
+    console.error(`warning: the audit log does not have this change: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+async function write(settings: Settings, event: AuditEvent): Promise<void> {
+  const { auditTo: to, data: folder } = settings
+  const warn = (message: string) => console.error(`warning: ${message}`)
+  const open = (store?: Parameters<typeof createAuditLog>[0]['store']): AuditLog =>
+    createAuditLog({ to, folder, now: Date.now, warn, ...(store && { store }) })
+  if (to === 'file') return open().write(event)
+  const store = openDatabase(settings)
+  try {
+    await store.migrate()
+    const log = open(store)
+    log.write(event)
+    await log.flush()
+  } finally {
+    await store.close()
+  }
+}
+
+/** The keys of a ring as JSON, without a secret of them. */
+function keysAsJson({ keys }: KeyRing<unknown>): string {
+  const rows = keys.map((key) => ({ kid: key.kid, alg: key.algorithm, state: key.state, ...timesOf(key) }))
+  return JSON.stringify({ keys: rows }, null, 2)
+}
+
+/** The keys of a ring as a table, without a secret of them. */
+function keysAsTable({ keys }: KeyRing<unknown>): string {
+  const rows = [['KEY ID', 'ALGORITHM', 'STATE', 'SINCE', 'DROPPED'], ...keys.map(cellsOf)]
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
+  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+  return lines.map((line) => line.trimEnd()).join('\n')
+}
+
+function cellsOf(key: RingKey<unknown>): readonly string[] {
+  const since = key.revokedAt ?? key.retiredAt ?? key.activatedAt ?? key.createdAt
+  return [key.kid, key.algorithm, key.state, textOfTime(since), key.dropAt === undefined ? '-' : textOfTime(key.dropAt)]
 }

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline'
 import {
   type AccountInput,
   changeAccount,
@@ -13,9 +14,9 @@ import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { VestalError } from '../core/errors.ts'
+import { promptSecret } from '../platform/prompt.ts'
 import { openAccounts } from '../server/accounts.ts'
 import { readAction } from './action.ts'
-import { askPassword } from './ask-password.ts'
 import { table } from './table.ts'
 
 export const USERS_FLAGS: readonly FlagRow[] = [
@@ -120,4 +121,20 @@ export function faultIn({ code, detail }: VestalError, unknown: string): string 
   return Object.entries(detail)
     .map(([field, rule]) => `${field}: ${rule}`)
     .join('\n')
+}
+
+/**
+ * Asks for a new password. On a terminal it is asked for twice and not shown; otherwise it is the first line of the standard input, so
+ * that a script can pipe it in and no command line ever holds it.
+ */
+async function askPassword(label: string): Promise<string> {
+  const password = promptSecret(label)
+  if (password === undefined) return firstLine()
+  if (password !== promptSecret('Once more')) throw new SettingsError(['the two passwords are not the same'])
+  return password
+}
+
+async function firstLine(): Promise<string> {
+  for await (const line of createInterface({ input: process.stdin })) return line
+  throw new SettingsError(['a password is needed, on the terminal or as the first line of the standard input'])
 }

@@ -1,4 +1,5 @@
-import { isIP } from 'node:net'
+import { lstatSync, unlinkSync } from 'node:fs'
+import { connect, isIP } from 'node:net'
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { authorityOf } from '../core/authority.ts'
@@ -8,7 +9,6 @@ import { type LiveTls, watchTls } from './live-tls.ts'
 import type { Logging } from './logging.ts'
 import type { Listener } from './shutdown.ts'
 import type { LoadedTls } from './tls-files.ts'
-import { makeRoomForSocket } from './unix-socket.ts'
 
 /** Where the server listens, for as long as it runs. */
 export interface Listening extends Listener {
@@ -148,4 +148,28 @@ function reasonOf(error: unknown, { host, port, unix }: Settings): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'EADDRINUSE') return `port ${port} on ${host} is taken; --port takes another`
   return `cannot listen on ${authorityOf(host, port)}: ${LISTEN_REASONS[code] ?? (isName(host) ? NO_ADDRESS : String(error))}`
+}
+
+/**
+ * Removes the socket that a killed server left at a path. Anything that is no socket, and a socket that a process listens on, stays.
+ * @throws SettingsError where there is no room
+ */
+async function makeRoomForSocket(path: string): Promise<void> {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) return
+  if (!stat.isSocket()) throw new SettingsError([`unix: ${path}: is there already and is no socket`])
+  if (await isListenedOn(path)) throw new SettingsError([`unix: ${path}: another process listens on it`])
+  unlinkSync(path)
+}
+
+/** False where the connection is refused; any other outcome counts as a listening process. */
+function isListenedOn(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect(path)
+  socket.on('connect', () => {
+    socket.destroy()
+    resolve(true)
+  })
+  socket.on('error', (error) => resolve(!('code' in error && error.code === 'ECONNREFUSED')))
+  return promise
 }

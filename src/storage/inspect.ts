@@ -1,9 +1,12 @@
+import { constants, Database as SqliteDatabase } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { isPostgresAddress } from './address.ts'
 import { type CountRows, findFaults, findNotes } from './integrity.ts'
 import { migrationsOf } from './migrations.ts'
 import { openPostgres } from './postgres.ts'
-import { inspectSqlite } from './sqlite-inspect.ts'
+import { appliedIn, faultsIn } from './sqlite.ts'
 
 /** What a database says of itself. */
 export interface Inspection {
@@ -57,5 +60,32 @@ function compare(kind: Inspection['kind'], applied: Applied, faults: readonly st
     changed: applied.filter(({ name, hash }) => steps.has(name) && steps.get(name) !== hash).map(({ name }) => name),
     faults,
     notes: [],
+  }
+}
+
+const { SQLITE_OPEN_READONLY, SQLITE_OPEN_URI } = constants
+
+/** A database as it is found, open for as long as it is looked at. */
+interface FoundSqlite {
+  readonly applied: ReturnType<typeof appliedIn>
+  readonly faults: readonly string[]
+  readonly count: CountRows
+}
+
+/**
+ * Reads a file of SQLite and leaves no trace. A file whose log lies beside it is in use, or was when its process was killed, and is read
+ * with the log; one without is opened as an immutable file, because SQLite would make a log for it otherwise.
+ */
+async function inspectSqlite<T>(path: string, look: (found: FoundSqlite) => Promise<T>): Promise<T> {
+  const isInUse = existsSync(`${path}-wal`) && existsSync(`${path}-shm`)
+  const client = isInUse
+    ? new SqliteDatabase(path, { readonly: true })
+    : new SqliteDatabase(`${pathToFileURL(resolve(path)).href}?immutable=1`, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
+  try {
+    if (isInUse) client.run('PRAGMA busy_timeout = 2000')
+    const count: CountRows = async (sql) => Number(client.query<{ n: number }, []>(sql).get()?.n)
+    return await look({ applied: appliedIn(client), faults: faultsIn(client), count })
+  } finally {
+    client.close()
   }
 }

@@ -1,15 +1,13 @@
+import { DrizzleQueryError } from 'drizzle-orm/errors'
 import type { Records, Store } from '../accounts/store.ts'
-import { accountRecords, roleRecords } from './account-records.ts'
+import { VestalError } from '../core/errors.ts'
 import { isPostgresAddress } from './address.ts'
-import { addressRecords } from './address-records.ts'
 import type { Connection } from './connection.ts'
-import { storeFailure } from './failures.ts'
+import { Late } from './in-time.ts'
 import { type CountRows, findFaults, findNotes } from './integrity.ts'
 import { applyMigrations, type MigrationState, migrationsOf } from './migrations.ts'
-import { apiKeyRecords, auditRecords, revocationRecords } from './other-records.ts'
 import { openPostgres } from './postgres.ts'
-import type { Source } from './query.ts'
-import { sessionRecords } from './session-records.ts'
+import { recordsOf } from './records.ts'
 import { openSqlite } from './sqlite.ts'
 
 /** A store, and what only the command line asks of its database. */
@@ -73,14 +71,37 @@ async function statesOf(connection: Connection, steps: readonly { readonly name:
   return steps.map(({ name }) => ({ name, isApplied: applied.has(name) }))
 }
 
-function recordsOf(source: Source): Records {
-  return {
-    ...accountRecords(source),
-    ...roleRecords(source),
-    ...sessionRecords(source),
-    ...addressRecords(source),
-    ...apiKeyRecords(source),
-    ...revocationRecords(source),
-    ...auditRecords(source),
+/**
+ * Codes of a database that does not answer, or not now: connections, a server that stops or starts, locks that were waited for too
+ * long, a disk that is full or broken.
+ */
+const UNAVAILABLE = [
+  /^ERR_POSTGRES_(?:CONNECTION|IDLE|LIFETIME)/,
+  /^E(?:CONN|PIPE|TIMEDOUT|HOSTUNREACH|NOTFOUND)/,
+  /^(?:08|53|57|40)[0-9A-Z]{3}$/,
+  /^(?:FailedToOpenSocket|ConnectionRefused|ConnectionClosed)$/,
+  /^SQLITE_(?:BUSY|LOCKED|IOERR|FULL|CANTOPEN|READONLY|CORRUPT|NOTADB)/,
+]
+
+/**
+ * What a failed question becomes: 503 where the database cannot be reached, and otherwise a bug of ours, without the values that the
+ * question was asked with; they may be names, and hashes of tokens.
+ */
+function storeFailure(error: unknown): unknown {
+  if (error instanceof VestalError) return error
+  if (error instanceof Late) return unavailable(error.message)
+  const cause = error instanceof DrizzleQueryError ? error.cause : error
+  const codes = cause instanceof Error ? [field(cause, 'code'), field(cause, 'errno')] : []
+  if (codes.some((code) => UNAVAILABLE.some((pattern) => pattern.test(code)))) {
+    return unavailable(`the database answers ${codes.join(' ')}`)
   }
+  return error instanceof DrizzleQueryError ? new Error(`a question to the database failed: ${error.query}`, { cause }) : error
+}
+
+function unavailable(reason: string): VestalError {
+  return new VestalError('STORE_UNAVAILABLE', { reason, headers: { 'retry-after': '1' } })
+}
+
+function field(error: Error, name: 'code' | 'errno'): string {
+  return String((error as { code?: unknown; errno?: unknown })[name] ?? '')
 }

@@ -5,7 +5,6 @@ import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { Connection } from './connection.ts'
 import { MIGRATIONS_TABLE } from './migrations.ts'
 import type { Database } from './query.ts'
-import { createSerial } from './serial.ts'
 import { SQLITE_TABLES } from './sqlite-tables.ts'
 
 /** Milliseconds that a transaction waits for another connection's. */
@@ -96,4 +95,14 @@ export function faultsIn(client: SqliteDatabase): readonly string[] {
     ...integrity.map((row) => row.integrity_check).filter((text) => text !== 'ok'),
     ...orphans.map(({ table }) => `a row of ${table} points to nothing`),
   ]
+}
+
+/** Runs pieces of work one after another, in the order they were asked for. */
+function createSerial(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const result = last.then(work)
+    last = result.catch(() => undefined)
+    return result
+  }
 }

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { commonPasswords } from '../../../src/accounts/password-list.ts'
-import { createPasswords, passwordFault } from '../../../src/accounts/passwords.ts'
+import { commonPasswords, createPasswords, passwordFault } from '../../../src/accounts/passwords.ts'
 import { VestalError } from '../../../src/core/errors.ts'
 
 describe('a new password', () => {

@@ -3,7 +3,7 @@ import { csvCell, csvLayout, recordsOf } from '../../../src/batch/csv.ts'
 import { exactJson } from '../../../src/batch/exact.ts'
 import { linesOf, textOf } from '../../../src/batch/lines.ts'
 import { inRowOrder, npyHeader, npyRows, readNpyHeader } from '../../../src/batch/npy.ts'
-import { Progress } from '../../../src/cli/progress.ts'
+import { Progress } from '../../../src/cli/models/run.ts'
 import type { TensorSpec } from '../../../src/tensor/tensor.ts'
 
 async function* pieces(...texts: readonly string[]): AsyncGenerator<string> {

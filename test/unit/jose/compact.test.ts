@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { VestalError } from '../../../src/core/errors.ts'
 import { type CompactOptions, checkHeader, mediaType, readHeader, splitCompact } from '../../../src/jose/compact.ts'
-import { checkJwsHeader } from '../../../src/jose/jws-header.ts'
+import { checkJwsHeader } from '../../../src/jose/jws.ts'
 
 /** The code and the reason of a rejection; the reason is for logs, and the same code may have several. */
 function outcome(work: () => unknown): unknown {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { isSoundEd25519Point } from '../../../src/jose/ed25519-point.ts'
 import type { Jwk } from '../../../src/jose/jwk-members.ts'
 import { KeyError } from '../../../src/jose/key-error.ts'
+import { isSoundEd25519Point } from '../../../src/jose/key-floors.ts'
 import { importJwk, importPem } from '../../../src/jose/keys.ts'
 
 const base64url = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
