@@ -1,5 +1,5 @@
 import { DrizzleQueryError } from 'drizzle-orm/errors'
-import type { Records, Store } from '../accounts/store.ts'
+import type { Store } from '../accounts/store.ts'
 import { VestalError } from '../core/errors.ts'
 import { isPostgresAddress } from './address.ts'
 import type { Connection } from './connection.ts'
