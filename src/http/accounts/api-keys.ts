@@ -1,12 +1,13 @@
 import type { Static } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { changeApiKey, createApiKey, findApiKey, listApiKeys, revokeApiKey, type ShownApiKey } from '../../accounts/api-keys.ts'
+import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { API_KEY_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
 import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, timeIn, versionIn } from './paging.ts'
-import { type Answer, type ApiKey, ApiKeyChange, ApiKeyInput, type ApiKeyList, type NewApiKey, PageQuery } from './schemas.ts'
+import { type ApiKey, ApiKeyChange, ApiKeyInput, type ApiKeyList, type NewApiKey, PageQuery } from './schemas.ts'
 import { timeOf, timeOrNull } from './sessions.ts'
 
 /** Keys of programs, for those who may see and change them. */

@@ -8,11 +8,12 @@ import { signInWithPassword } from '../../accounts/sign-in.ts'
 import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
 import { grantsOf } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
+import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { OAUTH_DETAIL } from '../openapi/oauth.ts'
 import type { AccountRoutesOptions } from './context.ts'
 import { basicClientOf, clientOf, type Form, isForm, needed, type OauthClient, postedClientOf, readForm } from './oauth-client.ts'
-import { type Answer, type TokenAnswer, TokenRequest, TokenText } from './schemas.ts'
+import { type TokenAnswer, TokenRequest, TokenText } from './schemas.ts'
 
 /** RFC 6749 §5.1. */
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }

@@ -1,12 +1,13 @@
 import { Elysia } from 'elysia'
 import type { Role } from '../../accounts/records.ts'
 import { changeRole, createRole, deleteRole, findRole, listRoles } from '../../accounts/roles.ts'
+import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { ROLE_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
 import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, versionIn } from './paging.ts'
-import { type Answer, type Ended, PageQuery, type Role as RoleAnswer, RoleChange, RoleInput, type RoleList } from './schemas.ts'
+import { type Ended, PageQuery, type Role as RoleAnswer, RoleChange, RoleInput, type RoleList } from './schemas.ts'
 import { timeOf } from './sessions.ts'
 
 /** Roles, for those who may see and change them. */

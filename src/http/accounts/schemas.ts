@@ -1,21 +1,11 @@
-import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox'
-import { componentsOf } from '../../schema/open-api.ts'
+import { Type } from '@sinclair/typebox'
+import { orNull, strict, text, words, yes } from '../../schema/build.ts'
 
-const text = (description: string, options: object = {}) => Type.String({ description, ...options })
-const yes = (description: string) => Type.Boolean({ description })
 const texts = (description: string) => Type.Array(Type.String(), { description })
 const time = (description: string) => Type.String({ format: 'date-time', description })
-const orNull = <S extends TSchema>(schema: S, description: string) => Type.Union([schema, Type.Null()], { description })
 const timeOrNull = (description: string) => orNull(Type.String({ format: 'date-time' }), description)
 const uuid = Type.String({ format: 'uuid' })
-
-/** What an answer of a schema is made of. */
-export type Answer<S extends TSchema> = Frozen<Static<S>>
-type Frozen<T> = T extends object ? { readonly [Name in keyof T]: Frozen<T[Name]> } : T
-
-/** A body or a query: a field that it does not name is an error. */
-const strict = <P extends TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
-/** A text that the rules of accounts read, which say more of it than this. */
+/** A list of a body, whose texts the rules of accounts read. */
 const manyTexts = (description: string) => Type.Array(Type.String(), { description, maxItems: 1000 })
 
 // Signing in and sessions.
@@ -25,7 +15,7 @@ export const SignIn = strict({
   name: Type.Optional(text('Name or email, in place of the id')),
   password: Type.Optional(text('Not checked in development mode while there is no account')),
   session: Type.Optional(
-    Type.Union([Type.Literal('cookie'), Type.Literal('token')], {
+    words(['cookie', 'token'], {
       description: 'How the session is kept; without it, it cannot be refreshed',
       rule: 'must be "cookie" or "token"',
     }),
@@ -72,7 +62,7 @@ const client = {
 }
 export const ClientForm = Type.Object(client)
 export const TokenRequest = Type.Object({
-  grant_type: Type.Union(['password', 'refresh_token', 'client_credentials'].map((grant) => Type.Literal(grant))),
+  grant_type: words(['password', 'refresh_token', 'client_credentials']),
   username: Type.Optional(text('Name or id of an account, for `password`')),
   password: Type.Optional(text('Its password')),
   refresh_token: Type.Optional(text('For `refresh_token`')),
@@ -81,7 +71,7 @@ export const TokenRequest = Type.Object({
 })
 export const TokenAnswer = Type.Object({
   access_token: text('A JSON Web Token'),
-  token_type: Type.Union([Type.Literal('Bearer')]),
+  token_type: words(['Bearer']),
   expires_in: Type.Integer({ description: 'Seconds that the token lives' }),
   scope: text('Permissions that it grants, separated by spaces'),
   refresh_token: Type.Optional(text('For a session of an account')),
@@ -192,7 +182,8 @@ const Event = Type.Object(
 const AuditList = Type.Object({ events: Type.Array(Event), next_cursor: cursor })
 export const Ended = Type.Object({ ended: text('Id of what has ended') })
 
-const SCHEMAS = {
+/** The schemas of everything about accounts, by name. */
+export const ACCOUNT_SCHEMAS = {
   SignIn,
   SignedIn,
   Refresh,
@@ -223,8 +214,3 @@ const SCHEMAS = {
   OauthFailure,
   Ended,
 }
-
-export type AccountSchemaName = keyof typeof SCHEMAS
-
-/** The schemas of everything about accounts, by name. */
-export const ACCOUNT_SCHEMAS = componentsOf(SCHEMAS)

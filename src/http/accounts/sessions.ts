@@ -2,6 +2,7 @@ import { Elysia } from 'elysia'
 import { refreshSession } from '../../accounts/refresh.ts'
 import { changePassword, endOwnSession, ownAccount, sessionsOf, signOut, signOutEverywhere } from '../../accounts/sessions.ts'
 import { VestalError } from '../../core/errors.ts'
+import type { Answer } from '../../schema/build.ts'
 import type { AuthenticationPlugin } from '../authentication.ts'
 import { jsonResponse } from '../json.ts'
 import { SESSION_DETAIL } from '../openapi/sessions.ts'
@@ -9,7 +10,6 @@ import { type AccountRoutesOptions, bearerOf, refuseCrossSite, sessionResponse }
 import { clearCookies } from './cookies.ts'
 import { fieldFault, readFields } from './fields.ts'
 import {
-  type Answer,
   type Ended,
   type OwnAccount,
   PasswordChange,

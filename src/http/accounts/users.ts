@@ -10,12 +10,13 @@ import {
   type ShownAccount,
 } from '../../accounts/administration.ts'
 import { normaliseName } from '../../accounts/names.ts'
+import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { USER_DETAIL } from '../openapi/administration.ts'
 import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
 import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, versionIn, yesOrNo } from './paging.ts'
-import { type Answer, type Ended, type User, UserChange, UserInput, type UserList, UserQuery } from './schemas.ts'
+import { type Ended, type User, UserChange, UserInput, type UserList, UserQuery } from './schemas.ts'
 import { timeOf, timeOrNull } from './sessions.ts'
 
 /** Accounts, for those who may see and change them. */

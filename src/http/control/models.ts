@@ -1,11 +1,13 @@
 import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import type { Engine, Model } from '../../inference/engine.ts'
+import type { Answer } from '../../schema/build.ts'
 import { shownSpecs } from '../../tensor/shape.ts'
 import { guard } from '../authentication.ts'
 import { jsonResponse } from '../json.ts'
 import { findModel, mayRead, permissionTo } from '../model-access.ts'
 import { MODEL_DETAIL } from '../openapi/models.ts'
+import type { Model as ModelAnswer } from './schemas.ts'
 
 /** What the models are, as their callers in rows need it. */
 export function models(engine: Engine, authenticator: Authenticator) {
@@ -21,7 +23,7 @@ export function models(engine: Engine, authenticator: Authenticator) {
     })
 }
 
-function describe({ name, description, permissions, labels, examples, versions }: Model) {
+function describe({ name, description, permissions, labels, examples, versions }: Model): Answer<typeof ModelAnswer> {
   const newest = versions.find(({ state }) => state === 'ready')
   return {
     name,

@@ -1,8 +1,10 @@
 import { VestalError } from '../../core/errors.ts'
 import type { LoadOptions, UnloadOptions } from '../../inference/engine.ts'
+import { matches } from '../../schema/check.ts'
 import { isObject, type JsonObject } from '../../tensor/exact-json.ts'
 import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import { readStrictBody, strictFault } from '../strict-body.ts'
+import { IndexRequest, UnloadParameters } from './schemas.ts'
 
 /** Files that one request may bring. */
 const FILES_MAX = 64
@@ -27,8 +29,7 @@ function refuseOtherReady(bytes: Uint8Array): void {
     // Whoever reads it next says what is wrong.
     return
   }
-  const isOther = isObject(body) && Object.hasOwn(body, 'ready') && typeof body.ready !== 'boolean'
-  if (isOther) throw invalid(TRITON_TEXTS.readyWrong())
+  if (isObject(body) && !matches(IndexRequest, body)) throw invalid(TRITON_TEXTS.readyWrong())
 }
 
 /**
@@ -55,11 +56,11 @@ export function readLoadRequest(bytes: Uint8Array): LoadOptions {
  * @throws VestalError BODY_INVALID
  */
 export function readUnloadRequest(bytes: Uint8Array): UnloadOptions {
-  const { unload_dependents: dependents = false, ...others } = readParameters(bytes)
-  const other = Object.keys(others)[0]
+  const parameters = readParameters(bytes)
+  const other = Object.keys(parameters).find((name) => !Object.hasOwn(UnloadParameters.properties, name))
   if (other !== undefined) throw invalid(`unrecognized unload parameter ${JSON.stringify(other.slice(0, 100))}`)
-  if (typeof dependents !== 'boolean') throw invalid(TRITON_TEXTS.dependentsWrong())
-  return { dependents }
+  if (!matches(UnloadParameters, parameters)) throw invalid(TRITON_TEXTS.dependentsWrong())
+  return { dependents: parameters.unload_dependents ?? false }
 }
 
 function readFile(name: string, value: unknown): Uint8Array {

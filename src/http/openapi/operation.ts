@@ -1,6 +1,6 @@
 import type { TObject } from '@sinclair/typebox'
 import { openApiOf } from '../../schema/open-api.ts'
-import type { AccountSchemaName } from '../accounts/schemas.ts'
+import type { SchemaName } from './schemas.ts'
 
 /** The answer of an operation when all goes well. */
 interface Answer {
@@ -51,37 +51,6 @@ export interface Operation {
   /** Under `/oauth/` it is `{"error", "error_description"}`. */
   readonly isOauth?: boolean
 }
-
-export type SchemaName =
-  | 'Information'
-  | 'Home'
-  | 'ModelList'
-  | 'Model'
-  | 'PredictRequest'
-  | 'PredictAnswer'
-  | 'ServerMetadata'
-  | 'ModelMetadata'
-  | 'StreamRequest'
-  | 'StreamEvent'
-  | 'StreamEvents'
-  | 'ModelNames'
-  | 'ModelConfiguration'
-  | 'ModelStatistics'
-  | 'IndexRequest'
-  | 'Index'
-  | 'LoadRequest'
-  | 'UnloadRequest'
-  | 'Unloaded'
-  | 'InferRequest'
-  | 'InferAnswer'
-  | 'Live'
-  | 'Ready'
-  | 'ModelReady'
-  | 'Metrics'
-  | 'Reloaded'
-  | 'JwkSet'
-  | 'AuthorizationServer'
-  | AccountSchemaName
 
 const FAILURES = {
   400: ['BadRequest', 'The request is not what this route takes; the text names the field and the rule'],
