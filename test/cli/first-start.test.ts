@@ -213,9 +213,12 @@ if (hasTool('script', script)) {
         stdout: 'pipe',
       })
       let shown = ''
+      let isStopped = false
       for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
         shown += chunk
-        if (/Try, [\s\S]*predict/.test(shown)) child.stdin.write('\n')
+        if (isStopped || !/Try, [\s\S]*-d '/.test(shown)) continue
+        isStopped = true
+        child.stdin.write('\n')
         child.stdin.flush()
       }
       await child.exited
