@@ -69,7 +69,7 @@ for (const open of DOORS) {
       expect(await ask({ cookie: `access_token=${bad}` })).toEqual(UNAUTHORIZED)
     })
 
-    test('X6: a token in the address or in a body is nobody’s', async () => {
+    test('X6: a token in the address or in a body is no one’s', async () => {
       for (const name of ['access_token', 'token', 'jwt', 'Authorization', 'bearer']) {
         expect(await ask({}, `/p1?${name}=${token()}`)).toEqual(UNAUTHORIZED)
       }
@@ -101,14 +101,14 @@ for (const open of DOORS) {
         expect((await ask({ cookie: `${name}=${one}` })).status).toBe(name === 'access_token ' ? 200 : 401)
     })
 
-    test('X8: a token that is too long is refused unread', async () => {
+    test('X8: a token that is too long is rejected unread', async () => {
       const long = tokenWith(['p1'], { pad: 'x'.repeat(7000) })
       expect(await ask({ authorization: `Bearer ${long}` })).toEqual(UNAUTHORIZED)
       expect(await ask({ authorization: `Bearer ${'a'.repeat(12_000)}` })).toEqual(UNAUTHORIZED)
       expect(await ask({ authorization: `Bearer ${'.'.repeat(12_000)}` })).toEqual(UNAUTHORIZED)
     })
 
-    test('X9: HEAD is asked for a token like GET, and OPTIONS tells nothing', async () => {
+    test('X9: HEAD is asked for a token like GET, and OPTIONS reveals nothing', async () => {
       expect((await own.fetch('/p1', { method: 'HEAD' })).status).toBe(401)
       expect((await own.fetch('/p1', { method: 'HEAD', headers: bearer('p1') })).status).toBe(200)
       for (const path of ['/private/info/', '/models/iris/predict/', '/models/no-such-model/predict/', '/v2/models/iris/infer']) {
@@ -172,7 +172,7 @@ for (const open of DOORS) {
       expect(sent.headers.get('www-authenticate')).toBe('Bearer realm="vestal", error="invalid_request"')
     })
 
-    test('X13: an answer that carries a token, or refuses one, is kept by nobody', async () => {
+    test('X13: an answer that carries a token, or rejects one, is kept by no one', async () => {
       const body = JSON.stringify({ id: '497f6eca-6276-4993-bfeb-53cbbbba6f08' })
       const signedIn = await server.fetch('/auth/', { method: 'POST', body })
       expect([signedIn.status, signedIn.headers.get('cache-control')]).toEqual([200, 'no-store'])
@@ -254,7 +254,7 @@ for (const open of DOORS) {
           ],
         })
 
-      test('X3: two Authorization headers are refused, the same or not', async () => {
+      test('X3: two Authorization headers are rejected, the same or not', async () => {
         const line = `Authorization: Bearer ${token()}`
         expect(await raw(line)).toBe(200)
         expect(await raw(line, line)).toBe(400)
@@ -267,7 +267,7 @@ for (const open of DOORS) {
         expect(await raw(`Authorization: Bearer ${'a'.repeat(20_000)}`)).toBe(431)
       })
 
-      test('E4, E6: bytes that are no token are refused, and never a 500', async () => {
+      test('E4, E6: bytes that are no token are rejected, and never a 500', async () => {
         for (const byte of [0x00, 0x01, 0x0b, 0x7f, 0x80, 0xa0, 0xff]) {
           const [before, after] = [token().slice(0, 40), token().slice(40)]
           const line = Buffer.concat([Buffer.from(`Authorization: Bearer ${before}`), Buffer.from([byte]), Buffer.from(after)])

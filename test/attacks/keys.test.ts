@@ -44,7 +44,7 @@ async function statusesOf(plugin: unknown, token: string): Promise<readonly numb
   return statuses
 }
 
-describe('keys that cannot be trusted are refused at the start, at the library and by the plugin', () => {
+describe('keys that cannot be trusted are rejected at the start, at the library and by the plugin', () => {
   const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey
   const { n } = PAIRS.RS256.publicKey.export({ format: 'jwk' })
   const { x, y } = PAIRS.ES256.publicKey.export({ format: 'jwk' })

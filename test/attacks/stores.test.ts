@@ -43,7 +43,7 @@ for (const kind of stores()) {
     }
     const chief = async () => (await person({ roles: ['admin'] })).token
 
-    test('R1: a remembered token with another signature is refused, and stays remembered itself', async () => {
+    test('R1: a remembered token with another signature is rejected, and stays remembered itself', async () => {
       const { token } = await person()
       expect(await server.statusWith(token)).toBe(200)
       for (const last of ['A', 'Q', 'g', 'w'].filter((letter) => !token.endsWith(letter)))
@@ -60,7 +60,7 @@ for (const kind of stores()) {
           expect((await server.ask('GET', '/auth/me/', { token })).body.id).toBe(id)
     })
 
-    test('R3: a remembered token is refused at the first request after it is revoked, in whatever way, or over', async () => {
+    test('R3: a remembered token is rejected at the first request after it is revoked, in whatever way, or over', async () => {
       const admin = await chief()
       const patch = (id: string, body: object) =>
         server.ask('PATCH', `/admin/users/${id}/`, { token: admin, body, headers: { 'if-match': '*' } })
@@ -156,7 +156,7 @@ for (const kind of stores()) {
       expect([await server.statusWith(before.token), await server.statusWith(after.token)]).toEqual([401, 200])
     })
 
-    test('R9: revoking what is unknown, another’s or no token is no fault, and tells nothing', async () => {
+    test('R9: revoking what is unknown, another’s or no token is no fault, and reveals nothing', async () => {
       const { token } = await person()
       const reader = await person({ permissions: ['tokens:introspect'] })
       const about = (text: string) => form('/oauth/introspect', { token: text }, { authorization: `Bearer ${reader.token}` })
@@ -201,13 +201,13 @@ for (const kind of stores()) {
         expect([header, await withHeader(header)]).toEqual([header, 400])
     })
 
-    test('X3: two Authorization headers are refused, the same or not', async () => {
+    test('X3: two Authorization headers are rejected, the same or not', async () => {
       const { token } = await person()
       const line = `Authorization: Bearer ${token}`
       expect([await raw(line), await raw(line, line), await raw(line, 'Authorization: Basic YTpi')]).toEqual([200, 400, 400])
     })
 
-    test('X4: another scheme is refused, beside a token or alone', async () => {
+    test('X4: another scheme is rejected, beside a token or alone', async () => {
       const { token } = await person()
       for (const header of ['Basic YTpi', `Basic YTpi, Bearer ${token}`, `Bearer ${token}, Basic YTpi`, `DPoP ${token}`])
         expect(await withHeader(header)).toBe(400)
@@ -223,7 +223,7 @@ for (const kind of stores()) {
       expect(await status('/private/info/', { cookie: `access_token=${token}` })).toBe(200)
     })
 
-    test('X6: a token in the address or in a body is nobody’s', async () => {
+    test('X6: a token in the address or in a body is no one’s', async () => {
       const { token } = await person()
       for (const name of ['access_token', 'token', 'jwt']) expect(await status(`/private/info/?${name}=${token}`, {})).toBe(401)
       expect((await form('/auth/logout/', { access_token: token })).status).toBe(401)
@@ -238,12 +238,12 @@ for (const kind of stores()) {
       expect(await cookie(`access_token={"token":"${one.token}"}`)).toBe(401)
     })
 
-    test('X8: a token that is too long is refused unread, and headers that are too long by Bun', async () => {
+    test('X8: a token that is too long is rejected unread, and headers that are too long by Bun', async () => {
       expect(await withHeader(`Bearer ${'a'.repeat(12_000)}`)).toBe(401)
       expect(await raw(`Authorization: Bearer ${'a'.repeat(20_000)}`)).toBe(431)
     })
 
-    test('X9: HEAD is asked for a token like GET, and OPTIONS tells nothing', async () => {
+    test('X9: HEAD is asked for a token like GET, and OPTIONS reveals nothing', async () => {
       const { token } = await person()
       expect(await status('/private/info/', {}, { method: 'HEAD' })).toBe(401)
       expect(await status('/private/info/', { authorization: `Bearer ${token}` }, { method: 'HEAD' })).toBe(200)
@@ -281,7 +281,7 @@ for (const kind of stores()) {
       }
     })
 
-    test('X13: an answer that carries a token, or refuses one, is kept by nobody', async () => {
+    test('X13: an answer that carries a token, or rejects one, is kept by no one', async () => {
       const { name, token, refreshToken } = await person()
       const answers = [
         await server.ask('POST', '/auth/', { body: { name, password: PASSWORD } }),
@@ -293,7 +293,7 @@ for (const kind of stores()) {
       for (const { headers } of answers) expect(headers.get('cache-control')).toBe('no-store')
     })
 
-    test('X14: names that are there and names that are not are answered alike, and odd bodies are refused', async () => {
+    test('X14: names that are there and names that are not are answered alike, and odd bodies are rejected', async () => {
       const { name } = await person()
       const answerOf = async (body: unknown) => {
         const { status: code, body: text, headers } = await server.ask('POST', '/auth/', { body })

@@ -37,7 +37,7 @@ if (hasTool('Chromium', path)) {
       await app.stop(true)
     })
 
-    test('is authorized with a token, tries a call, and contacts nobody else', async () => {
+    test('is authorized with a token, tries a call, and contacts no one else', async () => {
       const { page, elsewhere, errors } = await openPage(browser, base)
       await page.goto(`${base}/docs/`)
       const operation = page.locator('.opblock', { hasText: '/models/{name}/predict/' })

@@ -101,7 +101,7 @@ describe('the first start in production mode', () => {
     await again.child.exited
   })
 
-  test('takes the password of the environment, and refuses one that is weak', async () => {
+  test('takes the password of the environment, and rejects one that is weak', async () => {
     using place = new Workplace()
     const weak = place.run(['start', '--port', '0'], { ...PRODUCTION, VESTAL_ADMIN_PASSWORD: 'password' })
     expect([weak.exitCode, weak.stderr]).toEqual([2, expect.stringContaining('VESTAL_ADMIN_PASSWORD')])

@@ -31,7 +31,7 @@ describe('vestal', () => {
     }
   })
 
-  test('tells what it does not know on the standard error, with exit code 2', () => {
+  test('reports what it does not know on the standard error, with exit code 2', () => {
     using place = new Workplace()
     const cases: readonly (readonly [args: readonly string[], message: string])[] = [
       [['serve'], '"serve": is not a verb; vestal --help lists them'],
@@ -71,7 +71,7 @@ describe('vestal', () => {
     }
   })
 
-  test('tells all faults at once', () => {
+  test('reports all faults at once', () => {
     using place = new Workplace()
     const { stderr, exitCode } = place.run(['start', '--prot', '--threads', '0'], { VESTAL_PORT: 'x', VESTAL_SECRET: 'hunter2' })
     expect(exitCode).toBe(2)
@@ -281,7 +281,7 @@ describe('vestal token', () => {
     expect(place.run(TOKEN, { VESTAL_KEY_FILE: 'secret.txt' }).stderr).toContain('can be read by others')
   })
 
-  test('tells what is wrong with a key, and never shows it', () => {
+  test('reports what is wrong with a key, and never shows it', () => {
     using place = new Workplace()
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
     writeFileSync(join(place.folder, 'public.pem'), publicKey.export({ type: 'spki', format: 'pem' }))

@@ -438,7 +438,7 @@ describe('vestal doctor', () => {
     expect(stdout.toString()).toEndWith('1 thing to do.\n')
   })
 
-  test('tells every fault at once, in lines for people', () => {
+  test('reports every fault at once, in lines for people', () => {
     using place = new Installation()
     chmodSync(place.data, 0o755)
     const { stdout, exitCode } = place.run(['doctor'], {
@@ -454,7 +454,7 @@ describe('vestal doctor', () => {
     expect([stdout.endsWith('4 things to do.\n'), exitCode]).toEqual([true, 1])
   })
 
-  test('refuses what it does not take with exit code 2, and looks at nothing', () => {
+  test('rejects what it does not take with exit code 2, and looks at nothing', () => {
     using place = new Workplace()
     const { stdout, stderr, exitCode } = place.run(['doctor', 'now', '--loud'])
     expect([stdout, exitCode]).toEqual(['', 2])

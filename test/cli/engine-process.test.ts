@@ -221,7 +221,7 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
   )
 
   test(
-    'leave nothing behind, whoever is killed',
+    'leave nothing behind, anyone who is killed',
     async () => {
       using models = await Models.of('a')
       const environment = models.environment({ VESTAL_MODEL_OVERRIDE: 'on' })

@@ -187,7 +187,7 @@ describe('a model that cannot be served', () => {
     })
   })
 
-  test('is shown to people with its reason, and one that nobody wants is not', async () => {
+  test('is shown to people with its reason, and one that no one wants is not', async () => {
     using place = new Workplace()
     folders(place, ['a', 'bad'])
     const server = await place.start(['--models', 'own'])

@@ -66,7 +66,7 @@ describe('vestal keys', () => {
     expect(stderr).toContain('no key was next, so one was made')
   })
 
-  test('drops retired keys after the time that it is told', () => {
+  test('drops retired keys after the time that it is given', () => {
     using place = new Workplace()
     keys(place, ['generate'])
     expect(keys(place, ['rotate', '--keep-seconds', '0']).states).toEqual(['retired', 'active'])
@@ -118,7 +118,7 @@ describe('vestal keys', () => {
     expect(place.run(['keys', 'rotate', '--from', 'old.pem']).stderr).toContain('--from: goes with generate')
   })
 
-  test('tells what is wrong, with exit code 2 and on the standard error', () => {
+  test('reports what is wrong, with exit code 2 and on the standard error', () => {
     using place = new Workplace()
     const [first] = keys(place, ['generate']).rows
     writeFileSync(join(place.folder, 'other.pem'), '-----BEGIN PUBLIC KEY-----')

@@ -49,7 +49,7 @@ function documented(begin: string, values: Readonly<Record<string, string>> = {}
   return words.map((word) => values[word] ?? word)
 }
 
-test('a refresh token that leaked: whoever uses it second ends the session, and the operator ends all', async () => {
+test('a refresh token that leaked: anyone who uses it second ends the session, and the operator ends all', async () => {
   using place = new Workplace()
   await using server = await stage(place)
   const stolen = await server.signIn()
@@ -92,7 +92,7 @@ test('an API key that leaked: it and its tokens die, and another takes its place
   await server.until(200, () => server.statusOfKey(next))
 })
 
-test('a signing key that leaked: its tokens die, and sessions go on with the next key', async () => {
+test('a signing key that leaked: its tokens die, and sessions continue with the next key', async () => {
   using place = new Workplace()
   await using server = await stage(place)
   const { token, refresh_token } = await server.signIn()

@@ -65,7 +65,7 @@ async function readUntil(stream: ReadableStream<Uint8Array>, text: string): Prom
 }
 
 describe('a running server', () => {
-  test('refuses the remembered token of a revoked key, and signs with the next key', async () => {
+  test('rejects the remembered token of a revoked key, and signs with the next key', async () => {
     using place = new Workplace()
     const [first] = keys(place, ['generate'])
     const { base, child, output } = await place.start()

@@ -227,7 +227,7 @@ describe('vestal models run', () => {
     expect(run('columns', 'uneven.json')[1]).toBe('uneven.json: the inputs have different numbers of rows: 1, 2\n')
   })
 
-  test('tells what is wrong by line and field, with exit code 1 or 2, and leaves no half-written file', () => {
+  test('reports what is wrong by line and field, with exit code 1 or 2, and leaves no half-written file', () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'x.csv'), `${CSV}1,2,x,4\n`)
     writeFileSync(join(place.folder, 'x.ndjson'), `${NDJSON}[1,2]\n[1,2,3,4]\n`)
@@ -447,7 +447,7 @@ describe('vestal models, of a running server', () => {
     }
   })
 
-  test('that is not there is told, and so are words that make no sense', () => {
+  test('that is not there is reported, and so are words that make no sense', () => {
     using place = new Workplace()
     const cases: readonly (readonly [args: readonly string[], exitCode: number, message: string])[] = [
       [

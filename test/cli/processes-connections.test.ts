@@ -82,7 +82,7 @@ async function roll(several: Several): Promise<void> {
 
 describe.skipIf(!HAS_PROCESSES)('connections, while each process is replaced', () => {
   test(
-    'with TLS every request is answered, by the new certificate at the end, and sockets are told to come again',
+    'with TLS every request is answered, by the new certificate at the end, and sockets are reported to come again',
     async () => {
       const files = new Workplace()
       const [cert, key] = [join(files.folder, 'cert.pem'), join(files.folder, 'key.pem')]
@@ -158,7 +158,7 @@ describe.skipIf(!HAS_PROCESSES)('connections, while each process is replaced', (
   )
 })
 
-describe('connections of one process that is told to stop', () => {
+describe('connections of one process that is being stopped', () => {
   test(
     'end so that a client can tell: sockets go away, a stream that is not over says so, and the process ends with 0',
     async () => {

@@ -175,7 +175,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
   )
 
   test(
-    'replaces one that is told to stop as soon as it is, while that one finishes what it has',
+    'replaces one that is being stopped as soon as it is, while that one finishes what it has',
     async () => {
       await using several = await Several.start([...COUNT, '--shutdown-delay-seconds', '60'])
       const told = several.members.get(2) ?? 0
@@ -192,7 +192,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
   )
 
   test(
-    'ends with 0 where it is told to stop while its processes start',
+    'ends with 0 where it is stopped while its processes start',
     async () => {
       using place = new Workplace()
       const server = await place.start(COUNT, OWN)

@@ -73,7 +73,7 @@ class Reloadable implements AsyncDisposable {
 const changed = (...names: readonly string[]) => ({ status: 200, body: { changed: names, needs_restart: [] } })
 
 describe('POST /admin/reload', () => {
-  test('takes up the level of the log and what it tells of requests', async () => {
+  test('applies the level of the log and which requests it logs', async () => {
     await using server = await Reloadable.start('access_log = "off"\n', { ...OWN, VESTAL_LOG_FORMAT: 'json' })
     await server.status('/public/info/?before')
     expect(await server.reload('log_level = "debug"\naccess_log = "all"\n')).toEqual(changed('log_level', 'access_log'))
@@ -84,7 +84,7 @@ describe('POST /admin/reload', () => {
     expect(log).not.toContain('"route":"/public/info/"')
   })
 
-  test('takes up hosts, origins and the length of URLs', async () => {
+  test('applies hosts, origins and the length of URLs', async () => {
     await using server = await Reloadable.start('')
     const host = { host: 'models.example' }
     const origin = { origin: 'https://app.example.org' }
@@ -103,7 +103,7 @@ describe('POST /admin/reload', () => {
     expect([await server.status('/public/info/', host), await allowed()]).toEqual([200, null])
   })
 
-  test('takes up limits of addresses and of roles, and keeps the counts of those that stay', async () => {
+  test('applies limits of addresses and of roles, and keeps the counts of those that stay', async () => {
     const role = (requests: number) => `[[rate_limits]]\nrole = "reader"\nrequests_per_minute = ${requests}\n`
     await using server = await Reloadable.start(role(1))
     const token = tokenWith([], { data: { permissions: [], roles: { reader: ['my-permission-name'] } } })
@@ -119,7 +119,7 @@ describe('POST /admin/reload', () => {
     expect([await ask(), await ask(), await ask()]).toEqual([200, 200, 429])
   })
 
-  test('takes up issuers, and forgets at once what one that is gone had verified', async () => {
+  test('applies issuers, and forgets at once what one that is gone had verified', async () => {
     const [A, B] = [testKey('a'), testKey('b')]
     await using one = startKeyServer(A)
     await using two = startKeyServer(B)
@@ -146,7 +146,7 @@ describe('POST /admin/reload', () => {
     expect(await statuses()).toEqual([401, 200])
   })
 
-  test('takes up claims that tokens need, of tokens too that were verified before', async () => {
+  test('applies claims that tokens need, of tokens too that were verified before', async () => {
     await using server = await Reloadable.start('')
     const ask = (claims: Record<string, unknown>) =>
       server.status('/private/info/', { authorization: `Bearer ${tokenWith(['my-permission-name'], claims)}` })
@@ -159,7 +159,7 @@ describe('POST /admin/reload', () => {
     expect((await server.reload('')).status).toBe(401)
   })
 
-  test('takes up how often a password may be tried, and tells the audit log who asked', async () => {
+  test('applies how often a password may be tried, and the audit log says who asked', async () => {
     const environment = {
       VESTAL_SECRET: SECRET,
       VESTAL_LOAD_MODEL: 'none',

@@ -66,7 +66,7 @@ describe('vestal start in development mode', () => {
     expect(errors).not.toContain('/nowhere')
   })
 
-  test('signs nobody in under another name, as a rebound page would ask', async () => {
+  test('signs no one in under another name, as a rebound page would ask', async () => {
     using place = new Workplace()
     const { base, child } = await place.start()
     const asked = await fetch(`${base}/auth/`, {
@@ -92,7 +92,7 @@ describe('vestal start in development mode', () => {
     await second.child.exited
   })
 
-  test('serves single files beside the folder, and goes on where one is broken', async () => {
+  test('serves single files beside the folder, and continues where one is broken', async () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'own.onnx'), identityModel('FP32'))
     const { base, output, child } = await place.start(['--model', 'own=own.onnx', '--model', 'gone=gone.onnx'])
@@ -172,7 +172,7 @@ describe('vestal start', () => {
   })
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    test(`told to stop by ${signal} finishes what is at hand, refuses what is new and ends with 0`, async () => {
+    test(`stopped by ${signal} finishes in-flight requests, rejects new requests and ends with 0`, async () => {
       using place = new Workplace()
       writeFileSync(join(place.folder, 'slow.onnx'), slowModel(60))
       const { base, child } = await place.start(['--model', 'slow=slow.onnx', '--threads', '1', '--queue-max', '1'], {
@@ -191,7 +191,7 @@ describe('vestal start', () => {
     })
   }
 
-  test('told to stop is not ready first, and takes requests until the delay has passed', async () => {
+  test('being stopped is not ready first, and takes requests until the delay has passed', async () => {
     using place = new Workplace()
     const { base, child } = await place.start(['--shutdown-delay-seconds', '1'])
     child.kill('SIGTERM')
@@ -201,7 +201,7 @@ describe('vestal start', () => {
     expect(fetch(`${base}/v2/health/live`)).rejects.toThrow()
   })
 
-  test('told to stop a second time ends at once, with 1', async () => {
+  test('stopped a second time ends at once, with 1', async () => {
     using place = new Workplace()
     const { base, child } = await place.start(['--shutdown-delay-seconds', '600'])
     child.kill('SIGTERM')
@@ -241,7 +241,7 @@ describe('vestal start', () => {
     expect(await new Response(child.stderr).text()).toBe('')
   })
 
-  test('whose log nobody reads goes on answering', async () => {
+  test('whose log no one reads continues answering', async () => {
     using place = new Workplace()
     const { server, reader } = await place.startUnread([], { VESTAL_LOG_FORMAT: 'json' })
     const { base, child } = server

@@ -151,7 +151,7 @@ describe('vestal start with a certificate', () => {
     await child.exited
   })
 
-  test('takes another up while it runs, and finishes what is at hand', async () => {
+  test('loads a new one while it runs, and finishes in-flight requests', async () => {
     using place = new Workplace()
     const [first, second, third] = [1, 2, 3].map(() => makeCertificate({ issuer: root })) as [
       Certificate,

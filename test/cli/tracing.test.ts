@@ -39,7 +39,7 @@ test('a collector that hangs delays neither an answer nor the end for long', asy
   expect(await rest).toContain('stopping')
 })
 
-test('what is wrong with the settings of tracing is told, and no header is shown', () => {
+test('what is wrong with the settings of tracing is reported, and no header is shown', () => {
   using place = new Workplace()
   const { stderr, exitCode } = place.run(['start'], {
     VESTAL_OTLP_ENDPOINT: 'collector:4318',

@@ -61,7 +61,7 @@ describe('vestal start with a unix socket', () => {
     expect(await second.child.exited).toBe(0)
   })
 
-  test('leaves what is no socket, and a socket on which somebody listens', async () => {
+  test('leaves what is no socket, and a socket on which someone listens', async () => {
     using place = new Workplace()
     const file = join(place.folder, 'precious')
     writeFileSync(file, 'precious')

@@ -66,7 +66,7 @@ function suite(library: string, command: readonly string[], cwd?: string): void 
     for (const [index, [algorithm, keys]] of cases.entries()) {
       const { token = '', subject, refusal } = answers[index] ?? {}
 
-      test(`accepts our tokens of ${algorithm}, and refuses what is forged`, () => {
+      test(`accepts our tokens of ${algorithm}, and rejects what is forged`, () => {
         expect([refusal, subject]).toEqual(['', 'vestal'])
         expect([toForged[index]?.subject, toForged[index]?.refusal === '']).toEqual(['', false])
       })

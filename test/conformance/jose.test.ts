@@ -33,7 +33,7 @@ describe.if(hasShared(COOKBOOK))('the JOSE cookbook (RFC 7520)', () => {
     }
   })
 
-  test('an unencoded payload (RFC 7797) is refused', () => {
+  test('an unencoded payload (RFC 7797) is rejected', () => {
     const { input, output } = readShared('vectors/rfc7520/rfc7797/hmac-sha2_b64_false.json') as Example
     expect(() => verifyFlattenedJws(output.json_flat as FlattenedJws, input.key)).toThrow()
   })
@@ -56,7 +56,7 @@ describe('examples of the standards', () => {
     expect(Buffer.from(verifyCompactJws(token, key).payload).toString()).toBe('Example of Ed25519 signing')
   })
 
-  test('RFC 7519 §6.1: an unsecured token is refused', () => {
+  test('RFC 7519 §6.1: an unsecured token is rejected', () => {
     const token =
       'eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.'
     expect(() => verifyJwt(token, SECRET, { now: () => 1_300_819_000_000 })).toThrow('"alg"')
@@ -104,7 +104,7 @@ for (const algorithm of ALGORITHM_NAMES) {
         expect((jsonwebtoken.verify(token, ours.verifying, { algorithms: [name] }) as { sub: string }).sub).toBe('us')
       })
 
-    test('a signature that is another’s is refused', () => {
+    test('a signature that is another’s is rejected', () => {
       const token = signJwt({ sub: 'me' }, ours.signing, { algorithm })
       const other = signJwt({ sub: 'you' }, ours.signing, { algorithm })
       expect(() => verify(token.slice(0, token.lastIndexOf('.')) + other.slice(other.lastIndexOf('.')))).toThrow('signature')
@@ -121,7 +121,7 @@ describe('a signature of ES256', () => {
   const zero = Buffer.alloc(32)
   const raw = Buffer.from(token.split('.')[2] ?? '', 'base64url')
 
-  test('of zeros, of the order of the curve, or of another length is refused (S3, S5)', () => {
+  test('of zeros, of the order of the curve, or of another length is rejected (S3, S5)', () => {
     const wrong = [[zero, zero], [zero, n], [n, zero], [n, n], [raw], [raw.subarray(1)], [raw, Buffer.from([0])]].map((parts) =>
       Buffer.concat(parts),
     )
@@ -130,14 +130,14 @@ describe('a signature of ES256', () => {
     }
   })
 
-  test('in DER is refused (S4)', async () => {
+  test('in DER is rejected (S4)', async () => {
     const { sign } = await import('node:crypto')
     const der = sign('sha256', Buffer.from(`${head}.${body}`), pair.privateKey).toString('base64url')
     expect(() => verifyJwt(`${head}.${body}.${der}`, pem)).toThrow('signature')
   })
 })
 
-test('an HMAC of another hash is refused', () => {
+test('an HMAC of another hash is rejected', () => {
   const input = signJwt({ sub: 'me' }, SECRET).split('.').slice(0, 2).join('.')
   const wrong = createHmac('sha512', SECRET).update(input).digest('base64url')
   expect(() => verifyJwt(`${input}.${wrong}`, SECRET)).toThrow('signature')

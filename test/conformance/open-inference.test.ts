@@ -88,7 +88,7 @@ describe('a raw request', () => {
     )
   })
 
-  test('is refused for several inputs, several dimensions of any size, and texts of another shape', async () => {
+  test('is rejected for several inputs, several dimensions of any size, and texts of another shape', async () => {
     expect(await errorOf(answer('open', new Uint8Array(8), RAW))).toEqual([
       400,
       expect.stringContaining('more than one variable-sized'),
@@ -177,7 +177,7 @@ describe('bodies', () => {
     await raised.stop(true)
   })
 
-  test('of two gigabytes are refused, declared or not, and the server lives', async () => {
+  test('of two gigabytes are rejected, declared or not, and the server lives', async () => {
     const head = `POST /v2/models/fp32/infer HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${ALL.authorization}\r\n`
     const { promise, resolve } = Promise.withResolvers<string>()
     const socket = connect(port, '127.0.0.1')
@@ -248,7 +248,7 @@ describe('bodies', () => {
 })
 
 describe('tensors', () => {
-  test('whose elements or bytes overflow are refused before memory is taken', async () => {
+  test('whose elements or bytes overflow are rejected before memory is taken', async () => {
     for (const [model, shape, inJson, inBinary] of [
       ['rows', [2 ** 53 - 1, 2], 'has a byte_size (72057594037927928 bytes)', 'Expected 72057594037927928, got 8'],
       ['open', [2 ** 31, 2 ** 31, 2 ** 31], 'causes total element count to exceed maximum size of', 'exceeds maximum size of'],
@@ -327,12 +327,12 @@ describe('tensors', () => {
 describe('requests', () => {
   const X = input('FP32', [1, 2], [1, 2])
 
-  test('that name an output twice are refused', async () => {
+  test('that name an output twice are rejected', async () => {
     const outputs = [{ name: 'double' }, { name: 'double' }]
     expect(await errorOf(answer('two', { inputs: [X], outputs }))).toEqual([400, "output 'double' already exists in request"])
   })
 
-  test('that miss an input, or have one too many, are refused in the words that clients match', async () => {
+  test('that miss an input, or have one too many, are rejected in the words that clients match', async () => {
     expect(await errorOf(answer('two', { inputs: [] }))).toEqual([
       400,
       "expected 1 inputs but got 0 inputs for model 'two'. Got input(s) [], but missing required input(s) ['x']. Please provide all required input(s).",
@@ -354,7 +354,7 @@ describe('requests', () => {
     ])
   })
 
-  test('of the wrong datatype or shape are told what was expected', async () => {
+  test('of the wrong datatype or shape learn what was expected', async () => {
     expect(await errorOf(answer('two', { inputs: [{ ...X, datatype: 'INT64' }] }))).toEqual([
       400,
       "inference input 'x' data-type is 'INT64', but model 'two' expects 'FP32'",
@@ -365,7 +365,7 @@ describe('requests', () => {
     ])
   })
 
-  test('for classes are answered, and refused for types without an order and for too many', async () => {
+  test('for classes are answered, and rejected for types without an order and for too many', async () => {
     const outputs = [{ name: 'double', parameters: { classification: 1 } }]
     expect((await answer('two', { inputs: [X], outputs })).body).toMatchObject({
       outputs: [{ datatype: 'BYTES', shape: [1, 1], data: ['4.000000:1'] }],
@@ -390,7 +390,7 @@ describe('requests', () => {
     ])
   })
 
-  test('over what a queue takes are refused with 503, which the statistics count', async () => {
+  test('over what a queue takes are rejected with 503, which the statistics count', async () => {
     const before = engine.statistics('slow')[0]
     const statuses = await Promise.all(
       Array.from({ length: 12 }, async () => {

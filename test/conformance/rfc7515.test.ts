@@ -327,7 +327,7 @@ describe('a set of keys', () => {
     ])
   })
 
-  test('is refused with two of one name, or with secrets beside public keys', () => {
+  test('is rejected with two of one name, or with secrets beside public keys', () => {
     expect(judge(jws('ES256', { kid: '1' }), { keys: [one, { ...two, kid: '1' }] })).toBe('invalid')
     expect(judge(jws('ES256', { kid: '1' }), { keys: [one, one] })).toBe('invalid')
     expect(judge(jws('ES256', { kid: '1' }), { keys: [one, jwkOf('HS256', { kid: '2' })] })).toBe('invalid')

@@ -129,7 +129,7 @@ for (const algorithm of Object.keys(ALGORITHMS) as Algorithm[]) {
         for (let time = 0; time < 3; time += 1) expect(outcomeOf(own.sign(input))).toBe('accepted')
       })
 
-      test(`with ${signatureBackend}: a signature that is none is refused, whatever it is`, () => {
+      test(`with ${signatureBackend}: a signature that is none is rejected, whatever it is`, () => {
         for (const [fault, signature] of Object.entries(faults(algorithm, own, input)))
           expect([fault, outcomeOf(signature)]).toEqual([fault, 'SIGNATURE_INVALID'])
       })

@@ -482,7 +482,7 @@ describe('classification', () => {
   })
 })
 
-describe('a number that is rejected is told as it came', () => {
+describe('a number that is rejected is reported as it came', () => {
   const LONG = '9007199254740993'
   test('in rows, in a stream and in the protocol, though the model has no 64-bit integers', async () => {
     const predict = await answerOf(

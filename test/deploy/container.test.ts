@@ -102,7 +102,7 @@ if (hasTool('the right to mount', tools !== undefined && mayMount() ? 'unshare' 
       expect(libraries.filter((name) => !BASE_LIBRARIES.test(name))).toEqual([])
     })
 
-    test('runs as its user on a root that nobody can write to: ready, a prediction, a stop, and its data are its own', async () => {
+    test('runs as its user on a root that no one can write to: ready, a prediction, a stop, and its data are its own', async () => {
       expect(vestal('doctor', '--port', '0', '--json')).toMatchObject({ exitCode: 0, stderr: '' })
       const before = [...filesUnder(image).keys()].filter((name) => !name.startsWith('data/') && !name.startsWith('proc'))
       const command = inImage(image, user, [...wordsOf(last, 'ENTRYPOINT'), ...wordsOf(last, 'CMD')])

@@ -74,7 +74,7 @@ describe('the executable of bun run build', () => {
     expect(readdirSync(place.folder)).toEqual(['data'])
   })
 
-  test('refuses strangers on every route that asks for a permission, as the source does', async () => {
+  test('rejects callers without a token on every route that asks for a permission, as the source does', async () => {
     using place = new Workplace([program])
     const { base, child } = await place.start([], { ...models, ...SECRET, NODE_ENV: 'production' })
     const all = await operations(base)

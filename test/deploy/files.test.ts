@@ -19,7 +19,7 @@ describe('deploy/Dockerfile', () => {
     ])
   })
 
-  test('runs as a user with a number, who is not root, and is told to stop with SIGTERM', () => {
+  test('runs as a user with a number, who is not root, and stops on SIGTERM', () => {
     const of = (name: string) => last.instructions.findLast((each) => each.name === name)?.text
     expect(of('USER')).toMatch(/^[1-9]\d*:[1-9]\d*$/)
     expect(of('STOPSIGNAL')).toBe('SIGTERM')

@@ -21,7 +21,7 @@ if (redis !== undefined && postgres !== undefined) {
     ['Postgres is killed', () => postgres.kill(), () => postgres.start()],
   ] as const
 
-  test('while Postgres or Redis hangs or is gone, sign-ins are a 503 and predictions go on; then all is as before', async () => {
+  test('while Postgres or Redis hangs or is gone, sign-ins are a 503 and predictions continue; then all is as before', async () => {
     await using server = await FaultyServer.start({
       VESTAL_DATABASE: await postgres.createDatabase(),
       VESTAL_REDIS: redis.url,

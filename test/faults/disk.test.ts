@@ -11,7 +11,7 @@ const MANY = { VESTAL_SIGN_IN_ATTEMPTS_MAX: '1000', VESTAL_SIGN_IN_ADDRESS_ATTEM
 
 const full = mountSmallDisk()
 if (full !== undefined) {
-  test('a disk that is full refuses sign-ins with a 503, and no prediction; nothing is corrupted', async () => {
+  test('a disk that is full rejects sign-ins with a 503, and no prediction; nothing is corrupted', async () => {
     using _ = full
     const data = join(full.folder, 'data')
     await using server = await FaultyServer.start({ VESTAL_DATA: data, ...MANY })

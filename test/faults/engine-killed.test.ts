@@ -96,7 +96,7 @@ async function start() {
 
 describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
   test(
-    'that is killed loses the requests that it had, each is told so once, and all is served again',
+    'that is killed loses the requests that it had, each gets an error that says so once, and all is served again',
     async () => {
       const { several: started, left, processes } = await start()
       await using several = started

@@ -97,7 +97,7 @@ for (const { name, headers } of SENDERS) {
   describe(`what ${name} sends that no honest client would`, () => {
     for (const { method, path } of routes) {
       const isGuarded = !OPEN.some((open) => path.startsWith(open))
-      test(`to ${method} ${path} is refused, and the next good request is answered`, async () => {
+      test(`to ${method} ${path} is rejected, and the next good request is answered`, async () => {
         for (const [attack, request] of attacks(method, path, headers)) {
           const status = await sendRaw(port, request)
           // 0: cut off by us, or closed by Bun before it was a request.
@@ -121,7 +121,7 @@ for (const { name, headers } of SENDERS) {
   })
 }
 
-test('fifty megabytes from a stranger are refused before they are read', async () => {
+test('fifty megabytes from a stranger are rejected before they are read', async () => {
   const head = `POST /models/iris/predict/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n`
   expect(await sendRaw(port, { pieces: [head] })).toBe(401)
   expect(await sendRaw(port, { pieces: [head.replace('Content-Length: 50000000', 'Transfer-Encoding: chunked')] })).toBe(401)

@@ -101,7 +101,7 @@ for (const processes of ['1', '2'])
       })
 
       for (const { name, signal, deadly, harmless } of HARMFUL) {
-        test(`tells the one request of ${name} that it died of ${signal}, and serves the next and all others`, async () => {
+        test(`reports the one request of ${name} that it died of ${signal}, and serves the next and all others`, async () => {
           const { base } = server
           expect((await infer(base, name, harmless)).status).toBe(200)
           const [dead, other] = await Promise.all([infer(base, name, deadly, `deadly-${name}`), iris(base)])
@@ -130,7 +130,7 @@ for (const processes of ['1', '2'])
         })
       }, 60_000)
 
-      test('goes on with the model that it has while the file of it changes under it', async () => {
+      test('continues with the model that it has while the file of it changes under it', async () => {
         writeFileSync(join(models, 'iris/1/model.onnx'), 'not a model any more')
         expect((await iris(server.base)).status).toBe(200)
         // A worker that ends has no other model in its place: what is there now is loaded as a whole, or not.
@@ -163,7 +163,7 @@ for (const processes of ['1', '2'])
 
 describe.skipIf(!IS_LINUX)('a start with a model that never finishes loading', () => {
   test(
-    'gives the load up when it is told to stop, and leaves nothing behind',
+    'gives the load up when it is stopped, and leaves nothing behind',
     async () => {
       using place = new Workplace()
       const models = mkdtempSync(join(tmpdir(), 'vestal-harm-'))

@@ -90,7 +90,7 @@ function shown(request: Uint8Array): string {
     .replace(/eyJ[\w.-]+/g, '[token]')
 }
 
-test(`${COUNT} requests that are nearly right meet no bug, no undocumented 5xx, and hold nobody up`, async () => {
+test(`${COUNT} requests that are nearly right meet no bug, no undocumented 5xx, and delay no one`, async () => {
   const random = seeded('random http')
   const seen = new Map<number, number>()
   let sent = 0

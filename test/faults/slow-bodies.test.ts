@@ -48,7 +48,7 @@ for (const [what, times] of LIMITS) {
       '/v2/repository/index',
       '/v2/repository/models/iris/load',
     ]) {
-      test(`so ${path} refuses one that stays away with 408, and closes the connection`, async () => {
+      test(`so ${path} rejects one that stays away with 408, and closes the connection`, async () => {
         await using server = new Patient(times)
         const half = BODY.slice(0, 10)
         for (const pieces of [

@@ -71,7 +71,7 @@ for (const [index, open] of DOORS.entries()) {
       ])
     })
 
-    test('has the address that a trusted proxy tells, and from anybody else that of the connection', async () => {
+    test('has the address that a trusted proxy tells, and from anyone else that of the connection', async () => {
       await using open = setUp()
       await using proxied = setUp({ front: { trustedProxies: ['127.0.0.0/8'] } })
       const headers = { 'x-forwarded-for': '198.51.100.9, 192.0.2.7' }
@@ -81,7 +81,7 @@ for (const [index, open] of DOORS.entries()) {
       expect([direct, told]).toEqual([ADDRESSES[index] ?? '', index === 0 ? 'unknown' : '192.0.2.7'])
     })
 
-    test('says why a request was refused, which the caller is not told', async () => {
+    test('says why a request was rejected, which the caller is not told', async () => {
       await using server = setUp()
       const expired = makeToken({ payload: { sub: 'me', exp: nowSeconds() - 60 } })
       await server.door.fetch('/private/info/', { headers: { authorization: `Bearer ${expired}` } })
@@ -120,7 +120,7 @@ for (const [index, open] of DOORS.entries()) {
       expect(off.lines).toEqual([])
     })
 
-    test('tells of our own bug in full, with the id of the request, and the client nothing', async () => {
+    test('reports our own bug in full, with the id of the request, and the client nothing', async () => {
       await using server = setUp(
         {},
         {

@@ -127,17 +127,17 @@ for (const { what, order, kind } of OWN_APPS) {
         '/group/p1',
         '/plugin/p1',
       ]) {
-        test(`refuses a stranger at ${path}`, async () => {
+        test(`rejects a caller without a token at ${path}`, async () => {
           expect(await get(path)).toEqual(UNAUTHORIZED)
         })
 
-        test(`refuses a stranger's HEAD at ${path}`, async () => {
+        test(`rejects a caller without a token's HEAD at ${path}`, async () => {
           expect((await door.fetch(path, { method: 'HEAD' })).status).toBe(401)
         })
       }
 
       for (const path of ['/p1', '/both', '/static', '/name/x', '/query?n=1', '/group/p1', '/plugin/p1']) {
-        test(`refuses a token without the permission at ${path}`, async () => {
+        test(`rejects a token without the permission at ${path}`, async () => {
           expect(await get(path, bearer('other'))).toEqual(FORBIDDEN)
         })
       }
@@ -168,7 +168,7 @@ for (const { what, order, kind } of OWN_APPS) {
         expect(await get('/name/digits', bearer('see:iris'))).toEqual(FORBIDDEN)
       })
 
-      test('refuses a stranger before the body or the query is judged', async () => {
+      test('rejects a caller without a token before the body or the query is judged', async () => {
         for (const body of ['{"a":1}', '{"a":"x"}', '{', '']) {
           expect(await post('/schema', body)).toEqual(UNAUTHORIZED)
           expect(await post('/inferred', body)).toEqual(UNAUTHORIZED)
@@ -197,7 +197,7 @@ for (const { what, order, kind } of OWN_APPS) {
         expect(await get('/p1', { cookie, authorization: 'Foo token' })).toEqual(MALFORMED)
       })
 
-      test('refuses a malformed header with 400', async () => {
+      test('rejects a malformed header with 400', async () => {
         const token = tokenWith(['p1'])
         for (const authorization of [
           'x',
@@ -211,7 +211,7 @@ for (const { what, order, kind } of OWN_APPS) {
         }
       })
 
-      test('refuses every token that is not right, in the same words', async () => {
+      test('rejects every token that is not right, in the same words', async () => {
         const good = { exp: nowSeconds() + 60, data: { permissions: ['p1'] } }
         const [head, body] = makeToken({ payload: good }).split('.')
         const bad = [
@@ -291,7 +291,7 @@ for (const { what, order, kind } of OWN_APPS) {
       describe(`a WebSocket, with ${what}`, () => {
         const echo = (headers: Record<string, string>) => echoOf(door.base, headers)
 
-        test('is refused before the upgrade to those who may not', async () => {
+        test('is rejected before the upgrade to those who may not', async () => {
           expect(await echo({})).toBe('refused')
           expect(await echo({ authorization: 'Bearer x.y.z' })).toBe('refused')
           expect(await echo(bearer('other'))).toBe('refused')
@@ -361,19 +361,19 @@ describe('a guard that could be skipped', () => {
   const auth = () => authentication({ secret: SECRET })
 
   for (const value of [undefined, null, true, false, 'p1', [''], [1], ['p1', ''], ['p1', 1], {}]) {
-    test(`is refused at the start: permissions ${JSON.stringify(value)}`, () => {
+    test(`is rejected at the start: permissions ${JSON.stringify(value)}`, () => {
       const app = new Elysia().use(auth())
       expect(() => app.get('/x', () => 'x', { permissions: value } as object)).toThrow('"permissions" is a list of permissions')
     })
   }
 
-  test('by another macro that gives no hooks is refused at the start', () => {
+  test('by another macro that gives no hooks is rejected at the start', () => {
     const silent = new Elysia().macro({ audit: (isOn: boolean) => (isOn ? { beforeHandle() {} } : (undefined as never)) })
     const app = new Elysia().use(auth()).use(silent) as unknown as Elysia
     expect(() => app.get('/x', () => 'x', { audit: false, permissions: ['p1'] } as object)).toThrow('nothing checks them')
   })
 
-  test('works beside hooks that are bound, or return promises nobody awaits', async () => {
+  test('works beside hooks that are bound, or return promises no one awaits', async () => {
     const later = Promise.resolve()
     const app = new Elysia()
       .use(auth())
@@ -504,7 +504,7 @@ test('keys are one’s own, in one of two options, or those of issuers', () => {
   expect(() => authentication({ secret: SECRET, keys: SECRET })).toThrow('not both')
 })
 
-test('options that cannot work are refused at the start', () => {
+test('options that cannot work are rejected at the start', () => {
   expect(() => authentication({})).toThrow('needs a "secret" or "keys"')
   expect(() => authentication({ secret: SECRET, keys: SECRET })).toThrow('not both')
   expect(() => authentication({ secret: 'short' })).toThrow('at least 32')

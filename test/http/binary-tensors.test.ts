@@ -278,12 +278,12 @@ for (const open of DOORS) {
       ],
     ]
     for (const [model, json, blobs, error] of cases) {
-      test(`is told: ${error.slice(0, 90)}`, async () => {
+      test(`is reported: ${error.slice(0, 90)}`, async () => {
         expect(await refused(model, json, ...blobs)).toEqual([400, error])
       })
     }
 
-    test('is told where the header’s length is none', async () => {
+    test('is reported where the header’s length is none', async () => {
       const body = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [1] }] })
       for (const length of ['99999999999', '4294967296', '-1', '1.5', 'x', '0x10', '1e2']) {
         expect(await answerOf(post('fp32', body, { 'inference-header-content-length': length }))).toEqual({
@@ -350,7 +350,7 @@ for (const open of DOORS) {
       ['scalar', 8, "input byte size mismatch for input 'x' for model 'scalar'. Expected 4, got 8"],
     ]
     for (const [model, length, error] of wrong) {
-      test(`is told: ${error.slice(0, 90)}`, async () => {
+      test(`is reported: ${error.slice(0, 90)}`, async () => {
         expect(await answerOf(post(model, new Uint8Array(length), raw))).toEqual({ status: 400, body: { error } })
       })
     }

@@ -41,7 +41,7 @@ const countsOf = ({ engine }: MarkedEngine) => engine.statistics('one')[0]
 
 for (const [index, open] of DOORS.entries()) {
   describe(`a model whose only worker is in a run, ${['in memory', 'over a socket'][index]}`, () => {
-    test('holds up neither health nor other models, and refuses what is over its limits', async () => {
+    test('holds up neither health nor other models, and rejects what is over its limits', async () => {
       const marked = await startMarked({ modelsDirectory: folder, queueMax: 3, subjectRequestsMax: 2 })
       const door = open(createServer(marked.engine))
       const hung = ask(door, 'one', HANG)
@@ -68,7 +68,7 @@ for (const [index, open] of DOORS.entries()) {
       await door.close()
     })
 
-    test('answers a request at its deadline, and goes on', async () => {
+    test('answers a request at its deadline, and continues', async () => {
       const marked = await startMarked({ modelsDirectory: folder })
       const door = open(createServer(marked.engine))
       const answer = await answerOf(ask(door, 'one', HANG, { timeoutUs: 500_000 }))
@@ -96,7 +96,7 @@ for (const [index, open] of DOORS.entries()) {
       await door.close()
     })
 
-    test('shows in the metrics what waits and what was refused, and is as before once all is answered', async () => {
+    test('shows in the metrics what waits and what was rejected, and is as before once all is answered', async () => {
       const marked = await startMarked({ modelsDirectory: folder, queueMax: 3 })
       const door = open(createServer(marked.engine, { operations: {} }))
       const metrics = async () => {
@@ -148,7 +148,7 @@ for (const [index, open] of DOORS.entries()) {
       await door.close()
     })
 
-    test('tells what was with a worker that is lost, and recovers', async () => {
+    test('reports what was with a worker that is lost, and recovers', async () => {
       const marked = await startMarked({ modelsDirectory: folder })
       const door = open(createServer(marked.engine))
       const lost = await ask(door, 'one', CRASH)

@@ -50,7 +50,7 @@ for (const open of DOORS) {
       expect(await get('/private/info/', { headers: { cookie: `access_token=${token}` } })).toEqual({ status: 200, body })
     })
 
-    test('a valid token without the permission is refused', async () => {
+    test('a valid token without the permission is rejected', async () => {
       expect(await get('/private/info/', { headers: bearer('another') })).toEqual(failure(403, 'Insufficient permissions'))
     })
   })
@@ -81,7 +81,7 @@ for (const open of DOORS) {
       })
     }
 
-    test('is refused unread where it is large', async () => {
+    test('is rejected unread where it is large', async () => {
       expect((await signIn({ id: ID, password: 'x'.repeat(5000) })).status).toBe(413)
     })
   })

@@ -45,11 +45,11 @@ for (const open of DOORS) {
       expect(await ask(tokenWith(['p1']))).toEqual({ status: 200, body: 'in' })
     })
 
-    test('is refused where no decryption key is configured', async () => {
+    test('is rejected where no decryption key is configured', async () => {
       expect(await ask(await encrypt(tokenWith(['p1'])), plain)).toEqual(UNAUTHORIZED)
     })
 
-    test('is refused where what it holds is', async () => {
+    test('is rejected where what it holds is', async () => {
       const good = { sub: 'me', exp: nowSeconds() + 60, data: { permissions: ['p1'] } }
       const inside = [
         makeToken({ payload: good, secret: 'another secret that is long enough to be one' }),
@@ -67,7 +67,7 @@ for (const open of DOORS) {
       )
     })
 
-    test('that does not say it holds a signed one is refused', async () => {
+    test('that does not say it holds a signed one is rejected', async () => {
       expect(await ask(await encrypt(tokenWith(['p1']), { cty: undefined }))).toEqual(UNAUTHORIZED)
     })
 
@@ -102,7 +102,7 @@ for (const open of DOORS) {
       }
     })
 
-    test('is refused in the same words whatever was wrong', async () => {
+    test('is rejected in the same words whatever was wrong', async () => {
       const token = await encrypt(tokenWith(['p1']))
       const [head, key, iv, content, tag] = token.split('.')
       const zeros = Buffer.alloc(256).toString('base64url')

@@ -88,7 +88,7 @@ for (const open of DOORS) {
       const bodies = method === 'POST' ? [undefined, '{}', '{', 'x'.repeat(100_000)] : [undefined]
 
       for (const asked of new Set([pathOf(path), path.replaceAll(/:\w+/g, 'no-such-thing'), `${pathOf(path)}?a=1`])) {
-        test(`${name} refuses a stranger at ${asked}`, async () => {
+        test(`${name} rejects a caller without a token at ${asked}`, async () => {
           for (const body of bodies) {
             const response = await door.fetch(asked, { method, ...(body !== undefined && { body }) })
             expect({ status: response.status, body: await response.json() }).toEqual(unauthorized)
@@ -98,20 +98,20 @@ for (const open of DOORS) {
         })
       }
 
-      test(`${name} refuses a token that is not right`, async () => {
+      test(`${name} rejects a token that is not right`, async () => {
         const response = await door.fetch(pathOf(path), { method, headers: { authorization: 'Bearer a.b.c' } })
         expect(response.status).toBe(401)
       })
 
       if (!ANY_TOKEN.includes(name) && !isRefusedToAll(path)) {
-        test(`${name} refuses a token without its permission`, async () => {
+        test(`${name} rejects a token without its permission`, async () => {
           const others = bearer('model:digits:predict', 'model:digits:read', 'model:iris', 'iris:*', 'predict', 'read', 'model')
           expect((await door.fetch(pathOf(path), { method, headers: others })).status).toBe(403)
         })
       }
 
       if (method === 'GET') {
-        test(`HEAD ${path} refuses a stranger`, async () => {
+        test(`HEAD ${path} rejects a caller without a token`, async () => {
           expect((await door.fetch(pathOf(path), { method: 'HEAD' })).status).toBe(401)
         })
       }

@@ -84,7 +84,7 @@ describe("the specification's own examples", () => {
       expect([response.status, await response.json()]).toEqual([200, payload])
     })
 
-    test(`is refused without it: ${JSON.stringify(payload)}`, async () => {
+    test(`is rejected without it: ${JSON.stringify(payload)}`, async () => {
       const strict = new Elysia()
         .use(authentication({ secret: SECRETS.K32 }))
         .get('/tok/', ({ token: { payload: claims } }) => claims, { permissions: [] })
@@ -92,7 +92,7 @@ describe("the specification's own examples", () => {
     })
   }
 
-  test('a short secret is refused at the start without interop flama', () => {
+  test('a short secret is rejected at the start without interop flama', () => {
     expect(() => authentication({ secret: SECRETS.K16 })).toThrow('16 bytes')
   })
 })

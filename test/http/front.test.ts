@@ -56,7 +56,7 @@ for (const [index, open] of DOORS.entries()) {
   })
 
   describe(`a URL, ${where}`, () => {
-    test('that is too long is refused before the token is looked at', async () => {
+    test('that is too long is rejected before the token is looked at', async () => {
       await using server = setUp({ front: { urlBytesMax: 300 } })
       const long = `/private/info/?x=${'a'.repeat(300)}`
       expect(await answerOf(server.door.fetch(long))).toEqual(failure(414, 'The URL is longer than this server takes'))
@@ -81,7 +81,7 @@ for (const [index, open] of DOORS.entries()) {
   })
 
   describe(`a host, ${where}`, () => {
-    test('that is not in the list is refused, in any case and with any port', async () => {
+    test('that is not in the list is rejected, in any case and with any port', async () => {
       const name = index === 0 ? 'localhost' : '127.0.0.1'
       await using server = setUp({ front: { allowedHosts: [name.toUpperCase()] } })
       await using other = setUp({ front: { allowedHosts: ['models.example.org'] } })
@@ -111,7 +111,7 @@ for (const [index, open] of DOORS.entries()) {
     const corsOf = ({ headers }: Response) =>
       [...headers].filter(([name]) => name.startsWith('access-control-')).map(([name, value]) => `${name}: ${value}`)
 
-    test('is told nothing by default', async () => {
+    test('gets nothing by default', async () => {
       await using server = setUp({})
       const response = await server.door.fetch('/models/iris/predict/', preflight('https://app.example.org'))
       expect([response.status, corsOf(response)]).toEqual([405, []])
@@ -136,7 +136,7 @@ for (const [index, open] of DOORS.entries()) {
       expect(asked.headers.get('access-control-allow-credentials')).toBeNull()
     })
 
-    test('is told nothing where another is in the list, however like it is', async () => {
+    test('gets nothing where another is in the list, however like it is', async () => {
       await using server = setUp({ front: { corsOrigins: ['https://app.example.org'] } })
       for (const origin of [
         'null',
@@ -155,7 +155,7 @@ for (const [index, open] of DOORS.entries()) {
   })
 
   describe(`the limit of an address, ${where}`, () => {
-    test('is told in the headers of the draft, and refuses what is over it until its time', async () => {
+    test('is reported in the headers of the draft, and rejects what is over it until its time', async () => {
       const clock = { ms: 1000 }
       await using server = setUp({ front: { addressRequestsPerMinute: 2, now: () => clock.ms } })
       const first = await server.door.fetch('/public/info/')
@@ -171,7 +171,7 @@ for (const [index, open] of DOORS.entries()) {
       expect((await server.door.fetch('/public/info/')).status).toBe(200)
     })
 
-    test('is not escaped by a header that anybody can write', async () => {
+    test('is not escaped by a header that anyone can write', async () => {
       await using server = setUp({ front: { addressRequestsPerMinute: 1 } })
       const statuses: number[] = []
       for (const address of ['192.0.2.1', '192.0.2.2', '192.0.2.3']) {

@@ -21,7 +21,7 @@ for (const [index, open] of DOORS.entries()) {
   }
 
   describe(`readiness, ${index === 0 ? 'in memory' : 'over a socket'}`, () => {
-    test('is told to everybody, and its reasons to those who may see metrics', async () => {
+    test('is asked to everybody, and its reasons to those who may see metrics', async () => {
       await using server = setUp()
       expect(await server.ready()).toEqual({ status: 200, body: { ready: true } })
       expect(await server.ready(bearer('metrics:read'))).toEqual({
@@ -37,7 +37,7 @@ for (const [index, open] of DOORS.entries()) {
       }
     })
 
-    test('is off once the server is told to stop, while requests are still answered', async () => {
+    test('is off once the server is stopped, while requests are still answered', async () => {
       await using server = setUp()
       server.readiness.stop()
       expect(await server.ready()).toEqual({ status: 503, body: { ready: false } })

@@ -76,7 +76,7 @@ for (const open of DOORS) {
       expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000)
     })
 
-    test('that is not what it says is refused', async () => {
+    test('that is not what it says is rejected', async () => {
       const whole = gzipSync(JSON_BODY)
       for (const [coding, body] of [
         ['gzip', JSON_BODY],
@@ -92,7 +92,7 @@ for (const open of DOORS) {
       }
     })
 
-    test('in another coding is refused, with those that there are', async () => {
+    test('in another coding is rejected, with those that there are', async () => {
       for (const coding of ['br', 'zstd', 'gzip, gzip', 'compress', 'nonsense']) {
         const response = await post(JSON_BODY, { 'content-encoding': coding })
         expect([response.status, response.headers.get('accept-encoding'), await response.json()]).toEqual([

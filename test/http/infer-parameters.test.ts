@@ -122,7 +122,7 @@ for (const open of DOORS) {
       expect(JSON.stringify((body as { versions: unknown }).versions)).not.toContain('labels')
     })
 
-    test('is refused for datatypes without an order, and for a million elements and one', async () => {
+    test('is rejected for datatypes without an order, and for a million elements and one', async () => {
       const refusal = (type: string) => ({
         status: 400,
         body: { error: `class result not available for output due to unsupported type '${type}' (output 'y')` },
@@ -151,7 +151,7 @@ for (const open of DOORS) {
       expect(options?.timeoutMs).toBeLessThanOrEqual(5000)
     })
 
-    test('let nobody before the others who is not granted that, where a model has priorities', async () => {
+    test('let no one before the others who is not granted that, where a model has priorities', async () => {
       const grants = (...more: string[]) => bearer('model:*:predict', ...more)
       const statusOf = async (model: string, priority: number, headers: Record<string, string>) =>
         (await post(model, body({ priority }), headers)).status
@@ -188,7 +188,7 @@ for (const open of DOORS) {
       }
     })
 
-    test('of the header that are no time are refused', async () => {
+    test('of the header that are no time are rejected', async () => {
       for (const header of ['0', '-1', 'x', '1e3', '86400001', '']) {
         const { status, body: answer } = await answerOf(post('scores', body({}), { 'vestal-timeout-ms': header }))
         expect([status, answer]).toEqual([
@@ -198,7 +198,7 @@ for (const open of DOORS) {
       }
     })
 
-    test('that are over before the engine is asked are told so', async () => {
+    test('that are over before the engine is asked get an error that says so', async () => {
       const { status, body: answer } = await answerOf(post('scores', body({}), { 'vestal-timeout-ms': '0.001' }))
       expect([status, answer]).toEqual([503, { error: 'Request timeout expired' }])
     })

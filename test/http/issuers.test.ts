@@ -64,7 +64,7 @@ for (const order of ['before', 'after'] as const) {
       })
 
       for (const path of ['/p1', '/static', '/name/x', '/query', '/query?n=1', '/plugin/p1']) {
-        test(`refuses strangers, forgers and those without the permission at ${path}`, async () => {
+        test(`rejects callers without a token, forgers and those without the permission at ${path}`, async () => {
           expect(await get(path)).toEqual(UNAUTHORIZED)
           expect(await get(path, bearer('p1 see:x', STRANGER))).toEqual(UNAUTHORIZED)
           expect((await door.fetch(path, { method: 'HEAD' })).status).toBe(401)
@@ -72,7 +72,7 @@ for (const order of ['before', 'after'] as const) {
         })
       }
 
-      test('refuses a stranger before the body is judged', async () => {
+      test('rejects a caller without a token before the body is judged', async () => {
         for (const body of ['{"a":1}', '{"a":"x"}', '{', '']) {
           for (const path of ['/schema', '/inferred', '/unparsed']) {
             expect(await post(path, body)).toEqual(UNAUTHORIZED)

@@ -68,7 +68,7 @@ for (const open of DOORS) {
     const ask = async (token: string) =>
       (await door.fetch('/private/info/', { headers: { authorization: `Bearer ${token}` } })).status
 
-    test('a token that is remembered is refused at the next request after its key is revoked', async () => {
+    test('a token that is remembered is rejected at the next request after its key is revoked', async () => {
       const kid = stateIn(server.ring, 'active')?.kid ?? ''
       const [token = ''] = server.tokens.get(kid) ?? []
       for (let round = 0; round < 3; round++) expect(await ask(token)).toBe(200)
@@ -77,7 +77,7 @@ for (const open of DOORS) {
       expect(await ask(token)).toBe(401)
     })
 
-    test(`${REQUESTS[door.name]} requests while keys rotate ${ROTATIONS} times: none refused wrongly, none accepted wrongly`, async () => {
+    test(`${REQUESTS[door.name]} requests while keys rotate ${ROTATIONS} times: none rejected wrongly, none accepted wrongly`, async () => {
       const random = seeded(`rotation ${door.name}`)
       const total = REQUESTS[door.name]
       const wrong: string[] = []

@@ -148,7 +148,7 @@ describe('a socket', () => {
     socket.close()
   })
 
-  test('tells what is wrong with a message, and goes on', async () => {
+  test('reports what is wrong with a message, and continues', async () => {
     const { ask, socket } = await openSocket('pair')
     const refusal = (detail: string) => failure(400, detail).body
     for (const [message, detail] of [

@@ -163,7 +163,7 @@ for (const [index, open] of DOORS.entries()) {
       for (const id of ids) expect(id).toMatch(/^[\w-]{12}-[0-9a-z]+$/)
     })
 
-    test('is told back where it is well-formed, and replaced where it is not', async () => {
+    test('is shown where it is well-formed, and replaced where it is not', async () => {
       await using server = setUp()
       const idFor = async (id: string) =>
         (await server.door.fetch('/public/info/', { headers: { 'x-request-id': id } })).headers.get('x-request-id')

@@ -279,7 +279,7 @@ describe('a model whose own permissions cannot be read is for * only', () => {
     }
   })
 
-  test('while it serves, once it is loaded with a file that is no TOML; what was loaded goes on for who may', async () => {
+  test('while it serves, once it is loaded with a file that is no TOML; what was loaded continues for who may', async () => {
     await move('vault', OWN)
     const served = await start({ modelControl: 'poll', pollMs: 2 })
     expect(await reach(served, 'vault:predict', 'vault:read')).toMatchObject({ predict: 'passes', read: 'passes' })

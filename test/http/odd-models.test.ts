@@ -82,7 +82,7 @@ for (const [index, open] of DOORS.entries()) {
   }
 
   describe(`what a model cannot compute, ${where}`, () => {
-    test('is told in our own words on every route, and the log has the text of ONNX Runtime', () =>
+    test('gets an error in our own words on every route, and the log has the text of ONNX Runtime', () =>
       withDoor(async (ask) => {
         const said =
           'The model could not compute this input: the node "/head/Reshape" (Reshape) cannot reshape [3] to [2,2]; both must have as many elements'
@@ -122,7 +122,7 @@ for (const [index, open] of DOORS.entries()) {
         })
       }))
 
-    test('is told so in a row of a stream', async () => {
+    test('gets an error that says so in a row of a stream', async () => {
       const door = open(createServer(engine))
       const headers = { ...bearer('*'), 'content-type': 'application/x-ndjson' }
       const answer = await door.fetch('/models/words/stream/', { method: 'POST', headers, body: '7\n1\n' })
@@ -181,7 +181,7 @@ for (const [index, open] of DOORS.entries()) {
   })
 }
 
-test('a socket is told in our own words what a model cannot compute', async () => {
+test('a socket gets an error in our own words what a model cannot compute', async () => {
   const app = createServer(engine)
   app.listen({ port: 0, hostname: '127.0.0.1' })
   const { ask, socket } = await openLive(`ws://127.0.0.1:${app.server?.port}/models/reshape/live`, { headers: bearer('*') })
@@ -332,7 +332,7 @@ describe('a file that is no ONNX model', () => {
     ['no-graph', Buffer.from([8, 8, 0x12, 1, 0x61]), 'it is not an ONNX model'],
   ]
   for (const [name, content, reason] of cases) {
-    test(`is told what it is, and what to do: ${name}`, async () => {
+    test(`learns what it is, and what to do: ${name}`, async () => {
       await put(`file-${name}/1/model.onnx`, content)
       await expectReason(`file-${name}`, reason)
     })
@@ -347,7 +347,7 @@ describe('a file that is no ONNX model', () => {
     expect(engine.model('in-ort')?.versions[0]?.batching?.reason).toStartWith('its graph cannot be read: it is in ORT format')
   })
 
-  test('and stands beside the folders of models is told where it is to be loaded', async () => {
+  test('and stands beside the folders of models is reported where it is to be loaded', async () => {
     await put('flat.onnx', iris)
     const failure = await engine.load('flat').catch((error: unknown) => error)
     expect(failure).toMatchObject({

@@ -104,7 +104,7 @@ for (const [index, open] of DOORS.entries()) {
       expect((await get('/v2/models/a/config', 'model:a:predict', 'model:b:read')).status).toBe(403)
     })
 
-    test('are taken off and loaded again, all of them or one version', async () => {
+    test('are unloaded and loaded again, all of them or one version', async () => {
       const unloaded = await post('/v2/repository/models/a/unload')
       expect([unloaded.status, await unloaded.text()]).toEqual([200, ''])
       for (const path of ['/v2/models/a', '/v2/models/a/config']) {
@@ -146,7 +146,7 @@ for (const [index, open] of DOORS.entries()) {
       }
     })
 
-    test('that are unknown or broken are told so', async () => {
+    test('that are unknown or broken get an error that says so', async () => {
       for (const path of ['none/load', 'none/unload', 'a/versions/77/load', 'a/versions/77/unload']) {
         const { status, body } = await answerOf(post(`/v2/repository/models/${path}`))
         expect([path, status]).toEqual([path, 404])
@@ -159,7 +159,7 @@ for (const [index, open] of DOORS.entries()) {
       ])
     })
 
-    test('that came after the start have nothing to be taken off, and those that are nowhere are told so', async () => {
+    test('that came after the start have nothing to unload, and those that are nowhere get an error that says so', async () => {
       await Bun.write(join(folder, 'late/1/model.onnx'), identityModel('FP32'))
       for (const action of ['unload', 'load']) expect((await post(`/v2/repository/models/late/${action}`)).status).toBe(200)
       expect(await infer('late')).toBe(200)
@@ -197,7 +197,7 @@ for (const [index, open] of DOORS.entries()) {
       expect(await infer('a')).toBe(200)
     })
 
-    test('are taken off with parameters that are checked', async () => {
+    test('are unloaded with parameters that are checked', async () => {
       for (const [parameters, error] of [
         [{ unload_dependents: 'yes' }, "Unable to parse 'unload_dependents': attempt to access JSON non-boolean as boolean"],
         [{ other: 1 }, 'unrecognized unload parameter "other"'],
@@ -261,7 +261,7 @@ for (const [index, open] of DOORS.entries()) {
       expect((await get('/v2/models/a/stats', 'model:b:read')).status).toBe(403)
     })
 
-    test('are not shared by memory, traced or logged from outside, and a client is told why', async () => {
+    test('are not shared by memory, traced or logged from outside, and a client learns why', async () => {
       for (const [method, path] of [
         ['GET', '/v2/systemsharedmemory/status'],
         ['GET', '/v2/cudasharedmemory/region/r/status'],
@@ -284,7 +284,7 @@ for (const [index, open] of DOORS.entries()) {
   })
 }
 
-test('where control is off a model is neither loaded nor taken off', async () => {
+test('where control is off a model is neither loaded nor unloaded', async () => {
   const engine = await bundledEngine()
   const [open] = DOORS
   const door = open?.(createServer(engine))

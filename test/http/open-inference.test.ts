@@ -85,7 +85,7 @@ for (const open of DOORS) {
       expect((await get('/v2/models/two?test_1=1&test_2=2')).status).toBe(200)
     })
 
-    test('of what there is not is refused in the words that clients match', async () => {
+    test('of what there is not is rejected in the words that clients match', async () => {
       expect(await get('/v2/models/none')).toEqual({
         status: 404,
         body: { error: "Request for unknown model: 'none' is not found" },
@@ -306,12 +306,12 @@ for (const open of DOORS) {
       ],
     ]
     for (const [body, error] of cases) {
-      test(`is told what: ${error.slice(0, 80)}`, async () => {
+      test(`gets the error: ${error.slice(0, 80)}`, async () => {
         expect(await infer('two', body)).toEqual(refused(error))
       })
     }
 
-    test('asks for what this version does not do, and is told so with 501', async () => {
+    test('asks for what this version does not do, and gets an error with 501', async () => {
       const asked = [
         { inputs: [{ ...X, parameters: { shared_memory_region: 'r', shared_memory_byte_size: 8 } }] },
         { inputs: [X], outputs: [{ name: 'double', parameters: { shared_memory_region: 'r' } }] },

@@ -143,7 +143,7 @@ describe('what lists and counts show', () => {
     })
   }
 
-  test('GET /v2/health/ready tells its reasons to metrics:read alone', async () => {
+  test('GET /v2/health/ready reports its reasons to metrics:read alone', async () => {
     const before = engine.model('others')?.versions[0]?.state
     await Bun.write(join(folder, 'broken/1/model.onnx'), 'nothing')
     expect((await door?.fetch('/v2/repository/models/broken/load', { method: 'POST', headers: bearer('*') }))?.status).toBe(422)

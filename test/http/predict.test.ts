@@ -132,7 +132,7 @@ for (const open of DOORS) {
       }
     })
 
-    test('are listed to those who may read them, and to nobody else', async () => {
+    test('are listed to those who may read them, and to no one else', async () => {
       const names = async (...permissions: string[]) => {
         const { body } = await get('/models/', bearer(...permissions), doors.bundled)
         return (body as { models: { name: string }[] }).models.map(({ name }) => name)
@@ -267,12 +267,12 @@ for (const open of DOORS) {
       ['own', { x: { y: 1 } }, 'input \'x\' must be a list of rows, got {"y":1}'],
     ]
     for (const [model, input, detail] of cases) {
-      test(`${JSON.stringify(input)} to ${model} is told what is wrong`, async () => {
+      test(`${JSON.stringify(input)} to ${model} learns what is wrong`, async () => {
         expect(await predict(model, { input })).toEqual(failure(400, detail))
       })
     }
 
-    test('out of the range of 64 bits is told so, and its ends are taken', async () => {
+    test('out of the range of 64 bits gets an error that says so, and its ends are taken', async () => {
       for (const [model, datatype, min, max] of [
         ['int64', 'INT64', -(2n ** 63n), 2n ** 63n - 1n],
         ['uint64', 'UINT64', 0n, 2n ** 64n - 1n],
@@ -288,12 +288,12 @@ for (const open of DOORS) {
       }
     })
 
-    test('is told back no longer than a line', async () => {
+    test('is shown no longer than a line', async () => {
       const { body } = await predict('own', { input: ['x'.repeat(10_000)] })
       expect((body as { detail: string }).detail.length).toBeLessThan(150)
     })
 
-    test('a list to a model with several inputs is told their names', async () => {
+    test('a list to a model with several inputs is reported their names', async () => {
       const { status, body } = await predict('simple', { input: [[1]] }, doors.bundled)
       expect([status, body]).toEqual([
         400,
@@ -304,7 +304,7 @@ for (const open of DOORS) {
       ])
     })
 
-    test('rows that name their inputs wrongly are told by their number', async () => {
+    test('rows that name their inputs wrongly are reported by their number', async () => {
       const row = Array(16).fill(1)
       const both = { INPUT0: row, INPUT1: row }
       const detailOf = async (input: unknown) =>
@@ -319,7 +319,7 @@ for (const open of DOORS) {
       })
     })
 
-    test('inputs with different numbers of rows are refused', async () => {
+    test('inputs with different numbers of rows are rejected', async () => {
       const row = Array(16).fill(1)
       const { status, body } = await predict('simple', { input: { INPUT0: [row], INPUT1: [row, row] } }, doors.bundled)
       expect([status, (body as { detail: string }).detail]).toEqual([400, 'the inputs have different numbers of rows: 1, 2'])
@@ -337,12 +337,12 @@ for (const open of DOORS) {
         'The body is not valid JSON: it has no NaN and no Infinity; rows take null, "NaN", "Infinity" and "-Infinity" for them',
       ],
     ] as const) {
-      test(`as a body is told so: ${body.slice(0, 30)}`, async () => {
+      test(`as a body gets an error that says so: ${body.slice(0, 30)}`, async () => {
         expect(await predict('own', body)).toEqual(failure(400, detail))
       })
     }
 
-    test('as a body that is not UTF-8 is told so', async () => {
+    test('as a body that is not UTF-8 gets an error that says so', async () => {
       const response = doors.tiny.fetch('/models/own/predict/', {
         method: 'POST',
         headers: ALL,

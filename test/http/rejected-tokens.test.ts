@@ -56,7 +56,7 @@ for (const open of DOORS) {
       ['that is revoked', { jti: 'revoked' }, ours, 'The access token was revoked'],
     ]
     for (const [what, claims, make, description] of cases) {
-      test(`${what} is told why where its signature is right, and nothing where it is not`, async () => {
+      test(`${what} learns why where its signature is right, and nothing where it is not`, async () => {
         const told = await ask(make(claims))
         const detail = description.endsWith('expired') ? `${description} at 1970-01-01T00:00:02Z` : description
         expect([told.status, told.challenge, told.body]).toEqual([
@@ -76,7 +76,7 @@ for (const open of DOORS) {
       })
     }
 
-    test('of an issuer that nobody knows learns nothing, whoever signed it', async () => {
+    test('of an issuer that no one knows learns nothing, anyone who signed it', async () => {
       for (const secret of [SECRET, THEIR_SECRET]) {
         const { challenge } = await ask(theirs({ iss: 'https://elsewhere.example', iat: 1, exp: 2 }, secret))
         expect(challenge).toBe(secret === SECRET ? DESCRIBED('The access token expired') : PLAIN)

@@ -111,7 +111,7 @@ for (const [index, open] of DOORS.entries()) {
       expect(await entriesOf('bare')).toEqual([{ name: 'bare', version: '1', ...READY }])
     })
 
-    test('rejects a load whose version policy names no version that is there, and goes on serving', async () => {
+    test('rejects a load whose version policy names no version that is there, and keeps serving', async () => {
       const config = (name: string) => ({ config: JSON.stringify({ name, version_policy: { specific: { versions: [9] } } }) })
       expect(await load('times', config('times'))).toEqual({
         status: 422,

@@ -273,7 +273,7 @@ describe('a request that could be read in two ways', () => {
     })
   }
 
-  test('by a body that a guard refuses unread is one request', async () => {
+  test('by a body that a guard rejects unread is one request', async () => {
     const stranger = `POST /models/iris/predict/ HTTP/1.1\r\nHost: localhost\r\n${CLOSE}Content-Length: ${SMUGGLED.length}\r\n\r\n`
     expect(await statusOf(stranger + SMUGGLED)).toBe(401)
     expect(await statusOf(get('/private/info/', `Content-Length: ${SMUGGLED.length}\r\n`) + SMUGGLED)).toBe(401)

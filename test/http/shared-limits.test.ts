@@ -211,7 +211,7 @@ for (const [index, open] of DOORS.entries()) {
   }
 }
 
-test('a token that must be waited for is still refused before anything is counted', async () => {
+test('a token that must be waited for is still rejected before anything is counted', async () => {
   const { counts, release } = heldCounts()
   release()
   const app = createServer(engine, {

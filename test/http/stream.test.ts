@@ -108,7 +108,7 @@ for (const open of DOORS) {
       expect(await lines(post('pair', '[]'))).toEqual([])
     })
 
-    test('names the row that is wrong, and goes on with the others', async () => {
+    test('names the row that is wrong, and continues with the others', async () => {
       const answers = await lines(post('pair', '[1,2]\n[1,"a"]\nnonsense\n{"z":[1,2]}\n[5,6]\n', LINES))
       expect(answers).toEqual([
         { row: 0, output: [1, 2] },
@@ -136,14 +136,14 @@ for (const open of DOORS) {
       expect([answers.length, answers.at(-1)]).toEqual([3000, { row: 2999, output: [2999, 0.5] }])
     })
 
-    test('is refused before it begins, as every prediction is', async () => {
+    test('is rejected before it begins, as every prediction is', async () => {
       expect(await answerOf(post('none', '[]'))).toEqual(failure(404, "Request for unknown model: 'none' is not found"))
       expect((await post('broken', '[]')).status).toBe(503)
       expect((await post('pair', '[]', bearer('model:pair:read'))).status).toBe(403)
       expect((await post('pair', '[]', { authorization: 'Bearer a.b.c' })).status).toBe(401)
     })
 
-    test('waits where a queue is full, and then goes on', async () => {
+    test('waits where a queue is full, and then continues', async () => {
       refusals.push(new VestalError('QUEUE_FULL'), new VestalError('SUBJECT_LIMIT'))
       expect(await lines(post('pair', '[[1,2]]'))).toEqual([{ row: 0, output: [1, 2] }])
     })
@@ -177,7 +177,7 @@ for (const open of DOORS) {
       body.end().catch(() => undefined)
     })
 
-    test('ends where the model is taken off', async () => {
+    test('ends where the model is unloaded', async () => {
       const body = openBody()
       const answering = post('gone', body.readable, LINES, { duplex: 'half' } as RequestInit)
       void body.send('1\n')

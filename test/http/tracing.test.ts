@@ -115,7 +115,7 @@ for (const [index, open] of DOORS.entries()) {
       expect(none.lines.map((line) => JSON.parse(line).traceId)).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), TRACE, TRACE])
     })
 
-    test('says how it was refused, and nothing that came with it', async () => {
+    test('says how it was rejected, and nothing that came with it', async () => {
       await using server = setUp()
       const expired = makeToken({ payload: { sub: 'somebody', jti: 'token-7', exp: nowSeconds() - 60 } })
       const ask = (path: string, init: RequestInit) => server.door.fetch(path, init)

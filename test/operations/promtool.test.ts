@@ -23,7 +23,7 @@ if (hasTool('promtool', promtool)) {
     expect(findings.length).toBeGreaterThan(0)
   })
 
-  test('promtool refuses what is no exposition', () => {
+  test('promtool rejects what is no exposition', () => {
     const { exitCode } = Bun.spawnSync([promtool, 'check', 'metrics'], { stdin: Buffer.from('a{b=} 1\n') })
     expect(exitCode).not.toBe(0)
   })

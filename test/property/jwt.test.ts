@@ -22,7 +22,7 @@ for (const signatureBackend of ['native', 'boring', 'wasm'] as const) {
     }
   }
 
-  test(`a token with any one character changed, gone or more is refused by the signature backend ${signatureBackend}`, () => {
+  test(`a token with any one character changed, gone or more is rejected by the signature backend ${signatureBackend}`, () => {
     const random = seeded('mutation')
     const token = makeToken({ payload: { exp: nowSeconds() + 600, sub: 'me', data: { permissions: ['a:b'] } } })
     expect(isRefused(token)).toBe(false)
@@ -34,7 +34,7 @@ for (const signatureBackend of ['native', 'boring', 'wasm'] as const) {
     }
   })
 
-  test(`any text is refused by the signature backend ${signatureBackend}, and makes nothing but a VestalError`, () => {
+  test(`any text is rejected by the signature backend ${signatureBackend}, and makes nothing but a VestalError`, () => {
     const random = seeded('nonsense')
     for (let round = 0; round < 4000; round += 1) {
       const parts = Array.from({ length: below(random, 6) }, () =>

@@ -45,7 +45,7 @@ const PARTS = [
   ...['input', 'dims', 'max_batch_size', 'dynamic_batching', 'version_policy', 'latest', 'key', 'value', '"x"', 'é', '\0'],
 ]
 
-test('whatever stands in a config.pbtxt is read, or refused with its line', () => {
+test('whatever stands in a config.pbtxt is read, or rejected with its line', () => {
   const random = seeded('text format')
   for (let round = 0; round < ROUNDS; round += 1) {
     const text = Array.from({ length: below(random, 40) }, () => pick(random, PARTS)).join(random() < 0.5 ? ' ' : '')
@@ -94,7 +94,7 @@ test('cells that are written as CSV are read as they were, in pieces of any leng
   }
 })
 
-test('whatever stands in a CSV is read, or refused with its line', async () => {
+test('whatever stands in a CSV is read, or rejected with its line', async () => {
   const random = seeded('odd csv')
   for (let round = 0; round < 500; round += 1) {
     const text = Array.from({ length: below(random, 20) }, () => pick(random, ['"', ',', '\n', 'a', ' ', '\r'])).join('')
@@ -109,7 +109,7 @@ test('whatever stands in a CSV is read, or refused with its line', async () => {
   }
 })
 
-test('a model that is cut or changed anywhere is rewritten or refused, and nothing hangs', () => {
+test('a model that is cut or changed anywhere is rewritten or rejected, and nothing hangs', () => {
   const random = seeded('zip map')
   const models = [zipMapModel(), madeSequenceModel(), upperCaseModel('en_US.UTF-8')]
   for (let round = 0; round < ROUNDS; round += 1) {

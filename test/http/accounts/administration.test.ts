@@ -104,7 +104,7 @@ for (const kind of stores()) {
       )
     })
 
-    test('lets nobody overwrite what another changed in the meantime', async () => {
+    test('lets no one overwrite what another changed in the meantime', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const { id } = (await make(server, { name: 'ada' })).body
@@ -236,7 +236,7 @@ for (const kind of stores()) {
       expect(await server.statusWith(token)).toBe(401)
     })
 
-    test('lists a page at a time, with filters, and refuses what is no parameter', async () => {
+    test('lists a page at a time, with filters, and rejects what is no parameter', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       for (const name of ['ada', 'abel', 'bea', 'cid', 'dan'])
@@ -326,7 +326,7 @@ for (const kind of stores()) {
       expect(await ask('PATCH', '/admin/roles/owner/', { permissions: ['*', 'model:*:read'] })).toBe(200)
     })
 
-    test('keeps the last who may write accounts where nobody may do everything', async () => {
+    test('keeps the last who may write accounts where no one may do everything', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const ask = async (method: string, path: string, body?: object) =>
@@ -339,7 +339,7 @@ for (const kind of stores()) {
       expect(await ask('PATCH', `/admin/users/${id}/`, { disabled: true })).toBe(200)
     })
 
-    test('lets nobody grant, change or delete more than they are granted', async () => {
+    test('lets no one grant, change or delete more than they are granted', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const clerk = tokenWith(['users:write', 'users:read', 'roles:write', 'api-keys:write', 'model:*:predict'])
@@ -401,7 +401,7 @@ for (const kind of stores()) {
       expect((await server.ask('GET', '/admin/roles/%00/', { token: ALL })).status).toBe(404)
     })
 
-    test('refuses permissions that would no longer fit into the token of a holder', async () => {
+    test('rejects permissions that would no longer fit into the token of a holder', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const many = (letter: string) => Array.from({ length: 15 }, (_, index) => `${letter.repeat(90)}:${index}`)

@@ -120,7 +120,7 @@ for (const kind of stores()) {
       expect([100, 101]).toContain(lifetime ?? 0)
     })
 
-    test('notes a refused client, with the id of the answer and never the secret', async () => {
+    test('notes a rejected client, with the id of the answer and never the secret', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const { id } = await makeKey(server)
@@ -270,7 +270,7 @@ for (const kind of stores()) {
       expect(await server.statusWith(again.access_token)).toBe(401)
     })
 
-    test('refuses a client with another’s secret, a wrong one, none, or two ways at once', async () => {
+    test('rejects a client with another’s secret, a wrong one, none, or two ways at once', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const [one, two] = [await makeKey(server), await makeKey(server)]
@@ -384,7 +384,7 @@ for (const kind of stores()) {
   })
 
   describe(`introspection, ${kind.name}`, () => {
-    test('tells those who may what a token is, and of the rest nothing', async () => {
+    test('reports those who may what a token is, and of the rest nothing', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const { id } = await server.account('ada')
@@ -421,7 +421,7 @@ for (const kind of stores()) {
       for (const text of [token, next.token, next.refresh_token]) expect((await ask(text)).body).toEqual({ active: false })
     })
 
-    test('tells of a refresh token when it ends, to the second, and nothing once it has', async () => {
+    test('reports a refresh token when it ends, to the second, and nothing once it has', async () => {
       await using place = await startAccounts(kind, { lifetimes: { sessionSeconds: 100, idleSeconds: 60 } })
       const { server } = place
       server.clock.ms = Math.floor(server.clock.ms / 1000) * 1000 + 700

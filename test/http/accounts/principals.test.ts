@@ -61,7 +61,7 @@ for (const kind of stores()) {
         expect([status, await server.statusWith(foreign)]).toEqual([200, 200])
       })
 
-      test('is another actor in the audit log, whoever its sub names', async () => {
+      test('is another actor in the audit log, anyone who its sub names', async () => {
         const { place, server, id } = await setUp()
         await using _ = place
         const { id: key } = await createApiKey(server.context, { name: 'job', permissions: ['a:b'] }, BY)

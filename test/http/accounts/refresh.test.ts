@@ -90,7 +90,7 @@ for (const kind of stores()) {
       for (const { body } of answers) expect(await server.statusWith(body.token)).toBe(200)
     })
 
-    test('is refused after a logout, a password change, a disabled account, a deleted one', async () => {
+    test('is rejected after a logout, a password change, a disabled account, a deleted one', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const endings: Record<string, (token: string, id: string) => Promise<unknown>> = {
@@ -106,7 +106,7 @@ for (const kind of stores()) {
       }
     })
 
-    test('is refused when the session is over, and when it was not used for too long', async () => {
+    test('is rejected when the session is over, and when it was not used for too long', async () => {
       await using place = await startAccounts(kind, { lifetimes: { sessionSeconds: 1000, idleSeconds: 400 } })
       const { server } = place
       await server.account('ada')

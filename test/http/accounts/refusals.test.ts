@@ -14,8 +14,8 @@ if (sqlite === undefined || postgres === undefined) throw new Error('SQLite is a
 
 for (const [index, open] of DOORS.entries()) {
   const kind = index === 0 ? sqlite : postgres
-  describe(`what is refused is in the audit log, ${index === 0 ? 'in memory' : 'over a socket'}`, () => {
-    test('a token that is wrong, by the code of the check that refused it; no token is no event', async () => {
+  describe(`what is rejected is in the audit log, ${index === 0 ? 'in memory' : 'over a socket'}`, () => {
+    test('a token that is wrong, by the code of the check that rejected it; no token is no event', async () => {
       await using place = await startAccounts(kind, { open })
       const { server } = place
       await server.account('ada')
@@ -38,7 +38,7 @@ for (const [index, open] of DOORS.entries()) {
       expect(JSON.stringify(server.events)).not.toContain(token)
     })
 
-    test('whose token it is, where it was signed here, and nothing of one that somebody else made up', async () => {
+    test('whose token it is, where it was signed here, and nothing of one that another party made up', async () => {
       await using place = await startAccounts(kind, { open })
       const { server } = place
       const exp = server.clock.ms / 1000 + 3600
@@ -145,7 +145,7 @@ describe('a flood of refusals', () => {
     expect(linesOf(server, 'token-refused').at(-1)?.count).toBeUndefined()
   })
 
-  test('is counted by the minute, and what was not told is told with the first refusal of the next', async () => {
+  test('is counted by the minute, and what was not told is reported with the first refusal of the next', async () => {
     await using place = await startAccounts(sqlite)
     const { server } = place
     const ask = () => server.ask('GET', '/private/info/', { token: 'x' })
@@ -159,7 +159,7 @@ describe('a flood of refusals', () => {
     expect([before?.count, next?.count, linesOf(server, 'token-refused').length]).toEqual([6, undefined, ALIKE_LINES + 2])
   })
 
-  test('of many kinds is bounded in all, none of them is lost from the count, and what is no refusal is told', async () => {
+  test('of many kinds is bounded in all, none of them is lost from the count, and what is no refusal is reported', async () => {
     await using place = await startAccounts(sqlite)
     const { server } = place
     const names = Array.from({ length: REFUSAL_LINES * 2 }, (_, number) => `name-${number}`)

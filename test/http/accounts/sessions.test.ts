@@ -24,7 +24,7 @@ for (const kind of stores()) {
     expect([await listed(0), await listed(59_999), await listed(1)]).toEqual([1, 1, 0])
   })
 
-  test(`of two changes of one password at once the second is refused, ${kind.name}`, async () => {
+  test(`of two changes of one password at once the second is rejected, ${kind.name}`, async () => {
     await using place = await startAccounts(kind)
     const { server } = place
     const { id } = await server.account('ada')
@@ -74,7 +74,7 @@ for (const kind of stores()) {
       expect((await server.ask('GET', '/auth/sessions/', { token: last.token })).body.sessions).toHaveLength(100)
     })
 
-    test('asks for the old password to set another, ends the others, and goes on', async () => {
+    test('asks for the old password to set another, ends the others, and continues', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       await server.account('ada')
@@ -220,7 +220,7 @@ for (const kind of stores()) {
       ).toBe(200)
     })
 
-    test('are refused where one comes twice with two values, and taken away where it is of no use', async () => {
+    test('are rejected where one comes twice with two values, and taken away where it is of no use', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
       const twice = await server.ask('POST', '/auth/refresh/', {
@@ -256,7 +256,7 @@ for (const kind of stores()) {
       expect((await server.ask('POST', '/auth/', { body: { id, password: PASSWORD } })).status).toBe(429)
     })
 
-    test('from one address, over many names, are refused; other addresses are not', async () => {
+    test('from one address, over many names, are rejected; other addresses are not', async () => {
       await using place = await startAccounts(kind, { throttle: { addressMax: 3 }, trustedProxies: ['unknown'] })
       const { server } = place
       const statuses: number[] = []

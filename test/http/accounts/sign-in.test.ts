@@ -90,7 +90,7 @@ for (const kind of stores()) {
         expect(server.events.filter(({ event }) => event === 'sign-in-refused')).toHaveLength(bodies.length)
       })
 
-      test('refuses a body that is wrong, and says what is wrong', async () => {
+      test('rejects a body that is wrong, and says what is wrong', async () => {
         await using place = await startAccounts(kind, { open })
         const { server } = place
         await server.account('ada')
@@ -232,7 +232,7 @@ for (const kind of stores()) {
       expect((await answers).sort()).toEqual([200, 200, 503, 503])
     })
 
-    test('is not locked out by strangers who try its name, from where it signed in before', async () => {
+    test('is not locked out by others who try its name, from where it signed in before', async () => {
       const socket = DOORS[1]
       await using place = await startAccounts(kind, {
         throttle: { accountMax: 3, windowSeconds: 90 },

@@ -26,7 +26,7 @@ for (const kind of stores()) {
     expect((await signIn(shown[1])).status).toBe(401)
   })
 
-  test(`on ${kind.name} a password of the operator’s choice is shown to nobody, and signs in again and again`, async () => {
+  test(`on ${kind.name} a password of the operator’s choice is shown to no one, and signs in again and again`, async () => {
     await using place = await startAccounts(kind)
     const shown: string[] = []
     const add = () =>

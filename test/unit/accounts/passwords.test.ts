@@ -69,7 +69,7 @@ describe('hashing', () => {
     expect(createPasswords(cheap).isWeak('$2b$10$abc')).toBe(true)
   })
 
-  test('runs so many at once, lets so many wait, and refuses one more', async () => {
+  test('runs so many at once, lets so many wait, and rejects one more', async () => {
     const passwords = createPasswords({ ...cheap, atOnceMax: 1, waitingMax: 2 })
     const results = await Promise.allSettled(Array.from({ length: 5 }, () => passwords.hash('four words and a half')))
     const refused = results.filter((result) => result.status === 'rejected')

@@ -102,7 +102,7 @@ describe('what other processes revoke', () => {
     expect([pruned, calls.idle, revocations.size]).toEqual([[START, START + 60_000], 2, 0])
   })
 
-  test('that cannot be asked for is told once, and once that it can be again', async () => {
+  test('that cannot be asked for is reported once, and once that it can be again', async () => {
     const { asked, fault, sync, calls } = setUp({ intervalMs: 1 })
     fault.error = new VestalError('STORE_UNAVAILABLE')
     const { message } = fault.error
@@ -127,7 +127,7 @@ describe('what other processes revoke', () => {
     expect(asked.length).toBe(last)
   })
 
-  test('is asked for without anybody who listens, too', async () => {
+  test('is asked for without anyone who listens, too', async () => {
     const { sync, add } = setUp({ onApiKeys: undefined, onIdle: undefined, warn: undefined } as never)
     add({ kind: 'api-keys', value: 'all', epoch: 7 })
     await sync.poll()

@@ -160,7 +160,7 @@ describe('the list of what is revoked', () => {
     for (const [payload, isRevoked] of cases) expect([payload, list.isRevoked(tokenOf(payload))]).toEqual([payload, isRevoked])
   })
 
-  test('forgets in time, and where it is full refuses all that was issued up to then', () => {
+  test('forgets in time, and where it is full rejects all that was issued up to then', () => {
     let now = at
     const list = createRevocationList({ entriesMax: 2, now: () => now })
     list.add(entry('token', 'a'))
@@ -203,7 +203,7 @@ describe('the list of what is revoked, about its bounds', () => {
     expect(['a', 'b', 'c', 'd', 'e'].map((jti) => list.isRevoked(own({ jti, iat: 0 })))).toEqual([false, true, true, true, false])
   })
 
-  test('keeps what is over while there is room, until it is told to forget, and forgets at the millisecond', () => {
+  test('keeps what is over while there is room, until it is asked to forget, and forgets at the millisecond', () => {
     let now = at
     const list = createRevocationList({ now: () => now })
     list.add(revoked('a'))

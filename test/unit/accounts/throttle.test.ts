@@ -47,7 +47,7 @@ describe('the throttle', () => {
         expect(await throttle.attempt(at(ada, address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '30'])
       })
 
-      test('has ten attempts for an account and a hundred for an address, back within 15 minutes, unless it is told others', async () => {
+      test('has ten attempts for an account and a hundred for an address, back within 15 minutes, unless it is given others', async () => {
         const { clock, throttle, ada, address } = setUp({})
         const elsewhere = (index: number) => `198.51.${index}.1`
         for (let index = 0; index < 10; index += 1) await throttle.attempt(at(ada, elsewhere(index)))
@@ -60,7 +60,7 @@ describe('the throttle', () => {
         await throttle.attempt(at(ada, elsewhere(11)))
       })
 
-      test('locks nobody out for longer when the clock is set back', async () => {
+      test('locks no account out for longer when the clock is set back', async () => {
         const { clock, throttle, ada, address } = setUp({ accountMax: 3, windowSeconds: 90 })
         await throttle.attempt(at(ada, address))
         clock.ms -= 3_600_000
@@ -69,7 +69,7 @@ describe('the throttle', () => {
         await throttle.attempt(at(ada, address))
       })
 
-      test('counts an address for itself, a /64 as one, and tells when account and address both let in', async () => {
+      test('counts an address for itself, a /64 as one, and reports when account and address both let in', async () => {
         const { clock, throttle, ada, bea, address } = setUp({ accountMax: 2, addressMax: 4, windowSeconds: 40 })
         for (const name of [ada, ada, bea, bea]) await throttle.attempt(at(name, address))
         const near = address.replace('::1', ':ffff::2')
@@ -87,7 +87,7 @@ describe('the throttle', () => {
         }
       })
 
-      test('lets an account in from where it was before, however many strangers try', async () => {
+      test('lets an account in from where it was before, however many others try', async () => {
         const { throttle, ada, address } = setUp({ accountMax: 2, windowSeconds: 60 })
         for (let number = 0; number < 2; number += 1) await throttle.attempt(at(ada, address))
         expect(await throttle.attempt(at(ada, address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '30'])
@@ -99,7 +99,7 @@ describe('the throttle', () => {
         expect(await throttle.attempt(at(ada, address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '30'])
       })
 
-      test('refuses an address that sent secrets which are nobody’s, until one is given back', async () => {
+      test('rejects an address that sent secrets which are no one’s, until one is given back', async () => {
         const { clock, throttle, address } = setUp({ addressMax: 2, windowSeconds: 20 })
         for (let number = 0; number < 5; number += 1) await throttle.guessed(address)
         expect(await Promise.resolve(throttle.rejectGuesser(address)).catch(refusal)).toEqual(['SIGN_IN_THROTTLED', '10'])

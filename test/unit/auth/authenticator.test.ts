@@ -114,7 +114,7 @@ describe('the cache of verified tokens', () => {
     expect(plain.authenticator.cacheStatistics.hits).toBe(0)
   })
 
-  test('forgets all at once when the keys are replaced: a token of an old key is refused at its next request', () => {
+  test('forgets all at once when the keys are replaced: a token of an old key is rejected at its next request', () => {
     const { authenticator, send } = start()
     const [old, next] = [good(), makeToken({ payload: { exp: NOW + 60 }, secret: OTHER })]
     expect([send(old), send(next)]).toEqual(['accepted', 'SIGNATURE_INVALID'])
@@ -135,7 +135,7 @@ describe('the cache of verified tokens', () => {
     expect(send(token)).toBe('accepted')
   })
 
-  test('hands out claims that nobody can change', () => {
+  test('hands out claims that no one can change', () => {
     const { authenticator } = start()
     const request = new Request('http://localhost/', {
       headers: { authorization: `Bearer ${good({ data: { permissions: ['a'] } })}` },
@@ -209,7 +209,7 @@ describe('the cache of verified tokens', () => {
     expect(authenticator.cacheStatistics).toMatchObject({ entries: 2, evictions: 1, hits: 3 })
   })
 
-  test('with limits that are none is refused at the start', () => {
+  test('with limits that are none is rejected at the start', () => {
     for (const options of [{ cacheEntriesMax: -1 }, { cacheEntriesMax: 1.5 }, { cacheBytesMax: Number.NaN }]) {
       expect(() => createAuthenticator({ secret: SECRET, ...options })).toThrow(TypeError)
     }

@@ -60,7 +60,7 @@ describe('permissions in claims', () => {
     expect(rolesOf({ permissionClaims: ['groups'], mayGrant: ['a:*'] }, { data, groups: ['gold', 'a:b'] })).toEqual(['a:b'])
   })
 
-  test('with rules that cannot work are refused at the start', () => {
+  test('with rules that cannot work are rejected at the start', () => {
     for (const rules of [{ permissionClaims: 'scope' }, { permissionClaims: [''] }, { mayGrant: [7] }, { grants: { a: 'b' } }])
       expect(() => createGrantReader(rules as never)).toThrow('list of texts')
   })

@@ -105,7 +105,7 @@ describe('the cookie', () => {
     expect(read({ cookie: 'access_token=a.b.c; =x' }, { cookieKey: '' })).toBeUndefined()
   })
 
-  test('sent twice with different values is refused, and with one value accepted', () => {
+  test('sent twice with different values is rejected, and with one value accepted', () => {
     expect(read({ cookie: 'access_token=a; access_token=b' })).toBe('COOKIE_AMBIGUOUS')
     expect(read({ cookie: 'access_token=; access_token=b' })).toBe('COOKIE_AMBIGUOUS')
     expect(read({ cookie: 'access_token=a; access_token=a' })).toEqual({ token: 'a', from: 'cookie' })
@@ -116,7 +116,7 @@ describe('a cookie from another site', () => {
   const cookie = 'access_token=a.b.c'
   const sent = { token: 'a.b.c', from: 'cookie' }
 
-  test('is refused where the request changes something', () => {
+  test('is rejected where the request changes something', () => {
     for (const site of ['cross-site', 'same-site', 'nonsense']) {
       expect(read({ cookie, 'sec-fetch-site': site }, {}, 'POST')).toBe('CROSS_SITE_REFUSED')
     }
@@ -124,7 +124,7 @@ describe('a cookie from another site', () => {
     expect(read({ cookie, origin: 'null', host: 'localhost' }, {}, 'POST')).toBe('CROSS_SITE_REFUSED')
   })
 
-  test('is refused where a WebSocket is opened', () => {
+  test('is rejected where a WebSocket is opened', () => {
     expect(read({ cookie, upgrade: 'websocket', origin: 'https://evil.example', host: 'localhost' })).toBe('CROSS_SITE_REFUSED')
   })
 
@@ -160,7 +160,7 @@ test('a token has one header that clients write for it, which is the one that ca
   expect([bare.canonical('a.b.c', 'a.b.c'), bare.canonical('a.b.c', null)]).toEqual(['a.b.c', 'a.b.c'])
 })
 
-test('options that cannot work are refused at the start', () => {
+test('options that cannot work are rejected at the start', () => {
   expect(() => createCredentialReader({ headerKey: 'a b' })).toThrow('"headerKey"')
   expect(() => createCredentialReader({ headerPrefix: 'Bearer ' })).toThrow('"headerPrefix"')
   expect(() => createCredentialReader({ cookieKey: 'a;b' })).toThrow('"cookieKey"')

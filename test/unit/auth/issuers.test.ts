@@ -68,7 +68,7 @@ describe('the tokens of a trusted issuer', () => {
     expect(vestal.authenticator.mayWait).toBe(false)
   })
 
-  test('are refused where anything of that is not', () => {
+  test('are rejected where anything of that is not', () => {
     using vestal = start([ISSUER])
     expect(vestal.send(B.sign(CLAIMS))).toBe('KEY_UNKNOWN')
     const { iss: _, ...anonymous } = CLAIMS
@@ -215,7 +215,7 @@ describe('the principal of a token', () => {
   })
 })
 
-describe('issuers that cannot work are refused at the start', () => {
+describe('issuers that cannot work are rejected at the start', () => {
   const refuse = (issuers: unknown, options: object = {}) =>
     expect(() => createAuthenticator({ issuers: issuers as readonly TrustedIssuer[], ...options }))
 
@@ -432,7 +432,7 @@ describe('an issuer whose keys are at an address', () => {
     expect(server.requests()).toBe(2)
   })
 
-  test('has a revoked key’s remembered tokens refused at the next request after the refresh (R3)', async () => {
+  test('has a revoked key’s remembered tokens rejected at the next request after the refresh (R3)', async () => {
     await using server = startKeyServer(A, B)
     using vestal = start([remote(server.url)])
     const token = A.sign(CLAIMS)
@@ -571,7 +571,7 @@ describe('an issuer whose keys are at an address', () => {
   })
 })
 
-test('a token made with a public key of the issuer as the secret is refused (A3)', () => {
+test('a token made with a public key of the issuer as the secret is rejected (A3)', () => {
   using vestal = start([ISSUER])
   const secret = JSON.stringify(A.jwk)
   expect(vestal.send(makeToken({ header: { alg: 'HS256', kid: 'a' }, payload: CLAIMS, secret }))).toBe('ALGORITHM_REFUSED')
@@ -659,7 +659,7 @@ describe('other rules', () => {
     expect(() => authenticator.authenticate(request)).toThrow()
   })
 
-  test('that cannot be used are refused, and the old ones stay', async () => {
+  test('that cannot be used are rejected, and the old ones stay', async () => {
     const authenticator = createAuthenticator({ secret: SECRET, now: () => NOW * 1000 })
     const twice = { ...ISSUER, keys: 'another secret of at least thirty-two bytes' }
     await expect(authenticator.prepareRules({ issuers: [twice, twice] })).rejects.toThrow('two issuers have the name')

@@ -81,7 +81,7 @@ describe('CSV', () => {
     ['"a"b\n', 'x.csv line 1, column 1: something stands behind the quotes'],
   ]
   for (const [text, message] of faults) {
-    test(`that is wrong is told line and column: ${JSON.stringify(text)}`, async () => {
+    test(`that is wrong is reported line and column: ${JSON.stringify(text)}`, async () => {
       expect(await messageOf(() => recordsBothWays(text))).toBe(message)
     })
   }
@@ -118,7 +118,7 @@ describe('CSV', () => {
     ).toEqual(['true', '[-1,9223372036854775807]'])
   })
 
-  test('columns or cells that do not fit are told by line, column and rule', async () => {
+  test('columns or cells that do not fit are reported by line, column and rule', async () => {
     const x = [spec('x', 'FP32', -1, 2)]
     const cases: readonly (readonly [work: () => unknown, message: string])[] = [
       [() => layout(['a'], x), "line 1: the input 'x' takes 2 columns, and there are 1"],
@@ -141,7 +141,7 @@ describe('CSV', () => {
 })
 
 describe('lines', () => {
-  test('are told by their numbers, and empty ones are none', async () => {
+  test('are reported by their numbers, and empty ones are none', async () => {
     const lines = await Array.fromAsync(linesOf(pieces('a\n', '\n b', 'c\r\n\nd'), 'x'))
     expect(lines.map(({ text, number }) => [number, text.trim()])).toEqual([
       [1, 'a'],
@@ -150,7 +150,7 @@ describe('lines', () => {
     ])
   })
 
-  test('of bytes that are no UTF-8 are refused', async () => {
+  test('of bytes that are no UTF-8 are rejected', async () => {
     const bytes = async function* () {
       yield new Uint8Array([0xc3])
       yield new Uint8Array([0x28])
@@ -187,7 +187,7 @@ describe('.npy', () => {
     expect(npyRows(new Uint8Array(new Float32Array([Number.NaN]).buffer), { datatype: 'FP32', shape: [1] })).toEqual(['"NaN"'])
   })
 
-  test('as numpy writes it is read, and what cannot be is told', async () => {
+  test('as numpy writes it is read, and what cannot be is reported', async () => {
     const numpy = (dict: string) => {
       const text = Buffer.from(`${dict}\n`)
       return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), Buffer.from([text.length, 0]), text])
@@ -230,7 +230,7 @@ describe('elements in Fortran order', () => {
 })
 
 describe('progress', () => {
-  test('tells the rows, and the part of the input where that is known', () => {
+  test('reports the rows, and the part of the input where that is known', () => {
     const known = new Progress(200)
     known.add({ rows: 10, readBytes: 100 })
     expect(known.line(performance.now())).toMatch(/^\[#{12}\.{12}\] 50 %, 10 rows, \d+ a second$/)

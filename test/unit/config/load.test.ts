@@ -105,7 +105,7 @@ describe('a fault', () => {
     expect(faults).toEqual(['VESTAL_SECRET: must be at least 32 bytes, and has 7 (RFC 7518 §3.2); its value is not shown'])
   })
 
-  test('is told with all the others', () => {
+  test('is reported with all the others', () => {
     const faults = faultsOf({
       flags: { port: ['x'] },
       environment: { VESTAL_THREADS: '0', VESTAL_SECRET: 'x' },

@@ -117,7 +117,7 @@ describe('work in order', () => {
     expect(bench.wasReturned()).toBe(true)
   })
 
-  test('tells the source when nobody wants more', async () => {
+  test('reports the source when no one wants more', async () => {
     const bench = createBench()
     bench.send(1)
     const first = bench.results.next()

@@ -51,6 +51,6 @@ test('long words are compared by their first sixty characters', () => {
   expect(nearestOf(`${'x'.repeat(56)}abcd`, [`${'x'.repeat(56)}efgh`])).toBeUndefined()
 })
 
-test('it is asked about in a text that goes on another', () => {
+test('it is asked about in a text that continues another', () => {
   expect([didYouMean('prot', ['host', 'port']), didYouMean('zzzz', ['host', 'port'])]).toEqual(['; did you mean port?', ''])
 })

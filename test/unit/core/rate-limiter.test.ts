@@ -73,7 +73,7 @@ test('whatever comes, no minute lets more through than twice the limit, and no l
   }
 })
 
-test('a limiter remembers ten thousand keys unless it is told another number, and has a clock of its own', () => {
+test('a limiter remembers ten thousand keys unless it is given another number, and has a clock of its own', () => {
   const limiter = new RateLimiter({ perMinute: 1 })
   for (let key = 0; key < 10_000; key += 1) limiter.take(`k${key}`)
   expect(limiter.take('k0').isAllowed).toBe(false)

@@ -30,7 +30,7 @@ test('a seen that is made for no text or a fraction still has a place for one', 
   }
 })
 
-test('a seen tells texts by their last eight characters, which are of a signature', () => {
+test('a seen reports texts by their last eight characters, which are of a signature', () => {
   const seen = new SeenFilter(16)
   expect([seen.hasSeen('one.12345678'), seen.hasSeen('two.12345678'), seen.hasSeen('2345678')]).toEqual([false, true, false])
 })

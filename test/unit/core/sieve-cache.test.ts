@@ -24,7 +24,7 @@ describe('a cache', () => {
     expect(held(cache, 'abcd')).toBe('acd')
   })
 
-  test('goes on from where it stopped, and takes marks away on its way', () => {
+  test('continues from where it stopped, and takes marks away on its way', () => {
     const cache = filled(3, 'a', 'b', 'c')
     held(cache, 'abc')
     cache.set('d', 'D', 1)

@@ -198,7 +198,7 @@ test('a body that does not come in time is given up, and its connection with it'
   expect(counted.isCancelled()).toBe(true)
 })
 
-test('a body that breaks off is told so', async () => {
+test('a body that breaks off gets an error that says so', async () => {
   const body = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error('the connection broke')) })
   for (const headers of [{}, { 'content-length': '2' }] as Record<string, string>[]) {
     const request = new Request('http://localhost/', { method: 'POST', body: headers['content-length'] ? 'x' : body, headers })

@@ -80,14 +80,14 @@ describe('the model of a name', () => {
     ])
   })
 
-  test('in a path is told to metrics and traces only where there is such a model', () => {
+  test('in a path is asked to metrics and traces only where there is such a model', () => {
     const route = { path: '/models/:name/', methods: ['GET'], nameAt: 1 }
     expect(nameOfModel(route, '/models/iris/', engine)).toBe('iris')
     expect(nameOfModel(route, '/models/anything/', engine)).toBeUndefined()
     expect(nameOfModel({ ...route, nameAt: -1 }, '/models/iris/', engine)).toBeUndefined()
   })
 
-  test('that is long is told back no longer than a model’s may be', () => {
+  test('that is long is shown no longer than a model’s may be', () => {
     expect(outcome(() => findModel(engine, 'x'.repeat(101)))).toEqual([
       'MODEL_UNKNOWN',
       `Request for unknown model: '${'x'.repeat(100)}…' is not found`,
@@ -130,7 +130,7 @@ describe('the version that answers', () => {
     expect(findReadyVersion(model(broken, ready, older))).toBe(ready)
   })
 
-  test('is none where none is ready: unavailable where one may be soon, unknown where all were taken off', () => {
+  test('is none where none is ready: unavailable where one may be soon, unknown where all were unloaded', () => {
     const off = { ...version('2', 'unavailable', 'unloaded'), offBy: 'request' } as const
     expect(outcome(() => findReadyVersion(model(off, broken)))).toEqual([
       'MODEL_UNAVAILABLE',

@@ -153,7 +153,7 @@ describe('a model that must not be given rows of several requests', () => {
 })
 
 describe('inputs', () => {
-  test('that are not what the model takes are refused before they reach a worker or a batch', async () => {
+  test('that are not what the model takes are rejected before they reach a worker or a batch', async () => {
     const wrong: readonly NamedTensors[] = [
       new Map(),
       x('FP64', [1], new Float64Array(1)),
@@ -166,7 +166,7 @@ describe('inputs', () => {
     expect(unknown()).rejects.toThrow("the model has no output 'z'")
   })
 
-  test('that cannot be computed are refused alone', async () => {
+  test('that cannot be computed are rejected alone', async () => {
     const answers = await Promise.all([[1, 2, 3, 4], [1], [5, 6, 7, 8]].map((values) => outputOf('failing', floats(...values))))
     expect(answers).toEqual([
       expect.objectContaining({ shape: [2, 2] }),

@@ -54,7 +54,7 @@ function temporaryFolder(): { readonly path: string } & Disposable {
 }
 
 describe('the start', () => {
-  test('loads the models that are named, and tells of one that is not there', async () => {
+  test('loads the models that are named, and reports one that is not there', async () => {
     await put(folder, 'a/1/model.onnx', factorModel(2))
     await put(folder, 'b/1/model.onnx', factorModel(3))
     const served = await start({ modelControl: 'explicit', loadAtStart: new Set(['a', 'gone']) })
@@ -98,7 +98,7 @@ describe('polling', () => {
     renameSync(join(folder, '.staging', path), join(folder, path))
   }
 
-  test('loads what is new or has changed, takes off what is gone, and lets nobody else change the models', async () => {
+  test('loads what is new or has changed, unloads what is gone, and lets no one else change the models', async () => {
     await put(folder, 'times/1/model.onnx', factorModel(2))
     const served = await start({ modelControl: 'poll', pollMs: 2 })
     expect(await failureOf(() => served.load('times'))).toEqual(['MODEL_CONTROL_OFF', expect.any(String)])
@@ -147,7 +147,7 @@ describe('a load that brings its own', () => {
   const override = (served: Engine, options: LoadOptions, name = 'times') => failureOf(() => served.load(name, options))
   const files = (path: string, content: Uint8Array = factorModel(9)) => new Map([[path, content]])
 
-  test('is refused unless that is turned on', async () => {
+  test('is rejected unless that is turned on', async () => {
     await put(folder, 'times/1/model.onnx', factorModel(2))
     const served = await start({ modelControl: 'explicit' })
     expect(await override(served, { config })).toEqual(['UNSUPPORTED', expect.stringContaining('model_override')])
@@ -235,7 +235,7 @@ describe('a load that brings its own', () => {
     '',
   ]
   for (const path of paths) {
-    test(`of a file named ${JSON.stringify(path.slice(0, 40))} is refused`, async () => {
+    test(`of a file named ${JSON.stringify(path.slice(0, 40))} is rejected`, async () => {
       const served = await start({ modelControl: 'explicit', mayOverride: true })
       expect(await override(served, { config, files: files(path) })).toEqual([
         'BODY_INVALID',
@@ -245,7 +245,7 @@ describe('a load that brings its own', () => {
     })
   }
 
-  test('of files without a configuration, too many, none inside, or of a name that cannot be one is refused', async () => {
+  test('of files without a configuration, too many, none inside, or of a name that cannot be one is rejected', async () => {
     const served = await start({ modelControl: 'explicit', mayOverride: true })
     expect(await override(served, { files: files('1/model.onnx') })).toEqual([
       'BODY_INVALID',

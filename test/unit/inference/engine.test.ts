@@ -64,7 +64,7 @@ describe('an engine', () => {
     await engine.stop()
   })
 
-  test('lists what is broken with its reason, and refuses to compute it', async () => {
+  test('lists what is broken with its reason, and rejects to compute it', async () => {
     const { engine } = await start()
     const states = engine.models().map(({ name, versions: [version] }) => [name, version?.state, version?.reason])
     expect(states).toEqual([
@@ -105,7 +105,7 @@ describe('an engine', () => {
 })
 
 describe('the queue', () => {
-  test('refuses what is over its limit, and goes on', async () => {
+  test('rejects what exceeds its limit, and continues', async () => {
     const { engine } = await start({ queueMax: 3 })
     const codes = await Promise.all(
       [0, 1, 2, 3, 4].map((index) => codeOf(async () => (await infer(engine, 'slow', slow(300))) && index)),
@@ -131,7 +131,7 @@ describe('the queue', () => {
 })
 
 describe('a worker that is lost', () => {
-  test('is replaced: what was with it is told, what waited is computed', async () => {
+  test('is replaced: what was with it is given, what waited is computed', async () => {
     const { engine, workers, warnings } = await startMarked({ modelsDirectory: single })
     let isLost = false
     const sent = codeOf(() => infer(engine, 'quick', quick(CRASH))).finally(() => {
@@ -174,7 +174,7 @@ describe('a worker that is lost', () => {
 })
 
 describe('a stop', () => {
-  test('refuses what is new, and waits for what is at hand', async () => {
+  test('rejects new requests, and waits for in-flight requests', async () => {
     const { engine } = await start()
     const running = codeOf(async () => (await infer(engine, 'slow', slow(300))).size)
     const waiting = codeOf(async () => (await infer(engine, 'slow', slow(2))).size)
@@ -228,7 +228,7 @@ describe("ONNX Runtime's telemetry", () => {
 })
 
 describe('statistics', () => {
-  test('count requests, rows and runs of each version, and what was refused', async () => {
+  test('count requests, rows and runs of each version, and what was rejected', async () => {
     const { engine } = await start({ queueMax: 3 })
     await infer(engine, 'quick', quick(1, 2, 3))
     expect(await codeOf(() => engine.infer('slow', '1', slow(300), { timeoutMs: 1 }))).toBe('REQUEST_TIMEOUT')

@@ -114,7 +114,7 @@ input = [[2]]
     ['[[examples]]\ninput = 1\noutput = 2', '"examples[0].output" is not a key that is known'],
   ]
   for (const [text, message] of faults) {
-    test(`that is wrong is told the key and the rule: ${text.replaceAll('\n', ' ')}`, () => {
+    test(`that is wrong gets the key and the rule: ${text.replaceAll('\n', ' ')}`, () => {
       expect(() => readModelFile(text)).toThrow(message)
     })
   }

@@ -281,7 +281,7 @@ describe('a request to a pipeline', () => {
     expect(served.statistics('chain')[0]?.fail.count).toBe(3)
   })
 
-  test('that a step refuses is told its reason', async () => {
+  test('that a step rejects gets its reason', async () => {
     await putChain()
     const served = await start()
     expect(await codeOf(() => served.infer('chain', '1', inputOf(1)))).toBe('INPUT_INVALID')

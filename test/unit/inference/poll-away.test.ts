@@ -65,7 +65,7 @@ describe('a models folder that cannot be read while it is polled', () => {
     'is a file': [(path) => Bun.write(path, ''), 'the models folder cannot be read (ENOTDIR)'],
   }
   for (const [what, [make, reason]] of Object.entries(WAYS)) {
-    test(`${what}: what serves goes on, with one warning and a reason, until it can be read again`, async () => {
+    test(`${what}: what serves continues, with one warning and a reason, until it can be read again`, async () => {
       await start()
       replace(folder, make)
       await until(() => warnings.length > 0)
@@ -97,7 +97,7 @@ describe('a model whose folder cannot be read while it is polled', () => {
     ['leads nowhere', (path: string) => symlinkSync(join(place, 'nowhere'), path)],
     ['leads to itself', (path: string) => symlinkSync(path, path)],
   ] as const) {
-    test(`${what}: it goes on serving, with one warning and a reason`, async () => {
+    test(`${what}: it keeps serving, with one warning and a reason`, async () => {
       await start()
       replace(join(folder, 'times'), make)
       await until(() => warnings.length > 0)
@@ -132,7 +132,7 @@ describe('a model whose folder cannot be read while it is polled', () => {
     expect([await answer(), engine.model('times')?.versions[0]?.state]).toEqual([3, 'ready'])
   })
 
-  test('whose versions are all gone goes on serving, and readiness says that it could not be loaded', async () => {
+  test('whose versions are all gone keeps serving, and readiness says that it could not be loaded', async () => {
     await start()
     replace(join(folder, 'times'), (path) => mkdirSync(path))
     await until(() => warnings.length > 0)

@@ -78,7 +78,7 @@ describe('a load', () => {
     ])
   })
 
-  test('of names that leave the folder is refused', async () => {
+  test('of names that leave the folder is rejected', async () => {
     await put('times/1/model.onnx', factorModel(2))
     const served = await start({ modelsDirectory: join(folder, 'times') })
     for (const name of ['..', '../times', '', '.', 'a/b', 'x'.repeat(101), '%2e%2e']) {
@@ -86,7 +86,7 @@ describe('a load', () => {
     }
   })
 
-  test('and unload are refused where nobody may change the models', async () => {
+  test('and unload are rejected where no one may change the models', async () => {
     await put('times/1/model.onnx', factorModel(2))
     const served = await start({ modelControl: 'none' })
     expect(await failureOf(() => served.load('times'))).toEqual(['MODEL_CONTROL_OFF', expect.any(String)])
@@ -216,7 +216,7 @@ describe('checksums', () => {
     expect(await answer(served)).toBe(2)
   })
 
-  test('of paths that leave the folder are refused', async () => {
+  test('of paths that leave the folder are rejected', async () => {
     await put('times/1/model.onnx', factorModel(2))
     const lines = `"1/model.onnx" = "${digest(factorModel(2))}"\n"../secret" = "${'0'.repeat(64)}"`
     await put('times/model.toml', `[sha256]\n${lines}`)
@@ -225,7 +225,7 @@ describe('checksums', () => {
 })
 
 describe('a pipe or a device in the folder of a model', () => {
-  test('is waited for by nobody: a checksum of it, a label file', async () => {
+  test('is waited for by no one: a checksum of it, a label file', async () => {
     for (const make of [(path: string) => Bun.spawnSync(['mkfifo', path]), (path: string) => symlinkSync('/dev/zero', path)]) {
       await put('times/1/model.onnx', factorModel(2))
       const own = new Bun.CryptoHasher('sha256').update(factorModel(2)).digest('hex')
@@ -247,7 +247,7 @@ describe('a pipe or a device in the folder of a model', () => {
 })
 
 describe('an unload', () => {
-  test('finishes what is at hand, refuses what is new, and can be taken back', async () => {
+  test('finishes in-flight requests, rejects new requests, and can be taken back', async () => {
     await put('times/1/model.onnx', factorModel(2))
     const served = await start()
     const running = answer(served)

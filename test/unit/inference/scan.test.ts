@@ -51,7 +51,7 @@ describe('a folder of models', () => {
     expect(warnings).toEqual([])
   })
 
-  test('is told of a folder that cannot be the name of a model', () => {
+  test('is reported of a folder that cannot be the name of a model', () => {
     put('with space/1/model.onnx')
     put(`${'x'.repeat(101)}/1/model.onnx`)
     expect(find()).toEqual([])
@@ -187,13 +187,13 @@ describe('what is laid out another way', () => {
     ['nothing known', { 'README.md': 'x' }, 'its model.onnx is missing'],
   ]
   for (const [name, files, reason] of versions) {
-    test(`in the folder of a version is told: ${name}`, () => {
+    test(`in the folder of a version is reported: ${name}`, () => {
       for (const [path, content] of Object.entries(files)) put(`m/1/${path}`, content)
       expect(find()[0]?.versions[0]?.reason).toBe(reason)
     })
   }
 
-  test('beside the folders of models is told, but for a file that is named', () => {
+  test('beside the folders of models is reported, but for a file that is named', () => {
     put('a/1/model.onnx')
     put('flat.onnx')
     put('flat.onnx.data')
@@ -205,7 +205,7 @@ describe('what is laid out another way', () => {
     ])
   })
 
-  test('because the models folder is a model itself is told', () => {
+  test('because the models folder is a model itself is reported', () => {
     put('1/model.onnx')
     expect(find()[0]?.reason).toEndWith("it looks like a version itself; name the folder above the model's with --models")
     expect(warnings).toEqual([
@@ -264,7 +264,7 @@ describe('a single file', () => {
     expect(warnings).toHaveLength(1)
   })
 
-  test('whose name cannot be one is refused', () => {
+  test('whose name cannot be one is rejected', () => {
     expect(() => find(new Map([['a/b', 'x.onnx']]))).toThrow('cannot be the name of a model')
   })
 })

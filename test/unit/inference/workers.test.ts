@@ -47,7 +47,7 @@ describe('a worker whose process ends in a run', () => {
     ['by itself', CRASH],
     ['of a fault in native code', FAULT],
   ] as const) {
-    test(`${name} is replaced: its caller is told, other models go on, and the model recovers`, async () => {
+    test(`${name} is replaced: its caller is reported, other models continue, and the model recovers`, async () => {
       const { engine, workers } = await startMarked({ modelsDirectory: folder })
       const { answer: lost } = await askAlone(engine, 'one', mark)
       const other = ask(engine, 'two', 2)
@@ -92,7 +92,7 @@ describe('a worker whose process ends in a run', () => {
     await workers[2]?.gone
   })
 
-  test('is refused for at once while no other can be started, and served when one can', async () => {
+  test('is rejected for at once while no other can be started, and served when one can', async () => {
     const own = mkdtempSync(join(tmpdir(), 'vestal-gone-'))
     const path = join(own, 'one/1/model.onnx')
     await Bun.write(path, identityModel('FP32'))
@@ -112,7 +112,7 @@ describe('a worker whose process ends in a run', () => {
 })
 
 describe('a run that hangs', () => {
-  test('is told to its caller at its deadline, keeps its place, and holds no other model up', async () => {
+  test('is asked to its caller at its deadline, keeps its place, and holds no other model up', async () => {
     const { engine, open } = await startMarked({ modelsDirectory: folder, queueMax: 2 })
     const { answer: hung } = await askAlone(engine, 'one', HANG, { timeoutMs: 50 })
     const waiting = ask(engine, 'one', 2)

@@ -23,7 +23,7 @@ describe('exp', () => {
   })
 
   for (const exp of [null, '', '9999999999', true, [], {}, -1, Number.POSITIVE_INFINITY, Number.NaN, 1e18, 253_402_300_800]) {
-    test(`is refused as ${String(JSON.stringify(exp))} (C1, C2)`, () => {
+    test(`is rejected as ${String(JSON.stringify(exp))} (C1, C2)`, () => {
       expect(outcome({ exp })).toBeOneOf(['CLAIM_INVALID', 'TOKEN_EXPIRED'])
     })
   }
@@ -60,7 +60,7 @@ describe('the times together', () => {
 })
 
 describe('nbf and iat', () => {
-  test('in the future are refused, beyond the leeway (C5, C6)', () => {
+  test('in the future are rejected, beyond the leeway (C5, C6)', () => {
     expect(outcome({ ...EXP, nbf: NOW + 5 })).toBe('accepted')
     expect(outcome({ ...EXP, nbf: NOW + 6 })).toBe('TOKEN_NOT_YET_VALID')
     expect(outcome({ ...EXP, iat: NOW + 5 })).toBe('accepted')
@@ -72,7 +72,7 @@ describe('nbf and iat', () => {
   })
 
   for (const value of [null, '1', true, [], -1, Number.NaN]) {
-    test(`are refused as ${String(JSON.stringify(value))}`, () => {
+    test(`are rejected as ${String(JSON.stringify(value))}`, () => {
       expect(outcome({ ...EXP, nbf: value })).toBe('CLAIM_INVALID')
       expect(outcome({ ...EXP, iat: value })).toBe('CLAIM_INVALID')
     })
@@ -113,7 +113,7 @@ describe('aud', () => {
       expect(outcome({ ...EXP, aud }, rules)).toBe('CLAIM_INVALID')
   })
 
-  test('is refused where no audience is configured: the token is for somebody else', () => {
+  test('is rejected where no audience is configured: the token is for another party', () => {
     expect(outcome({ ...EXP, aud: 'me' })).toBe('AUDIENCE_REFUSED')
   })
 })

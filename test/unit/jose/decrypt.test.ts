@@ -77,7 +77,7 @@ describe('an encrypted token', () => {
     expect(await outcome(await encrypt({ alg: 'dir', enc: 'A128GCM' }, short.encrypting), decrypting)).toBe('ALGORITHM_REFUSED')
   })
 
-  test('for another key is refused', async () => {
+  test('for another key is rejected', async () => {
     const other = pair(generateKeyPairSync('rsa', { modulusLength: 2048 }))
     expect(await outcome(await encrypt({ alg: 'RSA-OAEP-256' }, other.encrypting), rsa.decrypting)).toBe('DECRYPTION_FAILED')
     expect(await outcome(await encrypt({ alg: 'RSA-OAEP-256', kid: 'a' }, rsa.encrypting), { ...rsa.decrypting, kid: 'a' })).toBe(
@@ -96,7 +96,7 @@ describe('an encrypted token', () => {
     )
   })
 
-  test('names an algorithm that the key is for, or is refused unread (H5)', async () => {
+  test('names an algorithm that the key is for, or is rejected unread (H5)', async () => {
     const token = await encrypt({ alg: 'RSA-OAEP-256' }, rsa.encrypting)
     for (const alg of [
       'RSA1_5',
@@ -116,7 +116,7 @@ describe('an encrypted token', () => {
       expect(await outcome(withHeader(token, { alg: 'RSA-OAEP-256', enc, cty: 'JWT' }), rsa.decrypting)).toBe('ALGORITHM_REFUSED')
   })
 
-  test('with parameters that cost, unpack or choose is refused before any of it is done (H5)', async () => {
+  test('with parameters that cost, unpack or choose is rejected before any of it is done (H5)', async () => {
     const token = await encrypt({ alg: 'RSA-OAEP-256' }, rsa.encrypting)
     const more = {
       zip: 'DEF',
@@ -134,14 +134,14 @@ describe('an encrypted token', () => {
     }
   })
 
-  test('that holds claims and no signed token is refused: anybody can make one with the public key (H7)', async () => {
+  test('that holds claims and no signed token is rejected: anyone can make one with the public key (H7)', async () => {
     for (const cty of [undefined, 'json', 7]) {
       const token = await encrypt({ alg: 'RSA-OAEP-256', cty }, rsa.encrypting, '{"sub":"admin"}')
       expect(await outcome(token, rsa.decrypting)).toBe('HEADER_PARAMETER_REFUSED')
     }
   })
 
-  test('of another form is refused', async () => {
+  test('of another form is rejected', async () => {
     const token = await encrypt({ alg: 'RSA-OAEP-256' }, rsa.encrypting)
     const header = { alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT' }
     const wrong = [
@@ -163,7 +163,7 @@ describe('an encrypted token', () => {
     }
   })
 
-  test('has as many characters as it is told, and no more', async () => {
+  test('has as many characters as it is given, and no more', async () => {
     const token = await encrypt({ alg: 'RSA-OAEP-256' }, rsa.encrypting)
     const of = (tokenBytesMax: number) => createDecryptor(rsa.decrypting, { tokenBytesMax })(token).catch((error) => error.code)
     expect([await of(token.length), await of(token.length - 1)]).toEqual([INNER, 'TOKEN_TOO_LONG'])
@@ -237,7 +237,7 @@ describe('a decryption key', () => {
     expect(importDecryptionKey(rsa.decrypting)).not.toHaveProperty('kid')
   })
 
-  test('that is none, or too weak, is refused', () => {
+  test('that is none, or too weak, is rejected', () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey
     const wrong: readonly unknown[] = [
       '',

@@ -28,7 +28,7 @@ describe('a compact JWS', () => {
     expect([header, Buffer.from(payload).toString()]).toEqual([{ alg: 'HS256' }, 'any bytes: ü'])
   })
 
-  test('is refused where the signature, the algorithm or the key is another', () => {
+  test('is rejected where the signature, the algorithm or the key is another', () => {
     expect(codeOf(() => verifyCompactJws(`${head}.${body}x.${signature}`, SECRET))).toBeOneOf([
       'SIGNATURE_INVALID',
       'TOKEN_MALFORMED',
@@ -82,7 +82,7 @@ describe('a flattened JWS', () => {
       expect(codeOf(() => verifyFlattenedJws(jws as FlattenedJws, SECRET))).toBe('TOKEN_MALFORMED')
   })
 
-  test('is refused in any other form', () => {
+  test('is rejected in any other form', () => {
     const wrong: readonly unknown[] = [
       null,
       [],
@@ -163,7 +163,7 @@ describe('a token that is signed here', () => {
     expect(verifyJwt(signJwt(given, SECRET, { now }), SECRET, { now }).payload).toEqual(given)
   })
 
-  test('lives as long as it is told, and has the type it is told', () => {
+  test('lives as long as it is given, and has the type it is given', () => {
     const token = signJwt({}, SECRET, { now, lifetimeSeconds: 10, type: 'at+jwt' })
     const { header, payload } = verifyJwt(token, SECRET, { now })
     expect([header.typ, (payload.exp ?? 0) - (payload.iat ?? 0)]).toEqual(['at+jwt', 10])
@@ -181,7 +181,7 @@ describe('a token that is signed here', () => {
     ])
   })
 
-  test('is refused to keys that cannot sign, and to payloads that are none', async () => {
+  test('is rejected to keys that cannot sign, and to payloads that are none', async () => {
     const { generateKeyPairSync } = await import('node:crypto')
     const pem = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString()
     expect(() => signJwt({}, pem)).toThrow(KeyError)
@@ -201,7 +201,7 @@ describe('a token that is only decoded', () => {
     })
   })
 
-  test('is refused where it is none', () => {
+  test('is rejected where it is none', () => {
     for (const text of ['', 'a.b.c', 'a.b', makeToken({ payload: '[]' }), makeToken({ payload: '{"a":1,"a":2}' })]) {
       expect(codeOf(() => decodeJwt(text))).toBe('TOKEN_MALFORMED')
     }

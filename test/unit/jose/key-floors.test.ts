@@ -37,12 +37,12 @@ describe('an RSA key (A9)', () => {
     ['of more than two primes', { oth: 'x' }, '"oth"'],
   ]
   for (const [what, change, message] of cases) {
-    test(`${what} is refused`, () => {
+    test(`${what} is rejected`, () => {
       expect(() => importJwk({ ...rsaJwk, ...change })).toThrow(message)
     })
   }
 
-  test('with a modulus that any prime below 168 divides is refused', () => {
+  test('with a modulus that any prime below 168 divides is rejected', () => {
     for (const prime of Array.from({ length: 168 }, (_, number) => number).filter((number) => number > 2 && isPrime(number))) {
       const modulus = BigInt(prime) * numberWithout(2048 - Math.floor(Math.log2(prime)))
       expect([prime, modulus.toString(2).length >= 2048]).toEqual([prime, true])
@@ -59,7 +59,7 @@ describe('an RSA key (A9)', () => {
     expect(importJwk({ ...rsaJwk, e: numberOf(2n ** 33n - 1n) }).kind).toBe('RSA')
   })
 
-  test('of the form that a chip made (ROCA) is refused', () => {
+  test('of the form that a chip made (ROCA) is rejected', () => {
     // Numbers of the form k · M + 65537^a mod M, M the product of the first primes: what CVE-2017-15361 describes. Whether they are prime
     // does not matter for being recognised.
     const primes = Array.from({ length: 702 }, (_, number) => number).filter((n) => n > 1 && isPrime(n))
@@ -112,12 +112,12 @@ describe('a point of a NIST curve (A9)', () => {
     'of a curve by a name of Object': { crv: 'constructor' },
     'of the curve of Bitcoin': { crv: 'secp256k1' },
   })) {
-    test(`${what} is refused`, () => {
+    test(`${what} is rejected`, () => {
       expect(() => importJwk({ ...jwk, ...change } as Jwk)).toThrow(KeyError)
     })
   }
 
-  test('off the curve, or the identity, is refused in a PEM too', () => {
+  test('off the curve, or the identity, is rejected in a PEM too', () => {
     const der = publicKey.export({ type: 'spki', format: 'der' })
     const offCurve = Buffer.from(der)
     offCurve[offCurve.length - 1] = (offCurve.at(-1) ?? 0) ^ 1
@@ -153,7 +153,7 @@ describe('an Ed25519 key', () => {
     'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa',
   ].map((hex) => Buffer.from(hex, 'hex'))
 
-  test('of small order is refused in a JWK and in a PEM, since one signature would be right for any message', () => {
+  test('of small order is rejected in a JWK and in a PEM, since one signature would be right for any message', () => {
     for (const point of smallOrder) {
       expect(() => importJwk({ kty: 'OKP', crv: 'Ed25519', x: base64url(point) })).toThrow('small order')
       const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), point])
@@ -163,7 +163,7 @@ describe('an Ed25519 key', () => {
     }
   })
 
-  test('that is no point, or is written in two ways, is refused', () => {
+  test('that is no point, or is written in two ways, is rejected', () => {
     expect(isSoundEd25519Point(bytesOf(2n))).toBe(false)
     expect(isSoundEd25519Point(bytesOf(P + 3n))).toBe(false)
     expect(isSoundEd25519Point(sound.subarray(1))).toBe(false)
@@ -171,7 +171,7 @@ describe('an Ed25519 key', () => {
     expect(() => importJwk({ kty: 'OKP', crv: 'Ed25519', x: base64url(sound.subarray(1)) })).toThrow('31 bytes')
   })
 
-  test('that somebody made is taken', () => {
+  test('that someone made is taken', () => {
     for (let round = 0; round < 50; round++) {
       const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
       expect(isSoundEd25519Point(Buffer.from(x ?? '', 'base64url'))).toBe(true)
@@ -179,7 +179,7 @@ describe('an Ed25519 key', () => {
     expect(importJwk({ kty: 'OKP', crv: 'Ed25519', x: base64url(sound) }).algorithms).toEqual(['EdDSA'])
   })
 
-  test('of another curve is refused', () => {
+  test('of another curve is rejected', () => {
     for (const crv of ['X25519', 'Ed448', 'P-256', undefined]) {
       expect(() => importJwk({ kty: 'OKP', crv, x: base64url(sound) } as Jwk)).toThrow(KeyError)
     }

@@ -44,7 +44,7 @@ describe('a key ring', () => {
     expect(() => rotate(EMPTY, at(200))).toThrow('there is no next key')
   })
 
-  test('keeps a retired key as long as it is told', () => {
+  test('keeps a retired key as long as it is given', () => {
     expect(rotate(two, { now: 100, keepSeconds: 5 }).keys[0]?.dropAt).toBe(105)
     expect(verifyingIn(rotate(two, { now: 100, keepSeconds: 0 }), 100).map(({ kid }) => kid)).toEqual(['b'])
   })
@@ -140,7 +140,7 @@ describe('a key ring', () => {
     ['too many keys', many(65), 'at most 64'],
   ]
   for (const [what, keys, message] of broken) {
-    test(`with ${what} is refused`, () => {
+    test(`with ${what} is rejected`, () => {
       expect(() => checkRing(keys)).toThrow(message)
     })
   }
@@ -156,7 +156,7 @@ describe('a generated key', () => {
     })
   }
 
-  test('that is a secret has no public part, is as long as its hash, and a name that tells nothing of it', () => {
+  test('that is a secret has no public part, is as long as its hash, and a name that reveals nothing of it', () => {
     for (const [algorithm, bytes] of [
       ['HS256', 32],
       ['HS384', 48],

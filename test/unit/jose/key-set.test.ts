@@ -66,7 +66,7 @@ describe('the key of a token', () => {
   })
 })
 
-describe('the keys of a set that somebody else publishes', () => {
+describe('the keys of a set that another party publishes', () => {
   const cases: readonly (readonly [what: string, keys: readonly Key[], kid: string | undefined, expected: readonly Key[]])[] = [
     ['a single one without a name answers to any', [unnamed], 'anything', [unnamed]],
     ['a single one answers to its name', [a], 'a', [a]],

@@ -84,7 +84,7 @@ describe('a PEM', () => {
     }
   })
 
-  test('that is encrypted, a certificate, several keys or something else is refused by what it is', () => {
+  test('that is encrypted, a certificate, several keys or something else is rejected by what it is', () => {
     const encrypted = rsa.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }).toString()
     const old = '-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----'
     const block = (label: string) => `-----BEGIN ${label}-----\nAAAA\n-----END ${label}-----\n`
@@ -98,7 +98,7 @@ describe('a PEM', () => {
     }
   })
 
-  test('with a weak or an unsupported key is refused (A9)', () => {
+  test('with a weak or an unsupported key is rejected (A9)', () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 })
     const exponent = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 })
     expect(() => importPem(spki(weak.publicKey))).toThrow('1024 bits')
@@ -126,7 +126,7 @@ describe('a JWK', () => {
     expect(() => importJwk(octet({ kid: 7 }))).toThrow('"kid"')
   })
 
-  test('that is no key is refused', () => {
+  test('that is no key is rejected', () => {
     const wrong: readonly (readonly [jwk: unknown, message: string])[] = [
       ...[undefined, null, [], 'x', 7].map((jwk) => [jwk, 'a JWK is a JSON object'] as const),
       [{}, '"kty"'],
@@ -148,7 +148,7 @@ describe('a JWK', () => {
     }
   })
 
-  test('that is wrong is told without a piece of it', () => {
+  test('that is wrong is reported without a piece of it', () => {
     try {
       importJwk({ kty: 'oct', k: 'hunter2hunter2!!' })
     } catch (error) {
@@ -164,7 +164,7 @@ describe('a JWK', () => {
     }
   })
 
-  test('that is private, or a secret, is refused where others publish keys (A14)', () => {
+  test('that is private, or a secret, is rejected where others publish keys (A14)', () => {
     for (const { privateKey, publicKey } of [rsa, ec, ed]) {
       expect(() => importJwk(privateKey.export({ format: 'jwk' }) as Jwk, { isPublicOnly: true })).toThrow('private key is where')
       expect(importJwk(publicKey.export({ format: 'jwk' }) as Jwk, { isPublicOnly: true }).canSign).toBe(false)
@@ -172,7 +172,7 @@ describe('a JWK', () => {
     expect(() => importJwk(octet(), { isPublicOnly: true })).toThrow('a shared secret is not a public key')
   })
 
-  test('whose parts are of two keys is refused', () => {
+  test('whose parts are of two keys is rejected', () => {
     const others = { RSA: rsa2, EC: ec2, OKP: ed2 } as const
     for (const { privateKey } of [rsa, ec, ed]) {
       const jwk = privateKey.export({ format: 'jwk' }) as Record<string, string>
@@ -237,12 +237,12 @@ describe('a set of keys', () => {
     expect([key?.kid, key?.algorithm, key?.verifying.type as string]).toEqual(['a', 'HS256', 'secret'])
   })
 
-  test('may hold several that are told apart', () => {
+  test('may hold several that are distinguished', () => {
     expect(importKeys({ keys: [octet({ kid: 'a' }), octet({ kid: 'b' })] })).toHaveLength(2)
     expect(importKeys([importSecret(SECRET, { kid: 'a' }), octet({ kid: 'b' })])).toHaveLength(2)
   })
 
-  test('is refused where two have one name, or it mixes secrets with public keys (A7, A11)', () => {
+  test('is rejected where two have one name, or it mixes secrets with public keys (A7, A11)', () => {
     expect(() => importKeys({ keys: [octet({ kid: 'a' }), octet({ kid: 'a' })] })).toThrow('the same "kid"')
     expect(() => importKeys({ keys: [octet(), octet()] })).toThrow('the same "kid"')
     expect(() => importKeys({ keys: [octet({ kid: 'a' }), { ...ecJwk, kid: 'b' }] })).toThrow('mixed')

@@ -13,7 +13,7 @@ const all = (backend: SignatureBackend, others: object = {}) =>
   ({ ...Object.fromEntries(NAMES.map((name) => [name, backend])), ...others }) as Record<Algorithm, SignatureBackend>
 
 describe('the backends at work', () => {
-  test('are told algorithm by algorithm', () => {
+  test('are reported algorithm by algorithm', () => {
     expect(signatureBackends('boring').algorithms).toEqual(all('boring'))
     expect(signatureBackends('wasm').algorithms).toEqual(all('wasm'))
     expect(signatureBackends().algorithms).toEqual(all('boring', { HS256: 'native', HS384: 'native', HS512: 'native' }))
@@ -24,7 +24,7 @@ describe('the backends at work', () => {
     expect(signatureBackends('native')).toEqual({ algorithms: all('native', { ES512: 'boring' }) })
   })
 
-  test('are BoringSSL where the addon cannot be loaded, and the reason is told', () => {
+  test('are BoringSSL where the addon cannot be loaded, and the reason is reported', () => {
     const missing = loadAddon(join(import.meta.dir, 'nowhere.node'))
     expect(missing.verifySync).toBeUndefined()
     expect(missing.reason).toStartWith('@node-rs/jsonwebtoken cannot be loaded: ')
@@ -34,7 +34,7 @@ describe('the backends at work', () => {
     expect(signatureBackends('boring', missing)).toEqual({ algorithms: all('boring') })
   })
 
-  test('are told one by one, too', () => {
+  test('are reported one by one, too', () => {
     const missing = { reason: 'x' }
     expect([backendFor('HS256'), backendFor('RS256'), backendFor('HS256', 'auto', missing)]).toEqual([
       'native',

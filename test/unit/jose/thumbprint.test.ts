@@ -45,7 +45,7 @@ describe('a thumbprint', () => {
     expect(keyIdOf(importJwk({ ...RFC8037, kid: 'named' }))).toBe('named')
   })
 
-  test('tells the keys of a set apart that have no name', () => {
+  test('reports the keys of a set apart that have no name', () => {
     const pairs = [generateKeyPairSync('ed25519'), generateKeyPairSync('ec', { namedCurve: 'prime256v1' })]
     const set = { keys: pairs.map(({ publicKey }) => publicKey.export({ format: 'jwk' }) as Jwk) }
     for (const { privateKey } of pairs) {

@@ -57,25 +57,25 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       {},
       'x'.repeat(5000),
     ]) {
-      test(`is refused with the alg ${JSON.stringify(alg).slice(0, 20)}, signed or not (A1, A2)`, () => {
+      test(`is rejected with the alg ${JSON.stringify(alg).slice(0, 20)}, signed or not (A1, A2)`, () => {
         expect(check(token({ header: { alg } }))).toBe('ALGORITHM_REFUSED')
         expect(check(token({ header: { alg }, signature: '' }))).toBe('ALGORITHM_REFUSED')
       })
     }
 
-    test('is refused without an alg, or with the member in another case (A2, H8)', () => {
+    test('is rejected without an alg, or with the member in another case (A2, H8)', () => {
       expect(check(token({ header: {} }))).toBe('ALGORITHM_REFUSED')
       expect(check(token({ header: { ALG: 'HS256' } }))).toBe('ALGORITHM_REFUSED')
     })
 
-    test('is refused with an algorithm that is not the key’s (A5, A6)', () => {
+    test('is rejected with an algorithm that is not the key’s (A5, A6)', () => {
       expect(check(token({ header: { alg: 'HS512' }, hash: 'sha512' }))).toBe('ALGORITHM_REFUSED')
       expect(check(token({ header: { alg: 'RS256' } }))).toBe('ALGORITHM_REFUSED')
       expect(check(token(), { algorithms: ['HS512'] })).toBe('ALGORITHM_REFUSED')
       expect(check(token({ header: { alg: 'HS512' }, hash: 'sha512' }), { algorithms: ['HS512'] })).toBe('accepted')
     })
 
-    test('is refused with another signature, or a part of one (S1, S2, S8)', () => {
+    test('is rejected with another signature, or a part of one (S1, S2, S8)', () => {
       const [head, body, signature = ''] = token().split('.')
       const other = token({ payload: { ...GOOD, sub: 'you' } }).split('.')[2]
       for (const wrong of [other, '', signature.slice(0, 2), signature.slice(0, 40), `${signature}AA`, signature.toLowerCase()]) {
@@ -85,7 +85,7 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       expect(check(token({ secret: `${SECRET}x` }))).toBe('SIGNATURE_INVALID')
     })
 
-    test('is refused with another number of parts (S1)', () => {
+    test('is rejected with another number of parts (S1)', () => {
       const good = token()
       for (const text of [
         '',
@@ -103,7 +103,7 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       expect(check(`${good}.${good.split('.').slice(0, 2).join('.')}`)).toBe('TOKEN_ENCRYPTED')
     })
 
-    test('is refused in any but the one canonical encoding (E1 to E6)', () => {
+    test('is rejected in any but the one canonical encoding (E1 to E6)', () => {
       const good = token({ payload: { ...GOOD, pad: 'ü?>~' } })
       const [head = '', body = '', signature = ''] = good.split('.')
       const wrong = [
@@ -128,14 +128,14 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       for (const text of wrong) expect(check(text)).toBeOneOf(['TOKEN_MALFORMED', 'SIGNATURE_INVALID'])
     })
 
-    test('is refused where unused bits of the signature are set: other text, same bytes (E3)', () => {
+    test('is rejected where unused bits of the signature are set: other text, same bytes (E3)', () => {
       const good = token()
       const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
       const last = alphabet.indexOf(good.at(-1) ?? '')
       for (const bits of [1, 2, 3]) expect(check(good.slice(0, -1) + alphabet[last + bits])).toBe('TOKEN_MALFORMED')
     })
 
-    test('is refused with parameters that choose a key or change the rules (A12, H1, H2, H5)', () => {
+    test('is rejected with parameters that choose a key or change the rules (A12, H1, H2, H5)', () => {
       const values: Readonly<Record<string, readonly unknown[]>> = {
         crit: [['exp'], ['foo'], [], 'exp', 1, ['b64'], null],
         b64: [false, true],
@@ -152,12 +152,12 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       }
     })
 
-    test('is refused where it holds another token (H7)', () => {
+    test('is rejected where it holds another token (H7)', () => {
       for (const cty of ['JWT', 'jwt', 'application/jwt', 7]) expect(check(header({ cty }))).toBe('HEADER_PARAMETER_REFUSED')
       expect(check(header({ cty: 'text/plain' }))).toBe('accepted')
     })
 
-    test('is refused with another type (A15, H6)', () => {
+    test('is rejected with another type (A15, H6)', () => {
       for (const typ of ['rt+jwt', 'JOSE', 'id_token', ' JWT', 'dpop+jwt', ''])
         expect(check(header({ typ }))).toBe('TOKEN_TYPE_REFUSED')
       for (const typ of ['JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/at+jwt']) expect(check(header({ typ }))).toBe('accepted')
@@ -182,7 +182,7 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       expect(check(token({ header: { alg: 'HS256' } }), { types: ['at+jwt'] })).toBe('TOKEN_TYPE_REFUSED')
     })
 
-    test('is refused where a member is there twice, at any depth (H3, C11)', () => {
+    test('is rejected where a member is there twice, at any depth (H3, C11)', () => {
       const heads = ['{"alg":"none","alg":"HS256"}', '{"alg":"HS256","alg":"none"}', '{"alg":"HS256","\\u0061lg":"HS256"}']
       for (const text of heads) expect(check(token({ header: text }))).toBe('TOKEN_MALFORMED')
       const bodies = [`{"exp":1,"exp":${GOOD.exp}}`, `{"exp":${GOOD.exp},"exp":1}`, `{"exp":${GOOD.exp},"data":{"a":1,"a":2}}`]
@@ -210,7 +210,7 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       }
     })
 
-    test('is refused where a part is no JSON object (H4, C13)', () => {
+    test('is rejected where a part is no JSON object (H4, C13)', () => {
       const texts = ['[]', 'null', '1', '"x"', '', '{', '{}x', '\ufeff{}', '{"a":\u0001}', '{"exp":NaN}', `{"exp":1e999}`]
       for (const text of texts) {
         expect(check(token({ header: text }))).toBeOneOf(['TOKEN_MALFORMED', 'ALGORITHM_REFUSED'])
@@ -219,7 +219,7 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       expect(check(token({ payload: `{"exp":${GOOD.exp},"a":"\\ud800"}` }))).toBeOneOf(UNREADABLE)
     })
 
-    test('is refused where a claim would change a prototype (C12)', () => {
+    test('is rejected where a claim would change a prototype (C12)', () => {
       expect(check(token({ payload: `{"exp":${GOOD.exp},"__proto__":{"admin":true}}` }))).toBe('TOKEN_MALFORMED')
       const { payload } = verifyJwt(token({ payload: { ...GOOD, constructor: 1, toString: 2 } }), SECRET, {
         signatureBackend,
@@ -229,7 +229,7 @@ for (const signatureBackend of ['auto', 'native', 'boring', 'wasm'] satisfies Si
       expect('admin' in {}).toBe(false)
     })
 
-    test('is refused where it is deep or long (C14)', () => {
+    test('is rejected where it is deep or long (C14)', () => {
       const deep = (levels: number) => token({ payload: `{"exp":${GOOD.exp},"a":${'['.repeat(levels)}${']'.repeat(levels)}}` })
       expect(check(deep(31))).toBe('accepted')
       expect(check(deep(32))).toBe('TOKEN_MALFORMED')
@@ -253,7 +253,7 @@ describe('a key id', () => {
     expect(outcome(header({ kid: 'b' }), {}, set)).toBe('SIGNATURE_INVALID')
   })
 
-  test('that no key has, or that is missing among several, is refused (A10)', () => {
+  test('that no key has, or that is missing among several, is rejected (A10)', () => {
     for (const kid of ['c', '', '../../dev/null', "' OR 1=1--", '\u0000', '__proto__', 'constructor', 'x'.repeat(3000)]) {
       expect(outcome(header({ kid }), {}, set)).toBe('KEY_UNKNOWN')
     }
@@ -266,7 +266,7 @@ describe('algorithm confusion', () => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
 
-  test('with a public key as the secret is refused, in every form of the key (A3, A4)', () => {
+  test('with a public key as the secret is rejected, in every form of the key (A3, A4)', () => {
     for (const { publicKey } of [rsa, ec]) {
       const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
       const der = publicKey.export({ type: 'spki', format: 'der' })
@@ -282,7 +282,7 @@ describe('algorithm confusion', () => {
     expect(() => createVerifier(Buffer.from(pem))).toThrow('PEM')
   })
 
-  test('within a family is refused (A5)', async () => {
+  test('within a family is rejected (A5)', async () => {
     const { signJwt } = await import('../../../src/jose/sign.ts')
     const pem = rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
     const ps = signJwt(GOOD, pem, { algorithm: 'PS256', now: () => NOW * 1000 })
@@ -332,7 +332,7 @@ describe('a verifier', () => {
     expect(outcome(token(), { issuers: [], audiences: [] })).toBe('ISSUER_REFUSED')
   })
 
-  test('takes a token of 8192 characters, and of as many as it is told, and none that is longer', () => {
+  test('takes a token of 8192 characters, and of as many as it is given, and none that is longer', () => {
     // A payload of 9 digits more is 12 characters more; the header gives the rest.
     const sized = (length: number) => {
       for (let kid = 0; kid < 4; kid += 1) {
@@ -355,7 +355,7 @@ describe('a verifier', () => {
     ])
   })
 
-  test('refuses options that cannot work', () => {
+  test('rejects options that cannot work', () => {
     const cases: readonly (readonly [options: object, message: string])[] = [
       [{ algorithms: [] }, '"algorithms"'],
       [{ algorithms: ['none'] }, '"algorithms"'],

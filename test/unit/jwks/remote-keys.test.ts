@@ -72,7 +72,7 @@ describe('the keys of an issuer at their address', () => {
     expect(remote.changes()).toBe(1)
   })
 
-  test('are fetched again after half of their time, so that nobody waits', async () => {
+  test('are fetched again after half of their time, so that no one waits', async () => {
     await using server = startKeyServer(A)
     using remote = start(server, { maxAgeSeconds: 100 })
     await remote.keys.renew()
@@ -237,7 +237,7 @@ describe('a key server that lies', () => {
     }
   })
 
-  test('is told apart from one that publishes keys that do not count', async () => {
+  test('is distinguished from one that publishes keys that do not count', async () => {
     await using server = startKeyServer()
     for (const [key, said] of [
       [
@@ -280,7 +280,7 @@ describe('a key server that lies', () => {
   })
 })
 
-describe('a set that somebody else publishes', () => {
+describe('a set that another party publishes', () => {
   const published = async (members: readonly unknown[], options: RemoteKeysOptions = {}) => {
     await using server = startKeyServer()
     server.answer(() => Response.json({ keys: members }))
@@ -517,7 +517,7 @@ describe('an address', () => {
     }
   })
 
-  test('with limits that cannot work is refused at the start', () => {
+  test('with limits that cannot work is rejected at the start', () => {
     for (const name of ['maxAgeSeconds', 'staleSeconds', 'cooldownSeconds', 'timeoutMs', 'bytesMax'])
       for (const value of [-1, Number.NaN, 1e12])
         expect(() => createRemoteKeys('https://issuer.example/', () => undefined, { [name]: value })).toThrow(name)

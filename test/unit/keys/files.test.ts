@@ -74,7 +74,7 @@ test('parameters of sealing that are weaker or dearer than ours are not taken', 
     expect([change, isSealing({ ...right, ...change })]).toEqual([change, true])
 })
 
-test('a change of a file is heard of from the system, long before the poll, and no more once nobody listens', async () => {
+test('a change of a file is heard of from the system, long before the poll, and no more once no one listens', async () => {
   using folder = new Folder()
   const path = join(folder.path, 'keys.json')
   const heard = { first: 0, second: 0 }
@@ -106,7 +106,7 @@ test('a change of a file is heard of from the system, long before the poll, and 
   expect(heard.first).toBe(before)
 })
 
-test('a file is looked at as often as it is said, where the system tells of nothing, and no more once nobody listens', async () => {
+test('a file is looked at as often as it is said, where the system reports nothing, and no more once no one listens', async () => {
   using folder = new Folder()
   const path = join(folder.path, 'keys.json')
   const looks = { first: 0, second: 0, changes: 0 }

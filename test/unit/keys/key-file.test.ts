@@ -72,17 +72,17 @@ describe('a key file', () => {
     ['that is sealed where the file is not', { secret: { iv: 'A'.repeat(16), sealed: 'A'.repeat(40) } }, '"sealing" is missing'],
   ]
   for (const [what, edit, message] of edits) {
-    test(`${what} is refused`, () => {
+    test(`${what} is rejected`, () => {
       expect(() => parseKeyFile({ ...good, ...edit })).toThrow(message)
     })
   }
   for (const [what, edit, message] of keyEdits) {
-    test(`with a key ${what} is refused`, () => {
+    test(`with a key ${what} is rejected`, () => {
       expect(() => parseKeyFile({ ...good, keys: [{ ...good.keys[0], ...edit }] })).toThrow(message)
     })
   }
 
-  test('whose second key alone is sealed where the file is not is refused, and a wrong one is counted from 1', () => {
+  test('whose second key alone is sealed where the file is not is rejected, and a wrong one is counted from 1', () => {
     const [key] = good.keys
     const sealed = { ...key, kid: 'b', state: 'next', secret: { iv: 'A'.repeat(16), sealed: 'A'.repeat(40) } }
     expect(() => parseKeyFile({ ...good, keys: [key, sealed] })).toThrow('"sealing" is missing')
@@ -110,7 +110,7 @@ describe('a key file', () => {
     expect(() => openKeys({ ring }, NOW, never)).toThrow(/^nothing is to be opened$/)
   })
 
-  test('is told from a JWK, a JWK Set and nothing', () => {
+  test('is reported from a JWK, a JWK Set and nothing', () => {
     for (const value of [good.keys[0]?.public, { keys: [good.keys[0]?.public] }, [], null, 'x', 7])
       expect(isKeyFile(value)).toBe(false)
     for (const value of [null, [], {}, 'x']) expect(() => parseKeyFile(value)).toThrow('is not a key file')

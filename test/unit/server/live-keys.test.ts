@@ -94,7 +94,7 @@ describe('live keys', () => {
     live.close()
   })
 
-  test('stay what they are where the file is broken, gone or weak, warn once, and go on with the next good one', async () => {
+  test('stay what they are where the file is broken, gone or weak, warn once, and continue with the next good one', async () => {
     using place = new Place()
     const live = place.live()
     for (const content of ['{', '{"format":"vestal-keys","version":1,"keys":[]}', 'short', '-----BEGIN PUBLIC KEY-----']) {
@@ -113,7 +113,7 @@ describe('live keys', () => {
     live.close()
   })
 
-  test('stay what they are where whoever uses them refuses the new ones', async () => {
+  test('stay what they are where anyone who uses them rejects the new ones', async () => {
     using place = new Place()
     const live = place.live()
     live.subscribe(() => {
@@ -125,7 +125,7 @@ describe('live keys', () => {
     live.close()
   })
 
-  test('tell nobody of a file that was touched', async () => {
+  test('tell no one of a file that was touched', async () => {
     using place = new Place()
     const live = place.live()
     utimesSync(place.path, NOW + 10, NOW + 10)

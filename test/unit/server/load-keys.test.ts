@@ -46,7 +46,7 @@ describe('the keys of a server', () => {
     expect(algorithmsOf({ VESTAL_SECRET: SECRET, VESTAL_INTEROP: 'flama' })).toEqual([['HS256', 'HS384', 'HS512']])
   })
 
-  test('of a key file are for the algorithm of the setting, or are refused', () => {
+  test('of a key file are for the algorithm of the setting, or are rejected', () => {
     const ring = addKey({ keys: [] } as KeyRing<StoredSecret>, { ...generateKey('EdDSA'), createdAt: 1 }, { now: 1 })
     const path = write('ring.json', formatKeyFile({ ring }))
     expect(algorithmsOf({ VESTAL_KEY_FILE: path })).toEqual([['EdDSA']])

@@ -95,13 +95,13 @@ describe('a certificate and its key', () => {
     ],
   ]
   for (const [what, given, expected] of wrong) {
-    test(`are refused with ${what}, naming setting, file and rule`, () => {
+    test(`are rejected with ${what}, naming setting, file and rule`, () => {
       using files = new Files()
       expect(files.faults(given)).toEqual([...expected])
     })
   }
 
-  test('are refused where a file is missing or one of the two is not set', () => {
+  test('are rejected where a file is missing or one of the two is not set', () => {
     using files = new Files()
     const cert = files.path('server.pem', own.cert)
     const key = files.path('server.key', own.key)

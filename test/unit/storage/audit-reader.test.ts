@@ -100,7 +100,7 @@ for (const [name, make] of Object.entries(LOGS)) {
       expect(await all(log, { subject: 'a' })).toEqual([])
     })
 
-    test('goes on where it was while others write', async () => {
+    test('continues where it was while others write', async () => {
       const log = await make()
       for (let number = 0; number < 20; number += 1) await log.write(number)
       const { events, next = '' } = await log.read({ limit: 5 })
@@ -109,7 +109,7 @@ for (const [name, make] of Object.entries(LOGS)) {
       expect(await all(log, { after: next })).toEqual(down(14, 0))
     })
 
-    test('refuses a place that it did not give', async () => {
+    test('rejects a place that it did not give', async () => {
       const log = await make()
       await log.write(1)
       for (const after of ['', 'x', '1', '1.', '.1', '1.x', '-1.1', '1e3.1', `${'9'.repeat(40)}.1`])
@@ -142,7 +142,7 @@ describe('the files of the audit log', () => {
     expect([second.events.length, second.next]).toEqual([1, undefined])
   })
 
-  test('that were put aside since go on, and those that are gone are the end', async () => {
+  test('that were put aside since continue, and those that are gone are the end', async () => {
     for (const number of [0, 1]) appendFileSync(PATH(), `${lineOf(number, {})}\n`)
     const { next = '' } = await reader()({ limit: 1 })
     renameSync(PATH(), `${PATH()}.1`)

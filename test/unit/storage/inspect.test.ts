@@ -42,7 +42,7 @@ describe('a look at a file of SQLite', () => {
       expect(readdirSync(folder)).toEqual(before)
     }))
 
-  test('finds rows that have lost what they belong to, and accounts that nobody can use', () =>
+  test('finds rows that have lost what they belong to, and accounts that no one can use', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'vestal.db')
       const store = openStore(path)
@@ -59,7 +59,7 @@ describe('a look at a file of SQLite', () => {
       expect(notes).toEqual(['1 enabled accounts have no password and no session: nobody can be signed in as them'])
     }))
 
-  test('refuses what is no database', () =>
+  test('rejects what is no database', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'text.db')
       writeFileSync(path, 'no database'.repeat(100))

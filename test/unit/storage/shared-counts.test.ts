@@ -16,7 +16,7 @@ function open(url: string, options: { readonly timeoutMs?: number; readonly leas
 }
 
 describe('counts that cannot be had', () => {
-  test('are undefined, are told of once, and hold nobody up', async () => {
+  test('are undefined, are reported of once, and delay no one', async () => {
     // Nothing listens on the port of discard.
     using place = open('redis://127.0.0.1:9')
     expect(await place.counts.take('a', { perMinute: 1, units: 1 })).toBeUndefined()
@@ -102,7 +102,7 @@ if (redis !== undefined) {
       expect(await alive.counts.enter(key, 2)).toBe('full')
     })
 
-    test('hold nobody up where the clock of Redis was set back', async () => {
+    test('delay no one where the clock of Redis was set back', async () => {
       using place = open(redis.url)
       const key = crypto.randomUUID()
       const client = new Bun.RedisClient(redis.url)
@@ -121,7 +121,7 @@ if (redis !== undefined) {
   })
 
   describe('counts in a Redis that fails', () => {
-    test('are given up while it hangs, and are there again when it goes on, with what they were', async () => {
+    test('are given up while it hangs, and are there again when it continues, with what they were', async () => {
       await using own = await startRedis()
       if (own === undefined) throw new Error('it was there a moment ago')
       using place = open(own.url, { timeoutMs: 1000 })

@@ -89,7 +89,7 @@ for (const kind of stores()) {
       })
     })
 
-    test('undoes all of a transaction that throws, and goes on', async () => {
+    test('undoes all of a transaction that throws, and continues', async () => {
       await using database = await kind.create()
       const store = await migrated(database.open())
       const broken = store.transaction(async (records) => {
@@ -103,7 +103,7 @@ for (const kind of stores()) {
       expect(await store.read((records) => records.hasAccounts())).toBe(true)
     })
 
-    test('shows nobody what is not committed', async () => {
+    test('shows no one what is not committed', async () => {
       await using database = await kind.create()
       const store = await migrated(database.open())
       const { promise, resolve } = Promise.withResolvers<boolean>()
@@ -193,7 +193,7 @@ for (const kind of stores()) {
 }
 
 describe('the file of SQLite', () => {
-  test('and its folder are nobody else’s to read, and it writes ahead', async () => {
+  test('and its folder are no one else’s to read, and it writes ahead', async () => {
     const [sqlite] = STORES
     if (sqlite === undefined) throw new Error('SQLite is always there')
     await using database = await sqlite.create()

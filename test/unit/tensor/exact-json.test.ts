@@ -60,7 +60,7 @@ describe('a JSON body', () => {
     for (const text of ['null', '"x"', '7']) expect(parse(text)).toEqual(JSON.parse(text))
   })
 
-  test('that is none is refused without a word of what it holds', () => {
+  test('that is none is rejected without a word of what it holds', () => {
     for (const text of ['{', '{"secret":"hunter2"', "{'a':1}", '[1,]', 'NaN', '01', '"\t"', '\ufeff{}', '{} {}']) {
       expect(detailOf(() => parse(text))).toBe('The body is not valid JSON')
     }

@@ -183,7 +183,7 @@ describe('names of a request', () => {
   const ask = (inputs: readonly unknown[], outputs?: unknown) => detailOf(() => decodeInferRequest({ inputs, outputs }, target))
   const long = 'n'.repeat(101)
 
-  test('are those of the model, once each, and are told back cut', () => {
+  test('are those of the model, once each, and are shown cut', () => {
     expect(ask([{ ...input, name: 'other' }])).toContain("unexpected inference input 'other' for model 'm'")
     expect(ask([{ ...input, name: 'n'.repeat(100) }])).toContain(`input '${'n'.repeat(100)}' for`)
     expect(ask([{ ...input, name: long }])).toContain(`input '${'n'.repeat(100)}…' for`)

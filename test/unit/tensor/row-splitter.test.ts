@@ -94,7 +94,7 @@ describe('a body that is no rows', () => {
     [' '.repeat(5000), 'the body does not begin with rows'],
   ]
   for (const [body, error] of cases) {
-    test(`${JSON.stringify(body.slice(0, 30))} is told so`, () => {
+    test(`${JSON.stringify(body.slice(0, 30))} gets an error that says so`, () => {
       expect(() => split(body)).toThrow(error)
       expect(() => split(body, { pieces: [...body] })).toThrow(error)
     })

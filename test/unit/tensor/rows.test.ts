@@ -244,7 +244,7 @@ describe('rows of several inputs', () => {
     ])
   })
 
-  test('that come as a list, or as nothing, are told the form', () => {
+  test('that come as a list, or as nothing, get the form', () => {
     expect(read([[1, 2]], ...two)).toBe(
       "\"input\" must be an object with the rows of 'x', 'y', or a list of objects with a row of each, got a list",
     )
@@ -256,7 +256,7 @@ describe('rows of several inputs', () => {
     expect(decodeRows({}, []).size).toBe(0)
   })
 
-  test('that are named by nobody are told back cut', () => {
+  test('that are named by no one are shown cut', () => {
     const long = 'n'.repeat(101)
     expect(read({ [long]: 1 }, ...two)).toBe(`"input": the model has no input '${'n'.repeat(100)}'; it has 'x', 'y'`)
     expect(read([{ [long]: 1 }], ...two)).toBe(`row 0 of "input": the model has no input '${'n'.repeat(100)}'; it has 'x', 'y'`)

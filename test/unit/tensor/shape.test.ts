@@ -27,7 +27,7 @@ test('a dimension of -1 takes any size, and the others their own', () => {
   expect(matchesShape([-1], [])).toBe(false)
 })
 
-test('a shape is told as a list', () => {
+test('a shape is reported as a list', () => {
   expect(describeShape([-1, 4])).toBe('[-1,4]')
   expect(describeShape([])).toBe('[]')
 })

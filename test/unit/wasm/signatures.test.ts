@@ -44,7 +44,7 @@ describe('a key', () => {
     expect(checker.verify(checker.importKey('HS256', bytes(`${SECRET}x`)), token)).toBe(false)
   })
 
-  test('that cannot be used is refused', () => {
+  test('that cannot be used is rejected', () => {
     const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).publicKey.export({ format: 'jwk' })
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' })
     const off = { ...ec, y: ec.x }
@@ -65,7 +65,7 @@ describe('a key', () => {
     for (const [algorithm, material] of wrong) expect(() => checker.importKey(algorithm, material as never)).toThrow(TypeError)
   })
 
-  test('goes on working where there are more than the module has room for', () => {
+  test('keeps working where there are more than the module has room for', () => {
     const loaded = new SignatureChecker(new WebAssembly.Module(readFileSync(join(FOLDER, 'signatures.wasm'))))
     const secrets = Array.from({ length: 600 }, (_, index) => `${SECRET}${index}`)
     const keys = secrets.map((secret) => loaded.importKey('HS256', bytes(secret)))
@@ -168,7 +168,7 @@ describe('a trap', () => {
     )
   }
 
-  test('refuses the token that caused it, and the next is checked by a new instance', () => {
+  test('rejects the token that caused it, and the next is checked by a new instance', () => {
     const trapping = new SignatureChecker(trappingModule())
     const key = trapping.importKey('HS256', bytes(SECRET))
     for (let round = 0; round < 3; round += 1) {

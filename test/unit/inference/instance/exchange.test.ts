@@ -6,7 +6,7 @@ import { createExchangeFile, ExchangeFile } from '../../../../src/inference/inst
 const LARGE = new Uint8Array(64 * 1024).fill(7)
 
 describe('an exchange file', () => {
-  test('gives what was stored as a copy, and holds it until it is told to give memory back', () => {
+  test('gives what was stored as a copy, and holds it until it is asked to give memory back', () => {
     const file = createExchangeFile()
     file.begin()
     const at = file.store(LARGE)

@@ -169,7 +169,7 @@ describe('a config.pbtxt', () => {
     ['model_warmup { count: 2000 }', 'model_warmup[0].count: must be from 0 to 1000'],
   ]
   for (const [text, message] of faults) {
-    test(`that is wrong is told the line, the field and the rule: ${text.replaceAll('\n', ' ').slice(0, 60)}`, () => {
+    test(`that is wrong gets the line, the field and the rule: ${text.replaceAll('\n', ' ').slice(0, 60)}`, () => {
       expect(() => read(text)).toThrow(message)
     })
   }

@@ -69,7 +69,7 @@ describe('a model with a config.pbtxt', () => {
     ])
   })
 
-  test('refuses more rows than max_batch_size', async () => {
+  test('rejects more rows than max_batch_size', async () => {
     const served = await serve('max_batch_size: 2')
     expect((await served.infer('two', '1', rows(2))).size).toBe(2)
     let error: unknown

@@ -92,7 +92,7 @@ describe('the protobuf text format', () => {
     })
   }
 
-  test('tells the line of every field', () => {
+  test('reports the line of every field', () => {
     const lines = parseTextFormat('a: 1\n\nb {\n  c: 2 }\n').fields.map(({ name, line }) => [name, line])
     expect(lines).toEqual([
       ['a', 1],
@@ -121,7 +121,7 @@ describe('the protobuf text format', () => {
     [`a: [${'1,'.repeat(10_001)}1]`, 1, 'has more than 10000 elements'],
   ]
   for (const [text, line, message] of faults) {
-    test(`that is wrong is told the line: ${JSON.stringify(text.slice(0, 30))}`, () => {
+    test(`that is wrong gets the line: ${JSON.stringify(text.slice(0, 30))}`, () => {
       let error: unknown
       try {
         parseTextFormat(text)

@@ -43,7 +43,7 @@ test('a place that is given back is there for the next, of its subject and of al
   }
 })
 
-test('requests of nobody in particular have the limits of the server alone, and one alone may be larger than all', () => {
+test('requests of no particular principal have the limits of the server alone, and one alone may be larger than all', () => {
   const admission = new Admission({ requestsMax: 3, subjectRequestsMax: 1, bytesMax: 100, subjectBytesMax: 10 })
   expect([admission.enter('', 500), admission.enter('', 1), admission.requests]).toEqual(['entered', 'queue-full', 1])
   admission.leave('', 500)

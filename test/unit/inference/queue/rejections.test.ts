@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { rejection } from '../../../../src/inference/queue/admission.ts'
 import type { RejectionReason } from '../../../../src/inference/statistics.ts'
 
-test('a request that is rejected is told why, and when to ask again where that helps', () => {
+test('a request that is rejected learns why, and when to ask again where that helps', () => {
   const cases: readonly (readonly [reason: RejectionReason, hasWaited: boolean, code: string, after?: string])[] = [
     ['queue-full', false, 'QUEUE_FULL', '7'],
     ['timeout', true, 'QUEUE_TIMEOUT', '7'],

@@ -209,7 +209,7 @@ describe('what waits', () => {
     expect(await last).toBe('LAST')
   })
 
-  test('for nobody in particular has the limits of the server alone', () => {
+  test('for no particular principal has the limits of the server alone', () => {
     const { worker, scheduler, ask } = start({ limits: { subjectRequestsMax: 1 } })
     for (const input of ['a', 'b', 'c']) void ask(input)
     expect([worker.isBusy, scheduler.running + scheduler.waiting]).toEqual([true, 3])
@@ -277,7 +277,7 @@ describe('what waits', () => {
     expect(asked).toBe(1)
   })
 
-  test('is told of to who watches, with its run', async () => {
+  test('is reported of to who watches, with its run', async () => {
     const { clock, worker, ask } = start()
     const seen: JobTimes[] = []
     const watch = (times: JobTimes) => void seen.push(times)
@@ -610,7 +610,7 @@ describe('a request that is given up', () => {
     expect(clock.pending).toBeLessThanOrEqual(withoutSignals)
   })
 
-  test('at its deadline is told so, whether it waits or runs; what runs keeps its place', async () => {
+  test('at its deadline gets an error that says so, whether it waits or runs; what runs keeps its place', async () => {
     const { worker, clock, scheduler, ask } = start({ queueMax: 2, timeoutMs: 100 })
     const running = ask('a')
     const waiting = ask('b', { timeoutMs: 50 })
@@ -648,7 +648,7 @@ describe('a run that comes to nothing', () => {
     expect(await Promise.all(answers)).toEqual(['GOOD', 'INFERENCE_FAILED', 'FINE'])
   })
 
-  test('because its worker was lost is told, in company too: none of it is tried again by itself', async () => {
+  test('because its worker was lost is reported, in company too: none of it is tried again by itself', async () => {
     const { worker, scheduler, ask } = start()
     const first = ask('first')
     const answers = [ask('good'), ask('poison')]
@@ -685,7 +685,7 @@ describe('a run that comes to nothing', () => {
     expect(await Promise.all(answers)).toEqual(['A', 'B'])
   })
 
-  test('and no worker that could be started, refuses what waits and what comes, until there is one', async () => {
+  test('and no worker that could be started, rejects what waits and what comes, until there is one', async () => {
     const { worker, scheduler, ask } = start({ workers: 1 })
     void ask('first')
     const waiting = ask('a')
@@ -699,7 +699,7 @@ describe('a run that comes to nothing', () => {
   })
 })
 
-test('a stop refuses what is new, and waits for what is at hand', async () => {
+test('a stop rejects new requests, and waits for in-flight requests', async () => {
   const { worker, scheduler, ask } = start()
   const answers = [ask('a'), ask('b')]
   let isStopped = false
@@ -713,7 +713,7 @@ test('a stop refuses what is new, and waits for what is at hand', async () => {
   await stopped
 })
 
-test('what was computed is counted: requests, rows, runs, and what was refused', async () => {
+test('what was computed is counted: requests, rows, runs, and what was rejected', async () => {
   const { worker, clock, counters, ask } = start({ queueMax: 4 })
   const answers = [ask('a', { rows: 2 }), ask('b', { rows: 3 }), ask('c'), ask('d', { timeoutMs: 5 })]
   await ask('e')

@@ -98,7 +98,7 @@ test('brings another engine to where the one before was', async () => {
   expect((await second.infer('brought', '1', inputOf(2))).get('y')?.data[0]).toBe(18)
 })
 
-test('tells what cannot be loaded any more, and loads the rest', async () => {
+test('reports what cannot be loaded any more, and loads the rest', async () => {
   await put(models, 'a/1/model.onnx', factorModel(2))
   entries = [
     { what: 'load', name: 'gone', version: '4' },

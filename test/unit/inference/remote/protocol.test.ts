@@ -154,7 +154,7 @@ test('a call takes along the files that a load brings', () => {
   ).toEqual(frame)
 })
 
-test('a process of another version is told apart by the first frame', () => {
+test('a process of another version is distinguished by the first frame', () => {
   const hello = { modelsDirectory: 'models', hadFolder: true, timeoutMs: 5 }
   expect(readHello(sent((buffer) => writeHello(buffer, hello)))).toEqual(hello)
   const other = sent((buffer) => {

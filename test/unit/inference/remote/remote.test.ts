@@ -229,7 +229,7 @@ describe.skipIf(!HAS_PROCESSES)('an engine in another process', () => {
     expect(await answers[1]).toBe('REQUEST_TIMEOUT')
   })
 
-  test('tells of the times of a request, by the clock of this process', async () => {
+  test('reports the times of a request, by the clock of this process', async () => {
     const engine = handEngine({
       infer: async (_model, _version, inputs, { watch } = {}) => {
         const nowMs = performance.now()
@@ -327,7 +327,7 @@ describe.skipIf(!HAS_PROCESSES)('an engine in another process', () => {
     expect([heard, losses]).toEqual([[change], [loss]])
   })
 
-  test('tells that it has troubles, and that it takes no more work', async () => {
+  test('reports that it has troubles, and that it takes no more work', async () => {
     let troubles: readonly string[] = []
     let isReady = true
     const { remote, server } = await serve(handEngine({ troubles: () => troubles, isReady: () => isReady }))
@@ -376,7 +376,7 @@ describe.skipIf(!HAS_PROCESSES)('the models of an engine in another process', ()
     expect(await answer(remote, 'a')).toBe(20)
   })
 
-  test('are loaded and unloaded through any process, and all know it as soon as that one is told', async () => {
+  test('are loaded and unloaded through any process, and all know it as soon as that one is reported', async () => {
     const { folder, remote, other } = await start('a', 'b')
     for (let time = 0; time < 5; time += 1) {
       await remote.engine.load('b')

@@ -45,7 +45,7 @@ describe.skipIf(!HAS_PROCESSES)('a listening socket', () => {
     socket.close()
   })
 
-  test('is closed once nobody has it, and its port is then free', async () => {
+  test('is closed once no one has it, and its port is then free', async () => {
     const socket = openListeningSocket(INSIDE)
     const address = { hostname: '127.0.0.1', port: socket.port }
     expect(() => rejectTakenPort(address)).toThrow()

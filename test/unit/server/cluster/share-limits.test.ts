@@ -59,7 +59,7 @@ describe('limits of several processes', () => {
 })
 
 describe('several processes', () => {
-  test('are refused where no port can be shared', () => {
+  test('are rejected where no port can be shared', () => {
     expect(faultsForSeveral(settingsWith({}), 'darwin')).toEqual([expect.stringContaining('on Linux alone')])
     expect(() => refuseForSeveral(settingsWith({ unix: ['a.sock'] }))).toThrow('unix')
     for (const modelControl of ['none', 'poll', 'explicit'])

@@ -130,7 +130,7 @@ describe.skipIf(!HAS_PROCESSES)('a place is filled again', () => {
     await until(() => last.told.includes('listen') && hand.supervisor.states().get('serving') === 2)
   })
 
-  test('where a process ends while it is told what it missed', async () => {
+  test('where a process ends while it learns what it missed', async () => {
     using hand = new Hand()
     const [first] = await hand.start()
     first?.end('SIGKILL')
@@ -202,7 +202,7 @@ describe.skipIf(!HAS_PROCESSES)('where a process ends', () => {
 })
 
 describe.skipIf(!HAS_PROCESSES)('where a process is told to stop by somebody else', () => {
-  test('another accepts in its place at once, and one more where that is told so too; both are followed', async () => {
+  test('another accepts in its place at once, and one more where that gets an error that says so too; both are followed', async () => {
     using hand = new Hand({ count: 3 })
     const started = hand.supervisor.start()
     const [first, second, third] = [await hand.serving(0), await hand.serving(1), await hand.serving(2)]
@@ -238,7 +238,7 @@ describe.skipIf(!HAS_PROCESSES)('a stop', () => {
     expect(hand.lines).toEqual([])
   })
 
-  test('tells a process that may accept already to finish, and ends one that starts', async () => {
+  test('reports a process that may accept already to finish, and ends one that starts', async () => {
     using hand = new Hand()
     await hand.start()
     const rolled = hand.supervisor.roll()
@@ -268,7 +268,7 @@ describe.skipIf(!HAS_PROCESSES)('a signal to read the settings again', () => {
     expect(hand.lines).toContain('every process has been replaced')
   })
 
-  test('is refused by a reload that replaces none, where one hangs and has not ended', async () => {
+  test('is rejected by a reload that replaces none, where one hangs and has not ended', async () => {
     using hand = new Hand()
     const [first] = await hand.start()
     if (first !== undefined) first.answer = () => Promise.reject(new Error('the process does not answer'))
@@ -299,7 +299,7 @@ describe.skipIf(!HAS_PROCESSES)('the engine process', () => {
     expect(hand.engines).toHaveLength(1)
   })
 
-  test('is followed by another, which is told what requests have left, and linked with all that hear of it', async () => {
+  test('is followed by another, which learns what requests have left, and linked with all that hear of it', async () => {
     using hand = new Hand()
     const members = await hand.start()
     const [first] = hand.engines
@@ -327,7 +327,7 @@ describe.skipIf(!HAS_PROCESSES)('the engine process', () => {
     expect(hand.supervisor.engineRestarts).toBe(1)
   })
 
-  test('is not replaced with the others, and what it would take of the settings is told', async () => {
+  test('is not replaced with the others, and what it would take of the settings is reported', async () => {
     using hand = new Hand()
     const members = await hand.start()
     const reloaded = { changed: [], needsRestart: ['title', 'threads', 'models'] }

@@ -23,7 +23,7 @@ describe('a line', () => {
     ])
   })
 
-  test('has no secret the second time either, and tells apart what many lines have in common', () => {
+  test('has no secret the second time either, and distinguishes what many lines have in common', () => {
     const { logger, lines } = capture()
     for (let index = 0; index < 3000; index += 1)
       logger.info('request', { subject: `caller ${index % 1500}`, model: 'password=hunter2-hunter2' })
@@ -89,7 +89,7 @@ describe('a line', () => {
     for (const [index, mark] of marks.entries()) expect([mark, lines[index]?.includes(mark)]).toEqual([mark, true])
   })
 
-  test('tells a bug with its stack and its cause, and no folder of this machine', () => {
+  test('reports a bug with its stack and its cause, and no folder of this machine', () => {
     const { logger, lines } = capture()
     logger.error('failed', { error: new Error('outer', { cause: new Error('inner') }) })
     const { error } = JSON.parse(lines[0] ?? '') as { error: string }

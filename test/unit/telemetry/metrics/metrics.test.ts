@@ -93,7 +93,7 @@ describe('a family', () => {
     ])
   })
 
-  test('refuses values that do not fit its labels', () => {
+  test('rejects values that do not fit its labels', () => {
     const counter = new MetricRegistry().counter('a_total', { help: '.', labels: ['x'] })
     expect(() => counter.of()).toThrow(TypeError)
     expect(() => counter.of('a', 'b')).toThrow(TypeError)
@@ -106,7 +106,7 @@ describe('a family', () => {
   })
 })
 
-test('a registry refuses a name twice, and a name that Prometheus would not read', () => {
+test('a registry rejects a name twice, and a name that Prometheus would not read', () => {
   const registry = new MetricRegistry()
   registry.counter('a_total', { help: '.' })
   expect(() => registry.counter('a_total', { help: '.' })).toThrow('registered once')

@@ -133,7 +133,7 @@ describe('spans', () => {
     expect(collector.spans.length).toBeGreaterThan(0)
   })
 
-  test('are lost where nobody listens, and the address is not told', async () => {
+  test('are lost where no one listens, and the address is not told', async () => {
     // Nothing listens on the port of discard.
     const { exporter, warnings } = setUp('http://127.0.0.1:9')
     exporter.add(SPAN)
