@@ -20,7 +20,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   auth: ['core', 'jose', 'jwks'],
   accounts: ['core', 'jose', 'auth'],
   storage: ['core', 'accounts'],
-  inference: ['core', 'tensor', 'platform'],
+  inference: ['core', 'schema', 'tensor', 'platform'],
   http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'inference'],
   server: ['core', 'jose', 'keys', 'jwks', 'config', 'platform', 'telemetry', 'auth', 'accounts', 'storage', 'inference', 'http'],
   batch: ['core', 'tensor', 'config'],
@@ -167,7 +167,7 @@ describe('rooms', () => {
 
   const owners: readonly (readonly [what: string, pattern: RegExp, owner: RegExp])[] = [
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
-    ['@sinclair/typebox', /from '@sinclair\/typebox[^']*'/, /^src\/(?:schema|http)\//],
+    ['@sinclair/typebox', /from '@sinclair\/typebox[^']*'/, /^src\/(?:schema|http|inference\/(?:repository|pipelines))\//],
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/inference\/runtime\/ort\.ts$/],
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jose\/signature-backends\/native\.ts$/],
     [

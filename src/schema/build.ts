@@ -28,6 +28,11 @@ export function orNull<S extends TSchema>(schema: S, description: string) {
 }
 
 /** An object of a body or a query: a field that it does not name is an error. */
-export function strict<P extends TProperties>(properties: P) {
-  return Type.Object(properties, { additionalProperties: false })
+export function strict<P extends TProperties>(properties: P, options: object = {}) {
+  return Type.Object(properties, { additionalProperties: false, ...options })
+}
+
+/** An object with a value for each of any names. `Type.Record` does not look at names with a line break. */
+export function byName<S extends TSchema>(value: S, options: object = {}) {
+  return Type.Unsafe<Record<string, Static<S>>>(Type.Object({}, { additionalProperties: value, ...options }))
 }

@@ -1,4 +1,4 @@
-import { Kind, OptionalKind, type Static, type TObject, type TProperties, type TSchema } from '@sinclair/typebox'
+import { Kind, OptionalKind, type Static, type TObject, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import { didYouMean } from '../core/nearest.ts'
 
@@ -24,42 +24,56 @@ export function matches<S extends TSchema>(schema: S, value: unknown): value is 
   return check.Check(value)
 }
 
+export interface FaultOptions {
+  /** What is said of a field that the schema does not name. */
+  readonly unknown: string
+  /** Where the value stands; default nowhere in particular. */
+  readonly path?: string
+}
+
 /**
  * What is wrong with a value, one fault a field; empty only where it matches the schema. A schema may say in its `rule` what a value
  * must be, and in `missing` what the error of an absent one is.
- * @param whole what an unknown field is not of, such as `this body`
  */
-export function faultsIn(schema: TSchema, value: unknown, whole: string): readonly Fault[] {
-  if (matches(schema, value)) return []
-  const found = [...faults(schema, value, { path: '', whole })]
-  return found.length > 0 ? found : [{ path: '', rule: ruleOf(schema) }]
+export function faultsIn(schema: TSchema, value: unknown, { unknown, path = '' }: FaultOptions): readonly Fault[] {
+  return [...faults(schema, value, { unknown, path })]
 }
 
-interface Place {
-  readonly path: string
-  readonly whole: string
+function* faults(schema: TSchema, value: unknown, at: Required<FaultOptions>): Generator<Fault> {
+  if (matches(schema, value)) return
+  let isTold = false
+  for (const fault of faultsInside(schema, value, at)) {
+    isTold = true
+    yield fault
+  }
+  if (!isTold) yield { path: at.path, rule: ruleOf(schema) }
 }
 
-function* faults(schema: TSchema, value: unknown, { path, whole }: Place): Generator<Fault> {
-  if (isObjectSchema(schema) && isObject(value)) yield* faultsOfFields(schema, value, { path, whole })
-  else if (!matches(schema, value)) yield { path, rule: ruleOf(schema) }
+function* faultsInside(schema: TSchema, value: unknown, at: Required<FaultOptions>): Generator<Fault> {
+  if (isObjectSchema(schema) && isObject(value)) yield* faultsOfFields(schema, value, at)
+  if (schema[Kind] !== 'Array' || !isObjectSchema(schema.items) || !Array.isArray(value)) return
+  for (const [index, item] of value.entries()) yield* faults(schema.items, item, { ...at, path: `${at.path}[${index}]` })
 }
 
-function* faultsOfFields(schema: TObject, value: Readonly<Record<string, unknown>>, { path, whole }: Place): Generator<Fault> {
-  const pathOf = (name: string) => (path === '' ? name : `${path}.${name}`)
-  const properties: TProperties = schema.properties
+function* faultsOfFields(
+  { properties, additionalProperties: others }: TObject,
+  value: Readonly<Record<string, unknown>>,
+  at: Required<FaultOptions>,
+): Generator<Fault> {
+  const placeOf = (name: string) => ({ ...at, path: at.path === '' ? name : `${at.path}.${name}` })
   let unknown = 0
   for (const [name, each] of Object.entries(value)) {
     const property = Object.hasOwn(properties, name) ? properties[name] : undefined
-    if (property !== undefined) yield* faults(property, each, { path: pathOf(name), whole })
-    else if (schema.additionalProperties === false && unknown++ < UNKNOWN_MAX) {
-      const rule = `is not a field of ${whole}${didYouMean(name, Object.keys(properties))}`
-      yield { path: pathOf(name.slice(0, NAME_LENGTH_MAX)), rule }
+    if (property !== undefined) yield* faults(property, each, placeOf(name))
+    else if (typeof others === 'object') yield* faults(others, each, placeOf(name))
+    else if (others === false && unknown++ < UNKNOWN_MAX) {
+      const { path } = placeOf(name.slice(0, NAME_LENGTH_MAX))
+      yield { path, rule: at.unknown + didYouMean(name, Object.keys(properties)) }
     }
   }
   for (const [name, property] of Object.entries(properties)) {
     const isMissing = property[OptionalKind] === undefined && !Object.hasOwn(value, name)
-    if (isMissing) yield { path: pathOf(name), rule: property.missing ?? 'is missing' }
+    if (isMissing) yield { path: placeOf(name).path, rule: property.missing ?? 'is missing' }
   }
 }
 

@@ -28,15 +28,22 @@ export function openApiOf(schema: TSchema, names: Names = new Map()): Readonly<R
     const name = names.get(each)
     return name === undefined ? openApiOf(each, names) : { $ref: `#/components/schemas/${name}` }
   }
-  const { anyOf, const: word, patternProperties, ...rest } = schema
+  const { anyOf, const: word, ...rest } = schema
   const written: Record<string, unknown> = { ...(anyOf !== undefined && openApiOfUnion(anyOf, inside)) }
   for (const [key, value] of Object.entries(rest)) if (!OWN.has(key)) written[key] = value
   if (word !== undefined) written.enum = [word]
   if (schema.properties !== undefined) written.properties = mapValues(schema.properties, inside)
+  // An object with any names has no properties of its own.
+  if (isObject(schema.additionalProperties)) {
+    written.additionalProperties = inside(schema.additionalProperties)
+    delete written.properties
+  }
   if (schema.items !== undefined) written.items = inside(schema.items)
-  // TypeBox writes an object with any names as a pattern that all names match.
-  if (patternProperties !== undefined) written.additionalProperties = Object.values<TSchema>(patternProperties).map(inside)[0]
   return { ...written, ...schema.documented }
+}
+
+function isObject(value: unknown): value is TSchema {
+  return typeof value === 'object' && value !== null
 }
 
 function openApiOfUnion(members: readonly TSchema[], inside: (schema: TSchema) => object): object {

@@ -24,7 +24,7 @@ export async function readFields<S extends TObject>(
 
 /** The fields of a body, as a schema describes them. @throws VestalError BODY_INVALID with one text a field */
 export function checkFields<S extends TObject>(schema: S, body: object): Static<S> {
-  const faults = faultsIn(schema, body, 'this body')
+  const faults = faultsIn(schema, body, { unknown: 'is not a field of this body' })
   if (faults.length > 0)
     throw new VestalError('BODY_INVALID', { detail: Object.fromEntries(faults.map(({ path, rule }) => [path, rule])) })
   // The cast is what the check establishes.

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { orNull, strict, text, words, yes } from '../../schema/build.ts'
+import { byName, orNull, strict, text, words, yes } from '../../schema/build.ts'
 
 const texts = (description: string) => Type.Array(Type.String(), { description })
 const time = (description: string) => Type.String({ format: 'date-time', description })
@@ -34,7 +34,7 @@ export const OwnAccount = Type.Object({
   id: uuid,
   name: text('Name or email'),
   permissions: texts('Permissions beside those of the roles'),
-  roles: Type.Record(Type.String(), texts('Permissions of the role'), { description: 'Roles by name' }),
+  roles: byName(texts('Permissions of the role'), { description: 'Roles by name' }),
   last_sign_in_at: timeOrNull('When it last signed in'),
   has_password: yes('False after a sign-in with a password for once'),
 })

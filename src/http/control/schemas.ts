@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { orNull, strict, text, words } from '../../schema/build.ts'
+import { byName, orNull, strict, text, words } from '../../schema/build.ts'
 import { DatatypeName, Shape } from '../predict/schemas.ts'
 
 const name = text('Name', { example: 'iris' })
@@ -33,7 +33,7 @@ export const Model = Type.Object({
     read: text('Asked for by descriptions'),
     admin: text('Asked for by loading and unloading'),
   }),
-  labels: Type.Record(Type.String(), Type.Array(Type.String()), { description: 'Names of an output’s classes' }),
+  labels: byName(Type.Array(Type.String()), { description: 'Names of an output’s classes' }),
   examples: Type.Array(Type.Unknown(), { description: 'Inputs to try' }),
   versions: Type.Array(ModelVersion, { description: 'Newest first' }),
 })
@@ -51,7 +51,7 @@ export const IndexRequest = Type.Object({
 })
 /** What an unload may be asked for. */
 export const UnloadParameters = strict({ unload_dependents: Type.Optional(Type.Boolean()) })
-const LoadParameters = Type.Record(Type.String(), Type.String())
+const LoadParameters = byName(Type.String())
 const LOAD_PARAMETERS = '`config`, a text of JSON, and `file:<version>/<name>`, base64, in place of the model’s folder'
 
 /** The documents of what describes, loads and unloads models, by name. */

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { orNull, text } from '../../schema/build.ts'
+import { byName, orNull, text } from '../../schema/build.ts'
 import { componentsOf } from '../../schema/open-api.ts'
 import { ACCOUNT_SCHEMAS } from '../accounts/schemas.ts'
 import { CONTROL_SCHEMAS } from '../control/schemas.ts'
@@ -18,7 +18,7 @@ const NAMED = {
     description: text('What it is'),
     version: text('Version of Vestal'),
     ready: Type.Boolean({ description: 'Whether the server takes predictions' }),
-    links: Type.Record(Type.String(), Type.String(), { description: 'Paths by what is there' }),
+    links: byName(Type.String(), { description: 'Paths by what is there' }),
   }),
   ...ACCOUNT_SCHEMAS,
   ...CONTROL_SCHEMAS,

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { orNull, text, words } from '../../schema/build.ts'
+import { byName, orNull, text, words } from '../../schema/build.ts'
 import { DATATYPES, type Datatype } from '../../tensor/datatypes.ts'
 
 // What the codecs read and write, for the document: they check bodies themselves, without making objects of them first.
@@ -8,9 +8,7 @@ import { DATATYPES, type Datatype } from '../../tensor/datatypes.ts'
 export const DatatypeName = words(Object.keys(DATATYPES) as Datatype[])
 export const Shape = Type.Array(Type.Integer(), { description: 'Row-major; -1 is a dimension of any size' })
 
-const parameters = Type.Optional(
-  orNull(Type.Record(Type.String(), Type.Unknown()), 'Texts, numbers, true and false by name; null as absent'),
-)
+const parameters = Type.Optional(orNull(byName(Type.Unknown()), 'Texts, numbers, true and false by name; null as absent'))
 const Tensor = Type.Object({
   name: text('Name of the tensor'),
   shape: Shape,

@@ -1,4 +1,5 @@
-import { readToml, type TomlTable } from '../repository/toml-table.ts'
+import { type Static, Type } from '@sinclair/typebox'
+import { readToml, table, tableByName, whole } from '../repository/toml-file.ts'
 
 /** One model of a pipeline. The names on the right are the pipeline's own, on the left the model's. */
 export interface PipelineStep {
@@ -27,46 +28,38 @@ export const PIPELINE_FILE = 'pipeline.toml'
 export const STEPS_MAX = 64
 const NAMES_MAX = 256
 
+const OUTPUTS = 'must be a list of different texts'
+const Text = Type.String({ minLength: 1 })
+const names = (of: 'input' | 'output') =>
+  tableByName(Text, {
+    minProperties: 1,
+    maxProperties: NAMES_MAX,
+    rule: `must be a table of 1 to ${NAMES_MAX} names`,
+    missing: `is missing: a table of ${of} = "name"`,
+  })
+const Step = table({
+  model: Text,
+  version: Type.Optional(whole([1, 999_999_999])),
+  inputs: names('input'),
+  outputs: names('output'),
+})
+const STEPS = `must be a list of 1 to ${STEPS_MAX} tables`
+const PipelineToml = table({
+  steps: Type.Array(Step, { minItems: 1, maxItems: STEPS_MAX, rule: STEPS, missing: STEPS }),
+  outputs: Type.Optional(Type.Array(Text, { minItems: 1, uniqueItems: true, rule: OUTPUTS })),
+})
+
 /**
  * Reads the text of a pipeline.toml.
  * @throws Error naming the key and the rule
  */
 export function readPipelineFile(text: string): PipelineDefinition {
   const file = PIPELINE_FILE
-  const table = readToml(text, file)
-  const steps = table.tables('steps')
-  if (steps.length === 0 || steps.length > STEPS_MAX) throw table.fault('steps', `must be a list of 1 to ${STEPS_MAX} tables`)
-  const outputs = readOutputs(table)
-  table.end()
+  const { steps, outputs } = readToml(PipelineToml, text, file)
   return { steps: steps.map(readStep), file, ...(outputs !== undefined && { outputs }) }
 }
 
-function readOutputs(table: TomlTable): readonly string[] | undefined {
-  const outputs = table.any('outputs')
-  if (outputs === undefined) return undefined
-  const isList = Array.isArray(outputs) && outputs.length > 0 && outputs.every((name) => typeof name === 'string' && name !== '')
-  if (!isList || new Set(outputs).size !== outputs.length) throw table.fault('outputs', 'must be a list of different texts')
-  return outputs
-}
-
-function readStep(table: TomlTable): PipelineStep {
-  const model = table.text('model')
-  if (model === undefined) throw table.fault('model', 'is missing')
-  const version = table.integer('version', [1, 999_999_999])
-  const [inputs, outputs] = [readNames(table, 'inputs'), readNames(table, 'outputs')]
-  table.end()
-  return { model, inputs, outputs, ...(version !== undefined && { version: String(version) }) }
-}
-
-function readNames(step: TomlTable, key: 'inputs' | 'outputs'): ReadonlyMap<string, string> {
-  const table = step.table(key)
-  if (table === undefined) throw step.fault(key, `is missing: a table of ${key === 'inputs' ? 'input' : 'output'} = "name"`)
-  if (table.keys.length === 0 || table.keys.length > NAMES_MAX) throw step.fault(key, `must have 1 to ${NAMES_MAX} names`)
-  return new Map(
-    table.keys.map((tensor) => {
-      const name = table.text(tensor)
-      if (name === undefined) throw table.fault(tensor, 'must be a text')
-      return [tensor, name]
-    }),
-  )
+function readStep({ model, version, inputs, outputs }: Static<typeof Step>): PipelineStep {
+  const tensors = { inputs: new Map(Object.entries(inputs)), outputs: new Map(Object.entries(outputs)) }
+  return { model, ...tensors, ...(version !== undefined && { version: String(version) }) }
 }

@@ -1,8 +1,10 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { words } from '../../schema/build.ts'
 import { ISOLATIONS, MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
-import { type ModelPermissions, readPermissions } from './permissions.ts'
-import { readToml, type TomlTable, withoutAbsent } from './toml-table.ts'
+import { type ModelPermissions, Permissions, readPermissions } from './permissions.ts'
+import { readToml, table, tableByName, tomlFault, whole, withoutAbsent } from './toml-file.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
-import { readWarmups, type Warmup } from './warmup-table.ts'
+import { readWarmups, type Warmup, Warmups } from './warmup-table.ts'
 
 /** What `model.toml` says of a model; every key is optional. */
 export interface ModelFile {
@@ -25,6 +27,54 @@ export interface ModelFile {
 /** Files whose checksum may be named. */
 const CHECKSUMS_MAX = 256
 const { batchRowsMax, batchDelayMs, rowsMax, ...SERVING } = MODEL_SETTING_BOUNDS
+const [delayMin, delayMax] = batchDelayMs
+
+const Serving = table({
+  instances: Type.Optional(whole(SERVING.instances)),
+  isolation: Type.Optional(words(ISOLATIONS)),
+  threads: Type.Optional(whole(SERVING.threads)),
+  arena: Type.Optional(Type.Boolean()),
+  optimization: Type.Optional(words(['disabled', 'basic', 'extended', 'all'])),
+  rows_max: Type.Optional(whole(rowsMax)),
+  queue_max: Type.Optional(whole(SERVING.queueMax)),
+  priority_levels: Type.Optional(whole(SERVING.priorityLevels)),
+  priority_default: Type.Optional(whole(SERVING.priorityDefault)),
+  timeout_ms: Type.Optional(whole(SERVING.timeoutMs)),
+  cache: Type.Optional(Type.Boolean()),
+  synthetic_inputs: Type.Optional(Type.Boolean()),
+})
+const Batching = table({
+  rows_max: Type.Optional(whole(batchRowsMax)),
+  delay_ms: Type.Optional(Type.Number({ minimum: delayMin, maximum: delayMax })),
+  allow_dependent_rows: Type.Optional(Type.Boolean()),
+})
+const Versions = table({
+  latest: Type.Optional(whole([1, POLICY_VERSIONS_MAX])),
+  only: Type.Optional(
+    Type.Array(Type.Integer({ minimum: 1 }), {
+      minItems: 1,
+      maxItems: POLICY_VERSIONS_MAX,
+      rule: `must be a list of 1 to ${POLICY_VERSIONS_MAX} whole numbers`,
+    }),
+  ),
+  all: Type.Optional(Type.Boolean()),
+})
+const LIST = 'must be a list of texts'
+const Outputs = tableByName(table({ labels: Type.Array(Type.String(), { minItems: 1, rule: LIST, missing: LIST }) }))
+const Digest = Type.String({ pattern: '^[0-9a-fA-F]{64}$', rule: 'must be a SHA-256 of 64 hexadecimal digits' })
+const FILES = `must be a table of at most ${CHECKSUMS_MAX} files`
+const ModelToml = table({
+  description: Type.Optional(Type.String()),
+  permissions: Type.Optional(Permissions),
+  outputs: Type.Optional(Outputs),
+  examples: Type.Optional(Type.Array(table({ input: Type.Unknown() }), { rule: 'must be a list of tables' })),
+  serving: Type.Optional(Serving),
+  batching: Type.Optional(Batching),
+  versions: Type.Optional(Versions),
+  sha256: Type.Optional(tableByName(Digest, { maxProperties: CHECKSUMS_MAX, rule: FILES })),
+  warmup: Type.Optional(Warmups),
+})
+const fault = (path: string, rule: string) => tomlFault('model.toml', path, rule)
 
 /** What a model without `model.toml` has. */
 export const EMPTY_MODEL_FILE: ModelFile = {
@@ -42,107 +92,50 @@ export const EMPTY_MODEL_FILE: ModelFile = {
  * @throws Error naming the key and the rule
  */
 export function readModelFile(text: string): ModelFile {
-  const file = readToml(text, 'model.toml')
-  const description = file.any('description') ?? ''
-  if (typeof description !== 'string') throw file.fault('description', 'must be a text')
-  const versions = readVersions(file.table('versions'))
-  const read: ModelFile = {
+  const file = readToml(ModelToml, text, 'model.toml')
+  const { description = '', examples = [], sha256: digests = {} } = file
+  return {
     description,
-    permissions: readPermissions(file.table('permissions')),
-    labels: readLabels(file.table('outputs')),
-    examples: readExamples(file.tables('examples')),
-    settings: { ...readServing(file.table('serving')), ...readBatching(file.table('batching')) },
-    ...(versions !== undefined && { versions }),
-    checksums: readChecksums(file.table('sha256')),
-    warmups: readWarmups(file.tables('warmup')),
+    permissions: readPermissions(file.permissions),
+    labels: readLabels(file.outputs),
+    examples: examples.map(({ input }) => input),
+    settings: { ...readServing(file.serving), ...readBatching(file.batching) },
+    ...(file.versions !== undefined && { versions: readVersions(file.versions) }),
+    checksums: new Map(Object.entries(digests).map(([path, digest]) => [path, digest.toLowerCase()])),
+    warmups: readWarmups(file.warmup),
   }
-  file.end()
-  return read
 }
 
-function readLabels(outputs: TomlTable | undefined): ModelFile['labels'] {
-  const labels = new Map<string, readonly string[]>()
-  for (const output of outputs?.keys ?? []) {
-    const table = outputs?.table(output)
-    if (table === undefined) continue
-    const names = table.any('labels')
-    table.end()
-    const isList = Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === 'string')
-    if (!isList) throw table.fault('labels', 'must be a list of texts')
-    if (new Set(names).size !== names.length) throw table.fault('labels', 'has a label twice')
-    labels.set(output, names)
-  }
+function readLabels(outputs: Static<typeof Outputs> = {}): ModelFile['labels'] {
+  const labels = new Map(Object.entries(outputs).map(([output, { labels: names }]) => [output, names]))
+  for (const [output, names] of labels)
+    if (new Set(names).size !== names.length) throw fault(`outputs.${output}.labels`, 'has a label twice')
   return labels
 }
 
-function readExamples(tables: readonly TomlTable[]): readonly unknown[] {
-  return tables.map((table) => {
-    const input = table.any('input')
-    table.end()
-    if (input === undefined) throw table.fault('input', 'is missing')
-    return input
+function readServing(serving: Static<typeof Serving> = {}): ModelSettings {
+  const { priority_levels: priorityLevels, priority_default: priorityDefault } = serving
+  if ((priorityDefault ?? 1) > Math.max(1, priorityLevels ?? 0))
+    throw fault('serving.priority_default', 'must be one of the priority_levels')
+  const { instances, isolation, threads, arena, optimization } = serving
+  return withoutAbsent<ModelSettings>({
+    ...{ instances, isolation, threads, arena, optimization, priorityLevels, priorityDefault },
+    rowsMax: serving.rows_max,
+    queueMax: serving.queue_max,
+    timeoutMs: serving.timeout_ms,
+    isCached: serving.cache,
+    syntheticInputs: serving.synthetic_inputs,
   })
 }
 
-function readServing(table: TomlTable | undefined): ModelSettings {
-  if (table === undefined) return {}
-  const settings = withoutAbsent<ModelSettings>({
-    instances: table.integer('instances', SERVING.instances),
-    isolation: table.oneOf('isolation', ISOLATIONS),
-    threads: table.integer('threads', SERVING.threads),
-    arena: table.boolean('arena'),
-    optimization: table.oneOf('optimization', ['disabled', 'basic', 'extended', 'all']),
-    rowsMax: table.integer('rows_max', rowsMax),
-    queueMax: table.integer('queue_max', SERVING.queueMax),
-    priorityLevels: table.integer('priority_levels', SERVING.priorityLevels),
-    priorityDefault: table.integer('priority_default', SERVING.priorityDefault),
-    timeoutMs: table.integer('timeout_ms', SERVING.timeoutMs),
-    isCached: table.boolean('cache'),
-    syntheticInputs: table.boolean('synthetic_inputs'),
-  })
-  table.end()
-  if ((settings.priorityDefault ?? 1) > Math.max(1, settings.priorityLevels ?? 0)) {
-    throw table.fault('priority_default', 'must be one of the priority_levels')
-  }
-  return settings
+function readBatching(batching: Static<typeof Batching> = {}): ModelSettings {
+  const { rows_max: batchRowsMax, delay_ms: batchDelayMs, allow_dependent_rows: allowDependentRows } = batching
+  return withoutAbsent<ModelSettings>({ batchRowsMax, batchDelayMs, allowDependentRows })
 }
 
-function readBatching(table: TomlTable | undefined): ModelSettings {
-  if (table === undefined) return {}
-  const settings = withoutAbsent<ModelSettings>({
-    batchRowsMax: table.integer('rows_max', batchRowsMax),
-    batchDelayMs: table.number('delay_ms', batchDelayMs),
-    allowDependentRows: table.boolean('allow_dependent_rows'),
-  })
-  table.end()
-  return settings
-}
-
-function readVersions(table: TomlTable | undefined): VersionPolicy | undefined {
-  if (table === undefined) return undefined
-  const [latest, only, all] = [table.integer('latest', [1, POLICY_VERSIONS_MAX]), table.any('only'), table.boolean('all')]
-  table.end()
-  if ([latest, only, all].filter((value) => value !== undefined).length !== 1 || all === false) {
-    throw table.fault('latest', '(or "only", or "all = true") must be there, one of them')
-  }
+function readVersions({ latest, only, all }: Static<typeof Versions>): VersionPolicy {
+  if ([latest, only, all].filter((value) => value !== undefined).length !== 1 || all === false)
+    throw fault('versions.latest', '(or "only", or "all = true") must be there, one of them')
   if (latest !== undefined) return { kind: 'latest', count: latest }
-  if (only === undefined) return { kind: 'all' }
-  const isList = Array.isArray(only) && only.length > 0 && only.length <= POLICY_VERSIONS_MAX
-  if (!isList || !only.every((version) => Number.isInteger(version) && version > 0)) {
-    throw table.fault('only', `must be a list of 1 to ${POLICY_VERSIONS_MAX} whole numbers`)
-  }
-  return { kind: 'specific', versions: only.map(String) }
-}
-
-function readChecksums(table: TomlTable | undefined): ModelFile['checksums'] {
-  const checksums = new Map<string, string>()
-  for (const path of table?.keys ?? []) {
-    const digest = table?.any(path)
-    if (typeof digest !== 'string' || !/^[0-9a-fA-F]{64}$/.test(digest)) {
-      throw table?.fault(path, 'must be a SHA-256 of 64 hexadecimal digits')
-    }
-    checksums.set(path, digest.toLowerCase())
-  }
-  if (checksums.size > CHECKSUMS_MAX) throw new Error(`model.toml: "sha256" must have at most ${CHECKSUMS_MAX} files`)
-  return checksums
+  return only === undefined ? { kind: 'all' } : { kind: 'specific', versions: only.map(String) }
 }

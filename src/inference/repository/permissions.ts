@@ -1,4 +1,5 @@
-import { TomlTable, withoutAbsent } from './toml-table.ts'
+import { type Static, Type } from '@sinclair/typebox'
+import { checkToml, table, tomlFault } from './toml-file.ts'
 
 /** What a caller can do with a model. */
 export type ModelAction = 'predict' | 'read' | 'admin'
@@ -10,6 +11,9 @@ export type ModelPermissions = Readonly<Record<ModelAction, string>>
 export const CLOSED: ModelPermissions = { predict: '*', read: '*', admin: '*' }
 
 const KEY = 'permissions'
+const Permission = Type.Optional(Type.String({ pattern: '^[^\\s"\\\\*]+$', rule: 'must be a text without spaces, quotes and *' }))
+/** `[permissions]` of model.toml. */
+export const Permissions = table({ predict: Permission, read: Permission, admin: Permission })
 /** Letters by which a misspelt `permissions` may differ and still be recognised. */
 const TYPO_EDITS_MAX = 3
 
@@ -24,9 +28,10 @@ export function defaultPermissions(name: string): ModelPermissions {
  */
 export function permissionsIn(text: string, name: string): ModelPermissions {
   try {
-    const file = new TomlTable(Bun.TOML.parse(text), '')
-    const own = readPermissions(file.table(KEY))
-    if (!file.keys.includes(KEY) && file.keys.some(isMisspelt)) return CLOSED
+    const file: object = Bun.TOML.parse(text)
+    const given: unknown = Object.entries(file).find(([key]) => key === KEY)?.[1]
+    const own = given === undefined ? {} : readPermissions(checkToml(Permissions, given, { file: 'model.toml', path: KEY }))
+    if (!Object.hasOwn(file, KEY) && Object.keys(file).some(isMisspelt)) return CLOSED
     return { ...defaultPermissions(name), ...own }
   } catch {
     // The model's definition reports what is wrong, which only the holder of `*` may see.
@@ -34,22 +39,12 @@ export function permissionsIn(text: string, name: string): ModelPermissions {
   }
 }
 
-/**
- * Reads `[permissions]` of model.toml.
- * @throws Error naming the key and the rule
- */
-export function readPermissions(table: TomlTable | undefined): Partial<ModelPermissions> {
-  if (table === undefined) return {}
-  const read = (action: ModelAction) => {
-    const permission = table.any(action)
-    if (permission === undefined || (typeof permission === 'string' && /^[^\s"\\*]+$/.test(permission))) return permission
-    throw table.fault(action, 'must be a text without spaces, quotes and *')
-  }
+/** The permissions of `[permissions]`, once it was checked. @throws Error naming the key and the rule */
+export function readPermissions(permissions: Static<typeof Permissions> = {}): Partial<ModelPermissions> {
+  const { admin } = permissions
   // These two endings count as administrative, and are denied first where revocations are unknown.
-  const admin = read('admin')
-  if (admin !== undefined && !/:(?:admin|write)$/.test(admin)) throw table.fault('admin', 'must end with :admin or :write')
-  const permissions = withoutAbsent<Partial<ModelPermissions>>({ predict: read('predict'), read: read('read'), admin })
-  table.end()
+  if (admin !== undefined && !/:(?:admin|write)$/.test(admin))
+    throw tomlFault('model.toml', `${KEY}.admin`, 'must end with :admin or :write')
   return permissions
 }
 

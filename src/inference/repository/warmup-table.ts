@@ -1,5 +1,6 @@
+import { type Static, Type } from '@sinclair/typebox'
 import type { Datatype } from '../../tensor/datatypes.ts'
-import type { TomlTable } from './toml-table.ts'
+import { table, whole } from './toml-file.ts'
 
 /** A run that a new version must pass before it serves, in the Flama form. */
 export interface WarmupRows {
@@ -38,18 +39,20 @@ const WARMUPS_MAX = 64
 const COUNT_MAX = 1000
 const TOLERANCE = 1e-4
 
-/**
- * Reads `[[warmup]]` of model.toml.
- * @throws Error naming the key and the rule
- */
-export function readWarmups(tables: readonly TomlTable[]): readonly Warmup[] {
-  if (tables.length > WARMUPS_MAX) throw new Error(`model.toml: "warmup" must have at most ${WARMUPS_MAX} tables`)
-  return tables.map((table) => {
-    const [input, output] = [table.any('input'), table.any('output')]
-    const tolerance = table.number('tolerance', [0, Number.MAX_VALUE]) ?? TOLERANCE
-    const count = table.integer('count', [1, COUNT_MAX]) ?? 1
-    table.end()
-    if (input === undefined) throw table.fault('input', 'is missing')
+/** `[[warmup]]` of model.toml. */
+export const Warmups = Type.Array(
+  table({
+    input: Type.Unknown(),
+    output: Type.Optional(Type.Unknown()),
+    tolerance: Type.Optional(Type.Number({ minimum: 0, maximum: Number.MAX_VALUE })),
+    count: Type.Optional(whole([1, COUNT_MAX])),
+  }),
+  { maxItems: WARMUPS_MAX, rule: `must be a list of at most ${WARMUPS_MAX} tables` },
+)
+
+/** The runs of `[[warmup]]`. */
+export function readWarmups(warmups: Static<typeof Warmups> = []): readonly Warmup[] {
+  return warmups.map(({ input, output, tolerance = TOLERANCE, count = 1 }) => {
     return { kind: 'rows', input, tolerance, count, ...(output !== undefined && { output }) }
   })
 }

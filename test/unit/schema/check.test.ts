@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Type } from '@sinclair/typebox'
+import { byName } from '../../../src/schema/build.ts'
 import { faultsIn, matches, ruleOf } from '../../../src/schema/check.ts'
 import { componentsOf, openApiOf } from '../../../src/schema/open-api.ts'
 
@@ -22,7 +23,9 @@ const Model = Type.Object(
   { additionalProperties: false },
 )
 const faults = (value: unknown) =>
-  Object.fromEntries(faultsIn(Model, value, 'this file').map(({ path, rule }) => [path, rule] as const))
+  Object.fromEntries(
+    faultsIn(Model, value, { unknown: 'is not a field of this file' }).map(({ path, rule }) => [path, rule] as const),
+  )
 
 describe('the check of a schema', () => {
   test('accepts what the schema describes', () => {
@@ -62,13 +65,13 @@ describe('the check of a schema', () => {
 
   test('reports a few of many unknown fields, and the beginning of a long name', () => {
     const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`${index}`.padEnd(100, 'x'), 1]))
-    const found = faultsIn(Model, { name: 'x', ...many }, 'this file')
+    const found = faultsIn(Model, { name: 'x', ...many }, { unknown: 'is unknown' })
     expect([found.length, Math.max(...found.map(({ path }) => path.length))]).toEqual([8, 64])
   })
 
   test('never finds nothing where a value does not match', () => {
     const few = Type.Object({}, { maxProperties: 1 })
-    expect(faultsIn(few, { a: 1, b: 2 }, 'this file')).toEqual([{ path: '', rule: ruleOf(few) }])
+    expect(faultsIn(few, { a: 1, b: 2 }, { unknown: 'is unknown' })).toEqual([{ path: '', rule: ruleOf(few) }])
   })
 })
 
@@ -78,7 +81,7 @@ describe('the OpenAPI form of a schema', () => {
       owner: Type.Union([Type.String(), Type.Null()], { description: 'Who', rule: 'must be somebody' }),
       mode: Type.Union([Type.Literal('a'), Type.Literal('b')]),
       kind: Type.Literal('c'),
-      tags: Type.Record(Type.String(), Type.String()),
+      tags: byName(Type.String()),
       time: Type.Optional(Type.String({ documented: { format: 'date-time' }, missing: 'is missing' })),
     })
     expect(openApiOf(schema)).toEqual({
