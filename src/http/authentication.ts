@@ -80,9 +80,9 @@ export function guard<Permission extends string = string>(authenticator: Authent
 
 function createPlugin(authenticator: Authenticator) {
   const { mayWait } = authenticator
-  const check = hookOf(mayWait, ({ request }) => after(authenticator.authenticate(request), () => undefined))
+  const check = hookOf(mayWait, (request) => after(authenticator.authenticate(request), () => undefined))
   // A broken body or query without a token is rejected for the missing token, and reveals nothing of the schema.
-  const checkFirst = hookOf(mayWait, ({ code, request }): Maybe<Response | undefined> => {
+  const checkFirst = hookOf(mayWait, (request, _params, code): Maybe<Response | undefined> => {
     if (code !== 'VALIDATION' && code !== 'PARSE') return undefined
     return orElse<Request, Response | undefined>(
       request,
@@ -99,13 +99,16 @@ function createPlugin(authenticator: Authenticator) {
     .macro({
       permissions: (required: Requirement) => {
         const permissionsFor = checkRequirement(required)
-        const admit = hookOf(mayWait, ({ request, params }) =>
-          after(authenticator.authenticate(request), (token) => {
-            // The cast: Elysia fills path parameters with texts.
-            authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
-            return { token }
-          }),
-        )
+        const authorize = (token: AuthenticatedToken, params: unknown) => {
+          // The cast: Elysia fills path parameters with texts.
+          authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
+          return { token }
+        }
+        const admit = hookOf(mayWait, (request, params) => {
+          const found = authenticator.authenticate(request)
+          // Written out, not `after`: most requests come here, and need no closure.
+          return found instanceof Promise ? found.then((token) => authorize(token, params)) : authorize(found, params)
+        })
         return {
           introspect: (hook: RouteHook) => guardBody(hook, check),
           // The cast: Elysia waits for it, and gives a handler what it resolves to.
@@ -128,15 +131,15 @@ type Hook<T> = (context: HookContext) => Maybe<T>
  * A hook around a step. Elysia reads a hook's text to see whether to wait for it, so the two forms are written out: `async` where the step may
  * wait, and one that costs a route nothing where it never does. That one fails closed, since a promise of it would not be awaited.
  */
-function hookOf<T>(mayWait: boolean, step: (context: HookContext) => Maybe<T>): Hook<T> {
+function hookOf<T>(mayWait: boolean, step: (request: Request, params: unknown, code: unknown) => Maybe<T>): Hook<T> {
   if (mayWait) {
     return async ({ request, params, code }) => {
-      const done = await step({ request, params, code })
+      const done = await step(request, params, code)
       return done
     }
   }
   return ({ request, params, code }) => {
-    const done = step({ request, params, code })
+    const done = step(request, params, code)
     invariant(!(done instanceof Promise), 'a route that does not wait is given no promise')
     return done
   }
