@@ -19,7 +19,7 @@ export function lookAtKeys(subject: Subject): readonly Finding[] {
       const issuers = loadIssuers(settings)
       return issuers.length === 0
         ? []
-        : [right(`${issuers.length} other issuers are trusted; whether their keys can be had is not asked`)]
+        : [right(`${issuers.length} other issuers are trusted; their keys are not fetched by this check`)]
     }),
     ...explained(() => {
       authenticationOf(settings, { keys: [], issuers: [] })

@@ -101,7 +101,7 @@ describe('an example', () => {
     await startServer(terminals, port)
     const client = `'${python}' '${EXAMPLES}/python-client/client.py'`
     expect(await terminals.run(`${client}\n`)).toBe('setosa\nvirginica\n')
-    await expect(terminals.run(`VESTAL_PASSWORD=wrong ${client}\n`)).rejects.toThrow('401 The name or the password is not right')
+    await expect(terminals.run(`VESTAL_PASSWORD=wrong ${client}\n`)).rejects.toThrow('401 The name or the password is wrong')
   })
 
   test('browser-page compiles at strict', () => {

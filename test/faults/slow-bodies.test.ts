@@ -60,7 +60,7 @@ for (const [what, times] of LIMITS) {
         ]) {
           const answer = await exchangeRaw(server.port, pieces)
           expect([pieces.length, answer.slice(0, 12)]).toEqual([pieces.length, 'HTTP/1.1 408'])
-          expect(answer).toContain('The body did not come in time')
+          expect(answer).toContain('The body did not arrive in time')
           expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1)
         }
       })

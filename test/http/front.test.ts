@@ -59,7 +59,7 @@ for (const [index, open] of DOORS.entries()) {
     test('that is too long is rejected before the token is looked at', async () => {
       await using server = setUp({ front: { urlBytesMax: 300 } })
       const long = `/private/info/?x=${'a'.repeat(300)}`
-      expect(await answerOf(server.door.fetch(long))).toEqual(failure(414, 'The URL is longer than this server takes'))
+      expect(await answerOf(server.door.fetch(long))).toEqual(failure(414, 'The URL is longer than this server accepts'))
       expect((await server.door.fetch('/private/info/?x=a')).status).toBe(401)
     })
 
@@ -86,7 +86,9 @@ for (const [index, open] of DOORS.entries()) {
       await using server = setUp({ front: { allowedHosts: [name.toUpperCase()] } })
       await using other = setUp({ front: { allowedHosts: ['models.example.org'] } })
       expect((await server.door.fetch('/public/info/')).status).toBe(200)
-      expect(await answerOf(other.door.fetch('/public/info/'))).toEqual(failure(421, 'This server does not answer to that name'))
+      expect(await answerOf(other.door.fetch('/public/info/'))).toEqual(
+        failure(421, 'This server does not answer to that host name'),
+      )
       expect((await other.door.fetch('/v2/models/iris/infer', { method: 'POST' })).status).toBe(421)
     })
   })

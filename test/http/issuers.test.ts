@@ -9,7 +9,7 @@ import { nowSeconds } from '../support/tokens.ts'
 
 const UNAUTHORIZED = failure(401, 'Unauthorized')
 const FORBIDDEN = failure(403, 'Insufficient permissions')
-const UNAVAILABLE = failure(503, 'The keys of the token’s issuer cannot be had at the moment')
+const UNAVAILABLE = failure(503, 'The keys of the token’s issuer are unavailable; try again later')
 const [A, STRANGER] = [testKey('a'), testKey('a')]
 
 /** An app whose tokens are an issuer's alone: each of its guards may have to wait for the keys. */

@@ -57,7 +57,7 @@ const FAILURES = {
   401: ['Unauthorized', 'No valid token was sent; `WWW-Authenticate` says whether one was missing or refused (RFC 6750 §3)'],
   403: ['Forbidden', 'The token does not grant the permission'],
   404: ['NotFound', 'There is no such model or version'],
-  408: ['TooSlow', 'The body did not come in time; the connection is closed'],
+  408: ['TooSlow', 'The body did not arrive in time; the connection is closed'],
   409: ['Conflict', 'Another has the name, or the last enabled administrator would be lost'],
   412: ['Changed', 'It was changed since it was read; `If-Match` names a version that is no longer the current one'],
   413: ['TooLarge', 'The body is larger than this route takes, or expands to more'],

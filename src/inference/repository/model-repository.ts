@@ -169,7 +169,7 @@ export class ModelRepository {
     })
   }
 
-  /** Loads a version again whose files have changed, because it has lost a worker. What a request brought cannot be had again. */
+  /** Loads a version again whose files have changed, because it has lost a worker. Files of a load request cannot be read again. */
   async #renew({ name, isBrought }: FoundModel, version: string): Promise<void> {
     const key = keyOf(name, version)
     const isServed = this.table.get(name)?.versions.get(version)?.runner !== undefined

@@ -41,7 +41,7 @@ export function recordedShapes({ file, config }: FoundModel): ReadonlyMap<string
   return new Map(warmup.inputs.map(({ name, dims }) => [name, warmup.rows > 0 ? [-1, ...dims] : dims]))
 }
 
-/** What it gives, or undefined where that cannot be had. */
+/** The result, or undefined where it fails. */
 function attempt<T>(read: () => T): T | undefined {
   try {
     return read()

@@ -83,7 +83,7 @@ for (const kind of stores()) {
           const { status, body: answer, headers } = await server.ask('POST', '/auth/', { body })
           expect({ status, answer }).toEqual({
             status: 401,
-            answer: { status_code: 401, detail: 'The name or the password is not right', error: null },
+            answer: { status_code: 401, detail: 'The name or the password is wrong', error: null },
           })
           expect(headers.get('www-authenticate')).toBe('Bearer realm="vestal"')
         }
