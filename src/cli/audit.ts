@@ -3,6 +3,7 @@ import type { Arguments, FlagRow } from '../config/arguments.ts'
 import { SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { didYouMean } from '../core/nearest.ts'
+import { printable } from '../core/printable.ts'
 import { openDatabase } from '../server/accounts.ts'
 import { readAuditFiles, readAuditTable } from '../storage/audit-log.ts'
 import { table } from './table.ts'
@@ -39,7 +40,7 @@ export async function audit(settings: Settings, { values, switches }: Arguments)
     return isOne && isTheirs && Date.parse(String(event.time)) >= since
   })
   const shown = lines.slice(-last)
-  console.log(switches.has('json') ? shown.map(({ text }) => text).join('\n') : table([COLUMNS, ...shown.map(cells)]))
+  console.log(switches.has('json') ? shown.map(({ text }) => printable(text)).join('\n') : table([COLUMNS, ...shown.map(cells)]))
 }
 
 /** A name that is mistyped would find nothing, and look like nothing happened. What another version noted is a name too. */

@@ -7,6 +7,7 @@ import { settingsPage } from '../config/page.ts'
 import type { Settings } from '../config/settings.ts'
 import { CommandError } from '../core/command-error.ts'
 import { reasonOfFile } from '../core/file-reason.ts'
+import { printableLines } from '../core/printable.ts'
 import { VERSION } from '../core/version.ts'
 import { DOCTOR_FLAGS, doctor } from '../doctor/doctor.ts'
 import { startEngineProcess } from '../server/cluster/engine-process.ts'
@@ -292,7 +293,7 @@ try {
   await main(process.argv.slice(2))
 } catch (error) {
   if (error instanceof CommandError) {
-    console.error(error.message)
+    console.error(printableLines(error.message))
     process.exit(1)
   }
   if (isOfSystem(error)) {
@@ -300,7 +301,7 @@ try {
     process.exit(1)
   }
   if (!(error instanceof SettingsError)) throw error
-  for (const fault of error.faults) console.error(fault)
+  for (const fault of error.faults) console.error(printableLines(fault))
   process.exitCode = EXIT_USAGE
   // What a supervisor may still say would keep its process alive.
   if (process.connected === true) process.exit()

@@ -1,5 +1,8 @@
-/** Rows in columns as wide as their widest cell. */
-export function table(rows: readonly (readonly string[])[]): string {
+import { printable } from '../core/printable.ts'
+
+/** Rows in columns as wide as their widest cell. A cell may be what a client sent, so none moves the cursor or begins a line. */
+export function table(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(printable))
   const columns = Math.max(...rows.map((row) => row.length))
   const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows

@@ -160,6 +160,9 @@ describe('vestal api-keys', () => {
 })
 
 describe('vestal audit', () => {
+  /** What clears a terminal, moves its cursor, begins a line and reverses the rest of it. */
+  const EVIL = '\u001b[2k\u009b1m\nforged\u202e'
+
   for (const to of ['file', 'database']) {
     test(`shows what happened, filtered, from the ${to}, and never a password`, async () => {
       using place = new Workplace()
@@ -167,6 +170,7 @@ describe('vestal audit', () => {
       place.run(['users', 'add', 'ada'], environment, PASSWORD)
       const { base, child } = await place.start([], environment)
       await post(`${base}/auth/`, { name: 'ada', password: 'a wrong password' })
+      await post(`${base}/auth/`, { name: EVIL, password: 'a wrong password' })
       await post(`${base}/auth/`, { name: 'ada', password: PASSWORD })
       const reader = place.run(['token', '--subject', 'auditor', '--permission', 'audit:read'], environment).stdout.trim()
       const shown = async () => {
@@ -184,7 +188,11 @@ describe('vestal audit', () => {
           .trim()
           .split('\n')
           .map((line) => JSON.parse(line).event),
-      ).toEqual(['account-created', 'sign-in-refused', 'sign-in'])
+      ).toEqual(['account-created', 'sign-in-refused', 'sign-in-refused', 'sign-in'])
+      const forged = place.run(['audit', '--subject', EVIL], environment).stdout
+      expect(forged.trim().split('\n')[1]).toContain('  \\u001b[2k\\u009b1m\\u000aforged\\u202e  ')
+      for (const { stdout } of [all, place.run(['audit'], environment)])
+        expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]|^forged/mu)
       for (const secret of [PASSWORD, 'a wrong password']) expect(all.stdout).not.toContain(secret)
       const refused = place.run(['audit', '--event', 'sign-in-refused', '--subject', 'ada'], environment)
       expect(refused.stdout.trim().split('\n')).toEqual([

@@ -1,3 +1,4 @@
+import { printableLines } from '../../core/printable.ts'
 import { createEngine } from '../../inference/create-engine.ts'
 import type { Model, ModelVersion } from '../../inference/engine.ts'
 import { describeShape, shownSpecs } from '../../tensor/shape.ts'
@@ -13,7 +14,9 @@ export async function listModels(request: ModelsRequest): Promise<void> {
   const { args } = request
   const models = args.values.has('url') ? await modelsOfServer(request) : await modelsOfFolder(request)
   const rows = models.flatMap((model) => model.versions.map((version) => ({ model, version })))
-  console.log(args.switches.has('json') ? JSON.stringify(rows.map(asJson), null, 2) : table([HEADER, ...rows.map(asCells)]))
+  console.log(
+    args.switches.has('json') ? printableLines(JSON.stringify(rows.map(asJson), null, 2)) : table([HEADER, ...rows.map(asCells)]),
+  )
 }
 
 async function modelsOfFolder({ settings }: ModelsRequest): Promise<readonly Listed[]> {

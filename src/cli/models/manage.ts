@@ -2,6 +2,7 @@ import { SettingsError } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { CommandError } from '../../core/command-error.ts'
 import { didYouMean } from '../../core/nearest.ts'
+import { printable, printableLines } from '../../core/printable.ts'
 import type { Engine, Model } from '../../inference/engine.ts'
 import { type FoundModel, findModel } from '../../inference/repository/scan.ts'
 import { shownSpecs } from '../../tensor/shape.ts'
@@ -21,7 +22,7 @@ export async function unloadModel(request: ModelsRequest): Promise<void> {
   const body = request.args.switches.has('dependents') ? JSON.stringify({ parameters: { unload_dependents: true } }) : ''
   const answer = await server.ask(`${pathOf(request)}/unload`, { method: 'POST', body })
   console.log(`${request.name}: unloaded`)
-  for (const { name, reason } of keptIn(answer)) console.log(`${name}: not unloaded; it ${reason}`)
+  for (const { name, reason } of keptIn(answer)) console.log(printable(`${name}: not unloaded; it ${reason}`))
 }
 
 /** What an answer to an unload says of members that stay loaded; most answers are empty. */
@@ -113,5 +114,5 @@ function pathOf(request: ModelsRequest): string {
 }
 
 function print(value: unknown): void {
-  console.log(JSON.stringify(value, null, 2))
+  console.log(printableLines(JSON.stringify(value, null, 2)))
 }

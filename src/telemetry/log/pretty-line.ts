@@ -1,4 +1,5 @@
 import { NO_COLOURS, type Palette } from '../../core/palette.ts'
+import { printable, printableLines } from '../../core/printable.ts'
 import { clean, STACK_MAX } from './clean.ts'
 import { jsonNumber, type LogEntry, type LogFields, textOf } from './logger.ts'
 
@@ -7,17 +8,10 @@ const UNSHOWN = new Set(['mode', 'url', 'address', 'traceId'])
 /** The longest method that is common. */
 const METHOD_WIDTH = 6
 
-/** What moves a terminal's cursor, or hides what follows: a name in a token may hold it. */
-const CONTROL = /[\p{Cc}\u2028\u2029]/gu
-const CONTROL_BUT_LINE_ENDS = /(?!\n)[\p{Cc}\u2028\u2029]/gu
-
 /** A value as a terminal may show it; only our own stacks and messages have several lines. */
 function shown(value: unknown, name?: string): string {
-  return escaped(textOf(value, name), name === 'error' || name === 'runtimeText' ? CONTROL_BUT_LINE_ENDS : CONTROL)
-}
-
-function escaped(text: string, pattern: RegExp): string {
-  return text.replace(pattern, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const text = textOf(value, name)
+  return name === 'error' || name === 'runtimeText' ? printableLines(text) : printable(text)
 }
 
 /** Writes lines for people: a request as one short line, anything else as its message with what is known. */
@@ -31,8 +25,8 @@ function messageLine({ timeMs, level, message, fields }: LogEntry, palette: Pale
     .filter(([name, value]) => value !== undefined && !UNSHOWN.has(name))
     .map(([name, value]) => `${name}=${typeof value === 'number' ? jsonNumber(value) : shown(value, name)}`)
   if (fields.requestId === undefined)
-    return `${prefix}${escaped(clean(message, STACK_MAX), CONTROL_BUT_LINE_ENDS)}${rest.length > 0 ? ` (${rest.join(' ')})` : ''}`
-  return `${palette.dim(clockText(timeMs))} ${prefix}${escaped(clean(message), CONTROL)} ${rest.join(' ')}`
+    return `${prefix}${printableLines(clean(message, STACK_MAX))}${rest.length > 0 ? ` (${rest.join(' ')})` : ''}`
+  return `${palette.dim(clockText(timeMs))} ${prefix}${printable(clean(message))} ${rest.join(' ')}`
 }
 
 function prefixOf(level: LogEntry['level'], { yellow, red }: Palette): string {

@@ -65,7 +65,7 @@ describe('a line', () => {
 
   test('for people moves no cursor, whatever its values hold', () => {
     const { logger, lines } = capture({ format: createPrettyLine() })
-    const evil = '\u001b[2J\r\n\u009b1A'
+    const evil = '\u001b[2J\r\n\u009b1A\u202e'
     logger.info('request', {
       requestId: 'a',
       method: 'GET',
@@ -77,7 +77,7 @@ describe('a line', () => {
     })
     logger.warn(`${evil}x`, { subject: evil, model: evil })
     expect(lines.join('').replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
-    expect(lines[0]).toContain('\\u001b[2J\\u000d\\u000a\\u009b1A')
+    expect(lines[0]).toContain('\\u001b[2J\\u000d\\u000a\\u009b1A\\u202e')
   })
 
   test('for people has colours where they are asked for', () => {
