@@ -80,6 +80,7 @@ export function guard<Permission extends string = string>(authenticator: Authent
 
 function createPlugin(authenticator: Authenticator) {
   const { mayWait } = authenticator
+  let requirements = 0
   const check = hookOf(mayWait, (request) => after(authenticator.authenticate(request), () => undefined))
   // A broken body or query without a token is rejected for the missing token, and reveals nothing of the schema.
   const checkFirst = hookOf(mayWait, (request, _params, code): Maybe<Response | undefined> => {
@@ -99,6 +100,7 @@ function createPlugin(authenticator: Authenticator) {
     .macro({
       permissions: (required: Requirement) => {
         const permissionsFor = checkRequirement(required)
+        requirements += 1
         const authorize = (token: AuthenticatedToken, params: unknown) => {
           // The cast: Elysia fills path parameters with texts.
           authenticator.authorize(token, permissionsFor(params as Readonly<Record<string, string>>))
@@ -110,10 +112,13 @@ function createPlugin(authenticator: Authenticator) {
           return found instanceof Promise ? found.then((token) => authorize(token, params)) : authorize(found, params)
         })
         return {
-          introspect: (hook: RouteHook) => guardBody(hook, check),
-          // The cast: Elysia waits for it, and gives a handler what it resolves to.
-          resolve: admit as unknown as (context: HookContext) => { token: AuthenticatedToken },
+          introspect: (hook: RouteHook) => {
+            guardBody(hook, check)
+            admitFirst(hook, admit)
+          },
           error: checkFirst,
+          // Elysia takes two functions for one value, and would leave the second out.
+          seed: requirements,
         }
       },
     })
@@ -148,9 +153,39 @@ function hookOf<T>(mayWait: boolean, step: (request: Request, params: unknown, c
 interface RouteHook {
   body?: unknown
   parse?: unknown
+  transform?: unknown
+  [ADMITS]?: readonly Admit[]
 }
 
-/** Checks the token before the body is read, where a schema makes Elysia read it ahead of `resolve`. */
+type Admit = Hook<{ token: AuthenticatedToken }>
+
+/** The checks of a route, which a spread of its options copies. */
+const ADMITS = Symbol('admits')
+
+/**
+ * Puts the check before all that a route, its groups and other macros may answer with: each `beforeHandle` and each `resolve`, which a cache
+ * may be, comes after the last `transform`. As a `derive`, the check gives the handler its `token`.
+ */
+function admitFirst(hook: RouteHook, admit: Admit): void {
+  hook.transform = [{ fn: admit, subType: 'derive' }, ...[hook.transform ?? []].flat()]
+  hook[ADMITS] = [...(hook[ADMITS] ?? []), admit]
+}
+
+/**
+ * Puts checks back that a route has lost: Elysia writes a route's hooks into the object of its options, so that `{ ...adminOnly, transform }`
+ * after a route with `adminOnly` has a `transform` in place of the check, and no `permissions` any more.
+ */
+function restoreChecks(hook: RouteHook): void {
+  const present = new Set([hook.transform ?? []].flat().map((each) => (isContainer(each) ? each.fn : each)))
+  const lost = (hook[ADMITS] ?? []).filter((admit) => !present.has(admit))
+  for (const admit of lost) hook.transform = [{ fn: admit, subType: 'derive' }, ...[hook.transform ?? []].flat()]
+}
+
+function isContainer(value: unknown): value is { readonly fn: unknown } {
+  return typeof value === 'object' && value !== null && 'fn' in value
+}
+
+/** Checks the token before the body is read, where a schema makes Elysia read it ahead of `transform`. */
 function guardBody(hook: RouteHook, check: Hook<void>): void {
   const parsers: readonly unknown[] = [hook.parse ?? []].flat()
   if (hook.body === undefined || isNoParser(parsers)) return
@@ -159,7 +194,7 @@ function guardBody(hook: RouteHook, check: Hook<void>): void {
 
 /** True for `parse: 'none'`, also in the form in which Elysia keeps it for a route that is there already. */
 function isNoParser([first, ...others]: readonly unknown[]): boolean {
-  const parser = typeof first === 'object' && first !== null && 'fn' in first ? first.fn : first
+  const parser = isContainer(first) ? first.fn : first
   return parser === 'none' && others.length === 0
 }
 
@@ -201,8 +236,11 @@ function rejectUnguardedRoutes(app: AnyElysia): AnyElysia {
   const internals = app as unknown as Internals
   const { add } = internals
   internals.add = (method, path, handler, hooks, options) => {
+    const hasHooks = typeof hooks === 'object' && hooks !== null
+    // The cast: what Elysia takes for a route's options has these fields or lacks them.
+    if (hasHooks) restoreChecks(hooks as RouteHook)
     add.call(app, method, path, handler, hooks, options)
-    if (typeof hooks !== 'object' || hooks === null || !('permissions' in hooks)) return
+    if (!hasHooks || !('permissions' in hooks)) return
     throw new Error(`${method} ${path} asks for permissions and nothing checks them: another macro of this route gives no hooks`)
   }
   return app

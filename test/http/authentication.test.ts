@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
-import { type AnyElysia, Elysia, t } from 'elysia'
+import { type AnyElysia, Elysia, status, t } from 'elysia'
 import { type Authenticator, createAuthenticator } from '../../src/auth/authenticator.ts'
 import { guard } from '../../src/http/authentication.ts'
 import { type AuthenticationOptions, authentication, type VerifiedJwt } from '../../src/index.ts'
@@ -359,6 +359,86 @@ describe('an error that has nothing to do with the token', () => {
 
 describe('a guard that could be skipped', () => {
   const auth = () => authentication({ secret: SECRET })
+  const answer = () => 'answered by another hook'
+  const p1 = (more: object = {}) => ({ permissions: ['p1'], ...more }) as object
+  const cache = { cache: () => ({ beforeHandle: answer }), find: () => ({ resolve: () => status(200, answer()) }) }
+  // A route's options, its groups, other macros and the app itself may all answer; none does so without a token.
+  const answering: Readonly<Record<string, () => AnyElysia>> = {
+    'a beforeHandle of the route': () => new Elysia().use(auth()).get('/x', () => 'x', p1({ beforeHandle: answer })),
+    'a resolve of the route': () => new Elysia().use(auth()).get('/x', () => 'x', p1({ resolve: () => status(200, answer()) })),
+    'a transform of the route': () =>
+      new Elysia().use(auth()).get('/x', () => 'x', {
+        ...p1(),
+        transform: () => {
+          throw status(200, answer())
+        },
+      }),
+    'a beforeHandle of a guard': () =>
+      new Elysia().use(auth()).guard({ beforeHandle: answer }, (app) => app.get('/x', () => 'x', p1())),
+    'a beforeHandle of the app': () =>
+      new Elysia()
+        .use(auth())
+        .onBeforeHandle(answer)
+        .get('/x', () => 'x', p1()),
+    'a beforeHandle of a plugin before this one': () =>
+      new Elysia()
+        .use(new Elysia().onBeforeHandle({ as: 'global' }, answer))
+        .use(auth())
+        .get('/x', () => 'x', p1()),
+    'a beforeHandle of a route before the plugin': () =>
+      new Elysia().get('/x', () => 'x', p1({ beforeHandle: answer })).use(auth()),
+    'another macro': () =>
+      new Elysia()
+        .use(auth())
+        .macro(cache)
+        .get('/x', () => 'x', { cache: true, ...p1() } as object),
+    'another macro that resolves': () =>
+      new Elysia()
+        .use(auth())
+        .macro(cache)
+        .get('/x', () => 'x', { find: true, ...p1() } as object),
+    'a beforeHandle, compiled for each request': () =>
+      new Elysia({ aot: false }).use(auth()).get('/x', () => 'x', p1({ beforeHandle: answer })),
+    ...Object.fromEntries(
+      ['beforeHandle', 'resolve', 'transform', 'error'].map((name) => [
+        `a ${name} beside options that another route has used`,
+        () => {
+          const shared = p1()
+          const own = { [name]: () => (name === 'transform' ? undefined : answer()) }
+          return new Elysia()
+            .use(auth())
+            .group('', (group) => group.get('/y', () => 'y', shared).get('/x', () => answer(), { ...shared, ...own } as object))
+        },
+      ]),
+    ),
+  }
+
+  for (const [what, build] of Object.entries(answering)) {
+    test(`comes before ${what}`, async () => {
+      const app = build()
+      const ask = async (headers: Record<string, string>) =>
+        (await app.handle(new Request('http://localhost/x', { headers }))).status
+      expect([await ask({}), await ask(bearer('p2')), await ask(bearer('p1'))]).toEqual([401, 403, 200])
+    })
+  }
+
+  test('checks the functions of a macro and of its route', async () => {
+    const app = new Elysia()
+      .use(auth())
+      .macro({ admin: () => ({ permissions: () => ['p1'] as const }) })
+      .get('/x', () => 'x', { admin: true, permissions: () => ['p2'] } as object)
+    const ask = async (...permissions: string[]) =>
+      (await app.handle(new Request('http://localhost/x', { headers: bearer(...permissions) }))).status
+    expect([await ask('p1'), await ask('p2'), await ask('p1', 'p2')]).toEqual([403, 403, 200])
+  })
+
+  test('rejects with the same text where the route came before the plugin', async () => {
+    const app = new Elysia().get('/x', () => 'x', p1()).use(auth())
+    const ask = (headers: Record<string, string>) => answerOf(app.handle(new Request('http://localhost/x', { headers })))
+    const forged = makeToken({ payload: { sub: 'me' }, secret: OTHER_SECRET })
+    for (const headers of [{}, { authorization: `Bearer ${forged}` }]) expect(await ask(headers)).toEqual(UNAUTHORIZED)
+    expect(await ask(bearer('p2'))).toEqual(FORBIDDEN)
+  })
 
   for (const value of [undefined, null, true, false, 'p1', [''], [1], ['p1', ''], ['p1', 1], {}]) {
     test(`is rejected at the start: permissions ${JSON.stringify(value)}`, () => {
