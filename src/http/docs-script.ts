@@ -144,7 +144,7 @@ body{margin:0}
 .swagger-ui .served ul{list-style:none;margin:0;padding:0}
 .swagger-ui .served li a{font-weight:700;color:#1a5fb4}
 html.dark-mode .swagger-ui .served li a{color:#8ab4f8}
-html.dark-mode .swagger-ui .examples-select__section-label{color:inherit}
+html.dark-mode .swagger-ui .examples-select,html.dark-mode .swagger-ui .examples-select__section-label{color:#e4e6e6}
 .swagger-ui .scope-def{display:none}
 @media(max-width:640px){
 .swagger-ui .opblock-tag{flex-wrap:wrap}
