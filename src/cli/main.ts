@@ -152,7 +152,7 @@ const VERBS: readonly Verb[] = [
   {
     name: 'db',
     usage: 'db migrate|status [flags]',
-    summary: 'Bring the database of accounts up to this version, or say whether it is.',
+    summary: 'Migrate the accounts database to this version, or report whether it needs that.',
     flags: DATABASE_FLAGS,
     settings: ['data', 'database'],
     actions: DATABASE_ACTIONS,
@@ -162,7 +162,7 @@ const VERBS: readonly Verb[] = [
   {
     name: 'ready',
     usage: 'ready [flags]',
-    summary: 'Ask the server of these settings whether it is ready.',
+    summary: 'Report whether the server of these settings is ready.',
     flags: [],
     settings: ['host', 'port', 'unix', 'tlsCert'],
     run: (settings) => ready(settings),
@@ -170,7 +170,7 @@ const VERBS: readonly Verb[] = [
   {
     name: 'doctor',
     usage: 'doctor [flags]',
-    summary: 'Look at all that a start needs, and say what to do.',
+    summary: 'Check settings, files, models and ports, and say what to change.',
     flags: DOCTOR_FLAGS,
     settings: ['host', 'port', 'models', 'data', 'keyFile', 'database', 'redis', 'tlsCert', 'tlsKey'],
     mayHaveFaults: true,

@@ -45,7 +45,10 @@ export function readArguments(args: readonly string[], rows: readonly FlagRow[],
   const given = new Map<string, string[]>()
   const switches = new Set<string>()
   const words: string[] = []
+  /** What follows an unknown flag is most often its value, and may be a secret. */
+  let valueIndex = -1
   for (const token of tokens) {
+    if (token.kind === 'positional' && token.index === valueIndex) continue
     if (token.kind === 'positional' && words.length < wordsMax) words.push(token.value)
     else if (token.kind === 'positional') faults.push(`${JSON.stringify(token.value.slice(0, 60))}: is not a flag`)
     if (token.kind !== 'option') continue
@@ -55,12 +58,16 @@ export function readArguments(args: readonly string[], rows: readonly FlagRow[],
     if (/^-[a-z][a-z-]+(?:=|$)/i.test(raw)) {
       const fault = unknownFlag(raw.replace(/=.*$/s, ''), known)
       if (!faults.includes(fault)) faults.push(fault)
+      valueIndex = token.index + 1
     } else if (withValue.includes(flag)) {
       // A flag that follows is not a value that was forgotten.
       if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) faults.push(`${flag}: needs a value`)
       else given.set(flag, [...(given.get(flag) ?? []), token.value])
     } else if (flag === '--help' || flag === '-h' || own.has(flag)) switches.add(flag.replace(/^--?/, ''))
-    else faults.push(unknownFlag(flag, known))
+    else {
+      faults.push(unknownFlag(flag, known))
+      valueIndex = token.index + 1
+    }
   }
   const isHelp = switches.has('help') || switches.has('h')
   const configFile = given.get('--config')?.at(-1)

@@ -18,22 +18,25 @@ export function errorPage(error: VestalError, id: string, options: ErrorPageOpti
   const { title, hasDocs } = options
   const docs = hasDocs ? ' · <a href="/docs/">Documentation</a>' : ''
   const main = `<h1>${status} ${problem}</h1>
-<p>${problemOf(error, problem)}</p>
+<p>${problemOf(error)}</p>
 <h2>What to do</h2>
 ${remedyOf(error, options)}
 <p><a href="/">Start page</a>${docs}</p>
-<p class="quiet foot">Request id: <code>${Bun.escapeHTML(id)}</code>. The server’s log has more under it.</p>`
+<p class="quiet foot">Request id: <code>${Bun.escapeHTML(id)}</code>. The server’s log has the details under this id.</p>`
   return webPage({ title: `${problem} – ${title}`, main, status, headers })
 }
 
-function problemOf({ detail, code }: VestalError, problem: string): string {
+function problemOf({ detail, code, status }: VestalError): string {
   if (code === 'TOKEN_MISSING') return 'This address needs an access token, and the request has none.'
-  if (code === 'NOT_FOUND') return 'Nothing is at this address.'
+  if (status === 401 && detail === STATUS_CODES[status]) return 'The token is not valid here.'
+  if (status === 404 && detail === STATUS_CODES[status]) return 'Nothing is at this address.'
+  if (code === 'METHOD_NOT_ALLOWED') return 'This address does not answer GET, which a browser sends.'
+  if (code === 'INTERNAL') return 'The server failed: this is an error of its own, not of your request.'
   if (typeof detail !== 'string')
     return Object.entries(detail)
       .map(([field, rule]) => Bun.escapeHTML(`${field}: ${rule}`))
       .join('<br>')
-  return detail === problem ? 'The token is not valid here.' : `${Bun.escapeHTML(detail)}.`
+  return `${Bun.escapeHTML(detail)}.`
 }
 
 function remedyOf({ status, headers }: VestalError, { hasDocs, hasSignIn }: ErrorPageOptions): string {
@@ -50,7 +53,7 @@ function remedyOf({ status, headers }: VestalError, { hasDocs, hasSignIn }: Erro
   }
   if (status === 404) return '<p>Check the address: names of models and capitals count.</p>'
   if (status === 405)
-    return `<p>Ask with ${Bun.escapeHTML(headers.allow ?? 'another method')}; a browser’s address bar sends GET.</p>`
+    return `<p>Send ${Bun.escapeHTML(headers.allow ?? 'another method')} with a program${hasDocs ? ', or from the documentation' : ''}.</p>`
   const seconds = headers['retry-after']
   if (seconds !== undefined) return `<p>Try again in ${Bun.escapeHTML(seconds)} s.</p>`
   if (status < 500) return '<p>Change the request as the text above says.</p>'

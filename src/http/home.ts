@@ -42,13 +42,13 @@ function linksOf({ hasDocs, hasSignIn }: Pick<HomeOptions, 'hasDocs' | 'hasSignI
 
 function mainOf({ title, description, hasDocs, hasSignIn }: HomeOptions, isReady: boolean): string {
   const state = isReady
-    ? '<span class="state good">Ready</span>: it takes predictions.'
+    ? '<span class="state good">Ready</span>: it accepts predictions.'
     : '<span class="state bad">Not ready</span>: it is starting or stopping, or no model can be served.'
   const entries = [
     ...(hasDocs ? [entry('/docs/', 'Documentation', 'Every route, with a form to try it.')] : []),
     entry('/models/', 'Models', 'The models that your token may read. Needs a token.'),
     ...(hasSignIn ? [signInEntry(hasDocs)] : []),
-    entry('/v2/health/ready', 'Health', 'Whether the server takes predictions, for load balancers.'),
+    entry('/v2/health/ready', 'Health', 'Whether the server accepts predictions, for load balancers.'),
     entry('/.well-known/jwks.json', 'Keys', 'The public keys of the tokens that are signed here.'),
   ]
   return `<h1>${Bun.escapeHTML(title)}</h1>
@@ -76,7 +76,7 @@ const HOME_DETAIL = operation({
   summary: 'Where to go',
   description: 'JSON, or a page where the client prefers `text/html`.',
   answer: {
-    description: 'What this server is, whether it takes predictions, and paths that exist',
+    description: 'What this server is, whether it accepts predictions, and paths that exist',
     schema: 'Home',
     example: {
       title: 'Vestal',

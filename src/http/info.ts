@@ -32,7 +32,7 @@ const DETAIL = {
   }),
   private: operation({
     tag: 'Information',
-    summary: 'What this server is, for those who may know',
+    summary: 'What this server is, with a permission',
     permission: PRIVATE_INFO_PERMISSION,
     answer: { description: 'Title and description', schema: 'Information', example: { ...INFO, public: false } },
   }),

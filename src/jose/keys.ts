@@ -45,7 +45,8 @@ export function importSecret(secret: Uint8Array | string, options: ImportOptions
   const algorithm = options.algorithm ?? 'HS256'
   if (options.isPublicOnly === true) throw new KeyError('a shared secret is not a public key')
   if (ALGORITHMS[algorithm].kind !== 'oct') throw new KeyError(`a shared secret cannot be used with ${algorithm}`)
-  if (bytes.length === 0) throw new KeyError('the secret is empty')
+  if (bytes.length === 0)
+    throw new KeyError('the secret is empty; set one of at least 32 random bytes, such as `openssl rand -base64 48` prints')
   const other = keyInSecret(bytes)
   if (other !== undefined) throw new KeyError(`the secret is ${other}; hand the key over in "keys" or a key file`)
   const bytesMin = ALGORITHMS[algorithm].hashBytes

@@ -71,6 +71,14 @@ describe('vestal', () => {
     }
   })
 
+  test('does not print what follows an unknown flag, which may be a secret', () => {
+    using place = new Workplace()
+    for (const flag of ['--secret', '--password', '-p', '-password', '--prot']) {
+      const { stderr } = place.run(['start', flag, 'hunter2', 'now'])
+      expect(stderr.trim().split('\n')).toEqual([expect.stringContaining(`${flag}: `), '"now": is not a flag'])
+    }
+  })
+
   test('reports all faults at once', () => {
     using place = new Workplace()
     const { stderr, exitCode } = place.run(['start', '--prot', '--threads', '0'], { VESTAL_PORT: 'x', VESTAL_SECRET: 'hunter2' })

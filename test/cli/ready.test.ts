@@ -15,7 +15,11 @@ describe('vestal ready', () => {
     expect(place.run(['ready', '--port', port], PRODUCTION)).toEqual({ stdout: 'ready\n', stderr: '', exitCode: 0 })
     child.kill('SIGTERM')
     await child.exited
-    expect(place.run(['ready', '--port', port], PRODUCTION)).toEqual({ stdout: '', stderr: 'no server answers\n', exitCode: 1 })
+    expect(place.run(['ready', '--port', port], PRODUCTION)).toEqual({
+      stdout: '',
+      stderr: `no server answers at http://127.0.0.1:${port}; start one, or pass --port, --host or --unix\n`,
+      exitCode: 1,
+    })
   })
 
   test('asks under a name that the server answers to, and on loopback where it listens everywhere', async () => {
