@@ -330,7 +330,7 @@ for (const open of DOORS) {
       ['{', 'The body is not valid JSON'],
       ['[]', { body: 'must be an object with "input"' }],
       ['{}', { input: 'is missing' }],
-      ['{"input":[1],"inputs":[1]}', { inputs: 'is not a field of this body' }],
+      ['{"input":[1],"inputs":[1]}', { inputs: 'is not a field of this body; did you mean input?' }],
       ['['.repeat(101) + ']'.repeat(101), 'JSON nesting depth exceeds maximum allowed limit (100)'],
       [
         '{"input":[NaN]}',

@@ -108,6 +108,11 @@ if (hasTool('the packed file', packed)) {
       expect(built.filter((name) => name !== 'http/swagger-ui-bundle').sort()).toEqual(sources.sort())
     })
 
+    test('has types that hold no module: a constant text is a type as long as itself', () => {
+      const large = files().filter((name) => name.endsWith('.d.ts') && Bun.file(join(inPackage, name)).size > 64 * 1024)
+      expect(large).toEqual([])
+    })
+
     test('has pages whose links lead to what is in it', () => {
       const pages = files().filter((name) => name.endsWith('.md'))
       expect(pages).toContain('README.md')

@@ -1,4 +1,5 @@
 import { VestalError } from '../../core/errors.ts'
+import { didYouMean } from '../../core/nearest.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson, isObject, type JsonObject } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
@@ -46,6 +47,9 @@ function questionOf(input: unknown, specs: readonly TensorSpec[]): Question<RowF
   return { tensors: decodeRows(input, specs), form: Array.isArray(input) ? 'rows' : 'columns' }
 }
 
+/** The fields of a body of rows. */
+const FIELDS = ['input'] as const
+
 function inputOf(body: unknown): unknown {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new VestalError('BODY_INVALID', { detail: { body: 'must be an object with "input"' } })
@@ -53,7 +57,9 @@ function inputOf(body: unknown): unknown {
   const { input, ...others } = body as JsonObject
   const other = Object.keys(others)[0]
   if (other !== undefined)
-    throw new VestalError('BODY_INVALID', { detail: { [other.slice(0, 64)]: 'is not a field of this body' } })
+    throw new VestalError('BODY_INVALID', {
+      detail: { [other.slice(0, 64)]: `is not a field of this body${didYouMean(other, FIELDS)}` },
+    })
   if (input === undefined) throw new VestalError('BODY_INVALID', { detail: { input: 'is missing' } })
   return input
 }

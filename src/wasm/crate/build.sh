@@ -33,6 +33,6 @@ else
   chmod 644 ../signatures.wasm
   echo "$sum  signatures.wasm" > ../signatures.wasm.sha256
   bytes=$(gzip -9n < ../signatures.wasm | base64 -w1000)
-  printf '/** signatures.wasm, gzipped, in base64; crate/build.sh writes it. */\nexport const GZIPPED_MODULE = `\n%s\n`\n' "$bytes" > ../module-bytes.js
+  printf '/**\n * signatures.wasm, gzipped, in base64; crate/build.sh writes it.\n * @type {string}\n */\nexport const GZIPPED_MODULE = `\n%s\n`\n' "$bytes" > ../module-bytes.js
   echo "$(wc -c < ../signatures.wasm) bytes, $sum"
 fi
