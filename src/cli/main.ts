@@ -11,9 +11,8 @@ import { printableLines } from '../core/printable.ts'
 import { VERSION } from '../core/version.ts'
 import { DOCTOR_FLAGS, doctor } from '../doctor/doctor.ts'
 import { startEngineProcess } from '../server/cluster/engine-process.ts'
-import { joinSupervisor } from '../server/cluster/member.ts'
-import { processCount } from '../server/cluster/process-count.ts'
-import { refuseForSeveral, shareOf } from '../server/cluster/share-limits.ts'
+import { HttpProcess } from '../server/cluster/http-process.ts'
+import { processCount, rejectClusterFaults, shareLimits } from '../server/cluster/process-settings.ts'
 import { supervise } from '../server/cluster/supervise.ts'
 import { start } from '../server/start.ts'
 import { meantBy } from './action.ts'
@@ -81,7 +80,7 @@ const VERBS: readonly Verb[] = [
     settings: [],
     words: 3,
     isHidden: true,
-    run: startMember,
+    run: startHttpProcess,
   },
   {
     name: 'engine-process',
@@ -213,15 +212,20 @@ async function startOrSupervise(
 }
 
 /** `vestal process NUMBER COUNT json|pretty`: the supervisor knows whether people read what it passes on. */
-async function startMember(settings: Settings, mode: Mode, { words, configFile }: Arguments, { read }: Found): Promise<void> {
+async function startHttpProcess(
+  settings: Settings,
+  mode: Mode,
+  { words, configFile }: Arguments,
+  { read }: Found,
+): Promise<void> {
   const [number, count, form] = words
-  const member = joinSupervisor(Number(number), Number(count))
+  const httpProcess = new HttpProcess(Number(number), Number(count))
   const own = (all: Settings) => {
-    // The file may say something else by now than when the supervisor read it.
-    refuseForSeveral(all)
-    return shareOf({ ...all, logFormat: form === 'pretty' ? 'pretty' : 'json' }, member.count)
+    // The file may have changed since the supervisor read it.
+    rejectClusterFaults(all)
+    return shareLimits({ ...all, logFormat: form === 'pretty' ? 'pretty' : 'json' }, httpProcess.count)
   }
-  await start(own(settings), mode, { member, read: () => own(read()), ...named(configFile) })
+  await start(own(settings), mode, { httpProcess, read: () => own(read()), ...named(configFile) })
 }
 
 const SHOWN = VERBS.filter(({ isHidden }) => isHidden !== true)

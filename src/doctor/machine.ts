@@ -5,7 +5,7 @@ import manifest from '../../package.json' with { type: 'json' }
 import { findModels } from '../inference/repository/scan.ts'
 import { usableCores } from '../platform/cores.ts'
 import { usableBytes } from '../platform/memory.ts'
-import { processCount } from '../server/cluster/process-count.ts'
+import { processCount } from '../server/cluster/process-settings.ts'
 import { type Finding, note, orRight, right, type Subject, wrong } from './finding.ts'
 
 /** What the machine says of itself; a test says something else. */

@@ -18,13 +18,13 @@ export async function lookAtPorts({ settings }: Subject): Promise<readonly Findi
 
 async function lookAtPort(address: LocalServer, flag: string): Promise<readonly Finding[]> {
   const { host, port } = address
-  if (port === 0) return [note(`${flag} is 0: any free port is taken`)]
+  if (port === 0) return [note(`${flag} is 0: the system chooses a free port`)]
   const code = bindErrorOf(host, port)
   if (code === undefined) return [right(`port ${port} on ${host} is free`)]
   if (code === 'EADDRINUSE') {
     const owner = ownerOf(port)
     if (await isVestal(address)) return [note(`Vestal listens on port ${port} of ${host} already${owner}`)]
-    return [wrong(`port ${port} on ${host} is taken${owner}`, `Stop what listens there, or take another port with ${flag}.`)]
+    return [wrong(`port ${port} on ${host} is in use${owner}`, `Stop what listens there, or choose another port with ${flag}.`)]
   }
   if (code === 'EACCES')
     return [
@@ -44,8 +44,7 @@ async function lookAtSocket(settings: Settings, path: string): Promise<readonly 
       return [right(`the socket ${path} can be made`)]
     return [wrong(`the socket ${path} cannot be made`, `Make the folder ${folder}, owned by the user that runs the server.`)]
   }
-  if (!stat.isSocket())
-    return [wrong(`${path} is there already and is no socket`, 'Take it away, or name another path with --unix.')]
+  if (!stat.isSocket()) return [wrong(`${path} exists and is not a socket`, 'Remove it, or choose a different path with --unix.')]
   if (await isVestal(settings)) return [note(`Vestal listens on ${path} already`)]
   return [note(`the socket ${path} is there; one that no process listens on is replaced at the start`)]
 }

@@ -1,11 +1,10 @@
-import { processCount } from '../server/cluster/process-count.ts'
-import { faultsForSeveral, warningsForSeveral } from '../server/cluster/share-limits.ts'
+import { clusterFaults, clusterWarnings, processCount } from '../server/cluster/process-settings.ts'
 import { type Finding, note, right, type Subject, wrong } from './finding.ts'
 
 /** The settings: every fault at once, and variables that are no setting. */
 export function lookAtSettings({ faults, warnings, mode, settings, file }: Subject): readonly Finding[] {
   const count = processCount(settings)
-  const [unkept, shared] = count === 1 ? [[], []] : [faultsForSeveral(settings), warningsForSeveral(settings, count)]
+  const [unkept, shared] = count === 1 ? [[], []] : [clusterFaults(settings), clusterWarnings(settings, count)]
   const wrongs = [
     ...[...faults, ...unkept].map((fault) =>
       wrong(fault, 'Correct it; docs/reference/settings.md has every setting. The server does not start before.'),

@@ -59,11 +59,11 @@ export async function listen(app: App, { settings, tls, logging }: ListenOptions
 
 function listenPlain(app: App, { host, port }: Settings): Listening {
   const server = open(app, { hostname: host, port })
-  return { address: `http://${placeOf(server)}`, ...listenerOf(() => [server]) }
+  return { address: `http://${authorityOfServer(server)}`, ...listenerOf(() => [server]) }
 }
 
 async function listenOnSocket(app: App, path: string, mode: number): Promise<Listening> {
-  await makeRoomForSocket(path)
+  await removeLeftSocket(path)
   // The socket has its mode from the first moment on; Bun takes it away at the end.
   const before = process.umask(0o777 & ~mode)
   try {
@@ -81,7 +81,7 @@ async function listenOnSocket(app: App, path: string, mode: number): Promise<Lis
  */
 function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOptions>): Listening {
   const { host, port } = settings
-  // Two listeners may share the port from here on: one of another program would not be noticed.
+  // With SO_REUSEPORT two listeners may share the port, so a listener of a different program would go unnoticed.
   rejectTakenPort({ hostname: host, port })
   const openWith = (at: number, loaded: LoadedTls) =>
     open(app, { hostname: host, port: at, reusePort: true, ...encrypted(loaded) } as Where)
@@ -95,11 +95,11 @@ function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOpti
   }
   const { logger } = logging
   const live = watchTls(settings, tls, { use, warn: (message) => logger.warn(message), say: (message) => logger.info(message) })
-  return { address: `https://${placeOf(current)}`, tls: live, ...listenerOf(() => [...servers], live.close) }
+  return { address: `https://${authorityOfServer(current)}`, tls: live, ...listenerOf(() => [...servers], live.close) }
 }
 
-/** A server on a loopback address, for a socket that another process opened; its certificate stays what it is. */
-export function openInside(app: App, tls: LoadedTls | undefined): Server {
+/** Opens a server on loopback, whose socket is then exchanged for one that the supervisor opened. Its certificate stays that of the start. */
+export function openLoopback(app: App, tls: LoadedTls | undefined): Server {
   return open(app, { hostname: '127.0.0.1', port: 0, ...(tls && encrypted(tls)) } as Where)
 }
 
@@ -130,34 +130,35 @@ function open(app: App, where: Where): Server {
   return server
 }
 
-function placeOf({ hostname = '', port }: Server): string {
+function authorityOfServer({ hostname = '', port }: Server): string {
   return authorityOf(hostname, port)
 }
 
-/** Bun gives the code of an earlier failure for a name that it cannot look up. */
-const NO_ADDRESS = 'no address is known for that name'
+/** Bun gives the code of an earlier failure for a name that does not resolve. */
+const NO_ADDRESS = 'the name does not resolve to an address'
 const isName = (host: string) => isIP(host.replace(/^\[(.*)\]$/, '$1')) === 0
 const LISTEN_REASONS: Readonly<Record<string, string>> = {
-  EADDRNOTAVAIL: 'this machine has no such address; 0.0.0.0 and :: stand for all that it has',
-  EACCES: 'this user may not take that port; ports from 1024 on are for everybody',
+  EADDRNOTAVAIL: 'this machine does not have that address; 0.0.0.0 and :: listen on all addresses',
+  EACCES: 'this user may not listen on that port; choose a port from 1024 on',
 }
 
 function reasonOf(error: unknown, { host, port, unix }: Settings): string {
   if (error instanceof SettingsError) return error.faults.join('; ')
   if (unix !== undefined) return `cannot listen on the socket ${unix}: ${String(error)}`
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'EADDRINUSE') return `port ${port} on ${host} is taken; --port takes another`
+  if (code === 'EADDRINUSE') return `port ${port} on ${host} is in use; choose another with --port`
   return `cannot listen on ${authorityOf(host, port)}: ${LISTEN_REASONS[code] ?? (isName(host) ? NO_ADDRESS : String(error))}`
 }
 
 /**
- * Removes the socket that a killed server left at a path. Anything that is no socket, and a socket that a process listens on, stays.
- * @throws SettingsError where there is no room
+ * Removes the socket that a killed server left at a path. A socket that a process listens on stays, and so does any other file.
+ * @throws SettingsError where one of these is at the path
  */
-async function makeRoomForSocket(path: string): Promise<void> {
+async function removeLeftSocket(path: string): Promise<void> {
   const stat = lstatSync(path, { throwIfNoEntry: false })
   if (stat === undefined) return
-  if (!stat.isSocket()) throw new SettingsError([`unix: ${path}: is there already and is no socket`])
+  if (!stat.isSocket())
+    throw new SettingsError([`unix: ${path}: exists and is not a socket; remove it, or choose a different path`])
   if (await isListenedOn(path)) throw new SettingsError([`unix: ${path}: another process listens on it`])
   unlinkSync(path)
 }

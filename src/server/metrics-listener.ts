@@ -6,7 +6,7 @@ import type { FamilySnapshot } from '../telemetry/metrics/family.ts'
 /**
  * Serves the metrics on a port of their own, only on this machine and without a token. A page on another name, rebound to this
  * address, gets nothing.
- * @throws SettingsError where the port is taken
+ * @throws SettingsError where the port is in use
  */
 export function listenForMetrics(read: () => readonly FamilySnapshot[] | Promise<readonly FamilySnapshot[]>, port: number) {
   try {
@@ -23,6 +23,6 @@ export function listenForMetrics(read: () => readonly FamilySnapshot[] | Promise
       },
     })
   } catch {
-    throw new SettingsError([`port ${port} on 127.0.0.1 is taken; --metrics-port takes another`])
+    throw new SettingsError([`port ${port} on 127.0.0.1 is in use; choose another with --metrics-port`])
   }
 }

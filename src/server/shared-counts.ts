@@ -1,7 +1,7 @@
 import type { Settings } from '../config/settings.ts'
 import type { SharedCounts } from '../core/shared-counts.ts'
 import { openSharedCounts } from '../storage/shared-counts.ts'
-import { processCount } from './cluster/process-count.ts'
+import { processCount } from './cluster/process-settings.ts'
 
 /** Counts in Redis, where the settings name one and there are limits to count. */
 export function sharedCountsOf(settings: Settings, log: (message: string) => void): SharedCounts | undefined {

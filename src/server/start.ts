@@ -19,9 +19,7 @@ import { watchRedis } from '../storage/redis-watch.ts'
 import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accountsOf } from './accounts.ts'
 import { authenticationOf } from './authentication.ts'
-import type { Member } from './cluster/member.ts'
-import { reloadWithOthers } from './cluster/reload-together.ts'
-import { serveTogether } from './cluster/serve-together.ts'
+import { type HttpProcess, serveHttpProcess } from './cluster/http-process.ts'
 import { engineOptions, runtimeTextTo } from './engine-options.ts'
 import { loadIssuers } from './issuers.ts'
 import { networkOf } from './listeners.ts'
@@ -30,9 +28,9 @@ import { createKeyLoader } from './load-keys.ts'
 import { createLogging, findingsTo, type Logging } from './logging.ts'
 import { collectProcess } from './process-metrics.ts'
 import { createReload, partOf, reloadingOf, subscribeEngine } from './reload.ts'
-import { serveAlone, stopParts } from './serve-alone.ts'
 import { sharedCountsOf } from './shared-counts.ts'
 import { sign } from './sign-token.ts'
+import { serveSingleProcess, stopParts } from './single-process.ts'
 import type { Announced } from './start-screen.ts'
 import { loadTls } from './tls-files.ts'
 import { collectTracing, type OpenTracing, openTracing } from './tracing.ts'
@@ -40,16 +38,16 @@ import { collectTracing, type OpenTracing, openTracing } from './tracing.ts'
 export interface Launch {
   /** Reads the settings again. */
   readonly read: () => Settings
-  /** Where this process is one of several. */
-  readonly member?: Member
+  /** This process, where it is one of several. */
+  readonly httpProcess?: HttpProcess
   /** The file of settings that was named, for the lines to try. */
   readonly configFile?: string
 }
 
 /** `vestal start`: serves until it is stopped. */
-export async function start(settings: Settings, mode: Mode, { read, member, configFile }: Launch): Promise<void> {
+export async function start(settings: Settings, mode: Mode, { read, httpProcess, configFile }: Launch): Promise<void> {
   const tls = loadTls(settings)
-  const logging = createLogging(settings, member?.number)
+  const logging = createLogging(settings, httpProcess?.number)
   const { logger, output } = logging
   const warn = (message: string) => logger.warn(message)
   const tracing = await openTracing(settings, warn)
@@ -66,10 +64,10 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   const { redis: url } = settings
   const redis = url === undefined ? undefined : await watchRedis({ url, log: warn })
   logger.debug('settings and keys are read; the models are loaded next')
-  // Of several processes, the supervisor sees to it.
-  if (member === undefined) removeLeftFolders()
+  // The supervisor of several processes removes them.
+  if (httpProcess === undefined) removeLeftFolders()
   const { engine, gather } = await openEngine(settings, {
-    member,
+    httpProcess,
     changed: (change) => noteChange(change, { actor: 'server' }),
     lost: createLossLog(accounts?.options.context.audit),
     warn,
@@ -100,7 +98,7 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
   reload.subscribe(keys.prepare)
   subscribeEngine(reload, { engine, logger })
   if (accounts !== undefined) reload.subscribe(partOf(accounts.change))
-  const ask = member === undefined ? reload.reload : reloadWithOthers(member.reloadAll, logs)
+  const ask = httpProcess === undefined ? reload.reload : httpProcess.reloadAll(logs)
   const reloading = reloadingOf(reload, { ask, keys, requestHeaders })
   const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }
   const app = await buildOrStop(settings, built)
@@ -115,10 +113,10 @@ export async function start(settings: Settings, mode: Mode, { read, member, conf
     ...(tls && { tls }),
     ...(tracing && { tracing }),
   }
-  await (member === undefined ? serveAlone(serving) : serveTogether(member, { ...serving, logs }))
+  await (httpProcess === undefined ? serveSingleProcess(serving) : serveHttpProcess(httpProcess, { ...serving, logs }))
 }
 
-/** Keys that cannot be used together are found out here, when the engine runs already. */
+/** Keys that do not work together are rejected here, while the engine runs already. */
 async function buildOrStop(settings: Settings, parts: BuildParts) {
   try {
     return build(settings, parts)
@@ -128,8 +126,8 @@ async function buildOrStop(settings: Settings, parts: BuildParts) {
   }
 }
 
-interface EngineTellers {
-  readonly member: Member | undefined
+interface EngineEvents {
+  readonly httpProcess: HttpProcess | undefined
   /** Called for each model that changes by itself. */
   readonly changed: (change: ModelChange) => void
   /** Called for each worker process that ended by itself. */
@@ -139,16 +137,16 @@ interface EngineTellers {
   readonly runtimeText: (text: RuntimeText) => void
 }
 
-/** The engine: in this process, or in one that several share, which then counts what models do for all. */
+/** The engine: in this process, or in the engine process, which then has the statistics of the models for all. */
 async function openEngine(
   settings: Settings,
-  { member, ...tellers }: EngineTellers,
+  { httpProcess, ...events }: EngineEvents,
 ): Promise<{ readonly engine: Engine; readonly gather?: Gather }> {
-  if (member === undefined) return { engine: await createEngine({ ...engineOptions(settings), ...tellers }) }
+  if (httpProcess === undefined) return { engine: await createEngine({ ...engineOptions(settings), ...events }) }
   const { inputBytesMax: bytesMax, subjectBytesMax } = settings
-  const { changed, lost: modelLost, warn } = tellers
-  const { engine, statistics } = await member.openEngine({ limits: { bytesMax, subjectBytesMax }, changed, modelLost, warn })
-  return { engine, gather: { metrics: member.gatherMetrics, statistics } }
+  const { changed, lost: modelLost, warn } = events
+  const { engine, statistics } = await httpProcess.openEngine({ limits: { bytesMax, subjectBytesMax }, changed, modelLost, warn })
+  return { engine, gather: { metrics: httpProcess.gatherMetrics, statistics } }
 }
 
 interface BuildParts extends Announced {
@@ -157,7 +155,7 @@ interface BuildParts extends Announced {
   readonly logging: Logging
   readonly reloading: Reloading
   readonly tracing: OpenTracing | undefined
-  /** What all processes count, where there are several. */
+  /** Metrics and statistics of all processes, where there are several. */
   readonly gather?: Gather
 }
 
@@ -196,7 +194,7 @@ function build(settings: Settings, parts: BuildParts) {
       signIn: {
         issue: (subject: string) => {
           const claims = { sub: subject, data: { permissions: [PRIVATE_INFO_PERMISSION] } }
-          // The key that signs now: it may be another than at the start.
+          // The current signing key: it may have been rotated since the start.
           return sign(claims, keys.current().signing ?? signing, { settings, lifetimeSeconds: settings.accessTokenSeconds })
         },
         isLoopbackHost: isLoopback,

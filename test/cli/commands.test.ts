@@ -119,7 +119,7 @@ test('what the system does not give is named with the reason, and without a stac
     [
       ['start', '--port', '0', '--models', 'folder', '--host', 'nohost.invalid', '--accounts', 'off'],
       1,
-      'cannot listen on nohost.invalid:0: no address is known',
+      'cannot listen on nohost.invalid:0: the name does not resolve',
     ],
   ]
   for (const [args, exitCode, message] of cases) {

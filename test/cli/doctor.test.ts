@@ -215,7 +215,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: 'a path of the unix socket that is something else',
     check: 'ports',
-    message: /is there already and is no socket/,
+    message: /exists and is not a socket/,
     todo: /--unix/,
     plant: (place) => {
       writeFileSync(join(place.folder, 'vestal.sock'), '')
@@ -406,13 +406,13 @@ describe('vestal doctor', () => {
     })
   }
 
-  test('finds a port that is taken, and says by whom', () => {
+  test('finds a port in use, and names the process', () => {
     using place = new Installation()
     using listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } })
     const { wrong } = place.examine({ variables: { VESTAL_PORT: String(listener.port) } })
     const by = process.platform === 'linux' ? ` by process ${process.pid} \\(.+\\)` : ''
     expect(wrong.map((each) => [each.check, each.message])).toEqual([
-      ['ports', expect.stringMatching(new RegExp(`^port ${listener.port} on 127.0.0.1 is taken${by}$`))],
+      ['ports', expect.stringMatching(new RegExp(`^port ${listener.port} on 127.0.0.1 is in use${by}$`))],
     ])
   })
 

@@ -89,7 +89,7 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
       await using several = await Several.start([...COUNT, '--instances', '1'], '', models.environment())
       expect(await predictMany(several, 'a')).toEqual(new Set([20]))
       expect(childrenOf(several.engine)).toHaveLength(1)
-      for (const pid of several.members.values()) expect([childrenOf(pid), hasRuntime(pid)]).toEqual([[], false])
+      for (const pid of several.httpProcesses.values()) expect([childrenOf(pid), hasRuntime(pid)]).toEqual([[], false])
       expect(await several.metric('nv_inference_request_success', '{model="a",version="1"}')).toBe(30)
       expect(await several.metric('vestal_model_ready', '{model="a",version="1"}')).toBe(1)
     },
@@ -129,7 +129,7 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
       expect(await change(several, 'brought', 'load', brought)).toBe(200)
       expect(await change(several, 'b', 'load')).toBe(200)
       expect(await change(several, 'c', 'unload')).toBe(200)
-      const members = new Set(several.members.values())
+      const pids = new Set(several.httpProcesses.values())
       for (let time = 1; time <= 2; time += 1) {
         const killed = await killEngine(several)
         expect(several.engine).not.toBe(killed)
@@ -142,10 +142,10 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
           expect([name, ...(await predictMany(several, name))]).toEqual([name, answer])
         expect(await several.metric('vestal_engine_restarts_total')).toBe(time)
       }
-      expect(new Set(several.members.values())).toEqual(members)
+      expect(new Set(several.httpProcesses.values())).toEqual(pids)
       const { code, log } = await several.stop()
       expect(code).toBe(0)
-      expect(log).toContain('the engine process ended with SIGKILL; another takes its place, and loads what was loaded')
+      expect(log).toContain('the engine process ended with SIGKILL; starting a replacement, which loads the same models')
       expect(readdirSync(models.temporary)).toEqual([])
     },
     TEST_MS,
@@ -209,7 +209,7 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
       await using several = await Several.start([...COUNT, '--model-control', 'explicit'], '', models.environment())
       const { engine } = several
       expect(await change(several, 'b', 'unload')).toBe(200)
-      const before = [...several.members.values()]
+      const before = [...several.httpProcesses.values()]
       several.write('title = "Two"\n')
       several.server.child.kill('SIGHUP')
       await until(async () => !before.some(isRunning) && (await several.serving()) === 2)
@@ -231,7 +231,7 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
         const brought = { parameters: { config: '{"backend":"onnxruntime"}', 'file:1/model.onnx': file } }
         expect(await change(several, 'brought', 'load', brought)).toBe(200)
         expect(readdirSync(models.temporary)).not.toEqual([])
-        const pids = [several.engine, ...several.members.values(), ...childrenOf(several.engine).map(({ pid }) => pid)]
+        const pids = [several.engine, ...several.httpProcesses.values(), ...childrenOf(several.engine).map(({ pid }) => pid)]
         await several.stop(signal)
         await until(() => !pids.some(isRunning))
         expect(readdirSync(models.temporary)).toEqual([])
@@ -276,7 +276,7 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
       using models = await Models.of('a')
       putModels(join(models.folder, 'models'), ['divint'])
       await using several = await Several.start(COUNT, '', models.environment())
-      const pids = [several.engine, ...several.members.values()]
+      const pids = [several.engine, ...several.httpProcesses.values()]
       const [{ deadly, harmless }] = HARMFUL
       const infer = async (inputs: unknown) => {
         const headers = { ...HEADERS, 'x-request-id': 'deadly-1' }
@@ -287,7 +287,7 @@ describe.skipIf(!HAS_PROCESSES)('the models of several processes', () => {
       const [ended, ...others] = await Promise.all([infer(deadly), predictMany(several, 'a')])
       expect([ended, others]).toEqual([503, [new Set([20])]])
       await until(async () => (await infer(harmless)) === 200)
-      expect([several.engine, ...several.members.values()]).toEqual(pids)
+      expect([several.engine, ...several.httpProcesses.values()]).toEqual(pids)
       const { code, log } = await several.stop()
       expect(code).toBe(0)
       const line = log.split('\n').find((text) => text.includes('SIGFPE'))

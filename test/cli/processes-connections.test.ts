@@ -75,7 +75,7 @@ function startLoad(several: Several, keepalive: boolean) {
 }
 
 async function roll(several: Several): Promise<void> {
-  const before = [...several.members.values()]
+  const before = [...several.httpProcesses.values()]
   several.server.child.kill('SIGHUP')
   await until(async () => !before.some(isRunning) && (await several.serving()) === 2)
 }
@@ -123,7 +123,7 @@ describe.skipIf(!HAS_PROCESSES)('connections, while each process is replaced', (
       const reloaded = await several.fetch('/admin/reload', { method: 'POST', headers: OPERATOR })
       expect(reloaded.status).toBe(200)
       await answers(sockets)
-      const killed = several.members.get(1) ?? 0
+      const killed = several.httpProcesses.get(1) ?? 0
       process.kill(killed, 'SIGKILL')
       await until(async () => !isRunning(killed) && (await several.serving()) === 2)
       await until(() => sockets.filter(({ socket }) => socket.readyState !== WebSocket.OPEN).length === ends.length)
@@ -143,7 +143,7 @@ describe.skipIf(!HAS_PROCESSES)('connections, while each process is replaced', (
       await using several = await Several.start(COUNT, '', SERVED)
       const streams = await Promise.all(Array.from({ length: SOCKETS }, () => openStream(several.server.base)))
       for (const { read } of streams) expect(await read()).toStartWith('{"row":0,"output"')
-      const before = [...several.members.values()]
+      const before = [...several.httpProcesses.values()]
       several.server.child.kill('SIGHUP')
       await until(async () => ((await several.metric('vestal_processes', '{state="draining"}')) ?? 0) > 0)
       for (const { send, read, end } of streams) {

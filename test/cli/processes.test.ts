@@ -28,7 +28,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
     'serves on one port with all of them, whose lines of the log have their numbers',
     async () => {
       await using several = await Several.start(COUNT)
-      expect([...several.members.keys()].sort()).toEqual([1, 2])
+      expect([...several.httpProcesses.keys()].sort()).toEqual([1, 2])
       expect(await statusesOf(several, '/public/info/')).toEqual(new Set([200]))
       const { code, log } = await several.stop()
       expect(code).toBe(0)
@@ -47,7 +47,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       const count = () =>
         several.metric('vestal_http_request_duration_seconds_count', '{method="GET",route="/public/info/",status="200"}')
       for (let time = 0; time < 10; time += 1) expect(await count()).toBe(40)
-      const second = several.members.get(2) ?? 0
+      const second = several.httpProcesses.get(2) ?? 0
       process.kill(second, 'SIGTERM')
       await until(async () => !isRunning(second) && (await several.serving()) === 2)
       expect(await count()).toBe(40)
@@ -78,7 +78,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       const paths = ['/v2/models/stats', '/v2/models/iris/stats', '/v2/models/iris/versions/1/stats']
       for (let time = 0; time < 8; time += 1)
         for (const path of paths) expect(await statsAt(path)).toEqual([['iris', '1', 40, 20]])
-      const second = several.members.get(2) ?? 0
+      const second = several.httpProcesses.get(2) ?? 0
       process.kill(second, 'SIGTERM')
       await until(async () => !isRunning(second) && (await several.serving()) === 2)
       for (const path of paths) expect(await statsAt(path)).toEqual([['iris', '1', 40, 20]])
@@ -93,7 +93,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       const { code, log } = await several.stop()
       expect(code).toBe(0)
       expect(several.server.output + log).toMatch(/Metrics are at http:\/\/127\.0\.0\.1:\d+\/metrics/)
-      expect(log).toContain('address_requests_per_minute: each of 2 processes counts its own share')
+      expect(log).toContain('address_requests_per_minute: each of 2 processes enforces its own share')
     },
     TEST_MS,
   )
@@ -116,7 +116,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       expect(await statusesOf(several, long)).toEqual(new Set([414]))
       several.write('unix = "a.sock"\n')
       expect(await reload()).toEqual(
-        failure(422, { unix: 'one process alone listens on a unix socket; with several take a port' }),
+        failure(422, { unix: 'only one process can listen on a Unix socket; set processes to 1, or listen on a port' }),
       )
     },
     TEST_MS,
@@ -126,13 +126,13 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
     'replaces each of them on SIGHUP, by ones that take up what needs a restart, unless the settings are wrong',
     async () => {
       await using several = await Several.start(COUNT, 'title = "One"\n')
-      const before = new Set(several.members.values())
+      const before = new Set(several.httpProcesses.values())
       several.write('url_bytes_max = 3\n')
       several.server.child.kill('SIGHUP')
       several.write('title = "Two"\nurl_bytes_max = 3\n')
       several.server.child.kill('SIGHUP')
       expect((await several.fetch('/admin/reload', { method: 'POST', headers: OPERATOR })).status).toBe(422)
-      expect(new Set(several.members.values())).toEqual(before)
+      expect(new Set(several.httpProcesses.values())).toEqual(before)
       several.write('title = "Two"\n')
       several.server.child.kill('SIGHUP')
       await until(async () => ![...before].some(isRunning) && (await several.serving()) === 2)
@@ -141,7 +141,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       const { code, log } = await several.stop()
       expect(code).toBe(0)
       expect(log).toContain('the settings cannot be used, so the old ones stay: url_bytes_max in vestal.toml')
-      expect(log).toContain('every process has been replaced')
+      expect(log).toContain('rolling restart finished: every process was replaced')
     },
     TEST_MS,
   )
@@ -150,12 +150,12 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
     'replaces one that was killed',
     async () => {
       await using several = await Several.start(COUNT)
-      const killed = several.members.get(1) ?? 0
+      const killed = several.httpProcesses.get(1) ?? 0
       process.kill(killed, 'SIGKILL')
       await until(async () => !isRunning(killed) && (await several.serving()) === 2)
       const { code, log } = await several.stop()
       expect(code).toBe(0)
-      expect(log).toContain('process 1 ended with SIGKILL; another takes its place')
+      expect(log).toContain('process 1 ended with SIGKILL; starting a replacement')
     },
     TEST_MS,
   )
@@ -164,10 +164,10 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
     'replaces all of them where they are killed in the same moment',
     async () => {
       await using several = await Several.start(COUNT)
-      const killed = [...several.members.values()]
+      const killed = [...several.httpProcesses.values()]
       // Stopped first, so that neither's end is known when the other's is.
       for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of killed) process.kill(pid, signal)
-      await until(() => several.members.size === 2 && !killed.some(isRunning))
+      await until(() => several.httpProcesses.size === 2 && !killed.some(isRunning))
       await until(async () => (await several.serving().catch(() => 0)) === 2)
       expect((await several.stop()).code).toBe(0)
     },
@@ -178,7 +178,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
     'replaces one that is being stopped as soon as it is, while that one finishes what it has',
     async () => {
       await using several = await Several.start([...COUNT, '--shutdown-delay-seconds', '60'])
-      const told = several.members.get(2) ?? 0
+      const told = several.httpProcesses.get(2) ?? 0
       process.kill(told, 'SIGTERM')
       await until(async () => (await several.metric('vestal_process_restarts_total')) === 1 && (await several.serving()) === 2)
       expect(isRunning(told)).toBe(true)
@@ -186,7 +186,7 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       await until(() => !isRunning(told))
       expect(await several.metric('vestal_process_restarts_total')).toBe(1)
       // The delay would hold these up as well, once the supervisor is gone.
-      for (const pid of several.members.values()) process.kill(pid, 'SIGKILL')
+      for (const pid of several.httpProcesses.values()) process.kill(pid, 'SIGKILL')
     },
     TEST_MS,
   )
@@ -207,9 +207,9 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
     async () => {
       for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
         await using several = await Several.start(COUNT)
-        const members = [...several.members.values()]
+        const pids = [...several.httpProcesses.values()]
         await several.stop(signal)
-        await until(() => !members.some(isRunning))
+        await until(() => !pids.some(isRunning))
         expect(several.fetch('/public/info/')).rejects.toThrow()
       }
     },
@@ -223,8 +223,8 @@ describe.skipIf(!HAS_PROCESSES)('vestal start --processes', () => {
       const taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
       const cases: readonly (readonly [args: readonly string[], environment: Record<string, string>, message: string])[] = [
         [['--port', String(taken.port)], {}, `cannot listen on 127.0.0.1:${taken.port}`],
-        [['--port', '0', '--metrics-port', String(taken.port)], {}, `port ${taken.port} on 127.0.0.1 is taken`],
-        [['--unix', 'a.sock'], {}, 'unix: one process alone listens on a unix socket'],
+        [['--port', '0', '--metrics-port', String(taken.port)], {}, `port ${taken.port} on 127.0.0.1 is in use`],
+        [['--unix', 'a.sock'], {}, 'unix: only one process can listen on a Unix socket'],
         [['--port', '0'], { NODE_ENV: 'production', VESTAL_SECRET: '' }, 'in production mode a key is needed'],
       ]
       for (const [args, environment, message] of cases) {

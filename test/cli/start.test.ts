@@ -16,7 +16,7 @@ async function accepted(url: string, init: RequestInit): Promise<Response> {
   return response.status === 503 ? accepted(url, init) : response
 }
 
-/** Waits until a prediction is at hand: with room for one alone, another is then refused. */
+/** Waits until a prediction is in flight: with room for only one, the next is rejected. */
 async function untilBusy(base: string, token: string): Promise<void> {
   const init = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{"input":[[1]]}' }
   await until(async () => (await fetch(`${base}/models/slow/predict/`, init)).status === 503)
@@ -156,23 +156,23 @@ describe('vestal start', () => {
     expect(await child.exited).toBe(0)
   })
 
-  test('whose port of the metrics is taken says so, and does not begin to serve', () => {
+  test('does not serve where the metrics port is in use', () => {
     using place = new Workplace()
     using taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
     const { exitCode, stdout, stderr } = place.run(['start', '--port', '0', '--metrics-port', String(taken.port)])
-    expect([exitCode, stderr.includes(`port ${taken.port} on 127.0.0.1 is taken`)]).toEqual([2, true])
+    expect([exitCode, stderr.includes(`port ${taken.port} on 127.0.0.1 is in use`)]).toEqual([2, true])
     expect(stdout).not.toContain('listens on')
   })
 
-  test('on a port that is taken says so and ends with 1', async () => {
+  test('on a port in use exits with 1', async () => {
     using place = new Workplace()
     using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') })
     const { stderr, exitCode } = place.run(['start', '--port', String(other.port)])
-    expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`port ${other.port} on 127.0.0.1 is taken`)])
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`port ${other.port} on 127.0.0.1 is in use`)])
   })
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    test(`stopped by ${signal} finishes in-flight requests, rejects new requests and ends with 0`, async () => {
+    test(`stopped by ${signal} finishes in-flight requests, rejects new ones and exits with 0`, async () => {
       using place = new Workplace()
       writeFileSync(join(place.folder, 'slow.onnx'), slowModel(60))
       const { base, child } = await place.start(['--model', 'slow=slow.onnx', '--threads', '1', '--queue-max', '1'], {

@@ -151,7 +151,7 @@ describe('vestal start with a certificate', () => {
     await child.exited
   })
 
-  test('loads a new one while it runs, and finishes in-flight requests', async () => {
+  test('takes a new one while it runs, and finishes in-flight requests', async () => {
     using place = new Workplace()
     const [first, second, third] = [1, 2, 3].map(() => makeCertificate({ issuer: root })) as [
       Certificate,
@@ -230,14 +230,14 @@ describe('vestal start with a certificate', () => {
     expect(await child.exited).toBe(0)
   })
 
-  test('does not start where it cannot be used, or the port is taken', () => {
+  test('does not start where it cannot be used, or the port is in use', () => {
     using place = new Workplace()
     const { stderr, exitCode } = place.run(['start', '--port', '0', ...FILES])
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining('tls_cert: server.pem: cannot be read')])
     put(place, makeCertificate({ issuer: root }))
     using other = Bun.serve({ port: 0, hostname: '127.0.0.1', reusePort: true, fetch: () => new Response('') })
     const taken = place.run(['start', '--port', String(other.port), ...FILES])
-    expect([taken.exitCode, taken.stderr]).toEqual([1, expect.stringContaining(`port ${other.port} on 127.0.0.1 is taken`)])
+    expect([taken.exitCode, taken.stderr]).toEqual([1, expect.stringContaining(`port ${other.port} on 127.0.0.1 is in use`)])
   })
 })
 

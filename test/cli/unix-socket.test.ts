@@ -68,7 +68,7 @@ describe('vestal start with a unix socket', () => {
     const refused = place.run(['start', '--unix', file], PRODUCTION)
     expect([refused.exitCode, refused.stdout + refused.stderr]).toEqual([
       1,
-      expect.stringContaining('is there already and is no socket'),
+      expect.stringContaining('exists and is not a socket'),
     ])
     expect(await Bun.file(file).text()).toBe('precious')
     const path = join(place.folder, 'other.sock')

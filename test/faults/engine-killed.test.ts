@@ -90,7 +90,7 @@ async function start() {
     rmSync(temporary, { recursive: true })
     return files
   }
-  const processes = () => [several.engine, ...several.members.values(), ...childrenOf(several.engine).map(({ pid }) => pid)]
+  const processes = () => [several.engine, ...several.httpProcesses.values(), ...childrenOf(several.engine).map(({ pid }) => pid)]
   return { several, left, processes }
 }
 
@@ -100,7 +100,7 @@ describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
     async () => {
       const { several: started, left, processes } = await start()
       await using several = started
-      const members = new Set(several.members.values())
+      const httpProcesses = new Set(several.httpProcesses.values())
       const load = startLoad(several)
       let health = 0
       for (let time = 1; time <= 3; time += 1) {
@@ -119,7 +119,7 @@ describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
       expect([wrong, others]).toEqual([[], []])
       expect(new Set(lost)).toEqual(new Set(['503 1']))
       expect([right > 240, health > 0]).toEqual([true, true])
-      expect(new Set(several.members.values())).toEqual(members)
+      expect(new Set(several.httpProcesses.values())).toEqual(httpProcesses)
       const pids = processes()
       expect((await several.stop()).code).toBe(0)
       expect(await left(pids)).toEqual([])
@@ -137,7 +137,7 @@ describe.skipIf(!HAS_PROCESSES)('an engine process under load', () => {
       for (let time = 1; time <= 4; time += 1) {
         await load.more(40)
         const number = 1 + (time % 2)
-        const killed = several.members.get(number) ?? 0
+        const killed = several.httpProcesses.get(number) ?? 0
         process.kill(killed, 'SIGKILL')
         await until(async () => (await several.metric('vestal_process_restarts_total').catch(() => 0)) === time)
         await until(async () => (await several.serving().catch(() => 0)) === 2)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
-import { HAS_PROCESSES, isRunning, membersOf, until } from '../support/processes.ts'
+import { HAS_PROCESSES, httpProcessesOf, isRunning, until } from '../support/processes.ts'
 import { bearer, SECRET } from '../support/tokens.ts'
 
 /** Requests at once. */
@@ -48,7 +48,7 @@ function startLoad(base: string, { keepalive }: { readonly keepalive: boolean })
 describe.skipIf(!HAS_PROCESSES)('four processes under load', () => {
   const place = new Workplace()
   let server: StartedServer
-  const members = () => membersOf(server.child.pid)
+  const httpProcesses = () => httpProcessesOf(server.child.pid)
   const serving = async () => {
     const response = await fetch(`${server.base}/metrics`, { headers: bearer('metrics:read'), keepalive: false })
     return Number(/^vestal_processes\{state="serving"\} (\d+)$/m.exec(await response.text())?.[1])
@@ -71,13 +71,13 @@ describe.skipIf(!HAS_PROCESSES)('four processes under load', () => {
   })
 
   test(
-    'one that is killed loses the requests that it had, and no other; another takes its place',
+    'one that is killed loses only its own requests, and is replaced',
     async () => {
       const load = startLoad(server.base, { keepalive: false })
       for (const number of [1, 3]) {
         await load.more(50)
         const before = load.failures.map(({ length }) => length)
-        const killed = members().get(number) ?? 0
+        const killed = httpProcesses().get(number) ?? 0
         process.kill(killed, 'SIGKILL')
         await until(() => !isRunning(killed))
         await load.more(50)
@@ -98,7 +98,7 @@ describe.skipIf(!HAS_PROCESSES)('four processes under load', () => {
       const loads = [startLoad(server.base, { keepalive: false }), startLoad(server.base, { keepalive: true })]
       const more = () => Promise.all(loads.map((load) => load.more(50)))
       await more()
-      const before = [...members().values()]
+      const before = [...httpProcesses().values()]
       server.child.kill('SIGHUP')
       await until(async () => !before.some(isRunning) && (await serving()) === 4)
       await more()

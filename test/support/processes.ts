@@ -3,7 +3,7 @@ import { until as waitUntil } from './until.ts'
 
 const PROCESSES_MS = 60_000
 
-/** Several processes share a port on Linux alone. */
+/** Several processes can share a port on Linux only. */
 export const HAS_PROCESSES = process.platform === 'linux'
 
 /** Processes that a process started, by what they were started with. */
@@ -19,8 +19,8 @@ export function childrenOf(parent: number): readonly { readonly pid: number; rea
     })
 }
 
-/** The processes of a supervisor, by their numbers. */
-export function membersOf(supervisor: number): ReadonlyMap<number, number> {
+/** Process ids of a supervisor's HTTP processes, by replica. */
+export function httpProcessesOf(supervisor: number): ReadonlyMap<number, number> {
   return new Map(
     childrenOf(supervisor).flatMap(({ pid, command }) => {
       const at = command.indexOf('process')

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type StartedServer, Workplace } from './command-line.ts'
-import { engineOf, isRunning, membersOf, until } from './processes.ts'
+import { engineOf, httpProcessesOf, isRunning, until } from './processes.ts'
 import { bearer, SECRET } from './tokens.ts'
 
 export const OWN = { VESTAL_SECRET: SECRET, VESTAL_ACCOUNTS: 'off', VESTAL_LOAD_MODEL: 'none', VESTAL_LOG_FORMAT: 'json' }
@@ -31,8 +31,8 @@ export class Several implements AsyncDisposable {
     writeFileSync(join(this.#place.folder, 'vestal.toml'), toml)
   }
 
-  get members(): ReadonlyMap<number, number> {
-    return membersOf(this.server.child.pid)
+  get httpProcesses(): ReadonlyMap<number, number> {
+    return httpProcessesOf(this.server.child.pid)
   }
 
   get engine(): number {
@@ -69,10 +69,10 @@ export class Several implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const members = [...this.members.values(), ...[engineOf(this.server.child.pid)].filter((pid) => pid !== undefined)]
+    const pids = [...this.httpProcesses.values(), ...[engineOf(this.server.child.pid)].filter((pid) => pid !== undefined)]
     this.server.child.kill('SIGKILL')
     await this.server.child.exited
-    await until(() => !members.some(isRunning))
+    await until(() => !pids.some(isRunning))
     this.#place[Symbol.dispose]()
   }
 }

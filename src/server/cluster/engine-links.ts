@@ -3,16 +3,16 @@ import { openNameless } from '../../inference/instance/exchange.ts'
 import type { Link } from '../../inference/remote/link.ts'
 import { closeDescriptor, openSocketPair, receiveDescriptor } from '../../platform/c-library.ts'
 
-/** Both ends of a link, to be handed to two processes and closed here. */
+/** Both ends of a link, which are sent to two processes and then closed here. */
 export interface LinkEnds {
   readonly http: Link
   readonly engine: Link
   readonly close: () => void
 }
 
-/** Makes what joins an HTTP process and the engine process. Where the system gives no files in memory, it has none. */
+/** Opens a link between an HTTP process and the engine process. It has no files where the system gives none in memory. */
 export function openLink(): LinkEnds {
-  // Both or none: the number of descriptors says which are there.
+  // Both or none, so that the number of descriptors says which they are.
   const files = openFiles()
   const [requests, answers] = files
   const [http, engine] = openSocketPair()
@@ -31,13 +31,13 @@ function openFiles(): readonly number[] {
     for (let count = 0; count < 2; count += 1) files.push(openNameless())
     return files
   } catch {
-    // No folder takes a file: large tensors go through the socket.
+    // There is no folder for a file in memory: large tensors go through the socket.
     for (const descriptor of files) closeDescriptor(descriptor)
     return []
   }
 }
 
-/** Takes one end of a link that the supervisor has sent through a local socket. */
+/** Receives one end of a link, which the supervisor has sent through a local socket. */
 export function receiveLink(from: number, files: number): Link {
   const [socket, requests, answers] = Array.from({ length: 1 + files }, () => receiveDescriptor(from))
   invariant(socket !== undefined, 'a link has a socket')

@@ -1,6 +1,6 @@
 /**
- * The program of the engine process. It is the verb `engine-process` without what only other verbs need, which takes most of the time
- * until a program begins: so another one serves sooner. An executable has the verb.
+ * The program of the engine process: the verb `engine-process` without the imports of other verbs, which take most of the time of a
+ * start, so that a replacement serves sooner. An executable has the verb instead.
  */
 
 import { readArguments } from '../../config/arguments.ts'

@@ -1,6 +1,5 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { SettingsError } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { never } from '../../core/invariant.ts'
 import { createModelLog } from '../../http/control/model-changes.ts'
@@ -17,41 +16,36 @@ import { createLogging, findingsTo, type Logging } from '../logging.ts'
 import { collectProcess } from '../process-metrics.ts'
 import { createReload, subscribeEngine } from '../reload.ts'
 import { receiveLink } from './engine-links.ts'
-import { createAnswerer, type Duties, SOCKET_DESCRIPTOR } from './member.ts'
-import type { EngineState, FromMember, ToMember } from './messages.ts'
-import { refuseForSeveral } from './share-limits.ts'
-
-interface EngineLaunch {
-  /** Reads the settings again. */
-  readonly read: () => Settings
-}
+import type { EngineState, ToChild } from './ipc.ts'
+import { rejectClusterFaults } from './process-settings.ts'
+import { openSupervisorChannel, type RequestHandlers, SOCKET_DESCRIPTOR } from './supervisor-channel.ts'
 
 /** Milliseconds that HTTP processes have beyond what their settings give them, where the supervisor is gone. */
 const GRACE_MS = 5000
-/** The engine process in the log. */
+/** The number of the engine process in the log. */
 const NUMBER = 0
 
-/** `vestal engine-process json|pretty`: the supervisor knows whether people read what it passes on. @throws SettingsError */
+/** `vestal engine-process json|pretty`: the supervisor knows whether its output is for people. @throws SettingsError */
 export async function startEngineProcess(form: string | undefined, readAll: () => Settings): Promise<void> {
   const read = (): Settings => {
     const settings = readAll()
-    // The file may say something else by now than when the supervisor read it.
-    refuseForSeveral(settings)
+    // The file may have changed since the supervisor read it.
+    rejectClusterFaults(settings)
     return { ...settings, logFormat: form === 'pretty' ? 'pretty' : 'json' }
   }
-  await serveEngineProcess(read(), { read })
+  await serveEngineProcess(read(), read)
 }
 
-/** Computes for the HTTP processes of one server until the supervisor says that they are gone. */
-async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): Promise<void> {
-  const supervisor = joinAsEngine()
+/** Computes for the HTTP processes of one server until they have ended and the supervisor sends `stop`. */
+async function serveEngineProcess(settings: Settings, read: () => Settings): Promise<void> {
+  const supervisor = connectEngineProcess()
   const logging = createLogging(settings, NUMBER)
   const { logger, output } = logging
   const { state, folder } = await supervisor.restored
   if (folder !== undefined) removeLeftovers(folder, state)
   const noteChange = createModelLog({ logger, audit: undefined })
   let server: EngineServer | undefined
-  // The audit log is in the hands of the HTTP processes.
+  // HTTP processes write the audit log.
   const changed = (change: ModelChange) => {
     if (server?.note(change) !== true) noteChange(change, { actor: 'server' })
   }
@@ -63,9 +57,9 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
   const journal = new Journal({
     entries: state.entries,
     folder,
-    changed: (entries) => supervisor.send({ kind: 'journal', state: { ...next, entries } }),
+    changed: (entries) => supervisor.send({ kind: 'engine-state', state: { ...next, entries } }),
   })
-  supervisor.send({ kind: 'journal', state: { ...next, entries: state.entries } })
+  supervisor.send({ kind: 'engine-state', state: { ...next, entries: state.entries } })
   const own = new EngineServer({
     engine,
     modelsDirectory: settings.models,
@@ -86,12 +80,12 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
     process.exit(0)
   }
   supervisor.serve({
-    counts: { metrics: () => registry.snapshot() },
+    metrics: () => registry.snapshot(),
     prepareReload: reload.prepare,
     linked: (link) => own.attach(link),
     stop: () => void stop(),
     orphaned: async () => {
-      // HTTP processes finish what they have, and end.
+      // HTTP processes finish their in-flight requests, and end.
       const msMax = (settings.shutdownDelaySeconds + settings.shutdownSeconds) * 1000 + GRACE_MS
       await Promise.race([own.gone, Bun.sleep(msMax)])
       await engine.stop()
@@ -104,17 +98,17 @@ async function serveEngineProcess(settings: Settings, { read }: EngineLaunch): P
 interface EngineParts extends Pick<EngineOptions, 'changed' | 'lost'> {
   readonly state: EngineState
   readonly logging: Logging
-  /** Called as more of what the one before had is there. */
+  /** Called once the models of the previous engine process are restored. */
   readonly settled: () => void
 }
 
-/** Loads what the settings say, or what the engine process before this one had. */
+/** Loads what the settings say, or what the previous engine process had loaded. */
 async function openEngine(settings: Settings, { state, logging, settled, ...heard }: EngineParts): Promise<Engine> {
   const { logger } = logging
   const warn = (message: string) => logger.warn(message)
   const options = engineOptions(settings)
   const loadAtStart = state.started === undefined ? options.loadAtStart : new Set(state.started)
-  // Clients wait: what loads for long keeps nothing else from being served.
+  // Clients wait: a model that loads for long must not delay the others.
   const wait = state.hasServed === true ? { waitMsMax: 0 } : {}
   const note = findingsTo(logging)
   const engine = await createEngine({
@@ -135,15 +129,15 @@ async function openEngine(settings: Settings, { state, logging, settled, ...hear
   return { ...engine, isReady: () => isRestored && engine.isReady() }
 }
 
-/** Models that the first start has loaded: another engine process loads these, whatever was put beside them since. */
+/** Models that the first start has loaded: a replacement loads these, and none that was added to the folder since. */
 function startedBy(settings: Settings, { started }: EngineState, engine: Engine): readonly string[] | undefined {
-  // It looks at the folder by itself.
+  // It polls the folder.
   if (settings.modelControl === 'poll') return undefined
   const { loadAtStart } = engineOptions(settings)
   return started ?? (loadAtStart === undefined ? engine.models().map(({ name }) => name) : [...loadAtStart])
 }
 
-/** Removes what an engine process has left that was killed. */
+/** Removes folders that a killed engine process has left. */
 function removeLeftovers(folder: string, { entries }: EngineState): void {
   const kept = new Set(entries.map((entry) => entry.folder))
   for (const name of readdirSync(folder)) {
@@ -152,55 +146,50 @@ function removeLeftovers(folder: string, { entries }: EngineState): void {
   }
 }
 
-interface EngineDuties extends Duties {
+interface EngineHandlers extends RequestHandlers {
   readonly linked: (link: Link) => void
   readonly stop: () => void
-  /** The supervisor is gone. */
+  /** The supervisor has ended. */
   readonly orphaned: () => Promise<void>
 }
 
-/** The supervisor, as the engine process that it started sees it. */
-function joinAsEngine() {
-  if (process.connected !== true)
-    throw new SettingsError(['engine-process: is started by `vestal start --processes`, and not by hand'])
-  const send = (message: FromMember) => {
-    // Where the supervisor is gone, nobody waits for it.
-    if (process.connected === true) process.send?.(message)
-  }
-  const restored = Promise.withResolvers<ToMember & { readonly kind: 'restore' }>()
+/** Connects the engine process to the supervisor that started it. @throws SettingsError where none did */
+function connectEngineProcess() {
+  const channel = openSupervisorChannel('engine-process')
+  const restored = Promise.withResolvers<ToChild & { readonly kind: 'restore' }>()
   const links: Link[] = []
-  let duties: EngineDuties | undefined
-  const answer = createAnswerer(() => duties)
-  process.on('message', (message: ToMember) => {
-    if (message.kind === 'restore') restored.resolve(message)
-    else if (message.kind === 'link') {
-      const link = receiveLink(SOCKET_DESCRIPTOR, message.files)
-      if (duties === undefined) links.push(link)
-      else duties.linked(link)
-    } else if (message.kind === 'question')
-      void answer(message.what).then((answered) => send({ kind: 'answer', id: message.id, answer: answered }))
-    else if (message.kind === 'stop') {
-      if (duties === undefined) process.exit(0)
-      duties.stop()
-    } else if (!UNHEARD.has(message.kind)) never(message as never)
-  })
+  let handlers: EngineHandlers | undefined
+  channel.receive(
+    () => handlers,
+    (message) => {
+      if (message.kind === 'restore') restored.resolve(message)
+      else if (message.kind === 'engine-link') {
+        const link = receiveLink(SOCKET_DESCRIPTOR, message.files)
+        if (handlers === undefined) links.push(link)
+        else handlers.linked(link)
+      } else if (message.kind === 'stop') {
+        if (handlers === undefined) process.exit(0)
+        handlers.stop()
+      } else if (!HTTP_MESSAGES.has(message.kind)) never(message as never)
+    },
+  )
   process.on('disconnect', () => {
-    if (duties === undefined) process.exit(0)
-    void duties.orphaned()
+    if (handlers === undefined) process.exit(0)
+    void handlers.orphaned()
   })
-  // A terminal and service managers tell all processes; the HTTP processes finish first, and the supervisor says when they have.
+  // A terminal and service managers signal all processes; the HTTP processes finish first, and then the supervisor sends `stop`.
   for (const signal of ['SIGHUP', 'SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
-  send({ kind: 'joined' })
+  channel.send({ kind: 'connected' })
   return {
     restored: restored.promise,
-    send,
-    serve(given: EngineDuties) {
-      duties = given
+    send: channel.send,
+    serve(given: EngineHandlers) {
+      handlers = given
       for (const link of links.splice(0)) given.linked(link)
-      send({ kind: 'ready' })
+      channel.send({ kind: 'ready' })
     },
   }
 }
 
-/** What only HTTP processes are told. */
-const UNHEARD: ReadonlySet<ToMember['kind']> = new Set(['answer', 'listen', 'rescue', 'release', 'drain', 'reloaded'])
+/** Messages for HTTP processes only. */
+const HTTP_MESSAGES: ReadonlySet<ToChild['kind']> = new Set(['response', 'listen', 'accept-for', 'release', 'drain', 'reloaded'])

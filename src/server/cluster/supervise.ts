@@ -9,17 +9,16 @@ import { createLogging, type Logging } from '../logging.ts'
 import { listenForMetrics } from '../metrics-listener.ts'
 import { collectProcess } from '../process-metrics.ts'
 import { onReloadSignal } from '../reload.ts'
-import { startMember } from './member-process.ts'
-import { processCount } from './process-count.ts'
-import { refuseForSeveral, warningsForSeveral } from './share-limits.ts'
+import { type ChildProcessOptions, SpawnedProcess } from './child-process.ts'
+import { clusterWarnings, processCount, rejectClusterFaults } from './process-settings.ts'
 import { Supervisor } from './supervisor.ts'
 
-/** Time that a process has beyond what its settings give it to stop. */
+/** Milliseconds that a process has to stop beyond what its settings allow. */
 const GRACE_MS = 5000
 
-/** Serves with several processes until it is told to stop. `flags` are those of the start. */
+/** Serves with several processes until a signal stops them. `flags` are those of the start. */
 export async function supervise(settings: Settings, flags: readonly string[]): Promise<void> {
-  refuseForSeveral(settings)
+  rejectClusterFaults(settings)
   const count = processCount(settings)
   const logging = createLogging(settings)
   const { logger, output } = logging
@@ -27,13 +26,18 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
   try {
     rejectTakenPort(address)
   } catch {
-    throw new SettingsError([`cannot listen on ${settings.host}:${settings.port}: is it taken? --port takes another`])
+    throw new SettingsError([
+      `cannot listen on ${settings.host}:${settings.port}: the port may be in use; choose another with --port`,
+    ])
   }
   const stopMsMax = (settings.shutdownDelaySeconds + settings.shutdownSeconds) * 1000 + GRACE_MS
   const registry = new MetricRegistry()
   removeLeftFolders()
-  // Of its own, so that an engine process that is killed leaves nothing behind.
+  // The supervisor removes it, so that a killed engine process leaves nothing behind.
   const engineFolder = settings.modelOverride === 'on' ? createTemporaryFolder('engine') : undefined
+  const form = logging.isPretty ? 'pretty' : 'json'
+  const startProcess = (args: readonly string[], options: Omit<ChildProcessOptions, 'command' | 'write'>) =>
+    new SpawnedProcess({ ...options, command: ownCommand(args), write: writerOf(logging) })
   const supervisor = new Supervisor({
     count,
     address,
@@ -43,62 +47,46 @@ export async function supervise(settings: Settings, flags: readonly string[]): P
     startMsMax: settings.startSeconds * 1000,
     stopMsMax,
     drainMsMax: settings.drainSeconds * 1000 + stopMsMax,
-    startMember: (number, hooks) =>
-      startMember({
-        ...hooks,
-        number,
-        command: ownCommand(['process', String(number), String(count), formOf(logging), ...flags]),
-        write: writerOf(logging),
-      }),
+    startHttp: (number, events) =>
+      startProcess(['process', String(number), String(count), form, ...flags], { ...events, number }),
     engineFolder,
-    startEngine: (hooks) =>
-      startMember({
-        ...hooks,
-        number: 0,
-        command: ownCommand(['engine-process', formOf(logging), ...flags], ENGINE_PROGRAM),
-        write: writerOf(logging),
-        temporaryFolder: engineFolder,
-      }),
+    startEngine: (events) =>
+      startProcess(['engine-process', form, ...flags], { ...events, number: 0, temporaryFolder: engineFolder }),
   })
   collectSupervisor(registry, supervisor, logging)
   const removeFolder = () => {
     if (engineFolder !== undefined) rmSync(engineFolder, { recursive: true, force: true })
   }
   process.on('exit', removeFolder)
-  stopWhenTold(supervisor, logging)
+  stopOnSignals(supervisor, logging)
   onReloadSignal(() => {
     if (settings.modelControl === 'none')
-      logger.info(
-        'models stay as they are loaded: with model_control none, changed ones are loaded when the whole server restarts',
-      )
-    return supervisor.signalled()
+      logger.info('loaded models stay as they are: with model_control none, restart the server to load changed models')
+    return supervisor.reloadAndRoll()
   })
   const { metricsPort } = settings
-  // Before any process starts: a port that is taken would be found out by a server that serves already.
-  const metrics = metricsPort === undefined ? undefined : listenForMetrics(() => supervisor.gather(), metricsPort)
+  // Before any process starts, so that a port in use does not end a server that serves already.
+  const metrics = metricsPort === undefined ? undefined : listenForMetrics(() => supervisor.gatherMetrics(), metricsPort)
   const code = await supervisor.start()
-  // Whoever told it to stop ends it.
+  // The signal handler exits.
   if (supervisor.isStopping) return
   if (code !== undefined) {
     await supervisor.stop()
     await output.flush()
     process.exit(code)
   }
-  for (const warning of warningsForSeveral(settings, count)) logger.warn(warning)
+  for (const warning of clusterWarnings(settings, count)) logger.warn(warning)
   if (metrics !== undefined) logger.info(`Metrics are at ${metrics.url}metrics`)
 }
 
-/** What the engine process is started with where there is no executable. */
+/** The program of the engine process where there is no executable. */
 const ENGINE_PROGRAM = join(import.meta.dir, `engine-main${extname(import.meta.path)}`)
 
-/** The program that runs here, with another verb. */
-function ownCommand(args: readonly string[], program: string = Bun.main): readonly string[] {
+/** Starts this program with another verb. */
+function ownCommand(args: readonly string[]): readonly string[] {
   // An executable has its program inside.
-  return [process.execPath, ...(Bun.isStandaloneExecutable ? [] : [program]), ...args]
-}
-
-function formOf({ isPretty }: Logging): string {
-  return isPretty ? 'pretty' : 'json'
+  if (Bun.isStandaloneExecutable) return [process.execPath, ...args]
+  return [process.execPath, args[0] === 'engine-process' ? ENGINE_PROGRAM : Bun.main, ...args]
 }
 
 function writerOf({ output }: Logging) {
@@ -112,24 +100,24 @@ function collectSupervisor(registry: MetricRegistry, supervisor: Supervisor, { o
   collectProcess(registry, { logLines: output.dropped, auditEvents: undefined })
   registry.collected('vestal_processes', {
     type: 'gauge',
-    help: 'Processes that serve on the port, by what they do.',
+    help: 'HTTP processes by state.',
     labels: ['state'],
     read: () => [...supervisor.states()].map(([state, count]) => [[state], count]),
   })
   registry.collected('vestal_process_restarts_total', {
     type: 'counter',
-    help: 'Processes that ended by themselves and were replaced.',
+    help: 'HTTP processes that ended unexpectedly and were replaced.',
     read: () => [[[], supervisor.restarts]],
   })
   registry.collected('vestal_engine_restarts_total', {
     type: 'counter',
-    help: 'Engine processes that ended by themselves and were replaced.',
+    help: 'Engine processes that ended unexpectedly and were replaced.',
     read: () => [[[], supervisor.engineRestarts]],
   })
 }
 
-/** A second signal ends all processes at once. */
-function stopWhenTold(supervisor: Supervisor, { logger, output }: Logging): void {
+/** Stops at the first signal, and kills all processes at the second. */
+function stopOnSignals(supervisor: Supervisor, { logger, output }: Logging): void {
   let isStopping = false
   const stop = async () => {
     if (isStopping) {
@@ -137,7 +125,7 @@ function stopWhenTold(supervisor: Supervisor, { logger, output }: Logging): void
       process.exit(1)
     }
     isStopping = true
-    logger.info('stopping: every process finishes what is at hand')
+    logger.info('stopping: every process finishes its in-flight requests')
     const code = await supervisor.stop()
     await Promise.race([output.flush(), Bun.sleep(100)])
     process.exit(code)

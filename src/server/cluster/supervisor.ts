@@ -1,73 +1,74 @@
 import { keyOf } from '../../config/settings.ts'
 import type { Address } from '../../platform/taken-port.ts'
-import type { Logger } from '../../telemetry/log/logger.ts'
 import type { FamilySnapshot } from '../../telemetry/metrics/family.ts'
+import { MetricAggregate } from '../../telemetry/metrics/merge.ts'
 import { ENGINE_SETTINGS } from '../engine-options.ts'
-import { EngineKeeper } from './engine-keeper.ts'
+import type { ChildEvents, ChildProcess, ChildState } from './child-process.ts'
 import { openLink } from './engine-links.ts'
-import { type GatheredMetrics, gatherMetrics } from './gathered-metrics.ts'
-import { Keeper, type Launched } from './keeper.ts'
-import type { MemberProcess, MemberProcessOptions } from './member-process.ts'
-import type { EngineState, ReloadOutcome, SupervisorQuestion } from './messages.ts'
-import { type Place, Places } from './places.ts'
-import { reloadTogether } from './reload-together.ts'
-import { type WatchTimes, watchMember } from './watch-member.ts'
+import { checkHealth, type HealthCheckOptions } from './health-check.ts'
+import type { EngineState, ReloadOutcome, SupervisorMethod } from './ipc.ts'
+import { type Replica, Replicas } from './replicas.ts'
+import { EngineRestartLoop, type Launched, ReplicaRestartLoop } from './restart-loop.ts'
+import { reloadProcesses } from './two-phase-reload.ts'
 
-export interface SupervisorOptions extends WatchTimes {
+export interface SupervisorOptions extends HealthCheckOptions {
+  /** HTTP processes to run. */
   readonly count: number
   readonly address: Address
   readonly scheme: 'http' | 'https'
-  readonly logger: Logger
-  /** What the supervisor itself counts. */
+  /** The metrics of the supervisor itself. */
   readonly ownMetrics: () => readonly FamilySnapshot[]
-  /** @throws what the system says where it starts no process */
-  readonly startMember: (number: number, hooks: MemberHooks) => MemberProcess
-  /** Starts the process that computes for all of them. @throws what the system says where it starts no process */
-  readonly startEngine: (hooks: EngineHooks) => MemberProcess
+  /** Starts an HTTP process. @throws what the system says where it cannot */
+  readonly startHttp: (number: number, events: ChildEvents) => ChildProcess
+  /** Starts the engine process, which computes for all HTTP processes. @throws what the system says where it cannot */
+  readonly startEngine: (events: Required<ChildEvents>) => ChildProcess
   /** Where the engine process keeps files that requests bring; absent where they may bring none. */
   readonly engineFolder?: string | undefined
-  /** Milliseconds until a process that does not come to serve is ended. */
+  /** Milliseconds until a process that does not come to serve is killed. */
   readonly startMsMax: number
-  /** Milliseconds until a process that was told to drain is ended, and until one that was told to stop is. */
+  /** Milliseconds until a process that drains is killed, and until one that stops is. */
   readonly drainMsMax: number
   readonly stopMsMax: number
 }
 
-export type MemberHooks = Pick<MemberProcessOptions, 'answer' | 'counted' | 'leaving' | 'joined' | 'unlinked'>
-export type EngineHooks = MemberHooks & Required<Pick<MemberProcessOptions, 'journal'>>
+const METRICS_MS = 1000
+const STOPPING_MS = 250
 
-const COUNTS_MS = 1000
-const LEAVING_MS = 250
-
-/** Keeps so many processes serving on one port, and replaces them. */
+/** Runs several HTTP processes on one port and one engine process, restarts them, and replaces the HTTP processes on request. */
 export class Supervisor {
   readonly #options: SupervisorOptions
-  readonly #places: Places
-  readonly #keeper: Keeper
-  readonly #members = new Set<MemberProcess>()
-  readonly #metrics: GatheredMetrics<MemberProcess> = gatherMetrics()
-  readonly #engine: EngineKeeper
-  /** Processes that can be linked. */
-  readonly #joined = new Set<MemberProcess>()
+  readonly #replicas: Replicas
+  readonly #restartLoop: ReplicaRestartLoop
+  /** HTTP processes that have not ended, also those that are replaced. */
+  readonly #children = new Set<ChildProcess>()
+  readonly #metrics = new MetricAggregate<ChildProcess>()
+  readonly #engineLoop: EngineRestartLoop
+  /** Processes that receive messages, and so can be linked. */
+  readonly #connected = new Set<ChildProcess>()
   #engineState: EngineState = { entries: [] }
-  /** Reloads that there were when the engine process began. */
+  /** The number of reloads when the engine process started. */
   #engineReloads = 0
   #isStopping = false
   #restarts = 0
   #reloads = 0
   #rolling: Promise<void> | undefined
   #isRollWanted = false
-  #turn: Promise<unknown> = Promise.resolve()
+  #lastReload: Promise<unknown> = Promise.resolve()
 
   constructor(options: SupervisorOptions) {
     const { count, address, scheme, logger, startMsMax } = options
     this.#options = options
-    this.#places = new Places(count, address, scheme)
-    this.#keeper = new Keeper({ places: this.#places, logger, startMsMax, launch: (place) => this.#launch(place) })
-    this.#engine = new EngineKeeper({
+    this.#replicas = new Replicas(count, address, scheme)
+    this.#restartLoop = new ReplicaRestartLoop({
+      replicas: this.#replicas,
+      logger,
+      startMsMax,
+      launch: (replica) => this.#launch(replica),
+    })
+    this.#engineLoop = new EngineRestartLoop({
       ...options,
       launch: () => this.#launchEngine(),
-      served: (engine) => this.#caughtUp(engine, this.#engineReloads),
+      onServing: (engine) => this.#catchUp(engine, this.#engineReloads),
     })
   }
 
@@ -76,70 +77,70 @@ export class Supervisor {
   }
 
   get engineRestarts(): number {
-    return this.#engine.restarts
+    return this.#engineLoop.restarts
   }
 
   get isStopping(): boolean {
     return this.#isStopping
   }
 
-  /** Processes by what they do. */
-  states(): ReadonlyMap<MemberProcess['state'], number> {
-    const counts = new Map<MemberProcess['state'], number>()
-    for (const { state } of this.#members) counts.set(state, (counts.get(state) ?? 0) + 1)
+  /** The number of HTTP processes by state. */
+  states(): ReadonlyMap<ChildState, number> {
+    const counts = new Map<ChildState, number>()
+    for (const { state } of this.#children) counts.set(state, (counts.get(state) ?? 0) + 1)
     return counts
   }
 
   /**
-   * Starts the engine process and the first of the others, which makes what all need, and then the rest. Gives the code of one that
-   * could not start.
+   * Starts the engine process and the first HTTP process, which creates what all need (the database, the first account), and then the
+   * other ones. Gives the exit code of one that could not start.
    */
   async start(): Promise<number | undefined> {
-    const places = this.#startPlaces()
-    const engine = this.#engine.start()
-    const code = await Promise.race([engine.then((failed) => failed ?? places), places])
+    const replicas = this.#startReplicas()
+    const engine = this.#engineLoop.start()
+    const code = await Promise.race([engine.then((failed) => failed ?? replicas), replicas])
     return code ?? (await engine)
   }
 
-  async #startPlaces(): Promise<number | undefined> {
-    const [first, ...others] = this.#places
-    for (const places of [first === undefined ? [] : [first], others]) {
-      const codes = await Promise.all(places.map((place) => this.#keeper.fill(place, place === first)))
+  async #startReplicas(): Promise<number | undefined> {
+    const [first, ...others] = this.#replicas
+    for (const replicas of [first === undefined ? [] : [first], others]) {
+      const codes = await Promise.all(replicas.map((replica) => this.#restartLoop.start(replica, replica === first)))
       const code = codes.find((ended) => ended !== undefined)
       if (code !== undefined) return code
     }
     return undefined
   }
 
-  /** Reads settings again in all processes. */
+  /** Reads the settings again in all processes. */
   reload(kind: 'reload' | 'roll' = 'reload'): Promise<ReloadOutcome> {
-    const { engine } = this.#engine
+    const { engine } = this.#engineLoop
     const serving = () => [
-      ...[...this.#members].filter(({ state }) => state === 'serving'),
+      ...[...this.#children].filter(({ state }) => state === 'serving'),
       ...(engine?.state === 'ready' ? [engine] : []),
     ]
-    const result = this.#turn.then(() => reloadTogether(serving(), kind))
-    this.#turn = result.catch(() => undefined)
+    const result = this.#lastReload.then(() => reloadProcesses(serving(), kind))
+    this.#lastReload = result.catch(() => undefined)
     return result.finally(() => {
       this.#reloads += 1
     })
   }
 
-  /** Reads the settings again, has a process note what came of it, and replaces each where all of it is right. */
-  async signalled(): Promise<void> {
+  /** Reads the settings again, has one process log the outcome, and replaces every process where all settings are right. */
+  async reloadAndRoll(): Promise<void> {
     const outcome = await this.reload('roll')
     if (this.#isStopping) return
-    const member = this.#places.serving()
-    if (member === undefined) this.#options.logger.error('no process serves that could read the settings again')
-    else member.tell({ kind: 'reloaded', outcome })
+    const child = this.#replicas.serving()
+    if (child === undefined) this.#options.logger.error('the settings cannot be reloaded: no process is serving')
+    else child.send({ kind: 'reloaded', outcome })
     if (outcome.kind !== 'right') return
     const kept = ENGINE_SETTINGS.map(keyOf).filter((key) => outcome.reloaded.needsRestart.includes(key))
     if (kept.length > 0)
-      this.#options.logger.warn(`the engine process is not replaced: ${kept.join(', ')} count after a restart of the server`)
+      this.#options.logger.warn(`the engine process is not replaced: restart the server to apply ${kept.join(', ')}`)
     await this.roll()
   }
 
-  /** Replaces one process after the other. Asked for while it is at it, it begins once more after that. */
+  /** Replaces one process after the other. A call while this goes on makes it begin once more afterwards. */
   roll(): Promise<void> {
     if (this.#rolling !== undefined) {
       this.#isRollWanted = true
@@ -152,170 +153,173 @@ export class Supervisor {
   }
 
   /** The metrics of all processes, and of this one. */
-  async gather(): Promise<readonly FamilySnapshot[]> {
-    const members = [...this.#members].filter(({ state }) => state === 'serving' || state === 'draining')
-    const { engine } = this.#engine
-    if (engine?.state === 'ready') members.push(engine)
-    const asked = members.map(async (member) => {
-      // What it told last stands in for a process that is too busy to tell.
-      const families = await member.ask('metrics', COUNTS_MS).catch(() => undefined)
-      if (families !== undefined && member.state !== 'gone') this.#metrics.update(member, families)
+  async gatherMetrics(): Promise<readonly FamilySnapshot[]> {
+    const children = [...this.#children].filter(({ state }) => state === 'serving' || state === 'draining')
+    const { engine } = this.#engineLoop
+    if (engine?.state === 'ready') children.push(engine)
+    const requests = children.map(async (child) => {
+      // The last known metrics count for a process that is too busy to respond.
+      const families = await child.request('metrics', METRICS_MS).catch(() => undefined)
+      if (families !== undefined && child.state !== 'gone') this.#metrics.update(child, families)
     })
-    await Promise.all(asked)
-    return this.#metrics.read(this.#options.ownMetrics())
+    await Promise.all(requests)
+    return this.#metrics.snapshot(this.#options.ownMetrics())
   }
 
-  /** Tells every process to finish what is at hand and end, and then the engine process. Gives 0 where all of them did. */
+  /** Lets every HTTP process finish its in-flight requests and exit, and then the engine process. Gives 0 where all exit with 0. */
   async stop(): Promise<number> {
     this.#isStopping = true
-    this.#keeper.stop()
-    this.#places.close()
-    const codes = [...this.#members].map((member) => {
-      // One that is ready may accept already, before it says so.
-      if (member.state !== 'starting') {
-        member.tell({ kind: 'stop' })
-        return this.#endOf(member, this.#options.stopMsMax)
+    this.#restartLoop.stop()
+    this.#replicas.close()
+    const codes = [...this.#children].map((child) => {
+      // One that is ready may accept already, before it reports so.
+      if (child.state !== 'starting') {
+        child.send({ kind: 'stop' })
+        return closedWithin(child, this.#options.stopMsMax)
       }
-      member.kill()
-      return member.exited.then(() => 0)
+      child.kill()
+      return child.closed.then(() => 0)
     })
     const ended = await Promise.all(codes)
-    ended.push(await this.#engine.stop(this.#options.stopMsMax))
+    ended.push(await this.#engineLoop.stop(this.#options.stopMsMax))
     return ended.every((code) => code === 0) ? 0 : 1
   }
 
-  /** Ends every process at once. */
+  /** Kills every process. */
   kill(): void {
-    for (const member of this.#members) member.kill()
-    this.#engine.kill()
+    for (const child of this.#children) child.kill()
+    this.#engineLoop.kill()
   }
 
-  #launchEngine(): MemberProcess {
+  #launchEngine(): ChildProcess {
     this.#engineReloads = this.#reloads
     const engine = this.#options.startEngine({
-      answer: (what) => this.#answer(what),
-      counted: () => undefined,
-      leaving: () => undefined,
-      unlinked: () => undefined,
-      joined: (joined) => {
-        joined.tell({ kind: 'restore', state: this.#engineState, folder: this.#options.engineFolder })
-        this.#joined.add(joined)
-        for (const member of this.#members) this.#link(member)
+      onRequest: (method) => this.#respond(method),
+      onConnected: (connected) => {
+        connected.send({ kind: 'restore', state: this.#engineState, folder: this.#options.engineFolder })
+        this.#connected.add(connected)
+        for (const child of this.#children) this.#link(child)
       },
-      journal: (state) => {
+      onEngineState: (state) => {
         this.#engineState = state
       },
+      // Only HTTP processes report these.
+      onFinalMetrics: () => undefined,
+      onStopping: () => undefined,
+      onEngineLinkLost: () => undefined,
     })
-    void engine.gone.then(() => {
-      this.#joined.delete(engine)
+    void engine.exited.then(() => {
+      this.#connected.delete(engine)
       this.#metrics.ended(engine)
     })
     return engine
   }
 
-  /** Joins an HTTP process and the engine process, once both hear of it. */
-  #link(member: MemberProcess): void {
-    const { engine } = this.#engine
-    if (engine === undefined || !this.#joined.has(engine) || !this.#joined.has(member)) return
+  /** Links an HTTP process with the engine process, once both receive messages. */
+  #link(child: ChildProcess): void {
+    const { engine } = this.#engineLoop
+    if (engine === undefined || !this.#connected.has(engine) || !this.#connected.has(child)) return
     const { http, engine: other, close } = openLink()
-    // Where one of them is gone, the other finds its end closed.
-    if (engine.link(other)) member.link(http)
+    // Where one of them has ended, the other finds its end closed.
+    if (engine.link(other)) child.link(http)
     close()
   }
 
-  #launch(place: Place): Launched {
+  #launch(replica: Replica): Launched {
     const reloads = this.#reloads
-    const member: MemberProcess = this.#options.startMember(place.number, {
-      answer: (what) => this.#answer(what),
-      counted: (ended, { metrics }) => this.#metrics.update(ended, metrics),
-      leaving: (left) => void this.#leaving(place, left),
-      joined: (joined) => {
-        this.#joined.add(joined)
-        this.#link(joined)
+    const child: ChildProcess = this.#options.startHttp(replica.number, {
+      onRequest: (method) => this.#respond(method),
+      onConnected: (connected) => {
+        this.#connected.add(connected)
+        this.#link(connected)
       },
-      unlinked: (without) => this.#link(without),
+      onEngineLinkLost: (unlinked) => this.#link(unlinked),
+      onStopping: (stopping) => void this.#stopping(replica, stopping),
+      onFinalMetrics: (ended, { metrics }) => this.#metrics.update(ended, metrics),
     })
-    this.#members.add(member)
-    void member.gone.then((how) => this.#gone(place, member, how))
-    void member.exited.then(() => {
-      this.#members.delete(member)
-      this.#joined.delete(member)
-      this.#metrics.ended(member)
+    this.#children.add(child)
+    void child.exited.then((how) => this.#ended(replica, child, how))
+    void child.closed.then(() => {
+      this.#children.delete(child)
+      this.#connected.delete(child)
+      this.#metrics.ended(child)
     })
-    const joined = async () => {
-      void watchMember(member, this.#options)
-      await this.#caughtUp(member, reloads)
+    const onServing = async () => {
+      void checkHealth(child, this.#options)
+      await this.#catchUp(child, reloads)
     }
-    return { member, joined }
+    return { child, onServing }
   }
 
-  /** A process may have read the settings before the others read them again. */
-  async #caughtUp(member: MemberProcess, reloads: number): Promise<void> {
-    if (this.#reloads !== reloads) await reloadTogether([member], 'reload')
+  /** Has a process read the settings again where the others did so while it started. */
+  async #catchUp(child: ChildProcess, reloads: number): Promise<void> {
+    if (this.#reloads !== reloads) await reloadProcesses([child], 'reload')
   }
 
-  #answer(what: SupervisorQuestion): Promise<unknown> {
-    if (what === 'reload') return this.reload()
-    return this.gather()
+  #respond(method: SupervisorMethod): Promise<unknown> {
+    return method === 'reload' ? this.reload() : this.gatherMetrics()
   }
 
-  /** Another accepts at once. A terminal, and a system that stops, tell all processes and this one next: none follows then. */
-  async #leaving(place: Place, member: MemberProcess): Promise<void> {
+  /** A substitute accepts at once. A terminal or a service manager signals all processes and then this one: then nothing is restarted. */
+  async #stopping(replica: Replica, child: ChildProcess): Promise<void> {
     if (this.#isStopping) return
-    this.#places.rescueAfter(member)
-    if (place.member === member) this.#places.rescue(place)
-    await Bun.sleep(LEAVING_MS)
-    this.#followed(place, member, 'was told to stop by a signal of its own')
+    this.#replicas.replaceSubstitute(child)
+    if (replica.child === child) this.#replicas.substitute(replica)
+    await Bun.sleep(STOPPING_MS)
+    this.#restart(replica, child, 'received a stop signal')
   }
 
-  #gone(place: Place, member: MemberProcess, how: number | string): void {
-    this.#places.rescueAfter(member)
-    this.#followed(place, member, `ended with ${how}`)
+  #ended(replica: Replica, child: ChildProcess, how: number | string): void {
+    this.#replicas.replaceSubstitute(child)
+    this.#restart(replica, child, `ended with ${how}`)
   }
 
-  /** A process that is gone or about to go, and was not to, is followed by another. */
-  #followed(place: Place, member: MemberProcess, what: string): void {
-    if (place.member !== member) return
-    place.member = undefined
+  /** Replaces a process that has ended, or is about to, without an order of the supervisor. */
+  #restart(replica: Replica, child: ChildProcess, reason: string): void {
+    if (replica.child !== child) return
+    replica.child = undefined
     if (this.#isStopping) return
-    this.#places.rescue(place)
+    this.#replicas.substitute(replica)
     this.#restarts += 1
-    this.#options.logger.error(`process ${place.number} ${what}; another takes its place`)
-    this.#keeper.keep(place)
+    this.#options.logger.error(`process ${replica.number} ${reason}; starting a replacement`)
+    this.#restartLoop.restart(replica)
   }
 
   async #rollAll(): Promise<void> {
     const { logger } = this.#options
     do {
       this.#isRollWanted = false
-      logger.info('every process is replaced by another, one after the other')
-      for (const place of this.#places) {
-        const isReplaced = await this.#replace(place)
+      logger.info('rolling restart: replacing every process, one after the other')
+      for (const replica of this.#replicas) {
+        const isReplaced = await this.#replace(replica)
         if (this.#isStopping) return
         if (isReplaced) continue
-        logger.error(`process ${place.number} cannot be replaced: the new one did not start; the rest stay as they are`)
+        logger.error(
+          `rolling restart ended: the replacement of process ${replica.number} did not start; the old processes keep serving`,
+        )
         return
       }
-      logger.info('every process has been replaced')
+      logger.info('rolling restart finished: every process was replaced')
     } while (this.#isRollWanted)
   }
 
-  /** The new process accepts before the old one is told to leave, from the same socket: no connection is ever without one of them. */
-  async #replace(place: Place): Promise<boolean> {
-    await this.#keeper.settled(place)
-    const old = place.member
-    if ((await this.#keeper.fill(place)) !== undefined) return false
+  /** The new process accepts before the old one drains, from the same socket, so at every moment one of them accepts. */
+  async #replace(replica: Replica): Promise<boolean> {
+    await this.#restartLoop.settled(replica)
+    const old = replica.child
+    if ((await this.#restartLoop.start(replica)) !== undefined) return false
     if (old === undefined || old.state === 'gone') return true
     old.drain()
-    this.#places.rescueAfter(old)
-    await this.#endOf(old, this.#options.drainMsMax)
+    this.#replicas.replaceSubstitute(old)
+    await closedWithin(old, this.#options.drainMsMax)
     return true
   }
+}
 
-  async #endOf(member: MemberProcess, msMax: number): Promise<number> {
-    const timer = setTimeout(() => member.kill(), msMax)
-    const code = await member.exited
-    clearTimeout(timer)
-    return code
-  }
+/** Waits for the end of a process, and kills it after a time. Gives its exit code. */
+async function closedWithin(child: ChildProcess, msMax: number): Promise<number> {
+  const timer = setTimeout(() => child.kill(), msMax)
+  const code = await child.closed
+  clearTimeout(timer)
+  return code
 }

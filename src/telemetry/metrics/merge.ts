@@ -25,3 +25,25 @@ function joined(left: number, right: number, merge: GaugeMerge = 'sum'): number 
 export function countsOf(snapshot: readonly FamilySnapshot[]): readonly FamilySnapshot[] {
   return snapshot.filter(({ type }) => type !== 'gauge')
 }
+
+/** The metrics of several processes, some of which may have ended, as one's. */
+export class MetricAggregate<Process> {
+  readonly #latest = new Map<Process, readonly FamilySnapshot[]>()
+  #ended: readonly FamilySnapshot[] = []
+
+  /** Takes the current metrics of a process. */
+  update(process: Process, families: readonly FamilySnapshot[]): void {
+    this.#latest.set(process, families)
+  }
+
+  /** A process has ended: its last known counts stay in the sums. */
+  ended(process: Process): void {
+    this.#ended = mergeSnapshots([this.#ended, countsOf(this.#latest.get(process) ?? [])])
+    this.#latest.delete(process)
+  }
+
+  /** The metrics of all processes, merged with more. */
+  snapshot(more: readonly FamilySnapshot[]): readonly FamilySnapshot[] {
+    return mergeSnapshots([...this.#latest.values(), this.#ended, more])
+  }
+}

@@ -11,8 +11,8 @@ const look = (flags: Readonly<Record<string, readonly string[]>>) => {
 test.skipIf(!HAS_PROCESSES)('settings that several processes cannot keep are faults, and what they share is told', () => {
   const limits = { unix: ['a.sock'], inputBytesMax: ['1'] }
   expect(look({ processes: ['2'], ...limits }).map(({ level, message }) => [level, message])).toEqual([
-    ['wrong', 'unix: one process alone listens on a unix socket; with several take a port'],
-    ['note', 'input_bytes_max: each of 2 processes counts its own share, which is 1 at least: 2 in all'],
+    ['wrong', 'unix: only one process can listen on a Unix socket; set processes to 1, or listen on a port'],
+    ['note', 'input_bytes_max: each of 2 processes enforces its own share, which is at least 1, so the server allows 2'],
   ])
   expect(look(limits).map(({ level }) => level)).toEqual(['right'])
 })

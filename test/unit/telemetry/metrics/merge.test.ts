@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { countsOf, mergeSnapshots } from '../../../../src/telemetry/metrics/merge.ts'
+import { countsOf, MetricAggregate, mergeSnapshots } from '../../../../src/telemetry/metrics/merge.ts'
 import { MetricRegistry } from '../../../../src/telemetry/metrics/registry.ts'
 
 function registry(requests: Readonly<Record<string, number>>, memory: number, durations: readonly number[]): MetricRegistry {
@@ -52,4 +52,33 @@ test('a single process keeps its values', () => {
 
 test('of a process that has ended counts count, and gauges do not', () => {
   expect(countsOf(registry({ '200': 3 }, 10, []).snapshot()).map(({ name }) => name)).toEqual(['requests_total', 'seconds'])
+})
+
+function processMetrics(requests: number, memory: number) {
+  const made = new MetricRegistry()
+  made.counter('requests_total', { help: 'Requests.' }).of().add(requests)
+  made.collected('memory_bytes', { type: 'gauge', help: 'Memory.', read: () => [[[], memory]] })
+  return made.snapshot()
+}
+
+test('the counters of an aggregate never decrease, whichever process ends', () => {
+  const aggregate = new MetricAggregate<string>()
+  const values = () => Object.fromEntries(aggregate.snapshot([]).map(({ name, samples }) => [name, samples[0]?.value]))
+  aggregate.update('a', processMetrics(5, 100))
+  aggregate.update('b', processMetrics(7, 100))
+  expect(values()).toEqual({ requests_total: 12, memory_bytes: 200 })
+  aggregate.update('a', processMetrics(6, 120))
+  aggregate.ended('a')
+  expect(values()).toEqual({ requests_total: 13, memory_bytes: 100 })
+  aggregate.update('a2', processMetrics(1, 50))
+  expect(values()).toEqual({ requests_total: 14, memory_bytes: 150 })
+  aggregate.ended('b')
+  aggregate.ended('a2')
+  expect(values()).toEqual({ requests_total: 14 })
+})
+
+test('a process that ends without reporting metrics does not change an aggregate', () => {
+  const aggregate = new MetricAggregate<string>()
+  aggregate.ended('unknown')
+  expect(aggregate.snapshot(processMetrics(2, 1)).map(({ name }) => name)).toEqual(['requests_total', 'memory_bytes'])
 })

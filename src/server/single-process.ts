@@ -25,8 +25,8 @@ export interface Serving {
   readonly tracing?: OpenTracing
 }
 
-/** Listens at the configured address until the process is stopped. */
-export async function serveAlone(serving: Serving): Promise<void> {
+/** Serves with this process only: listens at the configured address until a signal stops it. */
+export async function serveSingleProcess(serving: Serving): Promise<void> {
   const { settings, app, announced, logging, reload, tls } = serving
   const metrics = await openMetrics(serving)
   const listening = await listen(app, { settings, ...(tls && { tls }), logging })
@@ -44,7 +44,7 @@ export async function serveAlone(serving: Serving): Promise<void> {
   announce(listening.address, announced, logging)
 }
 
-/** Before the app listens: a port that is taken would be found out by a server that serves already. @throws SettingsError */
+/** Listens before the app does, so that a port in use does not end a server that serves already. @throws SettingsError */
 async function openMetrics({ settings: { metricsPort }, registry, announced }: Serving) {
   try {
     return metricsPort === undefined ? [] : [listenForMetrics(() => registry.snapshot(), metricsPort)]

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { duplicate } from '../../../../src/platform/c-library.ts'
 import { rejectTakenPort } from '../../../../src/platform/taken-port.ts'
-import { createAdoptedListener } from '../../../../src/server/cluster/adopted-listener.ts'
-import { openListeningSocket } from '../../../../src/server/cluster/listening-socket.ts'
+import { createAdoptedListener, openListeningSocket } from '../../../../src/server/cluster/shared-port.ts'
 import { HAS_PROCESSES } from '../../../support/processes.ts'
 
 const INSIDE = { hostname: '127.0.0.1', port: 0 }
@@ -14,7 +13,7 @@ function startServer(name: string) {
 
 describe.skipIf(!HAS_PROCESSES)('a listening socket', () => {
   for (const hostname of ['127.0.0.1', '::1', '0.0.0.0']) {
-    test(`of ${hostname} is accepted from by a server of Bun that was made with another`, async () => {
+    test(`of ${hostname} replaces the socket of a Bun server`, async () => {
       const socket = openListeningSocket({ hostname, port: 0 })
       const { server, listener } = startServer('one')
       const { port: before } = server
@@ -27,7 +26,7 @@ describe.skipIf(!HAS_PROCESSES)('a listening socket', () => {
     })
   }
 
-  test('keeps what waits in it for the next who accepts', async () => {
+  test('keeps pending connections for the next process that accepts', async () => {
     const socket = openListeningSocket(INSIDE)
     const [one, two] = [startServer('one'), startServer('two')]
     one.listener.adopt(duplicate(socket.descriptor))
@@ -45,7 +44,7 @@ describe.skipIf(!HAS_PROCESSES)('a listening socket', () => {
     socket.close()
   })
 
-  test('is closed once no one has it, and its port is then free', async () => {
+  test('closes with the last process that has it open, which frees its port', async () => {
     const socket = openListeningSocket(INSIDE)
     const address = { hostname: '127.0.0.1', port: socket.port }
     expect(() => rejectTakenPort(address)).toThrow()
