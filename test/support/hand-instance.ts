@@ -8,15 +8,15 @@ interface Run<I, O> {
 /** A worker that a test plays: it shows what it was given, and answers when the test says so. */
 export class HandInstance<I, O> implements Instance<I, O> {
   readonly #answer: (input: I) => O
-  readonly #hear: (inputs: readonly I[]) => void
+  readonly #onRun: (inputs: readonly I[]) => void
   readonly #given: Run<I, O>[] = []
-  /** What it was given to run, run by run. */
+  /** The inputs of each run that it was given, without those that it was given ahead and lost before they began. */
   readonly runs: (readonly I[])[] = []
 
-  /** `given` hears of every run as it is handed over. */
+  /** @param given called with the inputs of every run as it is handed over */
   constructor(answer: (input: I) => O, given: (inputs: readonly I[]) => void = () => undefined) {
     this.#answer = answer
-    this.#hear = given
+    this.#onRun = given
   }
 
   get isBusy(): boolean {
@@ -34,7 +34,7 @@ export class HandInstance<I, O> implements Instance<I, O> {
   }
 
   run(inputs: readonly I[], settle: (outcome: Outcome<O>) => void): void {
-    this.#hear(inputs)
+    this.#onRun(inputs)
     this.runs.push(inputs)
     this.#given.push({ inputs, settle })
   }
@@ -53,6 +53,7 @@ export class HandInstance<I, O> implements Instance<I, O> {
   /** Ends in the middle of its run. */
   lose(): void {
     const [run, ...ahead] = this.#given.splice(0)
+    this.runs.splice(this.runs.length - ahead.length)
     run?.settle({ kind: 'lost', cause: 'SIGSEGV', isKilled: false })
     for (const { settle } of ahead) settle({ kind: 'returned' })
   }
