@@ -95,16 +95,17 @@ class ServedInstance {
       const loaded = this.#loaded(session)
       result = await withoutTurn(() => loaded.run(inputs, names))
     } catch (error) {
-      return this.#answer({ kind: 'failed', ...failureOf(error) })
+      this.#answer({ kind: 'failed', ...failureOf(error) })
+      return this.#tidy([])
     }
     const answers = this.#lanes[lane]?.outputs
     answers?.begin()
     send(this.#writer.result(result, answers?.store ?? noStore))
-    await this.#tidy(result)
+    await this.#tidy(result.outputs)
   }
 
-  /** Gives the memory of outputs back now and then, once their caller has them. */
-  async #tidy({ outputs }: ResultFrame): Promise<void> {
+  /** Frees the memory of outputs and of errors now and then, once the caller has its answer. */
+  async #tidy(outputs: ResultFrame['outputs']): Promise<void> {
     this.#runs += 1
     for (const { data } of outputs) this.#outputBytes += ArrayBuffer.isView(data) ? data.byteLength : 0
     if (this.#runs < TURN_RUNS && this.#outputBytes < TURN_BYTES) return
