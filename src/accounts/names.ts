@@ -14,7 +14,7 @@ export function normaliseName(name: string): string {
 
 /** What is wrong with a name that was normalised; undefined where nothing is. A UUID would be taken for an account's id. */
 export function nameFault(name: string): string | undefined {
-  if (name.length === 0 || name.length > NAME_LENGTH_MAX) return `must be a text of 1 to ${NAME_LENGTH_MAX} characters`
+  if (name.length === 0 || name.length > NAME_LENGTH_MAX) return `must be a string of 1 to ${NAME_LENGTH_MAX} characters`
   if (HIDDEN.test(name)) return 'must have no spaces and no control characters'
   return UUID.test(name) ? 'must not be a UUID' : undefined
 }

@@ -168,6 +168,6 @@ function textsOf(value: unknown): readonly string[] {
 function checkRules({ permissionClaims, grants, mayGrant }: GrantRules): void {
   for (const [name, list] of Object.entries({ permissionClaims, mayGrant, ...grants })) {
     const isList = Array.isArray(list) && list.every((item) => typeof item === 'string' && item !== '')
-    if (list !== undefined && !isList) throw new TypeError(`"${name}" is a list of texts`)
+    if (list !== undefined && !isList) throw new TypeError(`"${name}" is a list of strings`)
   }
 }

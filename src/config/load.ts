@@ -124,7 +124,7 @@ function givenBy(
   const source = `${key} in ${sources.file.placeOf(key)}`
   const texts = row.kind === 'single' && typeof value === 'object' ? undefined : textsOf(value)
   if (texts === undefined) {
-    faults.push(`${source}: must be a text, a number, a list of texts, or a table for [model]`)
+    faults.push(`${source}: must be a string, a number, a list of strings, or a table for [model]`)
     return undefined
   }
   const written =
@@ -146,7 +146,7 @@ function read(row: SingleRow<unknown> | ListRow<unknown>, { source, texts, writt
   try {
     const value = row.kind === 'list' ? row.read(texts) : row.read(oneOf(texts))
     if (written === undefined || (written === 'number' && row.kind === 'single' && row.read.takesNumber === true)) return value
-    throw new RangeError(`must be a text in quotes, not a ${written}`)
+    throw new RangeError(`must be a string in quotes, not a ${written}`)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     faults.push(`${source}: ${error.message}; ${shown}`)

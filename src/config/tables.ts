@@ -91,7 +91,7 @@ function readField(field: TableField, value: unknown): unknown {
 }
 
 function text(value: unknown): string {
-  if (typeof value !== 'string') throw new RangeError(`must be a text; got ${kindOf(value)}`)
+  if (typeof value !== 'string') throw new RangeError(`must be a string; got ${kindOf(value)}`)
   return value
 }
 
@@ -109,6 +109,6 @@ function byName<T>(value: unknown, read: (item: unknown) => T): Readonly<Record<
 /** What was written, with its value where that is a number or a boolean. */
 function kindOf(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return `the ${typeof value} ${value}`
-  if (typeof value === 'string') return 'a text'
+  if (typeof value === 'string') return 'a string'
   return Array.isArray(value) ? 'a list' : 'a table'
 }

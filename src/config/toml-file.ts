@@ -42,7 +42,7 @@ export function readToml(asked: string | undefined, directory: string, faults: s
     const where =
       line === undefined
         ? ''
-        : `; line ${line} ${isTwice ? 'has a key that is there already' : 'is the first that cannot be read (a text stands in quotes)'}`
+        : `; line ${line} ${isTwice ? 'has a key that is there already' : 'is the first that cannot be read (a string stands in quotes)'}`
     faults.push(`${name}: is not valid TOML${where}`)
     return none
   }

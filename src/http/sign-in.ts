@@ -33,7 +33,7 @@ const DemonstrationSignIn = Type.Object(
       rule: 'must be a UUID',
       missing: 'is missing; it must be a UUID',
     }),
-    password: Type.Optional(Type.String({ maxLength: 1024, rule: 'must be a text of at most 1024 characters' })),
+    password: Type.Optional(Type.String({ maxLength: 1024, rule: 'must be a string of at most 1024 characters' })),
   },
   { additionalProperties: false },
 )

@@ -113,7 +113,7 @@ function checkTimes({ exp, nbf, iat }: Times, rules: ClaimRules, nowSeconds: num
 function checkAudience(aud: unknown, claim: string, audiences: readonly string[] | undefined): void {
   const named = typeof aud === 'string' ? [aud] : aud
   if (!Array.isArray(named) || named.length === 0 || !named.every((name) => typeof name === 'string' && name !== '')) {
-    throw rejection('CLAIM_INVALID', `the claim "${claim}" is neither a text nor a list of texts`)
+    throw rejection('CLAIM_INVALID', `the claim "${claim}" is neither a string nor a list of strings`)
   }
   if ((audiences ?? [OWN_AUDIENCE]).some((audience) => named.includes(audience))) return
   const reason =
@@ -150,7 +150,7 @@ function isTime(value: unknown): value is number {
 
 function text(value: unknown, name: string, isLoose: boolean): void {
   if (isAbsent(value, isLoose)) return
-  if (typeof value !== 'string' || value === '') throw rejection('CLAIM_INVALID', `the claim "${name}" is not a text`)
+  if (typeof value !== 'string' || value === '') throw rejection('CLAIM_INVALID', `the claim "${name}" is not a string`)
   if (!isShortText(value)) throw rejection('CLAIM_INVALID', `the claim "${name}" is too long, or has a control character`)
 }
 

@@ -34,7 +34,7 @@ export interface CompactOptions {
  * @throws VestalError TOKEN_TOO_LONG, TOKEN_ENCRYPTED, TOKEN_MALFORMED
  */
 export function splitCompact(token: unknown, options: CompactOptions): CompactJws {
-  if (typeof token !== 'string') throw malformed('the token is not a text')
+  if (typeof token !== 'string') throw malformed('the token is not a string')
   if (token.length > (options.tokenBytesMax ?? TOKEN_BYTES_MAX)) throw new VestalError('TOKEN_TOO_LONG', { reason: 'too long' })
   if (COMPACT.test(token) && options.interop === undefined) return splitCanonical(token)
   const first = token.indexOf('.')

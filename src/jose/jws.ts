@@ -60,7 +60,7 @@ export function verifyFlattenedJws(jws: FlattenedJws, jwkOrSet: KeyInput, option
   if (jws.protected === '') throw malformed('the member "protected" is empty')
   const { payload, protected: header = '', signature, header: unprotected = {} } = jws
   for (const [name, value] of Object.entries({ payload, protected: header, signature })) {
-    if (typeof value !== 'string') throw malformed(`the member "${name}" is not a text`)
+    if (typeof value !== 'string') throw malformed(`the member "${name}" is not a string`)
     if (value.length > (options.tokenBytesMax ?? TOKEN_BYTES_MAX))
       throw new VestalError('TOKEN_TOO_LONG', { reason: `"${name}" is too long` })
     if (!isCanonicalBase64url(value)) throw malformed(`the member "${name}" is not canonical base64url`)

@@ -49,7 +49,7 @@ function listOf(input: KeyInput, options: ImportOptions): readonly Key[] {
   if (typeof input === 'string') return [/-----BEGIN /.test(input) ? importPem(input, options) : importSecret(input, options)]
   if (input instanceof Uint8Array) return [importSecret(input, options)]
   if (typeof input !== 'object' || input === null)
-    throw new KeyError('a key is a text, bytes, a JWK, a JWK Set or an imported key')
+    throw new KeyError('a key is a string, bytes, a JWK, a JWK Set or an imported key')
   if (Array.isArray(input)) return input.map((key: Key | Jwk) => oneOf(key, options))
   if ('keys' in input && Array.isArray(input.keys)) return input.keys.map((jwk: Jwk) => oneOf(jwk, options))
   return [oneOf(input as Key | Jwk, options)]

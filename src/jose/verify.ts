@@ -158,7 +158,7 @@ function checkOptions(options: VerifyOptions): void {
   if (interop !== undefined && interop !== 'flama') throw new TypeError('"interop" is "flama" or absent')
   for (const name of ['issuers', 'audiences', 'requiredClaims', 'types'] as const) {
     const list = options[name]
-    if (list !== undefined && !isListOfTexts(list)) throw new TypeError(`"${name}" is a list of texts`)
+    if (list !== undefined && !isListOfTexts(list)) throw new TypeError(`"${name}" is a list of strings`)
   }
   if (options.types?.length === 0) throw new TypeError('"types" is a list of at least one token type')
   if (options.audienceClaim === '') throw new TypeError('"audienceClaim" is the name of a claim')

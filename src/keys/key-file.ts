@@ -54,7 +54,7 @@ function parseKey(value: unknown, index: number): RingKey<StoredSecret> {
   if (!isRecord(value)) throw new KeyError(`key ${index + 1} is not an object`)
   const { kid, alg, state, public: publicJwk, secret } = value
   if (typeof kid !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(kid))
-    throw new KeyError(`the "kid" of key ${index + 1} is not a text of 1 to 128 visible characters`)
+    throw new KeyError(`the "kid" of key ${index + 1} is not a string of 1 to 128 visible characters`)
   const name = `the key ${kid}`
   rejectUnknown(value, KEY_MEMBERS, name)
   if (!isAlgorithm(alg)) throw new KeyError(`"alg" of ${name} is not a signature algorithm known here`)

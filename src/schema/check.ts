@@ -85,7 +85,7 @@ export function ruleOf(schema: TSchema): string {
 function describe(schema: TSchema): string {
   switch (schema[Kind]) {
     case 'String':
-      return 'a text'
+      return 'a string'
     case 'Boolean':
       return 'true or false'
     case 'Integer':
@@ -95,7 +95,7 @@ function describe(schema: TSchema): string {
     case 'Null':
       return 'null'
     case 'Array':
-      return schema.maxItems === undefined ? 'a list of texts' : `a list of at most ${schema.maxItems} texts`
+      return schema.maxItems === undefined ? 'a list of strings' : `a list of at most ${schema.maxItems} strings`
     case 'Union':
       return describeUnion(schema.anyOf)
     default:

@@ -120,7 +120,7 @@ function textsOf(blob: Uint8Array, { name, model, count }: TextsOptions): readon
 export function textOf(bytes: Uint8Array, { name, index }: { readonly name: string; readonly index: number }): string {
   if (!isUtf8(bytes)) throw inputInvalid(`input '${name}': element ${index} of BYTES must be UTF-8`)
   // onnxruntime-node hands texts over as C does, where this character ends one: the rest would be lost.
-  if (bytes.includes(0)) throw inputInvalid(`input '${name}': element ${index} must be a text without the character U+0000`)
+  if (bytes.includes(0)) throw inputInvalid(`input '${name}': element ${index} must be a string without the character U+0000`)
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
 }
 

@@ -108,10 +108,10 @@ function createStorage({ name, datatype, hasWords = false }: TensorTarget, count
     case 'text': {
       const data: string[] = []
       return storage(data, count, (index, element) => {
-        if (typeof element !== 'string') throw rejected(index, element, 'a text')
-        if (!element.isWellFormed()) throw rejected(index, '', 'a text without lone surrogates')
+        if (typeof element !== 'string') throw rejected(index, element, 'a string')
+        if (!element.isWellFormed()) throw rejected(index, '', 'a string without lone surrogates')
         // onnxruntime-node hands texts over as C does, where this character ends one: the rest would be lost.
-        if (element.includes('\0')) throw rejected(index, element, 'a text without the character U+0000')
+        if (element.includes('\0')) throw rejected(index, element, 'a string without the character U+0000')
         data.push(element)
       })
     }

@@ -25,7 +25,7 @@ export function readParameters(parameters: unknown, where: string): Parameters {
   for (const [name, value] of entries) {
     if (value === null) continue
     if (!['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
-      throw inputInvalid(`parameter ${show(name)} of ${where} must be a text, a number, true or false, got ${show(value)}`)
+      throw inputInvalid(`parameter ${show(name)} of ${where} must be a string, a number, true or false, got ${show(value)}`)
     }
     if (name.startsWith('triton_')) {
       throw inputInvalid(`${TRITON_TEXTS.reservedParameter()} Found in ${where}: ${show(name)}`)

@@ -18,7 +18,7 @@ export function decodeInputs(inputs: unknown, target: InferTarget, blobs: Blobs)
   for (const input of inputs) {
     if (!isObject(input)) throw inputInvalid(`an element of "inputs" must be an object, got ${show(input)}`)
     const { name } = input
-    if (typeof name !== 'string') throw inputInvalid(`the "name" of an input must be a text, got ${show(name)}`)
+    if (typeof name !== 'string') throw inputInvalid(`the "name" of an input must be a string, got ${show(name)}`)
     const spec = specOf(name, target)
     if (tensors.has(name)) throw inputInvalid(TRITON_TEXTS.inputTwice(name))
     tensors.set(name, readInput(input, spec, { model: target.model, blobs }))

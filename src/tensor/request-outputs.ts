@@ -52,7 +52,7 @@ function readOutputs(outputs: readonly unknown[], target: InferTarget, isBinaryO
   for (const output of outputs) {
     if (!isObject(output)) throw inputInvalid(`an element of "outputs" must be an object, got ${show(output)}`)
     const { name } = output
-    if (typeof name !== 'string') throw inputInvalid(`the "name" of an output must be a text, got ${show(name)}`)
+    if (typeof name !== 'string') throw inputInvalid(`the "name" of an output must be a string, got ${show(name)}`)
     if (!target.outputs.some((spec) => spec.name === name)) {
       const expected = listOf(target.outputs.map((spec) => spec.name))
       throw inputInvalid(`${TRITON_TEXTS.outputUnexpected(quote(name), target.model)}. Expected output(s) ${expected}.`)

@@ -29,7 +29,7 @@ export function decodeInferRequest(body: unknown, target: InferTarget, binary?: 
   if (!isObject(body)) throw inputInvalid(`the body must be an object with "inputs", got ${show(body)}`)
   const { id, inputs, outputs, parameters } = body
   if (id !== undefined && id !== null && (typeof id !== 'string' || id.length > ID_LENGTH_MAX)) {
-    throw inputInvalid(`"id" must be a text of at most ${ID_LENGTH_MAX} characters, got ${show(id)}`)
+    throw inputInvalid(`"id" must be a string of at most ${ID_LENGTH_MAX} characters, got ${show(id)}`)
   }
   const asked = readRequestParameters(parameters)
   // What needs no data is read first: an output that there is not is no reason to decode the inputs.

@@ -338,7 +338,7 @@ describe('vestal models', () => {
     expect([exitCode, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(/^NAME +VERSION +INPUTS +OUTPUTS +STATE( +RUNS)?\n/)
     expect(stdout).toMatch(/\niris +1 +X FP32\[-1,4\] +label INT64\[-1\], probabilities FP32\[-1,3\] +ready\b/)
-    expect(stdout).toMatch(/\nbad +1 +- +- +unavailable: it is a text, such as the answer of a server/)
+    expect(stdout).toMatch(/\nbad +1 +- +- +unavailable: it is a text file, such as the answer of a server/)
     expect(stdout).not.toContain(place.folder)
   })
 

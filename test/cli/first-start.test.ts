@@ -171,7 +171,7 @@ describe('a model that cannot be served', () => {
     const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
     const warnings = entries.filter(({ level, model }) => level === 'warn' && model !== undefined)
     expect(warnings).toMatchObject([{ model: 'bad', version: '1', reason: expect.stringMatching(/./) }])
-    expect(warnings[0]?.message).toContain('the model bad, version 1, cannot be served: it is a text, such as')
+    expect(warnings[0]?.message).toContain('the model bad, version 1, cannot be served: it is a text file, such as')
     // The words of ONNX Runtime are in the log alone.
     expect(entries.filter(({ runtimeText }) => runtimeText !== undefined)).toMatchObject([
       {
@@ -192,7 +192,7 @@ describe('a model that cannot be served', () => {
     folders(place, ['a', 'bad'])
     const server = await place.start(['--models', 'own'])
     await stop(server)
-    expect(server.output).toMatch(/^ {2}Models +1 of 2 ready\n +a\n +bad 1: it is a text, such as/m)
+    expect(server.output).toMatch(/^ {2}Models +1 of 2 ready\n +a\n +bad 1: it is a text file, such as/m)
     const other = await place.start(['--models', 'own', '--load-model', 'a'])
     await stop(other)
     expect(other.output).toMatch(/^ {2}Models +1 of 1 ready\n +a\n\n/m)

@@ -204,7 +204,7 @@ describe('POST /admin/reload', () => {
     )
     expect(await server.status('/public/info/')).toBe(200)
     expect(await server.reload('log_level =')).toEqual(
-      failure(422, { 'vestal.toml': 'is not valid TOML; line 1 is the first that cannot be read (a text stands in quotes)' }),
+      failure(422, { 'vestal.toml': 'is not valid TOML; line 1 is the first that cannot be read (a string stands in quotes)' }),
     )
     const files = `allowed_hosts = ["models.example"]\n[[issuers]]\nname = "https://one.example"\naudiences = ["vestal"]\nkey_file = "/nowhere/one.pem"\n`
     expect(await server.reload(files)).toEqual(failure(422, { 'one.pem': 'cannot be read: there is no such file' }))

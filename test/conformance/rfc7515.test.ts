@@ -193,7 +193,7 @@ describe('the encoding of a compact JWS', () => {
     ])
   })
 
-  test('has three parts, and is a text', () => {
+  test('has three parts, and is a string', () => {
     const token = signedAs(head, body)
     for (const text of [
       '',

@@ -274,7 +274,7 @@ for (const open of DOORS) {
         'text',
         { inputs: [x('BYTES', [1], 7)] },
         [textBytes('a\0b')],
-        "input 'x': element 0 must be a text without the character U+0000",
+        "input 'x': element 0 must be a string without the character U+0000",
       ],
     ]
     for (const [model, json, blobs, error] of cases) {

@@ -61,8 +61,8 @@ for (const open of DOORS) {
       [{ id: 'x' }, { id: 'must be a UUID' }],
       [{ id: 1 }, { id: 'must be a UUID' }],
       [{ id: null }, { id: 'must be a UUID' }],
-      [{ id: ID, password: 1 }, { password: 'must be a text of at most 1024 characters' }],
-      [{ id: ID, password: 'x'.repeat(1025) }, { password: 'must be a text of at most 1024 characters' }],
+      [{ id: ID, password: 1 }, { password: 'must be a string of at most 1024 characters' }],
+      [{ id: ID, password: 'x'.repeat(1025) }, { password: 'must be a string of at most 1024 characters' }],
       [{ id: ID, admin: true }, { admin: 'is not a field of this body' }],
       [
         { id: 'x', password: [], admin: 1 },

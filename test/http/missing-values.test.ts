@@ -112,7 +112,7 @@ for (const open of DOORS) {
         ['uint64', 'an integer of UINT64, from 0 to 18446744073709551615'],
         ['int8', 'an integer of INT8, from -128 to 127'],
         ['bool', 'true or false'],
-        ['text', 'a text'],
+        ['text', 'a string'],
       ] as const) {
         expect(await predict(name, [null])).toEqual(failure(400, `input 'x': element 0 must be ${rule}, got null`))
         expect(await errorOf(infer(name, OTHERS[name], 'null'))).toEqual([400, `input 'x': element 0 must be ${rule}, got null`])

@@ -178,11 +178,11 @@ for (const [index, open] of DOORS.entries()) {
     test('are loaded with parameters that are checked', async () => {
       const cases: readonly (readonly [parameters: unknown, error: string])[] = [
         [[], '"parameters" must be an object'],
-        [{ config: {} }, "parameter 'config' must be a text that holds JSON"],
+        [{ config: {} }, "parameter 'config' must be a string that holds JSON"],
         [{ other: 'x' }, 'unrecognized load parameter "other"'],
-        [{ config: '{}', 'file:1/model.onnx': 'not base64' }, 'parameter "file:1/model.onnx" must be a text of base64'],
-        [{ config: '{}', 'file:1/model.onnx': 'YQ' }, 'parameter "file:1/model.onnx" must be a text of base64'],
-        [{ config: '{}', 'file:1/model.onnx': 7 }, 'parameter "file:1/model.onnx" must be a text of base64'],
+        [{ config: '{}', 'file:1/model.onnx': 'not base64' }, 'parameter "file:1/model.onnx" must be a string of base64'],
+        [{ config: '{}', 'file:1/model.onnx': 'YQ' }, 'parameter "file:1/model.onnx" must be a string of base64'],
+        [{ config: '{}', 'file:1/model.onnx': 7 }, 'parameter "file:1/model.onnx" must be a string of base64'],
         [
           { config: '{}', ...Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`file:1/${index}`, ''])) },
           'a load request may bring 64 files at most',

@@ -226,8 +226,8 @@ for (const open of DOORS) {
         { inputs: [] },
         "expected 1 inputs but got 0 inputs for model 'two'. Got input(s) [], but missing required input(s) ['x']. Please provide all required input(s).",
       ],
-      [{ id: 7, inputs: [X] }, '"id" must be a text of at most 1024 characters, got 7'],
-      [{ inputs: [{ ...X, name: 1 }] }, 'the "name" of an input must be a text, got 1'],
+      [{ id: 7, inputs: [X] }, '"id" must be a string of at most 1024 characters, got 7'],
+      [{ inputs: [{ ...X, name: 1 }] }, 'the "name" of an input must be a string, got 1'],
       [{ inputs: [{ ...X, name: 'z' }] }, "unexpected inference input 'z' for model 'two'. Expected input(s) ['x']."],
       [{ inputs: [X, X] }, "input 'x' already exists in request"],
       [{ inputs: null }, '"inputs" must be a list, got null'],
@@ -278,7 +278,10 @@ for (const open of DOORS) {
         { inputs: [X], parameters: { triton_enable: 1 } },
         'parameter keys starting with \'triton_\' are reserved for Triton usage and should not be specified. Found in the request: "triton_enable"',
       ],
-      [{ inputs: [X], parameters: { a: [1] } }, 'parameter "a" of the request must be a text, a number, true or false, got [1]'],
+      [
+        { inputs: [X], parameters: { a: [1] } },
+        'parameter "a" of the request must be a string, a number, true or false, got [1]',
+      ],
       [{ inputs: [X], parameters: { timeout: -1 } }, "parameter 'timeout' of the request must be an integer from 0 up, got -1"],
       [
         { inputs: [X], parameters: { timeout: '5' } },

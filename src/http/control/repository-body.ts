@@ -39,7 +39,7 @@ function refuseOtherReady(bytes: Uint8Array): void {
  */
 export function readLoadRequest(bytes: Uint8Array): LoadOptions {
   const { config, ...others } = readParameters(bytes)
-  if (config !== undefined && typeof config !== 'string') throw invalid("parameter 'config' must be a text that holds JSON")
+  if (config !== undefined && typeof config !== 'string') throw invalid("parameter 'config' must be a string that holds JSON")
   const fault = config === undefined ? undefined : strictFault(config)
   if (fault !== undefined) throw invalid(`parameter 'config' is not accepted: ${fault}`)
   const files = new Map<string, Uint8Array>()
@@ -65,7 +65,7 @@ export function readUnloadRequest(bytes: Uint8Array): UnloadOptions {
 
 function readFile(name: string, value: unknown): Uint8Array {
   const isBase64 = typeof value === 'string' && value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value)
-  if (!isBase64) throw invalid(`parameter ${JSON.stringify(name.slice(0, 100))} must be a text of base64`)
+  if (!isBase64) throw invalid(`parameter ${JSON.stringify(name.slice(0, 100))} must be a string of base64`)
   return Uint8Array.fromBase64(value)
 }
 

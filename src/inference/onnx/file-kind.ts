@@ -120,10 +120,10 @@ const KINDS: readonly Kind[] = [
   },
   {
     is: matches(/^(?:\.{0,2}\/)?[\w.-]+(?:\/[\w.-]+)+\s*$/),
-    say: 'it is a text with the path of another file, as Git writes a link where links are off; put the file itself here',
+    say: 'it is a text file with the path of another file, as Git writes a link where links are off; put the file itself here',
   },
   { is: matches(/^\s*\{\s*"/), say: `it is a JSON text, such as the answer of a server to a failed download; ${DOWNLOAD}` },
-  { is: isText, say: `it is a text, such as the answer of a server to a failed download; ${DOWNLOAD}` },
+  { is: isText, say: `it is a text file, such as the answer of a server to a failed download; ${DOWNLOAD}` },
   {
     is: begins('\n', /^.{2,80}?(?:Placeholder|Const|VarHandleOp|NoOp)/s),
     say: `it is a TensorFlow graph; ${EXPORT_TENSORFLOW} (--graphdef)`,

@@ -25,8 +25,8 @@ export function ensembleOf({ table, fault }: TypedConfig): PipelineDefinition | 
         throw fault(`${path}.model_version`, 'must be -1, for the newest, or from 1 up')
       return {
         model,
-        inputs: namesOf(step.input_map, () => fault(path, 'must have an input_map of texts')),
-        outputs: namesOf(step.output_map, () => fault(path, 'must have an output_map of texts')),
+        inputs: namesOf(step.input_map, () => fault(path, 'must have an input_map of strings')),
+        outputs: namesOf(step.output_map, () => fault(path, 'must have an output_map of strings')),
         ...(Number(version) > 0 && { version: String(version) }),
       }
     }),

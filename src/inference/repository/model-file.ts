@@ -59,7 +59,7 @@ const Versions = table({
   ),
   all: Type.Optional(Type.Boolean()),
 })
-const LIST = 'must be a list of texts'
+const LIST = 'must be a list of strings'
 const Outputs = tableByName(table({ labels: Type.Array(Type.String(), { minItems: 1, rule: LIST, missing: LIST }) }))
 const Digest = Type.String({ pattern: '^[0-9a-fA-F]{64}$', rule: 'must be a SHA-256 of 64 hexadecimal digits' })
 const FILES = `must be a table of at most ${CHECKSUMS_MAX} files`

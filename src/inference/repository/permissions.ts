@@ -11,7 +11,9 @@ export type ModelPermissions = Readonly<Record<ModelAction, string>>
 export const CLOSED: ModelPermissions = { predict: '*', read: '*', admin: '*' }
 
 const KEY = 'permissions'
-const Permission = Type.Optional(Type.String({ pattern: '^[^\\s"\\\\*]+$', rule: 'must be a text without spaces, quotes and *' }))
+const Permission = Type.Optional(
+  Type.String({ pattern: '^[^\\s"\\\\*]+$', rule: 'must be a string without spaces, quotes and *' }),
+)
 /** `[permissions]` of model.toml. */
 export const Permissions = table({ predict: Permission, read: Permission, admin: Permission })
 /** Letters by which a misspelt `permissions` may differ and still be recognised. */

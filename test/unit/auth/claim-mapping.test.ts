@@ -62,6 +62,6 @@ describe('permissions in claims', () => {
 
   test('with rules that cannot work are rejected at the start', () => {
     for (const rules of [{ permissionClaims: 'scope' }, { permissionClaims: [''] }, { mayGrant: [7] }, { grants: { a: 'b' } }])
-      expect(() => createGrantReader(rules as never)).toThrow('list of texts')
+      expect(() => createGrantReader(rules as never)).toThrow('list of strings')
   })
 })

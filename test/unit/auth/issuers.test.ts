@@ -240,7 +240,7 @@ describe('issuers that cannot work are rejected at the start', () => {
   test('with a name that is no text, or audiences that are no list', () => {
     for (const name of [7, undefined, null, '']) refuse([{ ...ISSUER, name }]).toThrow('an issuer needs a "name"')
     for (const audiences of ['vestal', undefined, []]) refuse([{ ...ISSUER, audiences }]).toThrow('needs "audiences"')
-    refuse([{ ...ISSUER, audiences: [''] }]).toThrow('"audiences" is a list of texts')
+    refuse([{ ...ISSUER, audiences: [''] }]).toThrow('"audiences" is a list of strings')
   })
 
   test('with one name for two, or too many', () => {

@@ -95,7 +95,7 @@ describe('a fault', () => {
     ])
     expect(faultsOf(withFile('prot = 1'))).toEqual(['prot in vestal.toml, line 1: is not a setting; did you mean port?'])
     expect(faultsOf(withFile('port = '))).toEqual([
-      'vestal.toml: is not valid TOML; line 1 is the first that cannot be read (a text stands in quotes)',
+      'vestal.toml: is not valid TOML; line 1 is the first that cannot be read (a string stands in quotes)',
     ])
     expect(faultsOf({ configFile: join(empty, 'none.toml') })).toEqual([expect.stringContaining('cannot be read') as never])
   })
@@ -177,15 +177,15 @@ describe('a file of settings', () => {
     ].join('\n')
     expect([...faultsOf(withFile(toml))].sort()).toEqual([
       'accounts in vestal.toml, line 3: must be one of on, off; got the boolean true',
-      'allowed_hosts in vestal.toml, line 8: must be a text in quotes, not a number; got the number 5',
-      'audience in vestal.toml, line 5: must be a text, a number, a list of texts, or a table for [model]',
+      'allowed_hosts in vestal.toml, line 8: must be a string in quotes, not a number; got the number 5',
+      'audience in vestal.toml, line 5: must be a string, a number, a list of strings, or a table for [model]',
       'host in vestal.toml, line 2: must be an address such as 127.0.0.1, 0.0.0.0 or ::, or a name, without a scheme and a port; got the number 5',
       'leeway_seconds in vestal.toml, line 6: must be a whole number from 0 to 300; got the number 1.5',
       'processes in vestal.toml, line 7: must be a whole number from 1 to 64, or auto; got "many"',
       'rate_limits[1].requests_per_minut in vestal.toml, line 18: is not a field of this table; did you mean requests_per_minute?',
-      'rate_limits[1].role in vestal.toml, line 17: must be a text; got the number 5',
+      'rate_limits[1].role in vestal.toml, line 17: must be a string; got the number 5',
       'server in vestal.toml, line 12: is not a setting; port and the others stand at the top of the file, in no table',
-      'title in vestal.toml, line 4: must be a text, a number, a list of texts, or a table for [model]',
+      'title in vestal.toml, line 4: must be a string, a number, a list of strings, or a table for [model]',
     ])
   })
 
@@ -321,13 +321,13 @@ describe('a setting that is a list of tables', () => {
       'name = 7\nnme = "x"\nalgorithms = ["none"]\njwks_url = "http://one.example/"\njwks_max_age_seconds = "60"\ngrants = ["x"]\nmay_grant = []'
     expect(faultsOf(withFile(`${one}[[issuers]]\n${wrong}`))).toEqual([
       'issuers[1].nme in vestal.toml, line 7: is not a field of this table; did you mean name?',
-      'issuers[1].name in vestal.toml, line 6: must be a text; got the number 7',
+      'issuers[1].name in vestal.toml, line 6: must be a string; got the number 7',
       'issuers[1].jwks_url in vestal.toml, line 9: must be an https address without user and fragment; http is only for a loopback address',
       'issuers[1].audiences in vestal.toml, line 5: is missing',
       expect.stringContaining('issuers[1].algorithms in vestal.toml, line 8: must be one of HS256'),
       'issuers[1].grants in vestal.toml, line 11: must be a table; got a list',
       'issuers[1].may_grant in vestal.toml, line 12: must be a list of at least one text',
-      'issuers[1].jwks_max_age_seconds in vestal.toml, line 10: must be a number; got a text',
+      'issuers[1].jwks_max_age_seconds in vestal.toml, line 10: must be a number; got a string',
     ] as never)
     for (const toml of ['issuers = "one"', 'issuers = ["one"]', '[issuers]\nname = "one"', 'issuers = [[]]'])
       expect(faultsOf(withFile(toml))).toEqual(['issuers in vestal.toml, line 1: must be tables, each begun with [[issuers]]'])

@@ -68,7 +68,7 @@ describe('an engine', () => {
     const { engine } = await start()
     const states = engine.models().map(({ name, versions: [version] }) => [name, version?.state, version?.reason])
     expect(states).toEqual([
-      ['broken', 'unavailable', expect.stringMatching(/^it is a text, such as the answer of a server to a failed download/)],
+      ['broken', 'unavailable', expect.stringMatching(/^it is a text file, such as the answer of a server to a failed download/)],
       ['labels', 'unavailable', 'model.toml: the model has no output "nothing"'],
       ['quick', 'ready', undefined],
       ['slow', 'ready', undefined],

@@ -73,11 +73,11 @@ const CASES: readonly (readonly [name: string, head: Uint8Array, said: string])[
   [
     'a link that Git wrote as text',
     latin('../../blobs/4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393'),
-    'it is a text with the path of another file',
+    'it is a text file with the path of another file',
   ],
   ['JSON', latin('{"error":"Repository not found"}'), 'it is a JSON text, such as the answer of a server'],
-  ['a text', latin('Entry not found'), 'it is a text, such as the answer of a server'],
-  ['a text of UTF-8', Buffer.from('Accès refusé'), 'it is a text'],
+  ['a text file', latin('Entry not found'), 'it is a text file, such as the answer of a server'],
+  ['a text of UTF-8', Buffer.from('Accès refusé'), 'it is a text file'],
   ['zeros', Buffer.alloc(4096), 'it begins with only zeros'],
 ]
 

@@ -55,7 +55,7 @@ describe('a load', () => {
     await put('times/1/model.onnx', 'broken')
     expect(await failureOf(() => served.load('times'))).toEqual([
       'MODEL_LOAD_FAILED',
-      expect.stringMatching(/^load failed for model 'times': version 1 is at UNAVAILABLE state: it is a text, such as/),
+      expect.stringMatching(/^load failed for model 'times': version 1 is at UNAVAILABLE state: it is a text file, such as/),
     ])
     expect(await answer(served)).toBe(3)
     expect(served.index()).toEqual([{ name: 'times', version: '1', state: 'READY' }])
@@ -149,7 +149,7 @@ describe('a new version', () => {
       expect.stringContaining('version 2 is at UNAVAILABLE state: '),
     ])
     expect(served.index()).toEqual([
-      { name: 'times', version: '2', state: 'UNAVAILABLE', reason: expect.stringContaining('it is a text, such as') },
+      { name: 'times', version: '2', state: 'UNAVAILABLE', reason: expect.stringContaining('it is a text file, such as') },
       { name: 'times', version: '1', state: 'READY' },
     ])
     expect([await answer(served), served.model('times')?.description]).toEqual([2, 'old'])

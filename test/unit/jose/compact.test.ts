@@ -31,8 +31,8 @@ describe('a compact token', () => {
   })
 
   const cases: readonly (readonly [token: unknown, expected: string, flama?: string])[] = [
-    [undefined, 'TOKEN_MALFORMED: the token is not a text'],
-    [7, 'TOKEN_MALFORMED: the token is not a text'],
+    [undefined, 'TOKEN_MALFORMED: the token is not a string'],
+    [7, 'TOKEN_MALFORMED: the token is not a string'],
     ...['', 'a', 'a.b', '.', '..', '.YQ.YQ', '.YQ'].map((token) => [token, few] as const),
     ...['YQ.YQ.YQ.YQ', 'YQ.YQ.YQ.YQ.YQ.YQ', 'YQ....YQ.', 'Y Q.YQ.YQ.YQ.YQ', '!.YQ.YQ.YQ.YQ'].map(
       (token) => [token, many] as const,

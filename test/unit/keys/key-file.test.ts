@@ -66,7 +66,7 @@ describe('a key file', () => {
     ['with a time that is none', { created_at: 'yesterday' }, '"created_at"'],
     ['with a time on no day', { activated_at: '2026-13-01T00:00:00Z' }, '"activated_at"'],
     ['with a time as a number', { activated_at: 7 }, '"activated_at"'],
-    ['with a secret that is a text', { secret: 'hunter2' }, '"secret"'],
+    ['with a secret that is a string', { secret: 'hunter2' }, '"secret"'],
     ['with a secret that is null', { secret: null }, '"secret"'],
     ['with a public part that is a list', { public: [] }, '"public"'],
     ['that is sealed where the file is not', { secret: { iv: 'A'.repeat(16), sealed: 'A'.repeat(40) } }, '"sealing" is missing'],

@@ -35,10 +35,10 @@ describe('the check of a schema', () => {
 
   const cases: readonly (readonly [value: unknown, faults: Readonly<Record<string, string>>])[] = [
     [{}, { name: 'is missing; a model needs one' }],
-    [{ name: 7 }, { name: 'must be a text' }],
-    [{ name: 'x', labels: ['a', 1] }, { labels: 'must be a list of at most 2 texts' }],
-    [{ name: 'x', labels: ['a', 'b', 'c'] }, { labels: 'must be a list of at most 2 texts' }],
-    [{ name: 'x', owner: 1 }, { owner: 'must be a text or null' }],
+    [{ name: 7 }, { name: 'must be a string' }],
+    [{ name: 'x', labels: ['a', 1] }, { labels: 'must be a list of at most 2 strings' }],
+    [{ name: 'x', labels: ['a', 'b', 'c'] }, { labels: 'must be a list of at most 2 strings' }],
+    [{ name: 'x', owner: 1 }, { owner: 'must be a string or null' }],
     [{ name: 'x', code: 'A' }, { code: 'must be small letters' }],
     [{ name: 'x', serving: [] }, { serving: 'must be an object' }],
     [{ name: 'x', serving: {} }, { 'serving.threads': 'is missing' }],

@@ -118,7 +118,7 @@ describe('an element', () => {
   })
 
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
-    test(`that is ${value} is a text or a bare word, since JSON has no number for it`, () => {
+    test(`that is ${value} is a string or a bare word, since JSON has no number for it`, () => {
       for (const [datatype, data] of [
         ['FP16', new Float16Array([1, value])],
         ['FP32', new Float32Array([1, value])],

@@ -26,7 +26,7 @@ describe('an inference request', () => {
     expect(read({ id: 'x'.repeat(1024) }).id).toHaveLength(1024)
     for (const more of [{}, { id: '' }, { id: null }, { id: undefined }]) expect(Object.keys(read(more))).not.toContain('id')
     for (const id of [1, {}, true, 'x'.repeat(1025)])
-      expect(detailOf(() => read({ id }))).toStartWith('"id" must be a text of at most 1024 characters, got ')
+      expect(detailOf(() => read({ id }))).toStartWith('"id" must be a string of at most 1024 characters, got ')
   })
 
   test('has parameters of its own only where they say something', () => {
@@ -175,7 +175,7 @@ describe('data of a request', () => {
     expect(ask(0xc3, 0xa9)).toEqual(['é'])
     expect(ask()).toEqual([''])
     expect(detailOf(() => ask(0xc3))).toBe("input 'x': element 0 of BYTES must be UTF-8")
-    expect(detailOf(() => ask(97, 0, 98))).toBe("input 'x': element 0 must be a text without the character U+0000")
+    expect(detailOf(() => ask(97, 0, 98))).toBe("input 'x': element 0 must be a string without the character U+0000")
   })
 })
 

@@ -186,7 +186,7 @@ describe('rows of one input', () => {
       )
     expect(read([['other', 1]], spec([-1, 2]))).toBe('input \'x\': element 0 must be a number of FP32, got "other"')
     expect(read([[1e39, 1]], spec([-1, 2]))).toBe("input 'x': element 0 must be a number of FP32, got 1e+39")
-    expect(read([null], spec([-1], 'x', 'BYTES'))).toBe("input 'x': element 0 must be a text, got null")
+    expect(read([null], spec([-1], 'x', 'BYTES'))).toBe("input 'x': element 0 must be a string, got null")
   })
 })
 

@@ -88,7 +88,7 @@ function tokenAt(
   if (number !== undefined) return { kind: 'number', text: number.replace(/[ \t]/g, ''), length: number.length }
   const quoted = match(QUOTED)
   if (quoted !== undefined) return { kind: 'text', text: unescaped(quoted.slice(1, -1), line), length: quoted.length }
-  if (first === '"' || first === "'") throw new TextFormatError('a text is not closed', line)
+  if (first === '"' || first === "'") throw new TextFormatError('a string is not closed', line)
   if ('{}<>[]:,;'.includes(first)) return { kind: 'sign', text: first, length: 1 }
   throw new TextFormatError(`${JSON.stringify(first)} has no meaning here`, line)
 }

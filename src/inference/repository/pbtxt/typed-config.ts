@@ -143,7 +143,7 @@ class Typing {
         if (value.kind !== 'message') throw this.#fault(path, 'must be a message: { … }', line)
         return schema.message === undefined ? {} : this.#message(value, schema.message, path)
       case 'text':
-        if (value.kind !== 'text') throw this.#fault(path, 'must be a text in quotes', line)
+        if (value.kind !== 'text') throw this.#fault(path, 'must be a string in quotes', line)
         return value.text
       case 'boolean': {
         const word = value.kind === 'message' ? '' : value.text.toLowerCase()

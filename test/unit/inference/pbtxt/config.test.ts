@@ -131,7 +131,7 @@ describe('a config.pbtxt', () => {
     ['max_batch_size: -1', 'max_batch_size: must be from 0 to'],
     ['max_batch_size: 1\nmax_batch_size: 2', 'line 2: max_batch_size: is there twice'],
     ['name: "other"', 'name: must be the name of the folder, fraud'],
-    ['name: fraud', 'name: must be a text in quotes'],
+    ['name: fraud', 'name: must be a string in quotes'],
     ['platform: "tensorrt_plan"', 'platform: must be onnxruntime_onnx or ensemble'],
     ['backend: "python"', 'backend: must be onnxruntime'],
     ['sequence_batching {}', 'sequence_batching: models with a state between requests are not supported'],

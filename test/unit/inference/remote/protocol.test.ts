@@ -125,7 +125,7 @@ describe('an error', () => {
     const told = errorOf(failureOf(bug))
     expect(told).not.toBeInstanceOf(VestalError)
     expect([told.message, told.stack]).toEqual([bug.message, bug.stack])
-    expect(errorOf(failureOf('a text')).message).toBe('a text')
+    expect(errorOf(failureOf('a string')).message).toBe('a string')
   })
 })
 
