@@ -51,7 +51,7 @@ export function openDatabase(settings: Settings): OpenStore {
   }
 }
 
-/** Opens accounts with their schema as this version has it. @throws SettingsError where the database cannot be used */
+/** Opens accounts, with the schema of this version. @throws SettingsError where the database cannot be used */
 export async function openAccounts(settings: Settings, sign: AccountsContext['sign']): Promise<OpenAccounts> {
   const store = openDatabase(settings)
   try {
@@ -104,19 +104,19 @@ function unusable(error: unknown): SettingsError {
   const message = cause instanceof Error ? cause.message : String(cause)
   return new SettingsError([
     `the accounts cannot be opened: ${isOfFile ? `${cause.path}: ${reasonOfFile(cause)}` : message}`,
-    'VESTAL_DATABASE names the database, VESTAL_DATA the folder of the one that is made by itself; VESTAL_ACCOUNTS=off does without.',
+    'Set VESTAL_DATABASE to a database, or VESTAL_DATA to a folder that the server may write to; VESTAL_ACCOUNTS=off serves without accounts.',
   ])
 }
 
-/** Accounts that are served. */
+/** The accounts of a running server. */
 export interface ServedAccounts {
   readonly options: AccountsOptions
-  /** What the check of tokens has to know of accounts. */
+  /** What the authenticator needs of accounts. */
   readonly authentication: Pick<AuthenticationOptions, 'cookieKey' | 'isRevoked'>
   readonly auditLost: () => number
-  /** Makes the first administrator where there is to be one and is none; `write` shows people what they need to know of it. */
+  /** Creates the first administrator where one is wanted and none exists; `write` shows its password. */
   readonly addFirstAdministrator: (write: (text: string) => void) => Promise<void>
-  /** Takes other limits of sign-ins and other proxies. */
+  /** Applies changed limits of sign-ins and changed proxies. */
   readonly change: (next: Settings) => void
   stop(): Promise<void>
 }
@@ -140,7 +140,7 @@ export async function accountsOf(
   return served
 }
 
-/** Opens the accounts and keeps them up with what others change. */
+/** Opens the accounts, and keeps them up to date with changes of other processes. */
 async function serveAccounts(
   settings: Settings,
   { mode, sign, warn }: { readonly mode: Mode; readonly sign: AccountsContext['sign']; readonly warn: (message: string) => void },
@@ -191,7 +191,9 @@ async function serveAccounts(
     },
     async stop() {
       await sync.stop()
-      await apiKeys.flush().catch((error: unknown) => warn(`when API keys were last used was not written: ${String(error)}`))
+      await apiKeys
+        .flush()
+        .catch((error: unknown) => warn(`the times at which API keys were last used were not saved: ${String(error)}`))
       await close()
     },
   }

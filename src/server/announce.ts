@@ -23,19 +23,19 @@ export function announce(base: string, announced: Announced, { logger, isPretty,
       count: served.length,
     })
     logger.info(`signatures are checked by ${describeBackends(settings.signatureBackend)}`)
-    if (mode === 'development') logger.warn('development mode: anybody on this machine gets a token')
+    if (mode === 'development') logger.warn('development mode: any program on this machine can get a token')
     return
   }
   console.log(startScreen(base, announced, { palette, columns: process.stdout.columns }))
 }
 
-/** Makes the first administrator, now that the start has succeeded, and shows its password: on the terminal, or beside the log. */
+/** Creates the first administrator, now that the start has succeeded, and shows its password: on the terminal, or beside the log. */
 export async function announceAdministrator({ accounts }: Announced, { logger, isPretty }: Logging): Promise<void> {
   try {
-    // A password that signs in once has no place in the log. It is written at once: the account counts when this is done.
+    // The one-time password must not be in the log. It is written at once: the account exists when this is done.
     await accounts?.addFirstAdministrator((text) => void writeSync(isPretty ? STDOUT : STDERR, text))
   } catch (error) {
-    logger.error('the account "admin" was not made, and a password shown for it does not count; the next start tries again', {
+    logger.error('the account "admin" was not created, and a password shown for it is not valid; the next start tries again', {
       error,
     })
   }

@@ -14,12 +14,12 @@ export interface Trust {
 }
 
 /**
- * Who may, as the settings have it.
+ * The options of authentication in the settings.
  * @throws SettingsError where the decryption key cannot be used
  */
 export function authenticationOf(settings: Settings, { keys, issuers }: Trust): AuthenticationOptions {
   const { issuer, jwksUrl, audience, requiredClaim, tokenSecondsMax, interop, decryptionKeyFile } = settings
-  // With a published key set the name is that issuer's, and not one of your own.
+  // With a published key set the issuer name is that issuer's.
   const own = issuer === undefined || jwksUrl !== undefined ? [] : [issuer]
   return {
     ...(keys.length > 0 && { keys }),

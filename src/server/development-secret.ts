@@ -14,11 +14,11 @@ export function developmentSecretPath(folder: string): string {
   return join(folder, 'development-secret')
 }
 
-/** Reads the secret of this folder, and makes it where there is none. Of several processes that start at once, one makes it. */
+/** Reads the secret of this folder, and creates it where there is none. Of several processes that start at once, one creates it. */
 export function developmentSecret(folder: string): { readonly bytes: Buffer; readonly warnings: readonly string[] } {
   const path = developmentSecretPath(folder)
   if (!isThere(folder, path)) makeSecret(folder, path)
-  const warnings = isOpenToOthers(path) ? [`${path} could be read by others; its mode is 600 again`] : []
+  const warnings = isOpenToOthers(path) ? [`${path} was readable by other users; its mode is 600 again`] : []
   if (warnings.length > 0) chmodSync(path, 0o600)
   return { bytes: readDevelopmentSecret(path), warnings }
 }
@@ -27,7 +27,9 @@ function isThere(folder: string, path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined
   } catch (error) {
-    throw new SettingsError([`${folder}: the data folder cannot be used: ${reasonOfFile(error)}; name another with --data`])
+    throw new SettingsError([
+      `${folder}: the data folder cannot be used: ${reasonOfFile(error)}; choose another folder with --data`,
+    ])
   }
 }
 
@@ -39,7 +41,7 @@ export function readDevelopmentSecret(path: string): Buffer {
   throw new SettingsError([`${path}: does not hold a secret; delete it, and the next start makes a new one`])
 }
 
-/** Writes beside and links into place: the file is there whole or not at all, and a link does not replace what is there. */
+/** Writes a temporary file and links it into place: the file appears whole, and a link replaces no existing file. */
 function makeSecret(folder: string, path: string): void {
   const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`
   try {

@@ -3,10 +3,10 @@ import type { EngineOptions } from '../inference/create-engine.ts'
 import type { RuntimeText } from '../inference/runtime/runtime-texts.ts'
 import type { Logger } from '../telemetry/log/logger.ts'
 
-/** The server listens after this, also while a model is still loading. */
+/** The server listens after this time even while a model is loading. */
 const LOAD_WAIT_MS_MAX = 20_000
 
-/** Settings that an engine has from its start on. */
+/** Settings that an engine reads only when it starts. */
 export const ENGINE_SETTINGS: readonly SettingName[] = [
   'models',
   'model',
@@ -26,7 +26,7 @@ export const ENGINE_SETTINGS: readonly SettingName[] = [
   'responseCacheBytesMax',
 ]
 
-/** What the settings say of the engine, wherever it is. */
+/** The engine's options, in this process or in the engine process. */
 export function engineOptions(settings: Settings): EngineOptions {
   const { instances, threads } = settings
   return {
@@ -54,7 +54,7 @@ export function engineOptions(settings: Settings): EngineOptions {
   }
 }
 
-/** Writes what ONNX Runtime itself says to the log. */
+/** Writes messages of ONNX Runtime to the log. */
 export function runtimeTextTo(logger: Logger): (text: RuntimeText) => void {
   return ({ during, text, ...of }) =>
     // A model may reject synthetic inputs, which is no fault.

@@ -21,7 +21,7 @@ export function loadIssuers(settings: Settings, requestHeaders?: RequestHeaders)
   const named = jwksUrl === undefined ? issuers : [...issuers, simpleIssuer(settings, jwksUrl)]
   const faults = named.flatMap(({ name }, index) => {
     const isTwice = named.findIndex((other) => other.name === name) !== index
-    // Whoever has the server's own name would make tokens for its accounts.
+    // An issuer with the server's own name could issue tokens for its accounts.
     const isOwn = jwksUrl === undefined && name === settings.issuer
     return isTwice || isOwn ? [`issuers: two have the name ${JSON.stringify(name)}`] : []
   })
@@ -33,10 +33,10 @@ export function loadIssuers(settings: Settings, requestHeaders?: RequestHeaders)
 function simpleIssuer(settings: Settings, jwksUrl: string): IssuerSettings {
   const { issuer, audience, permissionClaim, algorithm, secret, key, keyFile } = settings
   const faults: string[] = []
-  if (issuer === undefined) faults.push('jwks_url: the issuer whose keys these are must be named too, with --issuer')
-  if (audience.length === 0) faults.push('jwks_url: what this server is called in its tokens must be named too, with --audience')
+  if (issuer === undefined) faults.push('jwks_url: needs the name of the issuer of these keys; set --issuer')
+  if (audience.length === 0) faults.push('jwks_url: needs the audience that its tokens have for this server; set --audience')
   if (secret !== undefined || key !== undefined || keyFile !== undefined)
-    faults.push('jwks_url: a key of one’s own is set too; write the other issuer as [[issuers]] in vestal.toml')
+    faults.push('jwks_url: the server also has its own key; configure the other issuer as [[issuers]] in vestal.toml')
   if (faults.length > 0) throw new SettingsError(faults)
   const claims = permissionClaim.length > 0 ? { permissionClaims: permissionClaim } : {}
   const pinned = algorithm === undefined ? {} : { algorithms: [algorithm] }
@@ -62,14 +62,14 @@ function trustedIssuer(issuer: IssuerSettings, settings: Settings, requestHeader
   }
 }
 
-/** A file is the operator's to mend, so what would only be left out of a published set ends the start here. */
+/** The operator can correct a file, so keys that are ignored in a published set end the start here. */
 function keysOfSet({ keys, exposed, beyondLimits }: PublishedKeys): readonly Key[] {
-  if (exposed > 0) throw new KeyError('the set holds a private or shared key; ask for the public ones')
+  if (exposed > 0) throw new KeyError('the set holds a private or shared key; use the public keys only')
   if (beyondLimits > 0) throw new KeyError('the set has more keys than are accepted: 256 members, 64 keys, 4 of one "kid"')
   return keys
 }
 
-/** Each key has one algorithm; of a set, keys that are for something else are left out, as where it is published. */
+/** Each key has one algorithm; keys of a set that are for other uses are ignored, as in a published set. */
 function readIssuerKeys(path: string, accepted: readonly Algorithm[]): KeyInput {
   const bytes = readSmallFile(path)
   const text = bytes.toString('utf8').trim()

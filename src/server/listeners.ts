@@ -14,7 +14,7 @@ import type { LoadedTls } from './tls-files.ts'
 export interface Listening extends Listener {
   /** Its address for people: `http://127.0.0.1:8000`, or `unix:` and the path. */
   readonly address: string
-  /** Takes another certificate up; absent without TLS. */
+  /** Applies changed certificates; absent without TLS. */
   readonly tls?: LiveTls
 }
 
@@ -43,7 +43,7 @@ export function networkOf(settings: Settings) {
   } satisfies Partial<AppOptions>
 }
 
-/** Listens where the settings say; says why not, and gives nothing, where that cannot be. */
+/** Listens where the settings say. Where that fails, logs why and gives undefined. */
 export async function listen(app: App, { settings, tls, logging }: ListenOptions): Promise<Listening | undefined> {
   const { logger, output } = logging
   try {
@@ -64,10 +64,10 @@ function listenPlain(app: App, { host, port }: Settings): Listening {
 
 async function listenOnSocket(app: App, path: string, mode: number): Promise<Listening> {
   await removeLeftSocket(path)
-  // The socket has its mode from the first moment on; Bun takes it away at the end.
+  // The socket has its mode from the first moment on; Bun removes it at the end.
   const before = process.umask(0o777 & ~mode)
   try {
-    // The cast: Elysia's type has no unix sockets, and hands all that it is given to Bun.
+    // The cast: Elysia's type has no unix sockets, and passes all options on to Bun.
     const server = open(app, { unix: path } as unknown as Where)
     return { address: `unix:${path}`, ...listenerOf(() => [server]) }
   } finally {
@@ -76,7 +76,7 @@ async function listenOnSocket(app: App, path: string, mode: number): Promise<Lis
 }
 
 /**
- * Bun's server keeps the certificate that it began with. For another one a second listener opens on the same port, and the first then
+ * Bun's server keeps the certificate that it started with. For a new one a second listener opens on the same port, and the first then
  * closes; its in-flight requests finish, and its connections are closed once they are idle.
  */
 function listenWithTls(app: App, { settings, tls, logging }: Required<ListenOptions>): Listening {
@@ -120,7 +120,7 @@ function listenerOf(servers: () => readonly Server[], close?: () => void): Liste
   }
 }
 
-/** Elysia stops its server where Node would end by itself; this one is stopped in order, and each listener would leave another such hook. */
+/** Elysia stops its server in a `beforeExit` hook; this server stops in order, and every listener would add such a hook. */
 function open(app: App, where: Where): Server {
   const hooks = process.listeners('beforeExit')
   app.listen(where)

@@ -10,13 +10,13 @@ import type { LoadedKeys } from './load-keys.ts'
 /** The keys of a running server: those of its key file as it is now. */
 export interface LiveKeys extends OwnKeys {
   readonly current: () => LoadedKeys
-  /** Called with what became of each key, after the switch: `<key id> next`, `<key id> active`, `<key id> gone`. */
+  /** Called with the new state of each changed key, after the switch: `<key id> next`, `<key id> active`, `<key id> gone`. */
   readonly whenChanged: (listener: (changes: readonly string[]) => void) => void
   /** Called with the reason when a changed file cannot be used; the old keys stay. */
   readonly whenRejected: (listener: (reason: string) => void) => void
-  /** Looks at the file now; what is in it counts once it is applied. @throws SettingsError, KeyError where it cannot be used */
+  /** Reads the file now; its keys are used once the change is applied. @throws SettingsError, KeyError where it cannot be used */
   readonly prepare: () => Change
-  /** Looks at the file no more. */
+  /** Stops watching the file. */
   readonly close: () => void
 }
 
@@ -78,7 +78,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
     current: () => current,
     prepare() {
       read()
-      // Read once more then: the file may be another by that time, and a key that was revoked in between must not come back.
+      // The file is read again then: it may have changed, and a key that was revoked in between must not return.
       return { apply: reload, discard: () => undefined }
     },
     published: () => current.published,
@@ -89,7 +89,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
   }
 }
 
-/** The keys whose time is not over. The file need not say so again: it may be gone, and the time still counts. */
+/** The keys that have not expired, also where the file no longer exists. */
 function withoutDropped(loaded: LoadedKeys, nowSeconds: number): LoadedKeys {
   const isOver = (kid: unknown) => (loaded.dropTimes?.get(String(kid)) ?? Number.POSITIVE_INFINITY) <= nowSeconds
   const keys = loaded.keys.filter((key) => !isOver(keyIdOf(key)))
@@ -97,7 +97,7 @@ function withoutDropped(loaded: LoadedKeys, nowSeconds: number): LoadedKeys {
   return { ...loaded, keys, published: { keys: loaded.published.keys.filter(({ kid }) => !isOver(kid)) } }
 }
 
-/** What each key does now that it did not do before. A key without a name is identified by its number. */
+/** The keys whose state has changed. A key without a `kid` is identified by its index. */
 function changesBetween(before: LoadedKeys, after: LoadedKeys): readonly string[] {
   const [old, now] = [statesOf(before), statesOf(after)]
   const gone = [...old.keys()].filter((kid) => !now.has(kid)).map((kid) => `${kid} gone`)
@@ -114,7 +114,7 @@ function statesOf({ keys, signing, dropTimes }: LoadedKeys): ReadonlyMap<string,
   )
 }
 
-/** A file that was touched and holds what it held flushes no cache. */
+/** A file that was touched without a change must flush no cache. */
 function isSame(next: LoadedKeys, current: LoadedKeys): boolean {
   const areSame = (one: Key | undefined, other: Key | undefined) =>
     one === other ||

@@ -22,12 +22,12 @@ export interface LiveTls {
    * @throws SettingsError where they cannot be used
    */
   prepare(): Change
-  /** Looks at the files no more. */
+  /** Stops watching the files. */
   close(): void
 }
 
 /**
- * Takes up each change of the files for as long as the server runs, once none of them has changed between two looks: a certificate
+ * Applies each change of the files while the server runs, once none of them has changed between two checks: a certificate
  * and its key are written one after the other. Files that cannot be used change nothing.
  */
 export function watchTls(settings: Settings, first: LoadedTls, { use, warn, say, pollMs }: LiveTlsOptions): LiveTls {
@@ -41,13 +41,13 @@ export function watchTls(settings: Settings, first: LoadedTls, { use, warn, say,
     use(next)
     current = next
     for (const warning of next.warnings) warn(warning)
-    say(`TLS: from now on with ${next.description}`)
+    say(`TLS: new connections use ${next.description}`)
   }
   const reload = () => {
     try {
       prepare().apply()
     } catch (error) {
-      // What BoringSSL or the port say against it changes nothing either.
+      // Nor does an error of BoringSSL or of the port change anything.
       const reason = error instanceof SettingsError ? error.faults.join('; ') : String(error)
       warn(`the changed certificate cannot be used, so the old one stays: ${reason}`)
     }
@@ -56,7 +56,7 @@ export function watchTls(settings: Settings, first: LoadedTls, { use, warn, say,
   let quietLooks = Number.POSITIVE_INFINITY
   const look = (isChanged: boolean) => {
     quietLooks = isChanged ? 0 : quietLooks + 1
-    // Each file was looked at once since the last change.
+    // Each file was checked once since the last change.
     if (quietLooks === files.length) reload()
   }
   const stops = files.map((path) => watchFile(path, look, pollMs === undefined ? {} : { pollMs }))

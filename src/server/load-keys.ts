@@ -17,9 +17,9 @@ import { developmentSecret, developmentSecretPath } from './development-secret.t
 
 export interface LoadedKeys {
   readonly keys: readonly Key[]
-  /** The key that signs; absent where all are public. */
+  /** The signing key; absent where all keys are public. */
   readonly signing?: Key
-  /** What may be published: the keys of this server's own, without those of others that it trusts. */
+  /** The public keys of this server itself, without those of trusted issuers. */
   readonly published: JwkSet
   /** Where the keys are from, for the start message. */
   readonly description: string
@@ -37,13 +37,13 @@ export function keyFilePath({ keyFile, data }: Pick<Settings, 'keyFile' | 'data'
 
 /**
  * The keys that the settings name; in development mode without any, a random secret that is made once and kept.
- * @throws SettingsError saying what to set, or what is wrong with the key
+ * @throws SettingsError naming the setting that is missing, or the fault of the key
  */
 export function loadKeys(settings: Settings, mode: Mode): LoadedKeys {
   return createKeyLoader(settings, mode)()
 }
 
-/** Loads the keys as often as it is called, and asks for a passphrase at most once. */
+/** Creates a function that loads the keys at each call, and prompts for a passphrase at most once. */
 export function createKeyLoader(settings: Settings, mode: Mode): () => LoadedKeys {
   const { secret, key, keyFile, data } = settings
   rejectSeveral({ VESTAL_SECRET: secret, VESTAL_KEY: key, VESTAL_KEY_FILE: keyFile })
@@ -63,7 +63,7 @@ export function createKeyLoader(settings: Settings, mode: Mode): () => LoadedKey
   }
 }
 
-/** True where no key is named and development mode makes one. */
+/** True where no key is configured and development mode creates one. */
 export function usesDevelopmentSecret(settings: Settings, mode: Mode): boolean {
   const { secret, key, keyFile, jwksUrl, issuers } = settings
   const isNamed =
@@ -77,7 +77,7 @@ function rejectSeveral(given: Readonly<Record<string, unknown>>): void {
   throw new SettingsError([`${set.join(' and ')} are ${set.length === 2 ? 'both' : 'all'} set; set only one`])
 }
 
-/** Where every token is another issuer's. */
+/** For a server that only accepts tokens of other issuers. */
 const NO_OWN_KEYS: LoadedKeys = { keys: [], published: { keys: [] }, description: 'no key of its own', warnings: [] }
 
 const NO_KEY = [
@@ -99,7 +99,7 @@ interface Origin {
 type SealerFor = (parameters: SealingParameters) => Sealer
 
 function loadFile(path: string, settings: Settings, sealerFor: SealerFor): LoadedKeys {
-  const warnings = isOpenToOthers(path) ? [`the key file ${path} can be read by others; chmod 600 closes it`] : []
+  const warnings = isOpenToOthers(path) ? [`the key file ${path} is readable by other users; chmod 600 corrects that`] : []
   const content = readKeyFile(path)
   const origin = { source: path, from: `the key file ${path}`, warnings }
   const loaded = isKeyFile(content)
@@ -108,11 +108,11 @@ function loadFile(path: string, settings: Settings, sealerFor: SealerFor): Loade
   return { ...loaded, path }
 }
 
-/** A key in the environment: its text, and not where it is. */
+/** Rejects a key file in a variable that holds the key itself. */
 function loadText(text: string, settings: Settings): LoadedKeys {
   const source = 'VESTAL_KEY'
   const content = contentOf(Buffer.from(text), source)
-  if (isKeyFile(content)) throw new SettingsError([`${source}: is a key file, which changes; name it in VESTAL_KEY_FILE`])
+  if (isKeyFile(content)) throw new SettingsError([`${source}: is a key file, which changes; set VESTAL_KEY_FILE to its path`])
   return imported(content, settings, { source, from: `the key of ${source}` })
 }
 
@@ -151,7 +151,7 @@ function imported(input: KeyInput, { algorithm, interop }: Settings, { source, f
   })
 }
 
-/** Tells which source a key is from that cannot be used. */
+/** Names the source of a key in its error. */
 function explained<T>(source: string, work: () => T): T {
   try {
     return work()
@@ -161,7 +161,7 @@ function explained<T>(source: string, work: () => T): T {
   }
 }
 
-/** Deriving a key from a passphrase takes a third of a second, so it is done once for each salt. */
+/** Deriving a key from a passphrase takes a third of a second, so each salt's key is cached. */
 function rememberSealer(path: string, passphrase: string | undefined): SealerFor {
   let known: Sealer | undefined
   let given = passphrase

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Settings } from '../config/settings.ts'
 import { authorityOf } from '../core/authority.ts'
 
-/** Milliseconds after which a server of this machine that says nothing counts as gone. */
+/** Milliseconds without a response after which a local server counts as stopped. */
 const ASK_MS = 3000
 
 /** Where a server listens, and under which name it answers. */
@@ -14,13 +14,13 @@ export interface AskLocalOptions {
   readonly timeoutMs?: number
 }
 
-/** Where the server that these settings start is asked on this machine. */
+/** The address at which this machine reaches the server that these settings start. */
 export function localAddress({ host, port, unix, tlsCert }: LocalServer): string {
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   return `${tlsCert === undefined ? 'http' : 'https'}://${unix === undefined ? authorityOf(name, port) : 'localhost'}`
 }
 
-/** Asks the server that these settings start, on this machine. @throws Error where no server answers */
+/** Sends a request to the server that these settings start, on this machine. @throws Error where none responds */
 export function askLocal(server: LocalServer, path: string, options: AskLocalOptions = {}): Promise<Response> {
   const { allowedHosts, unix } = server
   const [allowed] = allowedHosts
@@ -34,8 +34,8 @@ export function askLocal(server: LocalServer, path: string, options: AskLocalOpt
 }
 
 /**
- * The certificate is for the names of clients, and this machine goes by another: nothing is told to the server that others may not hear, so it is not
- * checked. Where clients must show one, the server's own is shown.
+ * The certificate is for public names and not for loopback, so it is not checked: the request holds no secret. Where clients must present a
+ * certificate, the server's own is presented.
  */
 function tlsOf({ tlsCert, tlsKey, tlsClientCa }: LocalServer): TlsOptions {
   const isAsked = tlsClientCa !== undefined && tlsCert !== undefined && tlsKey !== undefined

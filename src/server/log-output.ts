@@ -2,19 +2,19 @@ import type { Level } from '../telemetry/log/logger.ts'
 
 /** Bytes that are buffered for a slow reader; later lines are dropped and counted. */
 const PENDING_BYTES_MAX = 1024 * 1024
-/** Lines are gathered this long, so that a request costs no write. */
+/** Lines are buffered this long, so that a request costs no write. */
 const GATHER_MS = 20
 
 /** Where lines go: buffered, never awaited, and limited where the reader is slow. */
 export interface LogOutput {
   readonly write: (line: string, level: Exclude<Level, 'silent'>) => void
-  /** Writes what is left. */
+  /** Writes what is buffered. */
   readonly flush: () => Promise<void>
   /** Lines that were dropped because the reader was too slow. */
   readonly dropped: () => number
 }
 
-/** Every line on the standard output, where another program reads them. */
+/** Every line goes to the standard output, for a program that reads it. */
 export function createLogOutput(): LogOutput {
   const sink = Bun.stdout.writer()
   let pending = ''
@@ -29,11 +29,11 @@ export function createLogOutput(): LogOutput {
     pending = ''
     isBusy = true
     try {
-      // A write that cannot be done at once says so in a promise of its own.
+      // A write that does not complete at once returns a promise.
       await sink.write(text)
       await sink.flush()
     } catch {
-      // The reader is gone: there is nowhere to report it.
+      // The reader has closed the pipe: there is nowhere to report it.
     } finally {
       isBusy = false
     }

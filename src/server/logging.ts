@@ -10,13 +10,13 @@ import { createLogOutput, createTerminalOutput, type LogOutput } from './log-out
 export interface Logging {
   readonly logger: Logger
   readonly output: LogOutput
-  /** True where people read it. */
+  /** True for text, which people read. */
   readonly isPretty: boolean
   /** Colours, where a terminal has them. */
   readonly palette: Palette
 }
 
-/** The server's log as the settings say: JSON for programs, text for people. Of several processes each says its number. */
+/** The server's log as the settings say: JSON for programs, text for people, with the number of the process where there are several. */
 export function createLogging(settings: Settings, number?: number): Logging {
   const environment = processEnvironment()
   const isPretty = isForPeople(settings, environment)
@@ -26,7 +26,7 @@ export function createLogging(settings: Settings, number?: number): Logging {
   return { logger, output, isPretty, palette }
 }
 
-/** Logs what was found about each loaded model: a person reads it in `vestal models list`, and not with every start. */
+/** Logs what was found about each loaded model. A text log has none of it: people read it in `vestal models list`. */
 export function findingsTo({ logger, isPretty }: Logging): (message: string) => void {
   return (message) => (isPretty ? logger.debug(message) : logger.info(message))
 }
@@ -36,7 +36,7 @@ function isForPeople(settings: Settings, environment: Environment): boolean {
   return process.stdout.isTTY === true || modeOf(settings, environment) === 'development'
 }
 
-/** Whether a stream shows colours: a terminal does, unless it is a dumb one or its user wants none (no-color.org). */
+/** Whether a stream shows colours: a terminal does, unless it is a dumb one or NO_COLOR is set (no-color.org). */
 function hasColours({ isTTY }: { readonly isTTY?: boolean }, { NO_COLOR = '', TERM }: Environment): boolean {
   return isTTY === true && NO_COLOR === '' && TERM !== 'dumb'
 }

@@ -4,8 +4,8 @@ import { EXPOSITION_TYPE, exposition } from '../telemetry/metrics/exposition.ts'
 import type { FamilySnapshot } from '../telemetry/metrics/family.ts'
 
 /**
- * Serves the metrics on a port of their own, only on this machine and without a token. A page on another name, rebound to this
- * address, gets nothing.
+ * Serves the metrics on a port of their own, only on this machine and without a token. A web page whose host name is
+ * rebound to this address gets a 404.
  * @throws SettingsError where the port is in use
  */
 export function listenForMetrics(read: () => readonly FamilySnapshot[] | Promise<readonly FamilySnapshot[]>, port: number) {

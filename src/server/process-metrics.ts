@@ -3,7 +3,7 @@ import { SECONDS_BOUNDS } from '../core/distribution.ts'
 import type { Histogram } from '../telemetry/metrics/histogram.ts'
 import type { MetricRegistry } from '../telemetry/metrics/registry.ts'
 
-/** How often the event loop is asked how late it is. */
+/** How often the lag of the event loop is measured. */
 const LAG_INTERVAL_MS = 250
 
 export interface Lost {
@@ -13,7 +13,7 @@ export interface Lost {
   readonly auditEvents: (() => number) | undefined
 }
 
-/** Counts what this process takes of the machine, under the names that every Prometheus client library uses, and what it lost. */
+/** Collects the resources that this process uses, under the names that every Prometheus client library uses, and what it dropped. */
 export function collectProcess(registry: MetricRegistry, lost: Lost): void {
   const rows: readonly (readonly [name: string, type: 'counter' | 'gauge', help: string, read: () => number | undefined])[] = [
     ['process_resident_memory_bytes', 'gauge', 'Resident memory in bytes.', () => process.memoryUsage.rss()],
@@ -27,7 +27,7 @@ export function collectProcess(registry: MetricRegistry, lost: Lost): void {
       'Events of the audit log that could not be written.',
       () => lost.auditEvents?.(),
     ],
-    ['vestal_heap_used_bytes', 'gauge', 'Memory that JavaScript objects take.', () => process.memoryUsage().heapUsed],
+    ['vestal_heap_used_bytes', 'gauge', 'Memory used by JavaScript objects.', () => process.memoryUsage().heapUsed],
   ]
   for (const [name, type, help, read] of rows) {
     registry.collected(name, {
@@ -41,7 +41,7 @@ export function collectProcess(registry: MetricRegistry, lost: Lost): void {
     })
   }
   const lag = registry.histogram('vestal_event_loop_lag_seconds', {
-    help: 'By how much a timer came late: how long the event loop was held up.',
+    help: 'Delay of a timer: how long the event loop was blocked.',
     bounds: SECONDS_BOUNDS,
   })
   watchLag(lag.of())
@@ -65,7 +65,7 @@ function startSeconds(): number {
   return Math.round(Date.now() / 1000 - process.uptime())
 }
 
-/** Only Linux has it; elsewhere the metric is absent. */
+/** On Linux only; elsewhere the metric is absent. */
 function openHandles(): number | undefined {
   try {
     return readdirSync('/proc/self/fd').length

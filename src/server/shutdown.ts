@@ -2,7 +2,7 @@ import type { Readiness } from '../http/readiness.ts'
 import type { Engine } from '../inference/engine.ts'
 import type { Logger } from '../telemetry/log/logger.ts'
 
-/** What listens, as Bun gives it. */
+/** A server that listens. */
 export interface Listener {
   stop(): Promise<void>
   closeIdleConnections(): void
@@ -17,13 +17,13 @@ export interface ShutdownOptions {
   /** How long in-flight requests may take once the listener is closed. */
   readonly deadlineSeconds: number
   readonly logger: Logger
-  /** Writes the log's last lines. */
+  /** Writes the last lines of the log. */
   readonly flush: () => Promise<void>
 }
 
 /**
  * Stops in order: readiness is off, the delay passes while requests are still accepted, the listener closes, in-flight requests finish, and the process ends
- * with 0. What takes too long is cut off, and the code is then 1. A second signal ends it at once.
+ * with 0. Requests that take too long are cut off, and the exit code is then 1. A second signal exits at once.
  */
 export function stopOnSignal(options: ShutdownOptions, delaySeconds: number): void {
   let isStopping = false
@@ -45,7 +45,7 @@ export async function stopInOrder(options: ShutdownOptions, delaySeconds: number
   }
   readiness.stop()
   if (delaySeconds > 0) {
-    logger.info(`stopping: not ready from now on, requests are taken for ${delaySeconds} s more`)
+    logger.info(`stopping: readiness is off, and requests are accepted for ${delaySeconds} s more`)
     await Bun.sleep(delaySeconds * 1000)
   }
   setTimeout(() => {
@@ -57,7 +57,7 @@ export async function stopInOrder(options: ShutdownOptions, delaySeconds: number
   await end(0)
 }
 
-/** The engine first: it gives its last answers, and the server then sends them. */
+/** Stops the engine first: it completes its last requests, and the server then sends their responses. */
 async function drain({ readiness, engine, accounts, tracing, listeners }: ShutdownOptions): Promise<void> {
   // Bun waits for open sockets, and closes none.
   readiness.leave()

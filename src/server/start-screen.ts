@@ -18,7 +18,7 @@ export interface Announced {
   readonly engine: Engine
   readonly accounts?: ServedAccounts
   readonly settings: Settings
-  /** The file of settings, where it was named. */
+  /** The file of settings, where the command line names it. */
   readonly configFile?: string
 }
 
@@ -29,13 +29,13 @@ interface Screen {
 }
 
 const [COLUMNS, COLUMNS_MIN, COLUMNS_MAX] = [80, 40, 100]
-/** Where the values begin. */
+/** The column of the values. */
 const VALUE_AT = 14
 /** Lines of names of models; more models are counted. */
 const NAME_LINES_MAX = 3
 const BROKEN_MAX = 10
 
-/** What a person sees once the server listens: where it is, what it serves, and lines to copy. */
+/** What a terminal shows once the server listens: its address, its models, and commands to copy. */
 export function startScreen(base: string, announced: Announced, { palette, columns = COLUMNS }: Screen): string {
   const { mode, keys, issuers, engine, settings } = announced
   const width = Math.max(COLUMNS_MIN, Math.min(columns, COLUMNS_MAX)) - VALUE_AT
@@ -57,9 +57,9 @@ export function startScreen(base: string, announced: Announced, { palette, colum
 }
 
 const DEVELOPMENT =
-  'development: POST /auth/ gives anybody on this machine a token without a password, until the first account is made'
+  'development: POST /auth/ gives any program on this machine a token without a password, until the first account is created'
 
-/** A unix socket is no address that a browser opens. */
+/** A browser cannot open a Unix socket. */
 function docsRow(
   base: string,
   { settings }: Announced,
@@ -69,7 +69,7 @@ function docsRow(
   return [['Docs', [cyan(`${reachable(base)}/docs/`)]]]
 }
 
-/** An address that stands for every one of this machine is none to ask. */
+/** No client connects to an address that means every address of this machine. */
 function reachable(base: string): string {
   return base.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
 }
@@ -117,12 +117,12 @@ export function describeBackends(option: SignatureBackendOption): string {
   return [...named, ...(rest === undefined ? [] : [`the rest: ${BACKENDS[rest[0]]}`])].join('; ')
 }
 
-/** Whether a version of the model answers. */
+/** Whether a version of the model serves. */
 export function isServed({ versions }: Model): boolean {
   return versions.some(({ state }) => state === 'ready')
 }
 
-/** Versions that do not answer and were not unloaded on purpose. */
+/** Versions that do not serve and were not unloaded on purpose. */
 export function brokenVersions(engine: Engine) {
   return engine.models().flatMap(({ name, versions }) =>
     versions

@@ -40,11 +40,11 @@ export interface Launch {
   readonly read: () => Settings
   /** This process, where it is one of several. */
   readonly httpProcess?: HttpProcess
-  /** The file of settings that was named, for the lines to try. */
+  /** The file of settings that the command line names, for the start screen. */
   readonly configFile?: string
 }
 
-/** `vestal start`: serves until it is stopped. */
+/** `vestal start`: serves until a signal stops it. */
 export async function start(settings: Settings, mode: Mode, { read, httpProcess, configFile }: Launch): Promise<void> {
   const tls = loadTls(settings)
   const logging = createLogging(settings, httpProcess?.number)
@@ -58,12 +58,12 @@ export async function start(settings: Settings, mode: Mode, { read, httpProcess,
   for (const warning of [...loaded.warnings, ...(tls?.warnings ?? [])]) warn(warning)
   const { fallback } = signatureBackends(settings.signatureBackend)
   if (fallback !== undefined) warnOfFallback()
-  // Before the models: a database that cannot be used ends the start with nothing to stop.
+  // Before the models, so that an unusable database ends the start with nothing to stop.
   const accounts = await accountsOf(settings, { mode, keys, warn })
   const noteChange = createModelLog({ logger, audit: accounts?.options.context.audit })
   const { redis: url } = settings
   const redis = url === undefined ? undefined : await watchRedis({ url, log: warn })
-  logger.debug('settings and keys are read; the models are loaded next')
+  logger.debug('settings and keys are read; loading models')
   // The supervisor of several processes removes them.
   if (httpProcess === undefined) removeLeftFolders()
   const { engine, gather } = await openEngine(settings, {
@@ -128,9 +128,9 @@ async function buildOrStop(settings: Settings, parts: BuildParts) {
 
 interface EngineEvents {
   readonly httpProcess: HttpProcess | undefined
-  /** Called for each model that changes by itself. */
+  /** Called for each model that changes without a request. */
   readonly changed: (change: ModelChange) => void
-  /** Called for each worker process that ended by itself. */
+  /** Called for each worker process that ended unexpectedly. */
   readonly lost: (loss: ModelLoss) => void
   readonly warn: (message: string) => void
   readonly note: (message: string) => void
@@ -169,7 +169,7 @@ function build(settings: Settings, parts: BuildParts) {
     ...(accounts && { accounts: accounts.options }),
     ownKeys: keys,
     reloading,
-    // Where the keys are another issuer's, so is the name.
+    // With the keys of another issuer, the name is that issuer's too.
     ...(settings.issuer !== undefined && signing !== undefined && { issuer: settings.issuer }),
     title: settings.title,
     description: settings.description,

@@ -7,13 +7,13 @@ import { isOpenToOthers, readSmallFile } from '../platform/small-file.ts'
 export interface LoadedTls {
   readonly cert: string
   readonly key: string
-  /** Who signs the certificates of clients; absent where none is asked for. */
+  /** The CA of client certificates; absent where none is required. */
   readonly ca?: string
-  /** What does no harm yet and should be known. */
+  /** Faults that do not prevent serving, such as a certificate that expires soon. */
   readonly warnings: readonly string[]
-  /** Which certificate it is, for people. */
+  /** Describes the certificate, for the log. */
   readonly description: string
-  /** Changes with every other certificate, key or CA. */
+  /** Differs where certificate, key or CA differ. */
   readonly identity: string
 }
 
@@ -35,7 +35,8 @@ export function tlsFiles({ tlsCert, tlsKey, tlsClientCa }: TlsSettings): readonl
 export function loadTls(settings: TlsSettings, now = Date.now()): LoadedTls | undefined {
   const { tlsCert, tlsKey, tlsClientCa } = settings
   if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined
-  if (settings.unix !== undefined) throw new SettingsError(['tls_cert: has no use on the unix socket of `unix`'])
+  if (settings.unix !== undefined)
+    throw new SettingsError(['tls_cert: has no effect on a Unix socket; remove it, or remove unix'])
   if (tlsCert === undefined) throw new SettingsError(['tls_cert: must be set where tls_key or tls_client_ca is'])
   if (tlsKey === undefined) throw new SettingsError(['tls_key: must be set where tls_cert is'])
   const faults: string[] = []
@@ -113,7 +114,7 @@ function readKey(path: string): { readonly text: string; readonly object: KeyObj
     const isSealed = error instanceof Error && 'code' in error && error.code === 'ERR_MISSING_PASSPHRASE'
     throw new SettingsError([
       isSealed
-        ? `${path}: is sealed by a passphrase, and must not be: keep it readable only by the server`
+        ? `${path}: is encrypted with a passphrase, which is not supported; decrypt it and make it readable only by the server`
         : `${path}: holds no private key in PEM`,
     ])
   }
@@ -124,16 +125,16 @@ function warningsOf(
   { tlsCert, tlsKey, now }: { readonly tlsCert: string; readonly tlsKey: string; readonly now: number },
 ): readonly string[] {
   const warnings: string[] = []
-  if (isOpenToOthers(tlsKey)) warnings.push(`tls_key: ${tlsKey}: others than its owner can read it; chmod 600 closes it`)
+  if (isOpenToOthers(tlsKey)) warnings.push(`tls_key: ${tlsKey}: is readable by other users; chmod 600 corrects that`)
   const days = Math.floor((Date.parse(own.validTo) - now) / DAY_MS)
   if (days < WARNING_DAYS)
     warnings.push(`tls_cert: ${tlsCert}: the certificate expires in ${days} days, on ${dayOf(own.validTo)}`)
   if (own.subjectAltName === undefined)
-    warnings.push(`tls_cert: ${tlsCert}: the certificate has no subjectAltName, so clients take it for no host`)
+    warnings.push(`tls_cert: ${tlsCert}: the certificate has no subjectAltName, so clients reject it`)
   return warnings
 }
 
-/** The common name of a certificate, or all that it has of a name. */
+/** The common name of a certificate, or its whole subject. */
 function nameOf({ subject }: X509Certificate): string {
   const name = /^CN=(.+)$/m.exec(subject)?.[1] ?? subject
   return JSON.stringify(name.slice(0, 100))

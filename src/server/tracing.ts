@@ -8,14 +8,14 @@ import type { Tracer } from '../telemetry/tracing/tracer.ts'
 export interface OpenTracing {
   readonly tracer: Tracer
   readonly exporter: SpanExporter
-  /** Sends what is left, for a short time. */
+  /** Sends pending spans, for a short time. */
   stop(): Promise<void>
 }
 
-/** Spans are worth this much of a shutdown. */
+/** How long a shutdown waits for pending spans. */
 const STOP_MS = 2000
 
-/** Prepares tracing, where a collector is named; else nothing of it is even loaded. */
+/** Opens tracing where a collector is configured; otherwise its code is not even loaded. */
 export async function openTracing(settings: Settings, warn: (message: string) => void): Promise<OpenTracing | undefined> {
   const { otlpEndpoint, otlpHeaders, otlpServiceName, traceRatio } = settings
   if (otlpEndpoint === undefined) return undefined
@@ -42,12 +42,17 @@ export async function openTracing(settings: Settings, warn: (message: string) =>
   return { tracer, exporter, stop: () => exporter.stop(STOP_MS) }
 }
 
-/** Counts what becomes of spans; nothing where there are none. */
+/** Collects metrics of spans; none without tracing. */
 export function collectTracing(registry: MetricRegistry, tracing: OpenTracing | undefined): void {
   const rows = [
-    ['vestal_spans_sent_total', 'counter', 'Spans that the collector took.', 'sent'],
-    ['vestal_spans_dropped_total', 'counter', 'Spans that were lost: more than wait, or not taken.', 'dropped'],
-    ['vestal_spans_waiting', 'gauge', 'Spans that wait to be sent.', 'waiting'],
+    ['vestal_spans_sent_total', 'counter', 'Spans that the collector accepted.', 'sent'],
+    [
+      'vestal_spans_dropped_total',
+      'counter',
+      'Spans dropped because the queue was full or the collector rejected them.',
+      'dropped',
+    ],
+    ['vestal_spans_waiting', 'gauge', 'Pending spans.', 'waiting'],
   ] as const
   for (const [name, type, help, key] of rows) {
     registry.collected(name, { type, help, read: () => (tracing === undefined ? [] : [[[], tracing.exporter.statistics[key]]]) })

@@ -7,7 +7,7 @@ export interface TryOptions {
   readonly base: string
   readonly settings: Settings
   readonly engine: Engine
-  /** A file of settings that `vestal token` would not find by itself. */
+  /** A file of settings that `vestal token` does not find without `--config`. */
   readonly configFile?: string
 }
 
@@ -25,14 +25,14 @@ const TOKEN_SETTINGS = [
   'tlsCert',
 ] as const satisfies readonly SettingName[]
 const BODY_LENGTH_MAX = 400
-/** Goes on in the next line, so that a narrow terminal wraps nothing. */
+/** Continues in the next line, so that lines fit a narrow terminal. */
 const CONTINUED = ' \\\n    '
 
-/** Commands that work as they stand in another terminal, in the folder that the server was started in. */
+/** Commands that work in another terminal, in the folder that the server was started in. */
 export function tryLines(options: TryOptions): readonly string[] {
   const { base, settings, engine } = options
   const { headerKey, headerPrefix, tlsClientCa, requiredClaim } = settings
-  // A client's certificate is nothing that the server has.
+  // The server does not have the certificate of a client.
   if (tlsClientCa !== undefined) return []
   const curl = curlOf(settings)
   const lines = [`${curl} ${base}/public/info/`]
@@ -51,7 +51,7 @@ export function tryLines(options: TryOptions): readonly string[] {
 }
 
 function curlOf({ tlsCert, allowedHosts: [name] }: Settings): string {
-  // The certificate is for the names of clients, and this is another.
+  // The certificate is for public names and not for loopback.
   const tls = tlsCert === undefined ? '' : ' --insecure'
   return `curl${tls}${name === undefined ? '' : ` -H ${quoted(`Host: ${name}`)}`}`
 }
@@ -73,7 +73,7 @@ function patternOf(permission: string, { name }: Model): string {
   return permission === `model:${name}:predict` ? 'model:*:predict' : permission
 }
 
-/** Where only this process's environment has the key. */
+/** A hint where the key is in the environment of this process only. */
 function secretHint({ secret, key, keyPassphrase }: Settings): readonly string[] {
   const environment = processEnvironment()
   const names = [
@@ -102,7 +102,7 @@ function tokenCommand({ settings, base, configFile }: TryOptions): string {
   return words.join(' ')
 }
 
-/** How this program is started again. */
+/** The command that starts this program. */
 function programOf(): readonly string[] {
   if (Bun.isStandaloneExecutable) return [quoted(process.execPath)]
   if (isPackageScript(processEnvironment())) return ['bun run --silent']

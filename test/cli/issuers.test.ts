@@ -97,7 +97,7 @@ describe('vestal start with other issuers', () => {
     expectFault(start({ VESTAL_ISSUER: 'one' }), 'two have the name "one"')
     writeFileSync(join(place.folder, 'vestal.toml'), '')
     const simple = { VESTAL_JWKS_URL: 'https://one.example/jwks', VESTAL_ISSUER: 'one', VESTAL_AUDIENCE: 'me' }
-    expectFault(start({ ...simple, VESTAL_KEY: JSON.stringify(A.jwk) }), 'a key of one’s own')
+    expectFault(start({ ...simple, VESTAL_KEY: JSON.stringify(A.jwk) }), 'also has its own key')
     expectFault(start({ VESTAL_JWKS_URL: 'https://one.example/jwks' }), '--issuer')
     expectFault(start({ VESTAL_JWKS_URL: 'http://one.example/jwks' }), 'https')
   })

@@ -26,7 +26,7 @@ describe('vestal start in development mode', () => {
   test('says where it listens, what it serves and what to try, in 80 columns, and warns', async () => {
     using place = new Workplace()
     const { base, output, child } = await place.start()
-    expect(output).toMatch(/^ {2}Mode +development: POST \/auth\/ gives anybody/m)
+    expect(output).toMatch(/^ {2}Mode +development: POST \/auth\/ gives any program/m)
     expect(output).toMatch(/^ {2}Models +4 of 4 ready\n +digits, iris, reviews, simple$/m)
     // How the program is started again stands in a line of its own, which nobody wraps.
     for (const line of output.split('\n').filter((each) => !each.includes('TOKEN=$(')))

@@ -174,7 +174,7 @@ describe('vestal start with a certificate', () => {
     expect((await askAgain(`${base}/private/info/`, { headers: { authorization } })).status).toBe(200)
     child.kill('SIGTERM')
     expect(await child.exited).toBe(0)
-    expect(await rest).toContain('TLS: from now on with the certificate of "localhost"')
+    expect(await rest).toContain('TLS: new connections use the certificate of "localhost"')
   })
 
   test('keeps the old one where the new cannot be used, and says why', async () => {

@@ -73,7 +73,9 @@ describe('a certificate and its key', () => {
     [
       'a sealed key',
       { key: sealedKey(own) },
-      ['tls_key: server.key: is sealed by a passphrase, and must not be: keep it readable only by the server'],
+      [
+        'tls_key: server.key: is encrypted with a passphrase, which is not supported; decrypt it and make it readable only by the server',
+      ],
     ],
     [
       'a certificate that expired',
@@ -110,7 +112,7 @@ describe('a certificate and its key', () => {
     refused({ tlsCert: cert }, 'tls_key: must be set')
     refused({ tlsKey: key }, 'tls_cert: must be set')
     refused({ tlsClientCa: cert }, 'tls_cert: must be set')
-    refused({ tlsCert: cert, tlsKey: key, unix: 'vestal.sock' }, 'tls_cert: has no use on the unix socket')
+    refused({ tlsCert: cert, tlsKey: key, unix: 'vestal.sock' }, 'tls_cert: has no effect on a Unix socket')
     refused({ tlsCert: `${cert}.gone`, tlsKey: key }, 'server.pem.gone: cannot be read')
   })
 
@@ -121,7 +123,7 @@ describe('a certificate and its key', () => {
     chmodSync(tlsKey, 0o644)
     const tls = loadTls({ tlsCert: files.path('server.pem', near.cert), tlsKey, tlsClientCa: undefined })
     expect(tls?.warnings).toEqual([
-      expect.stringMatching(/^tls_key: .*server\.key: others than its owner can read it; chmod 600 closes it$/),
+      expect.stringMatching(/^tls_key: .*server\.key: is readable by other users; chmod 600 corrects that$/),
       expect.stringMatching(/^tls_cert: .*server\.pem: the certificate expires in 2 days, on /),
     ])
   })
