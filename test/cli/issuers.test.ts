@@ -34,7 +34,10 @@ describe('vestal start with other issuers', () => {
       may_grant = ["model:*:read"]`
     writeFileSync(join(place.folder, 'vestal.toml'), toml)
     const { base, output, child } = await place.start([], PRODUCTION)
-    expect(output).toContain('Tokens: no key of its own, the issuer https://one.example, the issuer https://two.example')
+    // The start screen wraps its lines.
+    expect(output.replaceAll(/\s+/g, ' ')).toContain(
+      'Keys no key of its own, the issuer https://one.example, the issuer https://two.example',
+    )
     expect(await ask(base, A.sign(claims('https://one.example', 'reader')))).toBe(200)
     expect(await ask(base, A.sign(claims('https://one.example', 'my-permission-name')))).toBe(403)
     expect(await ask(base, B.sign(claims('https://two.example', 'my-permission-name')))).toBe(403)

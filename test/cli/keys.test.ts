@@ -173,7 +173,7 @@ describe('vestal keys', () => {
     using place = new Workplace()
     keys(place, ['generate'])
     chmodSync(path(place), 0o644)
-    expect(place.run(TOKEN).stderr).toContain('can be read by others')
+    expect(place.run(TOKEN).stderr).toContain('is readable by other users')
     keys(place, ['generate'])
     expect(statSync(path(place)).mode & 0o777).toBe(0o600)
   })
