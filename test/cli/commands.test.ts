@@ -286,7 +286,7 @@ describe('vestal token', () => {
     using place = new Workplace()
     writeFileSync(join(place.folder, 'secret.txt'), SECRET)
     chmodSync(join(place.folder, 'secret.txt'), 0o644)
-    expect(place.run(TOKEN, { VESTAL_KEY_FILE: 'secret.txt' }).stderr).toContain('can be read by others')
+    expect(place.run(TOKEN, { VESTAL_KEY_FILE: 'secret.txt' }).stderr).toContain('is readable by other users')
   })
 
   test('reports what is wrong with a key, and never shows it', () => {
