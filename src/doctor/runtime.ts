@@ -9,9 +9,11 @@ const NAME = 'runtime'
 /** An ONNX model that gives its one number back: `y = Identity(x)`, opset 13. */
 const IDENTITY = Buffer.from('CAhCAhANOjcKEAoBeBIBeSIISWRlbnRpdHkSAWdaDwoBeBIKCggIARIECgIIAWIPCgF5EgoKCAgBEgQKAggB', 'base64')
 
-/** ONNX Runtime: it works where it loads a model that is right. */
-export async function lookAtRuntime(): Promise<readonly Finding[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'vestal-doctor-'))
+/** Checks that ONNX Runtime loads a valid model, from a temporary folder or, where the root is read-only, from the data folder. */
+export async function lookAtRuntime({ settings: { data } }: Subject): Promise<readonly Finding[]> {
+  const folder = temporaryFolder([tmpdir(), data])
+  if (folder === undefined)
+    return [note('whether ONNX Runtime loads is not known: neither the temporary folder nor the data folder can be written to')]
   try {
     const file = join(folder, 'identity.onnx')
     writeFileSync(file, IDENTITY)
@@ -28,6 +30,18 @@ export async function lookAtRuntime(): Promise<readonly Finding[]> {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** A new folder in the first of these that can be written to; undefined where none can. */
+function temporaryFolder(parents: readonly string[]): string | undefined {
+  for (const parent of parents) {
+    try {
+      return mkdtempSync(join(parent, 'vestal-doctor-'))
+    } catch {
+      // Missing, or read-only: the next one may do.
+    }
+  }
+  return undefined
 }
 
 /** The Rust addon that checks signatures. */
