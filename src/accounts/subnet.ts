@@ -1,4 +1,4 @@
-/** False for what stands in for an address where a connection has none. */
+/** False for the placeholder of a connection without an address. */
 export function isAddress(text: string): boolean {
   return text.includes('.') || text.includes(':')
 }

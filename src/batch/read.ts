@@ -37,7 +37,7 @@ export interface RowSource {
   readonly batches: AsyncIterable<RowBatch>
   /** Bytes of the input, where they are known. */
   readonly bytes: number | undefined
-  /** Says where a batch stands in the input. */
+  /** The place of a batch in the input. */
   describe(batch: RowBatch): string
 }
 

@@ -75,7 +75,7 @@ function settingRow(name: SettingName): string {
   return row(left, `${help} (${note})`)
 }
 
-/** A long left side stands in a line of its own. */
+/** A long left column gets a line of its own. */
 function row(left: string, right: string): string {
   const lines = wrapped(right, WIDTH - TEXT_AT)
   const begin = `  ${left}`

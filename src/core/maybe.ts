@@ -1,7 +1,7 @@
 /** A value that is there, or a promise of it where something must be waited for first. */
 export type Maybe<T> = T | Promise<T>
 
-/** Goes on with a value: at once where it is there, so that what need not wait does not. */
+/** Passes a value to the next step: at once where it is there, so that a synchronous chain stays synchronous. */
 export function after<T, U>(value: Maybe<T>, next: (value: T) => Maybe<U>): Maybe<U> {
   return value instanceof Promise ? value.then(next) : next(value)
 }

@@ -1,6 +1,6 @@
 /**
  * Who a request is from: an issuer and a subject, never only a subject. Two issuers may use the same `sub` for two people, so whatever is
- * counted, limited, revoked or logged for a caller goes by `key`.
+ * counted, limited, revoked or logged for a caller uses `key`.
  */
 export interface Principal {
   /** True for tokens and API keys that this server made: an account, an API key, `vestal token`. */

@@ -15,7 +15,7 @@ export interface Subject {
   readonly warnings: readonly string[]
   readonly mode: Mode
   readonly environment: Environment
-  /** `vestal.toml`, or the file that stands in for it, where there is one. */
+  /** `vestal.toml`, or the file used in its place, where there is one. */
   readonly file?: { readonly path: string; readonly hasSecrets: boolean }
 }
 

@@ -1,7 +1,7 @@
 /** A URL with nothing in its path that a parser would write otherwise. */
 const PLAIN = /^https?:\/\/[\w.-]+(?::\d+)?(\/[\w/-]*)(?:$|\?)/
 
-/** Path of the request without its query. A `Host` that is no host leaves a URL that cannot be parsed; the path stands in it all the same. */
+/** Path of the request without its query. A `Host` that is no host leaves a URL that cannot be parsed; it still holds the path. */
 export function pathOf({ url }: Request): string {
   const plain = PLAIN.exec(url)?.[1]
   if (plain !== undefined) return plain

@@ -109,9 +109,9 @@ export interface KeptModel {
 export interface LoadOptions extends ControlOptions {
   /** Loads only this version and leaves the others as they are; all that the version policy names when absent. */
   readonly version?: string
-  /** JSON text of a model configuration that stands in for the one in the model's folder. */
+  /** JSON text of a model configuration that replaces the one in the model's folder. */
   readonly config?: string
-  /** Contents by `<version>/<file name>`, which stand in for the model's folder; needs `config`. */
+  /** Contents by `<version>/<file name>`, which replace the model's folder; needs `config`. */
   readonly files?: ReadonlyMap<string, Uint8Array>
 }
 

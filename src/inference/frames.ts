@@ -231,7 +231,7 @@ export class FrameCursor {
   /** A copy: in the frame it may begin anywhere. */
   #inline(length: number): ArrayBuffer {
     const begin = this.#bytes.byteOffset + this.#take(length)
-    // The cast: frames come from sockets, whose memory nobody shares.
+    // The cast: frames come from sockets, whose memory is not shared.
     return this.#bytes.buffer.slice(begin, begin + length) as ArrayBuffer
   }
 }

@@ -140,7 +140,7 @@ export class ModelCounters {
   #inferenceCount = 0
   #executionCount = 0
 
-  /** Forgets the runs so far: those that warm a model up are nobody's. */
+  /** Forgets the runs so far: warm-up runs belong to no request. */
   forgetRuns(): void {
     this.#success = new Sum()
     this.#fail = new Sum()

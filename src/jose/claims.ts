@@ -16,7 +16,7 @@ export interface ClaimRules {
   /** Accepted issuers; any when absent. A token without `iss` is then rejected. */
   readonly issuers?: readonly string[] | undefined
   /**
-   * Names this service goes by; a token must then have one of them in `aud`. Where it is absent a token needs no `aud`, and one that has it
+   * Names of this service; a token must then have one of them in `aud`. Where it is absent a token needs no `aud`, and one that has it
    * is rejected unless it names `vestal`, which access tokens made here name where no audience is configured (RFC 7519 §4.1.3).
    */
   readonly audiences?: readonly string[] | undefined

@@ -5,7 +5,7 @@ import { checkRing, KEY_STATES, type KeyRing, type RingKey, verifyingIn } from '
 import { importJwk, type Key } from '../jose/keys.ts'
 import { isSealed, isSealing, type Sealed, type SealingParameters } from './sealing.ts'
 
-/** A secret as it stands in a file: a JWK, or sealed. */
+/** A secret as it is stored in a file: a JWK, or sealed. */
 export type StoredSecret = Jwk | Sealed
 
 /** A key file (docs/reference/key-files.md): a ring, and how its secrets are sealed, if they are. */

@@ -52,7 +52,7 @@ function beginOf(pid: number): number | undefined {
   }
 }
 
-/** Number of the name space that process ids count in; 0 where there is one alone. */
+/** Number of the PID namespace; 0 where the system has only one. */
 function namespace(): string {
   try {
     return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'

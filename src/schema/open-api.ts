@@ -6,7 +6,7 @@ type Names = ReadonlyMap<TSchema, string>
 /** What the checks read, and no word of OpenAPI. */
 const OWN = new Set(['rule', 'missing', 'documented'])
 
-/** The schemas of a document's components, as OpenAPI 3.0 writes them. One that stands in another is a reference there. */
+/** The schemas of a document's components, as OpenAPI 3.0 writes them. One that is part of another is a reference there. */
 export function componentsOf<Name extends string>(
   schemas: Readonly<Record<Name, TSchema>>,
 ): Readonly<Record<Name, Readonly<Record<string, unknown>>>> {

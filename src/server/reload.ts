@@ -205,7 +205,7 @@ export function onReloadSignal(reload: () => Promise<unknown>): void {
   })
 }
 
-/** Reloads where nobody waits for the outcome: a rejection was reported by the reload itself. */
+/** Reloads where no caller awaits the outcome: the reload itself reported a rejection. */
 export function reloadUnasked(reload: () => Promise<unknown>): void {
   reload().catch((error: unknown) => {
     if (!(error instanceof VestalError)) throw error

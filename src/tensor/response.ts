@@ -27,7 +27,7 @@ export interface EncodedAnswer {
 
 /**
  * Writes an inference answer (Open Inference Protocol 2, "Inference Response JSON Object"), its data flat and in row-major order: in
- * the JSON, or as binary tensor data. NaN and infinities stand in the JSON as words without quotes, as Triton writes them.
+ * the JSON, or as binary tensor data. NaN and infinities are in the JSON as words without quotes, as Triton writes them.
  */
 export function encodeInferResponse({ modelName, modelVersion, id, outputs }: InferAnswer): EncodedAnswer {
   const blobs: Uint8Array[] = []

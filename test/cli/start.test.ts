@@ -28,7 +28,7 @@ describe('vestal start in development mode', () => {
     const { base, output, child } = await place.start()
     expect(output).toMatch(/^ {2}Mode +development: POST \/auth\/ gives any program/m)
     expect(output).toMatch(/^ {2}Models +4 of 4 ready\n +digits, iris, reviews, simple$/m)
-    // How the program is started again stands in a line of its own, which nobody wraps.
+    // The command that starts the program again is in a line of its own, which is not wrapped.
     for (const line of output.split('\n').filter((each) => !each.includes('TOKEN=$(')))
       expect([line, line.length <= 80]).toEqual([line, true])
     expect(output.match(/^ {2}(?:curl|TOKEN=)/gm)).toHaveLength(3)

@@ -34,7 +34,7 @@ afterAll(async () => {
   await close()
 })
 
-/** Nothing of another place, no script, no style but the page's own, and nothing that stands in a template. */
+/** Nothing of another place, no script, no style but the page's own, and nothing left over from a template. */
 async function expectPage(response: Response): Promise<string> {
   const page = await response.text()
   expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')

@@ -86,7 +86,7 @@ export function filesUnder(root: string): ReadonlyMap<string, number> {
 }
 
 /**
- * Mounts a folder as a root that nobody can write to but in its data folder, and becomes its program there, as process 1 and as a user. Of what
+ * Mounts a folder as a root that is read-only outside of its data folder, and becomes its program there, as process 1 and as a user. Of what
  * a container has in /dev it has the null device alone, and no /dev/shm: some run without it.
  */
 const AS_ROOT = `set -e

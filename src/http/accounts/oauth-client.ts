@@ -134,7 +134,7 @@ export interface Asked {
 }
 
 async function knownClient(given: Given, asked: Asked): Promise<KnownKey> {
-  // What stands in the place of an id may be a secret that was put there by mistake.
+  // The text sent as an id may be a secret by mistake.
   const subject = isApiKeyId(given.id) ? { subject: subjectOfKey(given.id) } : {}
   await noted(() => asked.options.context.throttle.rejectGuesser(asked.origin.address), subject, asked)
   return noted(() => findClient(given, asked.options), subject, asked)

@@ -33,7 +33,7 @@ function refuseOtherReady(bytes: Uint8Array): void {
 }
 
 /**
- * Reads the body of a load request: nothing, or the parameters `config` and `file:<version>/<name>` that stand in for the model's
+ * Reads the body of a load request: nothing, or the parameters `config` and `file:<version>/<name>` that replace the model's
  * folder.
  * @throws VestalError BODY_INVALID, naming the parameter
  */

@@ -1,11 +1,11 @@
-/** Reads which constants of a model stand in files beside it, and says what is wrong with how it describes them. Pure. */
+/** Reads which constants of a model are in files beside it, and says what is wrong with how it describes them. Pure. */
 import { never } from '../../core/invariant.ts'
 import { quoted } from '../runtime/run-reason.ts'
 import { partsOf } from './fields.ts'
 import { integersIn } from './integers.ts'
 import { GRAPH_NODE, MODEL_GRAPH, NODE_ATTRIBUTE } from './numbers.ts'
 
-/** A constant whose values stand in a file of their own, as the model describes it. */
+/** A constant whose values are in a file of their own, as the model describes it. */
 export interface ExternalConstant {
   readonly name: string
   /** The file; absent where the model does not name it. */
@@ -50,7 +50,7 @@ const DEPTH_MAX = 16
 const CONSTANTS_MAX = 200_000
 
 /**
- * The constants of a model that stand in other files.
+ * The constants of a model that are in other files.
  * @throws Error where the bytes are no model
  */
 export function externalConstantsOf(model: Uint8Array): readonly ExternalConstant[] {
@@ -137,7 +137,7 @@ const ABSOLUTE = /^(?:[/\\]|[A-Za-z]:)/
 const WHOLE = /^\d{1,15}$/
 
 /**
- * What is wrong with the files that a model's constants stand in, and what mends it; undefined where nothing is. `look` is asked for
+ * What is wrong with the files with a model's constants, and what mends it; undefined where nothing is. `look` is asked for
  * paths inside the model's folder only.
  */
 export function externalFault(constants: readonly ExternalConstant[], look: (location: string) => DataFile): string | undefined {

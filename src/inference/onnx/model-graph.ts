@@ -28,7 +28,7 @@ export interface Constant {
 /** An attribute of a node; what is absent was not written. */
 export interface Attribute {
   readonly name: string
-  /** The attribute of the surrounding function that stands in for it. */
+  /** The attribute of the surrounding function that replaces it. */
   readonly reference?: string
   readonly integer?: number
   readonly text?: string

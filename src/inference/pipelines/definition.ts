@@ -18,7 +18,7 @@ export interface PipelineDefinition {
   readonly steps: readonly PipelineStep[]
   /** Names that are answered; all that no step takes when absent. */
   readonly outputs?: readonly string[]
-  /** File that it stands in, for messages. */
+  /** File that holds it, for messages. */
   readonly file: string
 }
 

@@ -337,7 +337,7 @@ const ALONE_MS = 600_000
 /** Subjects that are remembered; beyond it the one that is to be forgotten first goes. */
 const SUBJECTS_MAX = 1024
 
-/** A job, and where it stands in the queue. */
+/** A job with its bucket and level in the queue. */
 interface Standing {
   readonly subject: string
   readonly submission: { readonly bucket?: string | undefined }

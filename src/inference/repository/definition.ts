@@ -30,7 +30,7 @@ const BROUGHT_INSTANCES_MAX = 8
 /** Bytes of the inputs of a warm-up that a request describes: they are made on the thread that answers HTTP. */
 const BROUGHT_WARMUP_BYTES_MAX = 16 * 1024 * 1024
 
-/** Reads `model.toml`, `pipeline.toml` and `config.pbtxt` of a folder; a JSON configuration stands in for the second. */
+/** Reads `model.toml`, `pipeline.toml` and `config.pbtxt` of a folder; a JSON configuration replaces the second. */
 export function readDefinition(folder: string, name: string, configJson?: string): ModelDefinition {
   let permissions: { readonly permissions?: ModelPermissions } = {}
   try {

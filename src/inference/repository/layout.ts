@@ -1,4 +1,4 @@
-/** Says what stands in the models' folder or in a model's that is not laid out as it should be, and how to lay it out. */
+/** Says what is in the models' folder or in a model's that is not laid out as it should be, and how to lay it out. */
 import type { Dirent } from 'node:fs'
 import { extname, join } from 'node:path'
 import { headOf, listing, standingOf } from './source.ts'

@@ -11,7 +11,7 @@ import { chosenVersions, describePolicy } from './version-policy.ts'
 
 /** Models in one server; more are skipped with a warning. */
 export const MODELS_MAX = 256
-/** Names that stand in paths and permissions: letters, digits, `.`, `_`, `-`; they begin with a letter or a digit. */
+/** Names that are used in paths and permissions: letters, digits, `.`, `_`, `-`; they begin with a letter or a digit. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const VERSION = /^[1-9]\d{0,8}$/
 
@@ -44,7 +44,7 @@ export interface FoundModel extends ModelDefinition {
 export interface RepositoryOptions {
   /** Holds `<name>/<version>/model.onnx` and `<name>/model.toml`. */
   readonly modelsDirectory?: string
-  /** Single files by model name; each is version 1, and stands in for a folder of that name. */
+  /** Single files by model name; each is version 1, and counts as a folder of that name. */
   readonly files?: ReadonlyMap<string, string>
   /** What is known of each of those files, as a folder's description would say it; nothing when absent. */
   readonly beside?: Pick<FoundModel, 'folder' | 'file' | 'config' | 'shapes'>
@@ -182,7 +182,7 @@ function straysAmong(
   )
 }
 
-/** The model whose versions stand in that folder. */
+/** The model whose versions are in that folder. */
 export function modelIn(folder: string, name: string, configJson?: string): FoundModel {
   const files = listing(folder)
   if ('fault' in files)

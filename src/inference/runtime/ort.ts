@@ -132,7 +132,7 @@ async function create(
 ): Promise<InferenceSession> {
   // Threads that spin between runs use a core while the server is idle.
   const session = { intra_op: { allow_spinning: '0' } }
-  // What was changed is not loaded from its place, and its weights may stand in files there.
+  // What was changed is not loaded from its place, and its weights may be in files there.
   const place = typeof model === 'string' ? {} : { model_external_initializers_file_folder_path: dirname(path) }
   try {
     // The cast: the two forms of a model have an overload each.

@@ -20,7 +20,7 @@ export async function checkHealth(child: ChildProcess, { logger, intervalMs = IN
       () => true,
       () => false,
     )
-    // The end of a process is handled by whoever waits for `exited`.
+    // The end of a process is handled where `exited` is awaited.
     if (hasEnded()) return
     missed = isAlive ? 0 : missed + 1
     if (missed === MISSED_MAX) {

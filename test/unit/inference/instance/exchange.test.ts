@@ -18,7 +18,7 @@ describe('an exchange file', () => {
   })
 
   test('stores nothing where there is no place for files in memory: the tensor goes through the socket', () => {
-    // What stands in for one then: a file that nobody can write to.
+    // Used in its place then: a read-only file.
     const file = new ExchangeFile(openSync(process.execPath, 'r'))
     file.begin()
     expect(file.store(LARGE)).toBeUndefined()
