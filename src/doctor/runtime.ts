@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEngine } from '../inference/create-engine.ts'
 import { loadAddon } from '../jose/signature-backends/native.ts'
+import { createTemporaryFolder } from '../platform/temporary-folder.ts'
 import { type Finding, note, orRight, right, type Subject, wrong } from './finding.ts'
 
 const NAME = 'runtime'
@@ -36,7 +37,7 @@ export async function lookAtRuntime({ settings: { data } }: Subject): Promise<re
 function temporaryFolder(parents: readonly string[]): string | undefined {
   for (const parent of parents) {
     try {
-      return mkdtempSync(join(parent, 'vestal-doctor-'))
+      return createTemporaryFolder('doctor', parent)
     } catch {
       // Missing, or read-only: the next one may do.
     }

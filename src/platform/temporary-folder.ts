@@ -2,11 +2,11 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const NAME = /^vestal-(?:engine|model)-(\d+)-(\d+)-(\d+)-/
+const NAME = /^vestal-(?:doctor|engine|model)-(\d+)-(\d+)-(\d+)-/
 
 /** Makes a folder of temporary files that only this user can read. Its name says whose it is: `removeLeftFolders` removes it where that process is gone. */
-export function createTemporaryFolder(kind: 'engine' | 'model'): string {
-  return mkdtempSync(join(tmpdir(), `vestal-${kind}-${namespace()}-${process.pid}-${beginOf(process.pid) ?? 0}-`))
+export function createTemporaryFolder(kind: 'doctor' | 'engine' | 'model', parent = tmpdir()): string {
+  return mkdtempSync(join(parent, `vestal-${kind}-${namespace()}-${process.pid}-${beginOf(process.pid) ?? 0}-`))
 }
 
 /** Removes folders of temporary files whose process was killed before it could. */
