@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { type Browser, chromium, type Page } from 'playwright-core'
-import { chromiumFlags, chromiumPath } from '../support/chromium.ts'
-import { bundledEngine, createServer } from '../support/server.ts'
+import type { Browser, Page } from 'playwright-core'
+import { chromiumPath, openBundled } from '../support/chromium.ts'
+import { createServer } from '../support/server.ts'
 import { tokenWith } from '../support/tokens.ts'
 import { hasTool } from '../support/tools.ts'
 
@@ -26,16 +26,8 @@ async function openPage(browser: Browser, base: string): Promise<{ page: Page; e
 
 if (hasTool('Chromium', path)) {
   describe('the documentation page in Chromium', async () => {
-    const engine = await bundledEngine()
-    const app = createServer(engine)
-    app.listen({ port: 0, hostname: '127.0.0.1' })
-    const base = `http://127.0.0.1:${app.server?.port}`
-    const browser = await chromium.launch({ executablePath: path, args: chromiumFlags })
-    afterAll(async () => {
-      await browser.close()
-      await engine.stop()
-      await app.stop(true)
-    })
+    const { engine, base, browser, stop } = await openBundled(path)
+    afterAll(stop)
 
     test('is authorized with a token, tries a call, and contacts no one else', async () => {
       const { page, elsewhere, errors } = await openPage(browser, base)

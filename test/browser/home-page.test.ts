@@ -1,23 +1,13 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { chromium } from 'playwright-core'
-import { chromiumFlags, chromiumPath } from '../support/chromium.ts'
-import { bundledEngine, createServer } from '../support/server.ts'
+import { chromiumPath, openBundled } from '../support/chromium.ts'
 import { hasTool } from '../support/tools.ts'
 
 const path = chromiumPath()
 
 if (hasTool('Chromium', path)) {
   describe('the pages for people in Chromium', async () => {
-    const engine = await bundledEngine()
-    const app = createServer(engine)
-    app.listen({ port: 0, hostname: '127.0.0.1' })
-    const base = `http://127.0.0.1:${app.server?.port}`
-    const browser = await chromium.launch({ executablePath: path, args: chromiumFlags })
-    afterAll(async () => {
-      await browser.close()
-      await engine.stop()
-      await app.stop(true)
-    })
+    const { base, browser, stop } = await openBundled(path)
+    afterAll(stop)
 
     for (const colorScheme of ['light', 'dark'] as const) {
       for (const address of ['/', '/models/', '/nowhere']) {

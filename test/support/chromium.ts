@@ -1,9 +1,12 @@
+import { chromium } from 'playwright-core'
+import { bundledEngine, createServer } from './server.ts'
+
 /** Chromium's path, where it is installed. */
 export function chromiumPath(): string | null {
   return Bun.which('chromium') ?? Bun.which('google-chrome')
 }
 
-/** It runs as root here, and talks to nobody but the test. */
+/** It runs as root here, and talks only to the test. */
 export const chromiumFlags = [
   '--no-sandbox',
   '--disable-gpu',
@@ -13,3 +16,17 @@ export const chromiumFlags = [
   '--disable-component-update',
   '--disable-sync',
 ]
+
+/** Starts a server with the bundled models, and Chromium; `stop` ends both. */
+export async function openBundled(executablePath: string) {
+  const engine = await bundledEngine()
+  const app = createServer(engine)
+  app.listen({ port: 0, hostname: '127.0.0.1' })
+  const browser = await chromium.launch({ executablePath, args: chromiumFlags })
+  const stop = async () => {
+    await browser.close()
+    await engine.stop()
+    await app.stop(true)
+  }
+  return { engine, browser, base: `http://127.0.0.1:${app.server?.port}`, stop }
+}

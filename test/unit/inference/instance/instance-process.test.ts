@@ -1,39 +1,14 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type InstanceProcess,
-  instanceCommand,
-  startInstanceProcess,
-} from '../../../../src/inference/instance/instance-process.ts'
-import type { FromInstance } from '../../../../src/inference/instance/messages.ts'
 import { MODELS } from '../../../support/server.ts'
+import { image, OPTIONS, startInstance, stopInstances } from '../../../support/started-instance.ts'
 
-const OPTIONS = { threads: 1, arena: true, optimization: 'all' } as const
-const started: InstanceProcess[] = []
-afterAll(async () => {
-  for (const each of started) each.kill('stopped', 'the test is over')
-  await Promise.all(started.map(({ gone }) => gone))
-})
-
-/** A process, with what it says in order. */
-function start() {
-  const waiting: ((message: FromInstance) => void)[] = []
-  const ended = Promise.withResolvers<string>()
-  const instance = startInstanceProcess(instanceCommand(), {
-    message: (message) => waiting.shift()?.(message),
-    ended: ({ cause }) => ended.resolve(cause),
-  })
-  started.push(instance)
-  const answer = () => new Promise<FromInstance>((resolve) => waiting.push(resolve))
-  return { instance, answer, ended: ended.promise }
-}
-
-const image = (rows: number) => ({ datatype: 'FP32', shape: [rows, 64], data: new Float32Array(rows * 64).fill(3) }) as const
+afterAll(stopInstances)
 
 describe.skipIf(process.platform === 'win32')('an instance process', () => {
   test('loads a model and computes, through the socket and through memory that both have open', async () => {
-    const { instance, answer } = start()
+    const { instance, answer } = startInstance()
     const loaded = answer()
     instance.send({ kind: 'load', path: join(MODELS, 'digits/1/model.onnx'), options: OPTIONS })
     expect(await loaded).toMatchObject({ kind: 'loaded', inputs: [{ name: 'image', datatype: 'FP32', shape: [-1, 64] }] })
@@ -46,21 +21,21 @@ describe.skipIf(process.platform === 'win32')('an instance process', () => {
   })
 
   test('says why a file cannot be loaded', async () => {
-    const { instance, answer } = start()
+    const { instance, answer } = startInstance()
     const refused = answer()
     instance.send({ kind: 'load', path: import.meta.path, options: OPTIONS })
     expect(await refused).toMatchObject({ kind: 'refused', reason: expect.any(String) })
   })
 
   test('ends when it is killed, and says for what', async () => {
-    const { instance, ended } = start()
+    const { instance, ended } = startInstance()
     instance.kill('run limit', 'a run took more than 1 s')
     expect(await ended).toBe('a run took more than 1 s')
   })
 
   test('has nothing of the environment of its server', async () => {
     if (process.platform !== 'linux') return
-    const { instance, answer } = start()
+    const { instance, answer } = startInstance()
     const loaded = answer()
     instance.send({ kind: 'load', path: join(MODELS, 'iris/1/model.onnx'), options: OPTIONS })
     await loaded
