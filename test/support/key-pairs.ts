@@ -1,5 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { ALGORITHMS, type Algorithm } from '../../src/jose/algorithms.ts'
+import { noteSecret } from './secrets.ts'
 
 export interface KeyPair {
   readonly publicKey: KeyObject
@@ -11,6 +12,12 @@ export const ALGORITHM_NAMES = Object.keys(ALGORITHMS) as readonly Algorithm[]
 
 /** A new pair of keys for an asymmetric algorithm. */
 export function makeKeyPair(algorithm: Algorithm): KeyPair {
+  const pair = newPair(algorithm)
+  noteSecret(pair.privateKey.export({ format: 'jwk' }).d ?? '')
+  return pair
+}
+
+function newPair(algorithm: Algorithm): KeyPair {
   const { kind, curve = '' } = ALGORITHMS[algorithm]
   if (kind === 'RSA') return generateKeyPairSync('rsa', { modulusLength: 2048 })
   return kind === 'EC' ? generateKeyPairSync('ec', { namedCurve: curve }) : generateKeyPairSync('ed25519')
