@@ -9,6 +9,7 @@ import type { SharedInstances } from './instance/shared-instances.ts'
 import { WorkerDied, type WorkerLoss, WorkerPool } from './instance/worker-pool.ts'
 import type { BatchDecision, BatchTrial } from './messages.ts'
 import type { ModelSettings } from './model-settings.ts'
+import type { PaddingRule } from './padding.ts'
 import type { Admission } from './queue/admission.ts'
 import type { JobTimes } from './queue/job.ts'
 import { Scheduler } from './queue/scheduler.ts'
@@ -57,6 +58,8 @@ export interface RunnerSource {
   readonly settings: ModelSettings
   /** Gives what to try with whether requests may share a run, for a model with these inputs. */
   readonly trialOf?: (inputs: readonly TensorSpec[]) => Omit<BatchTrial, 'mayMixRows' | 'mayMakeUp'>
+  /** Gives how inputs of different lengths are padded to share a run, for a model with these inputs and outputs. */
+  readonly padding?: (model: Pick<LoadedInstance, 'inputs' | 'outputs'>) => PaddingRule | undefined
   /** Counts what the runner does. */
   readonly counters: ModelCounters
   /** Gives the start up: its workers are ended, and it fails. It counts until the version serves. */
