@@ -20,11 +20,12 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   auth: ['core', 'jose', 'jwks'],
   accounts: ['core', 'jose', 'auth'],
   storage: ['core', 'accounts'],
-  inference: ['core', 'schema', 'tensor', 'platform'],
-  http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'inference'],
+  tasks: ['core', 'schema', 'tensor', 'platform'],
+  inference: ['core', 'schema', 'tensor', 'platform', 'tasks'],
+  http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'tasks', 'inference'],
   server: ['core', 'jose', 'keys', 'jwks', 'config', 'platform', 'telemetry', 'auth', 'accounts', 'storage', 'inference', 'http'],
-  batch: ['core', 'tensor', 'config'],
-  doctor: ['core', 'jose', 'keys', 'config', 'platform', 'storage', 'inference', 'server'],
+  batch: ['core', 'tensor', 'config', 'tasks'],
+  doctor: ['core', 'jose', 'keys', 'config', 'platform', 'storage', 'tasks', 'inference', 'server'],
   cli: [
     'core',
     'jose',
@@ -34,6 +35,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'platform',
     'accounts',
     'storage',
+    'tasks',
     'inference',
     'http',
     'server',
@@ -167,7 +169,7 @@ describe('rooms', () => {
 
   const owners: readonly (readonly [what: string, pattern: RegExp, owner: RegExp])[] = [
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
-    ['@sinclair/typebox', /from '@sinclair\/typebox[^']*'/, /^src\/(?:schema|http|inference\/(?:repository|pipelines))\//],
+    ['@sinclair/typebox', /from '@sinclair\/typebox[^']*'/, /^src\/(?:schema|http|tasks|inference\/(?:repository|pipelines))\//],
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/inference\/runtime\/ort\.ts$/],
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jose\/signature-backends\/native\.ts$/],
     [
@@ -181,7 +183,7 @@ describe('rooms', () => {
     [
       'files',
       /from '(?:node:)?fs(?:\/promises)?'/,
-      /^src\/(?:cli|server|doctor|batch|platform|config|keys|inference\/(?:repository|runtime|instance|remote)|storage|wasm)\//,
+      /^src\/(?:cli|server|doctor|batch|platform|config|keys|tasks|inference\/(?:repository|runtime|instance|remote)|storage|wasm)\//,
     ],
     [
       'databases',

@@ -1,4 +1,5 @@
 import type { MemoryLedger } from '../core/memory-ledger.ts'
+import type { TaskDescription } from '../tasks/task.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import type { AdmissionLimits } from './queue/admission.ts'
 import type { JobTimes } from './queue/job.ts'
@@ -24,6 +25,8 @@ export interface ModelVersion {
   readonly isolation?: 'shared'
   /** False where the model's own configuration says that no dimension counts rows (`max_batch_size: 0`); otherwise absent. */
   readonly hasRows?: false
+  /** What it does beside tensors in and out; absent where it does nothing else, and while it is not ready. */
+  readonly task?: TaskDescription
   /** Empty while unavailable. */
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]

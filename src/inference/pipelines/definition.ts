@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { readToml, table, tableByName, whole } from '../repository/toml-file.ts'
+import { readToml, table, tableByName, whole } from '../../schema/toml-file.ts'
 
 /** One model of a pipeline. The names on the right are the pipeline's own, on the left the model's. */
 export interface PipelineStep {

@@ -1,8 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { words } from '../../schema/build.ts'
+import { readToml, table, tableByName, tomlFault, whole, withoutAbsent } from '../../schema/toml-file.ts'
+import { TASKS, type TaskName } from '../../tasks/task.ts'
 import { ISOLATIONS, MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
 import { type ModelPermissions, Permissions, readPermissions } from './permissions.ts'
-import { readToml, table, tableByName, tomlFault, whole, withoutAbsent } from './toml-file.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
 import { readWarmups, type Warmup, Warmups } from './warmup-table.ts'
 
@@ -22,6 +23,8 @@ export interface ModelFile {
   readonly checksums: ReadonlyMap<string, string>
   /** Runs that a version must pass before it serves. */
   readonly warmups: readonly Warmup[]
+  /** What the model is for; absent where its files say it. */
+  readonly task?: TaskName
 }
 
 /** Files whose checksum may be named. */
@@ -65,6 +68,7 @@ const Digest = Type.String({ pattern: '^[0-9a-fA-F]{64}$', rule: 'must be a SHA-
 const FILES = `must be a table of at most ${CHECKSUMS_MAX} files`
 const ModelToml = table({
   description: Type.Optional(Type.String()),
+  task: Type.Optional(words(TASKS)),
   permissions: Type.Optional(Permissions),
   outputs: Type.Optional(Outputs),
   examples: Type.Optional(Type.Array(table({ input: Type.Unknown() }), { rule: 'must be a list of tables' })),
@@ -103,6 +107,7 @@ export function readModelFile(text: string): ModelFile {
     ...(file.versions !== undefined && { versions: readVersions(file.versions) }),
     checksums: new Map(Object.entries(digests).map(([path, digest]) => [path, digest.toLowerCase()])),
     warmups: readWarmups(file.warmup),
+    ...(file.task !== undefined && { task: file.task }),
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { checkToml, table, tomlFault } from './toml-file.ts'
+import { checkToml, table, tomlFault } from '../../schema/toml-file.ts'
 
 /** What a caller can do with a model. */
 export type ModelAction = 'predict' | 'read' | 'admin'

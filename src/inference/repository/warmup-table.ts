@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { table, whole } from '../../schema/toml-file.ts'
 import type { Datatype } from '../../tensor/datatypes.ts'
-import { table, whole } from './toml-file.ts'
 
 /** A run that a new version must pass before it serves, in the Flama form. */
 export interface WarmupRows {

@@ -1,6 +1,6 @@
 import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox'
-import { byName, strict } from '../../schema/build.ts'
-import { faultsIn } from '../../schema/check.ts'
+import { byName, strict } from './build.ts'
+import { faultsIn } from './check.ts'
 
 /** Where a value stands, for errors. */
 export interface TomlPlace {
