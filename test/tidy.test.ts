@@ -20,8 +20,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   auth: ['core', 'jose', 'jwks'],
   accounts: ['core', 'jose', 'auth'],
   storage: ['core', 'accounts'],
-  tasks: ['core', 'schema', 'tensor', 'platform'],
-  inference: ['core', 'schema', 'tensor', 'platform', 'tasks'],
+  processes: ['core', 'tensor', 'platform'],
+  tasks: ['core', 'schema', 'tensor', 'platform', 'processes'],
+  inference: ['core', 'schema', 'tensor', 'platform', 'processes', 'tasks'],
   http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'tasks', 'inference'],
   server: ['core', 'jose', 'keys', 'jwks', 'config', 'platform', 'telemetry', 'auth', 'accounts', 'storage', 'inference', 'http'],
   batch: ['core', 'tensor', 'config', 'tasks'],
@@ -178,12 +179,12 @@ describe('rooms', () => {
       // The script of the documentation page runs in a browser.
       /^src\/(?:jwks\/|telemetry\/tracing\/span-exporter\.ts$|wasm\/|http\/docs-script\.ts$|server\/local-server\.ts$|cli\/models\/server\.ts$)/,
     ],
-    ['the C library', /from 'bun:ffi'/, /^src\/(?:platform\/c-library|inference\/instance\/restrict)\.ts$/],
-    ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/(?:config\/|inference\/instance\/instance-process\.ts$)/],
+    ['the C library', /from 'bun:ffi'/, /^src\/(?:platform\/c-library|processes\/restrict)\.ts$/],
+    ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/(?:config\/|processes\/child\.ts$)/],
     [
       'files',
       /from '(?:node:)?fs(?:\/promises)?'/,
-      /^src\/(?:cli|server|doctor|batch|platform|config|keys|tasks|inference\/(?:repository|runtime|instance|remote)|storage|wasm)\//,
+      /^src\/(?:cli|server|doctor|batch|platform|config|keys|processes|tasks|inference\/(?:repository|runtime|instance|remote)|storage|wasm)\//,
     ],
     [
       'databases',

@@ -2,8 +2,9 @@
  * What the server and an instance process say to each other: frames on a local socket. The first byte is the kind: control messages
  * are JSON; runs, results and checks have tensors in binary form. Pure.
  */
+
+import { broken, FrameBuffer, FrameCursor, type ReadBytes, type StoreBytes } from '../../processes/frames.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
-import { broken, FrameBuffer, FrameCursor, type ReadBytes, type StoreBytes } from '../frames.ts'
 import type { BatchTrial } from '../messages.ts'
 import type { RunTiming } from '../statistics.ts'
 

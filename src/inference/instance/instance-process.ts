@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { invariant } from '../../core/invariant.ts'
-import { FrameAssembler } from '../frames.ts'
+import { emptyEnvironment, residentBytesOf } from '../../processes/child.ts'
+import { FrameAssembler } from '../../processes/frames.ts'
+import { openSocket } from '../../processes/open-socket.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
 import { createExchangeFile, LANES } from './exchange.ts'
 import { FrameReader, FrameWriter } from './frames.ts'
 import type { FromInstance, LoadedMessage, RunMessage, ToInstance } from './messages.ts'
-import { openSocket } from './open-socket.ts'
 
 /** What ended an instance process. */
 export interface InstanceEnd {
@@ -52,7 +52,6 @@ export type StartInstance = (events: InstanceEvents) => InstanceProcess
 
 /** Memory is given back when an instance was idle for this long. */
 const IDLE_MS = 5_000
-const PAGE_BYTES = 4096
 
 /** The command that starts an instance: this program again; an executable knows by its first argument. */
 export function instanceCommand(): readonly string[] {
@@ -61,18 +60,15 @@ export function instanceCommand(): readonly string[] {
   return [process.execPath, '--no-install', '--smol', join(import.meta.dir, `main${extname(import.meta.path)}`)]
 }
 
-/** Nothing of the server's, but where its libraries are. ONNX Runtime reads the first when it is loaded, and sends nothing anywhere. */
-function instanceEnvironment(): Record<string, string> {
-  const { LD_LIBRARY_PATH: libraries } = process.env
-  return { ORT_DISABLE_TELEMETRY: '1', ...(libraries !== undefined && { LD_LIBRARY_PATH: libraries }) }
-}
+/** ONNX Runtime reads it when it is loaded, and sends nothing anywhere. */
+const RUNTIME_ENVIRONMENT = { ORT_DISABLE_TELEMETRY: '1' }
 
 /** Starts an instance process, with nothing of the server's: an empty environment, and of its files the socket and the exchange files. */
 export function startInstanceProcess(command: readonly string[], events: InstanceEvents): InstanceProcess {
   const lanes = Array.from({ length: LANES }, () => ({ inputs: createExchangeFile(), outputs: createExchangeFile() }))
   const child = Bun.spawn([...command], {
     cwd: '/',
-    env: instanceEnvironment(),
+    env: { ...RUNTIME_ENVIRONMENT, ...emptyEnvironment() },
     stdio: [
       'ignore',
       'ignore',
@@ -172,15 +168,7 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
       taken.push(undefined)
       connection.write(frame)
     },
-    residentBytes() {
-      try {
-        const pages = Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1])
-        return Number.isSafeInteger(pages) ? pages * PAGE_BYTES : undefined
-      } catch {
-        // Gone, or another system.
-        return undefined
-      }
-    },
+    residentBytes: () => residentBytesOf(child.pid),
   }
 }
 

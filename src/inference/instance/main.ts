@@ -1,6 +1,6 @@
 /** The program of an instance process: `instance-process.ts` starts it. */
-import { restrictInstance } from './restrict.ts'
+import { restrictProcess } from '../../processes/restrict.ts'
 import { serveInstance } from './serve.ts'
 
-restrictInstance()
+restrictProcess()
 await serveInstance()

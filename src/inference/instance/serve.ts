@@ -1,10 +1,10 @@
 /** What an instance process does: it loads a model, or several that share it, and computes runs, one after the other, until its server closes the socket. */
 import { readSync, writeSync } from 'node:fs'
 import { never } from '../../core/invariant.ts'
+import { FrameAssembler, type ReadBytes } from '../../processes/frames.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { isInRows } from '../batches.ts'
 import type { RowDependence } from '../batching/row-dependence.ts'
-import { FrameAssembler, type ReadBytes } from '../frames.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
 import { endReason } from '../runtime/load-reason.ts'
 import type { Session } from '../runtime/ort.ts'

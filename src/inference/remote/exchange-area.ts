@@ -1,5 +1,5 @@
 import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs'
-import { broken, type ReadBytes } from '../frames.ts'
+import { broken, type ReadBytes } from '../../processes/frames.ts'
 
 /** A tensor smaller than this goes through the socket: a file would cost two calls of the system more. */
 export const STORED_BYTES_MIN = 64 * 1024

@@ -5,9 +5,9 @@
  */
 import { deserialize, serialize } from 'bun:jsc'
 import { ERROR_CATALOGUE, type ErrorCode, type ErrorDetail, VestalError } from '../../core/errors.ts'
+import { broken, type FrameBuffer, type FrameCursor, type ReadBytes, type StoreBytes } from '../../processes/frames.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import type { KeptModel, LoadOptions, Model, ModelChange, ModelConfiguration, RunTimes, UnloadOptions } from '../engine.ts'
-import { broken, type FrameBuffer, type FrameCursor, type ReadBytes, type StoreBytes } from '../frames.ts'
 import type { ModelLoss } from '../runner.ts'
 import type { ModelStatistics, Rejections } from '../statistics.ts'
 

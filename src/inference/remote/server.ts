@@ -1,12 +1,12 @@
 import { type Clock, SYSTEM_CLOCK } from '../../core/clock.ts'
 import { never } from '../../core/invariant.ts'
+import { broken, type FrameCursor, type ReadBytes } from '../../processes/frames.ts'
+import { type MessageSocket, openMessageSocket } from '../../processes/message-socket.ts'
 import type { Engine, ModelChange, RunTimes } from '../engine.ts'
-import { broken, type FrameCursor, type ReadBytes } from '../frames.ts'
 import { PermissionLookup } from '../repository/permission-lookup.ts'
 import type { ModelLoss } from '../runner.ts'
 import { AreaReader, type Blocks, ExchangeArea } from './exchange-area.ts'
 import { type Link, REST_MS } from './link.ts'
-import { type MessageSocket, openMessageSocket } from './message-socket.ts'
 import {
   type AgedTimes,
   type CallFrame,

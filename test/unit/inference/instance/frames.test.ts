@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { FrameAssembler, LENGTH_BYTES } from '../../../../src/inference/frames.ts'
 import { FrameReader, FrameWriter } from '../../../../src/inference/instance/frames.ts'
+import { FrameAssembler, LENGTH_BYTES } from '../../../../src/processes/frames.ts'
 import { DATATYPES, type Datatype } from '../../../../src/tensor/datatypes.ts'
 import type { Tensor, TensorData } from '../../../../src/tensor/tensor.ts'
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { VestalError } from '../../../../src/core/errors.ts'
-import { FrameBuffer, FrameCursor, LENGTH_BYTES } from '../../../../src/inference/frames.ts'
 import {
   errorOf,
   failureOf,
@@ -17,6 +16,7 @@ import {
   writeInfer,
   writeResult,
 } from '../../../../src/inference/remote/protocol.ts'
+import { FrameBuffer, FrameCursor, LENGTH_BYTES } from '../../../../src/processes/frames.ts'
 import type { Tensor } from '../../../../src/tensor/tensor.ts'
 
 const noStore = () => undefined

@@ -1,5 +1,5 @@
-import { FrameAssembler, FrameBuffer, FrameCursor } from '../frames.ts'
-import { openSocket } from '../instance/open-socket.ts'
+import { FrameAssembler, FrameBuffer, FrameCursor } from './frames.ts'
+import { openSocket } from './open-socket.ts'
 
 export interface SocketEvents {
   /** A frame that is whole; what it throws ends the connection. */

@@ -10,10 +10,10 @@ const SIG_DFL = null
 const OOM_SCORE = '800'
 
 /**
- * Makes this process one that a model may crash: it ends with its parent, at once where native code faults, and before others where
+ * Makes this process one that a model, or a picture, may crash: it ends with its parent, at once where native code faults, and before others where
  * memory runs out. On systems other than Linux only its socket ends it.
  */
-export function restrictInstance(): void {
+export function restrictProcess(): void {
   // Sent to all of a group, as service managers do: the server decides when its instances end.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
   if (process.platform !== 'linux') return
