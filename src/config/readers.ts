@@ -10,6 +10,8 @@ export interface Reader<T> {
   readonly takesNumber?: true
   /** What the text may be, where that is a few words. */
   readonly words?: readonly string[]
+  /** What `--help` shows for the value. */
+  readonly shown?: string
 }
 
 /** Lets the file write the value as a number. */
@@ -18,12 +20,23 @@ export function asNumber<T>(read: (text: string) => T): Reader<T> {
 }
 
 /** A whole number between two bounds, both included. */
-export function integer(min: number, max: number): Reader<number> {
-  return asNumber((text) => {
+export function integer(min: number, max: number, shown = 'N'): Reader<number> {
+  const read = asNumber((text) => {
     const value = Number(text)
     if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
     throw new RangeError(`must be a whole number from ${min} to ${max}`)
   })
+  return Object.assign(read, { shown })
+}
+
+/** A whole number of seconds. */
+export function seconds(min: number, max: number): Reader<number> {
+  return integer(min, max, 'SECONDS')
+}
+
+/** A whole number of bytes. */
+export function bytes(min: number, max: number): Reader<number> {
+  return integer(min, max, 'BYTES')
 }
 
 /** One of a few words. */
@@ -33,7 +46,7 @@ export function oneOf<const T extends string>(...words: readonly T[]): Reader<T>
     if (word !== undefined) return word
     throw new RangeError(`must be one of ${words.join(', ')}${didYouMean(text, words)}`)
   }
-  return Object.assign(read, { words })
+  return Object.assign(read, { words, shown: words.join('|') })
 }
 
 /** A text that is not empty and has no line break. */
@@ -46,12 +59,13 @@ export function line(lengthMax: number): Reader<string> {
 
 /** The path of a file or a folder of this machine: an address, or the text of a key, belongs to a different setting. */
 export function path(lengthMax = 4096): Reader<string> {
-  const read = line(lengthMax)
-  return (text) => {
+  const readLine = line(lengthMax)
+  const read = (text: string) => {
     if (/-----BEGIN |^\s*\{/.test(text)) throw new RangeError('must be the path of a file, not what stands in it')
     if (/^\s*["']?[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw new RangeError('must be a path of this machine, not an address')
-    return read(text)
+    return readLine(text)
   }
+  return Object.assign(read, { shown: 'FILE' })
 }
 
 /** Where to listen: an address, or a name that stands for one. */
@@ -102,10 +116,11 @@ function hostOf(text: string): string {
 
 /** What names of headers, cookies and schemes are made of (RFC 9110 §5.6.2, `token`). */
 export function name(): Reader<string> {
-  return (text) => {
+  const read = (text: string) => {
     if (/^[!#$%&'*+.^`|~\w-]{1,64}$/.test(text)) return text
     throw new RangeError("must be letters, digits and -_.!#$%&'*+^`|~, at most 64")
   }
+  return Object.assign(read, { shown: 'NAME' })
 }
 
 /** A proxy: an address, a block of addresses, or `unix`, the peer of the unix socket. */

@@ -1,6 +1,6 @@
-import { integer, listOf, type Reader } from '../readers.ts'
+import { bytes, integer, listOf, type Reader } from '../readers.ts'
 import { readTables, type TableField, type TableOf } from '../tables.ts'
-import { list, single, tables } from './row.ts'
+import { list, optional, single, tables } from './row.ts'
 
 const host: Reader<string> = (text) => {
   if (/^[a-z0-9.-]{1,253}$|^\[[0-9a-f:.]+\]$/i.test(text)) return text.toLowerCase()
@@ -33,28 +33,23 @@ type RateLimitRow = TableOf<typeof RATE_LIMIT_FIELDS>
 
 /** Who may ask, and how often. */
 export const FRONT = {
-  allowedHosts: list(listOf(host, 64), {
-    default: [] as readonly string[],
+  allowedHosts: list(listOf(host, 64), [], {
     shownDefault: 'any',
     value: 'NAME',
     help: 'Host names that this server answers to; a request for any other is rejected with 421. Repeatable.',
     isReloadable: true,
   }),
-  corsOrigins: list(listOf(origin, 64), {
-    default: [] as readonly string[],
+  corsOrigins: list(listOf(origin, 64), [], {
     shownDefault: 'none',
     value: 'ORIGIN',
     help: 'Origins whose pages may send requests with a token in `Authorization`, such as https://app.example.org. Repeatable.',
     isReloadable: true,
   }),
-  urlBytesMax: single(integer(256, 65_536), {
-    default: 8192,
-    value: 'BYTES',
+  urlBytesMax: single(bytes(256, 65_536), 8192, {
     help: 'Longest URL; a longer one is rejected with 414.',
     isReloadable: true,
   }),
-  addressRequestsPerMinute: single<number | undefined>(count, {
-    default: undefined,
+  addressRequestsPerMinute: optional(count, {
     value: 'N',
     help: 'Requests a minute from one address; more are rejected with 429. Behind a proxy set `trusted_proxies` too.',
     isReloadable: true,

@@ -1,6 +1,6 @@
 import { integer, line, listOf, oneOf, path, type Reader, webAddress } from '../readers.ts'
 import { readTables, type TableField, type TableOf } from '../tables.ts'
-import { list, single, tables } from './row.ts'
+import { list, optional, single, tables } from './row.ts'
 
 const PUBLIC_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
 const ALGORITHM = oneOf('HS256', 'HS384', 'HS512', ...PUBLIC_ALGORITHMS)
@@ -71,26 +71,22 @@ export const ISSUERS = {
     help: 'Issuers whose tokens are accepted, each with its own keys and rules; docs/guides/identity-providers.md has tables for common ones.',
     isReloadable: true,
   }),
-  jwksUrl: single<string | undefined>(webAddress(), {
-    default: undefined,
+  jwksUrl: optional(webAddress(), {
     value: 'URL',
     help: 'Address of the published keys of the only issuer, with --issuer and --audience. For several issuers write [[issuers]].',
   }),
-  permissionClaim: list(listOf(claim, 16), {
-    default: [] as readonly string[],
+  permissionClaim: list(listOf(claim, 16), [], {
     shownDefault: 'data',
     value: 'NAME',
     help: 'Claim with permissions, such as scope or realm_access.roles, with --jwks-url. Repeatable.',
     isReloadable: true,
   }),
-  jwksMaxAgeSeconds: single(MAX_AGE, {
-    default: 600,
+  jwksMaxAgeSeconds: single(MAX_AGE, 600, {
     value: 'SECONDS',
     help: 'Seconds that fetched keys are valid; they are fetched again after half of it.',
     isReloadable: true,
   }),
-  jwksStaleSeconds: single(STALE, {
-    default: 0,
+  jwksStaleSeconds: single(STALE, 0, {
     value: 'SECONDS',
     help: 'Seconds that they stay valid beyond that while their address cannot be reached. A key revoked meanwhile still verifies.',
     isReloadable: true,

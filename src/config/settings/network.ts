@@ -1,5 +1,5 @@
-import { asNumber, integer, path, type Reader } from '../readers.ts'
-import { single } from './row.ts'
+import { asNumber, integer, path, type Reader, seconds } from '../readers.ts'
+import { optional, single } from './row.ts'
 
 /** What `sun_path` of Linux holds, without the byte that ends it. */
 const SOCKET_PATH_BYTES_MAX = 107
@@ -18,45 +18,34 @@ const fileMode: Reader<number> = asNumber((text) => {
 
 /** How connections come in, and how long they may take. */
 export const NETWORK = {
-  tlsCert: single<string | undefined>(path(), {
-    default: undefined,
-    value: 'FILE',
+  tlsCert: optional(path(), {
     help: 'Certificate of the server in PEM, followed by the intermediates. With it and `tls_key` the server speaks only TLS 1.2 and 1.3. A running server applies changes.',
   }),
-  tlsKey: single<string | undefined>(path(), {
-    default: undefined,
-    value: 'FILE',
+  tlsKey: optional(path(), {
     help: 'Private key of the certificate in PEM, without a passphrase.',
   }),
-  tlsClientCa: single<string | undefined>(path(), {
-    default: undefined,
-    value: 'FILE',
+  tlsClientCa: optional(path(), {
     help: 'CA certificates in PEM that sign client certificates; a connection without one is then refused. Permissions still come from the token.',
   }),
-  unix: single<string | undefined>(socketPath, {
-    default: undefined,
+  unix: optional(socketPath, {
     value: 'PATH',
     help: 'Unix socket to listen on instead of `host` and `port`. It means production mode.',
   }),
-  unixMode: single(fileMode, { default: 0o660, shownDefault: '660', value: 'MODE', help: 'Mode of the unix socket, in octal.' }),
-  idleSeconds: single(integer(5, 255), {
-    default: 30,
-    value: 'SECONDS',
+  unixMode: single(fileMode, 0o660, {
+    shownDefault: '660',
+    value: 'MODE',
+    help: 'Mode of the unix socket, in octal.',
+  }),
+  idleSeconds: single(seconds(5, 255), 30, {
     help: 'Seconds that a connection may be idle between requests, and a stream or a response without being read.',
   }),
-  bodySeconds: single(integer(1, 86_400), {
-    default: 300,
-    value: 'SECONDS',
+  bodySeconds: single(seconds(1, 86_400), 300, {
     help: 'Seconds for a whole body to arrive; then it is rejected with 408.',
   }),
-  bodyBytesPerSecondMin: single(integer(1, 1_000_000_000), {
-    default: 16_384,
-    value: 'N',
+  bodyBytesPerSecondMin: single(integer(1, 1_000_000_000), 16_384, {
     help: 'Bytes a second that a body must keep up after `body_grace_seconds`; a slower one is rejected with 408.',
   }),
-  bodyGraceSeconds: single(integer(0, 3600), {
-    default: 10,
-    value: 'SECONDS',
+  bodyGraceSeconds: single(seconds(0, 3600), 10, {
     help: 'Seconds in which a body may arrive at any pace.',
   }),
 }

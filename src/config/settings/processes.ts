@@ -1,4 +1,4 @@
-import { asNumber, integer, type Reader } from '../readers.ts'
+import { asNumber, integer, type Reader, seconds } from '../readers.ts'
 import { single } from './row.ts'
 
 const whole = integer(1, 64)
@@ -13,19 +13,14 @@ const processes: Reader<number | 'auto'> = asNumber((text) => {
 
 /** Several processes that serve together. */
 export const PROCESSES = {
-  processes: single<number | 'auto'>(processes, {
-    default: 1,
+  processes: single(processes, 1, {
     value: 'N|auto',
     help: 'HTTP processes on one port, on Linux; auto is one for each core. One engine process computes for all of them.',
   }),
-  startSeconds: single(integer(5, 86_400), {
-    default: 600,
-    value: 'SECONDS',
+  startSeconds: single(seconds(5, 86_400), 600, {
     help: 'Seconds until one of several processes must serve; then it is killed, and another is started.',
   }),
-  drainSeconds: single(integer(0, 3600), {
-    default: 30,
-    value: 'SECONDS',
+  drainSeconds: single(seconds(0, 3600), 30, {
     help: 'Seconds that requests of a replaced process may go on; then they have --shutdown-seconds more.',
   }),
 }

@@ -34,14 +34,22 @@ export interface TablesRow<T> extends Omit<Row<T>, 'value' | 'isSecret' | 'alias
 }
 export type SettingRow = SingleRow<unknown> | ListRow<unknown> | TablesRow<unknown>
 
+/** What the table says of a setting besides its reader and its default. */
+type About<R extends Row<never>> = Omit<R, 'kind' | 'read' | 'default' | 'value'> & { readonly value?: string }
+
 /** A setting with one value. */
-export function single<T>(read: Reader<T & {}>, row: Row<T>): SingleRow<T> {
-  return { kind: 'single', read, ...row }
+export function single<T>(read: Reader<T>, initial: NoInfer<T>, about: About<SingleRow<never>>): SingleRow<T> {
+  return { kind: 'single', read, default: initial, value: read.shown ?? 'TEXT', ...about }
+}
+
+/** A setting with one value or none. */
+export function optional<T>(read: Reader<T>, about: About<SingleRow<never>>): SingleRow<T | undefined> {
+  return { kind: 'single', read, default: undefined, value: read.shown ?? 'TEXT', ...about }
 }
 
 /** A setting that may be given several times. */
-export function list<T>(read: (texts: readonly string[]) => T, row: Row<T>): ListRow<T> {
-  return { kind: 'list', read, ...row }
+export function list<T>(read: (texts: readonly string[]) => T, initial: NoInfer<T>, about: About<ListRow<never>>): ListRow<T> {
+  return { kind: 'list', read, default: initial, value: 'TEXT', ...about }
 }
 
 /** A setting that is a list of tables. */

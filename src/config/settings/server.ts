@@ -1,53 +1,41 @@
-import { integer, line, listenHost, oneOf, path } from '../readers.ts'
+import { bytes, integer, line, listenHost, oneOf, path, seconds } from '../readers.ts'
 import { single } from './row.ts'
 
 /** How the server listens, what it keeps and what it says of itself. */
 export const SERVER = {
-  host: single(listenHost(), {
-    default: '127.0.0.1',
+  host: single(listenHost(), '127.0.0.1', {
     value: 'ADDRESS',
     help: 'Address to listen on. Any but a loopback address means production mode.',
   }),
-  port: single(integer(0, 65_535), { default: 8000, value: 'N', help: 'Port to listen on; 0 picks a free one.' }),
-  data: single(path(), {
-    default: 'data',
+  port: single(integer(0, 65_535), 8000, {
+    help: 'Port to listen on; 0 picks a free one.',
+  }),
+  data: single(path(), 'data', {
     value: 'FOLDER',
     help: "Folder for the server's files: development secret, key file, database, audit log.",
   }),
-  bodyBytesMax: single(integer(1024, 2 ** 31), {
-    default: 64 * 1024 * 1024,
-    value: 'BYTES',
+  bodyBytesMax: single(bytes(1024, 2 ** 31), 64 * 1024 * 1024, {
     help: 'Longest body of a prediction; a longer one is rejected with 413.',
   }),
-  expansionRatioMax: single(integer(1, 10_000), {
-    default: 100,
-    value: 'N',
+  expansionRatioMax: single(integer(1, 10_000), 100, {
     help: 'Times its size that a compressed body may expand to beyond 8 MiB; more is rejected with 413.',
   }),
-  messageBytesMax: single(integer(1024, 2 ** 31), {
-    default: 1024 * 1024,
-    value: 'BYTES',
+  messageBytesMax: single(bytes(1024, 2 ** 31), 1024 * 1024, {
     help: 'Longest message of a WebSocket, or `body_bytes_max` if that is less; a longer one closes it. Each open socket counts with this much against `subject_bytes_max`.',
   }),
-  shutdownSeconds: single(integer(0, 600), {
-    default: 7,
-    value: 'SECONDS',
+  shutdownSeconds: single(seconds(0, 600), 7, {
     help: 'Seconds that pending requests may take to finish when the server stops.',
   }),
-  title: single(line(100), { default: 'Vestal', value: 'TEXT', help: 'Name shown by /, /public/info/ and /docs/.' }),
-  description: single(line(500), {
-    default: 'ONNX models behind JSON Web Tokens: every route and every model requires a permission.',
-    value: 'TEXT',
+  title: single(line(100), 'Vestal', {
+    help: 'Name shown by /, /public/info/ and /docs/.',
+  }),
+  description: single(line(500), 'ONNX models behind JSON Web Tokens: every route and every model requires a permission.', {
     help: 'Text shown by /, /public/info/ and /docs/.',
   }),
-  homePage: single(oneOf('on', 'off'), {
-    default: 'on' as 'on' | 'off',
-    value: 'on|off',
+  homePage: single(oneOf('on', 'off'), 'on', {
     help: 'A page at `/` that says what the server is and whether it is ready, and pages for errors in a browser; programs get JSON. With off, `/` is a 404 and every error is JSON.',
   }),
-  docsPage: single(oneOf('on', 'off'), {
-    default: 'on' as 'on' | 'off',
-    value: 'on|off',
+  docsPage: single(oneOf('on', 'off'), 'on', {
     help: 'The documentation at `/docs/` and its OpenAPI document, for anybody; with off, both are a 404.',
   }),
 }

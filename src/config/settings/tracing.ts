@@ -1,5 +1,5 @@
 import { asNumber, line, listOf, type Reader } from '../readers.ts'
-import { list, single } from './row.ts'
+import { list, optional, single } from './row.ts'
 
 const collector: Reader<string> = (text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -20,28 +20,23 @@ const ratio: Reader<number> = asNumber((text) => {
 
 /** Where spans go. */
 export const TRACING = {
-  otlpEndpoint: single<string | undefined>(collector, {
-    default: undefined,
+  otlpEndpoint: optional(collector, {
     value: 'ADDRESS',
     alias: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     help: 'OpenTelemetry collector that receives spans, as OTLP over HTTP in JSON, under `/v1/traces`; without one nothing is traced. Also `OTEL_EXPORTER_OTLP_ENDPOINT`.',
   }),
-  otlpHeaders: list(listOf(header, 16), {
-    default: [] as readonly string[],
+  otlpHeaders: list(listOf(header, 16), [], {
     shownDefault: 'none',
-    value: 'NAME=VALUE',
     alias: 'OTEL_EXPORTER_OTLP_HEADERS',
     isSecret: true,
     help: 'Headers that the collector requires, such as `api-key=…`, separated by commas. Also `OTEL_EXPORTER_OTLP_HEADERS`.',
   }),
-  otlpServiceName: single<string>(line(100), {
-    default: 'vestal',
+  otlpServiceName: single(line(100), 'vestal', {
     value: 'NAME',
     alias: 'OTEL_SERVICE_NAME',
     help: 'Name of this server in its spans. Also `OTEL_SERVICE_NAME`.',
   }),
-  traceRatio: single<number>(ratio, {
-    default: 1,
+  traceRatio: single(ratio, 1, {
     value: 'RATIO',
     alias: 'OTEL_TRACES_SAMPLER_ARG',
     help: 'Fraction of the requests that is traced, 0 to 1. A request with a `traceparent` is traced if its caller traces it. Also `OTEL_TRACES_SAMPLER_ARG`.',
