@@ -172,6 +172,7 @@ describe('rooms', () => {
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
     ['@sinclair/typebox', /from '@sinclair\/typebox[^']*'/, /^src\/(?:schema|http|tasks|inference\/(?:repository|pipelines))\//],
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/inference\/runtime\/ort\.ts$/],
+    ['tokenizers', /from 'tokenizers'/, /^src\/tasks\/text\/tokenizers\.ts$/],
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jose\/signature-backends\/native\.ts$/],
     [
       'the network as a client',

@@ -188,6 +188,11 @@ export class RequestHold {
     this.#hold.set(0)
   }
 
+  /** Holds so many bytes more, beside the body. @throws VestalError SUBJECT_MEMORY_LIMIT, MEMORY_LIMIT */
+  grow(bytes: number): void {
+    this.#hold.grow(bytes)
+  }
+
   /**
    * Charges outputs before they are written as an answer: what there is no room for need not be written.
    * @throws VestalError SUBJECT_MEMORY_LIMIT, MEMORY_LIMIT

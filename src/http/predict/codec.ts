@@ -1,4 +1,7 @@
+import type { TObject } from '@sinclair/typebox'
 import type { Model, ModelVersion } from '../../inference/engine.ts'
+import type { TaskCall } from '../../tasks/call.ts'
+import type { TaskDescription } from '../../tasks/task.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import type { TooLargeText } from '../encodings.ts'
@@ -43,4 +46,44 @@ export interface BodyCodec<Form> extends Codec<Form> {
   readonly tooLarge: (jsonLength: number | undefined) => TooLargeText | undefined
   /** Whether answers are compressed where the client accepts that. */
   readonly hasCompression: boolean
+}
+
+/** A version that has a task, and its model. */
+export interface TaskTarget extends Target {
+  readonly task: TaskDescription
+}
+
+/** A body as it came. */
+export interface TaskBody {
+  readonly bytes: Uint8Array
+  /** Its `Content-Type`, which may say nothing of it or be wrong. */
+  readonly contentType: string | null
+}
+
+/** A dialect of request bodies for a task: texts, pictures or sound in, and what the task makes of them out. */
+export interface TaskCodec<Asked> {
+  /** Longest body, where that is less than the server's limit. */
+  readonly bytesMax?: number
+  readonly tooLarge?: TooLargeText
+  /**
+   * Reads what is asked, and checks it.
+   * @throws VestalError BODY_INVALID, INPUT_INVALID, TASK_MISMATCH
+   */
+  readonly decode: (body: TaskBody, target: TaskTarget) => Asked | Promise<Asked>
+  /**
+   * Computes by the task's operations, and writes the answer.
+   * @throws VestalError as the operations
+   */
+  readonly answer: (asked: Asked, call: TaskCall, target: TaskTarget) => Promise<EncodedAnswer>
+}
+
+/** How the bodies of one task are read and answered. */
+export interface TaskBodies {
+  /** What `parameters` may hold. */
+  readonly parameters: TObject
+  /**
+   * Computes `input` with `parameters` that match the schema, and gives the JSON of `output`.
+   * @throws VestalError BODY_INVALID, and as the operations
+   */
+  readonly answer: (input: unknown, parameters: Readonly<Record<string, unknown>>, call: TaskCall) => Promise<string>
 }

@@ -3,6 +3,7 @@ import type { Authenticator } from '../../auth/authenticator.ts'
 import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
 import type { Engine } from '../../inference/engine.ts'
+import type { TaskCall, TaskLimits } from '../../tasks/call.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
 import { guard } from '../authentication.ts'
 import { type Coding, encode as compress, preferredCoding } from '../encodings.ts'
@@ -11,18 +12,21 @@ import { checkPriority, findModel, findReadyVersion, permissionTo } from '../mod
 import { MODEL_DETAIL } from '../openapi/models.ts'
 import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
-import { type BodyCodec, type Codec, HEADER_LENGTH, type Target } from './codec.ts'
+import { type BodyCodec, type Codec, HEADER_LENGTH, type Target, type TaskCodec, type TaskTarget } from './codec.ts'
 import { openInference } from './open-inference.ts'
 import { rows } from './rows.ts'
+import { taskBody } from './tasks.ts'
 
 export interface PredictionOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
   readonly memory: RequestMemory
+  /** How much a request for a task may bring. */
+  readonly taskLimits?: TaskLimits | undefined
 }
 
 /** The routes of predictions: each chooses its dialect, and everything else is done in one place. */
-export function predictions({ engine, authenticator, memory }: PredictionOptions) {
+export function predictions({ engine, authenticator, memory, taskLimits }: PredictionOptions) {
   const permissions = permissionTo('predict', engine)
   const inRows = { permissions, parse: 'none', detail: MODEL_DETAIL.predict } as const
   const inTensors = { permissions, parse: 'none', detail: INFER_DETAIL } as const
@@ -31,7 +35,7 @@ export function predictions({ engine, authenticator, memory }: PredictionOptions
     .post(
       '/models/:name/predict/',
       ({ params, request, token }) =>
-        predict(rows, params, { engine, memory, request, subject: token.principal.key, allows: token.allows }),
+        predictRows(params, { engine, memory, taskLimits, request, subject: token.principal.key, allows: token.allows }),
       inRows,
     )
     .post(
@@ -49,7 +53,7 @@ export function predictions({ engine, authenticator, memory }: PredictionOptions
 }
 
 /** Who asks, and what serves the request. */
-interface Caller extends Omit<PredictionOptions, 'authenticator'> {
+export interface Caller extends Omit<PredictionOptions, 'authenticator'> {
   readonly request: Request
   /** The key of the principal. */
   readonly subject: string
@@ -60,6 +64,12 @@ interface Caller extends Omit<PredictionOptions, 'authenticator'> {
 interface AskedModel {
   readonly name: string
   readonly version?: string
+}
+
+/** Answers a body of rows: those of the task where the model has one, and of tensors elsewhere. */
+function predictRows(asked: AskedModel, caller: Caller): Promise<Response> {
+  const { version } = findTarget(caller.engine, asked)
+  return version.task === undefined ? predict(rows, asked, caller) : predictTask(taskBody, asked, caller)
 }
 
 /**
@@ -90,6 +100,70 @@ async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, caller: 
     return response instanceof Promise ? await response : response
   } finally {
     held.close()
+  }
+}
+
+/**
+ * Answers a request for what a model is for, whose token was checked: finds the version, reads and decodes the body, computes row by row,
+ * encodes. Whatever is still queued when it fails is given up.
+ * @throws VestalError for everything that the client can do wrong; TASK_MISMATCH where the model takes tensors only
+ */
+export async function predictTask<Asked>(codec: TaskCodec<Asked>, asked: AskedModel, caller: Caller): Promise<Response> {
+  const { engine, memory, request, subject } = caller
+  const target = taskTargetOf(findTarget(engine, asked))
+  const deadline = deadlineOf(request)
+  const held = memory.open(request, subject)
+  const stop = new AbortController()
+  const signal = AbortSignal.any([request.signal, stop.signal])
+  try {
+    const bytes = await held.read(codec.tooLarge, Math.min(codec.bytesMax ?? memory.bodyBytesMax, memory.bodyBytesMax))
+    const question = await codec.decode({ bytes, contentType: request.headers.get('content-type') }, target)
+    const call: TaskCall = {
+      task: target.task,
+      inputs: target.version.inputs,
+      infer: inferOf(caller, { target, deadline, signal }),
+      signal,
+      hold: (more) => held.grow(more),
+      ...(caller.taskLimits && { limits: caller.taskLimits }),
+    }
+    const answer = await codec.answer(question, call, target)
+    held.make(answer.blobs.reduce((sum, { length }) => sum + length, answer.json.length))
+    return await respond(answer, { request, held, hasCompression: true })
+  } finally {
+    stop.abort()
+    held.close()
+  }
+}
+
+function taskTargetOf(target: Target): TaskTarget {
+  const { task } = target.version
+  if (task !== undefined) return { ...target, task }
+  throw new VestalError('TASK_MISMATCH', { detail: `The model '${target.model.name}' takes tensors only` })
+}
+
+interface Bound {
+  readonly target: TaskTarget
+  readonly deadline: Deadline
+  readonly signal: AbortSignal
+}
+
+/** The engine for one request: its first row is rejected where the queue is full, and the others wait, as rows of a stream do. */
+function inferOf({ engine, memory, request, subject }: Caller, { target, deadline, signal }: Bound): TaskCall['infer'] {
+  const { model, version } = target
+  const requestId = memory.idOf(request)
+  let hasBegun = false
+  return (inputs, { outputs } = {}) => {
+    const compute = () =>
+      engine.infer(model.name, version.version, inputs, {
+        signal,
+        subject,
+        requestId,
+        timeoutMs: leftOf(deadline),
+        outputs,
+      })
+    if (hasBegun) return withPatience(compute, signal)
+    hasBegun = true
+    return compute()
   }
 }
 

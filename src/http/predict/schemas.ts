@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { byName, orNull, text, words } from '../../schema/build.ts'
+import { byName, orNull, strict, text, words } from '../../schema/build.ts'
 import { DATATYPES, type Datatype } from '../../tensor/datatypes.ts'
 
 // What the codecs read and write, for the document: they check bodies themselves, without making objects of them first.
@@ -22,6 +22,12 @@ const Tensor = Type.Object({
   ),
 })
 const AskedOutput = Type.Object({ name: text('An output to compute'), parameters })
+
+/** A body of a model with a task. */
+export const TaskRequest = strict({
+  input: Type.Unknown({ description: 'What the task works on: a text, or a list of texts' }),
+  parameters: Type.Optional(byName(Type.Unknown(), { description: 'How: the parameters of the task' })),
+})
 
 /** The documents of predictions, by name. */
 export const PREDICT_SCHEMAS = {

@@ -1,0 +1,137 @@
+import { Type } from '@sinclair/typebox'
+import { VestalError } from '../../core/errors.ts'
+import { strict, text, words, yes } from '../../schema/build.ts'
+import { classify, type LabelScore, rerank } from '../../tasks/text/classify.ts'
+import { embed } from '../../tasks/text/embed.ts'
+import { isObject } from '../../tensor/exact-json.ts'
+import type { TaskBodies } from './codec.ts'
+import { shortScore, vectorTexts } from './vector-json.ts'
+
+// The names of parameters are those of Hugging Face's tasks, where it has one.
+
+const TRUNCATION = {
+  truncate: Type.Optional(yes('Whether a text that is too long is cut; otherwise the request is rejected. Default true')),
+  truncation_side: Type.Optional(
+    words(['left', 'right'], { description: 'The side at which it is cut; default as the model has it' }),
+  ),
+}
+const EmbedParameters = strict({
+  prompt: Type.Optional(text('Text before each input, in place of a named one')),
+  prompt_name: Type.Optional(text('Name of a prompt of the model')),
+  normalize: Type.Optional(yes('Whether vectors have length 1; default as the model has it')),
+  dimensions: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 65_536,
+      description: 'How many numbers of each vector; the first ones, normalised afterwards',
+    }),
+  ),
+  ...TRUNCATION,
+})
+const ClassifyParameters = strict({
+  top_k: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 65_536, description: 'Labels of each input, best first; default all' }),
+  ),
+  function_to_apply: Type.Optional(
+    words(['softmax', 'sigmoid', 'none'], {
+      description: 'What makes scores of the model’s numbers; default as the model has it',
+    }),
+  ),
+  ...TRUNCATION,
+})
+
+const RerankParameters = strict({
+  raw_scores: Type.Optional(yes('Whether scores are the model’s own numbers; default false')),
+  top_n: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 65_536, description: 'How many of the texts, best first; default all' }),
+  ),
+  return_texts: Type.Optional(yes('Whether the answer repeats the texts; default false')),
+  ...TRUNCATION,
+})
+
+/** The bodies of tasks whose input are texts. */
+export const TEXT_TASKS = {
+  embedding: {
+    parameters: EmbedParameters,
+    async answer(input, parameters, call) {
+      const { prompt, prompt_name: promptName, normalize, dimensions, ...others } = parameters as typeof EmbedParameters.static
+      const { texts, isOne } = textsOf(input)
+      const { vectors } = await embed(call, texts, { prompt, promptName, normalize, dimensions, ...truncationOf(others) })
+      return listOrOne(await vectorTexts(vectors), isOne)
+    },
+  },
+  classify: {
+    parameters: ClassifyParameters,
+    async answer(input, parameters, call) {
+      const { top_k: most, function_to_apply: activation, ...others } = parameters as typeof ClassifyParameters.static
+      const isOne = !Array.isArray(input)
+      const inputs = (isOne ? [input] : input).map(textOrPair)
+      const { scores } = await classify(call, inputs, { activation, ...truncationOf(others) })
+      return listOrOne(
+        scores.map((labels) => JSON.stringify(labels.slice(0, most).map(shown))),
+        isOne,
+      )
+    },
+  },
+  rerank: {
+    parameters: RerankParameters,
+    async answer(input, parameters, call) {
+      const {
+        raw_scores: rawScores,
+        top_n: most,
+        return_texts: hasTexts = false,
+        ...others
+      } = parameters as typeof RerankParameters.static
+      const { query, texts } = queryOf(input)
+      const { scores } = await rerank(call, query, texts, { rawScores, ...truncationOf(others) })
+      const ranked = scores.map((score, index) => ({ index, score: shortScore(score), ...(hasTexts && { text: texts[index] }) }))
+      return JSON.stringify(ranked.sort((a, b) => b.score - a.score).slice(0, most))
+    },
+  },
+} satisfies Readonly<Record<string, TaskBodies>>
+
+function shown({ label, score }: LabelScore) {
+  return { label, score: shortScore(score) }
+}
+
+function truncationOf({
+  truncate,
+  truncation_side: truncationSide,
+}: {
+  readonly truncate?: boolean
+  readonly truncation_side?: 'left' | 'right'
+}) {
+  return { truncate, truncationSide }
+}
+
+/** The answers of a list of inputs, or of the one that stood alone. */
+function listOrOne(texts: readonly string[], isOne: boolean): string {
+  return isOne ? (texts[0] ?? 'null') : `[${texts.join(',')}]`
+}
+
+function textsOf(input: unknown): { readonly texts: readonly string[]; readonly isOne: boolean } {
+  if (typeof input === 'string') return { texts: [input], isOne: true }
+  if (Array.isArray(input) && input.every((each) => typeof each === 'string')) return { texts: input, isOne: false }
+  throw invalid('must be a text or a list of texts')
+}
+
+function textOrPair(input: unknown): string | readonly [string, string] {
+  if (typeof input === 'string') return input
+  const { text, text_pair: pair, ...others } = isObject(input) ? input : {}
+  if (typeof text === 'string' && Object.keys(others).length === 0) {
+    if (pair === undefined) return text
+    if (typeof pair === 'string') return [text, pair]
+  }
+  throw invalid('must be a text, a pair {"text", "text_pair"}, or a list of these')
+}
+
+function queryOf(input: unknown): { readonly query: string; readonly texts: readonly string[] } {
+  const { query, texts, ...others } = isObject(input) ? input : {}
+  const isList = Array.isArray(texts) && texts.every((each) => typeof each === 'string')
+  if (typeof query === 'string' && isList && Object.keys(others).length === 0) return { query, texts }
+  throw invalid('must be an object with "query", a text, and "texts", a list of texts')
+}
+
+function invalid(rule: string): VestalError {
+  return new VestalError('BODY_INVALID', { detail: { input: rule } })
+}

@@ -1,0 +1,29 @@
+import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+import type { TaskDescription } from './task.ts'
+
+/** Computes one request of one version: bound to its model, subject, priority, deadline and signal by the caller. */
+export type Infer = (inputs: NamedTensors, options?: { readonly outputs?: readonly string[] }) => Promise<NamedTensors>
+
+/** What an operation works with: what the model is for, its inputs, and the engine behind one function. */
+export interface TaskCall {
+  readonly task: TaskDescription
+  /** The model's inputs, for their datatypes. */
+  readonly inputs: readonly TensorSpec[]
+  readonly infer: Infer
+  /** Gives the work up between two steps. */
+  readonly signal?: AbortSignal
+  /**
+   * Holds so many bytes more for the caller, until the request is answered.
+   * @throws VestalError MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT
+   */
+  readonly hold?: (bytes: number) => void
+  readonly limits?: TaskLimits
+}
+
+/** How much one request may bring; each has a default. */
+export interface TaskLimits {
+  /** Texts, pairs of texts or pictures of one request. */
+  readonly itemsMax?: number | undefined
+  /** Tokens of all texts of one request in sum, as the model gets them. */
+  readonly tokensMax?: number | undefined
+}

@@ -1,0 +1,103 @@
+import { VestalError } from '../../core/errors.ts'
+import type { TaskCall } from '../call.ts'
+import type { ScoreOutput, TaskDescription, TaskName } from '../task.ts'
+import { computeRows, floatsOf } from './rows.ts'
+import { encodeTexts, mismatch, type Text, type TruncationOptions } from './texts.ts'
+
+/** How raw scores become those that are answered. */
+export type Activation = ScoreOutput['activation']
+
+export interface ClassifyOptions extends TruncationOptions {
+  /** Default as the model's folder says. */
+  readonly activation?: Activation | undefined
+}
+
+/** A label and its score. */
+export interface LabelScore {
+  readonly label: string
+  readonly score: number
+}
+
+/** The labels of each input, best first, and how many tokens it has. */
+export interface Classifications {
+  readonly scores: readonly (readonly LabelScore[])[]
+  readonly tokens: readonly number[]
+}
+
+/**
+ * Gives the score of each label for texts and pairs of texts.
+ * @throws VestalError TASK_MISMATCH, INPUT_INVALID, INPUT_TOO_LONG, INPUTS_TOO_MANY, and as the engine
+ */
+export async function classify(
+  call: TaskCall,
+  inputs: readonly (Text | readonly [string, string])[],
+  options: ClassifyOptions = {},
+): Promise<Classifications> {
+  const output = scoresOf(call.task, 'classify', 'rerank', 'zero-shot')
+  const { scores, tokens } = await scoreRows(call, inputs, options)
+  return { scores: scores.map((row) => bestFirst(output, activated(row, options.activation ?? output.activation))), tokens }
+}
+
+export interface RerankOptions extends TruncationOptions {
+  /** Whether scores are what the model gives, without its activation; default false. */
+  readonly rawScores?: boolean | undefined
+}
+
+/**
+ * Gives how well each text answers a query, in the order of the texts.
+ * @throws VestalError TASK_MISMATCH, INPUT_TOO_LONG, INPUTS_TOO_MANY, and as the engine
+ */
+export async function rerank(
+  call: TaskCall,
+  query: string,
+  texts: readonly string[],
+  { rawScores = false, ...options }: RerankOptions = {},
+): Promise<{ readonly scores: readonly number[]; readonly tokens: readonly number[] }> {
+  const output = scoresOf(call.task, 'rerank')
+  const pairs = texts.map((text) => [query, text] as const)
+  const { scores, tokens } = await scoreRows(call, pairs, options)
+  return { scores: scores.map((row) => activated(row, rawScores ? 'none' : output.activation)[0] ?? 0), tokens }
+}
+
+/** The scores that a task reads. @throws VestalError TASK_MISMATCH */
+function scoresOf({ task, scores }: TaskDescription, ...tasks: readonly TaskName[]): ScoreOutput {
+  if (!tasks.includes(task) || scores === undefined) throw mismatch(task, tasks)
+  return scores
+}
+
+/** The scores of each input as the model gives them, one for each label. @throws VestalError as the engine */
+async function scoreRows(
+  call: TaskCall,
+  inputs: readonly (Text | readonly [string, string])[],
+  options: TruncationOptions,
+): Promise<{ readonly scores: readonly Float64Array[]; readonly tokens: readonly number[] }> {
+  const { scores: output } = call.task
+  if (output === undefined) throw mismatch(call.task.task, ['classify'])
+  const rows = await encodeTexts(call, inputs, { truncate: options.truncate, truncationSide: options.truncationSide })
+  const scores = await computeRows(call, rows, [output.output], (results) => {
+    const { data } = floatsOf(results, output.output, 1)
+    if (data.length === output.labels.length) return Float64Array.from(data)
+    throw new VestalError('INFERENCE_FAILED', {
+      detail: `The output "${output.output}" of the model has ${data.length} scores for ${output.labels.length} labels`,
+    })
+  })
+  return { scores, tokens: rows.map(({ ids }) => ids.length) }
+}
+
+/** Scores after their activation. */
+function activated(scores: Float64Array, activation: Activation): Float64Array {
+  if (activation === 'sigmoid') return scores.map((score) => 1 / (1 + Math.exp(-score)))
+  return activation === 'softmax' ? softmax(scores) : scores
+}
+
+/** The greatest is subtracted first: large scores would become infinite. */
+function softmax(scores: Float64Array): Float64Array {
+  const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  const powers = scores.map((score) => Math.exp(score - most))
+  const sum = powers.reduce((a, b) => a + b, 0)
+  return powers.map((power) => power / sum)
+}
+
+function bestFirst({ labels }: ScoreOutput, scores: Float64Array): readonly LabelScore[] {
+  return labels.map((label, index) => ({ label, score: scores[index] ?? 0 })).sort((a, b) => b.score - a.score)
+}

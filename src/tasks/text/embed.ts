@@ -1,0 +1,133 @@
+import { VestalError } from '../../core/errors.ts'
+import { didYouMean } from '../../core/nearest.ts'
+import type { NamedTensors } from '../../tensor/tensor.ts'
+import type { TaskCall } from '../call.ts'
+import type { TaskDescription, TextInput, VectorOutput } from '../task.ts'
+import { type Dense, denseLayers } from './dense.ts'
+import { normalize, pool } from './pooling.ts'
+import { computeRows, floatsOf } from './rows.ts'
+import { encodedBy, encodeTexts, mismatch, type Text, type TextRow, type TruncationOptions, textInputOf } from './texts.ts'
+
+export interface EmbedOptions extends TruncationOptions {
+  /** Put before each text, in place of the prompt of a name. */
+  readonly prompt?: string | undefined
+  /** Name of a prompt of the model; default that of its folder, if it has one. */
+  readonly promptName?: string | undefined
+  /** Whether vectors have length 1; default as the model's folder says. */
+  readonly normalize?: boolean | undefined
+  /** Numbers of a vector: the first ones, normalised afterwards. Default all. */
+  readonly dimensions?: number | undefined
+}
+
+/** Vectors, and how many tokens each text has. */
+export interface Embeddings {
+  readonly vectors: readonly Float32Array[]
+  readonly tokens: readonly number[]
+}
+
+/**
+ * Gives a vector for each text, as sentence-transformers computes it: prompt, tokens, model, pooling, dense layers, the first dimensions,
+ * length 1.
+ * @throws VestalError TASK_MISMATCH, INPUT_INVALID, INPUT_TOO_LONG, INPUTS_TOO_MANY, and as the engine
+ */
+export async function embed(call: TaskCall, texts: readonly Text[], options: EmbedOptions = {}): Promise<Embeddings> {
+  const vector = vectorOf(call.task)
+  checkDimensions(options.dimensions, vector)
+  const { rows, promptTokens } = await promptedRows(call, texts, options)
+  const dense = await denseLayers(vector.dense)
+  const isNormalized = options.normalize ?? vector.isNormalized
+  const vectors = await computeRows(call, rows, [vector.output], (results, row) => {
+    const whole = denseOf(pooled(results, { row, vector, begin: vector.includesPrompt ? 0 : promptTokens }), dense)
+    const cut = options.dimensions === undefined ? whole : whole.slice(0, options.dimensions)
+    return isNormalized ? normalize(cut) : cut
+  })
+  call.hold?.(vectors.reduce((sum, { byteLength }) => sum + byteLength, 0))
+  return { vectors, tokens: rows.map(({ ids }) => ids.length) }
+}
+
+function vectorOf({ task, vector }: TaskDescription): VectorOutput {
+  if (task !== 'embedding' || vector === undefined) throw mismatch(task, ['embedding'])
+  return vector
+}
+
+function checkDimensions(asked: number | undefined, { dimensions }: VectorOutput): void {
+  if (asked === undefined || (Number.isInteger(asked) && asked >= 1 && asked <= dimensions)) return
+  throw new VestalError('INPUT_INVALID', {
+    detail: { dimensions: `must be an integer from 1 to ${dimensions}, the model’s own` },
+  })
+}
+
+async function promptedRows(call: TaskCall, texts: readonly Text[], options: EmbedOptions) {
+  const input = textInputOf(call.task)
+  const prompt = options.prompt ?? promptOf(input, options.promptName)
+  // Ids are what the model gets: nothing can be put before them.
+  if (options.prompt !== undefined || options.promptName !== undefined)
+    if (texts.some((text) => typeof text !== 'string'))
+      throw new VestalError('INPUT_INVALID', { detail: 'A prompt cannot be put before ids of tokens; send texts' })
+  const rows = await encodeTexts(call, texts, { ...options, prompt, isStripped: true })
+  return {
+    rows,
+    promptTokens: prompt === '' || call.task.vector?.includesPrompt !== false ? 0 : await tokensBefore(input, prompt),
+  }
+}
+
+/** The text that a name stands for, or that of the default. @throws VestalError INPUT_INVALID */
+function promptOf({ prompts, defaultPrompt }: TextInput, name: string | undefined = defaultPrompt): string {
+  if (name === undefined) return ''
+  const prompt = Object.hasOwn(prompts, name) ? prompts[name] : undefined
+  if (prompt !== undefined) return prompt
+  const names = Object.keys(prompts)
+  const known = names.length === 0 ? 'the model has none' : `the model has ${names.join(', ')}`
+  throw new VestalError('INPUT_INVALID', {
+    detail: { prompt_name: `${JSON.stringify(name.slice(0, 64))} is not known; ${known}${didYouMean(name, names)}` },
+  })
+}
+
+/** Tokens of a prompt and the special ones before it. */
+async function tokensBefore({ tokenizer, tokensMax }: TextInput, prompt: string): Promise<number> {
+  const [encoded] = await encodedBy({ file: tokenizer, texts: [prompt], tokensMax, cut: 'right', hasDetails: true })
+  const sequences = encoded !== undefined && 'windows' in encoded ? (encoded.windows[0]?.details?.sequences ?? []) : []
+  return sequences.lastIndexOf(0) + 1
+}
+
+interface Pooled {
+  readonly row: TextRow
+  readonly vector: VectorOutput
+  /** First token that counts. */
+  readonly begin: number
+}
+
+function pooled(results: NamedTensors, { row, vector, begin }: Pooled): Float32Array {
+  const { output, form, pooling } = vector
+  if (form === 'vector') return Float32Array.from(floatsOf(results, output, 1).data)
+  const { data, sizes } = floatsOf(results, output, 2)
+  const [tokens = 0, size = 0] = sizes
+  if (tokens !== row.ids.length)
+    throw new VestalError('INFERENCE_FAILED', { detail: `The output "${output}" has ${tokens} tokens of ${row.ids.length}` })
+  return pool({ data, tokens, size, begin }, pooling)
+}
+
+function denseOf(vector: Float32Array, layers: readonly Dense[]): Float32Array {
+  return layers.reduce((input, layer) => layer(input), vector)
+}
+
+/** A vector for each token of each text, as the model gives them. @throws VestalError as `embed` */
+export async function embedTokens(
+  call: TaskCall,
+  texts: readonly Text[],
+  options: Pick<EmbedOptions, 'prompt' | 'promptName' | 'truncate' | 'truncationSide'> = {},
+): Promise<{ readonly vectors: readonly (readonly Float32Array[])[]; readonly tokens: readonly number[] }> {
+  const { output, form } = vectorOf(call.task)
+  if (form !== 'tokens')
+    throw new VestalError('TASK_MISMATCH', { detail: 'The model gives one vector for each text, and none for tokens' })
+  const { rows } = await promptedRows(call, texts, options)
+  const vectors = await computeRows(call, rows, [output], (results) => {
+    const { data, sizes } = floatsOf(results, output, 2)
+    const [tokens = 0, size = 0] = sizes
+    call.hold?.(tokens * size * Float32Array.BYTES_PER_ELEMENT)
+    return Array.from({ length: tokens }, (_, token) =>
+      Float32Array.from({ length: size }, (_, place) => data[token * size + place] ?? 0),
+    )
+  })
+  return { vectors, tokens: rows.map(({ ids }) => ids.length) }
+}

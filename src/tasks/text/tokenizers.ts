@@ -1,0 +1,227 @@
+import { Tokenizer } from 'tokenizers'
+
+/** A `tokenizer.json`, as it was when its model was loaded. */
+export interface TokenizerFile {
+  readonly path: string
+  /** SHA-256 in hexadecimal. */
+  readonly sha256: string
+}
+
+/** A text, or a pair of texts that the model reads together. */
+export type TextOrPair = string | readonly [string, string]
+
+/** How texts are encoded. */
+export interface EncodeRequest {
+  readonly file: TokenizerFile
+  readonly texts: readonly TextOrPair[]
+  /** Tokens of one text, special ones included. */
+  readonly tokensMax: number
+  /** The side at which longer ones are cut; `none`: only their length is given. */
+  readonly cut: 'left' | 'right' | 'none'
+  /** Whether the special tokens of the tokenizer are added; default true. */
+  readonly hasSpecial?: boolean
+  /** Tokens that a window shares with the one before it, where a long text is cut into windows; absent: one window for each text. */
+  readonly stride?: number | undefined
+  /** Whether offsets, words and texts of the tokens are asked for. */
+  readonly hasDetails?: boolean
+}
+
+/** The tokens of a text, or of a window of it. */
+export interface Encoded {
+  readonly ids: readonly number[]
+  readonly types: readonly number[]
+  readonly details?: TokenDetails
+}
+
+/** What is known of each token beside its id. */
+export interface TokenDetails {
+  readonly tokens: readonly string[]
+  /** Index of the text of a pair, or -1 for a token that the tokenizer added. */
+  readonly sequences: readonly number[]
+  /** Index of the word, or -1. */
+  readonly words: readonly number[]
+  /** Where the token begins and ends in its text, in UTF-16 units. */
+  readonly starts: readonly number[]
+  readonly ends: readonly number[]
+}
+
+/** What became of a text: its windows, or its length where it is longer than it may be and not cut. */
+export type EncodedText = { readonly windows: readonly Encoded[] } | { readonly tooLong: number }
+
+/** Why texts cannot be encoded: the file is another, the file cannot be read, or the tokenizer fails on a text. */
+export class TokenizerFailure extends Error {
+  override readonly name = 'TokenizerFailure'
+  readonly code: 'changed' | 'unreadable' | 'failed'
+
+  constructor(code: TokenizerFailure['code'], message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** Larger files are not read: the largest of known models is 34 MB. */
+const FILE_BYTES_MAX = 128 * 1024 * 1024
+/** Tokenizers that are kept, and the bytes of their files. */
+const KEPT_MAX = 64
+const KEPT_BYTES_MAX = 512 * 1024 * 1024
+
+interface Kept {
+  readonly tokenizer: Promise<Tokenizer>
+  bytes: number
+}
+
+/** The tokenizers that are in use, each loaded once; the least recently used are given up. */
+const kept = new Map<string, Kept>()
+
+/**
+ * Encodes texts as Rust's `tokenizers` does, in its own threads. The truncation and the padding that the file describes are not used.
+ * @throws TokenizerFailure
+ */
+export async function encode(request: EncodeRequest): Promise<readonly EncodedText[]> {
+  const tokenizer = await tokenizerOf(request.file)
+  return Promise.all(request.texts.map((text) => encodeOne(tokenizer, text, request)))
+}
+
+function tokenizerOf(file: TokenizerFile): Promise<Tokenizer> {
+  const key = `${file.sha256} ${file.path}`
+  const known = kept.get(key)
+  // The map is in the order of use.
+  kept.delete(key)
+  const entry = known ?? { tokenizer: load(file, (bytes) => sized(key, bytes)), bytes: 0 }
+  kept.set(key, entry)
+  if (known === undefined) entry.tokenizer.catch(() => kept.delete(key))
+  return entry.tokenizer
+}
+
+function sized(key: string, bytes: number): void {
+  const entry = kept.get(key)
+  if (entry !== undefined) entry.bytes = bytes
+  let sum = 0
+  for (const each of kept.values()) sum += each.bytes
+  for (const [oldest, { bytes: own }] of kept) {
+    if (kept.size <= KEPT_MAX && sum <= KEPT_BYTES_MAX) return
+    if (oldest === key) continue
+    kept.delete(oldest)
+    sum -= own
+  }
+}
+
+async function load({ path, sha256 }: TokenizerFile, known: (bytes: number) => void): Promise<Tokenizer> {
+  const file = Bun.file(path)
+  if (file.size > FILE_BYTES_MAX)
+    throw new TokenizerFailure('unreadable', `tokenizer.json is larger than ${FILE_BYTES_MAX} bytes`)
+  const bytes = await file.bytes().catch(() => undefined)
+  if (bytes === undefined) throw new TokenizerFailure('unreadable', 'tokenizer.json cannot be read')
+  if (new Bun.CryptoHasher('sha256').update(bytes).digest('hex') !== sha256)
+    throw new TokenizerFailure('changed', 'tokenizer.json is not the file that the model was loaded with; reload the model')
+  known(bytes.length)
+  try {
+    const tokenizer = Tokenizer.fromString(new TextDecoder().decode(bytes))
+    tokenizer.disableTruncation()
+    tokenizer.disablePadding()
+    return tokenizer
+  } catch {
+    // The library's text may show what is in the file.
+    throw new TokenizerFailure('unreadable', 'tokenizer.json is not a tokenizer that the library `tokenizers` can read')
+  }
+}
+
+async function encodeOne(tokenizer: Tokenizer, text: TextOrPair, request: EncodeRequest): Promise<EncodedText> {
+  const { tokensMax, cut, hasSpecial = true, stride, hasDetails = false } = request
+  const [first, second] = typeof text === 'string' ? [text] : text
+  let encoding: Awaited<ReturnType<Tokenizer['encode']>>
+  try {
+    encoding = await tokenizer.encode(first, second, { addSpecialTokens: hasSpecial })
+  } catch {
+    throw new TokenizerFailure('failed', 'the tokenizer cannot read this text')
+  }
+  const ids = encoding.getIds()
+  const types = encoding.getTypeIds()
+  const details = hasDetails ? detailsOf(encoding, [first, second ?? '']) : undefined
+  const whole: Encoded = { ids, types, ...(details && { details }) }
+  if (ids.length <= tokensMax) return { windows: [whole] }
+  if (cut === 'none') return { tooLong: ids.length }
+  const sequences = encoding.getSequenceIds().map((sequence) => sequence ?? -1)
+  const windows = stride === undefined ? [cutTo(tokensMax, sequences, cut)] : windowsOf(tokensMax, sequences, stride)
+  return { windows: windows.map((places) => taken(whole, places)) }
+}
+
+/** Places of the tokens that are kept where there are too many: those that the tokenizer added, and of the texts the longest is cut first. */
+function cutTo(tokensMax: number, sequences: readonly number[], side: 'left' | 'right'): readonly number[] {
+  const places = [0, 1].map((text) => sequences.flatMap((sequence, place) => (sequence === text ? [place] : [])))
+  const [first = [], second = []] = places
+  const room = roomIn(tokensMax, sequences)
+  const [one, two] = second.length === 0 ? [room, 0] : sharesOf(room, first.length, second.length)
+  const cut = (list: readonly number[], count: number) =>
+    side === 'left' ? list.slice(list.length - Math.min(count, list.length)) : list.slice(0, count)
+  const keep = new Set([...cut(first, one), ...cut(second, two)])
+  return sequences.flatMap((sequence, place) => (sequence === -1 || keep.has(place) ? [place] : []))
+}
+
+/** Tokens of two texts that have room together, as the library's strategy `longest_first` shares it. */
+function sharesOf(room: number, one: number, two: number): readonly [number, number] {
+  const shorter = Math.min(one, two)
+  const left = Math.max(shorter, room - shorter)
+  const [few, many] = shorter + left > room ? [Math.floor(room / 2), room - Math.floor(room / 2)] : [shorter, left]
+  return one <= two ? [few, many] : [many, few]
+}
+
+/** Places of each window of a text: as many tokens as there is room for, `stride` of them shared with the window before. */
+function windowsOf(tokensMax: number, sequences: readonly number[], stride: number): readonly (readonly number[])[] {
+  const own = sequences.flatMap((sequence, place) => (sequence === -1 ? [] : [place]))
+  const room = roomIn(tokensMax, sequences)
+  if (stride >= room) throw new TokenizerFailure('failed', `a stride of ${stride} leaves no room in windows of ${room} tokens`)
+  const windows: (readonly number[])[] = []
+  for (let begin = 0; begin < own.length; begin += room - stride) {
+    const part = new Set(own.slice(begin, begin + room))
+    windows.push(sequences.flatMap((sequence, place) => (sequence === -1 || part.has(place) ? [place] : [])))
+    if (begin + room >= own.length) break
+  }
+  return windows
+}
+
+function roomIn(tokensMax: number, sequences: readonly number[]): number {
+  const room = tokensMax - sequences.filter((sequence) => sequence === -1).length
+  if (room > 0) return room
+  throw new TokenizerFailure('failed', `the special tokens leave no room in ${tokensMax} tokens`)
+}
+
+function taken({ ids, types, details }: Encoded, places: readonly number[]): Encoded {
+  const of = <T>(list: readonly T[]) => places.map((place) => list[place] as T)
+  if (details === undefined) return { ids: of(ids), types: of(types) }
+  const { tokens, sequences, words, starts, ends } = details
+  return {
+    ids: of(ids),
+    types: of(types),
+    details: { tokens: of(tokens), sequences: of(sequences), words: of(words), starts: of(starts), ends: of(ends) },
+  }
+}
+
+function detailsOf(encoding: Awaited<ReturnType<Tokenizer['encode']>>, texts: readonly [string, string]): TokenDetails {
+  const sequences = encoding.getSequenceIds().map((sequence) => sequence ?? -1)
+  const units = texts.map(unitsOf)
+  const offsets = encoding.getOffsets()
+  const at = (place: number, side: 0 | 1) => {
+    const offset = offsets[place]?.[side] ?? 0
+    return units[Math.max(0, sequences[place] ?? 0)]?.[offset] ?? offset
+  }
+  return {
+    tokens: encoding.getTokens(),
+    sequences,
+    words: encoding.getWordIds().map((word) => word ?? -1),
+    starts: sequences.map((_, place) => at(place, 0)),
+    ends: sequences.map((_, place) => at(place, 1)),
+  }
+}
+
+/** Where each code point of a text begins in UTF-16 units; undefined where the two are the same. The library counts code points. */
+function unitsOf(text: string): readonly number[] | undefined {
+  const units: number[] = []
+  let unit = 0
+  for (const character of text) {
+    units.push(unit)
+    unit += character.length
+  }
+  units.push(unit)
+  return units.length === text.length + 1 ? undefined : units
+}
