@@ -1,5 +1,6 @@
+import type { TObject } from '@sinclair/typebox'
 import { AuditQuery, PageQuery, UserQuery } from '../accounts/schemas.ts'
-import { IF_MATCH, operation, parametersOf } from './operation.ts'
+import { IF_MATCH, type Operation, operation, parametersOf } from './operation.ts'
 
 const tag = 'Administration'
 const TIME = '2026-11-24T08:00:00.000Z'
@@ -28,126 +29,108 @@ const KEY = {
 const LISTS = '`limit` and `cursor` page through it.'
 const GRANTS = 'Nobody grants, changes or takes away more than they are granted.'
 const MATCH = '`If-Match` takes the `ETag` of what was read, or `*`.'
-const CHANGE = [404, 409, 412, 413, 428, 503] as const
+
+/** What one operation says besides what all of its resource say. */
+type Own = Pick<Operation, 'summary' | 'description' | 'body'> & Partial<Pick<Operation, 'answer' | 'failures'>>
+
+/** The operations on one kind of record; `one` is the answer that shows a record. */
+function operationsOn(records: 'users' | 'roles' | 'api-keys', one: NonNullable<Operation['answer']>) {
+  const reading = { tag, permission: `${records}:read`, answer: one }
+  const writing = { tag, permission: `${records}:write`, answer: one }
+  return {
+    list: (own: Own, query: TObject) =>
+      operation({ ...reading, description: LISTS, parameters: parametersOf(query), failures: [503], ...own }),
+    create: (own: Own) => operation({ ...writing, description: GRANTS, failures: [409, 413, 503], ...own }),
+    read: (own: Own) => operation({ ...reading, failures: [404, 503], ...own }),
+    change: ({ description, ...own }: Own) =>
+      operation({
+        ...writing,
+        description: `${description} ${MATCH} ${GRANTS}`,
+        parameters: [IF_MATCH],
+        failures: [404, 409, 412, 413, 428, 503],
+        ...own,
+      }),
+  }
+}
+
+const user = operationsOn('users', { description: 'The account', schema: 'User', example: USER })
 
 /** The documentation of the routes under `/admin/users/`. */
 export const USER_DETAIL = {
-  list: operation({
-    tag,
-    summary: 'Accounts, by name',
-    description: LISTS,
-    permission: 'users:read',
-    parameters: parametersOf(UserQuery),
-    answer: { description: 'A page of accounts', schema: 'UserList', example: { users: [USER], next_cursor: null } },
-    failures: [503],
-  }),
-  create: operation({
-    tag,
+  list: user.list(
+    {
+      summary: 'Accounts, by name',
+      answer: { description: 'A page of accounts', schema: 'UserList', example: { users: [USER], next_cursor: null } },
+    },
+    UserQuery,
+  ),
+  create: user.create({
     summary: 'Make an account',
-    description: GRANTS,
-    permission: 'users:write',
     body: {
       schema: 'UserInput',
       examples: { account: { name: 'ada@example.com', password: 'a long sentence', roles: ['analyst'] } },
     },
-    answer: { description: 'The account', schema: 'User', example: USER },
-    failures: [409, 413, 503],
   }),
-  read: operation({
-    tag,
-    summary: 'One account, by id or name',
-    permission: 'users:read',
-    answer: { description: 'The account', schema: 'User', example: USER },
-    failures: [404, 503],
-  }),
-  change: operation({
-    tag,
+  read: user.read({ summary: 'One account, by id or name' }),
+  change: user.change({
     summary: 'Change an account',
-    description: `Other grants end its tokens; another password, or being disabled, its sessions too. ${MATCH} ${GRANTS}`,
-    permission: 'users:write',
-    parameters: [IF_MATCH],
+    description: 'Other grants end its tokens; another password, or being disabled, its sessions too.',
     body: { schema: 'UserChange', examples: { roles: { roles: ['operator'] }, disable: { disabled: true } } },
     answer: { description: 'The account', schema: 'User', example: { ...USER, version: 2 } },
-    failures: CHANGE,
   }),
-  remove: operation({
-    tag,
+  remove: user.change({
     summary: 'Delete an account',
-    description: `Ends its sessions and its tokens. ${MATCH} ${GRANTS}`,
-    permission: 'users:write',
-    parameters: [IF_MATCH],
+    description: 'Ends its sessions and its tokens.',
     answer: { description: 'It is deleted', schema: 'Ended', example: { ended: USER.id } },
-    failures: CHANGE,
   }),
 }
 
+const role = operationsOn('roles', { description: 'The role', schema: 'Role', example: ROLE })
+
 /** The documentation of the routes under `/admin/roles/`. */
 export const ROLE_DETAIL = {
-  list: operation({
-    tag,
-    summary: 'Roles, by name',
-    description: LISTS,
-    permission: 'roles:read',
-    parameters: parametersOf(PageQuery),
-    answer: { description: 'A page of roles', schema: 'RoleList', example: { roles: [ROLE], next_cursor: null } },
-    failures: [503],
-  }),
-  create: operation({
-    tag,
+  list: role.list(
+    {
+      summary: 'Roles, by name',
+      answer: { description: 'A page of roles', schema: 'RoleList', example: { roles: [ROLE], next_cursor: null } },
+    },
+    PageQuery,
+  ),
+  create: role.create({
     summary: 'Make a role',
-    description: GRANTS,
-    permission: 'roles:write',
     body: {
       schema: 'RoleInput',
       examples: { role: { name: 'tester', description: 'Asks iris', permissions: ['model:iris:predict'] } },
     },
-    answer: { description: 'The role', schema: 'Role', example: ROLE },
-    failures: [409, 413, 503],
   }),
-  read: operation({
-    tag,
-    summary: 'One role',
-    permission: 'roles:read',
-    answer: { description: 'The role', schema: 'Role', example: ROLE },
-    failures: [404, 503],
-  }),
-  change: operation({
-    tag,
+  read: role.read({ summary: 'One role' }),
+  change: role.change({
     summary: 'Change a role',
-    description: `Other permissions end the tokens of all who have it. ${MATCH} ${GRANTS}`,
-    permission: 'roles:write',
-    parameters: [IF_MATCH],
+    description: 'Other permissions end the tokens of all who have it.',
     body: { schema: 'RoleChange', examples: { permissions: { permissions: ['model:*:read'] } } },
     answer: { description: 'The role', schema: 'Role', example: { ...ROLE, version: 2 } },
-    failures: CHANGE,
   }),
-  remove: operation({
-    tag,
+  remove: role.change({
     summary: 'Delete a role',
-    description: `Ends the tokens of all who have it. ${MATCH} ${GRANTS}`,
-    permission: 'roles:write',
-    parameters: [IF_MATCH],
+    description: 'Ends the tokens of all who have it.',
     answer: { description: 'It is deleted', schema: 'Ended', example: { ended: ROLE.name } },
-    failures: CHANGE,
   }),
 }
 
+const key = operationsOn('api-keys', { description: 'The key', schema: 'ApiKey', example: KEY })
+
 /** The documentation of the routes under `/admin/api-keys/`. */
 export const API_KEY_DETAIL = {
-  list: operation({
-    tag,
-    summary: 'API keys, by id',
-    description: LISTS,
-    permission: 'api-keys:read',
-    parameters: parametersOf(PageQuery),
-    answer: { description: 'A page of keys', schema: 'ApiKeyList', example: { api_keys: [KEY], next_cursor: null } },
-    failures: [503],
-  }),
-  create: operation({
-    tag,
+  list: key.list(
+    {
+      summary: 'API keys, by id',
+      answer: { description: 'A page of keys', schema: 'ApiKeyList', example: { api_keys: [KEY], next_cursor: null } },
+    },
+    PageQuery,
+  ),
+  create: key.create({
     summary: 'Make an API key',
     description: `The answer holds the key; it is not shown again. ${GRANTS}`,
-    permission: 'api-keys:write',
     body: { schema: 'ApiKeyInput', examples: { key: { name: 'robot', permissions: ['model:iris:predict'], expires_at: null } } },
     answer: {
       description: 'The key',
@@ -156,31 +139,17 @@ export const API_KEY_DETAIL = {
     },
     failures: [413, 503],
   }),
-  read: operation({
-    tag,
-    summary: 'One API key',
-    permission: 'api-keys:read',
-    answer: { description: 'The key', schema: 'ApiKey', example: KEY },
-    failures: [404, 503],
-  }),
-  change: operation({
-    tag,
+  read: key.read({ summary: 'One API key' }),
+  change: key.change({
     summary: 'Change an API key',
-    description: `Ends the tokens that it got. ${MATCH} ${GRANTS}`,
-    permission: 'api-keys:write',
-    parameters: [IF_MATCH],
+    description: 'Ends the tokens that it got.',
     body: { schema: 'ApiKeyChange', examples: { permissions: { permissions: ['model:*:read'] } } },
     answer: { description: 'The key', schema: 'ApiKey', example: { ...KEY, version: 2 } },
-    failures: CHANGE,
   }),
-  revoke: operation({
-    tag,
+  revoke: key.change({
     summary: 'End an API key',
-    description: `It stays in the list. Ends the tokens that it got. ${MATCH} ${GRANTS}`,
-    permission: 'api-keys:write',
-    parameters: [IF_MATCH],
+    description: 'It stays in the list. Ends the tokens that it got.',
     answer: { description: 'The key', schema: 'ApiKey', example: { ...KEY, version: 2, revoked_at: TIME } },
-    failures: CHANGE,
   }),
 }
 

@@ -15,6 +15,17 @@ const SESSION = {
   client_id: null,
 }
 
+function signingOut(summary: string, outcome: string) {
+  return operation({
+    tag,
+    summary,
+    permission: '',
+    body: { schema: 'Empty', examples: { nothing: {} }, isOptional: true },
+    answer: { description: outcome, schema: 'SignedOut', example: { signed_out: true } },
+    failures: [404, 503],
+  })
+}
+
 /** The documentation of the routes under `/auth/` that follow a sign-in. */
 export const SESSION_DETAIL = {
   refresh: operation({
@@ -30,22 +41,8 @@ export const SESSION_DETAIL = {
     answer: { description: 'The next tokens', schema: 'SignedIn', example: { id: ID, token: TOKEN } },
     failures: [400, 401, 403, 413, 503],
   }),
-  logout: operation({
-    tag,
-    summary: 'End this session',
-    permission: '',
-    body: { schema: 'Empty', examples: { nothing: {} }, isOptional: true },
-    answer: { description: 'It has ended', schema: 'SignedOut', example: { signed_out: true } },
-    failures: [404, 503],
-  }),
-  logoutAll: operation({
-    tag,
-    summary: 'End all sessions of this account, and every token that was made for it',
-    permission: '',
-    body: { schema: 'Empty', examples: { nothing: {} }, isOptional: true },
-    answer: { description: 'They have ended', schema: 'SignedOut', example: { signed_out: true } },
-    failures: [404, 503],
-  }),
+  logout: signingOut('End this session', 'It has ended'),
+  logoutAll: signingOut('End all sessions of this account, and every token that was made for it', 'They have ended'),
   me: operation({
     tag,
     summary: 'Who this token is for',
