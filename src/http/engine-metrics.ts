@@ -51,6 +51,22 @@ const TIMES = [
   ['vestal_inference_compute_seconds', 'Time of one run of the model.', 'computeTimes'],
 ] as const
 
+/** What is counted by a reason of its own. */
+const COUNTS = [
+  [
+    'vestal_inference_rejected_total',
+    'Predictions that were rejected before they were computed.',
+    'reason',
+    ({ rejected }: ModelStatistics) => rejected,
+  ],
+  [
+    'vestal_model_instance_ends_total',
+    'Worker processes that ended by themselves, or were killed for a limit, by the signal, exit code or limit.',
+    'cause',
+    ({ ends }: ModelStatistics) => ends,
+  ],
+] as const
+
 /** How Triton sorts failures. */
 const TRITON_REASONS: Readonly<Record<RejectionReason, string>> = {
   'queue-full': 'REJECTED',
@@ -88,28 +104,16 @@ export function collectEngine(registry: MetricRegistry, engine: Engine): void {
     labels: [...labels, 'reason'],
     read: () => engine.statistics().flatMap(tritonFailures),
   })
-  registry.collected('vestal_inference_rejected_total', {
-    type: 'counter',
-    help: 'Predictions that were rejected before they were computed.',
-    labels: [...labels, 'reason'],
-    read: () =>
-      engine
-        .statistics()
-        .flatMap(({ model, version, rejected }) =>
-          Object.entries(rejected).map(([reason, count]): Reading => [[model, version, reason], count]),
-        ),
-  })
-  registry.collected('vestal_model_instance_ends_total', {
-    type: 'counter',
-    help: 'Worker processes that ended by themselves, or were killed for a limit, by the signal, exit code or limit.',
-    labels: [...labels, 'cause'],
-    read: () =>
-      engine
-        .statistics()
-        .flatMap(({ model, version, ends }) =>
-          Object.entries(ends).map(([cause, count]): Reading => [[model, version, cause], count]),
-        ),
-  })
+  for (const [name, help, label, counts] of COUNTS) {
+    const read = (row: ModelStatistics) =>
+      Object.entries(counts(row)).map(([key, count]): Reading => [[row.model, row.version, key], count])
+    registry.collected(name, {
+      type: 'counter',
+      help,
+      labels: [...labels, label],
+      read: () => engine.statistics().flatMap(read),
+    })
+  }
   registry.snapshotted('vestal_inference_batch_rows', () => ({
     type: 'histogram',
     help: 'Rows that were computed in one run.',

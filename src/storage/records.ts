@@ -18,7 +18,7 @@ import {
 } from 'drizzle-orm'
 import type { Account, ApiKey, AuditRecord, RefreshTokenRecord, Revocation, Role, Session } from '../accounts/records.ts'
 import type { AccountChanges, AccountFilter, AuditFilter, Page, Records } from '../accounts/store.ts'
-import { listIn, listText, locked, type Source } from './query.ts'
+import { listIn, listText, locked, pageOf, type Source } from './query.ts'
 import type { Tables } from './schema.ts'
 
 /** Every record of the store, by the queries of one database. */
@@ -133,15 +133,7 @@ function roleRecords({ database, tables }: Source) {
               .orderBy(asc(roles.name)),
           ),
     lockRole: async (name: string) => (await read(locked(database.select().from(roles).where(eq(roles.name, name)))))[0],
-    roles: ({ after, limit }: Page) =>
-      read(
-        database
-          .select()
-          .from(roles)
-          .where(after === undefined ? undefined : gt(roles.name, after))
-          .orderBy(asc(roles.name))
-          .limit(limit),
-      ),
+    roles: (page: Page) => read(pageOf(database.select().from(roles).$dynamic(), roles.name, page)),
     holdersOf: async (role: string) =>
       (await database.select().from(accountRoles).where(eq(accountRoles.role, role)).orderBy(asc(accountRoles.accountId))).map(
         ({ accountId }) => accountId,
@@ -243,15 +235,7 @@ function apiKeyRecords({ database, tables: { apiKeys } }: Source) {
   const read = async (rows: PromiseLike<readonly Tables['apiKeys']['$inferSelect'][]>): Promise<readonly ApiKey[]> =>
     (await rows).map((row) => ({ ...row, permissions: listIn(row.permissions) }))
   return {
-    apiKeys: ({ after, limit }: Page) =>
-      read(
-        database
-          .select()
-          .from(apiKeys)
-          .where(after === undefined ? undefined : gt(apiKeys.id, after))
-          .orderBy(asc(apiKeys.id))
-          .limit(limit),
-      ),
+    apiKeys: (page: Page) => read(pageOf(database.select().from(apiKeys).$dynamic(), apiKeys.id, page)),
     lockApiKey: async (id: string) => (await read(locked(database.select().from(apiKeys).where(eq(apiKeys.id, id)))))[0],
     countApiKeys: () => database.$count(apiKeys),
     async insertApiKey(key: ApiKey) {

@@ -14,6 +14,11 @@ export function defineTables({ table, text, number, index, primaryKey }: Kit) {
     createdAt: number('created_at').notNull(),
     lastSignInAt: number('last_sign_in_at'),
   })
+  /** The account of a row, which goes with it. */
+  const ofAccount = () =>
+    text('account_id')
+      .notNull()
+      .references(() => accounts.id, { onDelete: 'cascade' })
   const roles = table('roles', {
     name: text('name').primaryKey(),
     description: text('description').notNull(),
@@ -24,9 +29,7 @@ export function defineTables({ table, text, number, index, primaryKey }: Kit) {
   const accountRoles = table(
     'account_roles',
     {
-      accountId: text('account_id')
-        .notNull()
-        .references(() => accounts.id, { onDelete: 'cascade' }),
+      accountId: ofAccount(),
       role: text('role')
         .notNull()
         .references(() => roles.name, { onDelete: 'cascade' }),
@@ -37,9 +40,7 @@ export function defineTables({ table, text, number, index, primaryKey }: Kit) {
     'sessions',
     {
       id: text('id').primaryKey(),
-      accountId: text('account_id')
-        .notNull()
-        .references(() => accounts.id, { onDelete: 'cascade' }),
+      accountId: ofAccount(),
       generation: number('generation').notNull(),
       sealedToken: text('sealed_token'),
       createdAt: number('created_at').notNull(),
@@ -65,9 +66,7 @@ export function defineTables({ table, text, number, index, primaryKey }: Kit) {
   const knownAddresses = table(
     'known_addresses',
     {
-      accountId: text('account_id')
-        .notNull()
-        .references(() => accounts.id, { onDelete: 'cascade' }),
+      accountId: ofAccount(),
       subnet: text('subnet').notNull(),
       lastAt: number('last_at').notNull(),
     },

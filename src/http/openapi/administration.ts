@@ -38,10 +38,10 @@ function operationsOn(records: 'users' | 'roles' | 'api-keys', one: NonNullable<
   const reading = { tag, permission: `${records}:read`, answer: one }
   const writing = { tag, permission: `${records}:write`, answer: one }
   return {
-    list: (own: Own, query: TObject) =>
-      operation({ ...reading, description: LISTS, parameters: parametersOf(query), failures: [503], ...own }),
+    list: (summary: string, query: TObject, page: NonNullable<Operation['answer']>) =>
+      operation({ ...reading, summary, description: LISTS, parameters: parametersOf(query), failures: [503], answer: page }),
     create: (own: Own) => operation({ ...writing, description: GRANTS, failures: [409, 413, 503], ...own }),
-    read: (own: Own) => operation({ ...reading, failures: [404, 503], ...own }),
+    read: (summary: string) => operation({ ...reading, summary, failures: [404, 503] }),
     change: ({ description, ...own }: Own) =>
       operation({
         ...writing,
@@ -57,13 +57,11 @@ const user = operationsOn('users', { description: 'The account', schema: 'User',
 
 /** The documentation of the routes under `/admin/users/`. */
 export const USER_DETAIL = {
-  list: user.list(
-    {
-      summary: 'Accounts, by name',
-      answer: { description: 'A page of accounts', schema: 'UserList', example: { users: [USER], next_cursor: null } },
-    },
-    UserQuery,
-  ),
+  list: user.list('Accounts, by name', UserQuery, {
+    description: 'A page of accounts',
+    schema: 'UserList',
+    example: { users: [USER], next_cursor: null },
+  }),
   create: user.create({
     summary: 'Make an account',
     body: {
@@ -71,7 +69,7 @@ export const USER_DETAIL = {
       examples: { account: { name: 'ada@example.com', password: 'a long sentence', roles: ['analyst'] } },
     },
   }),
-  read: user.read({ summary: 'One account, by id or name' }),
+  read: user.read('One account, by id or name'),
   change: user.change({
     summary: 'Change an account',
     description: 'Other grants end its tokens; another password, or being disabled, its sessions too.',
@@ -89,13 +87,11 @@ const role = operationsOn('roles', { description: 'The role', schema: 'Role', ex
 
 /** The documentation of the routes under `/admin/roles/`. */
 export const ROLE_DETAIL = {
-  list: role.list(
-    {
-      summary: 'Roles, by name',
-      answer: { description: 'A page of roles', schema: 'RoleList', example: { roles: [ROLE], next_cursor: null } },
-    },
-    PageQuery,
-  ),
+  list: role.list('Roles, by name', PageQuery, {
+    description: 'A page of roles',
+    schema: 'RoleList',
+    example: { roles: [ROLE], next_cursor: null },
+  }),
   create: role.create({
     summary: 'Make a role',
     body: {
@@ -103,7 +99,7 @@ export const ROLE_DETAIL = {
       examples: { role: { name: 'tester', description: 'Asks iris', permissions: ['model:iris:predict'] } },
     },
   }),
-  read: role.read({ summary: 'One role' }),
+  read: role.read('One role'),
   change: role.change({
     summary: 'Change a role',
     description: 'Other permissions end the tokens of all who have it.',
@@ -121,13 +117,11 @@ const key = operationsOn('api-keys', { description: 'The key', schema: 'ApiKey',
 
 /** The documentation of the routes under `/admin/api-keys/`. */
 export const API_KEY_DETAIL = {
-  list: key.list(
-    {
-      summary: 'API keys, by id',
-      answer: { description: 'A page of keys', schema: 'ApiKeyList', example: { api_keys: [KEY], next_cursor: null } },
-    },
-    PageQuery,
-  ),
+  list: key.list('API keys, by id', PageQuery, {
+    description: 'A page of keys',
+    schema: 'ApiKeyList',
+    example: { api_keys: [KEY], next_cursor: null },
+  }),
   create: key.create({
     summary: 'Make an API key',
     description: `The answer holds the key; it is not shown again. ${GRANTS}`,
@@ -139,7 +133,7 @@ export const API_KEY_DETAIL = {
     },
     failures: [413, 503],
   }),
-  read: key.read({ summary: 'One API key' }),
+  read: key.read('One API key'),
   change: key.change({
     summary: 'Change an API key',
     description: 'Ends the tokens that it got.',

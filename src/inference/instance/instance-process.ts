@@ -80,7 +80,11 @@ export function startInstanceProcess(command: readonly string[], events: Instanc
   })
   const [, , , descriptor] = child.stdio
   invariant(typeof descriptor === 'number', 'a local socket is a descriptor here')
-  const connection = connect(descriptor, { frame: (frame) => received(frame), closed: () => ended(undefined) })
+  const assembler = new FrameAssembler()
+  const connection = openSocket(descriptor, {
+    data: (piece) => assembler.push(piece, received),
+    closed: () => ended(undefined),
+  })
   const writer = new FrameWriter()
   const gone = Promise.withResolvers<void>()
   /** Lanes without a run, and those of the runs that were handed over, in order. */
@@ -199,60 +203,4 @@ function readCheck(value: unknown): BatchCheck {
   const isList = Array.isArray(rowOutputs) && rowOutputs.every((name) => typeof name === 'string')
   if (typeof isSafe === 'boolean' && typeof reason === 'string' && isList) return { isSafe, reason, rowOutputs }
   throw new Error('the protocol was broken: a check without its decision')
-}
-
-interface Connection {
-  write(bytes: Uint8Array): void
-}
-
-/** Frames to and from a local socket. What the socket does not take at once is kept, in order. */
-function connect(
-  descriptor: number,
-  { frame, closed }: { readonly frame: (frame: Uint8Array) => void; readonly closed: () => void },
-): Connection {
-  const assembler = new FrameAssembler()
-  const pending: Uint8Array[] = []
-  let isClosed = false
-  let socket: Bun.Socket<unknown> | undefined
-  const close = () => {
-    if (isClosed) return
-    isClosed = true
-    pending.length = 0
-    closed()
-  }
-  const flush = () => {
-    for (let first = pending[0]; first !== undefined; first = pending[0]) {
-      const count = socket === undefined ? 0 : Math.max(0, socket.write(first))
-      if (count < first.length) {
-        pending[0] = first.subarray(count)
-        return
-      }
-      pending.shift()
-    }
-  }
-  const handlers: Bun.SocketHandler = {
-    open(opened) {
-      socket = opened
-      flush()
-    },
-    data(from, piece) {
-      try {
-        assembler.push(piece, frame)
-      } catch {
-        from.terminate()
-      }
-    },
-    drain: flush,
-    close,
-    error: close,
-  }
-  openSocket(descriptor, handlers, close)
-  return {
-    write(bytes) {
-      if (isClosed) return
-      const count = socket === undefined || pending.length > 0 ? 0 : Math.max(0, socket.write(bytes))
-      // A copy: the writer's buffer is written again.
-      if (count < bytes.length) pending.push(new Uint8Array(bytes.subarray(count)))
-    },
-  }
 }
