@@ -58,6 +58,10 @@ export interface RunnerSource {
   readonly settings: ModelSettings
   /** Gives what to try with whether requests may share a run, for a model with these inputs. */
   readonly trialOf?: (inputs: readonly TensorSpec[]) => Omit<BatchTrial, 'mayMixRows' | 'mayMakeUp'>
+  /** A tokenizer that a worker loads and tries with the model. */
+  readonly tokenizer?: string | undefined
+  /** Called with what a worker has loaded, before it is tried; what it throws is why the model cannot serve. */
+  readonly described?: (loaded: LoadedInstance) => void
   /** Gives how inputs of different lengths are padded to share a run, for a model with these inputs and outputs. */
   readonly padding?: (model: Pick<LoadedInstance, 'inputs' | 'outputs'>) => PaddingRule | undefined
   /** Counts what the runner does. */
@@ -146,7 +150,8 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
     const pool = new WorkerPool({
       clock: SYSTEM_CLOCK,
       startInstance: overheard(startInstance, hearRuntime),
-      load: { path, options: { threads, arena, optimization } },
+      load: { path, options: { threads, arena, optimization }, tokenizer: source.tokenizer },
+      described: source.described,
       instances,
       runMsMax: options.runMsMax,
       loadMsMax: options.loadMsMax,

@@ -279,18 +279,20 @@ describe('vestal models list', () => {
     put('own/flat.onnx', identityModel('FP32'))
     put('own/bert/onnx/model.onnx', identityModel('FP32'))
     put('own/bert/config.json', '{}')
+    put('own/nested/export/model.onnx', identityModel('FP32'))
     put('own/good/1/model.onnx', identityModel('FP32'))
     put('own/good/v2/model.onnx', identityModel('FP32'))
     put('own/page/1/model.onnx', '<!DOCTYPE html><html>')
     const { stdout, stderr, exitCode } = place.run(['models', 'list', '--models', 'own'])
     expect(exitCode).toBe(0)
     expect(stderr).toContain(
-      'warning: flat.onnx in the models folder is not served: a model is a folder; move it to flat/1/model.onnx',
+      'warning: flat.onnx in the models folder is not served: a model is a folder; move it to flat/model.onnx',
     )
     expect(stderr).toContain('warning: good: the folder v2 is left out: a version is a number from 1 up')
     expect(stdout).toMatch(
-      /^bert +1 +- +- +unavailable: it has no version: .*; it is laid out as on Hugging Face; copy onnx\/model\.onnx to 1\/model\.onnx/m,
+      /^nested +1 +- +- +unavailable: it holds no model: .*; in model\.toml, \[huggingface\] file = "export\/model\.onnx" would name/m,
     )
+    expect(stdout).toMatch(/^bert +1 +x FP32\[-1\] +y FP32\[-1\] +ready/m)
     expect(stdout).toMatch(/^good +1 +x FP32\[-1\] +y FP32\[-1\] +ready/m)
     expect(stdout).toMatch(/^page +1 +- +- +unavailable: it is an HTML page, .*download the file itself/m)
     expect(stdout).not.toContain(place.folder)
@@ -300,7 +302,7 @@ describe('vestal models list', () => {
     const messages = findings.map(({ message }) => message).join('\n')
     for (const part of [
       'flat.onnx in the models folder is not served',
-      'it is laid out as on Hugging Face',
+      'would name its model',
       'the folder v2 is left out',
       'it is an HTML page',
     ])

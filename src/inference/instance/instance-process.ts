@@ -194,8 +194,8 @@ function readControl(value: unknown): FromInstance {
   if (kind === 'checked') return { kind, check: readCheck(message?.check), ...forLog }
   if (kind !== 'loaded') throw new Error('the protocol was broken: a message of an unknown kind')
   // The casts: the names and shapes of a model are as trusted as its file, and are compared with each request.
-  const { labels, ...loaded } = message as unknown as LoadedMessage
-  return { ...loaded, labels: new Map(labels) }
+  const { labels, metadata, ...loaded } = message as unknown as LoadedMessage
+  return { ...loaded, labels: new Map(labels), metadata: new Map(metadata) }
 }
 
 function readCheck(value: unknown): BatchCheck {

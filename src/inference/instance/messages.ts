@@ -1,4 +1,5 @@
-import type { Tensor, TensorSpec } from '../../tensor/tensor.ts'
+import type { GraphFacts } from '../../tasks/folder/facts.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
 import type { BatchCheck, SessionOptions } from '../messages.ts'
 import type { Failure } from '../runtime/runtime-failure.ts'
 import type { RunTiming } from '../statistics.ts'
@@ -11,6 +12,8 @@ export interface LoadInstance extends Addressed {
   readonly kind: 'load'
   readonly path: string
   readonly options: SessionOptions
+  /** A tokenizer that is loaded and tried with the model: the load fails where that does, and nothing else. */
+  readonly tokenizer?: string | undefined
 }
 
 /** Has an instance process forget a model, and give its memory back. */
@@ -33,17 +36,16 @@ export interface RunMessage extends Addressed {
 }
 
 /** A model that was loaded. */
-export interface LoadedInstance {
+export interface LoadedInstance extends GraphFacts {
   readonly kind: 'loaded'
-  readonly inputs: readonly TensorSpec[]
-  readonly outputs: readonly TensorSpec[]
   /** Names of the columns of an output, where the model's own file has them. */
   readonly labels: ReadonlyMap<string, readonly string[]>
 }
 
 /** `LoadedInstance` as JSON has it. */
-export interface LoadedMessage extends Omit<LoadedInstance, 'labels'> {
+export interface LoadedMessage extends Omit<LoadedInstance, 'labels' | 'metadata'> {
   readonly labels: readonly (readonly [output: string, labels: readonly string[]])[]
+  readonly metadata: readonly (readonly [name: string, text: string])[]
 }
 
 /** What an instance process answers, once for each load, unload, check and run, in their order. */

@@ -1,11 +1,14 @@
 /** What an instance process does: it loads a model, or several that share it, and computes runs, one after the other, until its server closes the socket. */
 import { readSync, writeSync } from 'node:fs'
+import { basename } from 'node:path'
 import { never } from '../../core/invariant.ts'
 import { FrameAssembler, type ReadBytes } from '../../processes/frames.ts'
+import type { TokenizerFacts } from '../../tasks/folder/facts.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { isInRows } from '../batches.ts'
 import type { RowDependence } from '../batching/row-dependence.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
+import { metadataOf } from '../onnx/metadata.ts'
 import { endReason } from '../runtime/load-reason.ts'
 import type { Session } from '../runtime/ort.ts'
 import { type Failure, failureOf } from '../runtime/runtime-failure.ts'
@@ -68,12 +71,14 @@ class ServedInstance {
     else never(message)
   }
 
-  async #load({ path, options, session: number = 0 }: LoadInstance): Promise<void> {
+  async #load({ path, options, tokenizer: file, session: number = 0 }: LoadInstance): Promise<void> {
     try {
+      const tokenizer = file === undefined ? undefined : await loadTokenizer(file)
       const session = await (await importRuntime()).loadSession(path, options)
       this.#sessions.set(number, session)
       const { inputs, outputs, labels } = session
-      this.#answer({ kind: 'loaded', inputs, outputs, labels: [...labels] })
+      const metadata = [...metadataAt(path)]
+      this.#answer({ kind: 'loaded', inputs, outputs, labels: [...labels], metadata, ...(tokenizer && { tokenizer }) })
     } catch (error) {
       this.#answer({ kind: 'refused', ...failureOf(error) })
     }
@@ -176,6 +181,28 @@ async function dependenceIn({ outputs, readModel }: Session): Promise<RowDepende
     return rowDependence(readModelGraph(await readModel()), names)
   } catch (error) {
     return { kind: 'undecided', causes: [`its graph cannot be read: ${failureOf(error).reason}`] }
+  }
+}
+
+/** Imported late: most models have no tokenizer, and its library is large. */
+async function loadTokenizer(path: string): Promise<TokenizerFacts> {
+  const { readTokenizer } = await import('../../tasks/folder/tokenizer-facts.ts')
+  try {
+    return await readTokenizer(path)
+  } catch (error) {
+    throw new Error(
+      `its ${basename(path)} cannot be used: ${error instanceof Error ? error.message.slice(0, 200) : String(error)}`,
+    )
+  }
+}
+
+/** The texts beside the graph, of which the rest of a large file is not read. */
+function metadataAt(path: string): ReadonlyMap<string, string> {
+  try {
+    return metadataOf(Bun.mmap(path))
+  } catch {
+    // A model in another format, which has none.
+    return new Map()
   }
 }
 

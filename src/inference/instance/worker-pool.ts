@@ -21,6 +21,8 @@ export interface WorkerPoolOptions {
   readonly memoryBytesMax: number
   /** Whether files of the model are others than those that were loaded. */
   readonly hasChanged: () => boolean
+  /** Called with what the first worker has loaded; what it throws is why the model cannot serve. */
+  readonly described?: ((loaded: LoadedInstance) => void) | undefined
   /** Called where a worker would have to load changed files. */
   readonly stale: () => void
   readonly warn: (message: string) => void
@@ -112,6 +114,7 @@ export class WorkerPool {
     this.#beginAnew()
     try {
       this.#loaded = await first.start(this.#leftMs())
+      this.#options.described?.(this.#loaded)
       await Promise.all(others.map((slot) => slot.start(this.#leftMs())))
       return this.#loaded
     } catch (error) {
@@ -235,7 +238,8 @@ export class WorkerPool {
     return new WorkerSlot({
       clock,
       startInstance,
-      load,
+      // One worker tries the tokenizer for all.
+      load: index === 0 ? load : { ...load, tokenizer: undefined },
       loadMsMax,
       memoryBytesMax,
       hasChanged,

@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { standingAt } from './source.ts'
 
 /** Files of one model that are looked at; what is beyond them is not noticed when it changes. */
@@ -18,13 +18,19 @@ export function fingerprintOf(folder: string): string | undefined {
   return lines.sort().join('\n')
 }
 
+/** What describes a model and not a version of it, and folders of versions. */
+const NOT_OF_A_VERSION = /^(?:(?:model|pipeline)\.toml|config\.pbtxt|[1-9]\d{0,8}|\..*)$/
+
 /**
- * Returns a function that says whether files of a version have changed since now: its model's, and where that is in a folder of the version's own
- * all others there, which may hold its weights. A missing file has not changed: reading it reports that.
+ * Returns a function that says whether files of a version have changed since now: its model's, and those of its folder and of the folders
+ * in that, which may hold its weights and what describes it. A missing file has not changed: reading it reports that.
+ * @param own The folder of the version; absent for a single file
  */
-export function watchFiles(path: string, isAlone: boolean): () => boolean {
-  const folder = dirname(path)
-  const files = isAlone ? [basename(path)] : [...new Set([basename(path), ...namesIn(folder)])]
+export function watchFiles(path: string, own?: string): () => boolean {
+  const folder = own ?? dirname(path)
+  const inside = own === undefined ? [] : namesIn(folder).filter((name) => !NOT_OF_A_VERSION.test(name))
+  const deeper = inside.flatMap((name) => namesIn(join(folder, name)).map((file) => join(name, file)))
+  const files = [...new Set([relative(folder, path), ...inside, ...deeper])].slice(0, FILES_MAX)
   const before = files.map((file) => stampOf(join(folder, file)))
   return () =>
     files.some((file, index) => {
@@ -64,6 +70,7 @@ function walk(folder: string, path: string, depth: number, lines: string[]): voi
       continue
     }
     if (!stat.isDirectory()) lines.push(`${own} ${stat.size} ${stat.mtimeMs} ${stat.ino}`)
-    else if (depth < DEPTH_MAX) walk(folder, own, depth + 1, lines)
+    // What version control and downloads keep for themselves is no file of the model.
+    else if (depth < DEPTH_MAX && !entry.startsWith('.')) walk(folder, own, depth + 1, lines)
   }
 }

@@ -1,7 +1,8 @@
 /** Says what is in the models' folder or in a model's that is not laid out as it should be, and how to lay it out. */
 import type { Dirent } from 'node:fs'
 import { extname, join } from 'node:path'
-import { headOf, listing, standingOf } from './source.ts'
+import { readMlflow } from './choose-file.ts'
+import { listing, standingOf } from './source.ts'
 
 /** A version's folder. */
 const VERSION = /^[1-9]\d{0,8}$/
@@ -51,33 +52,45 @@ function modelsIn({ files }: Contents): readonly string[] {
   return models.includes('model.onnx') ? ['model.onnx', ...models.filter((name) => name !== 'model.onnx')] : models
 }
 
-/** How a model's folder without versions is laid out, and what to do; only the rule where nothing in it is known. */
-export function withoutVersion(folder: string, name: string, entries: readonly Dirent[]): string {
-  const rule = 'it has no version: a folder named by a number, with model.onnx'
+/** How a model's folder without a model is laid out, and what to do; only the rule where nothing in it is known. */
+export function withoutModel(folder: string, name: string, entries: readonly Dirent[]): string {
+  const rule = 'it holds no model: neither model.onnx nor a version, which is a folder named by a number'
   const hint = hintOf(contentsOf(folder, entries), name)
   return hint === undefined ? rule : `${rule}; ${hint}`
 }
 
 function hintOf(contents: Contents, name: string): string | undefined {
   const { folder, files, folders } = contents
-  if (files.includes('MLmodel')) return mlflowHint(folder, '')
+  if (files.includes('MLmodel')) return mlflowHint(folder)
   const [own] = modelsIn(contents)
   if (own !== undefined && VERSION.test(name))
     return `it looks like a version itself; name the folder above the model's with --models`
-  if (own !== undefined) return `move ${own} to 1/model.onnx${withData(files, own, '')}`
+  if (own !== undefined) return naming(own)
   const like = folders.find((each) => LIKE_A_VERSION.test(each))
   if (like !== undefined) return versionHint(like)
-  const inner = folders.map((each) => ({ name: each, contents: contentsOf(join(folder, each)) }))
-  const exported =
-    inner.find((each) => each.name === 'onnx' && modelsIn(each.contents).length > 0) ??
-    inner.find((each) => modelsIn(each.contents).length > 0)
-  if (exported !== undefined) return exportHint(exported.name, exported.contents, files)
-  const mlflow = inner.find((each) => each.contents.files.includes('MLmodel'))
-  if (mlflow !== undefined) return mlflowHint(join(folder, mlflow.name), `${mlflow.name}/`)
-  const nested = inner.find((each) => each.contents.folders.some((version) => VERSION.test(version)))
-  if (nested !== undefined)
-    return `it holds the folder of a model, ${nested.name}; move that up, or name this folder with --models`
-  return othersHint(files)
+  return innerHint(contents) ?? nestedHint(contents) ?? othersHint(files)
+}
+
+function naming(file: string): string {
+  return `in model.toml, [huggingface] file = ${JSON.stringify(file)} would name its model`
+}
+
+/** A model in a folder inside, which no rule finds. */
+function innerHint({ folder, folders }: Contents): string | undefined {
+  for (const name of folders) {
+    const inner = contentsOf(join(folder, name))
+    if (inner.files.includes('MLmodel')) return `${name} is the folder of a model as MLflow lays it out: move what is in it up`
+    const [model] = modelsIn(inner)
+    if (model !== undefined) return naming(`${name}/${model}`)
+  }
+  return undefined
+}
+
+function nestedHint({ folder, folders }: Contents): string | undefined {
+  const nested = folders.find((name) => contentsOf(join(folder, name)).folders.some((version) => VERSION.test(version)))
+  return nested === undefined
+    ? undefined
+    : `it holds the folder of a model, ${nested}; move that up, or name this folder with --models`
 }
 
 /** A file of weights beside a model goes where it goes. */
@@ -91,34 +104,9 @@ function withData(files: readonly string[], model: string, prefix: string): stri
         .join(', ')} beside it under the same name`
 }
 
-function exportHint(folder: string, contents: Contents, files: readonly string[]): string {
-  const models = modelsIn(contents)
-  const [model = ''] = models
-  const what = folder === 'onnx' && files.includes('config.json') ? 'it is laid out as on Hugging Face; ' : ''
-  const others = models.length > 1 ? ` (or another of its ${models.length} models)` : ''
-  return `${what}copy ${folder}/${model}${others} to 1/model.onnx${withData(contents.files, model, `${folder}/`)}`
-}
-
-/** What MLflow says of a model of its own, as far as it is read. */
-const MLFLOW_BYTES_MAX = 64 * 1024
-
-function mlflowText(path: string): string {
-  try {
-    return headOf(path, MLFLOW_BYTES_MAX).toString('utf8')
-  } catch {
-    // What cannot be read says nothing.
-    return ''
-  }
-}
-
-function mlflowHint(folder: string, prefix: string): string {
-  const text = mlflowText(join(folder, 'MLmodel'))
-  const flavors = [...text.matchAll(/^ {2}(\w+):\s*$/gm)]
-    .map(([, flavor = '']) => flavor)
-    .filter((flavor) => flavor !== 'python_function')
-  const onnx = /^ {2}onnx:\s*\n((?: {4}.*\n?)*)/m.exec(text)?.[1]
-  const data = /^ {4}data: (\S+)\s*$/m.exec(onnx ?? '')?.[1] ?? 'model.onnx'
-  if (onnx !== undefined) return `it is laid out as by MLflow; copy ${prefix}${data.slice(0, 100)} to 1/model.onnx`
+/** Why a folder of MLflow's is no model here. */
+function mlflowHint(folder: string): string {
+  const { flavors } = readMlflow(folder)
   const of = flavors.length === 0 ? '' : ` of ${flavors.slice(0, LISTED_MAX).join(', ')}`
   return `it is a model${of} as MLflow lays it out, without ONNX; save it with mlflow.onnx.log_model`
 }
@@ -144,33 +132,22 @@ export function notVersions(entries: readonly Dirent[], folder: string): readonl
 /** What is in the folder of a version in place of its model file, and what to do; nothing where none of it is known. */
 export function inPlaceOf(file: string, folder: string): string {
   const contents = contentsOf(folder)
-  const models = modelsIn(contents)
-  if (models.length > 0)
-    return `; ${models.slice(0, LISTED_MAX).join(', ')} is there: rename it, or name it in config.pbtxt (default_model_filename: "${models[0]}")`
   if (contents.folders.includes(file) && modelsIn(contentsOf(join(folder, file))).length > 0)
     return '; it is a folder with a model: move what is in it up'
-  const hint = contents.files.includes('MLmodel') ? mlflowHint(folder, '') : (innerHint(contents) ?? othersHint(contents.files))
+  const [model] = modelsIn(contents)
+  if (model !== undefined) return `; ${naming(model)}`
+  const hint = contents.files.includes('MLmodel') ? mlflowHint(folder) : (innerHint(contents) ?? othersHint(contents.files))
   return hint === undefined ? '' : `; ${hint}`
-}
-
-function innerHint({ folder, folders }: Contents): string | undefined {
-  for (const name of folders) {
-    const [model] = modelsIn(contentsOf(join(folder, name)))
-    if (model !== undefined) return `${name}/${model} is there: move it up, with its weights`
-  }
-  return undefined
 }
 
 /** Files of the models' folder itself that are to be models, and a folder that is one model: each with what to do. */
 export function strays(directory: string, entries: readonly Dirent[]): readonly string[] {
   const contents = contentsOf(directory, entries)
   if (contents.files.includes('MLmodel'))
-    return [`the models folder is a model itself: ${mlflowHint(directory, '')}, in a folder of the model's name`]
+    return ['the models folder is a model itself, laid out as by MLflow: name the folder above it with --models']
   const isExported = contents.folders.includes('onnx') && modelsIn(contentsOf(join(directory, 'onnx'))).length > 0
   if (isExported && contents.files.includes('config.json'))
-    return [
-      'the models folder is a model itself, laid out as on Hugging Face: make NAME/1/ in another folder, and copy onnx/model.onnx there',
-    ]
+    return ['the models folder is a model itself, laid out as on Hugging Face: name the folder above it with --models']
   const version = contents.folders.find((name) => VERSION.test(name) && modelsIn(contentsOf(join(directory, name))).length > 0)
   if (version !== undefined)
     return [
@@ -178,7 +155,7 @@ export function strays(directory: string, entries: readonly Dirent[]): readonly 
     ]
   return modelsIn(contents).map((file) => {
     const name = file.slice(0, -extname(file).length)
-    return `${file} in the models folder is not served: a model is a folder; move it to ${name}/1/model.onnx${withData(contents.files, file, '')}, or name it with --model ${name}=FILE`
+    return `${file} in the models folder is not served: a model is a folder; move it to ${name}/model.onnx${withData(contents.files, file, '')}, or name it with --model ${name}=FILE`
   })
 }
 

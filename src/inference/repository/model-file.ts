@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { words } from '../../schema/build.ts'
 import { readToml, table, tableByName, tomlFault, whole, withoutAbsent } from '../../schema/toml-file.ts'
-import { TASKS, type TaskName } from '../../tasks/task.ts'
+import { TASK_TABLES, type TaskTables } from '../../tasks/folder/task-tables.ts'
 import { ISOLATIONS, MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
 import { type ModelPermissions, Permissions, readPermissions } from './permissions.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
@@ -23,8 +23,8 @@ export interface ModelFile {
   readonly checksums: ReadonlyMap<string, string>
   /** Runs that a version must pass before it serves. */
   readonly warmups: readonly Warmup[]
-  /** What the model is for; absent where its files say it. */
-  readonly task?: TaskName
+  /** What it says of what the model does beside tensors. */
+  readonly tasks?: TaskTables
 }
 
 /** Files whose checksum may be named. */
@@ -68,7 +68,7 @@ const Digest = Type.String({ pattern: '^[0-9a-fA-F]{64}$', rule: 'must be a SHA-
 const FILES = `must be a table of at most ${CHECKSUMS_MAX} files`
 const ModelToml = table({
   description: Type.Optional(Type.String()),
-  task: Type.Optional(words(TASKS)),
+  ...TASK_TABLES,
   permissions: Type.Optional(Permissions),
   outputs: Type.Optional(Outputs),
   examples: Type.Optional(Type.Array(table({ input: Type.Unknown() }), { rule: 'must be a list of tables' })),
@@ -107,8 +107,14 @@ export function readModelFile(text: string): ModelFile {
     ...(file.versions !== undefined && { versions: readVersions(file.versions) }),
     checksums: new Map(Object.entries(digests).map(([path, digest]) => [path, digest.toLowerCase()])),
     warmups: readWarmups(file.warmup),
-    ...(file.task !== undefined && { task: file.task }),
+    ...tasksIn(file),
   }
+}
+
+/** The tables of what a model does, as they stand. */
+function tasksIn(file: Static<typeof ModelToml>): Pick<ModelFile, 'tasks'> {
+  const said = Object.entries(file).filter(([key, value]) => Object.hasOwn(TASK_TABLES, key) && value !== undefined)
+  return said.length === 0 ? {} : { tasks: Object.fromEntries(said) }
 }
 
 function readLabels(outputs: Static<typeof Outputs> = {}): ModelFile['labels'] {

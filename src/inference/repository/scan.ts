@@ -1,9 +1,10 @@
 import { type Dirent, readdirSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
+import { chooseFile, usualFile } from './choose-file.ts'
 import { type ModelDefinition, readDefinition, readFolderPermissions } from './definition.ts'
 import { fingerprintOf } from './fingerprint.ts'
-import { inPlaceOf, notVersions, strays, withoutVersion } from './layout.ts'
+import { inPlaceOf, notVersions, strays, withoutModel } from './layout.ts'
 import { EMPTY_MODEL_FILE } from './model-file.ts'
 import { defaultPermissions, type ModelPermissions } from './permissions.ts'
 import { errorCode, listing, standingAt, standingOf } from './source.ts'
@@ -19,6 +20,8 @@ const VERSION = /^[1-9]\d{0,8}$/
 export interface FoundVersion {
   readonly version: string
   readonly path: string
+  /** The folder of its files: its own, or the model's; absent for a single file. */
+  readonly folder?: string
   /** Why it cannot be loaded. */
   readonly reason?: string
   /** Why it is loaded only when it is asked for by its number. */
@@ -42,7 +45,7 @@ export interface FoundModel extends ModelDefinition {
 }
 
 export interface RepositoryOptions {
-  /** Holds `<name>/<version>/model.onnx` and `<name>/model.toml`. */
+  /** Holds `<name>/<version>/model.onnx` or `<name>/model.onnx`, and `<name>/model.toml`. */
   readonly modelsDirectory?: string
   /** Single files by model name; each is version 1, and counts as a folder of that name. */
   readonly files?: ReadonlyMap<string, string>
@@ -131,7 +134,7 @@ export function findModel(
 export function fileNamed(name: string, { modelsDirectory }: Pick<RepositoryOptions, 'modelsDirectory'>): string | undefined {
   const models = modelsDirectory === undefined ? { entries: [] } : listing(modelsDirectory)
   const isThere = 'entries' in models && models.entries.some((entry) => entry.name === `${name}.onnx` && !entry.isDirectory())
-  return isThere ? `${name}.onnx is a file beside the models' folders, move it to ${name}/1/model.onnx` : undefined
+  return isThere ? `${name}.onnx is a file beside the models' folders, move it to ${name}/model.onnx` : undefined
 }
 
 /** A folder of that name is not served, and says who may ask for the name. */
@@ -192,18 +195,25 @@ export function modelIn(folder: string, name: string, configJson?: string): Foun
     .map((entry) => entry.name)
     .sort((a, b) => Number(b) - Number(a))
   const definition = readDefinition(folder, name, configJson)
-  const { file, config, pipeline } = definition
+  const { file, pipeline } = definition
+  const fileName = definition.config?.fileName ?? file.tasks?.huggingface?.file
   // A pipeline has no files of its own: each of its versions is the same chain, and one without folders has one version.
-  const named = pipeline !== undefined && numbers.length === 0 ? ['1'] : numbers
+  // A folder named by a number is rather a version of a model whose folder was taken for that of all models.
+  const own = pipeline === undefined && !VERSION.test(name) ? ownVersion(folder, { fileName, numbers }) : undefined
+  const named = pipeline !== undefined && numbers.length === 0 ? ['1'] : [...numbers, ...(own === undefined ? [] : ['1'])]
   const policy = file.versions ?? { kind: 'all' }
   const chosen = chosenVersions(policy, named)
   const versions = named.map((version): FoundVersion => {
-    const file = join(folder, version, config?.fileName ?? 'model.onnx')
-    const found = pipeline === undefined ? versionWith(version, file) : { version, path: folder }
+    const inFolder = () => (version === '1' && own !== undefined ? own : versionIn(join(folder, version), version, fileName))
+    const found = pipeline === undefined ? inFolder() : { version, path: folder }
     return chosen.has(version) ? found : { ...found, leftOut: `left out by the version policy: ${describePolicy(policy)}` }
   })
-  const reason = definition.reason ?? (versions.length === 0 ? withoutVersion(folder, name, files.entries) : undefined)
-  const warnings = versions.length === 0 ? [] : notVersions(files.entries, folder)
+  const reason = definition.reason ?? (versions.length === 0 ? withoutModel(folder, name, files.entries) : undefined)
+  const beside = pipeline === undefined && numbers.includes('1') ? usualFile(folder) : undefined
+  const warnings = [
+    ...(versions.length === 0 ? [] : notVersions(files.entries, folder)),
+    ...(beside === undefined ? [] : [`${beside} beside its versions is not served: the folder 1 is version 1`]),
+  ]
   return {
     name,
     folder,
@@ -214,15 +224,40 @@ export function modelIn(folder: string, name: string, configJson?: string): Foun
   }
 }
 
-/** A version in its own folder: where its file is not there, what is says what to do. */
-function versionWith(version: string, path: string): FoundVersion {
-  const found = withFile(version, path)
-  if (found.reason === undefined || standingAt(path) === 'other') return found
-  return { ...found, reason: `${found.reason}${inPlaceOf(basename(path), dirname(path))}` }
+/**
+ * The model's folder as version 1: where it holds a model itself. Beside the folders of other versions only a file of the usual name
+ * is one, since others may lie there for any reason.
+ */
+function ownVersion(
+  folder: string,
+  { fileName, numbers }: { readonly fileName: string | undefined; readonly numbers: readonly string[] },
+): FoundVersion | undefined {
+  if (numbers.includes('1')) return undefined
+  const isAlone = numbers.length === 0
+  if (fileName !== undefined) {
+    const isThere = standingAt(join(folder, fileName)) !== 'nothing' || (isAlone && chooseFile(folder).kind !== 'nothing')
+    return isThere ? versionIn(folder, '1', fileName) : undefined
+  }
+  if (!isAlone) {
+    const usual = usualFile(folder)
+    return usual === undefined ? undefined : versionIn(folder, '1', usual)
+  }
+  return chooseFile(folder).kind === 'nothing' ? undefined : versionIn(folder, '1', undefined)
 }
 
-function withFile(version: string, path: string): FoundVersion {
-  const file = `its ${basename(path)}`
+/** A version in a folder: where its file is not there, what is says what to do. */
+function versionIn(folder: string, version: string, fileName: string | undefined): FoundVersion {
+  const chosen = fileName === undefined ? chooseFile(folder) : ({ kind: 'file', file: fileName } as const)
+  const file = chosen.kind === 'file' ? chosen.file : 'model.onnx'
+  const path = join(folder, file)
+  if (chosen.kind === 'fault') return { version, path, folder, reason: chosen.reason }
+  const found = { ...withFile(version, path, file), folder }
+  if (found.reason === undefined || standingAt(path) === 'other') return found
+  return { ...found, reason: `${found.reason}${inPlaceOf(file, folder)}` }
+}
+
+function withFile(version: string, path: string, name = basename(path)): FoundVersion {
+  const file = `its ${name}`
   try {
     const stat = statSync(path, { throwIfNoEntry: false })
     if (stat === undefined) return { version, path, reason: `${file} is missing` }

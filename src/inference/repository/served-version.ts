@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
+import type { TaskDescription } from '../../tasks/task.ts'
 import type { ModelVersion } from '../engine.ts'
 import { type StartPipelineOptions, startPipeline } from '../pipelines/start-pipeline.ts'
 import type { ModelRunner, StartRunner } from '../runner.ts'
@@ -11,6 +12,7 @@ import { isInnerPath } from './inner-path.ts'
 import { recordedSamples, recordedShapes } from './recorded-samples.ts'
 import { reshapedRunner } from './reshape.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
+import { VersionTask } from './version-task.ts'
 import { warmUp } from './warm-up.ts'
 
 /** A version, and what computes it while it is ready. */
@@ -51,12 +53,15 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
   options.signal?.addEventListener('abort', giveUp)
   try {
     // Before anything is read: what changes meanwhile is a change.
-    const hasChanged = watchFiles(resolve(found.path), model.folder === undefined)
+    const hasChanged = watchFiles(resolve(found.path), found.folder)
     const fault = model.reason ?? found.reason
     if (fault !== undefined) throw new Error(fault)
     const { folder, file, config, pipeline } = model
-    if (folder !== undefined && pipeline === undefined)
-      await verifyChecksums(file.checksums, { folder, version, fileName: basename(found.path) })
+    const task = new VersionTask(model, found)
+    if (folder !== undefined && found.folder !== undefined && pipeline === undefined) {
+      const files = [relative(found.folder, found.path), ...task.files]
+      await verifyChecksums(file.checksums, { folder, inside: relative(folder, found.folder), files })
+    }
     const counters = new ModelCounters()
     const key = `${model.name}/${version}`
     runner =
@@ -70,7 +75,13 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
             changed: () => options.runnerChanged?.(model.name),
             hasChanged,
             stale: () => options.stale?.(model, version),
-            trialOf: (own) => ({ samples: recordedSamples(model, own), shapes: model.shapes ?? recordedShapes(model) }),
+            tokenizer: task.tokenizer,
+            described: (loaded) => task.describe(loaded),
+            padding: () => task.padding(),
+            trialOf: (own) => ({
+              samples: [...recordedSamples(model, own), ...task.samples()],
+              shapes: model.shapes ?? recordedShapes(model),
+            }),
           })
         : startPipeline({ name: model.name, definition: pipeline, engine: options.pipelineEngine, counters })
     const inputs = declaredSpecs(config, 'input', runner.inputs)
@@ -79,10 +90,12 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     const labelled = [...file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))
     if (labelled !== undefined) throw new Error(`model.toml: the model has no output "${labelled}"`)
     const labels = new Map([...(runner.labels ?? []), ...file.labels])
-    await warmUp(runner, { file: { ...file, labels }, folder, warn: (message) => options.warn(`${key}: ${message}`) })
+    const [madeUp] = task.samples()
+    await warmUp(runner, { file: { ...file, labels }, folder, madeUp, warn: (message) => options.warn(`${key}: ${message}`) })
     counters.forgetRuns()
     const hasOwnLabels = runner.labels !== undefined && runner.labels.size > 0
     const batching = { runs: runner.batching.isSafe ? 'shared' : 'separate', reason: runner.batching.reason } as const
+    if (task.note !== undefined) options.note?.(`${key}: ${task.note}`)
     options.note?.(`${key}: requests ${runner.batching.isSafe ? 'share runs' : 'are computed separately'}: ${batching.reason}`)
     const ready = {
       version,
@@ -93,6 +106,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
       ...(runner.settings.isolation === 'shared' && { isolation: 'shared' as const }),
       ...(isWhole(model) && { hasRows: false as const }),
       ...(hasOwnLabels && { labels }),
+      ...(task.description && { task: withBatching(task.description, batching) }),
     } as const
     return { version: ready, runner, counters, ...(folder !== undefined && { folder }) }
   } catch (error) {
@@ -103,22 +117,29 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
   }
 }
 
+/** A model whose requests are computed separately says why. */
+function withBatching(task: TaskDescription, { runs, reason }: NonNullable<ModelVersion['batching']>): TaskDescription {
+  return runs === 'shared' ? task : { ...task, aloneReason: reason }
+}
+
 /**
  * Compares the files of a version, and those beside the versions, with the checksums that the model's file names.
  * @throws Error naming the file, when one differs, is missing or has no checksum
  */
 async function verifyChecksums(
   checksums: ReadonlyMap<string, string>,
-  { folder, version, fileName }: { readonly folder: string; readonly version: string; readonly fileName: string },
+  { folder, inside, files }: { readonly folder: string; readonly inside: string; readonly files: readonly string[] },
 ): Promise<void> {
   if (checksums.size === 0) return
-  const own = `${version}/`
+  // Empty for a version whose files are the model's own.
+  const own = inside === '' ? '' : `${inside}/`
   // Once checksums exist, a file without one is not trusted.
-  if (!checksums.has(own + fileName)) throw new Error(`model.toml: "sha256" has no checksum of ${own}${fileName}`)
+  const open = files.find((file) => !checksums.has(own + file))
+  if (open !== undefined) throw new Error(`model.toml: "sha256" has no checksum of ${own}${open}`)
   for (const [path, expected] of checksums) {
     if (!isInnerPath(path))
       throw new Error(`model.toml: "sha256" names ${JSON.stringify(path)}, which is not a path inside the folder`)
-    const isOther = /^\d+\//.test(path) && !path.startsWith(own)
+    const isOther = /^\d+\//.test(path) && (own === '' || !path.startsWith(own))
     if (!isOther && (await sha256Of(join(folder, path))) !== expected) {
       throw new Error(`${path} is not the file whose SHA-256 model.toml names`)
     }

@@ -11,6 +11,8 @@ export interface WarmUpOptions {
   readonly file: ModelFile
   /** Where the model's files are. */
   readonly folder: string | undefined
+  /** Inputs that are made up where its files record none; default zeros. */
+  readonly madeUp?: NamedTensors | undefined
   readonly warn: (message: string) => void
 }
 
@@ -19,14 +21,15 @@ export interface WarmUpOptions {
  * record, or with zeros. Recorded inputs must be computed, and give what was recorded; zeros are a guess, and are not held against it.
  * @throws Error naming the run that failed, and why
  */
-export async function warmUp(runner: ModelRunner, { file, folder, warn }: WarmUpOptions): Promise<void> {
+export async function warmUp(runner: ModelRunner, { file, folder, madeUp, warn }: WarmUpOptions): Promise<void> {
   if (file.warmups.length === 0 && !runner.settings.syntheticInputs) return
   if (file.warmups.length === 0) {
     try {
-      await compute(runner, () => zeros(runner.inputs), 1)
+      await compute(runner, () => madeUp ?? zeros(runner.inputs), 1)
     } catch (error) {
       if (error instanceof WorkerGone) throw error
-      warn(`it could not be warmed up with zeros (${reasonOf(error)}); [[warmup]] in model.toml can give it inputs`)
+      const what = madeUp === undefined ? 'zeros' : 'made-up inputs'
+      warn(`it could not be warmed up with ${what} (${reasonOf(error)}); [[warmup]] in model.toml can give it inputs`)
     }
     return
   }
@@ -40,7 +43,11 @@ export async function warmUp(runner: ModelRunner, { file, folder, warn }: WarmUp
   }
 }
 
-async function runOne(runner: ModelRunner, warmup: Warmup, { file, folder }: Omit<WarmUpOptions, 'warn'>): Promise<void> {
+async function runOne(
+  runner: ModelRunner,
+  warmup: Warmup,
+  { file, folder }: Pick<WarmUpOptions, 'file' | 'folder'>,
+): Promise<void> {
   if (warmup.kind === 'tensors') {
     await compute(runner, () => warmupTensors(warmup, folder, runner.inputs), warmup.count)
     return

@@ -97,63 +97,50 @@ describe('a folder of models', () => {
 })
 
 describe('what is laid out another way', () => {
-  const NO_VERSION = 'it has no version: a folder named by a number, with model.onnx; '
+  const NO_MODEL = 'it holds no model: neither model.onnx nor a version, which is a folder named by a number; '
   const MLFLOW =
     'artifact_path: model\nflavors:\n  onnx:\n    onnx_version: 1.16.0\n    data: model.onnx\n  python_function:\n    loader_module: mlflow.onnx\n'
   const SKLEARN = 'flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    pickled_model: model.pkl\n'
   /** Files of the folder `m`, with what is said of it. */
   const cases: readonly (readonly [name: string, files: Readonly<Record<string, string>>, reason: string])[] = [
-    ['a version with a letter', { 'v1/model.onnx': 'x' }, `${NO_VERSION}its folder v1 is none: rename it to 1`],
-    ['a version with a word', { 'Version_02/model.onnx': 'x' }, `${NO_VERSION}its folder Version_02 is none: rename it to 2`],
-    ['a version with a point', { '3.1.0/model.onnx': 'x' }, `${NO_VERSION}its folder 3.1.0 is none: rename it to 3`],
-    ['a version with a zero', { '007/model.onnx': 'x' }, `${NO_VERSION}its folder 007 is none: rename it to 7`],
-    ['version 0', { '0/model.onnx': 'x' }, `${NO_VERSION}its folder 0 is none: rename it to 1`],
-    ['latest', { 'latest/model.onnx': 'x' }, `${NO_VERSION}its folder latest is none: rename it to 1`],
-    ['a model without a version', { 'model.onnx': 'x' }, `${NO_VERSION}move model.onnx to 1/model.onnx`],
+    ['a version with a letter', { 'v1/model.onnx': 'x' }, `${NO_MODEL}its folder v1 is none: rename it to 1`],
+    ['a version with a word', { 'Version_02/model.onnx': 'x' }, `${NO_MODEL}its folder Version_02 is none: rename it to 2`],
+    ['a version with a point', { '3.1.0/model.onnx': 'x' }, `${NO_MODEL}its folder 3.1.0 is none: rename it to 3`],
+    ['a version with a zero', { '007/model.onnx': 'x' }, `${NO_MODEL}its folder 007 is none: rename it to 7`],
+    ['version 0', { '0/model.onnx': 'x' }, `${NO_MODEL}its folder 0 is none: rename it to 1`],
+    ['latest', { 'latest/model.onnx': 'x' }, `${NO_MODEL}its folder latest is none: rename it to 1`],
     [
-      'a model without a version, with its weights',
-      { 'net.onnx': 'x', 'net.onnx.data': 'x' },
-      `${NO_VERSION}move net.onnx to 1/model.onnx, with net.onnx.data beside it under the same name`,
-    ],
-    [
-      'Hugging Face',
-      {
-        'config.json': '{}',
-        'tokenizer.json': '{}',
-        'onnx/model.onnx': 'x',
-        'onnx/model.onnx_data': 'x',
-        'onnx/model_int8.onnx': 'x',
-      },
-      `${NO_VERSION}it is laid out as on Hugging Face; copy onnx/model.onnx (or another of its 2 models) to 1/model.onnx, with onnx/model.onnx_data beside it under the same name`,
+      'a model in ORT format',
+      { 'net.ort': 'x' },
+      `${NO_MODEL}in model.toml, [huggingface] file = "net.ort" would name its model`,
     ],
     [
       'Hugging Face without ONNX',
       { 'config.json': '{}', 'model.safetensors': 'x' },
-      `${NO_VERSION}it has model.safetensors (weights; optimum-cli export onnx, or torch.onnx.export): make an ONNX model of it`,
-    ],
-    [
-      'MLflow',
-      { MLmodel: MLFLOW, 'model.onnx': 'x' },
-      `${NO_VERSION}it is laid out as by MLflow; copy model.onnx to 1/model.onnx`,
+      `${NO_MODEL}it has model.safetensors (weights; optimum-cli export onnx, or torch.onnx.export): make an ONNX model of it`,
     ],
     [
       'MLflow without ONNX',
       { MLmodel: SKLEARN, 'model.pkl': 'x' },
-      `${NO_VERSION}it is a model of sklearn as MLflow lays it out, without ONNX; save it with mlflow.onnx.log_model`,
+      `${NO_MODEL}it is a model of sklearn as MLflow lays it out, without ONNX; save it with mlflow.onnx.log_model`,
     ],
     [
       'a run of MLflow',
       { 'artifacts/MLmodel': MLFLOW },
-      `${NO_VERSION}it is laid out as by MLflow; copy artifacts/model.onnx to 1/model.onnx`,
+      `${NO_MODEL}artifacts is the folder of a model as MLflow lays it out: move what is in it up`,
     ],
-    ['another folder', { 'exports/net.onnx': 'x' }, `${NO_VERSION}copy exports/net.onnx to 1/model.onnx`],
+    [
+      'another folder',
+      { 'exports/net.onnx': 'x' },
+      `${NO_MODEL}in model.toml, [huggingface] file = "exports/net.onnx" would name its model`,
+    ],
     [
       'models inside',
       { 'iris/1/model.onnx': 'x' },
-      `${NO_VERSION}it holds the folder of a model, iris; move that up, or name this folder with --models`,
+      `${NO_MODEL}it holds the folder of a model, iris; move that up, or name this folder with --models`,
     ],
-    ['a checkpoint', { 'net.pt': 'x' }, `${NO_VERSION}it has net.pt (PyTorch; torch.onnx.export): make an ONNX model of it`],
-    ['nothing known', { 'README.md': 'x' }, NO_VERSION.slice(0, -2)],
+    ['a checkpoint', { 'net.pt': 'x' }, `${NO_MODEL}it has net.pt (PyTorch; torch.onnx.export): make an ONNX model of it`],
+    ['nothing known', { 'README.md': 'x' }, NO_MODEL.slice(0, -2)],
   ]
   for (const [name, files, reason] of cases) {
     test(`is unavailable, and said how to lay it out: ${name}`, () => {
@@ -165,9 +152,9 @@ describe('what is laid out another way', () => {
 
   const versions: readonly (readonly [name: string, files: Readonly<Record<string, string>>, reason: string])[] = [
     [
-      'a file of another name',
-      { 'net.onnx': 'x' },
-      'its model.onnx is missing; net.onnx is there: rename it, or name it in config.pbtxt (default_model_filename: "net.onnx")',
+      'a model in ORT format',
+      { 'net.ort': 'x' },
+      'its model.onnx is missing; in model.toml, [huggingface] file = "net.ort" would name its model',
     ],
     [
       'a folder',
@@ -176,8 +163,8 @@ describe('what is laid out another way', () => {
     ],
     [
       'a folder inside',
-      { 'onnx/model.onnx': 'x' },
-      'its model.onnx is missing; onnx/model.onnx is there: move it up, with its weights',
+      { 'export/model.onnx': 'x' },
+      'its model.onnx is missing; in model.toml, [huggingface] file = "export/model.onnx" would name its model',
     ],
     [
       'a checkpoint',
@@ -201,7 +188,7 @@ describe('what is laid out another way', () => {
     put('README.md')
     expect(find(new Map([['small', join(folder, 'small.ort')]])).map(({ name }) => name)).toEqual(['a', 'small'])
     expect(warnings).toEqual([
-      'flat.onnx in the models folder is not served: a model is a folder; move it to flat/1/model.onnx, with flat.onnx.data beside it under the same name, or name it with --model flat=FILE',
+      'flat.onnx in the models folder is not served: a model is a folder; move it to flat/model.onnx, with flat.onnx.data beside it under the same name, or name it with --model flat=FILE',
     ])
   })
 
@@ -220,7 +207,7 @@ describe('what is laid out another way', () => {
     warnings = []
     put('MLmodel', MLFLOW)
     find()
-    expect(warnings).toEqual([expect.stringMatching(/^the models folder is a model itself: it is laid out as by MLflow/)])
+    expect(warnings).toEqual([expect.stringMatching(/^the models folder is a model itself, laid out as by MLflow/)])
   })
 })
 
@@ -238,7 +225,7 @@ describe('a model that is broken', () => {
       ['bad-toml', 'model.toml: "colour" is not a key that is known'],
       ['empty', 'its model.onnx is empty; copy it again'],
       ['no-file', 'its model.onnx is missing'],
-      ['no-version', 'it has no version: a folder named by a number, with model.onnx'],
+      ['no-version', 'it holds no model: neither model.onnx nor a version, which is a folder named by a number'],
     ])
     expect(JSON.stringify(reasons)).not.toContain(folder)
   })
