@@ -11,11 +11,11 @@ export const LABELS_MAX = 100_000
 export const PROMPTS_MAX = 64
 export const PROMPT_LENGTH_MAX = 10_000
 /** Pixels of a side. */
-export const SIDE_MAX = 8192
-export const SECONDS_MAX = 3600
+const SIDE_MAX = 8192
+const SECONDS_MAX = 3600
 /** Words for the ways in which the vectors of tokens become one. */
-export const POOLINGS = ['cls', 'max', 'mean', 'mean-sqrt', 'weighted-mean', 'last'] as const
-export const FILTERS = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'] as const
+const POOLINGS = ['cls', 'max', 'mean', 'mean-sqrt', 'weighted-mean', 'last'] as const
+const FILTERS = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'] as const
 export const SIMILARITIES = ['cosine', 'dot', 'euclidean', 'manhattan'] as const
 
 const optional = <S extends TSchema>(schema: S) => Type.Optional(schema)
