@@ -1,12 +1,15 @@
 import { dlopen, ptr } from 'bun:ffi'
 
-/** What is asked of the C library: Bun has no words for a listening socket that is there already, nor for handing one on. */
+/** What is asked of the C library: Bun has no words for a listening socket that is there already, for handing one on, nor for sealed memory. */
 function openLibrary() {
   return dlopen('libc.so.6', {
     close: { args: ['i32'], returns: 'i32' },
     dup3: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
+    fallocate: { args: ['i32', 'i32', 'i64', 'i64'], returns: 'i32' },
     fcntl: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
     epoll_ctl: { args: ['i32', 'i32', 'i32', 'ptr'], returns: 'i32' },
+    ftruncate: { args: ['i32', 'i64'], returns: 'i32' },
+    memfd_create: { args: ['ptr', 'u32'], returns: 'i32' },
     sendmsg: { args: ['i32', 'ptr', 'i32'], returns: 'i64' },
     recvmsg: { args: ['i32', 'ptr', 'i32'], returns: 'i64' },
     socketpair: { args: ['i32', 'i32', 'i32', 'ptr'], returns: 'i32' },
@@ -22,6 +25,10 @@ function library(): ReturnType<typeof openLibrary> {
 
 const F_DUPFD_CLOEXEC = 1030
 const O_CLOEXEC = 0x80000
+const [MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL] = [1, 2, 8]
+const F_ADD_SEALS = 1033
+const [F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW] = [1, 2, 4]
+const [FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE] = [1, 2]
 const [EPOLL_CTL_ADD, EPOLL_CTL_DEL] = [1, 2]
 const EPOLLIN = 1
 const [SOL_SOCKET, SCM_RIGHTS] = [1, 1]
@@ -49,6 +56,33 @@ export function openSocketPair(): readonly [number, number] {
   const pair = Buffer.alloc(8)
   succeeded('socketpair', library().socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ptr(pair)))
   return [pair.readInt32LE(0), pair.readInt32LE(4)]
+}
+
+/**
+ * A file in memory without a name, whose length no process can change any more (memfd_create(2), sealed): one may map it and hand it to
+ * another that it does not trust. Programs that are started do not get it.
+ * @throws Error where the system has none
+ */
+export function createSealedMemory(bytes: number): number {
+  const { memfd_create, ftruncate, fcntl } = library()
+  const name = Buffer.from('vestal\0')
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING
+  // Kernels before 6.3 do not know the third flag, and later ones may insist on it.
+  const hardened = memfd_create(ptr(name), flags | MFD_NOEXEC_SEAL)
+  const descriptor = hardened >= 0 ? hardened : succeeded('memfd_create', memfd_create(ptr(name), flags))
+  try {
+    succeeded('ftruncate', ftruncate(descriptor, bytes))
+    succeeded('fcntl', fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW))
+    return descriptor
+  } catch (error) {
+    closeDescriptor(descriptor)
+    throw error
+  }
+}
+
+/** Frees the memory behind the first bytes of a file in memory, which read as zeros afterwards; its length stays. */
+export function freeMemory(descriptor: number, bytes: number): void {
+  succeeded('fallocate', library().fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes))
 }
 
 /** Watches a descriptor for what can be read of it, under the word that the watcher knows it by. */

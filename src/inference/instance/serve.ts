@@ -13,7 +13,7 @@ import { endReason } from '../runtime/load-reason.ts'
 import type { Session } from '../runtime/ort.ts'
 import { type Failure, failureOf } from '../runtime/runtime-failure.ts'
 import { prepareTurns, takeTurn, withoutTurn } from './event-loop.ts'
-import { EXCHANGE_BYTES, ExchangeFile, LANES } from './exchange.ts'
+import { EXCHANGE_BYTES, ExchangeFile, LANES, mapFile } from './exchange.ts'
 import { FrameReader, FrameWriter, type ResultFrame } from './frames.ts'
 import type { FromInstance, LoadedMessage, LoadInstance, ToInstance, UnloadInstance } from './messages.ts'
 
@@ -224,7 +224,7 @@ interface Lane {
 function createLane(inputs: number): Lane {
   let mapped: Uint8Array | undefined
   const readBytes: ReadBytes = (offset, length) => {
-    mapped ??= Bun.mmap(`${process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd'}/${inputs}`, { shared: true })
+    mapped ??= mapFile(inputs)
     if (offset + length > EXCHANGE_BYTES) throw new Error('a tensor is outside of its exchange file')
     return mapped.subarray(offset, offset + length)
   }
