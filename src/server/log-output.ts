@@ -4,10 +4,14 @@ import type { Level } from '../telemetry/log/logger.ts'
 const PENDING_BYTES_MAX = 1024 * 1024
 /** Lines are buffered this long, so that a request costs no write. */
 const GATHER_MS = 20
+/** Lines that may wait to be made. Made together they take a fraction of the time that each takes between two requests. */
+const UNMADE_MAX = 256
 
 /** Where lines go: buffered, never awaited, and limited where the reader is slow. */
 export interface LogOutput {
   readonly write: (line: string, level: Exclude<Level, 'silent'>) => void
+  /** Buffers a line that is made only when it is written, so that its request does not wait for that. */
+  readonly writeLater: (make: () => string) => void
   /** Writes what is buffered. */
   readonly flush: () => Promise<void>
   /** Lines that were dropped because the reader was too slow. */
@@ -18,12 +22,22 @@ export interface LogOutput {
 export function createLogOutput(): LogOutput {
   const sink = Bun.stdout.writer()
   let pending = ''
+  /** What makes the lines behind those in `pending`. */
+  const unmade: (() => string)[] = []
   let isBusy = false
   let dropped = 0
   let timer: ReturnType<typeof setTimeout> | undefined
+  const add = (line: string) => {
+    if (pending.length + line.length > PENDING_BYTES_MAX) dropped += 1
+    else pending += `${line}\n`
+  }
+  const makeAll = () => {
+    for (const make of unmade.splice(0)) add(make())
+  }
   const flush = async (): Promise<void> => {
     clearTimeout(timer)
     timer = undefined
+    makeAll()
     if (isBusy || pending === '') return
     const text = pending
     pending = ''
@@ -37,16 +51,21 @@ export function createLogOutput(): LogOutput {
     } finally {
       isBusy = false
     }
-    if (pending !== '') await flush()
+    if (pending !== '' || unmade.length > 0) await flush()
+  }
+  const flushLater = () => {
+    timer ??= setTimeout(() => void flush(), GATHER_MS)
   }
   return {
     write(line) {
-      if (pending.length + line.length > PENDING_BYTES_MAX) {
-        dropped += 1
-        return
-      }
-      pending += `${line}\n`
-      timer ??= setTimeout(() => void flush(), GATHER_MS)
+      makeAll()
+      add(line)
+      flushLater()
+    },
+    writeLater(make) {
+      unmade.push(make)
+      if (unmade.length >= UNMADE_MAX) makeAll()
+      flushLater()
     },
     flush,
     dropped: () => dropped,

@@ -22,7 +22,8 @@ export function createLogging(settings: Settings, number?: number): Logging {
   const isPretty = isForPeople(settings, environment)
   const output = isPretty ? createTerminalOutput() : createLogOutput()
   const palette = hasColours(process.stdout, environment) ? COLOURS : NO_COLOURS
-  const logger = createLogger({ level: settings.logLevel, write: output.write, format: formatOf({ isPretty, palette, number }) })
+  const { write, writeLater } = output
+  const logger = createLogger({ level: settings.logLevel, write, writeLater, format: formatOf({ isPretty, palette, number }) })
   return { logger, output, isPretty, palette }
 }
 

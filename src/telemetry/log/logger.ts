@@ -51,6 +51,8 @@ export interface LoggerOptions {
   /** Takes a finished line, without its end. */
   readonly write: (line: string, level: Exclude<Level, 'silent'>) => void
   readonly format: (entry: LogEntry) => string
+  /** Takes what makes a line of the levels `debug` and `info`, to call it when the line is written; by default it is made at once. */
+  readonly writeLater?: ((make: () => string) => void) | undefined
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
 }
@@ -63,13 +65,16 @@ export interface LogEntry {
 }
 
 /** Prepares a logger. Lines below its level cost a comparison. */
-export function createLogger({ level, write, format, now = Date.now }: LoggerOptions): Logger {
+export function createLogger({ level, write, format, writeLater, now = Date.now }: LoggerOptions): Logger {
   let lowest = LEVELS.indexOf(level)
   const isOn = (asked: Exclude<Level, 'silent'>) => LEVELS.indexOf(asked) >= lowest
   const log =
     (asked: Exclude<Level, 'silent'>) =>
     (message: string, fields: LogFields = NO_FIELDS) => {
-      if (isOn(asked)) write(format({ timeMs: now(), level: asked, message, fields }), asked)
+      if (!isOn(asked)) return
+      const entry: LogEntry = { timeMs: now(), level: asked, message, fields }
+      if (writeLater === undefined || asked === 'warn' || asked === 'error') write(format(entry), asked)
+      else writeLater(() => format(entry))
     }
   return {
     isOn,

@@ -62,8 +62,16 @@ function durationText(ms: number): string {
   return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
 }
 
-/** The time on the clock of this machine. */
+let second = Number.NaN
+let secondText = ''
+
+/** The time on the clock of this machine. The text of a second is made once. */
 function clockText(timeMs: number): string {
-  const date = new Date(timeMs)
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':')
+  const now = Math.floor(timeMs / 1000)
+  if (now !== second) {
+    const date = new Date(timeMs)
+    second = now
+    secondText = [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':')
+  }
+  return secondText
 }

@@ -99,6 +99,23 @@ describe('a line', () => {
     expect(error).not.toContain(import.meta.dir)
   })
 
+  test('of debug and info is made later where the output asks for that, with the time of its event; warnings and errors at once', () => {
+    const later: (() => string)[] = []
+    let now = AT
+    const { logger, lines } = capture({ writeLater: (make) => later.push(make), now: () => now })
+    logger.info('first')
+    now += 1000
+    logger.warn('second')
+    logger.debug('third')
+    expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(['second'])
+    expect(later.map((make) => make().slice(0, 59))).toEqual(
+      [
+        '{"time":"2026-11-24T08:00:00.007Z","level":"info","message":',
+        '{"time":"2026-11-24T08:00:01.007Z","level":"debug","message":',
+      ].map((line) => line.slice(0, 59)),
+    )
+  })
+
   test('below the level is not written, and a level can be changed while it runs', () => {
     const { logger, lines } = capture({ level: 'warn' })
     logger.info('unheard')
