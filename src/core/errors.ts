@@ -77,6 +77,7 @@ const CATALOGUE = {
   },
   MODEL_LOAD_FAILED: { status: 422, detail: 'failed to load the model' },
   RELOAD_REFUSED: { status: 422, detail: 'The settings are invalid, so the old ones stay' },
+  INPUT_EMPTY: { status: 400, detail: 'The input is empty' },
   INPUT_INVALID: { status: 400, detail: 'The input does not match what the model accepts' },
   INPUT_TOO_LONG: { status: 400, detail: 'The text has more tokens than the model takes, and the request asks not to cut it' },
   INPUTS_TOO_MANY: { status: 413, detail: 'The request has more texts, or more tokens in sum, than this server takes at once' },

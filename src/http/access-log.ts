@@ -20,7 +20,7 @@ export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addre
     if (which === 'off' || (which === 'failures' && status < 400)) return
     const level = status === 500 ? 'error' : status > 500 ? 'warn' : 'info'
     if (!logger.isOn(level)) return
-    const { id, route, pathname, principal, tokenId, code, reason } = record
+    const { id, route, pathname, model, principal, tokenId, code, reason } = record
     const fields: LogFields = {
       requestId: id,
       traceId: (record.trace ?? readTraceParent(request.headers.get('traceparent')))?.traceId,
@@ -32,7 +32,7 @@ export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addre
       issuer: principal?.issuer,
       subject: principal?.subject,
       tokenId,
-      model: route.nameAt === -1 ? undefined : nameIn(route, pathname),
+      model: model ?? (route.nameAt === -1 ? undefined : nameIn(route, pathname)),
       code,
       reason,
     }

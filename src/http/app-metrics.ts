@@ -54,10 +54,10 @@ export function createRequestMetrics(registry: MetricRegistry, engine: Engine): 
     return found
   }
   return {
-    answered: ({ request: { method }, route, pathname, code, status, durationMs }) => {
+    answered: ({ request: { method }, route, pathname, model, code, status, durationMs }) => {
       histogramOf(route, method, status).observe(durationMs / 1000)
-      if (status === 200 && isComputed(route)) {
-        const name = nameOfModel(route, pathname, engine)
+      if (status === 200) {
+        const name = model ?? (isComputed(route) ? nameOfModel(route, pathname, engine) : undefined)
         if (name !== undefined) predictions.of(name).observe(durationMs / 1000)
       }
       if (code !== undefined) rejections.of(code).add()

@@ -16,6 +16,7 @@ import { guard } from './authentication.ts'
 import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
 import { createModelLog } from './control/model-changes.ts'
+import { dialects } from './dialects/dialects.ts'
 import { discovery } from './discovery.ts'
 import { docs } from './docs.ts'
 import { errorPage } from './error-page.ts'
@@ -62,6 +63,8 @@ export interface AppOptions {
   readonly signIn?: SignInOptions
   /** Whether there is a page at `/`, and pages for failures where a browser opens an address; default true. Programs get JSON either way. */
   readonly hasHomePage?: boolean
+  /** Whether the dialects of other servers take ids of tokens in the place of texts; default false. */
+  readonly mayBeTokenIds?: boolean
   /** Whether `/docs/` and the OpenAPI document are there; default true. */
   readonly hasDocs?: boolean
   /** How the server is watched. */
@@ -121,6 +124,15 @@ export function createApp(options: AppOptions) {
     )
     .use(info({ authentication: guard(authenticator), title, description }))
     .use(predictions({ engine, authenticator, memory }))
+    .use(
+      dialects({
+        engine,
+        authenticator,
+        memory,
+        settings: { mayBeIds: options.mayBeTokenIds ?? false },
+        noteModel: operations.noteModel,
+      }),
+    )
     .use(stream({ engine, authenticator, memory, report, readiness }))
     .use(socket({ engine, authenticator, memory, report, readiness, upgrade: servers.upgrade }))
     .use(

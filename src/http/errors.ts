@@ -2,6 +2,7 @@ import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
 import { oauthFailure } from './accounts/oauth-failure.ts'
 import { pathOf } from './address.ts'
+import { dialectOf, failureIn } from './dialects/failures.ts'
 import type { RouteTable } from './route-table.ts'
 import { prefersHtml } from './web-page.ts'
 
@@ -51,13 +52,15 @@ export function vestalErrorIn(error: unknown): VestalError | undefined {
 }
 
 /**
- * The response for a failure: `{"error"}` under `/v2`, where Open Inference Protocol clients read it, and three keys elsewhere.
+ * The response for a failure: in the form and with the status of its dialect, `{"error"}` under `/v2`, where Open Inference Protocol clients
+ * read it, and three keys elsewhere.
  * `Content-Type` is exactly `application/json`: KServe's client reads the text only then.
  */
 export function answerError(error: VestalError, request: Request): Response {
-  const { status } = error
   const path = pathOf(request)
-  return new Response(JSON.stringify(bodyOf(error, path)), { status, headers: headersOf(error.headers) })
+  const dialect = dialectOf(request, path)
+  const { status, body } = dialect === undefined ? { status: error.status, body: bodyOf(error, path) } : failureIn(dialect, error)
+  return new Response(JSON.stringify(body), { status, headers: headersOf(error.headers) })
 }
 
 /** Answers a failure with a page where a browser opens an address, and with JSON for everyone else. */

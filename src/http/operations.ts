@@ -86,6 +86,8 @@ export interface Operations {
   /** The client's address of a request, as far as it can be known. */
   readonly addressOf: (request: Request) => string
   readonly recordOf: Recorder['of']
+  /** Writes the model that answers into the record of a request. */
+  readonly noteModel: (request: Request, model: string) => void
   /** Reports our own bug, in full. */
   readonly report: ErrorsOptions['report']
   /** Checks new options; what is absent stays. Counts of limits that are given begin anew. */
@@ -118,6 +120,10 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
   return {
     around,
     recordOf,
+    noteModel: (request, model) => {
+      const record = recordOf(request)
+      if (record !== undefined) record.model = model
+    },
     failed: (error, request) => {
       const record = recordOf(request)
       if (record !== undefined) noteFailure(error, record)

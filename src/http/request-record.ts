@@ -15,6 +15,8 @@ export interface RequestRecord extends InFlight, LimitedRecord {
   readonly pathname: string
   /** Milliseconds of the steady clock. */
   readonly startedMs: number
+  /** The model that answers, where a dialect names it elsewhere than other routes; set once the caller may ask it. */
+  model: string | undefined
   /** The client's address as far as it can be known; set once it was looked up. */
   address: string | undefined
   /** Absent where nothing is traced. */
@@ -105,6 +107,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         route: routes(pathname) ?? NO_ROUTE,
         pathname,
         startedMs: steadyNow(),
+        model: undefined,
         address: undefined,
         trace: undefined,
         isAuthenticated: false,

@@ -174,6 +174,7 @@ function build(settings: Settings, parts: BuildParts) {
     title: settings.title,
     description: settings.description,
     hasHomePage: settings.homePage === 'on',
+    mayBeTokenIds: settings.tokenIds === 'on',
     hasDocs: settings.docsPage === 'on',
     bodyBytesMax: settings.bodyBytesMax,
     expansionRatioMax: settings.expansionRatioMax,

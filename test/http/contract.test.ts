@@ -100,7 +100,7 @@ for (const open of DOORS) {
         ['DELETE', '/private/info/', 'GET, HEAD'],
         ['GET', '/auth/', 'POST'],
         ['GET', '/models/iris/predict/', 'POST'],
-        ['PUT', '/models/iris', 'GET, HEAD'],
+        ['PUT', '/models/iris', 'GET, HEAD, POST'],
         ['PATCH', '/v2/models/iris/versions/1/infer', 'POST'],
         ['OPTIONS', '/v2', 'GET, HEAD'],
       ]

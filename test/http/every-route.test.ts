@@ -38,6 +38,12 @@ const ANY_TOKEN = [
   'GET /v2/models',
   'GET /v2/models/stats',
   'POST /v2/repository/index',
+  'GET /v1/models',
+  // They name the model in their body, and what it requires is checked then.
+  'POST /v1/embeddings',
+  'POST /v1/rerank',
+  'POST /v2/embed',
+  'POST /v2/rerank',
 ]
 
 /** What Triton has and this server does not; the refusal is the same for every token. */
@@ -61,7 +67,22 @@ function isOpenInference(path: string): boolean {
   return path === '/v2' || path.startsWith('/v2/')
 }
 
-function unauthorizedAt(path: string) {
+const OPENAI_UNAUTHORIZED = { message: 'Unauthorized', type: 'invalid_request_error', param: null, code: 'invalid_api_key' }
+/** How the clients of other servers are told. */
+const DIALECTS: readonly (readonly [request: RegExp, body: unknown])[] = [
+  [/^POST \/v1\/models\/:name$|^POST \/models\/:name\/$/, { error: 'Unauthorized' }],
+  [/\/v1\/(?:embeddings|models)/, { error: OPENAI_UNAUTHORIZED }],
+  [/\/v1\/rerank$/, { detail: 'Unauthorized' }],
+  [/\/v2\/(?:embed|rerank)$/, { message: 'Unauthorized' }],
+  [
+    /:name\/(?:embed(?:_all|_sparse)?|rerank|similarity|tokenize|decode|info|health)$/,
+    { error: 'Unauthorized', error_type: 'Validation' },
+  ],
+]
+
+function unauthorizedAt(method: string, path: string) {
+  const dialect = DIALECTS.find(([request]) => request.test(`${method} ${path}`))
+  if (dialect !== undefined) return { status: 401, body: dialect[1] }
   if (isOpenInference(path)) return { status: 401, body: { error: 'Unauthorized' } }
   if (path.startsWith('/oauth/')) return { status: 401, body: { error: 'invalid_token', error_description: 'Unauthorized' } }
   return failure(401, 'Unauthorized')
@@ -84,7 +105,7 @@ for (const open of DOORS) {
     })
 
     for (const { method, path, name } of routes.filter((route) => !OPEN.includes(route.name))) {
-      const unauthorized = unauthorizedAt(path)
+      const unauthorized = unauthorizedAt(method, path)
       const bodies = method === 'POST' ? [undefined, '{}', '{', 'x'.repeat(100_000)] : [undefined]
 
       for (const asked of new Set([pathOf(path), path.replaceAll(/:\w+/g, 'no-such-thing'), `${pathOf(path)}?a=1`])) {

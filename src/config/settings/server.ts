@@ -35,6 +35,9 @@ export const SERVER = {
   homePage: single(oneOf('on', 'off'), 'on', {
     help: 'A page at `/` that says what the server is and whether it is ready, and pages for errors in a browser; programs get JSON. With off, `/` is a 404 and every error is JSON.',
   }),
+  tokenIds: single(oneOf('on', 'off'), 'off', {
+    help: 'Ids of tokens in the place of texts, in the dialects of OpenAI and Text Embeddings Inference. With off they are rejected: most clients make them with the tokenizer of a different model, and would get vectors without meaning.',
+  }),
   docsPage: single(oneOf('on', 'off'), 'on', {
     help: 'The documentation at `/docs/` and its OpenAPI document, for anybody; with off, both are a 404.',
   }),

@@ -1,4 +1,5 @@
 import { VERSION } from '../../core/version.ts'
+import { DIALECT_TAGS } from './dialects.ts'
 import { failureResponses } from './operation.ts'
 import { SCHEMAS } from './schemas.ts'
 
@@ -21,6 +22,7 @@ export function openApiDocument({ title, description, cookieKey }: DocumentOptio
       { name: 'Administration', description: 'Accounts, roles and API keys' },
       { name: 'Models', description: 'Predictions in rows: the shortest way to ask' },
       { name: 'Open Inference Protocol', description: 'Predictions in tensors, for clients of Triton, KServe and MLServer' },
+      ...DIALECT_TAGS,
       { name: 'Keys', description: 'What other services need to check tokens that are signed here' },
       { name: 'Health', description: 'For load balancers and orchestrators' },
       { name: 'Operations', description: 'For those who run this server' },

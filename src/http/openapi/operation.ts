@@ -50,6 +50,8 @@ export interface Operation {
   readonly isOpenInference?: boolean
   /** Under `/oauth/` it is `{"error", "error_description"}`. */
   readonly isOauth?: boolean
+  /** Of a dialect: the one form of its failures; some have a status of its own. */
+  readonly failure?: SchemaName
 }
 
 const FAILURES = {
@@ -125,6 +127,7 @@ export function operation(options: Operation) {
     responses: {
       ...(answer && { [answer.status ?? 200]: { description: answer.description, ...answerContent(answer) } }),
       ...Object.fromEntries([...new Set(statuses)].sort().map((status) => [status, failure(status, options)])),
+      ...(options.failure && { default: response('Another failure', options.failure) }),
     },
   }
 }
@@ -146,7 +149,8 @@ function reference(name: string) {
   return { $ref: `#/components/schemas/${name}` }
 }
 
-function failure(status: FailureStatus, { isOpenInference = false, isOauth = false }: Operation) {
+function failure(status: FailureStatus, { isOpenInference = false, isOauth = false, failure: own }: Operation) {
+  if (own !== undefined) return response(FAILURES[status][1], own)
   const form = isOpenInference ? 'OpenInference' : isOauth ? 'Oauth' : ''
   return { $ref: `#/components/responses/${form}${FAILURES[status][0]}` }
 }
@@ -161,6 +165,9 @@ export function failureResponses() {
   return Object.fromEntries(entries) as Readonly<Record<string, ReturnType<typeof response>>>
 }
 
-function response(description: string, schema: string, example: unknown) {
-  return { description, content: { 'application/json': { schema: reference(schema), example } } }
+function response(description: string, schema: string, example?: unknown) {
+  return {
+    description,
+    content: { 'application/json': { schema: reference(schema), ...(example !== undefined && { example }) } },
+  }
 }

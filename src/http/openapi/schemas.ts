@@ -3,6 +3,12 @@ import { byName, orNull, text } from '../../schema/build.ts'
 import { componentsOf } from '../../schema/open-api.ts'
 import { ACCOUNT_SCHEMAS } from '../accounts/schemas.ts'
 import { CONTROL_SCHEMAS } from '../control/schemas.ts'
+import { COHERE_SCHEMAS } from '../dialects/cohere.ts'
+import { HUGGING_FACE_SCHEMAS } from '../dialects/hugging-face.ts'
+import { JINA_SCHEMAS } from '../dialects/jina.ts'
+import { KSERVE_SCHEMAS } from '../dialects/kserve.ts'
+import { OPENAI_SCHEMAS } from '../dialects/openai.ts'
+import { TEI_SCHEMAS } from '../dialects/tei.ts'
 import { PREDICT_SCHEMAS } from '../predict/schemas.ts'
 
 const texts = (description?: string) => Type.Array(Type.String(), description === undefined ? {} : { description })
@@ -23,6 +29,12 @@ const NAMED = {
   ...ACCOUNT_SCHEMAS,
   ...CONTROL_SCHEMAS,
   ...PREDICT_SCHEMAS,
+  ...OPENAI_SCHEMAS,
+  ...TEI_SCHEMAS,
+  ...COHERE_SCHEMAS,
+  ...JINA_SCHEMAS,
+  ...HUGGING_FACE_SCHEMAS,
+  ...KSERVE_SCHEMAS,
   Reloaded: Type.Object({
     changed: texts('Settings that count from now on'),
     needs_restart: texts('Settings that count after a restart'),

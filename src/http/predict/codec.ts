@@ -58,6 +58,7 @@ export interface TaskBody {
   readonly bytes: Uint8Array
   /** Its `Content-Type`, which may say nothing of it or be wrong. */
   readonly contentType: string | null
+  readonly request: Request
 }
 
 /** A dialect of request bodies for a task: texts, pictures or sound in, and what the task makes of them out. */

@@ -61,7 +61,7 @@ export interface Caller extends Omit<PredictionOptions, 'authenticator'> {
   readonly allows: PermissionCheck
 }
 
-interface AskedModel {
+export interface AskedModel {
   readonly name: string
   readonly version?: string
 }
@@ -76,7 +76,7 @@ function predictRows(asked: AskedModel, caller: Caller): Promise<Response> {
  * Answers a request for a prediction whose token was checked: finds the version, reads and decodes the body, computes, encodes.
  * @throws VestalError for everything that the client can do wrong
  */
-async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, caller: Caller): Promise<Response> {
+export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, caller: Caller): Promise<Response> {
   const { engine, memory, request, subject, allows } = caller
   const target = findTarget(engine, asked)
   const deadline = deadlineOf(request)
@@ -106,18 +106,24 @@ async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, caller: 
 /**
  * Answers a request for what a model is for, whose token was checked: finds the version, reads and decodes the body, computes row by row,
  * encodes. Whatever is still queued when it fails is given up.
+ * @param asked the model, or what finds it in the body, and checks that the caller may ask it
  * @throws VestalError for everything that the client can do wrong; TASK_MISMATCH where the model takes tensors only
  */
-export async function predictTask<Asked>(codec: TaskCodec<Asked>, asked: AskedModel, caller: Caller): Promise<Response> {
+export async function predictTask<Asked>(
+  codec: TaskCodec<Asked>,
+  asked: AskedModel | ((bytes: Uint8Array) => AskedModel),
+  caller: Caller,
+): Promise<Response> {
   const { engine, memory, request, subject } = caller
-  const target = taskTargetOf(findTarget(engine, asked))
+  const named = typeof asked === 'function' ? undefined : taskTargetOf(findTarget(engine, asked))
   const deadline = deadlineOf(request)
   const held = memory.open(request, subject)
   const stop = new AbortController()
   const signal = AbortSignal.any([request.signal, stop.signal])
   try {
     const bytes = await held.read(codec.tooLarge, Math.min(codec.bytesMax ?? memory.bodyBytesMax, memory.bodyBytesMax))
-    const question = await codec.decode({ bytes, contentType: request.headers.get('content-type') }, target)
+    const target = named ?? taskTargetOf(findTarget(engine, typeof asked === 'function' ? asked(bytes) : asked))
+    const question = await codec.decode({ bytes, contentType: request.headers.get('content-type'), request }, target)
     const call: TaskCall = {
       task: target.task,
       inputs: target.version.inputs,

@@ -1,0 +1,138 @@
+import { type TObject, Type } from '@sinclair/typebox'
+import { VestalError } from '../../core/errors.ts'
+import { strict, text, words } from '../../schema/build.ts'
+import type { TaskCall } from '../../tasks/call.ts'
+import type { TaskName } from '../../tasks/task.ts'
+import { classify, type LabelScore } from '../../tasks/text/classify.ts'
+import { embed } from '../../tasks/text/embed.ts'
+import { isObject, type JsonObject, parseJson } from '../../tensor/exact-json.ts'
+import type { Target, TaskCodec } from '../predict/codec.ts'
+import { shortScore } from '../predict/vector-json.ts'
+import { type Fields, fault, maybe, readFields, readTexts } from './bodies.ts'
+import { type Sequence, teiRerank, teiSimilarity, truncationOf } from './tei.ts'
+import { jsonOfVectors, listOf } from './vectors.ts'
+
+/** Texts of one request. */
+const TEXTS_MAX = 2048
+
+const TRUNCATION = {
+  truncate: maybe(Type.Boolean(), 'Cuts a text that is too long; default true. With false such a text is a 400.'),
+  truncation_direction: maybe(words(['right', 'left', 'Right', 'Left']), 'The side that is cut; default that of the model'),
+}
+const topK = maybe(
+  Type.Integer({ minimum: 1, rule: 'must be a whole number from 1' }),
+  'How many there are in the answer, the best ones; default all',
+)
+const FEATURES = {
+  ...TRUNCATION,
+  normalize: maybe(Type.Boolean(), 'Makes vectors of length 1; default as the model says'),
+  prompt_name: maybe(Type.String(), 'Name of a prompt of the model, which is put before each text'),
+  dimensions: maybe(Type.Integer({ minimum: 1, rule: 'must be a whole number from 1' }), 'Numbers of a vector: the first ones'),
+}
+/** `options` is for Hugging Face’s own servers. */
+const INPUTS = {
+  inputs: Type.Unknown({ description: 'As the task has it: a text, a list of texts, or a picture or sound in base64' }),
+  parameters: Type.Optional(Type.Unknown({ description: 'As the task has them' })),
+  options: Type.Optional(Type.Unknown({ description: 'Counts for nothing' })),
+}
+const HuggingFaceRequest = strict({ ...INPUTS, ...FEATURES })
+const TaskRequest = strict(INPUTS)
+const FeatureParameters = strict(FEATURES)
+const ClassifyParameters = strict({
+  top_k: topK,
+  function_to_apply: maybe(
+    words(['sigmoid', 'softmax', 'none']),
+    'What makes scores of the model’s numbers; default as the model has it',
+  ),
+  ...TRUNCATION,
+})
+const Pair = strict({
+  text: Type.String(),
+  text_pair: maybe(Type.String(), 'A second text, which is read together with the first'),
+})
+
+/** What a body asks of a task: a function of the call that gives JSON. */
+export type Ask = (call: TaskCall, target: Target) => Promise<string>
+
+/** Reads the body of a task. @throws VestalError BODY_INVALID, INPUT_EMPTY */
+type Reader = (body: JsonObject) => Ask
+
+const TEXT_TASKS: Readonly<Partial<Record<TaskName, Reader>>> = {
+  embedding: (body) => (isObject(body.inputs) ? similarity(body) : featureExtraction(body)),
+  classify: textClassification,
+  rerank: (body) => (body.query === undefined ? textClassification(body) : ranking(body)),
+}
+
+/** `POST /models/<name>/`: the model's task decides what a body is. */
+export const huggingFace: TaskCodec<Ask> = {
+  decode({ bytes }, { task: { task } }) {
+    const read = TEXT_TASKS[task]
+    if (read === undefined) throw new VestalError('UNSUPPORTED', { detail: `The task ${task} has no body of this form` })
+    const body = parseJson(bytes)
+    if (!isObject(body)) throw fault('body', 'must be an object with "inputs"')
+    return read(body)
+  },
+  answer: async (ask, call, target) => ({ json: await ask(call, target), blobs: [] }),
+}
+
+/** The parameters of a body. Feature extraction has them beside `inputs`, and all else in `parameters`. */
+function parametersOf<S extends TObject>(schema: S, body: JsonObject): Fields<S> {
+  const { parameters } = readFields(TaskRequest, body)
+  return readFields(schema, parameters ?? {}, 'parameters')
+}
+
+/** A vector for each text, in a list for one text too. */
+function featureExtraction(body: JsonObject): Ask {
+  const { inputs, parameters, options: _, ...beside } = readFields(HuggingFaceRequest, body)
+  const fields: Fields<typeof FeatureParameters> = { ...beside, ...readFields(FeatureParameters, parameters ?? {}, 'parameters') }
+  const { texts } = readTexts(inputs, { field: 'inputs', max: TEXTS_MAX })
+  const { normalize, dimensions, prompt_name: promptName } = fields
+  const options = { normalize, dimensions, promptName, ...truncationOf(fields) }
+  return async (call) => listOf(await jsonOfVectors((await embed(call, texts, options)).vectors))
+}
+
+/** Sentence similarity has the body of Text Embeddings Inference. */
+function similarity({ options: _, ...body }: JsonObject): Ask {
+  const asked = teiSimilarity.read(body, { mayBeIds: false })
+  return (call, target) => teiSimilarity.answer(asked, call, target)
+}
+
+/** What a reranker is asked has the body of Text Embeddings Inference. */
+function ranking({ options: _, ...body }: JsonObject): Ask {
+  const asked = teiRerank.read(body, { mayBeIds: false })
+  return (call, target) => teiRerank.answer(asked, call, target)
+}
+
+/** Labels for each text, in a list of lists for one text too: the clients of both languages look into the first. */
+function textClassification(body: JsonObject): Ask {
+  const { top_k: count, function_to_apply: activation, ...cut } = parametersOf(ClassifyParameters, body)
+  const sequences = sequencesOf(body.inputs)
+  return async (call) => {
+    const { scores } = await classify(call, sequences, { activation, ...truncationOf(cut) })
+    return JSON.stringify(scores.map((each) => each.slice(0, count).map(shown)))
+  }
+}
+
+function shown({ label, score }: LabelScore) {
+  return { label, score: shortScore(score) }
+}
+
+function sequencesOf(inputs: unknown): readonly Sequence[] {
+  if (isObject(inputs)) return [pairOf(inputs, 'inputs')]
+  const list = Array.isArray(inputs) && inputs.some(isObject)
+  if (!list) return readTexts(inputs, { field: 'inputs', max: TEXTS_MAX }).texts as readonly string[]
+  if (inputs.length > TEXTS_MAX) throw fault('inputs', `has ${inputs.length} items; a request may have ${TEXTS_MAX}`)
+  return inputs.map((each, index) => (typeof each === 'string' ? each : pairOf(each, `inputs[${index}]`)))
+}
+
+function pairOf(value: unknown, where: string): Sequence {
+  const { text: first, text_pair: second } = readFields(Pair, value, where)
+  return second === undefined ? first : [first, second]
+}
+
+/** What the route of Hugging Face takes and gives, by name. */
+export const HUGGING_FACE_SCHEMAS = {
+  HuggingFaceRequest,
+  HuggingFaceAnswer: Type.Array(Type.Unknown(), { description: 'As the task has it' }),
+  HuggingFaceFailure: Type.Object({ error: text('What is wrong') }),
+}

@@ -1,0 +1,55 @@
+import { Type } from '@sinclair/typebox'
+import { strict, text } from '../../schema/build.ts'
+import { hasLongIntegers } from '../../tensor/datatypes.ts'
+import { decodeJson } from '../../tensor/exact-json.ts'
+import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
+import { labelsOf } from '../model-access.ts'
+import type { BodyCodec, TaskCodec } from '../predict/codec.ts'
+import { answerTask, type TaskQuestion, taskQuestion } from '../predict/tasks.ts'
+import { fault, maybe, readFields } from './bodies.ts'
+
+const PredictRequest = strict({
+  instances: Type.Unknown({
+    description: 'A list of rows, as `input` of `/models/<name>/predict/` has them; of texts for a model of texts',
+  }),
+  parameters: Type.Optional(Type.Unknown({ description: 'Of a model with a task: the parameters of the task' })),
+  signature_name: maybe(Type.String(), 'Counts for nothing'),
+})
+
+function readInstances(body: unknown): { readonly instances: readonly unknown[]; readonly parameters: unknown } {
+  const { instances, parameters = {} } = readFields(PredictRequest, body)
+  if (!Array.isArray(instances)) throw fault('instances', 'must be a list')
+  return { instances, parameters }
+}
+
+/** `POST /v1/models/<name>:predict` of a model of tensors. */
+export const kserveRows: BodyCodec<RowForm> = {
+  jsonLengthOf: () => undefined,
+  tooLarge: () => undefined,
+  hasCompression: true,
+  decode: (bytes, { version: { inputs } }) =>
+    decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (body) => {
+      const { instances } = readInstances(body)
+      return { tensors: decodeRows(instances, inputs), form: 'rows' }
+    }),
+  encode: (results, form, { model, version }) => {
+    const predictions = encodeRows(results, version.outputs, { form, labels: labelsOf(model, version) })
+    return { json: `{"predictions":${predictions}}`, blobs: [] }
+  },
+}
+
+/** The same of a model with a task. */
+export const kserveTask: TaskCodec<TaskQuestion> = {
+  decode({ bytes }, { task }) {
+    const { instances, parameters } = readInstances(decodeJson(bytes, {}, (body) => body))
+    return taskQuestion(task, instances, parameters)
+  },
+  answer: async (question, call) => ({ json: `{"predictions":${await answerTask(question, call)}}`, blobs: [] }),
+}
+
+/** What the route of KServe v1 takes and gives, by name. */
+export const KSERVE_SCHEMAS = {
+  KserveRequest: PredictRequest,
+  KserveAnswer: Type.Object({ predictions: Type.Array(Type.Unknown(), { description: 'One for each instance' }) }),
+  KserveFailure: Type.Object({ error: text('What is wrong') }),
+}

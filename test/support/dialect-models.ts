@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TaskDescription } from '../../src/tasks/task.ts'
+import { bundledEngine } from './server.ts'
+import { bertTokenizer, idOfToken, sumModel, textInput, tokenModel, withTasks } from './text-models.ts'
+import { identityModel } from './tiny-models.ts'
+
+/** The vector of a token of the model `embedding`: what it says of itself, and 1. */
+function vectorOf(id: number): readonly number[] {
+  return [id === idOfToken('good') ? 9 : 1, id === idOfToken('bad') ? -9 : -1, 1]
+}
+
+/** How many of a word a text has, as the model of a score sees it. */
+const countOf = (word: string, weight: number) => (id: number) => (id === idOfToken(word) ? weight : 0)
+
+/** An engine with a small model for each task of texts, and one of tensors, `plain`. */
+export async function startDialectModels() {
+  const folder = mkdtempSync(join(tmpdir(), 'vestal-dialects-'))
+  const path = join(folder, 'tokenizer.json')
+  await Bun.write(path, bertTokenizer())
+  const write = (name: string, model: Uint8Array) => Bun.write(join(folder, `models/${name}/1/model.onnx`), model)
+  const [good, bad] = [countOf('good', 2), countOf('bad', 2)]
+  await write('embedding', tokenModel(vectorOf))
+  await write(
+    'mood',
+    sumModel((id) => [bad(id), good(id)]),
+  )
+  await write(
+    'best',
+    sumModel((id) => [good(id)]),
+  )
+  await write('plain', identityModel('FP32', ['n', 2]))
+  await write('secret', tokenModel(vectorOf))
+  const text = await textInput(path, { prompts: { query: 'query: ', passage: 'good ' } })
+  const embedding: TaskDescription = {
+    task: 'embedding',
+    sources: {},
+    text,
+    vector: {
+      output: 'last_hidden_state',
+      form: 'tokens',
+      pooling: ['mean'],
+      includesPrompt: true,
+      dense: [],
+      isNormalized: true,
+      dimensions: 3,
+      similarity: 'cosine',
+    },
+  }
+  const scoring = { sources: {}, text: { ...text, prompts: {} } }
+  const mood: TaskDescription = {
+    ...scoring,
+    task: 'classify',
+    scores: { output: 'logits', labels: ['negative', 'positive'], activation: 'softmax' },
+  }
+  const best: TaskDescription = {
+    ...scoring,
+    task: 'rerank',
+    scores: { output: 'logits', labels: ['LABEL_0'], activation: 'sigmoid' },
+  }
+  const inner = await bundledEngine(join(folder, 'models'))
+  return {
+    engine: withTasks(inner, { embedding, mood, best, secret: embedding }),
+    stop: async () => {
+      await inner.stop()
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
