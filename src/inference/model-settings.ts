@@ -18,6 +18,8 @@ export interface ModelSettings {
   readonly rowsMax?: number
   /** Rows of one run that several requests share; 1 lets none share. */
   readonly batchRowsMax?: number
+  /** Padded elements (rows × longest length) of one run that several requests share, of models whose inputs are padded. */
+  readonly batchTokensMax?: number
   /** How long the first of a batch waits for others while a worker is idle, in milliseconds. */
   readonly batchDelayMs?: number
   /** Lets requests share runs although rows may change each other's answers. */
@@ -42,6 +44,7 @@ export const MODEL_SETTING_BOUNDS = {
   threads: [1, 256],
   rowsMax: [1, 1_000_000],
   batchRowsMax: [1, 65_536],
+  batchTokensMax: [1, 1_048_576],
   batchDelayMs: [0, 10_000],
   queueMax: [1, 100_000],
   priorityLevels: [0, 1024],

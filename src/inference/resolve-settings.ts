@@ -16,6 +16,8 @@ export type ResolvedSettings = Required<Omit<ModelSettings, 'rowsMax' | 'isCache
 
 /** Rows of a shared run: more than this gives little on a processor, and makes the others wait. */
 export const BATCH_ROWS_MAX = 32
+/** Padded tokens of a shared run: more gains nothing on a processor (decision 081). */
+const BATCH_TOKENS_MAX = 1024
 
 /**
  * Fills in what a model does not say. Workers times threads of a run are the cores: one worker that uses all of them, where nothing
@@ -42,6 +44,7 @@ export function resolveSettings(own: ModelSettings, defaults: EngineDefaults): R
     optimization: own.optimization ?? 'all',
     ...(own.rowsMax !== undefined && { rowsMax: own.rowsMax }),
     batchRowsMax: own.batchRowsMax ?? BATCH_ROWS_MAX,
+    batchTokensMax: own.batchTokensMax ?? BATCH_TOKENS_MAX,
     batchDelayMs: own.batchDelayMs ?? 0,
     allowDependentRows: own.allowDependentRows ?? false,
     queueMax: own.queueMax ?? defaults.queueMax,

@@ -29,7 +29,7 @@ export interface ModelFile {
 
 /** Files whose checksum may be named. */
 const CHECKSUMS_MAX = 256
-const { batchRowsMax, batchDelayMs, rowsMax, ...SERVING } = MODEL_SETTING_BOUNDS
+const { batchRowsMax, batchTokensMax, batchDelayMs, rowsMax, ...SERVING } = MODEL_SETTING_BOUNDS
 const [delayMin, delayMax] = batchDelayMs
 
 const Serving = table({
@@ -48,6 +48,7 @@ const Serving = table({
 })
 const Batching = table({
   rows_max: Type.Optional(whole(batchRowsMax)),
+  tokens_max: Type.Optional(whole(batchTokensMax)),
   delay_ms: Type.Optional(Type.Number({ minimum: delayMin, maximum: delayMax })),
   allow_dependent_rows: Type.Optional(Type.Boolean()),
 })
@@ -140,8 +141,12 @@ function readServing(serving: Static<typeof Serving> = {}): ModelSettings {
 }
 
 function readBatching(batching: Static<typeof Batching> = {}): ModelSettings {
-  const { rows_max: batchRowsMax, delay_ms: batchDelayMs, allow_dependent_rows: allowDependentRows } = batching
-  return withoutAbsent<ModelSettings>({ batchRowsMax, batchDelayMs, allowDependentRows })
+  return withoutAbsent<ModelSettings>({
+    batchRowsMax: batching.rows_max,
+    batchTokensMax: batching.tokens_max,
+    batchDelayMs: batching.delay_ms,
+    allowDependentRows: batching.allow_dependent_rows,
+  })
 }
 
 function readVersions({ latest, only, all }: Static<typeof Versions>): VersionPolicy {
