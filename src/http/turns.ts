@@ -36,7 +36,7 @@ export function createTurns({ atOnceMax, waitingMax, principalWaitingMax }: Turn
     if (queue.size >= waitingMax) throw new VestalError('QUEUE_FULL', RETRY)
     waitingOf.set(principal, own + 1)
     const { promise, resolve } = Promise.withResolvers<void>()
-    queue.push({ subject: principal, level: 1, rows: 1, begin: resolve })
+    queue.push({ subject: principal, level: 1, cost: 1, begin: resolve })
     return promise
   }
   const next = () => {

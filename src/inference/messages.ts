@@ -1,4 +1,5 @@
 import type { NamedTensors } from '../tensor/tensor.ts'
+import type { PaddingRule } from './padding.ts'
 
 /** How a model file becomes a session. */
 export interface SessionOptions {
@@ -21,6 +22,8 @@ export interface BatchDecision {
 export interface BatchCheck extends BatchDecision {
   /** Outputs that had one row for each of the inputs', whatever the file declares. */
   readonly rowOutputs: readonly string[]
+  /** Outputs that have the padded length, where inputs may be padded. */
+  readonly lengthOutputs?: readonly string[]
 }
 
 /** What is known of a model before its trial. */
@@ -33,4 +36,6 @@ export interface BatchTrial {
   readonly mayMixRows: boolean
   /** Whether inputs may be made up. */
   readonly mayMakeUp: boolean
+  /** How inputs of different lengths would share a run. */
+  readonly padding?: PaddingRule | undefined
 }

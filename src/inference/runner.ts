@@ -9,7 +9,7 @@ import type { SharedInstances } from './instance/shared-instances.ts'
 import { WorkerDied, type WorkerLoss, WorkerPool } from './instance/worker-pool.ts'
 import type { BatchDecision, BatchTrial } from './messages.ts'
 import type { ModelSettings } from './model-settings.ts'
-import type { PaddingRule } from './padding.ts'
+import { lengthOf, type Padding, type PaddingRule, paddingFor } from './padding.ts'
 import type { Admission } from './queue/admission.ts'
 import type { JobTimes } from './queue/job.ts'
 import { Scheduler } from './queue/scheduler.ts'
@@ -57,7 +57,7 @@ export interface RunnerSource {
   readonly path: string
   readonly settings: ModelSettings
   /** Gives what to try with whether requests may share a run, for a model with these inputs. */
-  readonly trialOf?: (inputs: readonly TensorSpec[]) => Omit<BatchTrial, 'mayMixRows' | 'mayMakeUp'>
+  readonly trialOf?: (inputs: readonly TensorSpec[]) => Pick<BatchTrial, 'samples' | 'shapes'>
   /** A tokenizer that a worker loads and tries with the model. */
   readonly tokenizer?: string | undefined
   /** Called with what a worker has loaded, before it is tried; what it throws is why the model cannot serve. */
@@ -170,29 +170,46 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       },
     })
     signal?.addEventListener('abort', () => void pool.stop())
-    const { loaded, batching } = await startPool(pool, settings, { trialOf, warn })
+    const { loaded, batching, padding } = await startPool(pool, settings, { trialOf, paddingOf: source.padding, warn })
+    if (padding !== undefined) pool.pad(padding)
+    const { batchRowsMax: rowsMax, batchTokensMax: tokensMax, batchDelayMs: delayMs } = settings
     const scheduler = new Scheduler<RunInput, NamedTensors>({
       ...options,
       ...settings,
       clock: SYSTEM_CLOCK,
       counters,
       mayRunAhead: instances === 1,
-      batches: { rowsMax: settings.batchRowsMax, bytesMax: BATCH_BYTES_MAX, delayMs: settings.batchDelayMs },
+      batches: { rowsMax, tokensMax, bytesMax: BATCH_BYTES_MAX, delayMs },
     })
     pool.serve(scheduler)
     const isInOwnRows = isInRows(loaded.inputs)
-    const bucketOf = createBucketOf(loaded.inputs)
+    const isPadded = (name: string) => padding !== undefined && Object.hasOwn(padding.rule.values, name)
+    const bucketOf = createBucketOf(loaded.inputs.filter(({ name }) => !isPadded(name)))
     const cache = own.isCached === true ? new ResponseCache(options.cacheBytesMax) : undefined
     const outputsOf = createOutputsOf(loaded)
     const compute = (input: RunInput, { subject, priority, timeoutMs, signal, watch }: InferOptions) => {
       const rows = isInOwnRows ? rowsOf(input.inputs) : undefined
       checkRows(input.inputs, isInOwnRows ? (rows ?? 'different') : 1, { settings, key })
-      const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0
+      const length = padding === undefined ? 0 : lengthOf(padding.rule, input.inputs)
+      const mayShare = batching.isSafe && misfits === 0 && rows !== undefined && rows > 0 && (padding === undefined || length > 0)
       const bucket = mayShare ? bucketOf(input) : undefined
       const [rowCount, bytes] = [Math.max(1, rows ?? 1), bytesOf(input.inputs)]
       // Made elsewhere: a closure here would cost each unwatched run an object.
       const watcher = watch && watcherOf(watch, key)
-      return scheduler.submit({ input, rows: rowCount, bytes, bucket, subject, priority, timeoutMs, signal, watch: watcher })
+      const cost = Math.max(rowCount, (rowCount * length * rowsMax) / tokensMax)
+      return scheduler.submit({
+        input,
+        rows: rowCount,
+        cost,
+        length,
+        bytes,
+        bucket,
+        subject,
+        priority,
+        timeoutMs,
+        signal,
+        watch: watcher,
+      })
     }
     const lookUp = (cache: ResponseCache, input: RunInput, asked: InferOptions) =>
       throughCache(input, { cache, counters, compute: () => compute(input, asked) })
@@ -234,19 +251,28 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
 async function startPool(
   pool: WorkerPool,
   { batchRowsMax, allowDependentRows: mayMixRows, syntheticInputs: mayMakeUp }: ResolvedSettings,
-  { trialOf = () => ({ samples: [] }), warn }: { trialOf: RunnerSource['trialOf']; warn: RunnerOptions['warn'] },
-): Promise<{ readonly loaded: LoadedInstance; readonly batching: BatchDecision }> {
+  {
+    trialOf = () => ({ samples: [] }),
+    paddingOf,
+    warn,
+  }: { trialOf: RunnerSource['trialOf']; paddingOf: RunnerSource['padding']; warn: RunnerOptions['warn'] },
+): Promise<{ readonly loaded: LoadedInstance; readonly batching: BatchDecision; readonly padding?: Padding | undefined }> {
   const loaded = await pool.start()
   const isOff = batchRowsMax <= 1
   const off = { isSafe: false, reason: 'its settings let no requests share a run' }
   if (isOff && isInRows(loaded.outputs)) return { loaded, batching: off }
   try {
-    const { rowOutputs, ...decision } = await pool.check({ ...trialOf(loaded.inputs), mayMixRows, mayMakeUp })
+    const rule = isOff ? undefined : paddingFor(paddingOf?.(loaded), loaded.inputs)
+    const { rowOutputs, lengthOutputs, ...decision } = await pool.check({
+      ...trialOf(loaded.inputs),
+      ...{ mayMixRows, mayMakeUp, padding: rule },
+    })
+    const padding = rule && lengthOutputs && { rule, outputs: new Set(lengthOutputs) }
     // What a run gave counts more than what the file declares.
     const outputs = loaded.outputs.map((spec) =>
       rowOutputs.includes(spec.name) ? { ...spec, shape: [-1, ...spec.shape.slice(1)] } : spec,
     )
-    return { loaded: { ...loaded, outputs }, batching: isOff ? off : decision }
+    return { loaded: { ...loaded, outputs }, batching: isOff ? off : decision, padding }
   } catch (error) {
     if (error instanceof WorkerDied) {
       const reason = 'the model ends its process when rows are tried separately and together'

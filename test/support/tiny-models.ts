@@ -34,6 +34,8 @@ export interface Node {
   readonly outputs: readonly string[]
   /** The attribute of that name. */
   readonly axis?: number
+  /** The order of axes that Transpose gives. */
+  readonly perm?: readonly number[]
 }
 
 export interface Constant {
@@ -74,6 +76,64 @@ export function identityModel(datatype: ElementType, shape: readonly (number | s
     nodes: [{ operator: 'Identity', inputs: ['x'], outputs: ['y'] }],
     inputs: [{ name: 'x', datatype, shape }],
     outputs: [{ name: 'y', datatype, shape }],
+  })
+}
+
+/** Tokens that `attentionModel` knows, and numbers of each. */
+export const ATTENTION_TOKENS = 24
+const ATTENTION_WIDTH = 8
+
+/**
+ * A small layer of a transformer: `ids` and `mask` → `hidden` [n, s, 8] and `vector` [n, 8], the mean of the tokens. Without
+ * `isMasked` its tokens look at the padding too.
+ */
+export function attentionModel({ isMasked = true, vocabulary = ATTENTION_TOKENS } = {}): Uint8Array {
+  const floats = (name: string, shape: readonly number[], at: (index: number) => number) => {
+    const count = shape.reduce((product, size) => product * size, 1)
+    return { name, shape, values: Float32Array.from({ length: count }, (_, index) => at(index)) }
+  }
+  const node = (operator: string, inputs: readonly string[], output: string, more: Pick<Node, 'axis' | 'perm'> = {}) => ({
+    operator,
+    inputs,
+    outputs: [output],
+    ...more,
+  })
+  return onnxModel({
+    nodes: [
+      node('Gather', ['table', 'ids'], 'tokens', { axis: 0 }),
+      node('Transpose', ['tokens'], 'turned', { perm: [0, 2, 1] }),
+      node('MatMul', ['tokens', 'turned'], 'likeness'),
+      node('CastLike', ['mask', 'one'], 'present'),
+      node('Sub', ['present', 'one'], 'absent'),
+      node('Mul', ['absent', isMasked ? 'large' : 'nothing'], 'bias'),
+      node('Unsqueeze', ['bias', 'first'], 'biases'),
+      node('Add', ['likeness', 'biases'], 'scores'),
+      node('Softmax', ['scores'], 'weights', { axis: 2 }),
+      node('MatMul', ['weights', 'tokens'], 'looked'),
+      node('Add', ['looked', 'tokens'], 'hidden'),
+      node('Unsqueeze', ['present', 'second'], 'counted'),
+      node('Mul', ['hidden', 'counted'], 'counting'),
+      node('ReduceSum', ['counting', 'first'], 'total'),
+      node('Squeeze', ['total', 'first'], 'sum'),
+      node('ReduceSum', ['present', 'first'], 'count'),
+      node('Div', ['sum', 'count'], 'vector'),
+    ],
+    inputs: [
+      { name: 'ids', datatype: 'INT64', shape: ['n', 's'] },
+      { name: 'mask', datatype: 'INT64', shape: ['n', 's'] },
+    ],
+    outputs: [
+      { name: 'hidden', datatype: 'FP32', shape: ['n', 's', ATTENTION_WIDTH] },
+      { name: 'vector', datatype: 'FP32', shape: ['n', ATTENTION_WIDTH] },
+    ],
+    constants: [
+      floats('table', [vocabulary, ATTENTION_WIDTH], (index) => Math.sin(index * 1.7 + 1)),
+      floats('one', [], () => 1),
+      floats('large', [], () => 1e9),
+      floats('nothing', [], () => 0),
+      { name: 'first', shape: [1], values: new BigInt64Array([1n]) },
+      { name: 'second', shape: [1], values: new BigInt64Array([2n]) },
+    ],
   })
 }
 
@@ -131,9 +191,12 @@ export function reciprocalModel(): Uint8Array {
   })
 }
 
-function nodeFields({ operator, name, inputs, outputs, axis }: Node): readonly Buffer[] {
+function nodeFields({ operator, name, inputs, outputs, axis, perm }: Node): readonly Buffer[] {
   const own = name === undefined ? [] : [text(3, name)]
-  const attributes = axis === undefined ? [] : [message(5, [text(1, 'axis'), integer(3, axis), integer(20, 2)])]
+  const attributes = [
+    ...(axis === undefined ? [] : [message(5, [text(1, 'axis'), integer(3, axis), integer(20, 2)])]),
+    ...(perm === undefined ? [] : [message(5, [text(1, 'perm'), ...perm.map((each) => integer(8, each)), integer(20, 7)])]),
+  ]
   return [
     ...inputs.map((each) => text(1, each)),
     ...outputs.map((each) => text(2, each)),

@@ -18,6 +18,8 @@ export interface BatchCheckOptions {
   readonly dependence: RowDependence
   /** Inputs that the model's files record, each as one request has them. */
   readonly samples: readonly NamedTensors[]
+  /** The samples were made up of what is known of the inputs. */
+  readonly areMadeUp?: boolean
   /** Sizes of dimensions beside the rows, by input, for models without recorded inputs. */
   readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined
   /** The model's settings ask for shared runs although rows may change each other's answers. */
@@ -39,11 +41,11 @@ const SLOW_MS = 250
 const ROWS_WHEN_SLOW = 3
 
 /** What to do where the trial cannot be made, or does not count. */
-const REMEDY = 'record inputs as [[warmup]] or [[examples]] in model.toml'
+export const REMEDY = 'record inputs as [[warmup]] or [[examples]] in model.toml'
 
 /** Says whether rows of several requests may be computed together, and why. */
 export async function checkBatches(model: Computes, options: BatchCheckOptions): Promise<BatchCheck> {
-  const { dependence, mayMixRows } = options
+  const { dependence, mayMixRows, areMadeUp = false } = options
   if (!isInRows(model.inputs)) return apart('an input does not begin with a dimension of any size')
   const said = dependence.kind === 'independent' ? '' : dependence.causes.join('; ')
   if (dependence.kind === 'dependent' && !mayMixRows) return apart(`rows depend on one another: ${said}`)
@@ -61,7 +63,7 @@ export async function checkBatches(model: Computes, options: BatchCheckOptions):
   if (dependence.kind === 'undecided' && !tried.isRecorded) {
     return { ...apart(`${said}; only recorded inputs can show that rows are independent: ${REMEDY}`), rowOutputs }
   }
-  const shown = `${tried.rows} ${tried.isRecorded ? 'recorded' : 'made-up'} rows had the same answers separately and together`
+  const shown = `${tried.rows} ${tried.isRecorded && !areMadeUp ? 'recorded' : 'made-up'} rows had the same answers separately and together`
   const graph = dependence.kind === 'independent' ? 'the graph keeps rows apart, and ' : ''
   return { isSafe: true, reason: `${graph}${shown}`, rowOutputs }
 }
@@ -188,7 +190,7 @@ function differenceIn(specs: readonly TensorSpec[], order: readonly Answered[], 
 }
 
 /** Both values where they are not the same, as measured by the largest of the row. */
-function differenceOf({ datatype, data }: Tensor, given: ArrayLike<unknown>): string | undefined {
+export function differenceOf({ datatype, data }: Tensor, given: ArrayLike<unknown>): string | undefined {
   const expected = data as ArrayLike<unknown>
   const isFloat = DATATYPES[datatype].kind === 'float'
   let largest = 0

@@ -6,6 +6,7 @@
 import { broken, FrameBuffer, FrameCursor, type ReadBytes, type StoreBytes } from '../../processes/frames.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import type { BatchTrial } from '../messages.ts'
+import type { PaddingRule } from '../padding.ts'
 import type { RunTiming } from '../statistics.ts'
 
 const KINDS = ['control', 'run', 'result', 'check'] as const
@@ -38,6 +39,7 @@ interface CheckText {
   readonly shapes?: readonly (readonly [input: string, shape: readonly number[]])[]
   readonly mayMixRows: boolean
   readonly mayMakeUp: boolean
+  readonly padding?: PaddingRule | undefined
 }
 
 /** Writes frames into one buffer that it keeps: what it gives is valid until the next frame. */
@@ -67,9 +69,9 @@ export class FrameWriter {
   }
 
   /** A check asks whether rows of several requests may be computed together; its tensors are all in the frame. */
-  check({ samples, shapes, mayMixRows, mayMakeUp }: BatchTrial, session: number): Uint8Array {
+  check({ samples, shapes, ...options }: BatchTrial, session: number): Uint8Array {
     const names = samples.map((sample) => [...sample.keys()])
-    const about: CheckText = { session, names, mayMixRows, mayMakeUp, ...(shapes !== undefined && { shapes: [...shapes] }) }
+    const about: CheckText = { session, names, ...options, ...(shapes !== undefined && { shapes: [...shapes] }) }
     return this.#frame('check', (buffer) => {
       buffer.text(JSON.stringify(about))
       buffer.tensors(
@@ -112,14 +114,14 @@ export class FrameReader {
 
   check(): { readonly trial: BatchTrial; readonly session: number } {
     // The cast: the server is trusted, and of the same version.
-    const { session, names, shapes, mayMixRows, mayMakeUp } = JSON.parse(this.#cursor.text()) as CheckText
+    const { session, names, shapes, ...options } = JSON.parse(this.#cursor.text()) as CheckText
     const tensors = this.#cursor.tensors(() => broken('a check with tensors elsewhere'))
     this.#cursor.finish()
     let next = 0
     const samples = names.map(
       (own): NamedTensors => new Map(own.map((name) => [name, tensors[next++] ?? broken('a check ends early')])),
     )
-    return { trial: { samples, mayMixRows, mayMakeUp, ...(shapes !== undefined && { shapes: new Map(shapes) }) }, session }
+    return { trial: { samples, ...options, ...(shapes !== undefined && { shapes: new Map(shapes) }) }, session }
   }
 
   result(readBytes: ReadBytes): ResultFrame {

@@ -199,8 +199,13 @@ function readControl(value: unknown): FromInstance {
 }
 
 function readCheck(value: unknown): BatchCheck {
-  const { isSafe, reason, rowOutputs } = (value ?? {}) as Readonly<Record<string, unknown>>
-  const isList = Array.isArray(rowOutputs) && rowOutputs.every((name) => typeof name === 'string')
-  if (typeof isSafe === 'boolean' && typeof reason === 'string' && isList) return { isSafe, reason, rowOutputs }
+  const { isSafe, reason, rowOutputs, lengthOutputs } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const isWhole = typeof isSafe === 'boolean' && typeof reason === 'string' && isListOfNames(rowOutputs)
+  if (isWhole && lengthOutputs === undefined) return { isSafe, reason, rowOutputs }
+  if (isWhole && isListOfNames(lengthOutputs)) return { isSafe, reason, rowOutputs, lengthOutputs }
   throw new Error('the protocol was broken: a check without its decision')
+}
+
+function isListOfNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string')
 }

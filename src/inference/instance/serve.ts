@@ -156,7 +156,10 @@ async function checkSession(
   trial: BatchTrial,
   { beforeRun, onFailure }: InstanceHooks & { readonly onFailure: (failure: Failure) => void },
 ): Promise<BatchCheck> {
-  const { checkBatches } = await import('../batching/batch-check.ts')
+  const [{ checkBatches }, { madeUpSamples, withPadding }] = await Promise.all([
+    import('../batching/batch-check.ts'),
+    import('../batching/padding-check.ts'),
+  ])
   const dependence = isInRows(session.inputs) ? await dependenceIn(session) : ({ kind: 'independent' } as const)
   const { inputs, outputs } = session
   const run = async (tensors: readonly Tensor[]) => {
@@ -168,7 +171,11 @@ async function checkSession(
       throw error
     }
   }
-  return checkBatches({ inputs, outputs, run }, { ...trial, dependence })
+  const model = { inputs, outputs, run }
+  const madeUp = trial.samples.length === 0 && trial.mayMakeUp ? await madeUpSamples(model, trial) : []
+  const areMadeUp = madeUp.length > 0
+  const tried = areMadeUp ? { ...trial, samples: madeUp } : trial
+  return withPadding(model, await checkBatches(model, { ...tried, dependence, areMadeUp }), tried)
 }
 
 async function dependenceIn({ outputs, readModel }: Session): Promise<RowDependence> {

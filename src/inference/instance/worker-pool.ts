@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { bytesOf, joinInputs, type RunInput, rowsOf, splitOutputs } from '../batches.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
+import { joinPadded, lengthOf, type Padding, splitPadded } from '../padding.ts'
 import type { Instance, Outcome } from '../queue/job.ts'
 import type { InstanceEnd, StartInstance } from './instance-process.ts'
 import type { LoadedInstance, LoadInstance } from './messages.ts'
@@ -61,6 +62,14 @@ interface RunOptions {
   readonly isServed?: boolean
 }
 
+/** A run of requests whose inputs have different lengths. */
+interface PaddedRun {
+  readonly padding: Padding
+  readonly rule: Padding['rule']
+  readonly lengths: readonly number[]
+  readonly longest: number
+}
+
 /** A worker died in a run that was a trial, and another has taken its place. */
 export class WorkerDied extends Error {}
 /** A worker was killed for a limit that it broke in a trial, or none takes the place of one that died: the version cannot serve. */
@@ -79,6 +88,7 @@ export class WorkerPool {
   readonly #stopped = Promise.withResolvers<void>()
   #loaded: LoadedInstance | undefined
   #consumer: InstanceConsumer | undefined
+  #padding: Padding | undefined
   /** Why no worker takes runs, where that is for longer than a moment. */
   #trouble: string | undefined
   /** Who had requests in runs that ended a worker, since the last answer. */
@@ -208,6 +218,11 @@ export class WorkerPool {
     this.#warming.delete(slot)
   }
 
+  /** Pads inputs of different lengths in one run from now on. */
+  pad(padding: Padding): void {
+    this.#padding = padding
+  }
+
   /** Hands the workers to the scheduler that gives them runs. */
   serve(consumer: InstanceConsumer): void {
     this.#consumer = consumer
@@ -313,10 +328,9 @@ export class WorkerPool {
 
   #run(slot: WorkerSlot, requests: readonly RunInput[], { msMax, settle, isServed = false }: RunOptions): void {
     const { inputs: specs = [], outputs: outputSpecs = [] } = this.#loaded ?? {}
-    const inputs = joinInputs(
-      specs,
-      requests.map((request) => request.inputs),
-    )
+    const own = requests.map((request) => request.inputs)
+    const padded = this.#paddedIn(own)
+    const inputs = padded === undefined ? joinInputs(specs, own) : joinPadded(specs, own, padded)
     // Requests of one bucket want the same outputs.
     const names = requests[0]?.outputs
     const rows = requests.map((request) => rowsOf(request.inputs) ?? 1)
@@ -324,18 +338,32 @@ export class WorkerPool {
     slot.run({ inputs, outputs: names }, msMax, (answer) => {
       if (answer.kind === 'lost') this.#lostIn(requests, answer)
       else if (isServed && answer.kind !== 'returned') this.#answered(slot)
-      settle(this.#outcomeOf(answer, order, rows))
+      settle(this.#outcomeOf(answer, order, { rows, padded }))
     })
   }
 
-  #outcomeOf(answer: Answer, names: readonly string[], rows: readonly number[]): Outcome<NamedTensors> {
+  /** How a run is padded; undefined where its requests have one length. */
+  #paddedIn(requests: readonly NamedTensors[]): PaddedRun | undefined {
+    const padding = requests.length > 1 ? this.#padding : undefined
+    if (padding === undefined) return undefined
+    const lengths = requests.map((inputs) => lengthOf(padding.rule, inputs))
+    const longest = Math.max(...lengths)
+    return lengths.every((length) => length === longest) ? undefined : { padding, rule: padding.rule, lengths, longest }
+  }
+
+  #outcomeOf(
+    answer: Answer,
+    names: readonly string[],
+    { rows, padded }: { readonly rows: readonly number[]; readonly padded: PaddedRun | undefined },
+  ): Outcome<NamedTensors> {
     if (answer.kind === 'checked') return { kind: 'failed', reason: 'the worker answered something else' }
     if (answer.kind !== 'result') return answer
     const { outputs: tensors, timing } = answer
     if (tensors.length !== names.length)
       return { kind: 'failed', reason: 'the worker gave not as many outputs as were asked for' }
     // The cast: there is an output for every name.
-    const outputs = splitOutputs(new Map(names.map((name, index) => [name, tensors[index] as Tensor])), rows)
+    const named = new Map(names.map((name, index) => [name, tensors[index] as Tensor]))
+    const outputs = padded === undefined ? splitOutputs(named, rows) : splitPadded(named, { ...padded, rows })
     if (outputs !== undefined) return { kind: 'done', outputs, timing }
     this.#options.misfit()
     return { kind: 'failed', reason: 'its outputs have not the rows of its inputs' }

@@ -2,6 +2,18 @@ import type { Clock } from '../../core/clock.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { BatchRules, Job } from './job.ts'
 
+/** Padded elements that a job may add to a run, for what a run of its own would cost (decision 081). */
+const PADDING_MAX = 24
+/** A sum of costs below this is none. */
+const LEAST_COST = 1e-9
+
+/** Higher levels first, then those of the round, then those of near lengths; of equals as they wait. */
+function inOrder<I, O>(a: Job<I, O>, b: Job<I, O>, { length }: Job<I, O>): number {
+  return (
+    a.level - b.level || Number(b.isInRound) - Number(a.isInRound) || Math.abs(a.length - length) - Math.abs(b.length - length)
+  )
+}
+
 /** The jobs that wait for an instance, and how batches are formed from them. */
 export class BatchQueue<I, O> {
   readonly #rules: BatchRules
@@ -10,7 +22,7 @@ export class BatchQueue<I, O> {
   readonly #queue = new FairQueue<Job<I, O>>()
   /** Jobs that failed in a shared run; they have waited once, and go first. */
   readonly #again: Job<I, O>[] = []
-  /** Rows that wait, by bucket. */
+  /** What waits costs, in rows, by bucket. */
   readonly #rows = new Map<string, number>()
   #fullBuckets = 0
   #callOff: (() => void) | undefined
@@ -33,7 +45,7 @@ export class BatchQueue<I, O> {
 
   push(job: Job<I, O>): void {
     this.#queue.push(job)
-    this.#count(job, job.rows)
+    this.#count(job, job.cost)
   }
 
   pushAgain(job: Job<I, O>): void {
@@ -45,7 +57,7 @@ export class BatchQueue<I, O> {
     const index = this.#again.indexOf(job)
     if (index < 0) {
       const isThere = this.#queue.remove(job)
-      if (isThere) this.#count(job, -job.rows)
+      if (isThere) this.#count(job, -job.cost)
       return isThere
     }
     this.#again.splice(index, 1)
@@ -56,7 +68,7 @@ export class BatchQueue<I, O> {
   replace(subjects: ReadonlySet<string>, change: (job: Job<I, O>) => void): void {
     for (const job of [...this.#queue].filter(({ subject }) => subjects.has(subject))) {
       this.#queue.remove(job)
-      this.#count(job, -job.rows)
+      this.#count(job, -job.cost)
       change(job)
       this.push(job)
     }
@@ -75,7 +87,9 @@ export class BatchQueue<I, O> {
     if (again !== undefined) return [again]
     if (this.#rules.delayMs > 0 && this.#isHeldBack()) return undefined
     const first = this.#take()
-    return first === undefined ? undefined : this.#fill(first, this.#rowsFor(first, idle))
+    if (first === undefined) return undefined
+    const rowsMax = this.#rowsFor(first, idle)
+    return first.length > 0 ? this.#fillPadded(first, rowsMax) : this.#fill(first, rowsMax)
   }
 
   /** The next run where it is a whole batch: waiting for more would not make it larger. */
@@ -89,7 +103,7 @@ export class BatchQueue<I, O> {
 
   #take(fits?: (job: Job<I, O>) => boolean): Job<I, O> | undefined {
     const job = this.#queue.take(fits)
-    if (job !== undefined) this.#count(job, -job.rows)
+    if (job !== undefined) this.#count(job, -job.cost)
     return job
   }
 
@@ -100,15 +114,16 @@ export class BatchQueue<I, O> {
     const after = before + change
     if (before < rowsMax && after >= rowsMax) this.#fullBuckets += 1
     if (before >= rowsMax && after < rowsMax) this.#fullBuckets -= 1
-    if (after > 0) this.#rows.set(bucket, after)
+    // Fractions of rows do not add up to nothing again.
+    if (after > LEAST_COST) this.#rows.set(bucket, after)
     else this.#rows.delete(bucket)
   }
 
   /** Rows of a run that begins with a job: its share, or as many as there may be where they were waited for. */
-  #rowsFor({ bucket, rows }: Job<I, O>, idle: number): number {
+  #rowsFor({ bucket, cost }: Job<I, O>, idle: number): number {
     const { rowsMax, delayMs } = this.#rules
     if (idle === 1 || bucket === undefined || delayMs > 0) return rowsMax
-    return Math.min(rowsMax, Math.ceil((rows + (this.#rows.get(bucket) ?? 0)) / idle))
+    return Math.min(rowsMax, Math.ceil((cost + (this.#rows.get(bucket) ?? 0)) / idle))
   }
 
   #fill(first: Job<I, O>, rowsMax: number): readonly Job<I, O>[] {
@@ -124,6 +139,40 @@ export class BatchQueue<I, O> {
       batch.push(job)
       rows -= job.rows
       bytes -= job.submission.bytes
+    }
+    return batch
+  }
+
+  /**
+   * Fills a run whose inputs are padded to the longest: with those of near lengths first, as far as their padding costs less than a run of
+   * their own. What waits when a round begins runs before what comes later, so that none is passed over again and again.
+   */
+  #fillPadded(first: Job<I, O>, rowsMax: number): readonly Job<I, O>[] {
+    const { bucket } = first
+    const batch = [first]
+    if (bucket === undefined) return batch
+    const waiting = [...this.#queue].filter((job) => job.bucket === bucket)
+    if (!waiting.some(({ isInRound }) => isInRound)) for (const job of waiting) job.isInRound = true
+    const { tokensMax = Number.POSITIVE_INFINITY, bytesMax, rowsMax: rowsOfAll } = this.#rules
+    const tokensOfShare = (tokensMax * rowsMax) / rowsOfAll
+    let { rows, length: longest } = first
+    let { bytes } = first.submission
+    let isRoundLeft = false
+    for (const job of waiting.sort((a, b) => inOrder(a, b, first))) {
+      if (isRoundLeft && !job.isInRound) break
+      const [together, longer] = [rows + job.rows, Math.max(longest, job.length)]
+      const padding = (longer - longest) * rows + (longer - job.length) * job.rows
+      const isWithin = together <= rowsMax && together * longer <= tokensOfShare && bytes + job.submission.bytes <= bytesMax
+      if (!isWithin || padding > PADDING_MAX) {
+        isRoundLeft = true
+        continue
+      }
+      this.#queue.takeThis(job)
+      this.#count(job, -job.cost)
+      batch.push(job)
+      rows = together
+      longest = longer
+      bytes += job.submission.bytes
     }
     return batch
   }

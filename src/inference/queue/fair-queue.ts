@@ -4,15 +4,15 @@ export interface Queued {
   readonly subject: string
   /** 1 is served first. */
   readonly level: number
-  /** What serving it costs. */
-  readonly rows: number
+  /** What serving it costs, in rows. */
+  readonly cost: number
 }
 
 /** The jobs of one subject, and how much it has had. */
 interface Line<J> {
   readonly subject: string
   readonly jobs: J[]
-  /** Rows served, on a clock that all subjects share; who has had least is next. */
+  /** What was served, in rows, on a clock that all subjects share; who has had least is next. */
   servedRows: number
 }
 
@@ -55,6 +55,11 @@ export class FairQueue<J extends Queued> {
       return job
     }
     return undefined
+  }
+
+  /** Takes one that is there out, as served. */
+  takeThis(job: J): void {
+    if (this.#levels.get(job.level)?.takeThis(job) === true) this.#size -= 1
   }
 
   /** The job that would be taken. */
@@ -126,12 +131,20 @@ class Level<J extends Queued> {
 
   take(fits: ((job: J) => boolean) | undefined): J | undefined {
     const next = this.#next(fits)
-    if (next === undefined) return undefined
-    const { line, index } = next
+    return next && this.#serve(next)
+  }
+
+  takeThis(job: J): boolean {
+    const line = this.#lines.get(job.subject)
+    const index = line?.jobs.indexOf(job) ?? -1
+    return line !== undefined && index >= 0 && this.#serve({ line, index }) !== undefined
+  }
+
+  #serve({ line, index }: Next<J>): J | undefined {
     const job = index === 0 ? line.jobs.shift() : line.jobs.splice(index, 1)[0]
     if (job === undefined) return undefined
     this.#servedRows = Math.max(this.#servedRows, line.servedRows)
-    line.servedRows += job.rows
+    line.servedRows += job.cost
     // Served, a subject goes to the end, so that equals take turns.
     if (this.#lines.size > 1) {
       this.#lines.delete(line.subject)

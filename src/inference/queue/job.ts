@@ -6,8 +6,12 @@ import type { Queued } from './fair-queue.ts'
 /** An input to compute, with the limits and the identity of its request. */
 export interface Submission<I> {
   readonly input: I
-  /** Rows it has; what batches and shares are counted in. */
+  /** Rows it has; what batches are counted in. */
   readonly rows: number
+  /** What it costs beside others, in rows of a run that has as many as there may be; default its rows. */
+  readonly cost?: number | undefined
+  /** The length that its inputs are padded from; default 0, for those that are not padded. */
+  readonly length?: number | undefined
   /** Bytes it holds while it waits and runs. */
   readonly bytes: number
   /** Only requests of one bucket may share a run; one without a bucket runs by itself. */
@@ -50,6 +54,10 @@ export interface Job<I, O> extends Queued, IndexedItem {
   readonly takenMs: number
   /** When it times out; Infinity where it does not. */
   readonly deadlineMs: number
+  readonly rows: number
+  readonly length: number
+  /** It waited when the round of its bucket began: those that came later run after it. */
+  isInRound: boolean
   /** Its caller's answer. */
   readonly promise: Promise<O>
   readonly resolve: (output: O) => void
@@ -86,6 +94,8 @@ export interface Instance<I, O> {
 export interface BatchRules {
   /** Rows of one run that several share; a single request with more still runs, by itself. */
   readonly rowsMax: number
+  /** Padded elements (rows × longest length) of one that several share, where inputs are padded; default no limit. */
+  readonly tokensMax?: number
   /** Bytes of one run that several share: joining copies them, on the thread that answers HTTP. */
   readonly bytesMax: number
   /** How long the first of a batch waits for others while a worker is idle; 0 does not wait. */
@@ -104,7 +114,7 @@ export interface JobRules {
 
 /** A job for a submission that came now. */
 export function createJob<I, O>(submission: Submission<I>, rules: JobRules, clock: Clock): Job<I, O> {
-  const { subject = '', rows, priority = 0, timeoutMs = Number.POSITIVE_INFINITY } = submission
+  const { subject = '', rows, cost = rows, length = 0, priority = 0, timeoutMs = Number.POSITIVE_INFINITY } = submission
   const { promise, resolve, reject } = Promise.withResolvers<O>()
   const nowMs = clock.now()
   const isLevel = Number.isSafeInteger(priority) && priority >= 1 && priority <= rules.priorityLevels
@@ -114,6 +124,9 @@ export function createJob<I, O>(submission: Submission<I>, rules: JobRules, cloc
     subject,
     level: isLevel ? priority : rules.priorityDefault,
     rows,
+    cost,
+    length,
+    isInRound: false,
     takenMs: nowMs,
     deadlineMs: nowMs + Math.min(timeoutMs, rules.timeoutMs),
     promise,
