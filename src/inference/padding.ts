@@ -11,8 +11,6 @@ export interface PaddingRule {
   readonly side: 'left' | 'right'
   /** The value that pads each input, by the input's name; those that the model does not have count for nothing. */
   readonly values: Readonly<Record<string, number>>
-  /** Name of the input that is 1 where there is something and 0 in padding: where inputs are made up for the trial, it is 1. */
-  readonly mask?: string
 }
 
 /** How a model's inputs are padded, and which outputs have the padded length. */

@@ -87,7 +87,7 @@ const ATTENTION_WIDTH = 8
  * A small layer of a transformer: `ids` and `mask` → `hidden` [n, s, 8] and `vector` [n, 8], the mean of the tokens. Without
  * `isMasked` its tokens look at the padding too.
  */
-export function attentionModel({ isMasked = true, vocabulary = ATTENTION_TOKENS } = {}): Uint8Array {
+export function attentionModel({ isMasked = true } = {}): Uint8Array {
   const floats = (name: string, shape: readonly number[], at: (index: number) => number) => {
     const count = shape.reduce((product, size) => product * size, 1)
     return { name, shape, values: Float32Array.from({ length: count }, (_, index) => at(index)) }
@@ -127,7 +127,7 @@ export function attentionModel({ isMasked = true, vocabulary = ATTENTION_TOKENS 
       { name: 'vector', datatype: 'FP32', shape: ['n', ATTENTION_WIDTH] },
     ],
     constants: [
-      floats('table', [vocabulary, ATTENTION_WIDTH], (index) => Math.sin(index * 1.7 + 1)),
+      floats('table', [ATTENTION_TOKENS, ATTENTION_WIDTH], (index) => Math.sin(index * 1.7 + 1)),
       floats('one', [], () => 1),
       floats('large', [], () => 1e9),
       floats('nothing', [], () => 0),

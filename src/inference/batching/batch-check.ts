@@ -18,8 +18,6 @@ export interface BatchCheckOptions {
   readonly dependence: RowDependence
   /** Inputs that the model's files record, each as one request has them. */
   readonly samples: readonly NamedTensors[]
-  /** The samples were made up of what is known of the inputs. */
-  readonly areMadeUp?: boolean
   /** Sizes of dimensions beside the rows, by input, for models without recorded inputs. */
   readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined
   /** The model's settings ask for shared runs although rows may change each other's answers. */
@@ -45,7 +43,7 @@ export const REMEDY = 'record inputs as [[warmup]] or [[examples]] in model.toml
 
 /** Says whether rows of several requests may be computed together, and why. */
 export async function checkBatches(model: Computes, options: BatchCheckOptions): Promise<BatchCheck> {
-  const { dependence, mayMixRows, areMadeUp = false } = options
+  const { dependence, mayMixRows } = options
   if (!isInRows(model.inputs)) return apart('an input does not begin with a dimension of any size')
   const said = dependence.kind === 'independent' ? '' : dependence.causes.join('; ')
   if (dependence.kind === 'dependent' && !mayMixRows) return apart(`rows depend on one another: ${said}`)
@@ -63,7 +61,7 @@ export async function checkBatches(model: Computes, options: BatchCheckOptions):
   if (dependence.kind === 'undecided' && !tried.isRecorded) {
     return { ...apart(`${said}; only recorded inputs can show that rows are independent: ${REMEDY}`), rowOutputs }
   }
-  const shown = `${tried.rows} ${tried.isRecorded && !areMadeUp ? 'recorded' : 'made-up'} rows had the same answers separately and together`
+  const shown = `${tried.rows} ${tried.isRecorded ? 'recorded' : 'made-up'} rows had the same answers separately and together`
   const graph = dependence.kind === 'independent' ? 'the graph keeps rows apart, and ' : ''
   return { isSafe: true, reason: `${graph}${shown}`, rowOutputs }
 }

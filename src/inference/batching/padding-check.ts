@@ -1,14 +1,9 @@
 /** Decides whether requests of different lengths may share a run: a trial computes them separately, and together with padding. */
-import { DATATYPES } from '../../tensor/datatypes.ts'
 import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../../tensor/tensor.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
 import { cutTo, joinPadded, type PaddingRule } from '../padding.ts'
 import { type Computes, differenceOf, REMEDY } from './batch-check.ts'
 
-/** Lengths of made-up rows: several rows of each, to be tried beside one another without padding too. */
-const LENGTHS = [12, 5, 12, 5, 12, 5] as const
-/** Made-up integers are below this; a model with fewer entries in its tables is tried with 0 and 1. */
-const INTEGERS_BELOW = [16, 2] as const
 /** Rows that are tried with padding; of each its half is another. */
 const ROWS_MAX = 4
 
@@ -40,24 +35,6 @@ type Tried =
   | { readonly kind: 'not tried'; readonly fault: string }
 
 const NOT_TRIED: Tried = { kind: 'not tried', fault: `there are no inputs of different lengths to try it with; ${REMEDY}` }
-
-/**
- * Rows for the trial of a model whose inputs are padded and whose files record none. What such inputs are is known: whole numbers, and 1
- * wherever there is something. None where the model computes none of them.
- */
-export async function madeUpSamples(model: Computes, { padding: rule, shapes }: BatchTrial): Promise<readonly NamedTensors[]> {
-  if (rule === undefined) return []
-  for (const below of INTEGERS_BELOW) {
-    const rows = LENGTHS.map((length, row) => madeUpRow(model.inputs, rule, { length, below, seed: row + 1, shapes }))
-    try {
-      for (const row of rows) await model.run(inOrderOf(model.inputs, row))
-      return rows
-    } catch {
-      // Its tables have fewer entries, or it takes no such inputs.
-    }
-  }
-  return []
-}
 
 /** Computes rows separately and together, and compares. */
 async function tryRows(model: Computes, rule: PaddingRule, rows: readonly TrialInputs[]): Promise<Tried> {
@@ -169,40 +146,4 @@ function rowsIn(specs: readonly TensorSpec[], rule: PaddingRule, samples: readon
 function firstRow({ datatype, shape, data }: Tensor): Tensor {
   const size = data.length / (shape[0] ?? 1)
   return { datatype, shape: [1, ...shape.slice(1)], data: data.slice(0, size) as TensorData }
-}
-
-interface MadeUp {
-  readonly length: number
-  readonly below: number
-  readonly seed: number
-  readonly shapes: BatchTrial['shapes']
-}
-
-function madeUpRow(
-  specs: readonly TensorSpec[],
-  { values, mask }: PaddingRule,
-  { length, below, seed, shapes }: MadeUp,
-): NamedTensors {
-  let state = seed
-  const draw = () => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
-    return state / 0x80000000
-  }
-  const inputs = specs.map((spec): [string, Tensor] => {
-    const { name, datatype } = spec
-    const isPadded = Object.hasOwn(values, name)
-    const tail = (shapes?.get(name) ?? spec.shape).slice(1).map((size) => (size === -1 ? 8 : size))
-    const shape = isPadded ? [1, length] : [1, ...tail]
-    const count = shape.reduce((product, size) => product * size, 1)
-    const facts = DATATYPES[datatype]
-    // The trial of rows has shown that 0 and 1 can be computed: what is not padded has no others.
-    const one = () => (name === mask ? 1 : facts.kind === 'float' ? draw() : Math.floor(draw() * (isPadded ? below : 2)))
-    const numbers = Array.from({ length: count }, one)
-    if (facts.kind === 'text') return [name, { datatype, shape, data: numbers.map((value) => (value === 0 ? 'a' : 'b')) }]
-    if (facts.kind === 'boolean') return [name, { datatype, shape, data: Uint8Array.from(numbers, (value) => value % 2) }]
-    const data = new facts.array(count)
-    for (const [index, value] of numbers.entries()) data[index] = (facts.kind === 'big-integer' ? BigInt(value) : value) as never
-    return [name, { datatype, shape, data }]
-  })
-  return new Map(inputs)
 }

@@ -156,7 +156,7 @@ async function checkSession(
   trial: BatchTrial,
   { beforeRun, onFailure }: InstanceHooks & { readonly onFailure: (failure: Failure) => void },
 ): Promise<BatchCheck> {
-  const [{ checkBatches }, { madeUpSamples, withPadding }] = await Promise.all([
+  const [{ checkBatches }, { withPadding }] = await Promise.all([
     import('../batching/batch-check.ts'),
     import('../batching/padding-check.ts'),
   ])
@@ -172,10 +172,7 @@ async function checkSession(
     }
   }
   const model = { inputs, outputs, run }
-  const madeUp = trial.samples.length === 0 && trial.mayMakeUp ? await madeUpSamples(model, trial) : []
-  const areMadeUp = madeUp.length > 0
-  const tried = areMadeUp ? { ...trial, samples: madeUp } : trial
-  return withPadding(model, await checkBatches(model, { ...tried, dependence, areMadeUp }), tried)
+  return withPadding(model, await checkBatches(model, { ...trial, dependence }), trial)
 }
 
 async function dependenceIn({ outputs, readModel }: Session): Promise<RowDependence> {

@@ -6,9 +6,6 @@ import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
 import type { PaddingRule } from '../padding.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
 
-/** Padded tokens of a run that several texts share. */
-const RUN_TOKENS_MAX = 2048
-
 /** The task of a version that is being loaded. */
 export class VersionTask {
   readonly #folder: FolderTask | undefined
@@ -56,7 +53,7 @@ export class VersionTask {
       ...(types !== undefined && { [types]: 0 }),
       ...(positions !== undefined && { [positions]: 0 }),
     }
-    return { side: text.paddingSide, values, tokensMax: RUN_TOKENS_MAX }
+    return { side: text.paddingSide, values }
   }
 
   /** Requests to try the model with, which are as those that it will get. */
