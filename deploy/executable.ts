@@ -1,5 +1,6 @@
-/** The executable's program: the server's command line, or, where a server starts it so, the process of one instance of a model. */
+/** The executable's program: the server's command line, or, where a server starts it so, the process of one instance of a model, or of pictures. */
 if (process.argv[2] === 'instance') await import('../src/inference/instance/main.ts')
+else if (process.argv[2] === 'media') await import('../src/tasks/media/main.ts')
 else await import('../src/cli/main.ts')
 
 export {}

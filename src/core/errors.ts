@@ -83,6 +83,7 @@ const CATALOGUE = {
   INPUTS_TOO_MANY: { status: 413, detail: 'The request has more texts, or more tokens in sum, than this server takes at once' },
   TOKENIZING_FAILED: { status: 400, detail: 'The tokenizer of the model cannot read this text' },
   TASK_MISMATCH: { status: 404, detail: 'The model is for a different task' },
+  MEDIA_UNREADABLE: { status: 422, detail: 'The picture cannot be decoded within the limits of this server' },
   INFERENCE_FAILED: { status: 400, detail: 'The model could not compute this input' },
   UNSUPPORTED: { status: 501, detail: 'Not supported by this server' },
   QUEUE_FULL: { status: 503, detail: 'Exceeds maximum queue size' },

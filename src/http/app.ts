@@ -8,6 +8,8 @@ import { importKeys } from '../jose/key-set.ts'
 import type { JwkSet } from '../jose/keys.ts'
 import { publicKeySet } from '../jose/public-key-set.ts'
 import type { OwnKeys } from '../keys/own-keys.ts'
+import type { Logger } from '../telemetry/log/logger.ts'
+import type { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accounts } from './accounts/accounts.ts'
 import type { AccountsOptions } from './accounts/context.ts'
 import { peerAt } from './accounts/origin.ts'
@@ -26,6 +28,7 @@ import { home } from './home.ts'
 import { info } from './info.ts'
 import { metrics } from './metrics.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
+import { createPictureDecoders } from './predict/picture-decoders.ts'
 import { predictions } from './predict/predict.ts'
 import { socket } from './predict/socket.ts'
 import { stream } from './predict/stream.ts'
@@ -55,6 +58,8 @@ export interface AppOptions {
   readonly expansionRatioMax?: number
   /** How long a body of a prediction may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
   readonly bodyTimes?: BodyTimes
+  /** Processes at most that decode pictures, which start with the first; default 2. */
+  readonly mediaProcessesMax?: number | undefined
   /** Whether it listens with TLS: Elysia looks for the path of a URL from a fixed place on. Default false. */
   readonly isTls?: boolean
   /** Seconds that a connection may be silent between requests; default 30. */
@@ -99,7 +104,7 @@ export function createApp(options: AppOptions) {
   const table = createRouteTable(routes)
   const server = (): Server | null => app.server
   const services = createServices(options, { routes: table, pages: pagesOf(options), server })
-  const { operations, engine, memory, servers, served, authenticator, report, failed, answer } = services
+  const { operations, engine, memory, pictures, servers, served, authenticator, report, failed, answer } = services
   const { readiness, recordOf } = operations
   const app = new Elysia({
     name: 'vestal',
@@ -123,12 +128,13 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(info({ authentication: guard(authenticator), title, description }))
-    .use(predictions({ engine, authenticator, memory }))
+    .use(predictions({ engine, authenticator, memory, pictures }))
     .use(
       dialects({
         engine,
         authenticator,
         memory,
+        pictures,
         settings: { mayBeIds: options.mayBeTokenIds ?? false },
         noteModel: operations.noteModel,
       }),
@@ -212,6 +218,10 @@ function createServices(options: AppOptions, { routes, pages, server }: ServiceP
     watch: operations.watch,
   })
   operations.collect(authenticator)
+  const pictures = createPictureDecoders({
+    processesMax: options.mediaProcessesMax,
+    lost: watchMedia(operations.registry, options.operations?.logger),
+  })
   options.ownKeys?.subscribe((keys) => authenticator.replaceKeys(keys))
   options.reloading?.subscribe(async (next) => {
     const around = operations.prepare(next.operations)
@@ -222,7 +232,19 @@ function createServices(options: AppOptions, { routes, pages, server }: ServiceP
     if (record !== undefined) served?.failed(error, record)
   }
   const report = options.report ?? operations.report
-  return { operations, engine, memory, servers, peerOf, served, authenticator, report, failed, answer }
+  return { operations, engine, memory, pictures, servers, peerOf, served, authenticator, report, failed, answer }
+}
+
+/** Counts and logs the processes that ended because of what they decoded. */
+function watchMedia(registry: MetricRegistry, logger: Logger | undefined): (cause: string) => void {
+  const lost = registry.counter('vestal_media_processes_lost_total', {
+    help: 'Processes that decode pictures and ended unexpectedly, by cause.',
+    labels: ['cause'],
+  })
+  return (cause) => {
+    lost.of(cause).add()
+    logger?.warn('a process that decodes pictures ended', { reason: cause })
+  }
 }
 
 /** Adds the routes that the options ask for. */

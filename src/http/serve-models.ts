@@ -4,6 +4,7 @@ import type { Engine } from '../inference/engine.ts'
 import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
 import { reportToStandardError } from './errors.ts'
+import { createPictureDecoders } from './predict/picture-decoders.ts'
 import { predictions } from './predict/predict.ts'
 import { socket } from './predict/socket.ts'
 import { stream } from './predict/stream.ts'
@@ -57,7 +58,7 @@ export function serveModels(options: ServeModelsOptions) {
     .onStart(({ server }) => {
       if (server !== null) servers.add(server)
     })
-    .use(predictions(routes))
+    .use(predictions({ ...routes, pictures: createPictureDecoders() }))
     .use(stream(routes))
     .use(socket(routes))
     .use(control(routes))

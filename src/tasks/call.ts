@@ -1,4 +1,5 @@
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+import type { PictureDecoder } from './image/decoder.ts'
 import type { TaskDescription } from './task.ts'
 
 /** Computes one request of one version: bound to its model, subject, priority, deadline and signal by the caller. */
@@ -18,6 +19,8 @@ export interface TaskCall {
    */
   readonly hold?: (bytes: number) => void
   readonly limits?: TaskLimits
+  /** Decodes pictures for the caller; there where pictures may come. */
+  readonly pictures?: PictureDecoder
 }
 
 /** How much one request may bring; each has a default. */

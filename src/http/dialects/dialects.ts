@@ -207,9 +207,12 @@ function healthy(_: ReturnType<typeof readyTarget>): Response {
 }
 
 /** What answers the requests of one dialect. */
-function createServing({ engine, authenticator, memory, taskLimits, settings, noteModel }: DialectOptions, bytesMax?: number) {
+function createServing(
+  { engine, authenticator, memory, pictures, taskLimits, settings, noteModel }: DialectOptions,
+  bytesMax?: number,
+) {
   const callerOf = ({ request, token }: Asking): Caller => {
-    return { engine, memory, taskLimits, request, subject: token.principal.key, allows: token.allows }
+    return { engine, memory, pictures, taskLimits, request, subject: token.principal.key, allows: token.allows }
   }
   const codecOf = <Asked>(operation: Operation<Asked>, parsed?: () => unknown): TaskCodec<Asked> => ({
     ...(bytesMax !== undefined && { bytesMax }),

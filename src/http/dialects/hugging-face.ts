@@ -2,11 +2,14 @@ import { type TObject, Type } from '@sinclair/typebox'
 import { VestalError } from '../../core/errors.ts'
 import { strict, text, words } from '../../schema/build.ts'
 import type { TaskCall } from '../../tasks/call.ts'
+import type { LabelScore } from '../../tasks/scores.ts'
 import type { TaskName } from '../../tasks/task.ts'
-import { classify, type LabelScore } from '../../tasks/text/classify.ts'
+import { classify } from '../../tasks/text/classify.ts'
 import { embed } from '../../tasks/text/embed.ts'
 import { isObject, type JsonObject, parseJson } from '../../tensor/exact-json.ts'
 import type { Target, TaskCodec } from '../predict/codec.ts'
+import { readMediaBody } from '../predict/media-body.ts'
+import { answerTask, taskQuestion } from '../predict/tasks.ts'
 import { shortScore } from '../predict/vector-json.ts'
 import { type Fields, fault, maybe, readFields, readTexts } from './bodies.ts'
 import { type Sequence, teiRerank, teiSimilarity, truncationOf } from './tei.ts'
@@ -65,7 +68,14 @@ const TEXT_TASKS: Readonly<Partial<Record<TaskName, Reader>>> = {
 
 /** `POST /models/<name>/`: the model's task decides what a body is. */
 export const huggingFace: TaskCodec<Ask> = {
-  decode({ bytes }, { task: { task } }) {
+  async decode(received, { task: description }) {
+    const { task } = description
+    if (description.image !== undefined) {
+      const { input, parameters = {} } = await readMediaBody(received, ['options'])
+      const question = taskQuestion(description, input, parameters)
+      return (call) => answerTask(question, call)
+    }
+    const { bytes } = received
     const read = TEXT_TASKS[task]
     if (read === undefined) throw new VestalError('UNSUPPORTED', { detail: `The task ${task} has no body of this form` })
     const body = parseJson(bytes)

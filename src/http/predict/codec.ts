@@ -23,6 +23,8 @@ export interface Question<Form> {
   readonly priority?: number | undefined
   /** Milliseconds that queueing and computing may take in all. */
   readonly timeoutMs?: number | undefined
+  /** Pictures that are the image input, which `tensors` lacks then. */
+  readonly pictures?: readonly Uint8Array[] | undefined
   /** What the codec needs to write the answer. */
   readonly form: Form
 }

@@ -14,6 +14,7 @@ import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import type { TooLargeText } from '../encodings.ts'
 import { labelsOf } from '../model-access.ts'
 import { type BodyCodec, HEADER_LENGTH, type Question, type Target } from './codec.ts'
+import { takePictures } from './picture-inputs.ts'
 
 /** Data may be nested as deep as other JSON, and lies in the body, its list of inputs and one of these. A number ends its nesting. */
 const BODY_LEVELS_MAX = 3 + JSON_DEPTH_MAX - 1
@@ -64,7 +65,13 @@ export function jsonOptions({ version }: Target): JsonOptions {
  * @throws VestalError INPUT_INVALID, UNSUPPORTED
  */
 export function decodeTensors(json: unknown, target: Target, binary?: Uint8Array): Question<InferRequest> {
-  return questionOf(decodeInferRequest(json, expectedBy(target), binary), target)
+  const { image } = target.version.task ?? {}
+  const taken = image && takePictures(json, image, binary)
+  if (taken === undefined) return questionOf(decodeInferRequest(json, expectedBy(target), binary), target)
+  const { inputs, ...expected } = expectedBy(target)
+  const others = inputs.filter(({ name }) => name !== image?.input)
+  const request = decodeInferRequest(taken.json, { ...expected, inputs: others }, taken.binary)
+  return { ...questionOf(request, target), pictures: taken.pictures }
 }
 
 function questionOf(request: InferRequest, { version }: Target): Question<InferRequest> {

@@ -2,9 +2,11 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
+import { invariant } from '../../core/invariant.ts'
 import type { Engine } from '../../inference/engine.ts'
 import type { TaskCall, TaskLimits } from '../../tasks/call.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
+import type { NamedTensors } from '../../tensor/tensor.ts'
 import { guard } from '../authentication.ts'
 import { type Coding, encode as compress, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
@@ -12,8 +14,18 @@ import { checkPriority, findModel, findReadyVersion, permissionTo } from '../mod
 import { MODEL_DETAIL } from '../openapi/models.ts'
 import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
-import { type BodyCodec, type Codec, HEADER_LENGTH, type Target, type TaskCodec, type TaskTarget } from './codec.ts'
+import {
+  type BodyCodec,
+  type Codec,
+  HEADER_LENGTH,
+  type Question,
+  type Target,
+  type TaskCodec,
+  type TaskTarget,
+} from './codec.ts'
 import { openInference } from './open-inference.ts'
+import type { PictureDecoders } from './picture-decoders.ts'
+import { tensorOfPictures } from './picture-inputs.ts'
 import { rows } from './rows.ts'
 import { taskBody } from './tasks.ts'
 
@@ -21,33 +33,37 @@ export interface PredictionOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
   readonly memory: RequestMemory
+  /** Decodes pictures; without it models of pictures take tensors only. */
+  readonly pictures?: PictureDecoders | undefined
   /** How much a request for a task may bring. */
   readonly taskLimits?: TaskLimits | undefined
 }
 
 /** The routes of predictions: each chooses its dialect, and everything else is done in one place. */
-export function predictions({ engine, authenticator, memory, taskLimits }: PredictionOptions) {
+export function predictions({ engine, authenticator, memory, pictures, taskLimits }: PredictionOptions) {
+  const served = { engine, memory, pictures, taskLimits }
   const permissions = permissionTo('predict', engine)
   const inRows = { permissions, parse: 'none', detail: MODEL_DETAIL.predict } as const
   const inTensors = { permissions, parse: 'none', detail: INFER_DETAIL } as const
   return new Elysia({ name: 'predictions' })
     .use(guard(authenticator))
+    .onStop(() => pictures?.close())
     .post(
       '/models/:name/predict/',
       ({ params, request, token }) =>
-        predictRows(params, { engine, memory, taskLimits, request, subject: token.principal.key, allows: token.allows }),
+        predictRows(params, { ...served, request, subject: token.principal.key, allows: token.allows }),
       inRows,
     )
     .post(
       '/v2/models/:name/infer',
       ({ params, request, token }) =>
-        predict(openInference, params, { engine, memory, request, subject: token.principal.key, allows: token.allows }),
+        predict(openInference, params, { ...served, request, subject: token.principal.key, allows: token.allows }),
       inTensors,
     )
     .post(
       '/v2/models/:name/versions/:version/infer',
       ({ params, request, token }) =>
-        predict(openInference, params, { engine, memory, request, subject: token.principal.key, allows: token.allows }),
+        predict(openInference, params, { ...served, request, subject: token.principal.key, allows: token.allows }),
       inTensors,
     )
 }
@@ -84,8 +100,10 @@ export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, c
   try {
     const jsonLength = codec.jsonLengthOf(request)
     const bytes = await held.read(codec.tooLarge(jsonLength))
-    const { tensors, outputs, priority, timeoutMs, form } = codec.decode(bytes, target, jsonLength)
+    const question = codec.decode(bytes, target, jsonLength)
+    const { outputs, priority, timeoutMs, form } = question
     checkPriority(priority, target.model, allows)
+    const tensors = question.pictures === undefined ? question.tensors : await withPictures(question, target, caller)
     held.handOver()
     const results = await engine.infer(target.model.name, target.version.version, tensors, {
       signal: () => request.signal,
@@ -103,6 +121,19 @@ export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, c
   }
 }
 
+/** The tensors of a question whose image input came as pictures. @throws VestalError INPUT_INVALID, MEDIA_UNREADABLE, UNSUPPORTED */
+async function withPictures<Form>(
+  { tensors, pictures = [] }: Question<Form>,
+  { version }: Target,
+  { pictures: decoders, subject, request }: Caller,
+): Promise<NamedTensors> {
+  const input = version.task?.image
+  invariant(input !== undefined, 'pictures are taken from a request where the model has an image input')
+  if (decoders === undefined) throw new VestalError('UNSUPPORTED', { detail: 'Pictures are not decoded here; send the tensor' })
+  const decoder = decoders.of(subject, request.signal)
+  return new Map([...tensors, [input.input, await tensorOfPictures(pictures, { input, decoder })]])
+}
+
 /**
  * Answers a request for what a model is for, whose token was checked: finds the version, reads and decodes the body, computes row by row,
  * encodes. Whatever is still queued when it fails is given up.
@@ -114,7 +145,7 @@ export async function predictTask<Asked>(
   asked: AskedModel | ((bytes: Uint8Array) => AskedModel),
   caller: Caller,
 ): Promise<Response> {
-  const { engine, memory, request, subject } = caller
+  const { engine, memory, pictures, request, subject } = caller
   const named = typeof asked === 'function' ? undefined : taskTargetOf(findTarget(engine, asked))
   const deadline = deadlineOf(request)
   const held = memory.open(request, subject)
@@ -130,6 +161,7 @@ export async function predictTask<Asked>(
       infer: inferOf(caller, { target, deadline, signal }),
       signal,
       hold: (more) => held.grow(more),
+      ...(pictures && { pictures: pictures.of(subject, signal) }),
       ...(caller.taskLimits && { limits: caller.taskLimits }),
     }
     const answer = await codec.answer(question, call, target)
@@ -195,7 +227,8 @@ export async function predictPart<Form>(codec: Codec<Form>, bytes: Uint8Array, c
   const target = findTarget(engine, caller)
   const { model, version } = target
   const deadline = deadlineOf(request)
-  const { tensors, outputs, priority, timeoutMs, form } = codec.decode(bytes, target)
+  const { tensors, pictures, outputs, priority, timeoutMs, form } = codec.decode(bytes, target)
+  if (pictures !== undefined) throw new VestalError('UNSUPPORTED', { detail: 'Pictures are taken by POST; send the tensor here' })
   checkPriority(priority, model, allows)
   const options = { signal, subject, timeoutMs: leftOf(deadline, timeoutMs), priority, outputs }
   const results = await withPatience(() => engine.infer(model.name, version.version, tensors, options), signal)

@@ -6,11 +6,13 @@ import type { TaskDescription, TaskName } from '../../tasks/task.ts'
 import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { speak } from '../dialects/failures.ts'
 import { teiPredict } from '../dialects/tei.ts'
-import type { TaskBodies, TaskCodec, TaskTarget } from './codec.ts'
+import type { TaskBodies, TaskBody, TaskCodec, TaskTarget } from './codec.ts'
+import { readMediaBody } from './media-body.ts'
+import { PICTURE_TASKS } from './picture-tasks.ts'
 import { TaskRequest } from './schemas.ts'
 import { TEXT_TASKS } from './text-tasks.ts'
 
-const TASK_BODIES: Readonly<Partial<Record<TaskName, TaskBodies>>> = TEXT_TASKS
+const TASK_BODIES: Readonly<Partial<Record<TaskName, TaskBodies>>> = { ...TEXT_TASKS, ...PICTURE_TASKS }
 
 /** What is asked of a task. */
 export interface TaskQuestion {
@@ -40,12 +42,14 @@ export function answerTask({ bodies, input, parameters }: TaskQuestion, call: Ta
 type Ask = (call: TaskCall, target: TaskTarget) => Promise<string>
 
 /**
- * A body of a task: `{"input", "parameters"}` is answered with `{"output"}`. The path is also that of Text Embeddings Inference for a
- * classifier, whose `inputs` are answered as it does.
+ * A body of a task: `{"input", "parameters"}`, or a picture as it is, is answered with `{"output"}`. The path is also that of Text
+ * Embeddings Inference for a classifier, whose `inputs` are answered as it does.
  */
 export const taskBody: TaskCodec<Ask> = {
-  decode: ({ bytes, request }, { task }) =>
-    decodeJson(bytes, {}, (body): Ask => {
+  async decode(received, { task }) {
+    if (task.text === undefined) return askOf(taskQuestion(task, ...(await mediaIn(received))))
+    const { bytes, request } = received
+    return decodeJson(bytes, {}, (body): Ask => {
       if (isForInference(task, body)) {
         speak('tei', request)
         const question = teiPredict.read(body, { mayBeIds: false })
@@ -54,10 +58,19 @@ export const taskBody: TaskCodec<Ask> = {
       check(TaskRequest, body)
       // The cast: the schema has checked it.
       const { input, parameters = {} } = body as { readonly input: unknown; readonly parameters?: unknown }
-      const question = taskQuestion(task, input, parameters)
-      return async (call) => `{"output":${await answerTask(question, call)}}`
-    }),
+      return askOf(taskQuestion(task, input, parameters))
+    })
+  },
   answer: async (ask, call, target) => ({ json: await ask(call, target), blobs: [] }),
+}
+
+function askOf(question: TaskQuestion): Ask {
+  return async (call) => `{"output":${await answerTask(question, call)}}`
+}
+
+async function mediaIn(body: TaskBody): Promise<readonly [input: unknown, parameters: unknown]> {
+  const { input, parameters = {} } = await readMediaBody(body)
+  return [input, parameters]
 }
 
 /** Tasks that Text Embeddings Inference has at `/predict`. */

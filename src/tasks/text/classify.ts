@@ -1,21 +1,13 @@
 import { VestalError } from '../../core/errors.ts'
 import type { TaskCall } from '../call.ts'
+import { type Activation, activated, bestFirst, type LabelScore } from '../scores.ts'
 import type { ScoreOutput, TaskDescription, TaskName } from '../task.ts'
 import { computeRows, floatsOf } from './rows.ts'
 import { encodeTexts, mismatch, type Text, type TruncationOptions } from './texts.ts'
 
-/** How raw scores become those that are answered. */
-export type Activation = ScoreOutput['activation']
-
 export interface ClassifyOptions extends TruncationOptions {
   /** Default as the model's folder says. */
   readonly activation?: Activation | undefined
-}
-
-/** A label and its score. */
-export interface LabelScore {
-  readonly label: string
-  readonly score: number
 }
 
 /** The labels of each input, best first, and how many tokens it has. */
@@ -35,7 +27,10 @@ export async function classify(
 ): Promise<Classifications> {
   const output = scoresOf(call.task, 'classify', 'rerank', 'zero-shot')
   const { scores, tokens } = await scoreRows(call, inputs, options)
-  return { scores: scores.map((row) => bestFirst(output, activated(row, options.activation ?? output.activation))), tokens }
+  return {
+    scores: scores.map((row) => bestFirst(output.labels, activated(row, options.activation ?? output.activation))),
+    tokens,
+  }
 }
 
 export interface RerankOptions extends TruncationOptions {
@@ -82,22 +77,4 @@ async function scoreRows(
     })
   })
   return { scores, tokens: rows.map(({ ids }) => ids.length) }
-}
-
-/** Scores after their activation. */
-function activated(scores: Float64Array, activation: Activation): Float64Array {
-  if (activation === 'sigmoid') return scores.map((score) => 1 / (1 + Math.exp(-score)))
-  return activation === 'softmax' ? softmax(scores) : scores
-}
-
-/** The greatest is subtracted first: large scores would become infinite. */
-function softmax(scores: Float64Array): Float64Array {
-  const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-  const powers = scores.map((score) => Math.exp(score - most))
-  const sum = powers.reduce((a, b) => a + b, 0)
-  return powers.map((power) => power / sum)
-}
-
-function bestFirst({ labels }: ScoreOutput, scores: Float64Array): readonly LabelScore[] {
-  return labels.map((label, index) => ({ label, score: scores[index] ?? 0 })).sort((a, b) => b.score - a.score)
 }

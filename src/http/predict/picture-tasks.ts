@@ -1,0 +1,117 @@
+import { Type } from '@sinclair/typebox'
+import { VestalError } from '../../core/errors.ts'
+import { strict, words } from '../../schema/build.ts'
+import { classifyImages } from '../../tasks/image/classify-images.ts'
+import { type DetectedBox, detect } from '../../tasks/image/detect.ts'
+import { type Segment, segment } from '../../tasks/image/segment.ts'
+import type { TaskBodies } from './codec.ts'
+import { shortScore } from './vector-json.ts'
+
+// The names of parameters are those of Hugging Face's tasks, where it has one.
+
+const share = (description: string) => Type.Optional(Type.Number({ minimum: 0, maximum: 1, description }))
+const ClassifyParameters = strict({
+  top_k: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 65_536, description: 'Labels of each picture, best first; default all' }),
+  ),
+  function_to_apply: Type.Optional(
+    words(['softmax', 'sigmoid', 'none'], {
+      description: 'What makes scores of the model’s numbers; default as the model has it',
+    }),
+  ),
+})
+const DetectParameters = strict({
+  threshold: share('Least score of a box; default as the model has it'),
+  overlap_max: share('Overlap from which the lesser of two boxes is dropped; default as the model has it'),
+})
+const SegmentParameters = strict({})
+
+/** The bodies of tasks whose input are pictures. */
+export const PICTURE_TASKS = {
+  'image-classify': {
+    parameters: ClassifyParameters,
+    async answer(input, parameters, call) {
+      const { top_k: topK, function_to_apply: activation } = parameters as typeof ClassifyParameters.static
+      const { pictures, isOne } = picturesOf(input)
+      const scores = await classifyImages(call, pictures, { topK, activation })
+      return listOrOne(
+        scores.map((labels) => labels.map(({ label, score }) => ({ label, score: shortScore(score) }))),
+        isOne,
+      )
+    },
+  },
+  detect: {
+    parameters: DetectParameters,
+    async answer(input, parameters, call) {
+      const { threshold, overlap_max: overlapMax } = parameters as typeof DetectParameters.static
+      const { pictures, isOne } = picturesOf(input)
+      const found = await detect(call, pictures, { threshold, overlapMax })
+      return listOrOne(
+        found.map((boxes) => boxes.map(shownBox)),
+        isOne,
+      )
+    },
+  },
+  segment: {
+    parameters: SegmentParameters,
+    async answer(input, _parameters, call) {
+      const { pictures, isOne } = picturesOf(input)
+      const segments = await segment(call, pictures)
+      return listOrOne(
+        segments.map((each) => each.map(shownSegment)),
+        isOne,
+      )
+    },
+  },
+} satisfies Readonly<Record<string, TaskBodies>>
+
+function listOrOne(results: readonly unknown[], isOne: boolean): string {
+  return JSON.stringify(isOne ? results[0] : results)
+}
+
+/** Pixels are whole numbers, as Hugging Face's pipelines have them. */
+function shownBox({ label, score, box }: DetectedBox) {
+  const { xmin, ymin, xmax, ymax } = box
+  return {
+    label,
+    score: shortScore(score),
+    box: { xmin: Math.trunc(xmin), ymin: Math.trunc(ymin), xmax: Math.trunc(xmax), ymax: Math.trunc(ymax) },
+  }
+}
+
+function shownSegment({ label, png }: Segment) {
+  return { label, score: null, mask: Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64') }
+}
+
+/** Pictures of a body: bytes, or texts with base64. @throws VestalError BODY_INVALID */
+function picturesOf(input: unknown): { readonly pictures: readonly Uint8Array[]; readonly isOne: boolean } {
+  const isOne = !Array.isArray(input)
+  const inputs: readonly unknown[] = isOne ? [input] : input
+  return { pictures: inputs.map((each, index) => pictureOf(each, isOne ? 'input' : `input[${index}]`)), isOne }
+}
+
+const RULE = 'must be a picture in base64, a data URI of one, or a list of these'
+
+function pictureOf(input: unknown, field: string): Uint8Array {
+  if (input instanceof Uint8Array) return input
+  if (typeof input !== 'string') throw invalid(field, RULE)
+  if (/^\s*(?:[a-z][a-z+.-]*:)?\/\//i.test(input.slice(0, 64)))
+    throw invalid(field, 'must be the picture itself, in base64: this server fetches no URL')
+  return bytesOfBase64(input, field)
+}
+
+/** The bytes of base64, alone or in a data URI. @throws VestalError BODY_INVALID */
+export function bytesOfBase64(text: string, field: string): Uint8Array {
+  const uri = /^data:[^,]{0,200}?;base64,/i.exec(text.slice(0, 256))
+  if (uri === null && text.startsWith('data:')) throw invalid(field, 'must be a data URI with ";base64,"')
+  const base64 = uri === null ? text : text.slice(uri[0].length)
+  try {
+    return Uint8Array.fromBase64(base64)
+  } catch (error) {
+    throw new VestalError('BODY_INVALID', { detail: { [field]: RULE }, cause: error })
+  }
+}
+
+function invalid(field: string, rule: string): VestalError {
+  return new VestalError('BODY_INVALID', { detail: { [field]: rule } })
+}

@@ -1,0 +1,157 @@
+import type { ImageInput, ImageStep, ResizeFilter } from '../task.ts'
+import { framed, greyOf, type Pixels } from './pixels.ts'
+import type { Placement } from './placement.ts'
+import { resize } from './resize.ts'
+
+/** Pixels of a side that a resized picture may have. */
+const SIDE_MAX = 16_384
+/** Pixels that it may have in all, and on the way there: columns are resized before rows. */
+const PIXELS_MAX = 16 * 1024 * 1024
+const PIXELS_BETWEEN_MAX = 64 * 1024 * 1024
+
+/** A picture as a model's input takes it. */
+export interface PreparedPicture {
+  /** [1, channels, height, width], or [1, height, width, channels]. */
+  readonly shape: readonly number[]
+  readonly data: Float32Array | Float16Array | Uint8Array
+  readonly placement: Placement
+}
+
+/** A picture between two steps, and where the original lies in it. */
+interface Placed {
+  readonly pixels: Pixels
+  readonly scaleX: number
+  readonly scaleY: number
+  readonly offsetX: number
+  readonly offsetY: number
+}
+
+/**
+ * Makes a picture the input of a model.
+ * @throws RangeError where a step would make it larger than any model takes
+ */
+export function preprocess(picture: Pixels, input: ImageInput): PreparedPicture {
+  const coloured = input.channels === 'grey' ? greyOf(picture) : inColour(picture)
+  let placed: Placed = { pixels: coloured, scaleX: 1, scaleY: 1, offsetX: 0, offsetY: 0 }
+  for (const step of input.steps) placed = applied(placed, step)
+  const { pixels, ...place } = placed
+  const { width, height, channels } = pixels
+  const placement = { width: picture.width, height: picture.height, ...place, inputWidth: width, inputHeight: height }
+  const shape = input.layout === 'NCHW' ? [1, channels, height, width] : [1, height, width, channels]
+  return { shape, data: valuesOf(pixels, input), placement }
+}
+
+function inColour({ width, height, channels, data }: Pixels): Pixels {
+  if (channels === 3) return { width, height, channels, data }
+  const coloured = new Uint8Array(data.length * 3)
+  for (let pixel = 0; pixel < data.length; pixel += 1) coloured.fill(data[pixel] ?? 0, pixel * 3, pixel * 3 + 3)
+  return { width, height, channels: 3, data: coloured }
+}
+
+function applied(placed: Placed, step: ImageStep): Placed {
+  const { width, height } = placed.pixels
+  switch (step.kind) {
+    case 'warp':
+      return resized(placed, { width: step.width, height: step.height }, step.filter)
+    case 'shortest':
+      return resized(placed, shortestSize(placed.pixels, step), step.filter)
+    case 'letterbox': {
+      const scale = Math.min(step.width / width, step.height / height)
+      const inner = { width: sideOf(width * scale), height: sideOf(height * scale) }
+      const { pixels, ...place } = resized(placed, inner, step.filter)
+      const left = step.place === 'center' ? before(step.width - inner.width) : 0
+      const top = step.place === 'center' ? before(step.height - inner.height) : 0
+      // Boxes are scaled by the ratio itself, which the rounded sides only come near to.
+      const exact = { scaleX: placed.scaleX * scale, scaleY: placed.scaleY * scale }
+      const offsets = { offsetX: placed.offsetX * scale, offsetY: placed.offsetY * scale }
+      return moved({ pixels, ...place, ...exact, ...offsets }, { ...step, left: -left, top: -top })
+    }
+    case 'crop': {
+      const left = Math.floor((width - step.width) / 2)
+      const top = Math.floor((height - step.height) / 2)
+      return moved(placed, { left, top, width: step.width, height: step.height, fill: 0 })
+    }
+    case 'pad':
+      return moved(placed, { left: 0, top: 0, width: step.width, height: step.height, fill: step.fill })
+  }
+}
+
+/** The size whose shorter side is as asked, with the same ratio; the other side is rounded down. */
+function shortestSize(
+  { width, height }: Pixels,
+  { size, longestMax }: { readonly size: number; readonly longestMax?: number },
+): { readonly width: number; readonly height: number } {
+  const [short, long] = width < height ? [width, height] : [height, width]
+  let newShort = size
+  let newLong = Math.trunc((size * long) / short)
+  if (longestMax !== undefined && newLong > longestMax) {
+    newShort = Math.max(1, Math.trunc((longestMax * newShort) / newLong))
+    newLong = longestMax
+  }
+  return width < height ? { width: newShort, height: newLong } : { width: newLong, height: newShort }
+}
+
+/** Pixels of a side, at least one. */
+function sideOf(exact: number): number {
+  return Math.max(1, Math.round(exact))
+}
+
+/** The border before a picture in the middle: of an odd number the smaller half. */
+function before(border: number): number {
+  return Math.floor(border / 2)
+}
+
+function resized(placed: Placed, size: { readonly width: number; readonly height: number }, filter: ResizeFilter): Placed {
+  const { pixels, scaleX, scaleY, offsetX, offsetY } = placed
+  const { width, height } = size
+  if (width > SIDE_MAX || height > SIDE_MAX || width * height > PIXELS_MAX || width * pixels.height > PIXELS_BETWEEN_MAX)
+    throw new RangeError(`it would have ${width}×${height} pixels once it is resized for the model; make its sides less unequal`)
+  const [across, down] = [width / pixels.width, height / pixels.height]
+  return {
+    pixels: resize(pixels, width, height, filter),
+    scaleX: scaleX * across,
+    scaleY: scaleY * down,
+    offsetX: offsetX * across,
+    offsetY: offsetY * down,
+  }
+}
+
+function moved({ pixels, offsetX, offsetY, ...scale }: Placed, frame: Parameters<typeof framed>[1]): Placed {
+  return { pixels: framed(pixels, frame), ...scale, offsetX: offsetX - frame.left, offsetY: offsetY - frame.top }
+}
+
+/** The values of each byte as a model takes them, computed once for all pixels. */
+function valuesOf(pixels: Pixels, input: ImageInput): PreparedPicture['data'] {
+  const { channels, data } = pixels
+  if (input.datatype === 'UINT8' && input.layout === 'NHWC' && input.channels !== 'BGR') return data
+  const values = input.datatype === 'FP32' ? new Float32Array(data.length) : emptyOf(input.datatype, data.length)
+  const area = data.length / channels
+  for (let channel = 0; channel < channels; channel += 1) {
+    const source = input.channels === 'BGR' ? channels - 1 - channel : channel
+    const table = tableOf(input, channel)
+    let to = input.layout === 'NCHW' ? channel * area : channel
+    const step = input.layout === 'NCHW' ? 1 : channels
+    for (let from = source; from < data.length; from += channels, to += step) values[to] = table[data[from] as number] as number
+  }
+  return values
+}
+
+function emptyOf(datatype: 'FP16' | 'UINT8', length: number): Float16Array | Uint8Array {
+  return datatype === 'FP16' ? new Float16Array(length) : new Uint8Array(length)
+}
+
+/** Each step is rounded to 32 bits, as NumPy does it. */
+function tableOf({ datatype, scale, mean, std }: ImageInput, channel: number): Float32Array {
+  const table = new Float32Array(256)
+  const [shift, spread] = [Math.fround(channelValue(mean, channel, 0)), Math.fround(channelValue(std, channel, 1))]
+  for (let byte = 0; byte < 256; byte += 1) {
+    const scaled = Math.fround(byte * scale)
+    table[byte] = datatype === 'UINT8' ? byte : Math.fround(scaled - shift) / spread
+  }
+  return table
+}
+
+/** The value of a channel: a list of one counts for all. */
+function channelValue(values: readonly number[], channel: number, absent: number): number {
+  return values[channel] ?? values[0] ?? absent
+}

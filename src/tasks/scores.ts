@@ -1,0 +1,29 @@
+import type { ScoreOutput } from './task.ts'
+
+/** How raw scores become those that are answered. */
+export type Activation = ScoreOutput['activation']
+
+/** A label and its score. */
+export interface LabelScore {
+  readonly label: string
+  readonly score: number
+}
+
+/** Scores after their activation. */
+export function activated(scores: Float64Array, activation: Activation): Float64Array {
+  if (activation === 'sigmoid') return scores.map((score) => 1 / (1 + Math.exp(-score)))
+  return activation === 'softmax' ? softmax(scores) : scores
+}
+
+/** The greatest is subtracted first: large scores would become infinite. */
+function softmax(scores: Float64Array): Float64Array {
+  const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  const powers = scores.map((score) => Math.exp(score - most))
+  const sum = powers.reduce((a, b) => a + b, 0)
+  return powers.map((power) => power / sum)
+}
+
+/** Labels with their scores, best first. */
+export function bestFirst(labels: readonly string[], scores: ArrayLike<number>): readonly LabelScore[] {
+  return labels.map((label, index) => ({ label, score: scores[index] ?? 0 })).sort((a, b) => b.score - a.score)
+}
