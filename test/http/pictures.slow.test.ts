@@ -128,6 +128,19 @@ for (const open of DOORS) {
     })
   })
 
+  test(`${door.name}: on the path of Hugging Face's clients, raw and in base64`, async () => {
+    const post = (body: string | Uint8Array<ArrayBuffer>, type: string) =>
+      answerOf(door.fetch('/models/colours/', { method: 'POST', headers: { ...ALL, 'content-type': type }, body }))
+    const label = [{ label: 'red', score: 1 }]
+    expect(await post(red, 'image/png')).toMatchObject({ status: 200, body: [...label, { label: 'green' }, { label: 'blue' }] })
+    const body = JSON.stringify({ inputs: base64(red), parameters: { top_k: 1 }, options: { wait_for_model: true } })
+    expect(await post(body, 'application/json')).toEqual({ status: 200, body: label })
+    expect(await post('{"inputs": "http://127.0.0.1/"}', 'application/json')).toMatchObject({
+      status: 400,
+      body: { error: expect.any(String) },
+    })
+  })
+
   describe(`${door.name}: a picture is rejected`, () => {
     const rejects = async (answer: ReturnType<typeof send>, status: number, detail: unknown) => {
       const got = await answer
