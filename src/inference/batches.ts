@@ -131,8 +131,13 @@ export function splitOutputs(outputs: NamedTensors, rows: readonly number[]): re
 
 /** About how many bytes a request holds while it waits. */
 export function bytesOf(inputs: NamedTensors): number {
+  return bytesOfTensors(inputs.values())
+}
+
+/** About how many bytes tensors take. */
+export function bytesOfTensors(tensors: Iterable<Tensor>): number {
   let bytes = 0
-  for (const { data } of inputs.values()) {
+  for (const { data } of tensors) {
     if (ArrayBuffer.isView(data)) bytes += data.byteLength
     else for (const text of data) bytes += 16 + text.length * 2
   }

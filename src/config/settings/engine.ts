@@ -12,7 +12,7 @@ export const ENGINE = {
   }),
   threads: optional(integer(1, 256), {
     shownDefault: 'the cores of the container, divided among the model’s workers',
-    help: 'Threads of one run.',
+    help: 'Threads of one run. Models up to 4 MiB compute short runs with one.',
   }),
   queueMax: single(integer(1, 100_000), 512, {
     help: 'Queued and running predictions of one model; one more is rejected with 503 and Retry-After.',

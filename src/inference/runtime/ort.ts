@@ -1,9 +1,12 @@
+import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { DATATYPES, datatypeOfOnnx } from '../../tensor/datatypes.ts'
 import { ANY_SHAPE } from '../../tensor/shape.ts'
 import type { Tensor, TensorData, TensorSpec } from '../../tensor/tensor.ts'
+import { bytesOfTensors } from '../batches.ts'
 import type { SessionOptions } from '../messages.ts'
+import { externalConstantsOf } from '../onnx/external-data.ts'
 import { withTensors } from '../onnx/tensors.ts'
 import { withPlainLocale } from '../onnx/text-locale.ts'
 import { type ModelValues, valuesOf } from '../onnx/values.ts'
@@ -11,6 +14,7 @@ import type { RunTiming } from '../statistics.ts'
 import { lacksLocale, notATensor } from './load-reason.ts'
 import { runReason } from './run-reason.ts'
 import { RuntimeFailure, textOf } from './runtime-failure.ts'
+import { ThreadChoice } from './thread-choice.ts'
 import { pointerAmongWeights, whyNotLoaded } from './why-not-loaded.ts'
 
 /** A loaded model. */
@@ -44,32 +48,100 @@ const RUN_OPTIONS = { logSeverityLevel: LOG_SEVERITY_FATAL } as const
  * @throws RuntimeFailure, Error; `failureOf` says what of them is safe to show
  */
 export async function loadSession(path: string, options: SessionOptions): Promise<Session> {
+  const before = stampOf(path)
   const { session, labels, model } = await createReadable(path, options)
   const { inputs, outputs } = await describe(session, { path, model })
   const inputNames = inputs.map(({ name }) => name)
   const outputNames = outputs.map(({ name }) => name)
+  const single = await createSingle({ path, model, stamp: before }, options)
+  const choose = single === undefined ? (): Chosen => ({ session }) : createChoice(session, single)
   return {
     inputs,
     outputs,
     labels,
-    release: () => session.release(),
+    async release() {
+      await single?.release()
+      await session.release()
+    },
     readModel: async () => model ?? (await Bun.file(path).bytes()),
     async run(tensors, names = outputNames) {
       const begun = Bun.nanoseconds()
       // Without a prototype, since an input may have the name of what one has.
       const feeds: Record<string, OrtTensor> = Object.create(null)
       for (const [index, tensor] of tensors.entries()) feeds[inputNames[index] ?? ''] = toOrt(tensor)
+      const chosen = choose(tensors)
       const fed = Bun.nanoseconds()
       let results: InferenceSession.ReturnType
       try {
-        results = await session.run(feeds, names, RUN_OPTIONS)
+        results = await chosen.session.run(feeds, names, RUN_OPTIONS)
       } catch (error) {
         throw new RuntimeFailure(runReason(textOf(error)), textOf(error))
       }
       const computed = Bun.nanoseconds()
+      chosen.done?.(computed - fed)
       const named = names.map((name) => fromOrt(name, results[name]))
       return { outputs: named, timing: { inputNs: fed - begun, inferNs: computed - fed, outputNs: Bun.nanoseconds() - computed } }
     },
+  }
+}
+
+/** Weights that a worker may have twice. */
+const SINGLE_BYTES_MAX = 4 * 1024 * 1024
+
+interface LoadedFile {
+  readonly path: string
+  /** The model as it was loaded; undefined where that is the file as it is. */
+  readonly model: Uint8Array | undefined
+  /** Of the file before it was loaded. */
+  readonly stamp: string | undefined
+}
+
+/**
+ * A second session of a small model, of one thread, for runs that are too short for several. Undefined where the first has one thread, the
+ * weights are many or in files of their own, or the file is no longer the one that was loaded.
+ */
+async function createSingle({ path, model, stamp }: LoadedFile, options: SessionOptions): Promise<InferenceSession | undefined> {
+  if (options.threads === 1 || stamp === undefined) return undefined
+  try {
+    const file = Bun.file(path)
+    if (file.size > SINGLE_BYTES_MAX || externalConstantsOf(model ?? (await file.bytes())).length > 0) return undefined
+    const single = await create(model ?? path, path, { ...options, threads: 1 })
+    if (stampOf(path) === stamp) return single
+    await single.release()
+  } catch {
+    // It is in another format, or is being replaced: the session that there is computes everything.
+  }
+  return undefined
+}
+
+/** What differs where a file was replaced or written; undefined where there is none. */
+function stampOf(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat && `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`
+}
+
+/** The session that computes a run, and what is to be called when it is done. */
+interface Chosen {
+  readonly session: InferenceSession
+  readonly done?: (wallNs: number) => void
+}
+
+/** Chooses for each run between the session of many threads and that of one, by what runs of its size took. */
+function createChoice(many: InferenceSession, single: InferenceSession): (inputs: readonly Tensor[]) => Chosen {
+  const choice = new ThreadChoice()
+  return (inputs) => {
+    const bytes = bytesOfTensors(inputs)
+    const width = choice.of(bytes)
+    if (width === 'many') return { session: many }
+    if (width === 'one') return { session: single, done: (wallNs) => choice.look(bytes, wallNs / 1e6) }
+    const { user, system } = process.threadCpuUsage()
+    return {
+      session: single,
+      done() {
+        const after = process.threadCpuUsage()
+        choice.note(bytes, (after.user + after.system - user - system) / 1000)
+      },
+    }
   }
 }
 

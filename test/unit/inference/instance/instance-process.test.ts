@@ -20,6 +20,26 @@ describe.skipIf(process.platform === 'win32')('an instance process', () => {
     }
   })
 
+  test('computes the same with one thread and with several, whatever the size of a run', async () => {
+    const answers = await Promise.all(
+      [1, 3].map(async (threads) => {
+        const { instance, answer } = startInstance()
+        const loaded = answer()
+        instance.send({ kind: 'load', path: join(MODELS, 'digits/1/model.onnx'), options: { ...OPTIONS, threads } })
+        await loaded
+        const results: unknown[] = []
+        for (const rows of [1, 30_000, 30_000, 1, 30_000, 30_000, 40_000, 32, 10_000, 1]) {
+          const result = answer()
+          instance.run({ inputs: [image(rows)] })
+          results.push({ ...(await result), timing: undefined })
+        }
+        return results
+      }),
+    )
+    expect(Bun.deepEquals(answers[0], answers[1])).toBe(true)
+    expect(answers[0]).toMatchObject(Array(10).fill({ kind: 'result' }))
+  })
+
   test('says why a file cannot be loaded', async () => {
     const { instance, answer } = startInstance()
     const refused = answer()
