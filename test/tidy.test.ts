@@ -58,6 +58,7 @@ const DOORS = [
   'src/cli/main.ts',
   'src/inference/instance/main.ts',
   'src/tasks/media/main.ts',
+  'src/tasks/text/tokenizer-main.ts',
   'src/server/cluster/engine-main.ts',
   'src/wasm/signatures.js',
   // drizzle-kit reads them for the migrations.

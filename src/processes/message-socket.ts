@@ -1,7 +1,7 @@
 import { FrameAssembler, FrameBuffer, FrameCursor } from './frames.ts'
 import { type LocalSocketEvents, openSocket } from './open-socket.ts'
 
-export interface SocketEvents extends Pick<LocalSocketEvents, 'closed'> {
+export interface SocketEvents extends Pick<LocalSocketEvents, 'closed' | 'keepsAlive'> {
   /** A frame that is whole; what it throws ends the connection. */
   readonly frame: (cursor: FrameCursor) => void
 }
@@ -15,12 +15,13 @@ export interface MessageSocket {
 }
 
 /** Speaks frames on a local socket, which is closed with it. */
-export function openMessageSocket(descriptor: number, { frame, closed }: SocketEvents): MessageSocket {
+export function openMessageSocket(descriptor: number, { frame, closed, keepsAlive = true }: SocketEvents): MessageSocket {
   const assembler = new FrameAssembler()
   const buffer = new FrameBuffer()
   let isDue = false
   let isOver = false
   const socket = openSocket(descriptor, {
+    keepsAlive,
     data: (piece) => assembler.push(piece, (whole) => frame(new FrameCursor(whole))),
     closed: (reason) => {
       isOver = true

@@ -5,6 +5,8 @@ export interface LocalSocketEvents {
   readonly data: (piece: Uint8Array) => void
   /** Nothing arrives any more; `reason` is what `data` threw. */
   readonly closed: (reason: string | undefined) => void
+  /** Whether this process goes on running for the socket alone; default true. */
+  readonly keepsAlive?: boolean
 }
 
 /** A local socket. What it does not take at once is kept, in order. */
@@ -16,7 +18,7 @@ export interface LocalSocket {
 }
 
 /** Uses a descriptor as a socket of this process, and closes it with it. */
-export function openSocket(descriptor: number, { data, closed }: LocalSocketEvents): LocalSocket {
+export function openSocket(descriptor: number, { data, closed, keepsAlive = true }: LocalSocketEvents): LocalSocket {
   /** What the socket did not take at once, in order. */
   const pending: Uint8Array[] = []
   let socket: Bun.Socket<unknown> | undefined
@@ -44,6 +46,7 @@ export function openSocket(descriptor: number, { data, closed }: LocalSocketEven
   const handlers: Bun.SocketHandler = {
     open(opened) {
       socket = opened
+      if (!keepsAlive) opened.unref()
       drain()
     },
     data(from, piece) {

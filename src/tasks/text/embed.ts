@@ -6,7 +6,8 @@ import type { TaskDescription, TextInput, VectorOutput } from '../task.ts'
 import { type Dense, denseLayers } from './dense.ts'
 import { normalize, pool } from './pooling.ts'
 import { computeRows, floatsOf } from './rows.ts'
-import { encodedBy, encodeTexts, mismatch, type Text, type TextRow, type TruncationOptions, textInputOf } from './texts.ts'
+import { encodeTexts, mismatch, type Text, type TextRow, type TruncationOptions, textInputOf } from './texts.ts'
+import { encode } from './tokenizer-pool.ts'
 
 export interface EmbedOptions extends TruncationOptions {
   /** Put before each text, in place of the prompt of a name. */
@@ -85,7 +86,7 @@ function promptOf({ prompts, defaultPrompt }: TextInput, name: string | undefine
 
 /** Tokens of a prompt and the special ones before it. */
 async function tokensBefore({ tokenizer, tokensMax }: TextInput, prompt: string): Promise<number> {
-  const [encoded] = await encodedBy({ file: tokenizer, texts: [prompt], tokensMax, cut: 'right', hasDetails: true })
+  const [encoded] = await encode({ file: tokenizer, texts: [prompt], tokensMax, cut: 'right', hasDetails: true })
   const sequences = encoded !== undefined && 'windows' in encoded ? (encoded.windows[0]?.details?.sequences ?? []) : []
   return sequences.lastIndexOf(0) + 1
 }

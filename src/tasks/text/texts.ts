@@ -2,7 +2,8 @@ import { VestalError } from '../../core/errors.ts'
 import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
 import type { TaskDescription, TaskName, TextInput } from '../task.ts'
-import { type Encoded, type EncodedText, type EncodeRequest, encode, type TextOrPair, TokenizerFailure } from './tokenizers.ts'
+import { encode } from './tokenizer-pool.ts'
+import type { Encoded, EncodedText, TextOrPair } from './tokens.ts'
 
 /** A text, or the ids of its tokens with the special ones among them. */
 export type Text = string | readonly number[]
@@ -115,7 +116,7 @@ async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSett
   const { text, truncate = true, side, stride, hasDetails = false } = setting
   const ids = chunk.flatMap(({ index, value }) => (isIds(value) ? [{ index, windows: [idsRow(value, index, setting)] }] : []))
   const texts = chunk.flatMap(({ index, value }) => (isIds(value) ? [] : [{ index, value: prepared(value, index, setting) }]))
-  const encoded = await encodedBy({
+  const encoded = await encode({
     file: text.tokenizer,
     texts: texts.map(({ value }) => value),
     tokensMax: text.tokensMax,
@@ -125,23 +126,6 @@ async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSett
   })
   const rows = texts.map(({ index }, place) => ({ index, windows: windowsOf(encoded[place], index, text) }))
   return ids.length === 0 ? rows : [...rows, ...ids].sort((a, b) => a.index - b.index)
-}
-
-/** Encodes texts. @throws VestalError TOKENIZING_FAILED, MODEL_UNAVAILABLE */
-export async function encodedBy(request: EncodeRequest): Promise<readonly EncodedText[]> {
-  if (request.texts.length === 0) return []
-  try {
-    return await encode(request)
-  } catch (error) {
-    throw errorOf(error)
-  }
-}
-
-/** What a client reads of a tokenizer that fails. */
-function errorOf(error: unknown): unknown {
-  if (!(error instanceof TokenizerFailure)) return error
-  const { code, message: detail } = error
-  return new VestalError(code === 'failed' ? 'TOKENIZING_FAILED' : 'MODEL_UNAVAILABLE', { detail, cause: error })
 }
 
 function windowsOf(encoded: EncodedText | undefined, index: number, { tokensMax }: TextInput): readonly Encoded[] {

@@ -1,63 +1,14 @@
 import { Tokenizer } from 'tokenizers'
-
-/** A `tokenizer.json`, as it was when its model was loaded. */
-export interface TokenizerFile {
-  readonly path: string
-  /** SHA-256 in hexadecimal. */
-  readonly sha256: string
-}
-
-/** A text, or a pair of texts that the model reads together. */
-export type TextOrPair = string | readonly [string, string]
-
-/** How texts are encoded. */
-export interface EncodeRequest {
-  readonly file: TokenizerFile
-  readonly texts: readonly TextOrPair[]
-  /** Tokens of one text, special ones included. */
-  readonly tokensMax: number
-  /** The side at which longer ones are cut; `none`: only their length is given. */
-  readonly cut: 'left' | 'right' | 'none'
-  /** Whether the special tokens of the tokenizer are added; default true. */
-  readonly hasSpecial?: boolean
-  /** Tokens that a window shares with the one before it, where a long text is cut into windows; absent: one window for each text. */
-  readonly stride?: number | undefined
-  /** Whether offsets, words and texts of the tokens are asked for. */
-  readonly hasDetails?: boolean
-}
-
-/** The tokens of a text, or of a window of it. */
-export interface Encoded {
-  readonly ids: readonly number[]
-  readonly types: readonly number[]
-  readonly details?: TokenDetails
-}
-
-/** What is known of each token beside its id. */
-export interface TokenDetails {
-  readonly tokens: readonly string[]
-  /** Index of the text of a pair, or -1 for a token that the tokenizer added. */
-  readonly sequences: readonly number[]
-  /** Index of the word, or -1. */
-  readonly words: readonly number[]
-  /** Where the token begins and ends in its text, in UTF-16 units. */
-  readonly starts: readonly number[]
-  readonly ends: readonly number[]
-}
-
-/** What became of a text: its windows, or its length where it is longer than it may be and not cut. */
-export type EncodedText = { readonly windows: readonly Encoded[] } | { readonly tooLong: number }
-
-/** Why texts cannot be encoded: the file is another, the file cannot be read, or the tokenizer fails on a text. */
-export class TokenizerFailure extends Error {
-  override readonly name = 'TokenizerFailure'
-  readonly code: 'changed' | 'unreadable' | 'failed'
-
-  constructor(code: TokenizerFailure['code'], message: string) {
-    super(message)
-    this.code = code
-  }
-}
+import {
+  type DecodeRequest,
+  type Encoded,
+  type EncodedText,
+  type EncodeRequest,
+  type TextOrPair,
+  type TokenDetails,
+  TokenizerFailure,
+  type TokenizerFile,
+} from './tokens.ts'
 
 /** Larger files are not read: the largest of known models is 34 MB. */
 const FILE_BYTES_MAX = 128 * 1024 * 1024
@@ -80,6 +31,19 @@ const kept = new Map<string, Kept>()
 export async function encode(request: EncodeRequest): Promise<readonly EncodedText[]> {
   const tokenizer = await tokenizerOf(request.file)
   return Promise.all(request.texts.map((text) => encodeOne(tokenizer, text, request)))
+}
+
+/** The texts of lists of ids. @throws TokenizerFailure */
+export async function decode({ file, ids, skipsSpecial }: DecodeRequest): Promise<readonly string[]> {
+  const tokenizer = await tokenizerOf(file)
+  try {
+    return await tokenizer.decodeBatch(
+      ids.map((list) => [...list]),
+      skipsSpecial,
+    )
+  } catch {
+    throw new TokenizerFailure('failed', 'the tokenizer cannot decode these ids')
+  }
 }
 
 function tokenizerOf(file: TokenizerFile): Promise<Tokenizer> {

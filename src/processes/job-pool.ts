@@ -1,0 +1,190 @@
+import { VestalError } from '../core/errors.ts'
+import { emptyEnvironment, residentBytesOf } from './child.ts'
+import type { FrameBuffer, FrameCursor } from './frames.ts'
+import { type MessageSocket, openMessageSocket } from './message-socket.ts'
+
+export interface JobPoolOptions<Job, Answer> {
+  /** The command that starts a process. */
+  readonly command: readonly string[]
+  /** Writes a job as a frame of a kind. */
+  readonly write: (job: Job) => { readonly kind: number; readonly write: (buffer: FrameBuffer) => void }
+  /** Reads an answer, of a process that its job may have taken over. @throws Error where its form is broken */
+  readonly read: (cursor: FrameCursor) => Answer
+  /** Processes at most, and with them jobs at once. */
+  readonly processesMax: number
+  /** Milliseconds that a job may take. */
+  readonly jobMsMax: number
+  /** Bytes of memory (resident set) that a process may hold. */
+  readonly memoryBytesMax: number
+  /** Milliseconds without a job after which a process ends. */
+  readonly idleMs: number
+  /** The error of a job that broke a limit or crashed its process; the text completes "the text …". */
+  readonly brokenBy: (reason: string) => VestalError
+  /** Called where a process ends that was not to end. */
+  readonly lost?: (cause: string) => void
+}
+
+/** Processes that do jobs which may crash, hang or swell: each does one at a time, so that nobody else's job ends with it. */
+export interface JobPool<Job, Answer> {
+  /**
+   * Does a job once a process is free; callers limit how many wait.
+   * @throws what `brokenBy` gives; VestalError WORKER_LOST, SERVER_STOPPING
+   */
+  run(job: Job): Promise<Answer>
+  /** Ends all processes, with what they do. */
+  close(): void
+}
+
+/** How often the memory of a process that works is looked at. */
+const LOOK_MS = 50
+const FAULTS = new Set(['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'])
+
+interface Waiting<Job, Answer> {
+  readonly job: Job
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Prepares processes, which start with the first jobs. */
+export function createJobPool<Job, Answer>(options: JobPoolOptions<Job, Answer>): JobPool<Job, Answer> {
+  const waiting: Waiting<Job, Answer>[] = []
+  const idle: JobProcess<Job, Answer>[] = []
+  const all = new Set<JobProcess<Job, Answer>>()
+  let isClosed = false
+  const next = () => {
+    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
+      // The one that worked last has the most of what it needs at hand.
+      const free = idle.pop() ?? (all.size < options.processesMax ? start() : undefined)
+      if (free === undefined) return
+      waiting.shift()
+      free.work(first)
+    }
+  }
+  const start = () => {
+    const started = new JobProcess(options, {
+      isFree: () => {
+        idle.push(started)
+        next()
+      },
+      ended: () => {
+        all.delete(started)
+        const place = idle.indexOf(started)
+        if (place >= 0) idle.splice(place, 1)
+        next()
+      },
+    })
+    all.add(started)
+    return started
+  }
+  return {
+    async run(job) {
+      if (isClosed) throw new VestalError('SERVER_STOPPING')
+      const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+      waiting.push({ job, resolve, reject })
+      next()
+      return promise
+    },
+    close() {
+      isClosed = true
+      for (const { reject } of waiting.splice(0)) reject(new VestalError('SERVER_STOPPING'))
+      for (const each of all) each.end()
+    },
+  }
+}
+
+interface ProcessEvents {
+  readonly isFree: () => void
+  readonly ended: () => void
+}
+
+/** One process, and the job that it does. */
+class JobProcess<Job, Answer> {
+  readonly #options: JobPoolOptions<Job, Answer>
+  readonly #events: ProcessEvents
+  readonly #child: Bun.Subprocess
+  readonly #socket: MessageSocket
+  #job: Waiting<Job, Answer> | undefined
+  #deadline: Timer | undefined
+  #looking: Timer | undefined
+  #idle: Timer | undefined
+  /** Why it was killed for its job. */
+  #broken: string | undefined
+  #isEnding = false
+
+  constructor(options: JobPoolOptions<Job, Answer>, events: ProcessEvents) {
+    this.#options = options
+    this.#events = events
+    this.#child = Bun.spawn([...options.command], {
+      cwd: '/',
+      env: emptyEnvironment(),
+      stdio: ['ignore', 'ignore', 'ignore', 'socket-fd'],
+      onExit: (_, code, signal) => this.#ended(signal === null ? `exit code ${code}` : String(signal)),
+    })
+    // A job's deadline keeps this program running while there is one; nothing else does.
+    this.#child.unref()
+    const [, , , descriptor] = this.#child.stdio
+    if (typeof descriptor !== 'number') throw new Error('a local socket is a descriptor here')
+    this.#socket = openMessageSocket(descriptor, {
+      keepsAlive: false,
+      frame: (cursor) => this.#answered(options.read(cursor)),
+      closed: () => this.#child.kill('SIGKILL'),
+    })
+  }
+
+  work(job: Waiting<Job, Answer>): void {
+    const { jobMsMax } = this.#options
+    clearTimeout(this.#idle)
+    this.#job = job
+    this.#deadline = setTimeout(() => this.#break(`took more than ${jobMsMax / 1000} s`), jobMsMax)
+    this.#looking = setInterval(() => this.#look(), LOOK_MS)
+    const { kind, write } = this.#options.write(job.job)
+    this.#socket.send(kind, write)
+  }
+
+  end(): void {
+    this.#isEnding = true
+    this.#child.kill('SIGKILL')
+  }
+
+  #look(): void {
+    const { memoryBytesMax } = this.#options
+    if ((residentBytesOf(this.#child.pid) ?? 0) > memoryBytesMax)
+      this.#break(`needs more than ${Math.round(memoryBytesMax / 2 ** 20)} MiB of memory`)
+  }
+
+  #break(reason: string): void {
+    this.#broken ??= reason
+    this.#child.kill('SIGKILL')
+  }
+
+  #answered(answer: Answer): void {
+    const job = this.#finish()
+    if (job === undefined) throw new Error('the protocol was broken: an unasked answer')
+    job.resolve(answer)
+    if (this.#isEnding || this.#broken !== undefined) return
+    const { idleMs } = this.#options
+    this.#idle = setTimeout(() => this.end(), idleMs)
+    this.#idle.unref()
+    this.#events.isFree()
+  }
+
+  #finish(): Waiting<Job, Answer> | undefined {
+    const job = this.#job
+    this.#job = undefined
+    clearTimeout(this.#deadline)
+    clearInterval(this.#looking)
+    return job
+  }
+
+  #ended(exit: string): void {
+    clearTimeout(this.#idle)
+    const job = this.#finish()
+    const { brokenBy, lost } = this.#options
+    if (this.#broken !== undefined) job?.reject(brokenBy(this.#broken))
+    // A fault of native code is the job's doing, and would happen again; what else ends a process is not.
+    else if (FAULTS.has(exit)) job?.reject(brokenBy('crashed what reads it'))
+    else job?.reject(new VestalError(this.#isEnding ? 'SERVER_STOPPING' : 'WORKER_LOST'))
+    if (!this.#isEnding) lost?.(this.#broken ?? exit)
+    this.#events.ended()
+  }
+}
