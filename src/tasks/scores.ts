@@ -16,7 +16,7 @@ export function activated(scores: Float64Array, activation: Activation): Float64
 }
 
 /** The greatest is subtracted first: large scores would become infinite. */
-function softmax(scores: Float64Array): Float64Array {
+export function softmax(scores: Float64Array): Float64Array {
   const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
   const powers = scores.map((score) => Math.exp(score - most))
   const sum = powers.reduce((a, b) => a + b, 0)

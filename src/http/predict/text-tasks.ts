@@ -4,6 +4,9 @@ import { strict, text, words, yes } from '../../schema/build.ts'
 import type { LabelScore } from '../../tasks/scores.ts'
 import { classify, rerank } from '../../tasks/text/classify.ts'
 import { embed } from '../../tasks/text/embed.ts'
+import { type Filling, fillMask } from '../../tasks/text/fill-mask.ts'
+import { type Aggregation, classifyTokens, type Entity } from '../../tasks/text/token-classes.ts'
+import { zeroShot } from '../../tasks/text/zero-shot.ts'
 import { isObject } from '../../tensor/exact-json.ts'
 import type { TaskBodies } from './codec.ts'
 import { shortScore, vectorTexts } from './vector-json.ts'
@@ -50,6 +53,33 @@ const RerankParameters = strict({
   ...TRUNCATION,
 })
 
+const TokensParameters = strict({
+  aggregation_strategy: Type.Optional(
+    words(['none', 'simple', 'first', 'average', 'max'], {
+      description: 'How tokens become entities; default none: each by itself',
+    }),
+  ),
+  ignore_labels: Type.Optional(Type.Array(Type.String(), { maxItems: 1000, description: 'Labels that are left out; default O' })),
+  stride: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 65_536,
+      description: 'Tokens that windows of a long text share; by default a long text is cut',
+    }),
+  ),
+  ...TRUNCATION,
+})
+const ZeroShotParameters = strict({
+  candidate_labels: Type.Array(Type.String(), { maxItems: 1000, description: 'Labels that a text may have' }),
+  hypothesis_template: Type.Optional(text('A sentence with {} where a label stands; default `This example is {}.`')),
+  multi_label: Type.Optional(yes('Whether each label is judged by itself; default false: the scores are 1 in sum')),
+  ...TRUNCATION,
+})
+const FillParameters = strict({
+  top_k: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Tokens for each mask, best first; default 5' })),
+  ...TRUNCATION,
+})
+
 /** The bodies of tasks whose input are texts. */
 export const TEXT_TASKS = {
   embedding: {
@@ -89,10 +119,74 @@ export const TEXT_TASKS = {
       return JSON.stringify(ranked.sort((a, b) => b.score - a.score).slice(0, most))
     },
   },
+  tokens: {
+    parameters: TokensParameters,
+    async answer(input, parameters, call) {
+      const {
+        aggregation_strategy: aggregation,
+        ignore_labels: ignoreLabels,
+        stride,
+        ...others
+      } = parameters as typeof TokensParameters.static
+      const { texts, isOne } = textsOf(input)
+      const { entities } = await classifyTokens(call, texts, { aggregation, ignoreLabels, stride, ...truncationOf(others) })
+      return listOrOne(
+        entities.map((found) => JSON.stringify(found.map((entity) => shownEntity(entity, aggregation)))),
+        isOne,
+      )
+    },
+  },
+  'zero-shot': {
+    parameters: ZeroShotParameters,
+    async answer(input, parameters, call) {
+      const {
+        candidate_labels: labels,
+        hypothesis_template: template,
+        multi_label: isMultiLabel,
+        ...others
+      } = parameters as typeof ZeroShotParameters.static
+      const { texts, isOne } = textsOf(input)
+      const answers: string[] = []
+      // One after the other: each is a row for each of its labels.
+      for (const each of texts) {
+        const scores = await zeroShot(call, each, { labels, template, isMultiLabel, ...truncationOf(others) })
+        answers.push(JSON.stringify(scores.map(shown)))
+      }
+      return listOrOne(answers, isOne)
+    },
+  },
+  fill: {
+    parameters: FillParameters,
+    async answer(input, parameters, call) {
+      const { top_k: topK, ...others } = parameters as typeof FillParameters.static
+      const { texts, isOne } = textsOf(input)
+      const { fillings } = await fillMask(call, texts, { topK, ...truncationOf(others) })
+      return listOrOne(fillings.map(shownFillings), isOne)
+    },
+  },
 } satisfies Readonly<Record<string, TaskBodies>>
 
 function shown({ label, score }: LabelScore) {
   return { label, score: shortScore(score) }
+}
+
+/** As Hugging Face's clients read it: a token has an `entity`, and what was joined an `entity_group`. */
+function shownEntity({ label, score, word, start, end, index }: Entity, aggregation: Aggregation = 'none') {
+  const named = aggregation === 'none' ? { entity: label, index } : { entity_group: label }
+  return { ...named, score: shortScore(score), word, start, end }
+}
+
+/** A list for the one mask of a text, or a list of lists for several. */
+function shownFillings(masks: readonly (readonly Filling[])[]): string {
+  const lists = masks.map((fillings) =>
+    fillings.map(({ score, token, tokenText, sequence }) => ({
+      score: shortScore(score),
+      token,
+      token_str: tokenText,
+      sequence,
+    })),
+  )
+  return JSON.stringify(lists.length === 1 ? lists[0] : lists)
 }
 
 function truncationOf({

@@ -26,11 +26,9 @@ export async function classify(
   options: ClassifyOptions = {},
 ): Promise<Classifications> {
   const output = scoresOf(call.task, 'classify', 'rerank', 'zero-shot')
-  const { scores, tokens } = await scoreRows(call, inputs, options)
-  return {
-    scores: scores.map((row) => bestFirst(output.labels, activated(row, options.activation ?? output.activation))),
-    tokens,
-  }
+  const { activation, ...encoding } = options
+  const { scores, tokens } = await scoreRows(call, inputs, encoding)
+  return { scores: scores.map((row) => bestFirst(output.labels, activated(row, activation ?? output.activation))), tokens }
 }
 
 export interface RerankOptions extends TruncationOptions {
@@ -55,26 +53,29 @@ export async function rerank(
 }
 
 /** The scores that a task reads. @throws VestalError TASK_MISMATCH */
-function scoresOf({ task, scores }: TaskDescription, ...tasks: readonly TaskName[]): ScoreOutput {
+export function scoresOf({ task, scores }: TaskDescription, ...tasks: readonly TaskName[]): ScoreOutput {
   if (!tasks.includes(task) || scores === undefined) throw mismatch(task, tasks)
   return scores
 }
 
 /** The scores of each input as the model gives them, one for each label. @throws VestalError as the engine */
-async function scoreRows(
+export async function scoreRows(
   call: TaskCall,
   inputs: readonly (Text | readonly [string, string])[],
-  options: TruncationOptions,
+  options: TruncationOptions & { readonly cutsFirst?: boolean },
 ): Promise<{ readonly scores: readonly Float64Array[]; readonly tokens: readonly number[] }> {
   const { scores: output } = call.task
   if (output === undefined) throw mismatch(call.task.task, ['classify'])
-  const rows = await encodeTexts(call, inputs, { truncate: options.truncate, truncationSide: options.truncationSide })
-  const scores = await computeRows(call, rows, [output.output], (results) => {
-    const { data } = floatsOf(results, output.output, 1)
-    if (data.length === output.labels.length) return Float64Array.from(data)
-    throw new VestalError('INFERENCE_FAILED', {
-      detail: `The output "${output.output}" of the model has ${data.length} scores for ${output.labels.length} labels`,
-    })
+  const rows = await encodeTexts(call, inputs, options)
+  const scores = await computeRows(call, rows, {
+    outputs: [output.output],
+    read(results) {
+      const { data } = floatsOf(results, output.output, 1)
+      if (data.length === output.labels.length) return Float64Array.from(data)
+      throw new VestalError('INFERENCE_FAILED', {
+        detail: `The output "${output.output}" of the model has ${data.length} scores for ${output.labels.length} labels`,
+      })
+    },
   })
   return { scores, tokens: rows.map(({ ids }) => ids.length) }
 }

@@ -1,8 +1,10 @@
 import { VestalError } from '../../core/errors.ts'
 import { didYouMean } from '../../core/nearest.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
+import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
 import type { TaskDescription, TextInput, VectorOutput } from '../task.ts'
+import { scoresOf } from './classify.ts'
 import { type Dense, denseLayers } from './dense.ts'
 import { normalize, pool } from './pooling.ts'
 import { computeRows, floatsOf } from './rows.ts'
@@ -37,10 +39,14 @@ export async function embed(call: TaskCall, texts: readonly Text[], options: Emb
   const { rows, promptTokens } = await promptedRows(call, texts, options)
   const dense = await denseLayers(vector.dense)
   const isNormalized = options.normalize ?? vector.isNormalized
-  const vectors = await computeRows(call, rows, [vector.output], (results, row) => {
-    const whole = denseOf(pooled(results, { row, vector, begin: vector.includesPrompt ? 0 : promptTokens }), dense)
-    const cut = options.dimensions === undefined ? whole : whole.slice(0, options.dimensions)
-    return isNormalized ? normalize(cut) : cut
+  const begin = vector.includesPrompt ? 0 : promptTokens
+  const vectors = await computeRows(call, rows, {
+    outputs: [vector.output],
+    read(results, row) {
+      const whole = denseOf(pooled(results, { row, vector, begin }), dense)
+      const cut = options.dimensions === undefined ? whole : whole.slice(0, options.dimensions)
+      return isNormalized ? normalize(cut) : cut
+    },
   })
   call.hold?.(vectors.reduce((sum, { byteLength }) => sum + byteLength, 0))
   return { vectors, tokens: rows.map(({ ids }) => ids.length) }
@@ -122,13 +128,62 @@ export async function embedTokens(
   if (form !== 'tokens')
     throw new VestalError('TASK_MISMATCH', { detail: 'The model gives one vector for each text, and none for tokens' })
   const { rows } = await promptedRows(call, texts, options)
-  const vectors = await computeRows(call, rows, [output], (results) => {
-    const { data, sizes } = floatsOf(results, output, 2)
-    const [tokens = 0, size = 0] = sizes
-    call.hold?.(tokens * size * Float32Array.BYTES_PER_ELEMENT)
-    return Array.from({ length: tokens }, (_, token) =>
-      Float32Array.from({ length: size }, (_, place) => data[token * size + place] ?? 0),
-    )
+  const vectors = await computeRows(call, rows, {
+    outputs: [output],
+    read(results) {
+      const { data, sizes } = floatsOf(results, output, 2)
+      const [tokens = 0, size = 0] = sizes
+      call.hold?.(tokens * size * Float32Array.BYTES_PER_ELEMENT)
+      return Array.from({ length: tokens }, (_, token) =>
+        Float32Array.from({ length: size }, (_, place) => data[token * size + place] ?? 0),
+      )
+    },
   })
   return { vectors, tokens: rows.map(({ ids }) => ids.length) }
 }
+
+/** A place of a sparse vector, by its index in the vocabulary. */
+export interface SparseEntry {
+  readonly index: number
+  readonly value: number
+}
+
+/** Rows of a masked language model at once: the scores of one are as many as its tokens times its vocabulary. */
+const SPARSE_AT_ONCE = 4
+
+/**
+ * Gives a sparse vector for each text, as SPLADE does: of each word of the vocabulary the logarithm of 1 + its greatest score, where that
+ * is positive.
+ * @throws VestalError TASK_MISMATCH, and as `embed`
+ */
+export async function embedSparse(
+  call: TaskCall,
+  texts: readonly Text[],
+  options: Pick<EmbedOptions, 'prompt' | 'promptName' | 'truncate' | 'truncationSide'> = {},
+): Promise<{ readonly entries: readonly (readonly SparseEntry[])[]; readonly tokens: readonly number[] }> {
+  const { output } = scoresOf(call.task, 'fill')
+  const { rows } = await promptedRows(call, texts, options)
+  const entries = await computeRows(call, rows, {
+    outputs: [output],
+    atOnceMax: SPARSE_AT_ONCE,
+    async read(results) {
+      const { data, sizes } = floatsOf(results, output, 2)
+      const [tokens = 0, size = 0] = sizes
+      const most = new Float64Array(size)
+      for (let token = 0; token < tokens; token += 1) {
+        for (let index = 0; index < size; index += 1) {
+          const score = data[token * size + index] ?? 0
+          if (score > (most[index] ?? 0)) most[index] = score
+        }
+        await breathe()
+      }
+      const found = [...most.entries()].filter(([, score]) => score > 0)
+      call.hold?.(found.length * ENTRY_BYTES)
+      return found.map(([index, score]) => ({ index, value: Math.log1p(score) }))
+    },
+  })
+  return { entries, tokens: rows.map(({ ids }) => ids.length) }
+}
+
+/** Bytes of an entry as an object. */
+const ENTRY_BYTES = 48

@@ -7,6 +7,15 @@ import { type TextRow, textInputOf } from './texts.ts'
 /** Rows of one request that are queued or computed at once: the engine joins them, with those of other requests. */
 const AT_ONCE_MAX = 64
 
+export interface ReadOptions<Result> {
+  /** Names of the outputs to compute. */
+  readonly outputs: readonly string[]
+  /** Reads what is asked for of the outputs of one row. */
+  readonly read: (results: NamedTensors, row: TextRow) => Result | Promise<Result>
+  /** Rows that are queued or computed at once; default 64. */
+  readonly atOnceMax?: number
+}
+
 /**
  * Computes rows, each as a request of its own, and reads of each what is asked for; the results are in the order of the rows. The longest
  * go first and near lengths one after the other, so that those which share a run need little padding.
@@ -15,8 +24,7 @@ const AT_ONCE_MAX = 64
 export async function computeRows<Result>(
   call: TaskCall,
   rows: readonly TextRow[],
-  outputs: readonly string[],
-  read: (results: NamedTensors, row: TextRow) => Result,
+  { outputs, read, atOnceMax = AT_ONCE_MAX }: ReadOptions<Result>,
 ): Promise<readonly Result[]> {
   const order = rows.map((_, index) => index).sort((a, b) => lengthOf(rows, b) - lengthOf(rows, a))
   const results: Result[] = []
@@ -30,14 +38,14 @@ export async function computeRows<Result>(
       try {
         const computed = await call.infer(tensorsOf(call, row), { outputs })
         await breathe()
-        results[index] = read(computed, row)
+        results[index] = await read(computed, row)
       } catch (error) {
         isFailed = true
         throw error
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE_MAX, rows.length) }, work))
+  await Promise.all(Array.from({ length: Math.min(atOnceMax, rows.length) }, work))
   return results
 }
 

@@ -22,6 +22,8 @@ interface EncodingOptions extends TruncationOptions {
   /** Whether white space around a text is removed, where the model's folder asks for it. */
   readonly isStripped?: boolean
   readonly hasDetails?: boolean
+  /** Whether of a pair only the first text is cut. */
+  readonly cutsFirst?: boolean
   /** Cuts long texts into windows that share so many tokens. */
   readonly stride?: number | undefined
 }
@@ -113,7 +115,7 @@ function* chunksOf(inputs: readonly Input[]): Generator<readonly Indexed<Input>[
 }
 
 async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSetting) {
-  const { text, truncate = true, side, stride, hasDetails = false } = setting
+  const { text, truncate = true, side, stride, cutsFirst = false, hasDetails = false } = setting
   const ids = chunk.flatMap(({ index, value }) => (isIds(value) ? [{ index, windows: [idsRow(value, index, setting)] }] : []))
   const texts = chunk.flatMap(({ index, value }) => (isIds(value) ? [] : [{ index, value: prepared(value, index, setting) }]))
   const encoded = await encode({
@@ -122,6 +124,7 @@ async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSett
     tokensMax: text.tokensMax,
     cut: truncate ? side : 'none',
     stride,
+    cutsFirst,
     hasDetails,
   })
   const rows = texts.map(({ index }, place) => ({ index, windows: windowsOf(encoded[place], index, text) }))

@@ -55,12 +55,12 @@ function encoded(value: unknown): Encoded {
   const read = { ids: listOf(ids, integerOf), types: listOf(types, integerOf) }
   if (read.types.length !== read.ids.length) return broken('tokens without types')
   if (details === undefined) return read
-  const { tokens, sequences, words, starts, ends } = objectOf(details)
-  const lists = [sequences, words, starts, ends].map((list) => listOf(list, integerOf))
+  const { tokens, sequences, inside, starts, ends } = objectOf(details)
+  const lists = [sequences, inside, starts, ends].map((list) => listOf(list, integerOf))
   const all = {
     tokens: listOf(tokens, textOf),
     sequences: lists[0] ?? [],
-    words: lists[1] ?? [],
+    inside: lists[1] ?? [],
     starts: lists[2] ?? [],
     ends: lists[3] ?? [],
   }

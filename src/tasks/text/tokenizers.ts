@@ -16,8 +16,17 @@ const FILE_BYTES_MAX = 128 * 1024 * 1024
 const KEPT_MAX = 64
 const KEPT_BYTES_MAX = 512 * 1024 * 1024
 
+/** In the description of a model of words and their parts. */
+const PREFIX = /"continuing_subword_prefix"\s*:\s*"[^"]/
+
+interface Loaded {
+  readonly tokenizer: Tokenizer
+  /** Whether its tokens say that they go on with a word, as `##ing` does. */
+  readonly hasPrefix: boolean
+}
+
 interface Kept {
-  readonly tokenizer: Promise<Tokenizer>
+  readonly tokenizer: Promise<Loaded>
   bytes: number
 }
 
@@ -29,13 +38,13 @@ const kept = new Map<string, Kept>()
  * @throws TokenizerFailure
  */
 export async function encode(request: EncodeRequest): Promise<readonly EncodedText[]> {
-  const tokenizer = await tokenizerOf(request.file)
-  return Promise.all(request.texts.map((text) => encodeOne(tokenizer, text, request)))
+  const loaded = await tokenizerOf(request.file)
+  return Promise.all(request.texts.map((text) => encodeOne(loaded, text, request)))
 }
 
 /** The texts of lists of ids. @throws TokenizerFailure */
 export async function decode({ file, ids, skipsSpecial }: DecodeRequest): Promise<readonly string[]> {
-  const tokenizer = await tokenizerOf(file)
+  const { tokenizer } = await tokenizerOf(file)
   try {
     return await tokenizer.decodeBatch(
       ids.map((list) => [...list]),
@@ -46,7 +55,7 @@ export async function decode({ file, ids, skipsSpecial }: DecodeRequest): Promis
   }
 }
 
-function tokenizerOf(file: TokenizerFile): Promise<Tokenizer> {
+function tokenizerOf(file: TokenizerFile): Promise<Loaded> {
   const key = `${file.sha256} ${file.path}`
   const known = kept.get(key)
   // The map is in the order of use.
@@ -70,7 +79,7 @@ function sized(key: string, bytes: number): void {
   }
 }
 
-async function load({ path, sha256 }: TokenizerFile, known: (bytes: number) => void): Promise<Tokenizer> {
+async function load({ path, sha256 }: TokenizerFile, known: (bytes: number) => void): Promise<Loaded> {
   const file = Bun.file(path)
   if (file.size > FILE_BYTES_MAX)
     throw new TokenizerFailure('unreadable', `tokenizer.json is larger than ${FILE_BYTES_MAX} bytes`)
@@ -80,18 +89,19 @@ async function load({ path, sha256 }: TokenizerFile, known: (bytes: number) => v
     throw new TokenizerFailure('changed', 'tokenizer.json is not the file that the model was loaded with; reload the model')
   known(bytes.length)
   try {
-    const tokenizer = Tokenizer.fromString(new TextDecoder().decode(bytes))
+    const text = new TextDecoder().decode(bytes)
+    const tokenizer = Tokenizer.fromString(text)
     tokenizer.disableTruncation()
     tokenizer.disablePadding()
-    return tokenizer
+    return { tokenizer, hasPrefix: PREFIX.test(text) }
   } catch {
     // The library's text may show what is in the file.
     throw new TokenizerFailure('unreadable', 'tokenizer.json is not a tokenizer that the library `tokenizers` can read')
   }
 }
 
-async function encodeOne(tokenizer: Tokenizer, text: TextOrPair, request: EncodeRequest): Promise<EncodedText> {
-  const { tokensMax, cut, hasSpecial = true, stride, hasDetails = false } = request
+async function encodeOne({ tokenizer, hasPrefix }: Loaded, text: TextOrPair, request: EncodeRequest): Promise<EncodedText> {
+  const { tokensMax, cut, cutsFirst = false, hasSpecial = true, stride, hasDetails = false } = request
   const [first, second] = typeof text === 'string' ? [text] : text
   let encoding: Awaited<ReturnType<Tokenizer['encode']>>
   try {
@@ -101,21 +111,30 @@ async function encodeOne(tokenizer: Tokenizer, text: TextOrPair, request: Encode
   }
   const ids = encoding.getIds()
   const types = encoding.getTypeIds()
-  const details = hasDetails ? detailsOf(encoding, [first, second ?? '']) : undefined
+  const details = hasDetails ? detailsOf(encoding, { texts: [first, second ?? ''], hasPrefix }) : undefined
   const whole: Encoded = { ids, types, ...(details && { details }) }
   if (ids.length <= tokensMax) return { windows: [whole] }
   if (cut === 'none') return { tooLong: ids.length }
   const sequences = encoding.getSequenceIds().map((sequence) => sequence ?? -1)
-  const windows = stride === undefined ? [cutTo(tokensMax, sequences, cut)] : windowsOf(tokensMax, sequences, stride)
+  const windows =
+    stride === undefined ? [cutTo(tokensMax, sequences, { side: cut, cutsFirst })] : windowsOf(tokensMax, sequences, stride)
   return { windows: windows.map((places) => taken(whole, places)) }
 }
 
+interface Cutting {
+  readonly side: 'left' | 'right'
+  readonly cutsFirst: boolean
+}
+
 /** Places of the tokens that are kept where there are too many: those that the tokenizer added, and of the texts the longest is cut first. */
-function cutTo(tokensMax: number, sequences: readonly number[], side: 'left' | 'right'): readonly number[] {
+function cutTo(tokensMax: number, sequences: readonly number[], { side, cutsFirst }: Cutting): readonly number[] {
   const places = [0, 1].map((text) => sequences.flatMap((sequence, place) => (sequence === text ? [place] : [])))
   const [first = [], second = []] = places
   const room = roomIn(tokensMax, sequences)
-  const [one, two] = second.length === 0 ? [room, 0] : sharesOf(room, first.length, second.length)
+  if (cutsFirst && second.length >= room)
+    throw new TokenizerFailure('failed', `the second text of a pair leaves no room for the first in ${tokensMax} tokens`)
+  const [one, two] =
+    cutsFirst || second.length === 0 ? [room - second.length, second.length] : sharesOf(room, first.length, second.length)
   const cut = (list: readonly number[], count: number) =>
     side === 'left' ? list.slice(list.length - Math.min(count, list.length)) : list.slice(0, count)
   const keep = new Set([...cut(first, one), ...cut(second, two)])
@@ -153,26 +172,40 @@ function roomIn(tokensMax: number, sequences: readonly number[]): number {
 function taken({ ids, types, details }: Encoded, places: readonly number[]): Encoded {
   const of = <T>(list: readonly T[]) => places.map((place) => list[place] as T)
   if (details === undefined) return { ids: of(ids), types: of(types) }
-  const { tokens, sequences, words, starts, ends } = details
+  const { tokens, sequences, inside, starts, ends } = details
   return {
     ids: of(ids),
     types: of(types),
-    details: { tokens: of(tokens), sequences: of(sequences), words: of(words), starts: of(starts), ends: of(ends) },
+    details: { tokens: of(tokens), sequences: of(sequences), inside: of(inside), starts: of(starts), ends: of(ends) },
   }
 }
 
-function detailsOf(encoding: Awaited<ReturnType<Tokenizer['encode']>>, texts: readonly [string, string]): TokenDetails {
+interface Detailing {
+  readonly texts: readonly [string, string]
+  readonly hasPrefix: boolean
+}
+
+function detailsOf(encoding: Awaited<ReturnType<Tokenizer['encode']>>, { texts, hasPrefix }: Detailing): TokenDetails {
   const sequences = encoding.getSequenceIds().map((sequence) => sequence ?? -1)
   const units = texts.map(unitsOf)
   const offsets = encoding.getOffsets()
+  const words = encoding.getWordIds()
   const at = (place: number, side: 0 | 1) => {
     const offset = offsets[place]?.[side] ?? 0
     return units[Math.max(0, sequences[place] ?? 0)]?.[offset] ?? offset
   }
+  const isInside = (place: number): boolean => {
+    const sequence = sequences[place] ?? -1
+    if (sequence === -1) return false
+    if (hasPrefix) return sequences[place - 1] === sequence && words[place] != null && words[place - 1] === words[place]
+    // Other tokenizers know of no words: what no space stands before goes on with one, as transformers has it.
+    const start = at(place, 0)
+    return start > 0 && !(texts[sequence] ?? '').slice(start - 1, start + 1).includes(' ')
+  }
   return {
     tokens: encoding.getTokens(),
     sequences,
-    words: encoding.getWordIds().map((word) => word ?? -1),
+    inside: sequences.map((_, place) => (isInside(place) ? 1 : 0)),
     starts: sequences.map((_, place) => at(place, 0)),
     ends: sequences.map((_, place) => at(place, 1)),
   }

@@ -16,6 +16,8 @@ export interface EncodeRequest {
   readonly tokensMax: number
   /** The side at which longer ones are cut; `none`: only their length is given. */
   readonly cut: 'left' | 'right' | 'none'
+  /** Whether of a pair only the first text is cut; default the longer one. */
+  readonly cutsFirst?: boolean
   /** Whether the special tokens of the tokenizer are added; default true. */
   readonly hasSpecial?: boolean
   /** Tokens that a window shares with the one before it, where a long text is cut into windows; absent: one window for each text. */
@@ -43,8 +45,8 @@ export interface TokenDetails {
   readonly tokens: readonly string[]
   /** Index of the text of a pair, or -1 for a token that the tokenizer added. */
   readonly sequences: readonly number[]
-  /** Index of the word, or -1. */
-  readonly words: readonly number[]
+  /** 1 for a token that goes on with the word of the token before it, otherwise 0. */
+  readonly inside: readonly number[]
   /** Where the token begins and ends in its text, in UTF-16 units. */
   readonly starts: readonly number[]
   readonly ends: readonly number[]
