@@ -1,5 +1,7 @@
 import type { Engine } from '../../src/inference/engine.ts'
+import type { TaskCall } from '../../src/tasks/call.ts'
 import type { TaskDescription, TextInput } from '../../src/tasks/task.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
 import { type Node, onnxModel } from './tiny-models.ts'
 
 /** Words of the tokenizer of tests, by their ids from 5 on; a text of others has [UNK]. */
@@ -138,6 +140,28 @@ export function withTasks(engine: Engine, tasks: Readonly<Record<string, TaskDes
       const task = tasks[name]
       if (model === undefined || task === undefined) return model
       return { ...model, versions: model.versions.map((version) => ({ ...version, task })) }
+    },
+  }
+}
+
+/** Numbers in the place of a model: for each token of a text, or for a text. */
+interface Numbers {
+  readonly output: string
+  readonly ofToken?: (id: number) => readonly number[]
+  readonly ofText?: (ids: readonly number[]) => readonly number[]
+}
+
+/** A call of an operation whose model looks its numbers up. */
+export function callOf(task: TaskDescription, { output, ofToken, ofText }: Numbers): TaskCall {
+  return {
+    task,
+    inputs: [],
+    infer: async (inputs) => {
+      // The cast: ids are integers of 64 bits where nothing else is said.
+      const ids = Array.from((inputs.get('input_ids') as Tensor).data as BigInt64Array, Number)
+      const rows = ofText === undefined ? ids.map((id) => ofToken?.(id) ?? []) : [ofText(ids)]
+      const shape = [1, ...(ofText === undefined ? [ids.length] : []), rows[0]?.length ?? 0]
+      return new Map([[output, { datatype: 'FP32', shape, data: Float32Array.from(rows.flat()) }]])
     },
   }
 }

@@ -76,7 +76,7 @@ const ZeroShotParameters = strict({
   ...TRUNCATION,
 })
 const FillParameters = strict({
-  top_k: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Tokens for each mask, best first; default 5' })),
+  top_k: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'Tokens for each mask, best first; default 5' })),
   ...TRUNCATION,
 })
 

@@ -2,12 +2,13 @@ import { VestalError } from '../../core/errors.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
-import type { TextInput } from '../task.ts'
 import { softmax } from '../scores.ts'
+import type { TaskDescription, TextInput } from '../task.ts'
 import { scoresOf } from './classify.ts'
 import { computeRows, floatsOf } from './rows.ts'
 import { encodeTexts, type TextRow, type TruncationOptions, textInputOf } from './texts.ts'
-import { decode, encode } from './tokenizer-pool.ts'
+import { decode } from './tokenize.ts'
+import { encode } from './tokenizer-pool.ts'
 
 export interface FillMaskOptions extends TruncationOptions {
   /** Tokens that are proposed for each mask; default 5. */
@@ -50,7 +51,7 @@ export async function fillMask(
     read: (results, row) => best(results, { output, row, topK, mask: mask.id }),
   })
   const fillings: (readonly (readonly Filling[])[])[] = []
-  for (const [index, masks] of found.entries()) fillings.push(await filled(input, rows[index]?.ids ?? [], masks))
+  for (const [index, masks] of found.entries()) fillings.push(await filled(call.task, rows[index]?.ids ?? [], masks))
   return { fillings, tokens: rows.map(({ ids }) => ids.length) }
 }
 
@@ -95,23 +96,23 @@ async function best(results: NamedTensors, { output, row, topK, mask }: Reading)
   return masks
 }
 
+/** The texts of the choices for each mask. */
 async function filled(
-  { tokenizer: file }: TextInput,
+  task: TaskDescription,
   ids: readonly number[],
   masks: readonly FilledMask[],
 ): Promise<readonly (readonly Filling[])[]> {
-  const all = masks.flatMap(({ place, choices }) => choices.map(({ token }) => ids.with(place, token)))
-  const tokenTexts = await decode({
-    file,
-    ids: masks.flatMap(({ choices }) => choices.map(({ token }) => [token])),
-    skipsSpecial: false,
-  })
-  const sequences = await decode({ file, ids: all, skipsSpecial: true })
-  let next = 0
-  return masks.map(({ choices }) =>
-    choices.map(({ token, score }) => {
-      const index = next++
-      return { score, token, tokenText: tokenTexts[index] ?? '', sequence: sequences[index] ?? '' }
-    }),
-  )
+  const fillings: (readonly Filling[])[] = []
+  for (const { place, choices } of masks) {
+    const tokens = choices.map(({ token }) => [token])
+    const texts = await decode(task, tokens, { skipSpecialTokens: false })
+    const sequences = await decode(
+      task,
+      choices.map(({ token }) => ids.with(place, token)),
+    )
+    fillings.push(
+      choices.map((choice, index) => ({ ...choice, tokenText: texts[index] ?? '', sequence: sequences[index] ?? '' })),
+    )
+  }
+  return fillings
 }
