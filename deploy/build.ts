@@ -31,9 +31,36 @@ const runtimeBeside: BunPlugin = {
   },
 }
 
+/** The packages of sharp for this platform: its addon, which finds libvips in the folder of the package beside it. */
+const PICTURE_PACKAGES = [
+  ...new Bun.Glob(`sharp-*${process.platform}*-${process.arch}`).scanSync({ cwd: imgFolder(), onlyFiles: false }),
+]
+const [PICTURE_ADDON = ''] = new Bun.Glob(`sharp-${process.platform}*/lib/*.node`).scanSync(imgFolder())
+
+function imgFolder(): string {
+  return join(dirname(resolveFrom('sharp')), '../../@img')
+}
+
+/** As ONNX Runtime's: only processes that decode pictures load it. */
+const picturesBeside: BunPlugin = {
+  name: 'pictures beside',
+  setup(build) {
+    build.onLoad({ filter: /[\\/]sharp[\\/]dist[\\/]sharp\.mjs$/ }, () => {
+      const addon = JSON.stringify(`./lib/sharp/${PICTURE_ADDON}`)
+      const load = `createRequire(process.execPath)(${addon})`
+      return { contents: `import { createRequire } from 'node:module'\nexport default ${load}\n`, loader: 'js' }
+    })
+  },
+}
+
 /** Copies the native libraries of this platform. */
 function copyLibraries(folder: string): void {
   mkdirSync(folder, { recursive: true })
+  for (const name of PICTURE_PACKAGES) {
+    const from = join(imgFolder(), name, 'lib')
+    for (const file of readdirSync(from).filter((each) => /\.(?:node|so\b.*|dylib|dll)$/.test(each)))
+      cpSync(join(from, file), join(folder, 'sharp', name, 'lib', file))
+  }
   const runtime = inPackage('onnxruntime-node', 'bin/napi-v6', process.platform, process.arch)
   for (const name of readdirSync(runtime)) cpSync(join(runtime, name), join(folder, name))
   // A platform without this addon checks signatures with BoringSSL.
@@ -54,7 +81,7 @@ async function build(folder: string): Promise<void> {
     format: 'esm',
     // A bunfig.toml of the working directory could name code to run.
     compile: { outfile: join(folder, 'vestal'), assets: ASSETS, autoloadBunfig: false },
-    plugins: [runtimeBeside],
+    plugins: [runtimeBeside, picturesBeside],
   })
   copyLibraries(join(folder, 'lib'))
 }

@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import sharp from 'sharp'
+import { createMediaPool } from '../../src/tasks/media/media-pool.ts'
 import { MAIN, Workplace } from '../support/command-line.ts'
+import { SMALL } from '../support/picture-models.ts'
 import { MODELS } from '../support/server.ts'
 
 const ROOT = join(import.meta.dir, '../..')
@@ -102,6 +105,22 @@ describe('the executable of bun run build', () => {
       expect([backend, (await ask(`${token.slice(0, -4)}AAAA`)).status]).toEqual([backend, 401])
       child.kill('SIGTERM')
       await child.exited
+    }
+  })
+
+  test('decodes pictures, with the libraries beside it', async () => {
+    const pool = createMediaPool({ command: [program, 'media'] })
+    try {
+      const picture = await sharp({ create: { width: 9, height: 7, channels: 3, background: 'red' } })
+        .avif()
+        .toBuffer()
+      const answer = await pool.run({ kind: 'picture', picture: new Uint8Array(picture), input: SMALL })
+      expect(answer).toMatchObject({
+        kind: 'picture',
+        prepared: { tensor: { shape: [1, 3, 4, 4] }, placement: { width: 9, height: 7 } },
+      })
+    } finally {
+      pool.close()
     }
   })
 
