@@ -4,7 +4,7 @@ import { changeApiKey, createApiKey, findApiKey, listApiKeys, revokeApiKey, type
 import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { API_KEY_DETAIL } from '../openapi/administration.ts'
-import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
+import { type AdministrationOptions, actorOf, NO_STORE, readChange } from './administration.ts'
 import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, timeIn, versionIn } from './paging.ts'
 import { type ApiKey, ApiKeyChange, ApiKeyInput, type ApiKeyList, type NewApiKey, PageQuery } from './schemas.ts'
@@ -44,11 +44,9 @@ export function apiKeys(options: AdministrationOptions) {
     })
     .patch(
       '/admin/api-keys/:key/',
-      async ({ request, token, params }) => {
-        const version = versionIn(request)
-        const input = keyOf(await readFields(request, ApiKeyChange, options))
-        const by = actorOf(options, token, request)
-        return one(await changeApiKey(context, { ...input, id: params.key, version }, by))
+      async ({ request, token, params: { key: id } }) => {
+        const { fields, version, by } = await readChange(options, { request, token }, ApiKeyChange)
+        return one(await changeApiKey(context, { ...keyOf(fields), id, version }, by))
       },
       { parse: 'none', permissions: ['api-keys:write'], detail: API_KEY_DETAIL.change },
     )

@@ -4,7 +4,7 @@ import { changeRole, createRole, deleteRole, findRole, listRoles } from '../../a
 import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { ROLE_DETAIL } from '../openapi/administration.ts'
-import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
+import { type AdministrationOptions, actorOf, NO_STORE, readChange } from './administration.ts'
 import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, versionIn } from './paging.ts'
 import { type Ended, PageQuery, type Role as RoleAnswer, RoleChange, RoleInput, type RoleList } from './schemas.ts'
@@ -39,11 +39,9 @@ export function roles(options: AdministrationOptions) {
     })
     .patch(
       '/admin/roles/:role/',
-      async ({ request, token, params }) => {
-        const version = versionIn(request)
-        const input = await readFields(request, RoleChange, options)
-        const by = actorOf(options, token, request)
-        return one(await changeRole(context, { ...input, name: params.role, version }, by))
+      async ({ request, token, params: { role: name } }) => {
+        const { fields, version, by } = await readChange(options, { request, token }, RoleChange)
+        return one(await changeRole(context, { ...fields, name, version }, by))
       },
       { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.change },
     )

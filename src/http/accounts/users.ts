@@ -13,7 +13,7 @@ import { normaliseName } from '../../accounts/names.ts'
 import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { USER_DETAIL } from '../openapi/administration.ts'
-import { type AdministrationOptions, actorOf, NO_STORE } from './administration.ts'
+import { type AdministrationOptions, actorOf, NO_STORE, readChange } from './administration.ts'
 import { readFields } from './fields.ts'
 import { nextCursor, readQuery, tagOf, versionIn, yesOrNo } from './paging.ts'
 import { type Ended, type User, UserChange, UserInput, type UserList, UserQuery } from './schemas.ts'
@@ -44,11 +44,9 @@ export function users(options: AdministrationOptions) {
     .patch(
       '/admin/users/:id/',
       async ({ request, token, params }) => {
-        const version = versionIn(request)
-        const input = accountOf(await readFields(request, UserChange, options))
+        const { fields, version, by } = await readChange(options, { request, token }, UserChange)
         const { id } = await findAccount(context, params.id)
-        const by = actorOf(options, token, request)
-        return one(await changeAccount(context, { ...input, id, version }, by))
+        return one(await changeAccount(context, { ...accountOf(fields), id, version }, by))
       },
       { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.change },
     )

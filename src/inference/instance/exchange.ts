@@ -1,7 +1,6 @@
-import { closeSync, constants, ftruncateSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { closeSync, constants, ftruncateSync, openSync, readFileSync } from 'node:fs'
 import { createSealedMemory, freeMemory } from '../../platform/c-library.ts'
+import { openNameless, readAll, writeAll } from '../../processes/nameless-file.ts'
 
 /** Runs of one instance that may use exchange files at once: the one that it computes, and the one that it was given ahead. */
 export const LANES = 2
@@ -17,7 +16,6 @@ const KEPT_BYTES = 16 * 1024 * 1024
 const FIRST_MAPPING_BYTES = 64 * 1024
 /** Where tensors begin: a cache line. */
 const ALIGNMENT = 64
-const SHARED_MEMORY = '/dev/shm'
 
 /**
  * A file without a name in memory, through which large tensors go from one process to the other. On the server's side the first bytes at a
@@ -67,7 +65,7 @@ export class ExchangeFile {
   /** False where there is no memory for it. */
   #write(bytes: Uint8Array, begin: number): boolean {
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at, bytes.length - at, begin + at)
+      writeAll(this.descriptor, bytes, begin)
       return true
     } catch (error) {
       // The memory file system is full, or there is none: the socket has no such limit.
@@ -92,15 +90,9 @@ export class ExchangeFile {
 
   /** A copy of bytes that the other side has put there. */
   readonly readBytes = (offset: number, length: number): Uint8Array => {
-    if (!Number.isSafeInteger(offset) || offset + length > EXCHANGE_BYTES)
-      throw new Error('a tensor is outside of its exchange file')
-    // Not cleared first: each byte of it is written below, or none of it is given.
-    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
-    for (let at = 0; at < length; ) {
-      const count = readSync(this.descriptor, bytes, at, length - at, offset + at)
-      if (count === 0) throw new Error('a tensor is outside of its exchange file')
-      at += count
-    }
+    const isInside = Number.isSafeInteger(offset) && offset + length <= EXCHANGE_BYTES
+    const bytes = isInside ? readAll(this.descriptor, offset, length) : undefined
+    if (bytes === undefined) throw new Error('a tensor is outside of its exchange file')
     this.#high = Math.max(this.#high, offset + length)
     return bytes
   }
@@ -140,7 +132,7 @@ export function createExchangeFile(): ExchangeFile {
   if (sealed !== undefined) return new ExchangeFile(sealed, { isSealed: true })
   let descriptor: number
   try {
-    descriptor = openNameless()
+    descriptor = openNameless(EXCHANGE_BYTES)
   } catch {
     descriptor = openSync(process.execPath, constants.O_RDONLY)
   }
@@ -164,44 +156,5 @@ function isMemoryCounted(): boolean {
   } catch {
     // Nothing says so: only `write` is safe.
     return true
-  }
-}
-
-/** O_TMPFILE of Linux, without O_DIRECTORY, which differs between processors and belongs to it. */
-const TMPFILE = 0o20000000
-
-/**
- * Opens a file in memory that has no name; it is gone with the last process that has it open, whatever ends that.
- * @throws Error where no folder takes one
- */
-export function openNameless(): number {
-  const descriptor = openWithoutName() ?? openAndRemove()
-  try {
-    ftruncateSync(descriptor, EXCHANGE_BYTES)
-    return descriptor
-  } catch (error) {
-    closeSync(descriptor)
-    throw error
-  }
-}
-
-function openWithoutName(): number | undefined {
-  if (process.platform !== 'linux') return undefined
-  for (const folder of [SHARED_MEMORY, tmpdir()]) {
-    try {
-      return openSync(folder, constants.O_RDWR | constants.O_DIRECTORY | TMPFILE, 0o600)
-    } catch {
-      // Not there, or a file system without such files.
-    }
-  }
-  return undefined
-}
-
-function openAndRemove(): number {
-  const folder = mkdtempSync(join(tmpdir(), 'vestal-exchange-'))
-  try {
-    return openSync(join(folder, 'file'), constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
   }
 }

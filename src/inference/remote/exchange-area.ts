@@ -1,5 +1,6 @@
-import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync } from 'node:fs'
 import { broken, type ReadBytes } from '../../processes/frames.ts'
+import { readAll, writeAll } from '../../processes/nameless-file.ts'
 
 /** A tensor smaller than this goes through the socket: a file would cost two calls of the system more. */
 export const STORED_BYTES_MIN = 64 * 1024
@@ -46,7 +47,7 @@ export class ExchangeArea {
     const end = begin + bytes.length
     this.#high = Math.max(this.#high, end)
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at, bytes.length - at, begin + at)
+      writeAll(this.#descriptor, bytes, begin)
     } catch {
       // The memory file system is full: the socket has no such limit. What was written of it is given back.
       ftruncateSync(this.#descriptor, this.#blocks.at(-1)?.end ?? 0)
@@ -117,13 +118,7 @@ export class AreaReader {
     if (descriptor === undefined || !Number.isSafeInteger(offset) || offset + length > AREA_BYTES)
       return broken('a tensor is outside of its area')
     this.reads += 1
-    const bytes = new Uint8Array(length)
-    for (let at = 0; at < length; ) {
-      const count = readSync(descriptor, bytes, at, length - at, offset + at)
-      if (count === 0) return broken('a tensor is outside of its area')
-      at += count
-    }
-    return bytes
+    return readAll(descriptor, offset, length) ?? broken('a tensor is outside of its area')
   }
 
   close(): void {

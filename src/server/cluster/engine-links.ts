@@ -1,7 +1,8 @@
 import { invariant } from '../../core/invariant.ts'
-import { openNameless } from '../../inference/instance/exchange.ts'
+import { AREA_BYTES } from '../../inference/remote/exchange-area.ts'
 import type { Link } from '../../inference/remote/link.ts'
 import { closeDescriptor, openSocketPair, receiveDescriptor } from '../../platform/c-library.ts'
+import { openNameless } from '../../processes/nameless-file.ts'
 
 /** Both ends of a link, which are sent to two processes and then closed here. */
 export interface LinkEnds {
@@ -28,7 +29,7 @@ export function openLink(): LinkEnds {
 function openFiles(): readonly number[] {
   const files: number[] = []
   try {
-    for (let count = 0; count < 2; count += 1) files.push(openNameless())
+    for (let count = 0; count < 2; count += 1) files.push(openNameless(AREA_BYTES))
     return files
   } catch {
     // There is no folder for a file in memory: large tensors go through the socket.
