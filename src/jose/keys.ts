@@ -97,8 +97,7 @@ export function importJwk(jwk: Jwk, options: ImportOptions = {}): Key {
     throw new KeyError(`the JWK is for ${alg}, not for ${options.algorithm}`)
   }
   const pinned = options.algorithm ?? alg
-  const named = kid ?? options.kid
-  const withNames = { ...options, ...(pinned && { algorithm: pinned }), ...(named !== undefined && { kid: named }) }
+  const withNames = { ...options, ...(pinned && { algorithm: pinned }), ...(kid !== undefined && { kid }) }
   const key = jwk.kty === 'oct' ? importSecretJwk(jwk, withNames, pinned) : importAsymmetricJwk(jwk, withNames)
   return operations === undefined ? key : withOperations(key, operations)
 }

@@ -226,7 +226,8 @@ describe('issuers that cannot work are rejected at the start', () => {
     refuse([{ ...ISSUER, jwksUrl: 'https://one.example/jwks' }]).toThrow('"keys" or "jwksUrl"')
     refuse([{ ...ISSUER, keys: undefined, jwksUrl: 'http://one.example/jwks' }]).toThrow('https')
     refuse([{ ...ISSUER, algorithms: ['none'] }]).toThrow('"algorithms"')
-    refuse([{ ...ISSUER, keys: undefined, jwksUrl: 'https://one.example/jwks', algorithms: ['HS256'] }]).toThrow('HMAC')
+    for (const algorithms of [['HS256'], ['RS256', 'HS256']] as const)
+      refuse([{ ...ISSUER, keys: undefined, jwksUrl: 'https://one.example/jwks', algorithms }]).toThrow('HMAC')
     refuse([{ ...ISSUER, permissionClaims: [''] }]).toThrow('"permissionClaims"')
   })
 

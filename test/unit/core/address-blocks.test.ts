@@ -39,6 +39,9 @@ test('an address is written in full, and in no form that others read in another 
     '12345::',
     'g::',
     ':::',
+    '1:2:3:4:5:6:7::8',
+    '1:2:3:4:5:6:7:8::',
+    '::1:2:3:4:5:6:7:8:9',
   ])
     expect([text, parseAddressBlock(text), createAddressBlocks(['0.0.0.0/0', '::/0'])(text)]).toEqual([text, undefined, false])
 })

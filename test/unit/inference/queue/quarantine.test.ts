@@ -97,6 +97,27 @@ describe('a subject whose request was in a run that its worker died in', () => {
   })
 })
 
+test('a subject stays apart as long as the worst run says, and the last of those that it shared', () => {
+  const clock = new HandClock()
+  const quarantine = new Quarantine(clock)
+  const known = (...subjects: readonly string[]) =>
+    subjects.filter((subject) => {
+      const job = { subject, submission: { bucket: 'b' }, bucket: undefined, level: 1 }
+      quarantine.assign(job)
+      return job.bucket !== 'b'
+    })
+  quarantine.add(new Set(['eve']))
+  quarantine.add(new Set(['eve', 'ann', 'bob']))
+  clock.pass(SHARED_MS - 1)
+  quarantine.add(new Set(['ann', 'cid']))
+  clock.pass(1)
+  expect(known('eve', 'ann', 'bob', 'cid')).toEqual(['eve', 'ann', 'cid'])
+  clock.pass(SHARED_MS)
+  expect(known('eve', 'ann', 'bob', 'cid')).toEqual(['eve'])
+  clock.pass(ALONE_MS)
+  expect(known('eve')).toEqual([])
+})
+
 test('of ever more subjects a thousand are remembered, and the one that is to be forgotten first goes', () => {
   const clock = new HandClock()
   const quarantine = new Quarantine(clock)

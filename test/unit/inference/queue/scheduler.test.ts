@@ -168,6 +168,15 @@ describe('what waits', () => {
     }
   })
 
+  test('waits for a batch with one timer, however many come meanwhile, and also where it may wait a millisecond only', () => {
+    const { worker, clock, ask } = start({ batches: { rowsMax: 9, bytesMax: 1000, delayMs: 1 } })
+    for (const input of ['a', 'b', 'c', 'd']) void ask(input)
+    // The other one is that of the deadlines.
+    expect([worker.isBusy, clock.timers]).toEqual([false, 2])
+    clock.pass(1)
+    expect(worker.inputs).toEqual(['a', 'b', 'c', 'd'])
+  })
+
   test('of a full batch and one more leaves the one to be waited with', () => {
     const { worker, clock, ask } = start({ batches: { rowsMax: 4, bytesMax: 1000, delayMs: 10 } })
     void ask('first', { bucket: undefined })
@@ -500,6 +509,32 @@ describe('a queue that is full', () => {
 })
 
 describe('a request that is given up', () => {
+  test('is no part of a whole batch any more', () => {
+    const { worker, ask } = start({ mayRunAhead: true })
+    const controller = new AbortController()
+    for (const input of ['a', 'b', 'c']) void ask(input)
+    void ask('d', { signal: controller.signal })
+    controller.abort()
+    void ask('e')
+    expect(worker.given).toEqual([['a']])
+    void ask('f')
+    expect(worker.given).toEqual([['a'], ['b', 'c', 'e', 'f']])
+  })
+
+  test('while it is to be tried by itself takes none of the others with it', async () => {
+    const { worker, ask } = start()
+    void ask('first')
+    const controller = new AbortController()
+    const answers = [ask('a'), ask('b', { signal: controller.signal }), ask('c'), ask('d')]
+    worker.finish()
+    worker.settle({ kind: 'failed', reason: 'no' })
+    expect(worker.inputs).toEqual(['a'])
+    controller.abort()
+    finishAll([worker])
+    expect(await Promise.all(answers)).toEqual(['A', 'REQUEST_ABORTED', 'C', 'D'])
+    expect(worker.runs.slice(2)).toEqual([['a'], ['c'], ['d']])
+  })
+
   test('by its client leaves the queue, and is answered once', async () => {
     const { worker, scheduler, ask } = start({ queueMax: 2 })
     void ask('a')
