@@ -1,13 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { ftruncateSync, openSync } from 'node:fs'
-import {
-  createExchangeFile,
-  EXCHANGE_BYTES,
-  ExchangeFile,
-  mapFile,
-  openNameless,
-} from '../../../../src/inference/instance/exchange.ts'
+import { createExchangeFile, EXCHANGE_BYTES, ExchangeFile, mapFile } from '../../../../src/inference/instance/exchange.ts'
 import { freeMemory } from '../../../../src/platform/c-library.ts'
+import { openNameless } from '../../../../src/processes/nameless-file.ts'
 
 /** Large enough for a file. */
 const LARGE = new Uint8Array(64 * 1024).fill(7)
@@ -41,7 +36,7 @@ describe('an exchange file', () => {
   })
 
   test('has of each run what that run stored, whether the file had memory for it before or not', () => {
-    for (const file of [createExchangeFile(), new ExchangeFile(openNameless())]) {
+    for (const file of [createExchangeFile(), new ExchangeFile(openNameless(EXCHANGE_BYTES))]) {
       for (const [value, sizes] of [
         [1, [40_000, 100_000]],
         [2, [100_000, 40_001, 33_000]],

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'bun:test'
 import { fstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { createExchangeFile } from '../../../../src/inference/instance/exchange.ts'
 import {
   AREA_BYTES,
   AreaReader,
@@ -11,11 +10,12 @@ import {
   STORED_BYTES_MIN,
 } from '../../../../src/inference/remote/exchange-area.ts'
 import { duplicate } from '../../../../src/platform/c-library.ts'
+import { openNameless } from '../../../../src/processes/nameless-file.ts'
 import { HAS_PROCESSES } from '../../../support/processes.ts'
 import { mountSmallDisk } from '../../../support/small-disk.ts'
 
 function openArea() {
-  const { descriptor } = createExchangeFile()
+  const descriptor = openNameless(AREA_BYTES)
   const [area, reader] = [new ExchangeArea(descriptor), new AreaReader(duplicate(descriptor))]
   return {
     area,
