@@ -2,9 +2,10 @@ import type { Static, TObject } from '@sinclair/typebox'
 import type { Actor } from '../../accounts/administration.ts'
 import type { AuthenticatedToken } from '../../auth/authenticator.ts'
 import type { AuthenticationPlugin } from '../authentication.ts'
+import { jsonResponse } from '../json.ts'
 import type { AccountRoutesOptions } from './context.ts'
 import { readFields } from './fields.ts'
-import { versionIn } from './paging.ts'
+import { tagOf, versionIn } from './paging.ts'
 
 /** What the administration's routes are made of. */
 export interface AdministrationOptions extends AccountRoutesOptions {
@@ -16,6 +17,14 @@ export function actorOf({ originOf }: AccountRoutesOptions, token: Authenticated
   return { actor: token.principal.key, origin: originOf(request), allows: token.allows }
 }
 
+/** The options of the routes on one kind of record: what they require, and that they read bodies themselves. */
+export function routesOn(records: 'users' | 'roles' | 'api-keys') {
+  return {
+    reading: <Detail>(detail: Detail) => ({ permissions: [`${records}:read`], detail }),
+    writing: <Detail>(detail: Detail) => ({ parse: 'none' as const, permissions: [`${records}:write`], detail }),
+  }
+}
+
 /** What a change brings: the version it is for, the fields of its body, and who makes it. */
 export async function readChange<S extends TObject>(
   options: AdministrationOptions,
@@ -24,6 +33,11 @@ export async function readChange<S extends TObject>(
 ): Promise<{ readonly version: number | undefined; readonly fields: Static<S>; readonly by: Actor }> {
   const version = versionIn(request)
   return { version, fields: await readFields(request, schema, options), by: actorOf(options, token, request) }
+}
+
+/** Shows a record, with its version as the entity tag. */
+export function recordResponse<Shown extends { readonly version: number }>(shown: Shown): Response {
+  return jsonResponse(shown, { ...NO_STORE, ...tagOf(shown.version) })
 }
 
 export const NO_STORE = { 'cache-control': 'no-store' }

@@ -4,15 +4,16 @@ import { changeRole, createRole, deleteRole, findRole, listRoles } from '../../a
 import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { ROLE_DETAIL } from '../openapi/administration.ts'
-import { type AdministrationOptions, actorOf, NO_STORE, readChange } from './administration.ts'
+import { type AdministrationOptions, actorOf, NO_STORE, readChange, recordResponse, routesOn } from './administration.ts'
 import { readFields } from './fields.ts'
-import { nextCursor, readQuery, tagOf, versionIn } from './paging.ts'
+import { nextCursor, readQuery, versionIn } from './paging.ts'
 import { type Ended, PageQuery, type Role as RoleAnswer, RoleChange, RoleInput, type RoleList } from './schemas.ts'
 import { timeOf } from './sessions.ts'
 
 /** Roles, for those who may see and change them. */
 export function roles(options: AdministrationOptions) {
   const { context } = options
+  const { reading, writing } = routesOn('roles')
   return new Elysia({ name: 'roles' })
     .use(options.authentication)
     .get(
@@ -23,27 +24,28 @@ export function roles(options: AdministrationOptions) {
         const next_cursor = nextCursor(found.length, page, found.at(-1)?.name)
         return jsonResponse({ roles: found.map(shown), next_cursor } satisfies Answer<typeof RoleList>, NO_STORE)
       },
-      { permissions: ['roles:read'], detail: ROLE_DETAIL.list },
+      reading(ROLE_DETAIL.list),
     )
     .post(
       '/admin/roles/',
       async ({ request, token }) => {
         const input = await readFields(request, RoleInput, options)
-        return one(await createRole(context, input, actorOf(options, token, request)))
+        return recordResponse(shown(await createRole(context, input, actorOf(options, token, request))))
       },
-      { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.create },
+      writing(ROLE_DETAIL.create),
     )
-    .get('/admin/roles/:role/', async ({ params }) => one(await findRole(context, params.role)), {
-      permissions: ['roles:read'],
-      detail: ROLE_DETAIL.read,
-    })
+    .get(
+      '/admin/roles/:role/',
+      async ({ params }) => recordResponse(shown(await findRole(context, params.role))),
+      reading(ROLE_DETAIL.read),
+    )
     .patch(
       '/admin/roles/:role/',
       async ({ request, token, params: { role: name } }) => {
         const { fields, version, by } = await readChange(options, { request, token }, RoleChange)
-        return one(await changeRole(context, { ...fields, name, version }, by))
+        return recordResponse(shown(await changeRole(context, { ...fields, name, version }, by)))
       },
-      { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.change },
+      writing(ROLE_DETAIL.change),
     )
     .delete(
       '/admin/roles/:role/',
@@ -52,12 +54,8 @@ export function roles(options: AdministrationOptions) {
         await deleteRole(context, { name: params.role, version: versionIn(request) }, by)
         return jsonResponse({ ended: params.role } satisfies Answer<typeof Ended>, NO_STORE)
       },
-      { parse: 'none', permissions: ['roles:write'], detail: ROLE_DETAIL.remove },
+      writing(ROLE_DETAIL.remove),
     )
-}
-
-function one(role: Role): Response {
-  return jsonResponse(shown(role), { ...NO_STORE, ...tagOf(role.version) })
 }
 
 function shown({ name, description, permissions, version, createdAt }: Role): Answer<typeof RoleAnswer> {

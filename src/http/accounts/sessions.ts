@@ -31,20 +31,14 @@ export function accountSessions(options: AccountRoutesOptions & { readonly authe
       parse: 'none',
       detail: SESSION_DETAIL.refresh,
     })
-    .post(
-      '/auth/logout/',
-      async ({ request, token }) => {
-        await signOut(context, bearerOf(token, originOf(request)))
-        return signedOut(options)
-      },
-      { parse: 'none', permissions: [], detail: SESSION_DETAIL.logout },
-    )
+    .post('/auth/logout/', ({ request, token }) => signedOut(options, signOut(context, bearerOf(token, originOf(request)))), {
+      parse: 'none',
+      permissions: [],
+      detail: SESSION_DETAIL.logout,
+    })
     .post(
       '/auth/logout/all/',
-      async ({ request, token }) => {
-        await signOutEverywhere(context, bearerOf(token, originOf(request)))
-        return signedOut(options)
-      },
+      ({ request, token }) => signedOut(options, signOutEverywhere(context, bearerOf(token, originOf(request)))),
       { parse: 'none', permissions: [], detail: SESSION_DETAIL.logoutAll },
     )
     .get(
@@ -121,7 +115,9 @@ function cookieOf(request: Request, name: string): string | undefined {
   return values[0]
 }
 
-function signedOut({ cookies }: AccountRoutesOptions): Response {
+/** The answer once the sessions have ended; it deletes the cookies. */
+async function signedOut({ cookies }: AccountRoutesOptions, ended: Promise<void>): Promise<Response> {
+  await ended
   const headers = new Headers({ 'content-type': 'application/json', ...NO_STORE })
   for (const cookie of clearCookies(cookies)) headers.append('set-cookie', cookie)
   return new Response(JSON.stringify({ signed_out: true } satisfies Answer<typeof SignedOut>), { headers })

@@ -13,42 +13,41 @@ import { normaliseName } from '../../accounts/names.ts'
 import type { Answer } from '../../schema/build.ts'
 import { jsonResponse } from '../json.ts'
 import { USER_DETAIL } from '../openapi/administration.ts'
-import { type AdministrationOptions, actorOf, NO_STORE, readChange } from './administration.ts'
+import { type AdministrationOptions, actorOf, NO_STORE, readChange, recordResponse, routesOn } from './administration.ts'
 import { readFields } from './fields.ts'
-import { nextCursor, readQuery, tagOf, versionIn, yesOrNo } from './paging.ts'
+import { nextCursor, readQuery, versionIn, yesOrNo } from './paging.ts'
 import { type Ended, type User, UserChange, UserInput, type UserList, UserQuery } from './schemas.ts'
 import { timeOf, timeOrNull } from './sessions.ts'
 
 /** Accounts, for those who may see and change them. */
 export function users(options: AdministrationOptions) {
   const { context } = options
+  const { reading, writing } = routesOn('users')
   return new Elysia({ name: 'users' })
     .use(options.authentication)
-    .get('/admin/users/', async ({ request }) => list(options, request), {
-      permissions: ['users:read'],
-      detail: USER_DETAIL.list,
-    })
+    .get('/admin/users/', async ({ request }) => list(options, request), reading(USER_DETAIL.list))
     .post(
       '/admin/users/',
       async ({ request, token }) => {
         const { name, ...input } = await readFields(request, UserInput, options)
         const by = actorOf(options, token, request)
-        return one(await createAccount(context, { ...accountOf(input), name }, by))
+        return recordResponse(shown(await createAccount(context, { ...accountOf(input), name }, by)))
       },
-      { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.create },
+      writing(USER_DETAIL.create),
     )
-    .get('/admin/users/:id/', async ({ params }) => one(await findAccount(context, params.id)), {
-      permissions: ['users:read'],
-      detail: USER_DETAIL.read,
-    })
+    .get(
+      '/admin/users/:id/',
+      async ({ params }) => recordResponse(shown(await findAccount(context, params.id))),
+      reading(USER_DETAIL.read),
+    )
     .patch(
       '/admin/users/:id/',
       async ({ request, token, params }) => {
         const { fields, version, by } = await readChange(options, { request, token }, UserChange)
         const { id } = await findAccount(context, params.id)
-        return one(await changeAccount(context, { ...accountOf(fields), id, version }, by))
+        return recordResponse(shown(await changeAccount(context, { ...accountOf(fields), id, version }, by)))
       },
-      { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.change },
+      writing(USER_DETAIL.change),
     )
     .delete(
       '/admin/users/:id/',
@@ -58,7 +57,7 @@ export function users(options: AdministrationOptions) {
         await deleteAccount(context, { id, version }, actorOf(options, token, request))
         return jsonResponse({ ended: id } satisfies Answer<typeof Ended>, NO_STORE)
       },
-      { parse: 'none', permissions: ['users:write'], detail: USER_DETAIL.remove },
+      writing(USER_DETAIL.remove),
     )
 }
 
@@ -85,10 +84,6 @@ function accountOf({ password_once, disabled, ...fields }: Static<typeof UserCha
     ...(password_once !== undefined && { isPasswordOnce: password_once }),
     ...(disabled !== undefined && { isDisabled: disabled }),
   }
-}
-
-function one(account: ShownAccount): Response {
-  return jsonResponse(shown(account), { ...NO_STORE, ...tagOf(account.version) })
 }
 
 function shown({
