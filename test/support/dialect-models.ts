@@ -14,20 +14,20 @@ function vectorOf(id: number): readonly number[] {
 /** How many of a word a text has, as the model of a score sees it. */
 const countOf = (word: string, weight: number) => (id: number) => (id === idOfToken(word) ? weight : 0)
 
-/** An engine with a small model for each task of texts, and one of tensors, `plain`. */
-export async function startDialectModels() {
+/** An engine with a small model for each task of texts, and one of tensors, `plain`. Two may have other names. */
+export async function startDialectModels({ embedder = 'embedding', ranker = 'best' } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'vestal-dialects-'))
   const path = join(folder, 'tokenizer.json')
   await Bun.write(path, bertTokenizer())
   const write = (name: string, model: Uint8Array) => Bun.write(join(folder, `models/${name}/1/model.onnx`), model)
   const [good, bad] = [countOf('good', 2), countOf('bad', 2)]
-  await write('embedding', tokenModel(vectorOf))
+  await write(embedder, tokenModel(vectorOf))
   await write(
     'mood',
     sumModel((id) => [bad(id), good(id)]),
   )
   await write(
-    'best',
+    ranker,
     sumModel((id) => [good(id)]),
   )
   await write('plain', identityModel('FP32', ['n', 2]))
@@ -61,7 +61,7 @@ export async function startDialectModels() {
   }
   const inner = await bundledEngine(join(folder, 'models'))
   return {
-    engine: withTasks(inner, { embedding, mood, best, secret: embedding }),
+    engine: withTasks(inner, { [embedder]: embedding, mood, [ranker]: best, secret: embedding }),
     stop: async () => {
       await inner.stop()
       rmSync(folder, { recursive: true })
