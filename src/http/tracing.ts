@@ -24,7 +24,7 @@ export function createTracing(tracer: Tracer, engine: Engine): Tracing {
         record.trace = tracer.begin(record.request.headers)
       },
       enclose: (record, work) => (record.trace === undefined ? work() : tracer.inside(record.trace, work)),
-      answered({ request: { method }, trace, route, pathname, startedMs, id, address, code, status, durationMs }) {
+      answered({ request: { method }, trace, route, pathname, model, startedMs, id, address, code, status, durationMs }) {
         if (trace === undefined) return
         const known = METHODS.has(method) ? method : '_OTHER'
         tracer.end(trace, {
@@ -40,7 +40,7 @@ export function createTracing(tracer: Tracer, engine: Engine): Tracing {
             'client.address': address,
             'vestal.request.id': id,
             'vestal.refusal': status >= 400 && status < 500 ? code : undefined,
-            'vestal.model.name': nameOfModel(route, pathname, engine),
+            'vestal.model.name': model ?? nameOfModel(route, pathname, engine),
           },
         })
       },

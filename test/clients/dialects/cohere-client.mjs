@@ -1,3 +1,4 @@
+// @ts-nocheck: Node runs this as it is.
 // cohere-ai for JavaScript, its second version.
 import { CohereClientV2 } from 'cohere-ai'
 import { BASE, BUSY, failure, OTHER, TOKEN, tell, WRONG } from './seen.mjs'

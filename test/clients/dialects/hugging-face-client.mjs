@@ -1,3 +1,4 @@
+// @ts-nocheck: Node runs this as it is.
 // @huggingface/inference, which asks again after a 503, without end and without a pause.
 import { InferenceClient } from '@huggingface/inference'
 import { BASE, BUSY, failure, OTHER, TOKEN, tell, WRONG } from './seen.mjs'

@@ -1,3 +1,4 @@
+// @ts-nocheck: Node runs this as it is.
 // openai for JavaScript, which asks for base64 unless it is told otherwise.
 import OpenAI from 'openai'
 import { BASE, BUSY, failure, OTHER, TOKEN, tell, WRONG } from './seen.mjs'

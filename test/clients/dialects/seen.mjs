@@ -1,3 +1,4 @@
+// @ts-nocheck: Node runs this as it is.
 // What each script of this folder needs: where the server is, its tokens, and what a client made of a failure.
 export const { BASE, BUSY, TOKEN, OTHER } = process.env
 export const WRONG = 'a.b.c'
