@@ -3,6 +3,7 @@ import { createLogger, jsonLine } from '../../../src/telemetry/log/logger.ts'
 import { startDialectModels } from '../../support/dialect-models.ts'
 import { createServer } from '../../support/server.ts'
 import { tokenWith } from '../../support/tokens.ts'
+import { until } from '../../support/until.ts'
 
 const { engine, stop } = await startDialectModels()
 afterAll(stop)
@@ -26,13 +27,10 @@ function serve(more: Parameters<typeof createServer>[1] = {}) {
   const post = (path: string, body: unknown) =>
     app.handle(new Request(`http://localhost${path}`, { method: 'POST', headers, body: JSON.stringify(body) }))
   const metrics = async () => (await app.handle(new Request('http://localhost/metrics', { headers }))).text()
-  const written = async () => {
-    // Lines are written together, a little later.
-    while (lines.length === 0) await Bun.sleep(1)
-    return lines
+  const written = () =>
+    lines
       .map((line) => JSON.parse(line) as Line)
       .map(({ route, status, model, subject, code }) => ({ route, status, model, subject, code }))
-  }
   return { lines, post, metrics, written }
 }
 
@@ -48,8 +46,8 @@ test('the log has the model that a body names, once the caller may ask it, and n
     { route: '/v1/models/:name', status: 200, model: 'plain', subject: 'ada', code: undefined },
     { route: '/models/:name/', status: 200, model: 'embedding', subject: 'ada', code: undefined },
   ]
-  while (lines.length < expected.length) await Bun.sleep(1)
-  expect(await written()).toEqual(expected)
+  await until(() => lines.length === expected.length)
+  expect(written()).toEqual(expected)
   expect(lines.join()).not.toContain('private')
 })
 
