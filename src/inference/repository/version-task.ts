@@ -1,10 +1,12 @@
 /** What a version does beside tensors in and out: read of its folder before it is loaded, and of its graph afterwards. */
 import type { GraphFacts } from '../../tasks/folder/facts.ts'
+import { sizeBehind } from '../../tasks/folder/image-input.ts'
 import { type FolderTask, readFolder } from '../../tasks/folder/read-folder.ts'
 import type { TaskDescription, TextInput } from '../../tasks/task.ts'
 import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
 import type { PaddingRule } from '../padding.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
+import { zeros } from './synthetic.ts'
 
 /** The task of a version that is being loaded. */
 export class VersionTask {
@@ -31,15 +33,15 @@ export class VersionTask {
     return this.#folder?.files ?? []
   }
 
-  /** Why there is no task although its folder describes a model. */
-  get note(): string | undefined {
-    return this.#folder?.note
-  }
+  /** Why there is no task although something describes the model. */
+  note: string | undefined
 
   /** Makes the description. @throws Error with the reason why the model cannot be served rightly */
   describe(graph: GraphFacts): void {
     this.#graph = graph
-    this.description = this.#folder?.describe(graph)
+    const { task, note } = this.#folder?.describe(graph) ?? {}
+    this.description = task
+    this.note = note
   }
 
   /** How texts of different lengths share a run: a model without a mask takes its padding for text. */
@@ -54,6 +56,25 @@ export class VersionTask {
       ...(positions !== undefined && { [positions]: 0 }),
     }
     return { side: text.paddingSide, values }
+  }
+
+  /** Sizes of pictures and sound to try the model with, by input, where nothing is recorded. */
+  shapes(): ReadonlyMap<string, readonly number[]> | undefined {
+    const { image, audio } = this.description ?? {}
+    if (audio !== undefined) return new Map([[audio.input, [-1, audio.rate]]])
+    const size = image && sizeBehind(image)
+    if (image === undefined || size === undefined) return undefined
+    const planes = image.channels === 'grey' ? 1 : 3
+    const { height, width } = size
+    return new Map([[image.input, image.layout === 'NCHW' ? [-1, planes, height, width] : [-1, height, width, planes]]])
+  }
+
+  /** A request to warm the model up with, where it has a task. */
+  warmUpInputs(): NamedTensors | undefined {
+    const [sample] = this.samples()
+    const shapes = this.shapes()
+    if (sample !== undefined || shapes === undefined) return sample
+    return zeros((this.#graph?.inputs ?? []).map((spec) => ({ ...spec, shape: shapes.get(spec.name) ?? spec.shape })))
   }
 
   /** Requests to try the model with, which are as those that it will get. */

@@ -1,9 +1,13 @@
 /** Reads the folder of a version: what the model in it does beside tensors in and out, or why that cannot be computed rightly. */
 import { join } from 'node:path'
 import type { TaskDescription, TaskName } from '../task.ts'
+import { audioInputOf } from './audio-input.ts'
 import { type GraphFacts, Sources } from './facts.ts'
 import { FolderFiles, type JsonValue } from './folder-files.ts'
+import { imageInputOf } from './image-input.ts'
+import { METADATA, ultralyticsOf } from './metadata.ts'
 import { type Modules, readModules } from './modules.ts'
+import { boxOutputOf, maskOutputOf } from './picture-outputs.ts'
 import { isEntailment, labelsIn, scoreOutputOf, scoresIn } from './score-output.ts'
 import type { TaskTables } from './task-tables.ts'
 import { readTextFiles, type TextFiles, textInputOf } from './text-input.ts'
@@ -15,13 +19,18 @@ export interface FolderTask {
   readonly tokenizer?: string
   /** Paths in the folder of the files that decide what is answered, as far as they were read. */
   readonly files: readonly string[]
-  /** Why there is no task although the folder describes a model, for the log. */
-  readonly note?: string
   /**
-   * What a model with this graph does; undefined where that is tensors and nothing else.
+   * What a model with this graph does.
    * @throws Error with the reason why it cannot be computed rightly
    */
-  describe(graph: GraphFacts): TaskDescription | undefined
+  describe(graph: GraphFacts): Described
+}
+
+/** What a model does; without a task it takes tensors and nothing else. */
+export interface Described {
+  readonly task?: TaskDescription
+  /** Why there is no task although something describes the model, for the log. */
+  readonly note?: string
 }
 
 export interface FolderOptions {
@@ -38,11 +47,19 @@ const HEADS: readonly (readonly [end: string, task: TaskName])[] = [
   ['ForSequenceClassification', 'classify'],
   ['ForTokenClassification', 'tokens'],
   ['ForMaskedLM', 'fill'],
+  ['ForImageClassification', 'image-classify'],
+  ['ForImageClassificationWithTeacher', 'image-classify'],
+  ['ForObjectDetection', 'detect'],
+  ['ForSemanticSegmentation', 'segment'],
+  ['ForAudioClassification', 'audio-classify'],
   ['Model', 'embedding'],
 ]
 /** Models that give an answer step by step, or in two parts. */
 const GENERATES =
   /(?:For(?:CausalLM|ConditionalGeneration|SpeechSeq2Seq|Vision2Seq|ImageTextToText|Seq2SeqLM)|LMHeadModel|EncoderDecoderModel|DoubleHeadsModel)$/
+
+/** Models of sound, which have the heads of texts. */
+const SOUND = /^(?:wav2vec2|hubert|wavlm|unispeech|sew|data2vec-audio|whisper|audio-spectrogram)/
 
 /** What is known of the task, and from where. */
 interface Chosen {
@@ -55,44 +72,56 @@ interface Chosen {
  * @throws Error with the reason why it cannot be computed rightly
  */
 export function readFolder(folder: string, { tables = {}, labels = new Map() }: FolderOptions = {}): FolderTask {
-  const nothing: FolderTask = { files: [], describe: () => undefined }
-  if (tables.task === 'tensors') return nothing
+  if (tables.task === 'tensors') return { files: [], describe: () => ({}) }
   const files = new FolderFiles(folder)
   const modules = readModules(files)
-  const config = files.json(join(modules?.transformer ?? '', 'config.json'))
-  const chosen = chosenBy(tables, modules, config)
+  const base = modules?.transformer ?? ''
+  const config = files.json(join(base, 'config.json'))
+  const processor = files.json('preprocessor_config.json')
+  const chosen = chosenBy(tables, { modules, config, isOfTexts: processor === undefined })
   if (chosen === undefined) {
     const name = config?.get('architectures')?.items(16)[0]?.text()
     const note =
       name === undefined ? undefined : `its architecture ${name.slice(0, 64)} has no task here: it is served as tensors`
-    return { ...nothing, ...(note !== undefined && { note }) }
+    // What the model's own file says counts where no other does.
+    const describe = (graph: GraphFacts) => describeUltralytics({ config, processor, tables, labels }, { graph, note })
+    return { files: files.read, describe }
   }
-  if (!TEXT_TASKS.has(chosen.task)) throw new Error(`the task "${chosen.task}" is not computed here`)
-  const base = modules?.transformer ?? ''
+  if (!TEXT_TASKS.has(chosen.task)) {
+    const describe = (graph: GraphFacts) => ({ task: describeOther({ chosen, config, processor, tables, labels }, graph) })
+    return { files: files.read, describe }
+  }
   const text = readTextFiles(files, tables, { base, config, isOfSentences: modules !== undefined })
   return {
     tokenizer: text.tokenizer,
     files: files.read,
-    describe: (graph) => describeText({ chosen, text, modules, config, tables, labels }, graph),
+    describe: (graph) => ({ task: describeText({ chosen, text, modules, config, tables, labels }, graph) }),
   }
 }
 
-function chosenBy(tables: TaskTables, modules: Modules | undefined, config: JsonValue | undefined): Chosen | undefined {
+interface Evidence {
+  readonly modules: Modules | undefined
+  readonly config: JsonValue | undefined
+  /** False where the folder says how pictures or sound are prepared. */
+  readonly isOfTexts: boolean
+}
+
+function chosenBy(tables: TaskTables, { modules, config, isOfTexts }: Evidence): Chosen | undefined {
   if (tables.task !== undefined) return { task: tables.task, place: 'model.toml task' }
   if (modules !== undefined) return { task: modules.isSparse ? 'fill' : 'embedding', place: 'modules.json' }
   const architecture = config?.get('architectures')?.items(16)[0]
   const name = architecture?.text()
   if (name === undefined || architecture === undefined) return undefined
-  if (GENERATES.test(name))
-    throw new Error(
-      `${architecture.place}: ${name.slice(0, 64)} generates its answer step by step, which is not computed here; ${TENSORS}`,
-    )
+  const shown = `${architecture.place}: ${name.slice(0, 64)}`
+  if (GENERATES.test(name)) throw new Error(`${shown} generates its answer step by step, which is not computed here; ${TENSORS}`)
+  const isSound = SOUND.test(config?.get('model_type')?.text() ?? '')
   const task = HEADS.find(([end]) => name.endsWith(end))?.[1]
-  if (task === 'embedding' && config?.get('is_encoder_decoder')?.flag() === true && !name.endsWith('EncoderModel'))
-    throw new Error(
-      `${architecture.place}: ${name.slice(0, 64)} is an encoder with a decoder, which are not computed here; ${TENSORS}`,
-    )
-  return task === undefined ? undefined : { task, place: architecture.place }
+  if (task === 'classify' && isSound) return { task: 'audio-classify', place: architecture.place }
+  if (task !== 'embedding') return task === undefined ? undefined : { task, place: architecture.place }
+  if (!isOfTexts || isSound || config?.get('vision_config') !== undefined) return undefined
+  if (config?.get('is_encoder_decoder')?.flag() === true && !name.endsWith('EncoderModel'))
+    throw new Error(`${shown} is an encoder with a decoder, which are not computed here; ${TENSORS}`)
+  return { task, place: architecture.place }
 }
 
 interface TextModel {
@@ -141,4 +170,48 @@ function describeText({ chosen, text: files, modules, config, tables, labels }: 
 function taskOfLabels(labels: readonly string[], config: JsonValue | undefined): 'classify' | 'rerank' | 'zero-shot' {
   if (labels.length === 1) return 'rerank'
   return isEntailment(labelsIn(config)?.value ?? []) && isEntailment(labels) ? 'zero-shot' : 'classify'
+}
+
+interface OtherModel {
+  readonly config: JsonValue | undefined
+  /** preprocessor_config.json. */
+  readonly processor: JsonValue | undefined
+  readonly tables: TaskTables
+  readonly labels: ReadonlyMap<string, readonly string[]>
+}
+
+/**
+ * A model whose own file may say what it is for. What nobody has said of a folder is no reason to keep it from serving its tensors.
+ */
+function describeUltralytics(
+  model: OtherModel,
+  { graph, note }: { readonly graph: GraphFacts; readonly note: string | undefined },
+): Described {
+  const nothing = note === undefined ? {} : { note }
+  try {
+    const yolo = ultralyticsOf(graph.metadata)
+    const tasks: Readonly<Record<string, TaskName>> = { detect: 'detect', classify: 'image-classify' }
+    const task = yolo === undefined || !Object.hasOwn(tasks, yolo.task) ? undefined : tasks[yolo.task]
+    return task === undefined ? nothing : { task: describeOther({ ...model, chosen: { task, place: METADATA } }, graph) }
+  } catch (error) {
+    return { note: `it is served as tensors: ${error instanceof Error ? error.message : String(error)}` }
+  }
+}
+
+/** A model of pictures or sound. */
+function describeOther({ chosen, ...model }: OtherModel & { readonly chosen: Chosen }, graph: GraphFacts): TaskDescription {
+  const { config, processor, tables, labels } = model
+  const sources = new Sources()
+  // The cast: tasks of texts and tensors went other ways.
+  const task = sources.from(chosen.place, 'task', chosen.task as 'image-classify' | 'detect' | 'segment' | 'audio-classify')
+  const yolo = ultralyticsOf(graph.metadata)
+  const scoreFiles = { config, tables, labels, graph, sources, yolo }
+  if (task === 'audio-classify') {
+    const audio = audioInputOf({ processor, tables }, { graph, sources })
+    return { task, audio, scores: scoreOutputOf(scoreFiles, scoresIn(scoreFiles, 2)), sources: sources.places() }
+  }
+  const image = imageInputOf({ processor, tables, yolo }, { graph, sources })
+  if (task === 'detect') return { task, image, boxes: boxOutputOf({ ...scoreFiles, yolo }), sources: sources.places() }
+  if (task === 'segment') return { task, image, masks: maskOutputOf({ ...scoreFiles, yolo }), sources: sources.places() }
+  return { task, image, scores: scoreOutputOf(scoreFiles, scoresIn(scoreFiles, 2)), sources: sources.places() }
 }

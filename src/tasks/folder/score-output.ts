@@ -2,6 +2,7 @@ import type { TensorSpec } from '../../tensor/tensor.ts'
 import type { ScoreOutput } from '../task.ts'
 import { byDefault, type Candidate, type GraphFacts, listed, type Sources, said } from './facts.ts'
 import type { JsonValue } from './folder-files.ts'
+import { METADATA, type Ultralytics } from './metadata.ts'
 import { LABELS_MAX, type TaskTables } from './task-tables.ts'
 
 const LABEL_LENGTH_MAX = 1000
@@ -36,6 +37,8 @@ export interface ScoreFiles {
   readonly labels: ReadonlyMap<string, readonly string[]>
   readonly graph: GraphFacts
   readonly sources: Sources
+  /** Of a model of ultralytics, which has computed the shares of its classes itself. */
+  readonly yolo?: Ultralytics | undefined
 }
 
 /** The output of scores: the one that is named, `logits`, or the only one of that many dimensions. @throws Error where there is none */
@@ -64,11 +67,12 @@ export function scoresIn({ graph, tables, sources }: Pick<ScoreFiles, 'graph' | 
  */
 export function scoreOutputOf(files: ScoreFiles, spec: TensorSpec): ScoreOutput {
   const { config, tables, sources } = files
-  const labels = labelsOf(files, spec, tables.scores?.labels)
+  const labels = labelsOf(files, spec, said('scores.labels', tables.scores?.labels))
   const activation =
     sources.first<ScoreOutput['activation']>(
       'activation',
       said('scores.activation', tables.scores?.activation),
+      files.yolo && { value: 'none' as const, place: METADATA },
       crossEncoderActivation(config),
       activationOf(config, labels.length),
       spec.name === 'logits' ? byDefault(labels.length === 1 ? ('sigmoid' as const) : ('softmax' as const)) : undefined,
@@ -77,10 +81,10 @@ export function scoreOutputOf(files: ScoreFiles, spec: TensorSpec): ScoreOutput 
 }
 
 /** The names of the classes of an output, in its order; where nothing names them, LABEL_0 and so on. */
-function labelsOf(
-  { config, labels: byOutput, sources }: ScoreFiles,
+export function labelsOf(
+  { config, labels: byOutput, sources, yolo }: ScoreFiles,
   spec: TensorSpec,
-  own: readonly string[] | undefined,
+  own: Candidate<readonly string[]>,
 ): readonly string[] {
   const count = spec.shape.length === 4 ? (spec.shape[1] ?? -1) : (spec.shape.at(-1) ?? -1)
   if (count > LABELS_MAX) throw new Error(`the output ${listed([spec])} has more than ${LABELS_MAX} classes`)
@@ -88,8 +92,9 @@ function labelsOf(
   const numbered = number === undefined ? undefined : Array.from({ length: number }, (_, index) => `LABEL_${index}`)
   const labels = sources.first(
     'labels',
-    said('scores.labels', own),
+    own,
     said(`outputs.${spec.name}.labels`, byOutput.get(spec.name)),
+    yolo && { value: yolo.labels, place: METADATA },
     labelsIn(config),
     byDefault(numbered),
   )
@@ -102,7 +107,8 @@ function labelsOf(
 
 function activationOf(config: JsonValue | undefined, labels: number): Candidate<ScoreOutput['activation']> | undefined {
   const type = config?.get('problem_type')
-  if (config === undefined) return undefined
+  // Another program's config.json says nothing of heads.
+  if (config?.get('architectures') === undefined && config?.get('model_type') === undefined) return undefined
   if (type !== undefined) {
     const name = type.text()
     if (name === 'regression') return { value: 'none', place: type.place }

@@ -11,7 +11,7 @@ export const LABELS_MAX = 100_000
 export const PROMPTS_MAX = 64
 export const PROMPT_LENGTH_MAX = 10_000
 /** Pixels of a side. */
-const SIDE_MAX = 8192
+export const SIDE_MAX = 8192
 const SECONDS_MAX = 3600
 /** Words for the ways in which the vectors of tokens become one. */
 const POOLINGS = ['cls', 'max', 'mean', 'mean-sqrt', 'weighted-mean', 'last'] as const
