@@ -90,7 +90,12 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     const labelled = [...file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))
     if (labelled !== undefined) throw new Error(`model.toml: the model has no output "${labelled}"`)
     const labels = new Map([...(runner.labels ?? []), ...file.labels])
-    await warmUp(runner, { file: { ...file, labels }, folder, madeUp: task.warmUpInputs(), warn: (message) => options.warn(`${key}: ${message}`) })
+    await warmUp(runner, {
+      file: { ...file, labels },
+      folder,
+      madeUp: task.warmUpInputs(),
+      warn: (message) => options.warn(`${key}: ${message}`),
+    })
     counters.forgetRuns()
     const hasOwnLabels = runner.labels !== undefined && runner.labels.size > 0
     const batching = { runs: runner.batching.isSafe ? 'shared' : 'separate', reason: runner.batching.reason } as const
