@@ -1,21 +1,24 @@
 import { statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { SettingsError } from '../../config/load.ts'
 import { CommandError } from '../../core/command-error.ts'
 import { joinRows } from '../../inference/batches.ts'
 import { createEngine } from '../../inference/create-engine.ts'
 import type { Engine, ModelVersion } from '../../inference/engine.ts'
+import { chooseFile } from '../../inference/repository/choose-file.ts'
 import { readDefinition } from '../../inference/repository/definition.ts'
 import { inPlaceOf, modelFilesIn } from '../../inference/repository/layout.ts'
 import { EMPTY_MODEL_FILE } from '../../inference/repository/model-file.ts'
 import { recordedSamples, recordedShapes } from '../../inference/repository/recorded-samples.ts'
-import type { FoundModel } from '../../inference/repository/scan.ts'
+import type { RepositoryOptions } from '../../inference/repository/scan.ts'
 import { zeros } from '../../inference/repository/synthetic.ts'
+import { shapesOfTask } from '../../inference/repository/version-task.ts'
 import { usableCores } from '../../platform/cores.ts'
+import type { TaskDescription, TextInput } from '../../tasks/task.ts'
 import { describeShape, elementCount, matchesShape } from '../../tensor/shape.ts'
 import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../../tensor/tensor.ts'
 import { table } from '../table.ts'
-import { describeRuns, describeTensors } from './list.ts'
+import { describeRuns, describeTask, describeTensors } from './list.ts'
 import { tellRuntimeText } from './local-engine.ts'
 import type { ModelsRequest } from './server.ts'
 
@@ -25,6 +28,8 @@ const ROWS = [1, 4, 16, 64] as const
 const MEASURE_MS = 150
 const ROUNDS = 3
 const NAME = 'model'
+/** Tokens of a text that is measured. */
+const TEXT_TOKENS = 32
 
 interface Setting {
   readonly instances: number
@@ -37,10 +42,8 @@ interface Measured extends Setting {
 }
 
 /** `vestal models check`: says whether a file can be served, with what, and how it is fastest on this machine, measured. */
-export async function checkModel({ name: path, args, settings }: ModelsRequest): Promise<void> {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (stat === undefined) throw new CommandError(`${path}: there is no such file`)
-  if (stat.isDirectory()) throw new CommandError(`${path}: is a folder; ${whatToCheck(path)}`)
+export async function checkModel({ name: named, args, settings }: ModelsRequest): Promise<void> {
+  const path = fileToCheck(named)
   const beside = descriptionOf(path, shapesOf(args.values.get('shape') ?? []))
   const loadMsMax = settings.loadSecondsMax * 1000
   const cores = usableCores()
@@ -80,6 +83,30 @@ export async function checkModel({ name: path, args, settings }: ModelsRequest):
 /** Model files of a folder that are listed. */
 const LISTED_MAX = 5
 
+/** The file itself, or the one of a folder that would be served. @throws CommandError where there is none */
+function fileToCheck(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) throw new CommandError(`${path}: there is no such file`)
+  if (!stat.isDirectory()) return path
+  const chosen = fileServed(path)
+  if (chosen === undefined) throw new CommandError(`${path}: is a folder; ${whatToCheck(path)}`)
+  return join(path, chosen)
+}
+
+/** The file of a version's folder that would be served; undefined where none would. */
+function fileServed(folder: string): string | undefined {
+  const { file, config } = readDefinition(modelFolderOf(folder), basename(folder))
+  const named = config?.fileName ?? file.tasks?.huggingface?.file
+  if (named !== undefined) return named
+  const chosen = chooseFile(folder)
+  return chosen.kind === 'file' ? chosen.file : undefined
+}
+
+/** The folder of the model that a version's folder belongs to. */
+function modelFolderOf(folder: string): string {
+  return /^[1-9]\d{0,8}$/.test(basename(folder)) ? dirname(folder) : folder
+}
+
 /** Which file of a folder can be checked, or what is in it in place of one. */
 function whatToCheck(folder: string): string {
   const found = modelFilesIn(folder)
@@ -109,6 +136,12 @@ function describe(version: ModelVersion): void {
 Inputs:   ${describeTensors(inputs)}
 Outputs:  ${describeTensors(outputs)}
 Runs:     ${describeRuns(version)}`)
+  if (version.task !== undefined) console.log(`Task:     ${describeTask(version)}\n${guessesOf(version.task)}`)
+}
+
+/** Each fact of a task with where it comes from. */
+function guessesOf({ sources }: TaskDescription): string {
+  return table(Object.entries(sources).map(([fact, source]) => ['         ', fact, source]))
 }
 
 /** Sizes by input, of `--shape input=1,128`. @throws SettingsError */
@@ -123,19 +156,29 @@ function shapesOf(flags: readonly string[]): ReadonlyMap<string, readonly number
   )
 }
 
-type Described = Pick<FoundModel, 'folder' | 'file' | 'config' | 'shapes'>
+type Described = NonNullable<RepositoryOptions['beside']>
 
-/** What the folder of a file in the layout `model/version/file.onnx` says of it; its settings of speed are what is measured here. */
+/** What the folder of a file says of it, where that file would be served from there; its settings of speed are what is measured here. */
 function descriptionOf(path: string, shapes: ReadonlyMap<string, readonly number[]>): Described {
   const own = shapes.size > 0 ? { shapes } : {}
-  const version = dirname(resolve(path))
-  if (!/^[1-9]\d{0,8}$/.test(basename(version))) return { file: EMPTY_MODEL_FILE, ...own }
-  const folder = dirname(version)
+  const absolute = resolve(path)
+  const versionFolder = [dirname(absolute), dirname(dirname(absolute))].find(
+    (each) => fileServed(each) === relative(each, absolute),
+  )
+  const isInVersion = /^[1-9]\d{0,8}$/.test(basename(dirname(absolute)))
+  if (versionFolder === undefined && !isInVersion) return { file: EMPTY_MODEL_FILE, ...own }
+  const folder = modelFolderOf(versionFolder ?? dirname(absolute))
   const { file, config, reason } = readDefinition(folder, basename(folder))
   if (reason !== undefined) throw new CommandError(reason)
   const { allowDependentRows } = file.settings
   const settings = allowDependentRows === undefined ? {} : { allowDependentRows }
-  return { folder, file: { ...file, settings, checksums: new Map() }, ...(config && { config }), ...own }
+  return {
+    folder,
+    file: { ...file, settings, checksums: new Map() },
+    ...(versionFolder !== undefined && { versionFolder }),
+    ...(config && { config }),
+    ...own,
+  }
 }
 
 /** What is measured: one row of each input, and where it is from. */
@@ -145,11 +188,12 @@ interface Tried {
 }
 
 /** The sizes that are asked for, or a recorded input, or zeros where nothing is known. @throws SettingsError */
-function inputsToTry({ inputs }: ModelVersion, beside: Described): Tried {
+function inputsToTry({ inputs, task }: ModelVersion, beside: Described): Tried {
   mustFit(inputs, beside.shapes ?? new Map())
   const found = { name: NAME, versions: [], ...beside }
   const [sample] = beside.shapes === undefined ? recordedSamples(found, inputs) : []
-  const shapes = beside.shapes ?? recordedShapes(found)
+  if (task?.text !== undefined && sample === undefined && beside.shapes === undefined) return textToTry(task.text, inputs)
+  const shapes = beside.shapes ?? recordedShapes(found) ?? shapesOfTask(task)
   const oneRow = ({ name, shape }: TensorSpec) =>
     (shapes?.get(name) ?? shape).map((size, index) => (index === 0 && shape[0] === -1 ? 1 : size))
   const row = sample ?? zeros(inputs.map((spec) => ({ ...spec, shape: oneRow(spec) })))
@@ -158,6 +202,18 @@ function inputsToTry({ inputs }: ModelVersion, beside: Described): Tried {
   const isGuess = inputs.some(({ name, shape }) => shape.includes(-1, 1) && shapes?.get(name) === undefined)
   const guess = isGuess ? '; open sizes are taken as 1' : ''
   return { row, name: `zeros in ${shown}${guess}` }
+}
+
+/** A text of some tokens. */
+function textToTry({ tokensMax, inputs: { ids, mask } }: TextInput, specs: readonly TensorSpec[]): Tried {
+  const length = Math.min(TEXT_TOKENS, tokensMax)
+  const row = zeros(specs.map((spec) => ({ ...spec, shape: [1, length] })))
+  for (const [name, { data }] of row) {
+    if (name !== ids && name !== mask) continue
+    if (data instanceof BigInt64Array) data.fill(1n)
+    else if (data instanceof Int32Array) data.fill(1)
+  }
+  return { row, name: `texts of ${length} tokens` }
 }
 
 /** @throws SettingsError where a shape is not one of the model's */

@@ -1,6 +1,7 @@
 import { printableLines } from '../../core/printable.ts'
 import { createEngine } from '../../inference/create-engine.ts'
 import type { Model, ModelVersion } from '../../inference/engine.ts'
+import { shownTask, taskInWords } from '../../tasks/shown-task.ts'
 import { describeShape, shownSpecs } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { table } from '../table.ts'
@@ -15,7 +16,9 @@ export async function listModels(request: ModelsRequest): Promise<void> {
   const models = args.values.has('url') ? await modelsOfServer(request) : await modelsOfFolder(request)
   const rows = models.flatMap((model) => model.versions.map((version) => ({ model, version })))
   console.log(
-    args.switches.has('json') ? printableLines(JSON.stringify(rows.map(asJson), null, 2)) : table([HEADER, ...rows.map(asCells)]),
+    args.switches.has('json')
+      ? printableLines(JSON.stringify(rows.map(asJson), null, 2))
+      : table([headerOf(rows), ...rows.map(asCells)]),
   )
 }
 
@@ -39,15 +42,20 @@ async function modelsOfServer(request: ModelsRequest): Promise<readonly Listed[]
   return (JSON.parse(await server.ask('/models/')) as { readonly models: readonly Listed[] }).models
 }
 
-const HEADER = ['NAME', 'VERSION', 'INPUTS', 'OUTPUTS', 'STATE', 'RUNS']
-
 interface Row {
   readonly model: Listed
   readonly version: ModelVersion
 }
 
+/** Most folders have no model with a task. */
+function headerOf(rows: readonly Row[]): readonly string[] {
+  const hasTasks = rows.some(({ version }) => version.task !== undefined)
+  return ['NAME', 'VERSION', 'INPUTS', 'OUTPUTS', 'STATE', 'RUNS', ...(hasTasks ? ['TASK'] : [])]
+}
+
 function asJson({ model: { name, description }, version }: Row) {
-  return { name, description, ...version, ...shownSpecs(version) }
+  const { task, ...rest } = version
+  return { name, description, ...rest, ...(task && { task: shownTask(task) }), ...shownSpecs(version) }
 }
 
 function asCells({ model, version }: Row): readonly string[] {
@@ -60,12 +68,18 @@ function asCells({ model, version }: Row): readonly string[] {
     describeTensors(version.outputs),
     state,
     describeRuns(version),
+    describeTask(version),
   ]
 }
 
 /** Whether requests share the version's runs, and why. */
 export function describeRuns({ batching }: Pick<ModelVersion, 'batching'>): string {
   return batching === undefined ? '' : `${batching.runs}: ${batching.reason}`
+}
+
+/** What the version does beside tensors in and out. */
+export function describeTask({ task }: Pick<ModelVersion, 'task'>): string {
+  return task === undefined ? '' : taskInWords(task)
 }
 
 /** Tensors as lists of them show them. */

@@ -5,6 +5,7 @@ import { didYouMean } from '../../core/nearest.ts'
 import { printable, printableLines } from '../../core/printable.ts'
 import type { Engine, Model } from '../../inference/engine.ts'
 import { type FoundModel, findModel } from '../../inference/repository/scan.ts'
+import { shownTask } from '../../tasks/shown-task.ts'
 import { shownSpecs } from '../../tensor/shape.ts'
 import { withEngine } from './local-engine.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
@@ -78,7 +79,7 @@ export async function inspectModel(request: ModelsRequest): Promise<void> {
         labels: Object.fromEntries(labels),
         versions: versions
           .filter((each) => version === undefined || each.version === version)
-          .map((each) => ({ ...each, ...shownSpecs(each) })),
+          .map(({ task, ...each }) => ({ ...each, ...(task && { task: shownTask(task) }), ...shownSpecs(each) })),
         ...(isReady && { configuration: engine.configuration(name, version) }),
       })
     })

@@ -81,7 +81,12 @@ function metadataOf(engine: Engine, name: string, asked?: string) {
   const versions = asked === undefined ? ready : [version]
   const shown = (specs: readonly TensorSpec[], isInBatches: boolean) =>
     specs.map(({ name, datatype, shape }) => ({ name, datatype, shape: sentShape(shape, { isInBatches }) }))
-  return { name, versions, platform, inputs: shown(found.inputs, Number(rowsMax) > 0), outputs: shown(found.outputs, false) }
+  return {
+    ...{ name, versions, platform },
+    inputs: shown(found.inputs, Number(rowsMax) > 0),
+    outputs: shown(found.outputs, false),
+    ...(found.task && { parameters: { task: found.task.task } }),
+  }
 }
 
 function configurationOf(engine: Engine, name: string, asked?: string) {

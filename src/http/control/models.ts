@@ -2,6 +2,7 @@ import { Elysia } from 'elysia'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import type { Engine, Model } from '../../inference/engine.ts'
 import type { Answer } from '../../schema/build.ts'
+import { shownTask } from '../../tasks/shown-task.ts'
 import { shownSpecs } from '../../tensor/shape.ts'
 import { guard } from '../authentication.ts'
 import { jsonResponse } from '../json.ts'
@@ -31,6 +32,10 @@ function describe({ name, description, permissions, labels, examples, versions }
     permissions,
     labels: Object.fromEntries(newest?.labels ?? labels),
     examples,
-    versions: versions.map(({ labels: _, hasRows: __, offBy: ___, ...version }) => ({ ...version, ...shownSpecs(version) })),
+    versions: versions.map(({ labels: _, hasRows: __, offBy: ___, task, ...version }) => ({
+      ...version,
+      ...(task && { task: shownTask(task) }),
+      ...shownSpecs(version),
+    })),
   }
 }

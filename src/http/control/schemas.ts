@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { byName, orNull, strict, text, words } from '../../schema/build.ts'
+import { TASKS } from '../../tasks/task.ts'
 import { DatatypeName, Shape } from '../predict/schemas.ts'
 
 const name = text('Name', { example: 'iris' })
@@ -22,6 +23,16 @@ const ModelVersion = Type.Object({
     }),
   ),
   isolation: Type.Optional(words(['shared'], { description: 'It is computed in one process with other models' })),
+  task: Type.Optional(
+    Type.Object(
+      {
+        task: words(TASKS, { description: 'What the model is for' }),
+        sources: byName(Type.String(), { description: 'Where each fact comes from: a file and a key, the graph, or a default' }),
+        aloneReason: Type.Optional(text('Why each of its inputs is computed in a run of its own')),
+      },
+      { description: 'What it does beside tensors in and out: texts, pictures or sound', additionalProperties: true },
+    ),
+  ),
   inputs: Type.Array(TensorSpec),
   outputs: Type.Array(TensorSpec),
 })
@@ -43,6 +54,9 @@ const ModelMetadata = Type.Object({
   platform,
   inputs: Type.Array(TensorSpec),
   outputs: Type.Array(TensorSpec),
+  parameters: Type.Optional(
+    Type.Object({ task: words(TASKS, { description: 'What the model is for beside tensors' }) }, { additionalProperties: true }),
+  ),
 })
 
 /** What the index may be asked for. Other members are ignored, as Triton ignores them. */

@@ -13,7 +13,7 @@ import type { VersionPolicy } from './version-policy.ts'
  */
 export function configurationOf(
   { name, file, config, pipeline }: FoundModel,
-  { inputs, outputs }: ModelVersion,
+  { inputs, outputs, task }: ModelVersion,
   runner: ModelRunner,
 ): ModelConfiguration {
   const { settings, batching } = runner
@@ -32,7 +32,7 @@ export function configurationOf(
     max_batch_size: batchSizeMax,
     input: tensors('input', inputs),
     output: tensors('output', outputs),
-    parameters: { ...parametersOf(config?.table.parameters), ...batchingParameters(batching) },
+    parameters: { ...parametersOf(config?.table.parameters), ...batchingParameters(batching), ...taskParameters(task) },
     instance_group: [{ name, kind: 'KIND_CPU', count: settings.instances }],
     ...(batchSizeMax > 0 &&
       batching.isSafe && {
@@ -56,6 +56,11 @@ function batchingParameters({ isSafe, reason }: ModelRunner['batching']) {
     batching: { string_value: isSafe ? 'shared' : 'separate' },
     batching_reason: { string_value: reason },
   }
+}
+
+/** What the model does beside tensors, in the same place. */
+function taskParameters(task: ModelVersion['task']) {
+  return task === undefined ? {} : { task: { string_value: task.task } }
 }
 
 function ensemble({ steps }: PipelineDefinition) {

@@ -50,7 +50,10 @@ export interface RepositoryOptions {
   /** Single files by model name; each is version 1, and counts as a folder of that name. */
   readonly files?: ReadonlyMap<string, string>
   /** What is known of each of those files, as a folder's description would say it; nothing when absent. */
-  readonly beside?: Pick<FoundModel, 'folder' | 'file' | 'config' | 'shapes'>
+  readonly beside?: Pick<FoundModel, 'folder' | 'file' | 'config' | 'shapes'> & {
+    /** The folder that a version with such a file would have. */
+    readonly versionFolder?: string
+  }
   /** Called with each folder or file that was skipped, and why. */
   readonly warn: (message: string) => void
 }
@@ -143,7 +146,7 @@ function singleFile(
   path: string,
   {
     modelsDirectory,
-    beside = { file: EMPTY_MODEL_FILE },
+    beside: { versionFolder, ...beside } = { file: EMPTY_MODEL_FILE },
   }: { readonly [K in 'modelsDirectory' | 'beside']: RepositoryOptions[K] | undefined },
 ): FoundModel {
   const own = permissionsInFolder(name, { ...(modelsDirectory !== undefined && { modelsDirectory }) })
@@ -151,7 +154,7 @@ function singleFile(
   return {
     name,
     ...beside,
-    versions: [withFile('1', path)],
+    versions: [{ ...withFile('1', path), ...(versionFolder !== undefined && { folder: versionFolder }) }],
     ...(permissions !== 'unreadable' && { permissions }),
   }
 }

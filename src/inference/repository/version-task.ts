@@ -60,13 +60,7 @@ export class VersionTask {
 
   /** Sizes of pictures and sound to try the model with, by input, where nothing is recorded. */
   shapes(): ReadonlyMap<string, readonly number[]> | undefined {
-    const { image, audio } = this.description ?? {}
-    if (audio !== undefined) return new Map([[audio.input, [-1, audio.rate]]])
-    const size = image && sizeBehind(image)
-    if (image === undefined || size === undefined) return undefined
-    const planes = image.channels === 'grey' ? 1 : 3
-    const { height, width } = size
-    return new Map([[image.input, image.layout === 'NCHW' ? [-1, planes, height, width] : [-1, height, width, planes]]])
+    return shapesOfTask(this.description)
   }
 
   /** A request to warm the model up with, where it has a task. */
@@ -89,6 +83,19 @@ export class VersionTask {
       second === undefined || third === undefined || third.length < second.length ? [] : [third.slice(0, second.length)]
     return [...texts, ...even].map((ids) => textTensors(ids, text.inputs, inputs))
   }
+}
+
+/** Sizes of the pictures or the sound that a model takes, by input; of sound, a second. */
+export function shapesOfTask({
+  image,
+  audio,
+}: Pick<TaskDescription, 'image' | 'audio'> = {}): ReadonlyMap<string, readonly number[]> | undefined {
+  if (audio !== undefined) return new Map([[audio.input, [-1, audio.rate]]])
+  const size = image && sizeBehind(image)
+  if (image === undefined || size === undefined) return undefined
+  const planes = image.channels === 'grey' ? 1 : 3
+  const { height, width } = size
+  return new Map([[image.input, image.layout === 'NCHW' ? [-1, planes, height, width] : [-1, height, width, planes]]])
 }
 
 /** The tensors of one text. */
