@@ -3,7 +3,7 @@ import { join, relative, resolve } from 'node:path'
 import type { TaskDescription } from '../../tasks/task.ts'
 import type { ModelVersion } from '../engine.ts'
 import { type StartPipelineOptions, startPipeline } from '../pipelines/start-pipeline.ts'
-import type { ModelRunner, StartRunner } from '../runner.ts'
+import type { ModelRunner, RunnerSource, StartRunner } from '../runner.ts'
 import { ModelCounters } from '../statistics.ts'
 import { declaredSpecs } from './declared.ts'
 import { withoutRunner } from './describe.ts'
@@ -75,13 +75,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
             changed: () => options.runnerChanged?.(model.name),
             hasChanged,
             stale: () => options.stale?.(model, version),
-            tokenizer: task.tokenizer,
-            described: (loaded) => task.describe(loaded),
-            padding: () => task.padding(),
-            trialOf: (own) => ({
-              samples: [...recordedSamples(model, own), ...task.samples()],
-              shapes: model.shapes ?? recordedShapes(model) ?? task.shapes(),
-            }),
+            ...askedOf(task, model),
           })
         : startPipeline({ name: model.name, definition: pipeline, engine: options.pipelineEngine, counters })
     const inputs = declaredSpecs(config, 'input', runner.inputs)
@@ -118,6 +112,19 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)) }
   } finally {
     options.signal?.removeEventListener('abort', giveUp)
+  }
+}
+
+/** What the folder of a version adds to its file. */
+function askedOf(task: VersionTask, model: FoundModel): Pick<RunnerSource, 'tokenizer' | 'described' | 'padding' | 'trialOf'> {
+  return {
+    tokenizer: task.tokenizer,
+    described: (loaded) => task.describe(loaded),
+    padding: () => task.padding(),
+    trialOf: (own) => ({
+      samples: [...recordedSamples(model, own), ...task.samples()],
+      shapes: model.shapes ?? recordedShapes(model) ?? task.shapes(),
+    }),
   }
 }
 
