@@ -162,7 +162,7 @@ type Described = NonNullable<RepositoryOptions['beside']>
 function descriptionOf(path: string, shapes: ReadonlyMap<string, readonly number[]>): Described {
   const own = shapes.size > 0 ? { shapes } : {}
   const absolute = resolve(path)
-  const versionFolder = [dirname(absolute), dirname(dirname(absolute))].find(
+  const versionFolder = [dirname(dirname(absolute)), dirname(absolute)].find(
     (each) => fileServed(each) === relative(each, absolute),
   )
   const isInVersion = /^[1-9]\d{0,8}$/.test(basename(dirname(absolute)))
