@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { signJwt } from '../../src/index.ts'
 import { Workplace } from '../support/command-line.ts'
 import { MODELS } from '../support/server.ts'
+import { sentenceFolder, writeFolder } from '../support/text-folders.ts'
 import { anyShapeModel, identityModel, onnxModel } from '../support/tiny-models.ts'
 import { SECRET } from '../support/tokens.ts'
 
@@ -307,6 +308,25 @@ describe('vestal models list', () => {
       'it is an HTML page',
     ])
       expect(messages).toContain(part)
+  })
+})
+
+describe('a folder of Hugging Face', () => {
+  test('is listed, inspected and checked with what it does, and where each fact is from', async () => {
+    using place = new Workplace()
+    await writeFolder(join(place.folder, 'own/vectors'), sentenceFolder())
+    const run = (...args: readonly string[]) => place.run(['models', ...args, '--models', 'own'])
+    expect(run('list').stdout).toMatch(/RUNS +TASK\nvectors +1 .* embedding \(4 numbers, 32 tokens\)/)
+    const { versions } = JSON.parse(run('inspect', 'vectors').stdout) as { readonly versions: readonly object[] }
+    expect(versions).toMatchObject([
+      { state: 'ready', task: { task: 'embedding', sources: { tokensMax: 'sentence_bert_config.json max_seq_length' } } },
+    ])
+    for (const what of ['own/vectors', 'own/vectors/model.onnx']) {
+      const { stdout, stderr, exitCode } = run('check', join(place.folder, what))
+      expect([exitCode, stderr]).toEqual([0, ''])
+      expect(stdout).toMatch(/Task: {5}embedding \(4 numbers, 32 tokens\)\n(?:.*\n)* +pooling +1_Pooling\/config\.json\n/)
+      expect(stdout).toContain('Measured: texts of 32 tokens')
+    }
   })
 })
 

@@ -194,9 +194,7 @@ async function loadTokenizer(path: string): Promise<TokenizerFacts> {
   try {
     return await readTokenizer(path)
   } catch (error) {
-    throw new Error(
-      `its ${basename(path)} cannot be used: ${error instanceof Error ? error.message.slice(0, 200) : String(error)}`,
-    )
+    throw new Error(`its ${basename(path)} cannot be used: ${failureOf(error).reason.slice(0, 200)}`)
   }
 }
 

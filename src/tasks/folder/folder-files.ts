@@ -1,6 +1,6 @@
 /** Reads the small files that describe a model: each bounded, none of them outside of the folder, and none trusted. */
 import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { join, sep } from 'node:path'
+import { join, resolve, sep } from 'node:path'
 
 /** Largest JSON file that describes a model: it is parsed on the thread of the engine. */
 const JSON_BYTES_MAX = 4 * 1024 * 1024
@@ -13,7 +13,7 @@ export class FolderFiles {
   readonly #read = new Set<string>()
 
   constructor(folder: string) {
-    this.#folder = folder
+    this.#folder = resolve(folder)
   }
 
   /** Paths in the folder of the files that were read so far: they decide what the model answers. */

@@ -21,7 +21,7 @@ export async function readTokenizer(path: string): Promise<TokenizerFacts> {
   if (file.size > TOKENIZER_BYTES_MAX) throw new Error(`tokenizer.json has ${file.size} bytes, more than ${TOKENIZER_BYTES_MAX}`)
   const bytes = await file.bytes()
   const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  const { Tokenizer } = await import('tokenizers')
+  const { Tokenizer } = await importLibrary()
   const tokenizer = Tokenizer.fromString(text)
   // What the folder says of lengths counts, and padding is for those who join rows.
   tokenizer.disablePadding()
@@ -37,6 +37,15 @@ export async function readTokenizer(path: string): Promise<TokenizerFacts> {
     vocabulary,
     ...(padId !== undefined && { padId }),
     samples: samples.filter((ids) => ids.length > 0),
+  }
+}
+
+/** Its own error would name files of this machine. */
+async function importLibrary() {
+  try {
+    return await import('tokenizers')
+  } catch (error) {
+    throw new Error('the library of tokenizers does not load on this machine', { cause: error })
   }
 }
 

@@ -1,0 +1,67 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bundledEngine, createServer } from '../support/server.ts'
+import { scoreFolder, sentenceFolder, writeFolder } from '../support/text-folders.ts'
+import { bearer } from '../support/tokens.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'vestal-http-folders-'))
+await writeFolder(join(folder, 'vectors'), sentenceFolder())
+await writeFolder(join(folder, 'reviews'), scoreFolder('BertForSequenceClassification', ['bad', 'good']))
+await writeFolder(join(folder, 'writes'), { ...sentenceFolder(), 'modules.json': '[]' })
+const engine = await bundledEngine(folder)
+const app = createServer(engine)
+afterAll(async () => {
+  await engine.stop()
+  rmSync(folder, { recursive: true })
+})
+
+async function ask(path: string, init: RequestInit = {}) {
+  const response = await app.handle(new Request(`http://localhost${path}`, { headers: bearer('*'), ...init }))
+  return { status: response.status, text: await response.text() }
+}
+
+describe('a folder of Hugging Face', () => {
+  test('is described with its task and where each fact is from, and with no path of this machine', async () => {
+    const { text } = await ask('/models/vectors/')
+    expect(JSON.parse(text).versions[0]).toMatchObject({
+      state: 'ready',
+      task: {
+        task: 'embedding',
+        sources: { task: 'modules.json', pooling: '1_Pooling/config.json' },
+        text: { tokensMax: 32, tokenizer: { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) } },
+        vector: { dimensions: 4 },
+      },
+    })
+    for (const path of ['/models/', '/models/vectors/', '/v2/models/vectors', '/v2/models/vectors/config', '/models/writes/'])
+      expect([path, (await ask(path)).text]).not.toEqual([path, expect.stringContaining(folder)])
+  })
+
+  test('says its task to clients of the Open Inference Protocol, and shows them its tensors', async () => {
+    expect(JSON.parse((await ask('/v2/models/reviews')).text)).toMatchObject({
+      parameters: { task: 'classify' },
+      inputs: [{ name: 'input_ids', datatype: 'INT64' }, { name: 'attention_mask' }],
+    })
+    expect(JSON.parse((await ask('/v2/models/reviews/config')).text)).toMatchObject({
+      parameters: { task: { string_value: 'classify' } },
+    })
+  })
+
+  test('answers text, and tensors over the Open Inference Protocol', async () => {
+    const { status, text } = await ask('/models/vectors/predict/', { method: 'POST', body: '{"input": "good film"}' })
+    expect([status, Object.keys(JSON.parse(text))]).toEqual([200, ['output']])
+    const tensor = (name: string, data: readonly number[]) => ({ name, datatype: 'INT64', shape: [1, data.length], data })
+    const body = JSON.stringify({ inputs: [tensor('input_ids', [2, 5, 3]), tensor('attention_mask', [1, 1, 1])] })
+    const tensors = await ask('/v2/models/vectors/infer', { method: 'POST', body })
+    expect(JSON.parse(tensors.text).outputs).toMatchObject([{ name: 'last_hidden_state', shape: [1, 3, 4] }])
+  })
+
+  test('that cannot be computed rightly is unavailable, with the reason', async () => {
+    expect(JSON.parse((await ask('/models/writes/')).text).versions[0]).toMatchObject({
+      state: 'unavailable',
+      reason: expect.stringContaining('which is not computed here'),
+    })
+    expect((await ask('/models/writes/predict/', { method: 'POST', body: '{"input": "a"}' })).status).toBe(503)
+  })
+})
