@@ -70,7 +70,7 @@ const TEXT_TASKS: Readonly<Partial<Record<TaskName, Reader>>> = {
 export const huggingFace: TaskCodec<Ask> = {
   async decode(received, { task: description }) {
     const { task } = description
-    if (description.image !== undefined) {
+    if (description.image !== undefined || description.audio !== undefined) {
       const { input, parameters = {} } = await readMediaBody(received, ['options'])
       const question = taskQuestion(description, input, parameters)
       return (call) => answerTask(question, call)

@@ -83,32 +83,39 @@ function shownSegment({ label, png }: Segment) {
   return { label, score: null, mask: Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64') }
 }
 
-/** Pictures of a body: bytes, or texts with base64. @throws VestalError BODY_INVALID */
 function picturesOf(input: unknown): { readonly pictures: readonly Uint8Array[]; readonly isOne: boolean } {
-  const isOne = !Array.isArray(input)
-  const inputs: readonly unknown[] = isOne ? [input] : input
-  return { pictures: inputs.map((each, index) => pictureOf(each, isOne ? 'input' : `input[${index}]`)), isOne }
+  const { files, isOne } = filesOf(input, 'picture')
+  return { pictures: files, isOne }
 }
 
-const RULE = 'must be a picture in base64, a data URI of one, or a list of these'
+type Media = 'picture' | 'sound'
 
-function pictureOf(input: unknown, field: string): Uint8Array {
+/** Pictures or sounds of a body: bytes, or texts with base64. @throws VestalError BODY_INVALID */
+export function filesOf(input: unknown, media: Media): { readonly files: readonly Uint8Array[]; readonly isOne: boolean } {
+  const isOne = !Array.isArray(input)
+  const inputs: readonly unknown[] = isOne ? [input] : input
+  return { files: inputs.map((each, index) => fileOf(each, isOne ? 'input' : `input[${index}]`, media)), isOne }
+}
+
+const ruleOf = (media: Media) => `must be a ${media} in base64, a data URI of one, or a list of these`
+
+function fileOf(input: unknown, field: string, media: Media): Uint8Array {
   if (input instanceof Uint8Array) return input
-  if (typeof input !== 'string') throw invalid(field, RULE)
+  if (typeof input !== 'string') throw invalid(field, ruleOf(media))
   if (/^\s*(?:[a-z][a-z+.-]*:)?\/\//i.test(input.slice(0, 64)))
-    throw invalid(field, 'must be the picture itself, in base64: this server fetches no URL')
-  return bytesOfBase64(input, field)
+    throw invalid(field, `must be the ${media} itself, in base64: this server fetches no URL`)
+  return bytesOfBase64(input, field, media)
 }
 
 /** The bytes of base64, alone or in a data URI. @throws VestalError BODY_INVALID */
-export function bytesOfBase64(text: string, field: string): Uint8Array {
+export function bytesOfBase64(text: string, field: string, media: Media = 'picture'): Uint8Array {
   const uri = /^data:[^,]{0,200}?;base64,/i.exec(text.slice(0, 256))
   if (uri === null && text.startsWith('data:')) throw invalid(field, 'must be a data URI with ";base64,"')
   const base64 = uri === null ? text : text.slice(uri[0].length)
   try {
     return Uint8Array.fromBase64(base64)
   } catch (error) {
-    throw new VestalError('BODY_INVALID', { detail: { [field]: RULE }, cause: error })
+    throw new VestalError('BODY_INVALID', { detail: { [field]: ruleOf(media) }, cause: error })
   }
 }
 

@@ -10,9 +10,10 @@ import type { TaskBodies, TaskBody, TaskCodec, TaskTarget } from './codec.ts'
 import { readMediaBody } from './media-body.ts'
 import { PICTURE_TASKS } from './picture-tasks.ts'
 import { TaskRequest } from './schemas.ts'
+import { SOUND_TASKS } from './sound-tasks.ts'
 import { TEXT_TASKS } from './text-tasks.ts'
 
-const TASK_BODIES: Readonly<Partial<Record<TaskName, TaskBodies>>> = { ...TEXT_TASKS, ...PICTURE_TASKS }
+const TASK_BODIES: Readonly<Partial<Record<TaskName, TaskBodies>>> = { ...TEXT_TASKS, ...PICTURE_TASKS, ...SOUND_TASKS }
 
 /** What is asked of a task. */
 export interface TaskQuestion {
@@ -42,7 +43,7 @@ export function answerTask({ bodies, input, parameters }: TaskQuestion, call: Ta
 type Ask = (call: TaskCall, target: TaskTarget) => Promise<string>
 
 /**
- * A body of a task: `{"input", "parameters"}`, or a picture as it is, is answered with `{"output"}`. The path is also that of Text
+ * A body of a task: `{"input", "parameters"}`, or a picture or sound as it is, is answered with `{"output"}`. The path is also that of Text
  * Embeddings Inference for a classifier, whose `inputs` are answered as it does.
  */
 export const taskBody: TaskCodec<Ask> = {

@@ -1,0 +1,93 @@
+import { VestalError } from '../../core/errors.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import type { TaskCall } from '../call.ts'
+import { type Activation, activated, bestFirst, type LabelScore } from '../scores.ts'
+import type { AudioInput, ScoreOutput } from '../task.ts'
+import { resample } from './resample.ts'
+import { readWav } from './wav.ts'
+
+export interface ClassifySoundsOptions {
+  /** Labels of an answer; default all. */
+  readonly topK?: number | undefined
+  /** Default as the model's folder says. */
+  readonly activation?: Activation | undefined
+}
+
+/** Sounds of one request. */
+const SOUNDS_MAX = 16
+/** What keeps the variance of silence from being divided by. */
+const LEAST_VARIANCE = 1e-7
+
+/**
+ * Gives the labels of each WAV file with their scores, best first. Each is a request of one row.
+ * @throws VestalError TASK_MISMATCH, INPUTS_TOO_MANY; INPUT_INVALID, which names the sound; and as the engine
+ */
+export async function classifySounds(
+  call: TaskCall,
+  sounds: readonly Uint8Array[],
+  { topK, activation }: ClassifySoundsOptions = {},
+): Promise<readonly (readonly LabelScore[])[]> {
+  const { task, audio, scores } = call.task
+  if (audio === undefined || scores === undefined)
+    throw new VestalError('TASK_MISMATCH', { detail: `The model is for the task ${task}; this asks for audio-classify` })
+  checkCount(sounds.length, call.limits?.itemsMax)
+  const work = async (sound: Uint8Array, index: number) => {
+    const tensor = await prepared(sound, { call, audio, index, count: sounds.length })
+    call.signal?.throwIfAborted()
+    const outputs = await call.infer(new Map([[audio.input, tensor]]), { outputs: [scores.output] })
+    const values = activated(scoresIn(outputs.get(scores.output), scores), activation ?? scores.activation)
+    return bestFirst(scores.labels, values).slice(0, topK)
+  }
+  return Promise.all(sounds.map(work))
+}
+
+function checkCount(count: number, most = SOUNDS_MAX): void {
+  if (count === 0) throw new VestalError('INPUT_INVALID', { detail: 'The request has no sound' })
+  if (count <= most) return
+  const detail = `The request has ${count} sounds; the most is ${most}: send them in several requests`
+  throw new VestalError('INPUTS_TOO_MANY', { detail })
+}
+
+interface Preparing {
+  readonly call: TaskCall
+  readonly audio: AudioInput
+  /** Of the sound among those of its request. */
+  readonly index: number
+  readonly count: number
+}
+
+/** The input of the model for one WAV file. */
+async function prepared(bytes: Uint8Array, { call, audio, index, count }: Preparing): Promise<Tensor> {
+  const { rate, secondsMax, isNormalized, input } = audio
+  const named = (error: unknown) => {
+    if (count === 1 || !(error instanceof VestalError) || typeof error.detail !== 'string') throw error
+    const detail = error.detail.replace(/^The sound/, `Sound ${index + 1} of ${count}`)
+    throw new VestalError(error.code, { detail, cause: error })
+  }
+  const sound = await readWav(bytes, { secondsMax }).catch(named)
+  call.hold?.(sound.samples.byteLength)
+  const samples = await resample(sound, rate).catch(named)
+  call.hold?.(samples.byteLength)
+  const values = isNormalized ? normalized(samples) : samples
+  const isHalf = call.inputs.find(({ name }) => name === input)?.datatype === 'FP16'
+  const shape = [1, values.length]
+  return isHalf ? { datatype: 'FP16', shape, data: new Float16Array(values) } : { datatype: 'FP32', shape, data: values }
+}
+
+/** With mean 0 and variance 1, as Hugging Face's feature extractors do it. */
+function normalized(samples: Float32Array): Float32Array {
+  const mean = samples.reduce((sum, value) => sum + value, 0) / samples.length
+  const variance = samples.reduce((sum, value) => sum + (value - mean) ** 2, 0) / samples.length
+  const scale = 1 / Math.sqrt(variance + LEAST_VARIANCE)
+  return samples.map((value) => (value - mean) * scale)
+}
+
+function scoresIn(output: Tensor | undefined, { output: name, labels }: ScoreOutput): Float64Array {
+  if (output?.datatype.startsWith('FP') && output.data.length === labels.length)
+    // The cast: an output of floats has numbers.
+    return Float64Array.from(output.data as Float32Array)
+  const has = output === undefined ? 'is missing' : `is ${output.datatype} [${output.shape}]`
+  throw new VestalError('INFERENCE_FAILED', {
+    detail: `The output "${name}" of the model ${has}; its task needs ${labels.length} numbers`,
+  })
+}
