@@ -90,6 +90,19 @@ for (const open of DOORS) {
       )
     })
 
+    test('goes both ways in answers of any size', async () => {
+      for (const count of [16_000, 16_384, 100_001]) {
+        const values = Float32Array.from({ length: count }, (_, index) => index)
+        const answer = await ask(
+          'fp32',
+          { id: 'é', inputs: [x('FP32', [count], count * 4)], parameters: BINARY },
+          bytesOf(values),
+        )
+        expect([answer.status, answer.type, answer.blobs.y?.length]).toEqual([200, 'application/octet-stream', count * 4])
+        expect(Buffer.compare(answer.blobs.y ?? new Uint8Array(0), bytesOf(values))).toBe(0)
+      }
+    })
+
     const datatypes: readonly (readonly [datatype: string, model: string, blob: Uint8Array, count: number])[] = [
       ['FP16', 'fp16', bytesOf(new Float16Array([1.5, -65504, Number.NaN])), 3],
       ['FP32', 'fp32', bytesOf(new Float32Array([0.1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0])), 5],

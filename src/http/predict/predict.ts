@@ -292,23 +292,37 @@ function respond({ json, blobs }: EncodedAnswer, { request, held, hasCompression
   return respondInBytes({ json, blobs }, coding, held)
 }
 
-async function respondInBytes({ json, blobs }: EncodedAnswer, coding: Coding | undefined, held: RequestHold): Promise<Response> {
-  const { bytes, jsonLength } = joined(json, blobs)
+/** From this size on, a `Blob` of the parts of an answer costs less than one piece of memory: the response then copies them once, not twice. */
+const BLOB_BYTES_MIN = 64 * 1024
+
+async function respondInBytes(answer: EncodedAnswer, coding: Coding | undefined, held: RequestHold): Promise<Response> {
+  const { json, blobs } = answer
+  const { length, jsonLength } = lengthOf(answer)
   const headers: Record<string, string> =
     blobs.length === 0
       ? { 'content-type': 'application/json' }
       : { 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(jsonLength) }
-  if (coding === undefined) return held.answer(new Response(bytes, { headers }), bytes.length)
-  held.make(bytes.length)
-  const encoded = await compress(bytes, coding)
+  if (coding === undefined) {
+    // The cast: no memory of an answer is shared.
+    const body = length < BLOB_BYTES_MIN ? joined(answer).bytes : new Blob([json, ...(blobs as Uint8Array<ArrayBuffer>[])])
+    return held.answer(new Response(body, { headers }), length)
+  }
+  held.make(length)
+  const encoded = await compress(joined(answer).bytes, coding)
   const encodedHeaders = { ...headers, 'content-encoding': coding, vary: 'accept-encoding' }
   return held.answer(new Response(encoded, { headers: encodedHeaders }), encoded.length)
 }
 
-/** The two parts of an answer in one piece, each copied once. */
-export function joined(json: string, blobs: readonly Uint8Array[]) {
+function lengthOf({ json, blobs }: EncodedAnswer) {
   const jsonLength = Buffer.byteLength(json)
-  const bytes = Buffer.allocUnsafe(blobs.reduce((sum, { length }) => sum + length, jsonLength))
+  return { jsonLength, length: blobs.reduce((sum, { length }) => sum + length, jsonLength) }
+}
+
+/** The two parts of an answer in one piece, each copied once. */
+export function joined(answer: EncodedAnswer) {
+  const { json, blobs } = answer
+  const { length, jsonLength } = lengthOf(answer)
+  const bytes = Buffer.allocUnsafe(length)
   bytes.write(json, 0, 'utf8')
   let position = jsonLength
   for (const blob of blobs) {

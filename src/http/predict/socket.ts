@@ -305,7 +305,7 @@ const binary: Codec<InferRequest> = {
 
 function framed(json: string, blobs: readonly Uint8Array[]): Uint8Array {
   const length = new Uint8Array(LENGTH_BYTES)
-  const { bytes, jsonLength } = joined(json, blobs)
+  const { bytes, jsonLength } = joined({ json, blobs })
   new DataView(length.buffer).setUint32(0, jsonLength, true)
   return Buffer.concat([length, bytes])
 }
