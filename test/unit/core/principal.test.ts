@@ -12,6 +12,8 @@ test('the key of a local principal is its subject, and that of another issuer na
     'command-line',
   ])
   expect(foreign(ISSUER, 'auth0|anna@example.org')).toBe('https://idp.example auth0|anna@example.org')
+  // What separates its parts is written as in a URL: a key is stored, so its form stays.
+  expect(foreign(ISSUER, '50% (Ann Lee)')).toBe('https://idp.example 50%25%20%28Ann%20Lee)')
 })
 
 test('a token without a subject is the principal of its issuer’s tokens without one', () => {

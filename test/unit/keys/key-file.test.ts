@@ -50,6 +50,7 @@ describe('a key file', () => {
   const edits: readonly (readonly [what: string, edit: Readonly<Record<string, unknown>>, message: string])[] = [
     ['of a later version', { version: 2 }, 'another version'],
     ['with an unknown member', { extra: 1 }, 'unknown member "extra"'],
+    ['with a long one, which is shown in part', { ['x'.repeat(80)]: 1 }, `unknown member "${'x'.repeat(60)}"`],
     ['without a list', { keys: {} }, '"keys" is not a list'],
     ['with a sealing that is none', { sealing: { kdf: 'md5' } }, '"sealing"'],
     ['with a key that is none', { keys: [7] }, 'key 1 is not an object'],

@@ -85,6 +85,8 @@ test('a number whose text is an integer that it may round is that integer, and n
     ['1.5', undefined],
     ['5', undefined],
     ['5.0', undefined],
+    ['2e19', 2n * 10n ** 19n],
+    ['2.0000001e19', undefined],
     ['1e300', undefined],
     ['', undefined],
   ]
