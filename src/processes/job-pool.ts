@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { VestalError } from '../core/errors.ts'
 import { emptyEnvironment, residentBytesOf } from './child.ts'
 import type { FrameBuffer, FrameCursor } from './frames.ts'
@@ -20,8 +21,14 @@ export interface JobPoolOptions<Job, Answer> {
   readonly idleMs: number
   /** The error of a job that broke a limit or crashed its process; the text completes "the text …". */
   readonly brokenBy: (reason: string) => VestalError
-  /** Called where a process ends that was not to end. */
-  readonly lost?: (cause: string) => void
+  /** Whether a process ends after an answer, such as one that it cannot do jobs at all; default never. */
+  readonly isLast?: (answer: Answer) => boolean
+  /** Bytes of memory that a process may keep once its job is done; one that holds more is replaced. Default all. */
+  readonly keptBytesMax?: number
+  /** How much a process yields to others, from 0, the default, to 19. */
+  readonly niceness?: number
+  /** Called where a process ends that was not to end: `SIGSEGV`, `exit code 1`, `time limit`, `memory limit`. */
+  readonly lost?: ((cause: string) => void) | undefined
 }
 
 /** Processes that do jobs which may crash, hang or swell: each does one at a time, so that nobody else's job ends with it. */
@@ -107,8 +114,8 @@ class JobProcess<Job, Answer> {
   #deadline: Timer | undefined
   #looking: Timer | undefined
   #idle: Timer | undefined
-  /** Why it was killed for its job. */
-  #broken: string | undefined
+  /** Why it was killed for its job: in a word for logs, and in words that complete "the text". */
+  #broken: { readonly cause: 'time limit' | 'memory limit'; readonly reason: string } | undefined
   #isEnding = false
 
   constructor(options: JobPoolOptions<Job, Answer>, events: ProcessEvents) {
@@ -122,6 +129,7 @@ class JobProcess<Job, Answer> {
     })
     // A job's deadline keeps this program running while there is one; nothing else does.
     this.#child.unref()
+    this.#yield()
     const [, , , descriptor] = this.#child.stdio
     if (typeof descriptor !== 'number') throw new Error('a local socket is a descriptor here')
     this.#socket = openMessageSocket(descriptor, {
@@ -131,11 +139,20 @@ class JobProcess<Job, Answer> {
     })
   }
 
+  #yield(): void {
+    const { niceness = 0 } = this.#options
+    try {
+      if (niceness > 0) setPriority(this.#child.pid, niceness)
+    } catch {
+      // Not allowed here, or gone already: it competes as an equal.
+    }
+  }
+
   work(job: Waiting<Job, Answer>): void {
     const { jobMsMax } = this.#options
     clearTimeout(this.#idle)
     this.#job = job
-    this.#deadline = setTimeout(() => this.#break(`took more than ${jobMsMax / 1000} s`), jobMsMax)
+    this.#deadline = setTimeout(() => this.#break('time limit', `took more than ${jobMsMax / 1000} s`), jobMsMax)
     this.#looking = setInterval(() => this.#look(), LOOK_MS)
     const { kind, write } = this.#options.write(job.job)
     this.#socket.send(kind, write)
@@ -148,12 +165,16 @@ class JobProcess<Job, Answer> {
 
   #look(): void {
     const { memoryBytesMax } = this.#options
-    if ((residentBytesOf(this.#child.pid) ?? 0) > memoryBytesMax)
-      this.#break(`needs more than ${Math.round(memoryBytesMax / 2 ** 20)} MiB of memory`)
+    if (this.#residentBytes > memoryBytesMax)
+      this.#break('memory limit', `needs more than ${Math.round(memoryBytesMax / 2 ** 20)} MiB of memory`)
   }
 
-  #break(reason: string): void {
-    this.#broken ??= reason
+  get #residentBytes(): number {
+    return residentBytesOf(this.#child.pid) ?? 0
+  }
+
+  #break(cause: 'time limit' | 'memory limit', reason: string): void {
+    this.#broken ??= { cause, reason }
     this.#child.kill('SIGKILL')
   }
 
@@ -162,7 +183,11 @@ class JobProcess<Job, Answer> {
     if (job === undefined) throw new Error('the protocol was broken: an unasked answer')
     job.resolve(answer)
     if (this.#isEnding || this.#broken !== undefined) return
-    const { idleMs } = this.#options
+    const { idleMs, isLast, keptBytesMax = Number.POSITIVE_INFINITY } = this.#options
+    if (isLast?.(answer) === true || this.#residentBytes > keptBytesMax) {
+      this.end()
+      return
+    }
     this.#idle = setTimeout(() => this.end(), idleMs)
     this.#idle.unref()
     this.#events.isFree()
@@ -180,11 +205,11 @@ class JobProcess<Job, Answer> {
     clearTimeout(this.#idle)
     const job = this.#finish()
     const { brokenBy, lost } = this.#options
-    if (this.#broken !== undefined) job?.reject(brokenBy(this.#broken))
+    if (this.#broken !== undefined) job?.reject(brokenBy(this.#broken.reason))
     // A fault of native code is the job's doing, and would happen again; what else ends a process is not.
     else if (FAULTS.has(exit)) job?.reject(brokenBy('crashed what reads it'))
     else job?.reject(new VestalError(this.#isEnding ? 'SERVER_STOPPING' : 'WORKER_LOST'))
-    if (!this.#isEnding) lost?.(this.#broken ?? exit)
+    if (!this.#isEnding) lost?.(this.#broken?.cause ?? exit)
     this.#events.ended()
   }
 }

@@ -137,7 +137,7 @@ describe('a process that', () => {
     await told('pid')
     await expect(ask('hang')).rejects.toMatchObject({
       code: 'MEDIA_UNREADABLE',
-      detail: 'The picture took more than 3 s to decode',
+      detail: 'The picture took more than 3 s',
     })
     expect(lost).toEqual(['time limit'])
     expect(await told('pid')).toMatch(/^\d+$/)
@@ -147,7 +147,7 @@ describe('a process that', () => {
     const { ask, told, lost } = open({ command: FAULTY, processesMax: 1, memoryBytesMax: 400 * 2 ** 20 })
     await expect(ask('take')).rejects.toMatchObject({
       code: 'MEDIA_UNREADABLE',
-      detail: 'The picture needs more than 400 MiB to decode',
+      detail: 'The picture needs more than 400 MiB of memory',
     })
     expect(lost).toEqual(['memory limit'])
     expect(await told('pid')).toMatch(/^\d+$/)
