@@ -69,7 +69,8 @@ export interface ScoreOutput {
   readonly activation: 'softmax' | 'sigmoid' | 'none'
 }
 
-export type ResizeFilter = 'nearest' | 'box' | 'bilinear' | 'hamming' | 'bicubic' | 'lanczos'
+/** Those of Pillow, and OpenCV's INTER_LINEAR, which does not smooth what it shrinks. */
+export type ResizeFilter = 'nearest' | 'box' | 'bilinear' | 'hamming' | 'bicubic' | 'lanczos' | 'opencv-linear'
 
 /** A step from a picture's pixels to those that the model takes. */
 export type ImageStep =
@@ -81,7 +82,7 @@ export type ImageStep =
       readonly height: number
       readonly filter: ResizeFilter
       readonly fill: number
-      /** `center`, or `start`: the border lies right and below. */
+      /** `center`, or `start`: the border lies right and below, and is resized with the picture. */
       readonly place: 'center' | 'start'
     }
   | { readonly kind: 'crop'; readonly width: number; readonly height: number }

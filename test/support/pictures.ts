@@ -1,6 +1,6 @@
 import type { Pixels } from '../../src/tasks/image/pixels.ts'
 
-/** Noise beside hard edges and slopes; `test/unit/tasks/image/pillow.py` has the same. */
+/** Noise beside hard edges and slopes; `test/unit/tasks/image/golden.py` has the same. */
 export function pixelsOf(width: number, height: number, channels: 1 | 3): Pixels {
   let state = 12_345
   const data = new Uint8Array(width * height * channels)

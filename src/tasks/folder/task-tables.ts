@@ -15,7 +15,7 @@ export const SIDE_MAX = 8192
 const SECONDS_MAX = 3600
 /** Words for the ways in which the vectors of tokens become one. */
 const POOLINGS = ['cls', 'max', 'mean', 'mean-sqrt', 'weighted-mean', 'last'] as const
-const FILTERS = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'] as const
+const FILTERS = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos', 'opencv-linear'] as const
 export const SIMILARITIES = ['cosine', 'dot', 'euclidean', 'manhattan'] as const
 
 const optional = <S extends TSchema>(schema: S) => Type.Optional(schema)

@@ -55,17 +55,8 @@ function applied(placed: Placed, step: ImageStep): Placed {
       return resized(placed, { width: step.width, height: step.height }, step.filter)
     case 'shortest':
       return resized(placed, shortestSize(placed.pixels, step), step.filter)
-    case 'letterbox': {
-      const scale = Math.min(step.width / width, step.height / height)
-      const inner = { width: sideOf(width * scale), height: sideOf(height * scale) }
-      const { pixels, ...place } = resized(placed, inner, step.filter)
-      const left = step.place === 'center' ? before(step.width - inner.width) : 0
-      const top = step.place === 'center' ? before(step.height - inner.height) : 0
-      // Boxes are scaled by the ratio itself, which the rounded sides only come near to.
-      const exact = { scaleX: placed.scaleX * scale, scaleY: placed.scaleY * scale }
-      const offsets = { offsetX: placed.offsetX * scale, offsetY: placed.offsetY * scale }
-      return moved({ pixels, ...place, ...exact, ...offsets }, { ...step, left: -left, top: -top })
-    }
+    case 'letterbox':
+      return letterboxed(placed, step)
     case 'crop': {
       const left = Math.floor((width - step.width) / 2)
       const top = Math.floor((height - step.height) / 2)
@@ -74,6 +65,28 @@ function applied(placed: Placed, step: ImageStep): Placed {
     case 'pad':
       return moved(placed, { left: 0, top: 0, width: step.width, height: step.height, fill: step.fill })
   }
+}
+
+/** The picture in the middle of a border, or in the corner of one that was there before it was resized. */
+function letterboxed(placed: Placed, step: Extract<ImageStep, { kind: 'letterbox' }>): Placed {
+  const { width, height } = placed.pixels
+  const scale = Math.min(step.width / width, step.height / height)
+  if (step.place === 'start') {
+    const outer = { width: sideOf(step.width / scale), height: sideOf(step.height / scale) }
+    checkPixels(outer.width, outer.height, PIXELS_BETWEEN_MAX)
+    return resized(moved(placed, { left: 0, top: 0, ...outer, fill: step.fill }), step, step.filter)
+  }
+  const inner = { width: sideOf(width * scale), height: sideOf(height * scale) }
+  const { pixels } = resized(placed, inner, step.filter)
+  const [left, top] = [before(step.width - inner.width), before(step.height - inner.height)]
+  // Boxes are scaled by the ratio itself, which the rounded sides only come near to.
+  const exact = {
+    scaleX: placed.scaleX * scale,
+    scaleY: placed.scaleY * scale,
+    offsetX: placed.offsetX * scale,
+    offsetY: placed.offsetY * scale,
+  }
+  return moved({ pixels, ...exact }, { ...step, left: -left, top: -top })
 }
 
 /** The size whose shorter side is as asked, with the same ratio; the other side is rounded down. */
@@ -104,8 +117,8 @@ function before(border: number): number {
 function resized(placed: Placed, size: { readonly width: number; readonly height: number }, filter: ResizeFilter): Placed {
   const { pixels, scaleX, scaleY, offsetX, offsetY } = placed
   const { width, height } = size
-  if (width > SIDE_MAX || height > SIDE_MAX || width * height > PIXELS_MAX || width * pixels.height > PIXELS_BETWEEN_MAX)
-    throw new RangeError(`it would have ${width}×${height} pixels once it is resized for the model; make its sides less unequal`)
+  checkPixels(width, height, Math.max(width, height) > SIDE_MAX ? 0 : PIXELS_MAX)
+  checkPixels(width, pixels.height, PIXELS_BETWEEN_MAX)
   const [across, down] = [width / pixels.width, height / pixels.height]
   return {
     pixels: resize(pixels, width, height, filter),
@@ -114,6 +127,12 @@ function resized(placed: Placed, size: { readonly width: number; readonly height
     offsetX: offsetX * across,
     offsetY: offsetY * down,
   }
+}
+
+/** @throws RangeError in words that complete "the picture …" */
+function checkPixels(width: number, height: number, most: number): void {
+  if (width * height > most)
+    throw new RangeError(`would have ${width}×${height} pixels on its way to the model's size; make its sides less unequal`)
 }
 
 function moved({ pixels, offsetX, offsetY, ...scale }: Placed, frame: Parameters<typeof framed>[1]): Placed {

@@ -3,6 +3,7 @@
  * bits, and between columns and rows each value is a byte again, so that their order shows.
  */
 import type { ResizeFilter } from '../task.ts'
+import { resizeAsOpenCv } from './opencv-resize.ts'
 import type { Pixels } from './pixels.ts'
 
 const WEIGHT_BITS = 22
@@ -14,7 +15,7 @@ interface Kernel {
   readonly weight: (distance: number) => number
 }
 
-const KERNELS: Readonly<Record<Exclude<ResizeFilter, 'nearest'>, Kernel>> = {
+const KERNELS: Readonly<Record<Exclude<ResizeFilter, 'nearest' | 'opencv-linear'>, Kernel>> = {
   box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
   hamming: {
@@ -40,10 +41,11 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI)
 }
 
-/** Resizes a picture, as Pillow does with the same filter. */
+/** Resizes a picture, as the library does whose filter it is. */
 export function resize(pixels: Pixels, width: number, height: number, filter: ResizeFilter): Pixels {
   if (width === pixels.width && height === pixels.height) return pixels
   if (filter === 'nearest') return nearest(pixels, width, height)
+  if (filter === 'opencv-linear') return resizeAsOpenCv(pixels, width, height)
   const kernel = KERNELS[filter]
   const columns = (from: Pixels) => (width === from.width ? from : inColumns(from, weigh(kernel, from.width, width)))
   const rows = (from: Pixels) => (height === from.height ? from : inRows(from, weigh(kernel, from.height, height)))

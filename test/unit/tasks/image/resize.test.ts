@@ -3,11 +3,11 @@ import { greyOf } from '../../../../src/tasks/image/pixels.ts'
 import { resize } from '../../../../src/tasks/image/resize.ts'
 import type { ResizeFilter } from '../../../../src/tasks/task.ts'
 import { pixelsOf } from '../../../support/pictures.ts'
-import golden from './pillow.json'
+import golden from './golden.json'
 
 const digestOf = (data: Uint8Array) => new Bun.CryptoHasher('sha256').update(data).digest('hex').slice(0, 32)
 
-describe(`gives the bytes of Pillow ${golden.pillow}`, () => {
+describe(`gives the bytes of Pillow ${golden.pillow} and of OpenCV ${golden.opencv}`, () => {
   for (const line of golden.resized) {
     const [from = '', to = '', channels, filter, sha256 = ''] = line.replaceAll(/(\d+) (\d+) (?=\d)/g, '$1×$2 ').split(' ')
     test(`${filter}, ${channels} channels, ${from} to ${to}`, () => {
@@ -28,9 +28,9 @@ describe(`gives the bytes of Pillow ${golden.pillow}`, () => {
 test('a different filter gives different bytes', () => {
   const picture = pixelsOf(160, 120, 3)
   const digests = new Set(
-    (['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'] as const).map((filter) =>
+    (['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos', 'opencv-linear'] as const).map((filter) =>
       digestOf(resize(picture, 37, 28, filter).data),
     ),
   )
-  expect(digests.size).toBe(6)
+  expect(digests.size).toBe(7)
 })

@@ -1,10 +1,12 @@
-"""Records what Pillow makes of pictures, in pillow.json beside this file: `python pillow.py` writes it, `python pillow.py --check` compares."""
+"""Records what Pillow and OpenCV make of pictures, in golden.json beside this file: `python golden.py` writes it, `--check` compares."""
 
 import hashlib
 import json
 import pathlib
 import sys
 
+import cv2
+import numpy
 from PIL import Image, __version__
 
 FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
@@ -25,11 +27,13 @@ SIZES = [
     (60, 90, 70, 89),
     (60, 40, 90, 41),
     (40, 300, 12, 9),
+    # Halved, for which OpenCV has a way of its own.
+    (60, 44, 30, 22),
 ]
 
 
 def picture(width: int, height: int, channels: int) -> bytes:
-    """Noise beside hard edges and slopes; picture.ts has the same."""
+    """Noise beside hard edges and slopes; test/support/pictures.ts has the same."""
     state = 12345
     values = bytearray()
     for y in range(height):
@@ -51,6 +55,10 @@ def record() -> dict:
                 resized = image.resize((to_width, to_height), number).tobytes()
                 digest = hashlib.sha256(resized).hexdigest()[:32]
                 cases.append(f"{width} {height} {to_width} {to_height} {channels} {name} {digest}")
+            array = numpy.frombuffer(picture(width, height, channels), numpy.uint8).reshape(height, width, channels)
+            resized = cv2.resize(array, (to_width, to_height), interpolation=cv2.INTER_LINEAR).tobytes()
+            digest = hashlib.sha256(resized).hexdigest()[:32]
+            cases.append(f"{width} {height} {to_width} {to_height} {channels} opencv-linear {digest}")
     colours = Image.frombytes("RGB", (64, 48), picture(64, 48, 3))
     grey = hashlib.sha256(colours.convert("L").tobytes()).hexdigest()[:32]
     return {"resized": cases, "grey": grey}
@@ -59,7 +67,7 @@ def record() -> dict:
 path = pathlib.Path(__file__).with_suffix(".json")
 found = record()
 if "--check" in sys.argv:
-    same = {k: v for k, v in json.loads(path.read_text()).items() if k != "pillow"} == found
-    print("equal" if same else "different", f"by Pillow {__version__}")
+    same = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("pillow", "opencv")} == found
+    print("equal" if same else "different", f"by Pillow {__version__} and OpenCV {cv2.__version__}")
     sys.exit(0 if same else 1)
-path.write_text(json.dumps({"pillow": __version__, **found}, indent=2) + "\n")
+path.write_text(json.dumps({"pillow": __version__, "opencv": cv2.__version__, **found}, indent=2) + "\n")
