@@ -8,6 +8,7 @@ import { importKeys } from '../jose/key-set.ts'
 import type { JwkSet } from '../jose/keys.ts'
 import { publicKeySet } from '../jose/public-key-set.ts'
 import type { OwnKeys } from '../keys/own-keys.ts'
+import type { TaskLimits } from '../tasks/call.ts'
 import type { Logger } from '../telemetry/log/logger.ts'
 import type { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accounts } from './accounts/accounts.ts'
@@ -54,6 +55,8 @@ export interface AppOptions {
   readonly bodyBytesMax?: number
   /** Longest message of a WebSocket, or of a body where that is less; default 1 MiB. */
   readonly messageBytesMax?: number
+  /** How much one request for a task may bring; default 2048 texts of 262 144 tokens in sum. */
+  readonly taskLimits?: TaskLimits
   /** How many times its size a compressed body may expand to, where it expands to more than 8 MiB; default 100. */
   readonly expansionRatioMax?: number
   /** How long a body of a prediction may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
@@ -128,13 +131,14 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(info({ authentication: guard(authenticator), title, description }))
-    .use(predictions({ engine, authenticator, memory, pictures }))
+    .use(predictions({ engine, authenticator, memory, pictures, taskLimits: options.taskLimits }))
     .use(
       dialects({
         engine,
         authenticator,
         memory,
         pictures,
+        taskLimits: options.taskLimits,
         settings: { mayBeIds: options.mayBeTokenIds ?? false },
         noteModel: operations.noteModel,
       }),

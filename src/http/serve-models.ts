@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia'
 import { type AuthenticationOptions, createAuthenticator } from '../auth/authenticator.ts'
 import type { Engine } from '../inference/engine.ts'
+import type { TaskLimits } from '../tasks/call.ts'
 import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
 import { reportToStandardError } from './errors.ts'
@@ -20,6 +21,8 @@ export interface ServeModelsOptions {
   readonly bodyBytesMax?: number
   /** Longest message of a WebSocket, or of a body where that is less; default 1 MiB. */
   readonly messageBytesMax?: number
+  /** How much one request for a task may bring; default 2048 texts of 262 144 tokens in sum. */
+  readonly taskLimits?: TaskLimits
   /** How many times its size a compressed body may expand to, where it expands to more than 8 MiB; default 100. */
   readonly expansionRatioMax?: number
   /** How long a body may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
@@ -58,7 +61,7 @@ export function serveModels(options: ServeModelsOptions) {
     .onStart(({ server }) => {
       if (server !== null) servers.add(server)
     })
-    .use(predictions({ ...routes, pictures: createPictureDecoders() }))
+    .use(predictions({ ...routes, pictures: createPictureDecoders(), taskLimits: options.taskLimits }))
     .use(stream(routes))
     .use(socket(routes))
     .use(control(routes))

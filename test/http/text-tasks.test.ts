@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TaskDescription } from '../../src/tasks/task.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
+import { openLive } from '../support/live-socket.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { bertTokenizer, idOfToken, sumModel, textInput, tokenModel, withTasks } from '../support/text-models.ts'
 import { bearer } from '../support/tokens.ts'
@@ -21,6 +22,18 @@ await Bun.write(
 await Bun.write(
   join(folder, 'models/best/1/model.onnx'),
   sumModel((id) => [id === idOfToken('good') ? 1 : 0]),
+)
+const names = ['O', 'B-PER', 'I-PER', 'B-LOC']
+const nameOf = (id: number) =>
+  names.map((_, label) => (label === (id === idOfToken('ada') ? 1 : id === idOfToken('paris') ? 3 : 0) ? 9 : 0))
+await Bun.write(join(folder, 'models/names/1/model.onnx'), tokenModel(nameOf, 'logits'))
+await Bun.write(
+  join(folder, 'models/entails/1/model.onnx'),
+  sumModel((id) => [0, 0, id === idOfToken('good') || id === idOfToken('film') ? 2 : 0]),
+)
+await Bun.write(
+  join(folder, 'models/masked/1/model.onnx'),
+  tokenModel(() => Array.from({ length: 20 }, (_, token) => (token === idOfToken('paris') ? 4 : 0)), 'logits'),
 )
 await Bun.write(join(folder, 'models/plain/1/model.onnx'), tokenModel(vectorOf))
 await Bun.write(join(folder, 'other.json'), bertTokenizer())
@@ -52,8 +65,27 @@ const best: TaskDescription = {
   task: 'rerank',
   scores: { output: 'logits', labels: ['LABEL_0'], activation: 'sigmoid' },
 }
+const longer = await textInput(path, { tokensMax: 64 })
+const entities: TaskDescription = {
+  task: 'tokens',
+  sources: {},
+  text: longer,
+  scores: { output: 'logits', labels: names, activation: 'softmax' },
+}
+const entails: TaskDescription = {
+  task: 'zero-shot',
+  sources: {},
+  text: longer,
+  scores: { output: 'logits', labels: ['contradiction', 'neutral', 'entailment'], activation: 'softmax' },
+}
+const masked: TaskDescription = {
+  task: 'fill',
+  sources: {},
+  text: longer,
+  scores: { output: 'logits', labels: [], activation: 'softmax' },
+}
 const inner = await bundledEngine(join(folder, 'models'))
-const engine = withTasks(inner, { embedding, mood, best })
+const engine = withTasks(inner, { embedding, mood, best, names: entities, entails, masked })
 afterAll(async () => {
   await inner.stop()
   rmSync(folder, { recursive: true })
@@ -222,7 +254,140 @@ for (const open of DOORS) {
       )
     })
   })
+
+  describe(`a text to a model of tokens, ${door.name}`, () => {
+    test('is answered with its entities, whose places count UTF-16 units', async () => {
+      const input = '😀 Ada is 😀 Paris.'
+      const output = (await outputOf('names', { input, parameters: { aggregation_strategy: 'simple' } })) as readonly object[]
+      const score = expect.closeTo(Math.exp(9) / (Math.exp(9) + 3), 5)
+      expect(output).toEqual([
+        { entity_group: 'PER', score, word: 'Ada', start: 3, end: 6 },
+        { entity_group: 'LOC', score, word: 'Paris', start: 13, end: 18 },
+      ])
+      expect([input.slice(3, 6), input.slice(13, 18)]).toEqual(['Ada', 'Paris'])
+      expect(await outputOf('names', { input: [input, ''] })).toEqual([
+        [
+          { entity: 'B-PER', index: 2, score, word: 'ada', start: 3, end: 6 },
+          { entity: 'B-LOC', index: 5, score, word: 'paris', start: 13, end: 18 },
+        ],
+        [],
+      ])
+    })
+
+    test('leaves out the labels that the request names, and rejects another strategy', async () => {
+      const parameters = { aggregation_strategy: 'first', ignore_labels: ['O', 'PER'] }
+      expect(await outputOf('names', { input: 'Ada is Paris', parameters })).toMatchObject([{ word: 'Paris' }])
+      expect((await predict('names', { input: 'Ada', parameters: { aggregation_strategy: 'last' } })).status).toBe(400)
+    })
+  })
+
+  describe(`a text to a model of entailment, ${door.name}`, () => {
+    test('is answered with the scores of any labels, in sum 1 or each by itself', async () => {
+      const parameters = { candidate_labels: ['bad', 'good film', 'good'], hypothesis_template: 'is {}.' }
+      const powers = [Math.exp(0), Math.exp(4), Math.exp(2)]
+      const sum = powers.reduce((a, b) => a + b)
+      expect(await outputOf('entails', { input: 'alpha', parameters })).toEqual([
+        { label: 'good film', score: expect.closeTo(Math.exp(4) / sum, 5) },
+        { label: 'good', score: expect.closeTo(Math.exp(2) / sum, 5) },
+        { label: 'bad', score: expect.closeTo(1 / sum, 5) },
+      ])
+      expect(await outputOf('entails', { input: ['alpha'], parameters: { ...parameters, multi_label: true } })).toEqual([
+        [
+          { label: 'good film', score: expect.closeTo(1 / (1 + Math.exp(-4)), 5) },
+          { label: 'good', score: expect.closeTo(1 / (1 + Math.exp(-2)), 5) },
+          { label: 'bad', score: expect.closeTo(0.5, 5) },
+        ],
+      ])
+    })
+
+    test('is rejected without labels, or with a template that has no place for one', async () => {
+      expect(await predict('entails', { input: 'alpha' })).toEqual(failure(400, { 'parameters.candidate_labels': 'is missing' }))
+      const parameters = { candidate_labels: ['good'], hypothesis_template: 'is' }
+      expect(await predict('entails', { input: 'alpha', parameters })).toEqual(
+        failure(400, { hypothesis_template: 'must have {} where the label stands' }),
+      )
+    })
+
+    test('counts as a text for each of its labels', async () => {
+      const parameters = { candidate_labels: Array.from({ length: 900 }, () => 'good') }
+      expect((await predict('entails', { input: ['a', 'b', 'c'], parameters })).status).toBe(413)
+    })
+  })
+
+  describe(`a text with a mask, ${door.name}`, () => {
+    test('is answered with the likeliest tokens', async () => {
+      const score = expect.closeTo(Math.exp(4) / (Math.exp(4) + 19), 5)
+      expect(await outputOf('masked', { input: 'ada is [MASK] .', parameters: { top_k: 1 } })).toEqual([
+        { score, token: idOfToken('paris'), token_str: 'paris', sequence: 'ada is paris.' },
+      ])
+      expect(await predict('masked', { input: 'ada' })).toEqual(failure(400, 'Text 0 has no [MASK] to fill'))
+    })
+  })
+
+  describe(`texts one after the other, ${door.name}`, () => {
+    test('are rows of a stream: texts, or objects with parameters', async () => {
+      const body = ['"good"', '{"input":["bad","good"],"parameters":{"top_k":1}}', '{"input":5}'].join('\n')
+      const headers = { ...ALL, 'content-type': 'application/x-ndjson' }
+      const answer = await (await door.fetch('/models/mood/stream/', { method: 'POST', headers, body })).text()
+      const lines = answer
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      expect(lines).toMatchObject([
+        { row: 0, output: [{ label: 'positive' }, { label: 'negative' }] },
+        { row: 1, output: [[{ label: 'negative' }], [{ label: 'positive' }]] },
+        { row: 2, status_code: 400 },
+      ])
+    })
+
+    if (door.name === 'over a socket')
+      test('are messages of a socket', async () => {
+        const live = await openLive(`${door.base.replace('http', 'ws')}/models/mood/live`, { headers: ALL })
+        const answers = [
+          await live.ask('{"input":"good","parameters":{"top_k":1}}'),
+          await live.ask('{"input":5}'),
+          await live.ask('{"inputs":[]}'),
+        ].map((message) => JSON.parse(String(message)))
+        live.socket.close()
+        expect(answers).toMatchObject([{ output: [{ label: 'positive' }] }, { status_code: 400 }, { status_code: 400 }])
+      })
+  })
+
+  describe(`many texts, ${door.name}`, () => {
+    test('are worked on while health is answered again and again', async () => {
+      let isDone = false
+      const input = Array.from({ length: 2048 }, (_, index) => `alpha ${'beta '.repeat(index % 9)}`)
+      const all = outputOf('embedding', { input }).finally(() => {
+        isDone = true
+      })
+      let answered = 0
+      while (!isDone) {
+        expect((await door.fetch('/v2/health/live')).status).toBe(200)
+        answered += 1
+        await new Promise(setImmediate)
+      }
+      expect(await all).toHaveLength(2048)
+      expect(answered).toBeGreaterThan(20)
+    })
+  })
 }
+
+test('texts of more tokens in sum than a request may have are rejected before any is computed', async () => {
+  let runs = 0
+  const counting = {
+    ...engine,
+    infer: (...args: Parameters<typeof engine.infer>) => engine.infer(...args).finally(() => (runs += 1)),
+  }
+  const door = DOORS[0]?.(createServer(counting, { taskLimits: { tokensMax: 9, itemsMax: 5 } })) ?? expect.unreachable()
+  const ask = async (input: unknown) =>
+    answerOf(door.fetch('/models/mood/predict/', { method: 'POST', headers: ALL, body: JSON.stringify({ input }) }))
+  expect(await ask(['good bad', 'good good good good'])).toEqual(
+    failure(413, 'The request has more than 9 tokens in sum; the most is that; send the texts in several requests'),
+  )
+  expect((await ask(['', '', '', '', '', ''])).status).toBe(413)
+  expect(runs).toBe(0)
+  expect((await ask(['good', 'bad'])).status).toBe(200)
+})
 
 test('a tokenizer that was changed after its model was loaded is not used', async () => {
   const changed = { ...mood, text: await textInput(join(folder, 'other.json')) }

@@ -34,6 +34,12 @@ export const ENGINE = {
     help: 'Bytes of these held for one subject; more is rejected with 429 and Retry-After. A single request may exceed it.',
     isReloadable: true,
   }),
+  taskItemsMax: single(integer(1, 65_536), 2048, {
+    help: 'Texts, pairs or candidate labels of one request to a model with a task; more are rejected with 413 before any is computed.',
+  }),
+  taskTokensMax: single(integer(1, 2 ** 31 - 1), 262_144, {
+    help: 'Tokens of all texts of one request in sum, as the model gets them; more are rejected with 413 before any is computed. Of all requests together, input_bytes_max limits them.',
+  }),
   requestTimeoutSeconds: single(seconds(1, 86_400), 60, {
     help: 'Seconds of a prediction, queued and computing; then it fails with 503 in the queue and 504 in its run.',
   }),

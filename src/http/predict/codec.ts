@@ -29,8 +29,21 @@ export interface Question<Form> {
   readonly form: Form
 }
 
+/** What a row or a message asks of a model of texts. */
+export interface AskedTask {
+  readonly input: unknown
+  readonly parameters: unknown
+  /** Writes the JSON of the output as the answer. */
+  readonly write: (json: string) => string
+}
+
 /** A dialect: how it writes what is asked, and the answer. */
 export interface Codec<Form> {
+  /**
+   * What is asked of a model of texts; undefined where the tensors of the model are meant.
+   * @throws VestalError BODY_INVALID
+   */
+  readonly taskIn?: (bytes: Uint8Array) => AskedTask | undefined
   /**
    * Reads what is asked, and checks it against the version that computes it.
    * @param jsonLength bytes of JSON before binary tensor data; absent where all of it is JSON

@@ -15,6 +15,7 @@ import { MODEL_DETAIL } from '../openapi/models.ts'
 import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
 import {
+  type AskedTask,
   type BodyCodec,
   type Codec,
   HEADER_LENGTH,
@@ -27,7 +28,7 @@ import { openInference } from './open-inference.ts'
 import type { PictureDecoders } from './picture-decoders.ts'
 import { tensorOfPictures } from './picture-inputs.ts'
 import { rows } from './rows.ts'
-import { taskBody } from './tasks.ts'
+import { answerTask, taskBody, taskQuestion } from './tasks.ts'
 
 export interface PredictionOptions {
   readonly engine: Engine
@@ -227,12 +228,29 @@ export async function predictPart<Form>(codec: Codec<Form>, bytes: Uint8Array, c
   const target = findTarget(engine, caller)
   const { model, version } = target
   const deadline = deadlineOf(request)
+  const asked = version.task?.text === undefined ? undefined : codec.taskIn?.(bytes)
+  if (asked !== undefined) return answerPart(asked, taskTargetOf(target), { caller, deadline })
   const { tensors, pictures, outputs, priority, timeoutMs, form } = codec.decode(bytes, target)
   if (pictures !== undefined) throw new VestalError('UNSUPPORTED', { detail: 'Pictures are taken by POST; send the tensor here' })
   checkPriority(priority, model, allows)
   const options = { signal, subject, timeoutMs: leftOf(deadline, timeoutMs), priority, outputs }
   const results = await withPatience(() => engine.infer(model.name, version.version, tensors, options), signal)
   return codec.encode(results, form, target)
+}
+
+/** Answers what a row or a message asks of a model of texts. @throws VestalError as the operations */
+async function answerPart(
+  { input, parameters, write }: AskedTask,
+  { model, version, task }: TaskTarget,
+  { caller: { engine, subject, signal }, deadline }: { readonly caller: PartCaller; readonly deadline: Deadline },
+): Promise<EncodedAnswer> {
+  const infer: TaskCall['infer'] = (tensors, { outputs } = {}) =>
+    withPatience(
+      () => engine.infer(model.name, version.version, tensors, { signal, subject, timeoutMs: leftOf(deadline), outputs }),
+      signal,
+    )
+  const json = await answerTask(taskQuestion(task, input, parameters), { task, inputs: version.inputs, infer, signal })
+  return { json: write(json), blobs: [] }
 }
 
 /** @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE */

@@ -19,6 +19,12 @@ export const rows: BodyCodec<RowForm> = {
 
 /** A row of a stream: the value of the one input, or an object with the value of each. The answer is only the row's output. */
 export const row: Codec<RowForm> = {
+  taskIn: (bytes) =>
+    decodeJson(bytes, {}, (value) =>
+      isObject(value) && value.input !== undefined
+        ? { input: value.input, parameters: value.parameters ?? {}, write: (json) => json }
+        : { input: value, parameters: {}, write: (json) => json },
+    ),
   decode: (bytes, { version: { inputs } }) =>
     decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (value) => ({
       tensors: decodeRow(value, inputs),

@@ -276,6 +276,12 @@ function failureMessage(message: string | Uint8Array, { status, detail }: Vestal
 
 /** A message of text is in rows or in tensors; its answer is JSON, whatever it asks for. */
 const text: Codec<RowForm | InferRequest> = {
+  taskIn: (bytes) =>
+    decodeJson(bytes, {}, (message) =>
+      isObject(message) && message.input !== undefined && !('inputs' in message)
+        ? { input: message.input, parameters: message.parameters ?? {}, write: (json) => `{"output":${json}}` }
+        : undefined,
+    ),
   decode: (bytes, target) =>
     decodeJson(bytes, jsonOptions(target), (message) => {
       if (!isObject(message) || !('inputs' in message)) return decodeRowsMessage(message, target.version.inputs)

@@ -67,7 +67,9 @@ export async function encodeTexts(
 ): Promise<readonly TextRow[]> {
   const text = textInputOf(call.task)
   const { itemsMax = ITEMS_MAX, tokensMax = TOKENS_MAX } = call.limits ?? {}
-  if (inputs.length > itemsMax) throw tooMany(`${inputs.length} texts`, `${itemsMax}; send them in several requests`)
+  const spent = spentBy(call)
+  spent.items += inputs.length
+  if (spent.items > itemsMax) throw tooMany(`${spent.items} texts`, `${itemsMax}; send them in several requests`)
   const setting: EncodeSetting = { text, ...options, side: options.truncationSide ?? text.truncationSide }
   const rows: TextRow[] = []
   let tokens = 0
@@ -79,11 +81,29 @@ export async function encodeTexts(
         rows.push({ text: index, ...window })
       }
     }
-    if (tokens > tokensMax) throw tooMany(`more than ${tokensMax} tokens in sum`, 'that; send the texts in several requests')
+    if (spent.tokens + tokens > tokensMax)
+      throw tooMany(`more than ${tokensMax} tokens in sum`, 'that; send the texts in several requests')
     await breathe()
   }
+  spent.tokens += tokens
   call.hold?.(tokens * TOKEN_BYTES)
   return rows
+}
+
+interface Spent {
+  items: number
+  tokens: number
+}
+
+/** What the operations of one request have taken already: some of them ask more than once. */
+const spentByCall = new WeakMap<TaskCall, Spent>()
+
+function spentBy(call: TaskCall): Spent {
+  const known = spentByCall.get(call)
+  if (known !== undefined) return known
+  const spent = { items: 0, tokens: 0 }
+  spentByCall.set(call, spent)
+  return spent
 }
 
 interface EncodeSetting extends EncodingOptions {
