@@ -70,6 +70,27 @@ const ROUTES: readonly Route[] = [
     body: { inputs: 'good' },
   },
   {
+    path: '/models/embedding/tokenize',
+    form: 'tei',
+    fields: fieldsOf(TEI_SCHEMAS.TeiTokenizeRequest),
+    body: { inputs: 'good' },
+  },
+  { path: '/models/embedding/decode', form: 'tei', fields: fieldsOf(TEI_SCHEMAS.TeiDecodeRequest), body: { ids: [7] } },
+  {
+    path: '/models/gaps/embed_sparse',
+    form: 'tei',
+    fields: fieldsOf(TEI_SCHEMAS.TeiEmbedTokensRequest),
+    body: { inputs: 'good [MASK]' },
+  },
+  { path: '/models/names', form: 'plain', fields: ['inputs', 'parameters'], body: { inputs: 'ada', parameters: { stride: 0 } } },
+  {
+    path: '/models/topics',
+    form: 'plain',
+    fields: ['inputs', 'parameters'],
+    body: { inputs: 'good', parameters: { candidate_labels: ['good'] } },
+  },
+  { path: '/models/gaps', form: 'plain', fields: ['inputs', 'parameters'], body: { inputs: 'a [MASK]' } },
+  {
     path: '/models/best/rerank',
     form: 'tei',
     fields: fieldsOf(TEI_SCHEMAS.TeiRerankRequest),

@@ -3,12 +3,27 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TaskDescription } from '../../src/tasks/task.ts'
 import { bundledEngine } from './server.ts'
-import { bertTokenizer, idOfToken, sumModel, textInput, tokenModel, withTasks } from './text-models.ts'
+import { bertTokenizer, idOfToken, sumModel, textInput, tokenModel, VOCABULARY, withTasks } from './text-models.ts'
 import { identityModel } from './tiny-models.ts'
 
 /** The vector of a token of the model `embedding`: what it says of itself, and 1. */
 function vectorOf(id: number): readonly number[] {
   return [id === idOfToken('good') ? 9 : 1, id === idOfToken('bad') ? -9 : -1, 1]
+}
+
+/** The scores of a token of `names` for no entity, the beginning and the rest of a person, and a place. */
+function entityOf(id: number): readonly number[] {
+  const scores = new Map([
+    [idOfToken('ada'), [0, 9, 0, 0]],
+    [idOfToken('##s'), [0, 0, 9, 0]],
+    [idOfToken('paris'), [0, 0, 0, 9]],
+  ])
+  return scores.get(id) ?? [9, 0, 0, 0]
+}
+
+/** The scores of the vocabulary in the place of a token of `gaps`: a mask is a film, or else good. */
+function followerOf(id: number): readonly number[] {
+  return VOCABULARY.map((token) => (id === idOfToken('[MASK]') ? (token === 'film' ? 3 : token === 'good' ? 2 : 0) : 0))
 }
 
 /** How many of a word a text has, as the model of a score sees it. */
@@ -30,6 +45,12 @@ export async function startDialectModels({ embedder = 'embedding', ranker = 'bes
     ranker,
     sumModel((id) => [good(id)]),
   )
+  await write('names', tokenModel(entityOf, 'logits'))
+  await write(
+    'topics',
+    sumModel((id) => [0, 0, id === idOfToken('film') ? 1 : 0]),
+  )
+  await write('gaps', tokenModel(followerOf, 'logits'))
   await write('plain', identityModel('FP32', ['n', 2]))
   await write('secret', tokenModel(vectorOf))
   const text = await textInput(path, { prompts: { query: 'query: ', passage: 'good ' } })
@@ -59,9 +80,17 @@ export async function startDialectModels({ embedder = 'embedding', ranker = 'bes
     task: 'rerank',
     scores: { output: 'logits', labels: ['LABEL_0'], activation: 'sigmoid' },
   }
+  const scored = (task: TaskDescription['task'], labels: readonly string[]): TaskDescription => ({
+    ...scoring,
+    task,
+    scores: { output: 'logits', labels, activation: 'softmax' },
+  })
+  const names = scored('tokens', ['O', 'B-PER', 'I-PER', 'B-LOC'])
+  const topics = scored('zero-shot', ['contradiction', 'neutral', 'entailment'])
+  const gaps = scored('fill', VOCABULARY)
   const inner = await bundledEngine(join(folder, 'models'))
   return {
-    engine: withTasks(inner, { [embedder]: embedding, mood, [ranker]: best, secret: embedding }),
+    engine: withTasks(inner, { [embedder]: embedding, mood, [ranker]: best, names, topics, gaps, secret: embedding }),
     stop: async () => {
       await inner.stop()
       rmSync(folder, { recursive: true })

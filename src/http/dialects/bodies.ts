@@ -11,6 +11,11 @@ export function maybe<S extends TSchema>(schema: S, description: string) {
   return Type.Optional(Type.Union([schema, Type.Null()], { description, rule: ruleOf(schema) }))
 }
 
+/** A whole number from a bound on. */
+export function whole(minimum: number) {
+  return Type.Integer({ minimum, rule: `must be a whole number from ${minimum}` })
+}
+
 /** What a schema describes, with what is null left out. */
 export type Fields<S extends TObject> = { readonly [Name in keyof Static<S>]: Exclude<Static<S>[Name], null> }
 

@@ -4,6 +4,7 @@ import type { TaskCall } from '../../tasks/call.ts'
 import type { TaskDescription } from '../../tasks/task.ts'
 import { rerank } from '../../tasks/text/classify.ts'
 import { embed } from '../../tasks/text/embed.ts'
+import { tokenize } from '../../tasks/text/tokenize.ts'
 import { isObject } from '../../tensor/exact-json.ts'
 import { shortScore } from '../predict/vector-json.ts'
 import { fault, maybe, readFields, readTextList } from './bodies.ts'
@@ -13,6 +14,8 @@ import { base64OfVectors, jsonOfBits, jsonOfVectors, listOf } from './vectors.ts
 
 /** Texts of one request, as Cohere has it. */
 const TEXTS_MAX = 96
+/** Tokens of a document where a request says nothing of them, as Cohere has it. */
+const DOCUMENT_TOKENS_MAX = 4096
 /** Documents of one request, as Cohere has it. */
 const DOCUMENTS_MAX = 1000
 
@@ -53,6 +56,10 @@ const RerankRequest = strict({
   query: Type.String({ description: 'What is looked for' }),
   documents: Type.Unknown({ description: `Up to ${DOCUMENTS_MAX} texts, in a list` }),
   top_n: maybe(count('documents in the answer'), 'Documents in the answer; default all'),
+  max_tokens_per_doc: maybe(
+    count('tokens of a document'),
+    'Tokens of one document; default 4096, and never more than the model takes of it and the query',
+  ),
   priority,
 })
 
@@ -152,6 +159,7 @@ interface Rerank {
   readonly query: string
   readonly documents: readonly string[]
   readonly countMax: number | undefined
+  readonly tokensMax: number
 }
 
 /** `POST /v2/rerank`. */
@@ -159,10 +167,10 @@ export const cohereRerank: Operation<Rerank> = {
   read(body) {
     const fields = readFields(RerankRequest, body)
     const documents = readTextList(fields.documents, { field: 'documents', max: DOCUMENTS_MAX })
-    return { query: fields.query, documents, countMax: fields.top_n }
+    return { query: fields.query, documents, countMax: fields.top_n, tokensMax: fields.max_tokens_per_doc ?? DOCUMENT_TOKENS_MAX }
   },
-  async answer({ query, documents, countMax }, call) {
-    const { scores, tokens } = await rerank(call, query, documents, {})
+  async answer({ query, documents, countMax, tokensMax }, call) {
+    const { scores, tokens } = await rerank(call, query, await shortened(documents, tokensMax, call))
     const results = bestFirst(scores).slice(0, countMax)
     return JSON.stringify({
       id: crypto.randomUUID(),
@@ -170,6 +178,13 @@ export const cohereRerank: Operation<Rerank> = {
       meta: metaOf(tokens),
     })
   },
+}
+
+/** Documents of so many tokens each, where that is less than the model takes. */
+async function shortened(documents: readonly string[], tokensMax: number, { task }: TaskCall): Promise<readonly string[]> {
+  if (task.text === undefined || tokensMax >= task.text.tokensMax) return documents
+  const found = await tokenize(task, documents, { addSpecialTokens: false })
+  return documents.map((document, index) => document.slice(0, found[index]?.[tokensMax - 1]?.end ?? document.length))
 }
 
 const Meta = Type.Object({

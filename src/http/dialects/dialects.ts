@@ -15,7 +15,7 @@ import { jinaRerank } from './jina.ts'
 import { kserveRows, kserveTask } from './kserve.ts'
 import { openAiEmbeddings, openAiModel, openAiModels } from './openai.ts'
 import type { DialectSettings, Operation } from './operation.ts'
-import { teiEmbed, teiEmbedAll, teiInfo, teiRerank, teiSimilarity } from './tei.ts'
+import { teiDecode, teiEmbed, teiEmbedAll, teiEmbedSparse, teiInfo, teiRerank, teiSimilarity, teiTokenize } from './tei.ts'
 
 export interface DialectOptions extends PredictionOptions {
   readonly settings: DialectSettings
@@ -137,6 +137,21 @@ function textEmbeddingsInference(options: DialectOptions) {
       '/models/:name/embed_all',
       ({ params, request, token }) => byPath(teiEmbedAll, params.name, { request, token }),
       route(DIALECT_DETAIL.teiEmbedAll),
+    )
+    .post(
+      '/models/:name/embed_sparse',
+      ({ params, request, token }) => byPath(teiEmbedSparse, params.name, { request, token }),
+      route(DIALECT_DETAIL.teiEmbedSparse),
+    )
+    .post(
+      '/models/:name/tokenize',
+      ({ params, request, token }) => byPath(teiTokenize, params.name, { request, token }),
+      route(DIALECT_DETAIL.teiTokenize),
+    )
+    .post(
+      '/models/:name/decode',
+      ({ params, request, token }) => byPath(teiDecode, params.name, { request, token }),
+      route(DIALECT_DETAIL.teiDecode),
     )
     .post(
       '/models/:name/rerank',

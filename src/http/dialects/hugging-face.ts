@@ -6,31 +6,34 @@ import type { LabelScore } from '../../tasks/scores.ts'
 import type { TaskName } from '../../tasks/task.ts'
 import { classify } from '../../tasks/text/classify.ts'
 import { embed } from '../../tasks/text/embed.ts'
+import { fillMask } from '../../tasks/text/fill-mask.ts'
+import { classifyTokens } from '../../tasks/text/token-classes.ts'
+import { zeroShot } from '../../tasks/text/zero-shot.ts'
 import { isObject, type JsonObject, parseJson } from '../../tensor/exact-json.ts'
 import type { Target, TaskCodec } from '../predict/codec.ts'
 import { readMediaBody } from '../predict/media-body.ts'
 import { answerTask, taskQuestion } from '../predict/tasks.ts'
 import { shortScore } from '../predict/vector-json.ts'
-import { type Fields, fault, maybe, readFields, readTexts } from './bodies.ts'
+import { type Fields, fault, maybe, readFields, readTextList, readTexts, whole } from './bodies.ts'
+import { codePointsOf } from './code-points.ts'
 import { type Sequence, teiRerank, teiSimilarity, truncationOf } from './tei.ts'
 import { jsonOfVectors, listOf } from './vectors.ts'
 
 /** Texts of one request. */
 const TEXTS_MAX = 2048
+/** Labels of a zero-shot classification: each is a row of the model for each text. */
+const LABELS_MAX = 256
 
 const TRUNCATION = {
   truncate: maybe(Type.Boolean(), 'Cuts a text that is too long; default true. With false such a text is a 400.'),
   truncation_direction: maybe(words(['right', 'left', 'Right', 'Left']), 'The side that is cut; default that of the model'),
 }
-const topK = maybe(
-  Type.Integer({ minimum: 1, rule: 'must be a whole number from 1' }),
-  'How many there are in the answer, the best ones; default all',
-)
+const topK = maybe(whole(1), 'How many there are in the answer, the best ones; default all')
 const FEATURES = {
   ...TRUNCATION,
   normalize: maybe(Type.Boolean(), 'Makes vectors of length 1; default as the model says'),
   prompt_name: maybe(Type.String(), 'Name of a prompt of the model, which is put before each text'),
-  dimensions: maybe(Type.Integer({ minimum: 1, rule: 'must be a whole number from 1' }), 'Numbers of a vector: the first ones'),
+  dimensions: maybe(whole(1), 'Numbers of a vector: the first ones'),
 }
 /** `options` is for Hugging Face’s own servers. */
 const INPUTS = {
@@ -49,6 +52,25 @@ const ClassifyParameters = strict({
   ),
   ...TRUNCATION,
 })
+const TokensParameters = strict({
+  aggregation_strategy: maybe(
+    words(['none', 'simple', 'first', 'average', 'max']),
+    'How tokens become entities; default simple, as Hugging Face’s own servers have it',
+  ),
+  ignore_labels: maybe(Type.Array(Type.String(), { maxItems: 1000 }), 'Labels that are left out; default O'),
+  stride: maybe(whole(0), 'Tokens that the parts of a long text share; by default a long text is cut'),
+  ...TRUNCATION,
+})
+const ZeroShotParameters = strict({
+  candidate_labels: Type.Unknown({ description: `Up to ${LABELS_MAX} labels in a list, or in a text with commas between` }),
+  hypothesis_template: maybe(Type.String(), 'A sentence with {} where a label stands; default `This example is {}.`'),
+  multi_label: maybe(Type.Boolean(), 'Whether each label is judged by itself; default false'),
+  ...TRUNCATION,
+})
+const FillParameters = strict({
+  top_k: maybe(Type.Integer({ minimum: 1, maximum: 100 }), 'Tokens for each mask, best first; default 5'),
+  ...TRUNCATION,
+})
 const Pair = strict({
   text: Type.String(),
   text_pair: maybe(Type.String(), 'A second text, which is read together with the first'),
@@ -64,6 +86,9 @@ const TEXT_TASKS: Readonly<Partial<Record<TaskName, Reader>>> = {
   embedding: (body) => (isObject(body.inputs) ? similarity(body) : featureExtraction(body)),
   classify: textClassification,
   rerank: (body) => (body.query === undefined ? textClassification(body) : ranking(body)),
+  tokens: tokenClassification,
+  'zero-shot': zeroShotClassification,
+  fill: maskFilling,
 }
 
 /** `POST /models/<name>/`: the model's task decides what a body is. */
@@ -123,6 +148,84 @@ function textClassification(body: JsonObject): Ask {
   }
 }
 
+/** Entities of a text in a list, of several in a list of lists. Places are code points: that is what Python counts. */
+function tokenClassification(body: JsonObject): Ask {
+  const fields = parametersOf(TokensParameters, body)
+  const { aggregation_strategy: aggregation = 'simple', ignore_labels: ignoreLabels, stride, ...cut } = fields
+  const { texts, isOne } = plainTexts(body.inputs)
+  return async (call) => {
+    const { entities } = await classifyTokens(call, texts, { aggregation, ignoreLabels, stride, ...truncationOf(cut) })
+    const written = entities.map((found, index) => {
+      const place = codePointsOf(texts[index] ?? '')
+      return found.map(({ label, score, word, start, end, index: at }) => ({
+        ...(aggregation === 'none' ? { entity: label, index: at } : { entity_group: label }),
+        score: shortScore(score),
+        word,
+        start: place(start),
+        end: place(end),
+      }))
+    })
+    return JSON.stringify(isOne ? written[0] : written)
+  }
+}
+
+/** Labels and scores of a text: an object with the two in lists makes the client of Python throw. */
+function zeroShotClassification(body: JsonObject): Ask {
+  const {
+    candidate_labels,
+    hypothesis_template: template,
+    multi_label: isMultiLabel,
+    ...cut
+  } = parametersOf(ZeroShotParameters, body)
+  const labels = labelsOf(candidate_labels)
+  const { texts, isOne } = plainTexts(body.inputs)
+  if (texts.length * labels.length > TEXTS_MAX)
+    throw fault('inputs', `has ${texts.length} texts for ${labels.length} labels; a request may have ${TEXTS_MAX} pairs of them`)
+  return async (call) => {
+    const written: unknown[] = []
+    for (const each of texts) {
+      const scores = await zeroShot(call, each, { labels, template, isMultiLabel, ...truncationOf(cut) })
+      written.push(scores.map(shown))
+    }
+    return JSON.stringify(isOne ? written[0] : written)
+  }
+}
+
+function labelsOf(value: unknown): readonly string[] {
+  const field = 'parameters.candidate_labels'
+  const list = typeof value === 'string' ? value.split(',').map((label) => label.trim()) : value
+  const labels = readTextList(list, { field, max: LABELS_MAX })
+  if (labels.includes('')) throw fault(field, 'has an empty label')
+  return labels
+}
+
+/** Tokens for the mask of a text; for several masks a list of lists. */
+function maskFilling(body: JsonObject): Ask {
+  const { top_k: topK, ...cut } = parametersOf(FillParameters, body)
+  const { texts, isOne } = plainTexts(body.inputs)
+  return async (call) => {
+    const { fillings } = await fillMask(call, texts, { topK, ...truncationOf(cut) })
+    const written = fillings.map((masks) => {
+      const lists = masks.map((each) =>
+        each.map(({ score, token, tokenText, sequence }) => ({
+          score: shortScore(score),
+          token,
+          token_str: tokenText,
+          sequence,
+        })),
+      )
+      return lists.length === 1 ? lists[0] : lists
+    })
+    return JSON.stringify(isOne ? written[0] : written)
+  }
+}
+
+function plainTexts(inputs: unknown): { readonly texts: readonly string[]; readonly isOne: boolean } {
+  const { texts, isOne } = readTexts(inputs, { field: 'inputs', max: TEXTS_MAX })
+  // The cast: ids are rejected where nothing allows them.
+  return { texts: texts as readonly string[], isOne }
+}
+
 function shown({ label, score }: LabelScore) {
   return { label, score: shortScore(score) }
 }
@@ -130,7 +233,7 @@ function shown({ label, score }: LabelScore) {
 function sequencesOf(inputs: unknown): readonly Sequence[] {
   if (isObject(inputs)) return [pairOf(inputs, 'inputs')]
   const list = Array.isArray(inputs) && inputs.some(isObject)
-  if (!list) return readTexts(inputs, { field: 'inputs', max: TEXTS_MAX }).texts as readonly string[]
+  if (!list) return plainTexts(inputs).texts
   if (inputs.length > TEXTS_MAX) throw fault('inputs', `has ${inputs.length} items; a request may have ${TEXTS_MAX}`)
   return inputs.map((each, index) => (typeof each === 'string' ? each : pairOf(each, `inputs[${index}]`)))
 }

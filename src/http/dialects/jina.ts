@@ -3,7 +3,7 @@ import { strict, text } from '../../schema/build.ts'
 import { rerank } from '../../tasks/text/classify.ts'
 import { isObject } from '../../tensor/exact-json.ts'
 import { shortScore } from '../predict/vector-json.ts'
-import { fault, maybe, readFields, readTextList } from './bodies.ts'
+import { fault, maybe, readFields, readTextList, whole } from './bodies.ts'
 import type { Operation } from './operation.ts'
 import { bestFirst } from './tei.ts'
 
@@ -14,7 +14,7 @@ const RerankRequest = strict({
   model: maybe(Type.String(), 'Name of the model; under `/models/<name>/` the path says it, and this counts for nothing'),
   query: Type.String({ description: 'What is looked for' }),
   documents: Type.Unknown({ description: `Up to ${DOCUMENTS_MAX} texts, or objects with \`text\`, in a list` }),
-  top_n: maybe(Type.Integer({ minimum: 1, rule: 'must be a whole number from 1' }), 'Documents in the answer; default all'),
+  top_n: maybe(whole(1), 'Documents in the answer; default all'),
   return_documents: maybe(Type.Boolean(), 'Gives each document back beside its score; default true'),
   truncation: maybe(Type.Boolean(), 'Cuts a document that is too long; default true. With false such a document is a 400.'),
 })

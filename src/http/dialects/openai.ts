@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { Model } from '../../inference/engine.ts'
 import { type Answer, strict, text, words, yes } from '../../schema/build.ts'
 import { embed } from '../../tasks/text/embed.ts'
-import { type Fields, maybe, readFields, readTexts, type Text } from './bodies.ts'
+import { type Fields, maybe, readFields, readTexts, type Text, whole } from './bodies.ts'
 import type { Operation } from './operation.ts'
 import { base64OfVectors, jsonOfVectors, listOf } from './vectors.ts'
 
@@ -15,10 +15,7 @@ const EmbeddingsRequest = strict({
   }),
   model: maybe(Type.String(), 'Name of the model; under `/models/<name>/` the path says it, and this counts for nothing'),
   encoding_format: maybe(words(['float', 'base64']), 'base64 is that of 32-bit floats, little-endian'),
-  dimensions: maybe(
-    Type.Integer({ minimum: 1, rule: 'must be a whole number from 1' }),
-    'Numbers of a vector: the first ones, made to length 1 again',
-  ),
+  dimensions: maybe(whole(1), 'Numbers of a vector: the first ones, made to length 1 again'),
   user: maybe(Type.String(), 'Counts for nothing'),
 })
 

@@ -4,10 +4,12 @@ import { type Answer, orNull, strict, text, words, yes } from '../../schema/buil
 import type { LabelScore } from '../../tasks/scores.ts'
 import type { TaskDescription } from '../../tasks/task.ts'
 import { classify, rerank } from '../../tasks/text/classify.ts'
-import { embed, embedTokens } from '../../tasks/text/embed.ts'
+import { embed, embedSparse, embedTokens } from '../../tasks/text/embed.ts'
+import { decode, type Token, tokenize } from '../../tasks/text/tokenize.ts'
 import type { Target } from '../predict/codec.ts'
 import { shortScore } from '../predict/vector-json.ts'
-import { empty, fault, maybe, readFields, readTextList, readTexts, type Text, tooMany } from './bodies.ts'
+import { empty, fault, maybe, readFields, readTextList, readTexts, type Text, tooMany, whole } from './bodies.ts'
+import { codePointsOf } from './code-points.ts'
 import type { Operation } from './operation.ts'
 import { jsonOfVectors, listOf } from './vectors.ts'
 
@@ -31,7 +33,7 @@ const EmbedRequest = strict({
   ...TRUNCATION,
   ...PROMPT,
   normalize: maybe(Type.Boolean(), 'Makes vectors of length 1; default true'),
-  dimensions: maybe(Type.Integer({ minimum: 1, rule: 'must be a whole number from 1' }), 'Numbers of a vector: the first ones'),
+  dimensions: maybe(whole(1), 'Numbers of a vector: the first ones'),
 })
 const EmbedTokensRequest = strict({ ...TEXTS, ...TRUNCATION, ...PROMPT })
 const RerankRequest = strict({
@@ -55,6 +57,15 @@ const SimilarityRequest = strict({
   inputs: Sentences,
   parameters: Type.Optional(given('`truncate`, `truncation_direction` and `prompt_name`')),
 })
+const TokenizeRequest = strict({
+  inputs: given(`A text, or up to ${INPUTS_MAX} in a list`),
+  add_special_tokens: maybe(Type.Boolean(), 'Adds the tokens that the model expects around a text; default true'),
+})
+const DecodeRequest = strict({
+  ids: given(`Ids of the tokens of a text, or up to ${INPUTS_MAX} lists of them`),
+  skip_special_tokens: maybe(Type.Boolean(), 'Default true'),
+})
+
 /** A field that is read by code: a schema of the document has no form for what may come. */
 function given(description: string): TSchema {
   return Type.Unknown({ description })
@@ -103,6 +114,15 @@ export const teiEmbedAll: Operation<Texts> = {
     const written: string[] = []
     for (const each of vectors) written.push(listOf(await jsonOfVectors(each)))
     return listOf(written)
+  },
+}
+
+/** `POST /embed_sparse`: a weight for some of the vocabulary. */
+export const teiEmbedSparse: Operation<Texts> = {
+  read: readEmbedTokens,
+  async answer({ texts, ...options }, call) {
+    const { entries } = await embedSparse(call, texts, options)
+    return JSON.stringify(entries.map((each) => each.map(({ index, value }) => ({ index, value: shortScore(value) }))))
   },
 }
 
@@ -213,6 +233,50 @@ function dot(one: Float32Array, other: Float32Array | undefined): number {
   return sum
 }
 
+interface Tokenize {
+  readonly texts: readonly string[]
+  readonly addSpecialTokens: boolean
+}
+
+/** `POST /tokenize`: the tokens of each text, with their places in code points as Rust and Python count them. */
+export const teiTokenize: Operation<Tokenize> = {
+  read(body) {
+    const fields = readFields(TokenizeRequest, body)
+    const { texts } = readTexts(fields.inputs, { field: 'inputs', max: INPUTS_MAX })
+    // The cast: ids are rejected above.
+    return { texts: texts as readonly string[], addSpecialTokens: fields.add_special_tokens ?? true }
+  },
+  async answer({ texts, addSpecialTokens }, { task }) {
+    const found = await tokenize(task, texts, { addSpecialTokens })
+    return JSON.stringify(found.map((tokens, index) => shownTokens(tokens, texts[index] ?? '')))
+  },
+}
+
+function shownTokens(tokens: readonly Token[], whole: string) {
+  const place = codePointsOf(whole)
+  return tokens.map(({ id, text: part, isSpecial: special, start, end }) => {
+    if (start === undefined || end === undefined) return { id, text: part, special, start: null, stop: null }
+    return { id, text: part, special, start: place(start), stop: place(end) }
+  })
+}
+
+interface Decode {
+  readonly ids: readonly (readonly number[])[]
+  readonly skipSpecialTokens: boolean
+}
+
+/** `POST /decode`: the text of tokens. */
+export const teiDecode: Operation<Decode> = {
+  read(body) {
+    const fields = readFields(DecodeRequest, body)
+    const { texts } = readTexts(fields.ids, { field: 'ids', max: INPUTS_MAX, mayBeIds: true })
+    if (texts.some((each) => typeof each === 'string')) throw fault('ids', 'must be ids of tokens, or a list of lists of them')
+    // The cast: what is a text is rejected above.
+    return { ids: texts as readonly (readonly number[])[], skipSpecialTokens: fields.skip_special_tokens ?? true }
+  },
+  answer: async ({ ids, ...options }, { task }) => JSON.stringify(await decode(task, ids, options)),
+}
+
 /** `GET /info`. */
 export function teiInfo({ model, version }: Target): Answer<typeof Info> {
   const { task } = version
@@ -259,6 +323,9 @@ export const TEI_SCHEMAS = {
   TeiEmbedding: Type.Array(Numbers, { description: 'A vector for each text' }),
   TeiEmbedTokensRequest: EmbedTokensRequest,
   TeiTokenEmbedding: Type.Array(Type.Array(Numbers), { description: 'A vector for each token of each text' }),
+  TeiSparseEmbedding: Type.Array(Type.Array(Type.Object({ index: Type.Integer(), value: Type.Number() })), {
+    description: 'Weights by index in the vocabulary, for each text',
+  }),
   TeiRerankRequest: RerankRequest,
   TeiRanks: Type.Array(Type.Object({ index: Type.Integer(), text: Type.Optional(Type.String()), score: Type.Number() }), {
     description: 'Best first',
@@ -267,6 +334,20 @@ export const TEI_SCHEMAS = {
   TeiPredictions: Scores,
   TeiSimilarityRequest: SimilarityRequest,
   TeiSimilarities: Type.Array(Type.Number(), { description: 'Cosines, in the order of the sentences' }),
+  TeiTokenizeRequest: TokenizeRequest,
+  TeiTokens: Type.Array(
+    Type.Array(
+      Type.Object({
+        id: Type.Integer(),
+        text: Type.String(),
+        special: Type.Boolean(),
+        start: maybe(Type.Integer(), 'Where it begins in the text, in code points; null where the tokenizer added it'),
+        stop: maybe(Type.Integer(), 'Where it ends'),
+      }),
+    ),
+  ),
+  TeiDecodeRequest: DecodeRequest,
+  TeiTexts: Type.Array(Type.String(), { description: 'A text for each list of ids' }),
   TeiInfo: Info,
   TeiFailure: Type.Object({
     error: text('What is wrong'),

@@ -172,6 +172,12 @@ export const DIALECT_DETAIL = {
     body: { schema: 'TeiEmbedTokensRequest', examples: { texts: { inputs: ['food'] } } },
     answer: { description: 'Vectors of tokens', schema: 'TeiTokenEmbedding', example: [[VECTOR, VECTOR, VECTOR]] },
   }),
+  teiEmbedSparse: dialectOperation({
+    ...tei,
+    summary: 'Embed texts, sparsely',
+    body: { schema: 'TeiEmbedTokensRequest', examples: { texts: { inputs: ['food'] } } },
+    answer: { description: 'Weights', schema: 'TeiSparseEmbedding', example: [[{ index: 2833, value: 1.25 }]] },
+  }),
   teiRerank: dialectOperation({
     ...tei,
     summary: 'Rerank texts',
@@ -193,6 +199,22 @@ export const DIALECT_DETAIL = {
       examples: { food: { inputs: { source_sentence: 'A man eats.', sentences: ['A man has lunch.', 'The sky is blue.'] } } },
     },
     answer: { description: 'Cosines', schema: 'TeiSimilarities', example: [0.75, -0.01] },
+  }),
+  teiTokenize: dialectOperation({
+    ...tei,
+    summary: 'Split texts into tokens',
+    body: { schema: 'TeiTokenizeRequest', examples: { text: { inputs: 'food', add_special_tokens: false } } },
+    answer: {
+      description: 'Tokens of each text',
+      schema: 'TeiTokens',
+      example: [[{ id: 2833, text: 'food', special: false, start: 0, stop: 4 }]],
+    },
+  }),
+  teiDecode: dialectOperation({
+    ...tei,
+    summary: 'Make texts of tokens',
+    body: { schema: 'TeiDecodeRequest', examples: { ids: { ids: [2833] } } },
+    answer: { description: 'Texts', schema: 'TeiTexts', example: ['food'] },
   }),
   teiInfo: dialectOperation({
     ...tei,

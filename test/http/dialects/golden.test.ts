@@ -14,6 +14,7 @@ const ALPHA = unit([1, -1, 1])
 const GOOD = unit([11 / 3, -1, 1])
 const BAD = unit([1, -11 / 3, 1])
 const near = (vector: readonly number[]) => vector.map((number) => expect.closeTo(number, 6))
+const near1 = expect.closeTo(1, 2)
 const sigmoid = (score: number) => expect.closeTo(1 / (1 + Math.exp(-score)), 6)
 
 for (const open of DOORS) {
@@ -238,6 +239,22 @@ for (const open of DOORS) {
       }
     })
 
+    test('a document has fewer tokens where the request says so', async () => {
+      const documents = ['alpha good', 'good alpha']
+      const ask = (more: object) => post('/models/best/v2/rerank', { query: 'alpha', documents, ...more })
+      expect(await ask({})).toMatchObject({
+        body: { results: [{ relevance_score: sigmoid(2) }, { relevance_score: sigmoid(2) }] },
+      })
+      expect(await ask({ max_tokens_per_doc: 1 })).toMatchObject({
+        body: {
+          results: [
+            { index: 1, relevance_score: sigmoid(2) },
+            { index: 0, relevance_score: 0.5 },
+          ],
+        },
+      })
+    })
+
     test('97 texts, a list of none and 1 001 documents are rejected', async () => {
       expect((await post('/models/embedding/v2/embed', { texts: Array(96).fill('a') })).status).toBe(200)
       expect((await post('/models/embedding/v2/embed', { texts: Array(97).fill('a') })).status).toBe(400)
@@ -351,6 +368,40 @@ for (const open of DOORS) {
       expect(await tei('embedding', 'predict', { inputs: 'a' })).toMatchObject({ status: 400, body: { error: null } })
     })
 
+    test('/tokenize and /decode are each other’s reverse, and places are code points', async () => {
+      const { body } = await tei('embedding', 'tokenize', { inputs: '😀 adas', add_special_tokens: false })
+      expect(body).toEqual([
+        [
+          { id: expect.any(Number), text: '😀', special: false, start: 0, stop: 1 },
+          { id: expect.any(Number), text: 'ada', special: false, start: 2, stop: 5 },
+          { id: expect.any(Number), text: 's', special: false, start: 5, stop: 6 },
+        ],
+      ])
+      const whole = (await tei('embedding', 'tokenize', { inputs: ['good', 'bad film'] })).body as { id: number }[][]
+      expect(whole[0]?.[0]).toEqual({ id: 2, text: '[CLS]', special: true, start: null, stop: null } as never)
+      const ids = whole.map((tokens) => tokens.map(({ id }) => id))
+      expect(await tei('embedding', 'decode', { ids })).toEqual({ status: 200, body: ['good', 'bad film'] })
+      expect(await tei('embedding', 'decode', { ids: ids[0], skip_special_tokens: false })).toEqual({
+        status: 200,
+        body: ['[CLS] good [SEP]'],
+      })
+      for (const wrong of ['a', ['a'], [-1], [1.5], [[]], 7]) {
+        const answer = await tei('embedding', 'decode', { ids: wrong })
+        expect([wrong, answer]).toEqual([wrong, { status: 422, body: { error: expect.any(String), error_type: 'Validation' } }])
+      }
+      expect((await tei('plain', 'tokenize', { inputs: 'a' })).status).toBe(424)
+    })
+
+    test('/embed_sparse gives weights of the vocabulary', async () => {
+      const { status, body } = await tei('gaps', 'embed_sparse', { inputs: 'good [MASK]' })
+      expect(status).toBe(200)
+      const entries = (body as { index: number; value: number }[][])[0] ?? []
+      expect(entries.map(({ value }) => value).sort()).toEqual(
+        [Math.log1p(2), Math.log1p(3)].map((value) => expect.closeTo(value, 6)),
+      )
+      expect((await tei('embedding', 'embed_sparse', { inputs: 'good' })).status).toBe(424)
+    })
+
     test('/similarity gives cosines', async () => {
       const inputs = { source_sentence: 'good', sentences: ['good', 'bad'] }
       const cosine = GOOD.reduce((sum, number, index) => sum + number * (BAD[index] ?? 0), 0)
@@ -451,6 +502,63 @@ for (const open of DOORS) {
         status: 200,
         body: [{ index: 0, score: sigmoid(2) }],
       })
+    })
+
+    test('entities have the places of code points, joined unless the request says otherwise', async () => {
+      const entities = [
+        { entity_group: 'PER', score: near1, word: 'ada', start: 2, end: 5 },
+        { entity_group: 'LOC', score: near1, word: 'paris', start: 9, end: 14 },
+      ]
+      const inputs = '😀 ada is paris'
+      expect(await ask('names', { inputs })).toEqual({ status: 200, body: entities })
+      expect(await ask('names', { inputs: [inputs, 'film'], parameters: { ignore_labels: ['LOC', 'O'] } })).toEqual({
+        status: 200,
+        body: [entities.slice(0, 1), []],
+      })
+      const { body } = await ask('names', { inputs: 'adas', parameters: { aggregation_strategy: 'none' } })
+      expect(body).toEqual([
+        { entity: 'B-PER', index: 1, score: near1, word: 'ada', start: 0, end: 3 },
+        { entity: 'I-PER', index: 2, score: near1, word: '##s', start: 3, end: 4 },
+      ])
+      expect((await ask('names', { inputs, parameters: { aggregation_strategy: 'most' } })).status).toBe(400)
+    })
+
+    test('zero-shot gives labels and scores, of labels in a list or with commas', async () => {
+      const [film, other] = [Math.E / (Math.E + 1), 1 / (Math.E + 1)]
+      const expected = [
+        { label: 'film', score: expect.closeTo(film, 6) },
+        { label: 'good', score: expect.closeTo(other, 6) },
+      ]
+      for (const candidate_labels of [['good', 'film'], 'good, film']) {
+        expect(await ask('topics', { inputs: 'alpha', parameters: { candidate_labels } })).toEqual({
+          status: 200,
+          body: expected,
+        })
+      }
+      const multi = await ask('topics', { inputs: ['alpha'], parameters: { candidate_labels: ['film'], multi_label: true } })
+      expect(multi).toEqual({ status: 200, body: [[{ label: 'film', score: expect.closeTo(film, 6) }]] })
+      for (const parameters of [
+        undefined,
+        {},
+        { candidate_labels: [] },
+        { candidate_labels: 'a,,b' },
+        { candidate_labels: ['a'], hypothesis_template: 'without a place' },
+        { candidate_labels: Array(257).fill('a') },
+      ])
+        expect([parameters, (await ask('topics', { inputs: 'alpha', parameters })).status]).toEqual([parameters, 400])
+      const many = { inputs: Array(1025).fill('a'), parameters: { candidate_labels: ['a', 'b'] } }
+      expect(await ask('topics', many)).toMatchObject({ status: 400, body: { error: expect.stringContaining('pairs') } })
+    })
+
+    test('a mask is filled with the tokens that fit best', async () => {
+      expect(await ask('gaps', { inputs: 'good [MASK]', parameters: { top_k: 2 } })).toMatchObject({
+        status: 200,
+        body: [
+          { token_str: 'film', sequence: 'good film', token: expect.any(Number), score: expect.any(Number) },
+          { token_str: 'good', sequence: 'good good' },
+        ],
+      })
+      expect((await ask('gaps', { inputs: 'good' })).status).toBe(400)
     })
 
     test('failures have one text; a model of tensors is a 424', async () => {
