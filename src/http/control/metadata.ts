@@ -24,7 +24,8 @@ export const EXTENSIONS: readonly string[] = [
 
 /** Metadata of the server and its models. */
 export function metadata(engine: Engine, authenticator: Authenticator) {
-  const read = permissionTo('read', engine)
+  const permissions = permissionTo('read', engine)
+  const reading = <Detail>(detail: Detail) => ({ permissions, detail })
   const { server, list, metadata: detail, modelReady, configuration } = DESCRIPTION_DETAIL
   return new Elysia()
     .use(guard(authenticator))
@@ -43,31 +44,23 @@ export function metadata(engine: Engine, authenticator: Authenticator) {
         }),
       { permissions: [], detail: list },
     )
-    .get('/v2/models/:name', ({ params }) => jsonResponse(metadataOf(engine, params.name)), {
-      permissions: read,
-      detail,
-    })
-    .get('/v2/models/:name/versions/:version', ({ params }) => jsonResponse(metadataOf(engine, params.name, params.version)), {
-      permissions: read,
-      detail,
-    })
-    .get('/v2/models/:name/ready', ({ params }) => readinessResponse(modelReadiness(engine, params.name)), {
-      permissions: read,
-      detail: modelReady,
-    })
+    .get('/v2/models/:name', ({ params }) => jsonResponse(metadataOf(engine, params.name)), reading(detail))
+    .get(
+      '/v2/models/:name/versions/:version',
+      ({ params }) => jsonResponse(metadataOf(engine, params.name, params.version)),
+      reading(detail),
+    )
+    .get('/v2/models/:name/ready', ({ params }) => readinessResponse(modelReadiness(engine, params.name)), reading(modelReady))
     .get(
       '/v2/models/:name/versions/:version/ready',
       ({ params }) => readinessResponse(modelReadiness(engine, params.name, params.version)),
-      { permissions: read, detail: modelReady },
+      reading(modelReady),
     )
-    .get('/v2/models/:name/config', ({ params }) => jsonResponse(configurationOf(engine, params.name)), {
-      permissions: read,
-      detail: configuration,
-    })
+    .get('/v2/models/:name/config', ({ params }) => jsonResponse(configurationOf(engine, params.name)), reading(configuration))
     .get(
       '/v2/models/:name/versions/:version/config',
       ({ params }) => jsonResponse(configurationOf(engine, params.name, params.version)),
-      { permissions: read, detail: configuration },
+      reading(configuration),
     )
 }
 

@@ -1,24 +1,18 @@
 import { Type } from '@sinclair/typebox'
 import { VestalError } from '../../core/errors.ts'
-import { strict, words } from '../../schema/build.ts'
+import { strict } from '../../schema/build.ts'
 import { classifyImages } from '../../tasks/image/classify-images.ts'
 import { type DetectedBox, detect } from '../../tasks/image/detect.ts'
 import { type Segment, segment } from '../../tasks/image/segment.ts'
 import type { TaskBodies } from './codec.ts'
+import { bodiesOf, classification } from './task-parameters.ts'
 import { shortScore } from './vector-json.ts'
 
 // The names of parameters are those of Hugging Face's tasks, where it has one.
 
 const share = (description: string) => Type.Optional(Type.Number({ minimum: 0, maximum: 1, description }))
 const ClassifyParameters = strict({
-  top_k: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 65_536, description: 'Labels of each picture, best first; default all' }),
-  ),
-  function_to_apply: Type.Optional(
-    words(['softmax', 'sigmoid', 'none'], {
-      description: 'What makes scores of the model’s numbers; default as the model has it',
-    }),
-  ),
+  ...classification('picture'),
 })
 const DetectParameters = strict({
   threshold: share('Least score of a box; default as the model has it'),
@@ -28,41 +22,30 @@ const SegmentParameters = strict({})
 
 /** The bodies of tasks whose input are pictures. */
 export const PICTURE_TASKS = {
-  'image-classify': {
-    parameters: ClassifyParameters,
-    async answer(input, parameters, call) {
-      const { top_k: topK, function_to_apply: activation } = parameters as typeof ClassifyParameters.static
-      const { pictures, isOne } = picturesOf(input)
-      const scores = await classifyImages(call, pictures, { topK, activation })
-      return listOrOne(
-        scores.map((labels) => labels.map(({ label, score }) => ({ label, score: shortScore(score) }))),
-        isOne,
-      )
-    },
-  },
-  detect: {
-    parameters: DetectParameters,
-    async answer(input, parameters, call) {
-      const { threshold, overlap_max: overlapMax } = parameters as typeof DetectParameters.static
-      const { pictures, isOne } = picturesOf(input)
-      const found = await detect(call, pictures, { threshold, overlapMax })
-      return listOrOne(
-        found.map((boxes) => boxes.map(shownBox)),
-        isOne,
-      )
-    },
-  },
-  segment: {
-    parameters: SegmentParameters,
-    async answer(input, _parameters, call) {
-      const { pictures, isOne } = picturesOf(input)
-      const segments = await segment(call, pictures)
-      return listOrOne(
-        segments.map((each) => each.map(shownSegment)),
-        isOne,
-      )
-    },
-  },
+  'image-classify': bodiesOf(ClassifyParameters, async (input, { top_k: topK, function_to_apply: activation }, call) => {
+    const { pictures, isOne } = picturesOf(input)
+    const scores = await classifyImages(call, pictures, { topK, activation })
+    return listOrOne(
+      scores.map((labels) => labels.map(({ label, score }) => ({ label, score: shortScore(score) }))),
+      isOne,
+    )
+  }),
+  detect: bodiesOf(DetectParameters, async (input, { threshold, overlap_max: overlapMax }, call) => {
+    const { pictures, isOne } = picturesOf(input)
+    const found = await detect(call, pictures, { threshold, overlapMax })
+    return listOrOne(
+      found.map((boxes) => boxes.map(shownBox)),
+      isOne,
+    )
+  }),
+  segment: bodiesOf(SegmentParameters, async (input, _parameters, call) => {
+    const { pictures, isOne } = picturesOf(input)
+    const segments = await segment(call, pictures)
+    return listOrOne(
+      segments.map((each) => each.map(shownSegment)),
+      isOne,
+    )
+  }),
 } satisfies Readonly<Record<string, TaskBodies>>
 
 function listOrOne(results: readonly unknown[], isOne: boolean): string {

@@ -9,6 +9,7 @@ import { type Aggregation, classifyTokens, type Entity } from '../../tasks/text/
 import { zeroShot } from '../../tasks/text/zero-shot.ts'
 import { isObject } from '../../tensor/exact-json.ts'
 import type { TaskBodies } from './codec.ts'
+import { bodiesOf, classification } from './task-parameters.ts'
 import { shortScore, vectorTexts } from './vector-json.ts'
 
 // The names of parameters are those of Hugging Face's tasks, where it has one.
@@ -33,14 +34,7 @@ const EmbedParameters = strict({
   ...TRUNCATION,
 })
 const ClassifyParameters = strict({
-  top_k: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 65_536, description: 'Labels of each input, best first; default all' }),
-  ),
-  function_to_apply: Type.Optional(
-    words(['softmax', 'sigmoid', 'none'], {
-      description: 'What makes scores of the model’s numbers; default as the model has it',
-    }),
-  ),
+  ...classification('input'),
   ...TRUNCATION,
 })
 
@@ -82,52 +76,35 @@ const FillParameters = strict({
 
 /** The bodies of tasks whose input are texts. */
 export const TEXT_TASKS = {
-  embedding: {
-    parameters: EmbedParameters,
-    async answer(input, parameters, call) {
-      const { prompt, prompt_name: promptName, normalize, dimensions, ...others } = parameters as typeof EmbedParameters.static
+  embedding: bodiesOf(
+    EmbedParameters,
+    async (input, { prompt, prompt_name: promptName, normalize, dimensions, ...others }, call) => {
       const { texts, isOne } = textsOf(input)
       const { vectors } = await embed(call, texts, { prompt, promptName, normalize, dimensions, ...truncationOf(others) })
       return listOrOne(await vectorTexts(vectors), isOne)
     },
-  },
-  classify: {
-    parameters: ClassifyParameters,
-    async answer(input, parameters, call) {
-      const { top_k: most, function_to_apply: activation, ...others } = parameters as typeof ClassifyParameters.static
-      const isOne = !Array.isArray(input)
-      const inputs = (isOne ? [input] : input).map(textOrPair)
-      const { scores } = await classify(call, inputs, { activation, ...truncationOf(others) })
-      return listOrOne(
-        scores.map((labels) => JSON.stringify(labels.slice(0, most).map(shown))),
-        isOne,
-      )
-    },
-  },
-  rerank: {
-    parameters: RerankParameters,
-    async answer(input, parameters, call) {
-      const {
-        raw_scores: rawScores,
-        top_n: most,
-        return_texts: hasTexts = false,
-        ...others
-      } = parameters as typeof RerankParameters.static
+  ),
+  classify: bodiesOf(ClassifyParameters, async (input, { top_k: most, function_to_apply: activation, ...others }, call) => {
+    const isOne = !Array.isArray(input)
+    const inputs = (isOne ? [input] : input).map(textOrPair)
+    const { scores } = await classify(call, inputs, { activation, ...truncationOf(others) })
+    return listOrOne(
+      scores.map((labels) => JSON.stringify(labels.slice(0, most).map(shown))),
+      isOne,
+    )
+  }),
+  rerank: bodiesOf(
+    RerankParameters,
+    async (input, { raw_scores: rawScores, top_n: most, return_texts: hasTexts = false, ...others }, call) => {
       const { query, texts } = queryOf(input)
       const { scores } = await rerank(call, query, texts, { rawScores, ...truncationOf(others) })
       const ranked = scores.map((score, index) => ({ index, score: shortScore(score), ...(hasTexts && { text: texts[index] }) }))
       return JSON.stringify(ranked.sort((a, b) => b.score - a.score).slice(0, most))
     },
-  },
-  tokens: {
-    parameters: TokensParameters,
-    async answer(input, parameters, call) {
-      const {
-        aggregation_strategy: aggregation,
-        ignore_labels: ignoreLabels,
-        stride,
-        ...others
-      } = parameters as typeof TokensParameters.static
+  ),
+  tokens: bodiesOf(
+    TokensParameters,
+    async (input, { aggregation_strategy: aggregation, ignore_labels: ignoreLabels, stride, ...others }, call) => {
       const { texts, isOne } = textsOf(input)
       const { entities } = await classifyTokens(call, texts, { aggregation, ignoreLabels, stride, ...truncationOf(others) })
       return listOrOne(
@@ -135,16 +112,10 @@ export const TEXT_TASKS = {
         isOne,
       )
     },
-  },
-  'zero-shot': {
-    parameters: ZeroShotParameters,
-    async answer(input, parameters, call) {
-      const {
-        candidate_labels: labels,
-        hypothesis_template: template,
-        multi_label: isMultiLabel,
-        ...others
-      } = parameters as typeof ZeroShotParameters.static
+  ),
+  'zero-shot': bodiesOf(
+    ZeroShotParameters,
+    async (input, { candidate_labels: labels, hypothesis_template: template, multi_label: isMultiLabel, ...others }, call) => {
       const { texts, isOne } = textsOf(input)
       const answers: string[] = []
       // One after the other: each is a row for each of its labels.
@@ -154,16 +125,12 @@ export const TEXT_TASKS = {
       }
       return listOrOne(answers, isOne)
     },
-  },
-  fill: {
-    parameters: FillParameters,
-    async answer(input, parameters, call) {
-      const { top_k: topK, ...others } = parameters as typeof FillParameters.static
-      const { texts, isOne } = textsOf(input)
-      const { fillings } = await fillMask(call, texts, { topK, ...truncationOf(others) })
-      return listOrOne(fillings.map(shownFillings), isOne)
-    },
-  },
+  ),
+  fill: bodiesOf(FillParameters, async (input, { top_k: topK, ...others }, call) => {
+    const { texts, isOne } = textsOf(input)
+    const { fillings } = await fillMask(call, texts, { topK, ...truncationOf(others) })
+    return listOrOne(fillings.map(shownFillings), isOne)
+  }),
 } satisfies Readonly<Record<string, TaskBodies>>
 
 function shown({ label, score }: LabelScore) {
