@@ -31,3 +31,23 @@ export function clean(text: string, lengthMax = TEXT_MAX): string {
     .replace(PATHS, '')
   return cleaned.length > lengthMax ? `${cleaned.slice(0, lengthMax)}…` : cleaned
 }
+
+/** Texts that are remembered at once, all forgotten where there are more, and the length of one. */
+const [KNOWN_MAX, KNOWN_LENGTH_MAX] = [1000, 64]
+
+/**
+ * Makes something of texts and remembers it: to clean a text costs more than the rest of its line, and most, such as routes and subjects, were
+ * in the line before.
+ */
+export function remembered(make: (text: string) => string): (text: string) => string {
+  const known = new Map<string, string>()
+  return (text) => {
+    if (text.length > KNOWN_LENGTH_MAX) return make(text)
+    const before = known.get(text)
+    if (before !== undefined) return before
+    const made = make(text)
+    if (known.size >= KNOWN_MAX) known.clear()
+    known.set(text, made)
+    return made
+  }
+}

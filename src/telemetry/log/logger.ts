@@ -1,4 +1,4 @@
-import { clean, STACK_MAX, TEXT_MAX } from './clean.ts'
+import { clean, remembered, STACK_MAX, TEXT_MAX } from './clean.ts'
 
 /** How much is logged; each level includes those after it. */
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -101,24 +101,15 @@ export function jsonLine({ timeMs, level, message, fields }: LogEntry): string {
   return `${line}}`
 }
 
-/** Texts that lines have in common, such as routes and subjects, as JSON; all forgotten where there are more. */
-const known = new Map<string, string>()
-const KNOWN_MAX = 1000
-/** A longer one is not kept, and may be cut. */
-const KNOWN_LENGTH_MAX = 64
 /** Fields with another value in each request. */
 const CHANGING: ReadonlySet<keyof LogFields> = new Set(['requestId', 'traceId'])
 
-/** A value as JSON has it. Cleaning a text costs more than the rest of its line, and most were cleaned for the line before. */
+const jsonOfText = remembered((text) => JSON.stringify(clean(text)))
+
+/** A value as JSON has it. */
 function jsonText(value: unknown, name?: keyof LogFields): string {
-  if (typeof value !== 'string' || value.length > KNOWN_LENGTH_MAX || (name !== undefined && CHANGING.has(name)))
-    return JSON.stringify(textOf(value, name))
-  const before = known.get(value)
-  if (before !== undefined) return before
-  const text = JSON.stringify(textOf(value, name))
-  if (known.size >= KNOWN_MAX) known.clear()
-  known.set(value, text)
-  return text
+  const mayRepeat = typeof value === 'string' && name !== 'runtimeText' && (name === undefined || !CHANGING.has(name))
+  return mayRepeat ? jsonOfText(value) : JSON.stringify(textOf(value, name))
 }
 
 let secondMs = Number.NaN

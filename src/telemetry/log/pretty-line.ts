@@ -1,6 +1,6 @@
 import { NO_COLOURS, type Palette } from '../../core/palette.ts'
 import { printable, printableLines } from '../../core/printable.ts'
-import { clean, STACK_MAX } from './clean.ts'
+import { clean, remembered, STACK_MAX } from './clean.ts'
 import { jsonNumber, type LogEntry, type LogFields, textOf } from './logger.ts'
 
 /** Fields that a person at a terminal has no use for. */
@@ -39,23 +39,21 @@ function requestLine({ timeMs, fields }: LogEntry, palette: Palette): string {
   const { status = 0, method = '', durationMs = 0, code } = fields
   const { dim, green, yellow, red } = palette
   const colour = status >= 500 ? red : status >= 400 ? yellow : green
-  const words = [
-    dim(clockText(timeMs)),
-    colour(String(status)),
-    method.padEnd(METHOD_WIDTH),
-    pathOf(fields),
-    dim(durationText(durationMs)),
-    ...[fields.issuer, fields.subject].filter((name) => name !== undefined).map((name) => shown(name)),
-  ]
-  if (status >= 400)
-    words.push([code, fields.reason && shown(fields.reason)].filter(Boolean).join(': '), dim(`id=${shown(fields.requestId)}`))
-  return words.join(' ')
+  let line = `${dim(clockText(timeMs))} ${colour(String(status))} ${method.padEnd(METHOD_WIDTH)} ${pathOf(fields)} ${dim(durationText(durationMs))}`
+  for (const name of [fields.issuer, fields.subject]) if (name !== undefined) line += ` ${shownOften(name)}`
+  if (status < 400) return line
+  const why = [code, fields.reason && shown(fields.reason)].filter(Boolean).join(': ')
+  return `${line} ${why} ${dim(`id=${shown(fields.requestId)}`)}`
 }
+
+/** The same for a text that many lines have. */
+const shownOften = remembered((text) => shown(text))
 
 /** The route, with the model's name in it; the path of a request without a route may hold anything. */
 function pathOf({ route = '', model }: LogFields): string {
   if (route === 'other') return '(unknown path)'
-  return model === undefined ? shown(route) : shown(route).replace(':name', () => shown(model))
+  const path = shownOften(route)
+  return model === undefined ? path : path.replace(':name', () => shownOften(model))
 }
 
 function durationText(ms: number): string {

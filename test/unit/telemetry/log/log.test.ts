@@ -63,6 +63,19 @@ describe('a line', () => {
     ])
   })
 
+  test('for people is right also where an earlier line had the same texts, or another time', () => {
+    let now = AT
+    const { logger, lines } = capture({ format: createPrettyLine(), now: () => now })
+    const request = { requestId: 'a', method: 'GET', route: '/models/:name/', status: 200, durationMs: 1 }
+    for (const model of ['iris', '\u001b[2J', 'iris', '\u001b[2J', 'password=hunter2-hunter2', 'password=hunter2-hunter2']) {
+      logger.info('request', { ...request, model, subject: model })
+      now += 1000
+    }
+    const clock = (index: number) => new Date(AT + index * 1000).toTimeString().slice(0, 8)
+    const shown = ['iris', '\\u001b[2J', 'iris', '\\u001b[2J', 'password=[redacted]', 'password=[redacted]']
+    expect(lines).toEqual(shown.map((text, index) => `${clock(index)} 200 GET    /models/${text}/ 1.0 ms ${text}`))
+  })
+
   test('for people moves no cursor, whatever its values hold', () => {
     const { logger, lines } = capture({ format: createPrettyLine() })
     const evil = '\u001b[2J\r\n\u009b1A\u202e'
