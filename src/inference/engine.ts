@@ -1,6 +1,7 @@
 import type { MemoryLedger } from '../core/memory-ledger.ts'
 import type { TaskDescription } from '../tasks/task.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
+import type { CarriedState } from './carried-state.ts'
 import type { AdmissionLimits } from './queue/admission.ts'
 import type { JobTimes } from './queue/job.ts'
 import type { ModelAction, ModelPermissions } from './repository/permissions.ts'
@@ -27,6 +28,8 @@ export interface ModelVersion {
   readonly hasRows?: false
   /** What it does beside tensors in and out; absent where it does nothing else, and while it is not ready. */
   readonly task?: TaskDescription
+  /** What it carries from one message of a socket to the next; absent where that is nothing. */
+  readonly carried?: CarriedState
   /** Empty while unavailable. */
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]

@@ -28,7 +28,8 @@ import { openInference } from './open-inference.ts'
 import type { PictureDecoders } from './picture-decoders.ts'
 import { tensorOfPictures } from './picture-inputs.ts'
 import { rows } from './rows.ts'
-import { answerTask, taskBody, taskQuestion } from './tasks.ts'
+import type { SocketState } from './socket-state.ts'
+import { answerTask, taskBody, taskBody, taskQuestion } from './tasks.ts'
 
 export interface PredictionOptions {
   readonly engine: Engine
@@ -214,6 +215,8 @@ export interface PartCaller {
   readonly subject: string
   readonly allows: PermissionCheck
   readonly signal: AbortSignal
+  /** What the socket's models carry from message to message. */
+  readonly state?: SocketState
   /** The request of the stream, whose header limits the time of each row; a socket's has none. */
   readonly request?: Request
 }
@@ -225,8 +228,10 @@ export interface PartCaller {
  */
 export async function predictPart<Form>(codec: Codec<Form>, bytes: Uint8Array, caller: PartCaller): Promise<EncodedAnswer> {
   const { engine, subject, allows, signal, request } = caller
-  const target = findTarget(engine, caller)
-  const { model, version } = target
+  const found = findTarget(engine, caller)
+  const { model, version } = found
+  const carried = caller.state?.of(found)
+  const target = carried?.target ?? found
   const deadline = deadlineOf(request)
   const asked = version.task?.text === undefined ? undefined : codec.taskIn?.(bytes)
   if (asked !== undefined) return answerPart(asked, taskTargetOf(target), { caller, deadline })
@@ -234,8 +239,14 @@ export async function predictPart<Form>(codec: Codec<Form>, bytes: Uint8Array, c
   if (pictures !== undefined) throw new VestalError('UNSUPPORTED', { detail: 'Pictures are taken by POST; send the tensor here' })
   checkPriority(priority, model, allows)
   const options = { signal, subject, timeoutMs: leftOf(deadline, timeoutMs), priority, outputs }
-  const results = await withPatience(() => engine.infer(model.name, version.version, tensors, options), signal)
-  return codec.encode(results, form, target)
+  if (carried === undefined) {
+    const results = await withPatience(() => engine.infer(model.name, version.version, tensors, options), signal)
+    return codec.encode(results, form, target)
+  }
+  const fed = carried.feed(tensors)
+  const own = { ...options, outputs: carried.outputs(outputs), cache: 'skip' } as const
+  const results = await withPatience(() => engine.infer(model.name, version.version, fed, own), signal)
+  return codec.encode(carried.keep(results), form, target)
 }
 
 /** Answers what a row or a message asks of a model of texts. @throws VestalError as the operations */

@@ -14,6 +14,7 @@ import { createRecheck, endOf, type LongLivedOptions, type Opening, type Recheck
 import { decodeTensors, jsonOptions, openInference } from './open-inference.ts'
 import { joined, type PartCaller, predictPart } from './predict.ts'
 import { decodeRowsMessage, rows } from './rows.ts'
+import { SocketState } from './socket-state.ts'
 
 interface ConnectionOptions {
   readonly caller: PartCaller
@@ -84,8 +85,9 @@ function openSocket(opening: Opening, options: LongLivedOptions, upgrade: Upgrad
   const subject = token.principal.key
   const hold = memory.ledger.open(subject)
   hold.grow(SOCKET_BYTES + memory.messageBytesMax)
+  const charge = (bytes: number) => (bytes > 0 ? hold.grow(bytes) : hold.shrink(-bytes))
   const connection = new Connection({
-    caller: { engine, name, subject, allows: token.allows, signal: abort.signal },
+    caller: { engine, name, subject, allows: token.allows, signal: abort.signal, state: new SocketState(charge) },
     recheck: createRecheck(options, opening),
     expiresAtMs: token.payload.exp === undefined ? undefined : token.payload.exp * 1000,
     messageBytesMax: memory.messageBytesMax,

@@ -2,6 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { words } from '../../schema/build.ts'
 import { readToml, table, tableByName, tomlFault, whole, withoutAbsent } from '../../schema/toml-file.ts'
 import { TASK_TABLES, type TaskTables } from '../../tasks/folder/task-tables.ts'
+import type { CarriedState } from '../carried-state.ts'
 import { ISOLATIONS, MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
 import { type ModelPermissions, Permissions, readPermissions } from './permissions.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
@@ -25,6 +26,8 @@ export interface ModelFile {
   readonly warmups: readonly Warmup[]
   /** What it says of what the model does beside tensors. */
   readonly tasks?: TaskTables
+  /** What is carried from one message of a socket to the next. */
+  readonly carried?: CarriedState
 }
 
 /** Files whose checksum may be named. */
@@ -67,9 +70,15 @@ const LIST = 'must be a list of strings'
 const Outputs = tableByName(table({ labels: Type.Array(Type.String(), { minItems: 1, rule: LIST, missing: LIST }) }))
 const Digest = Type.String({ pattern: '^[0-9a-fA-F]{64}$', rule: 'must be a SHA-256 of 64 hexadecimal digits' })
 const FILES = `must be a table of at most ${CHECKSUMS_MAX} files`
+/** Outputs of a state, and inputs with a context. */
+const CARRIED_MAX = 64
+const CONTEXT_MAX = 1_000_000
+const STATE = 'must be a table of outputs and the inputs that they are in the next message'
 const ModelToml = table({
   description: Type.Optional(Type.String()),
   ...TASK_TABLES,
+  state: Type.Optional(tableByName(Type.String(), { maxProperties: CARRIED_MAX, rule: STATE })),
+  context: Type.Optional(tableByName(whole([1, CONTEXT_MAX]), { maxProperties: CARRIED_MAX })),
   permissions: Type.Optional(Permissions),
   outputs: Type.Optional(Outputs),
   examples: Type.Optional(Type.Array(table({ input: Type.Unknown() }), { rule: 'must be a list of tables' })),
@@ -109,7 +118,15 @@ export function readModelFile(text: string): ModelFile {
     checksums: new Map(Object.entries(digests).map(([path, digest]) => [path, digest.toLowerCase()])),
     warmups: readWarmups(file.warmup),
     ...tasksIn(file),
+    ...carriedIn(file),
   }
+}
+
+function carriedIn({ state, context }: Static<typeof ModelToml>): Pick<ModelFile, 'carried'> {
+  if (state === undefined && context === undefined) return {}
+  const outputs = Object.entries(state ?? {}).map(([output, input]) => ({ output, input }))
+  const contexts = Object.entries(context ?? {}).map(([input, values]) => ({ input, values }))
+  return { carried: { outputs, contexts } }
 }
 
 /** The tables of what a model does, as they stand. */
