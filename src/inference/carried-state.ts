@@ -16,10 +16,16 @@ interface Specs {
 }
 
 /**
- * Checks the carried state of a model's file against the model.
+ * What a version carries, as its model's file says, checked against the model.
  * @throws Error naming the key and the rule
  */
-export function checkCarried({ outputs, contexts }: CarriedState, specs: Specs): void {
+export function carriedBy(carried: CarriedState | undefined, specs: Specs): { readonly carried?: CarriedState } {
+  if (carried === undefined) return {}
+  check(carried, specs)
+  return { carried }
+}
+
+function check({ outputs, contexts }: CarriedState, specs: Specs): void {
   const fault = (key: string, rule: string) => new Error(`model.toml: "${key}" ${rule}`)
   const fed = new Set<string>()
   for (const { output, input } of outputs) {

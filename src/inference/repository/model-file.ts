@@ -107,18 +107,20 @@ export const EMPTY_MODEL_FILE: ModelFile = {
  */
 export function readModelFile(text: string): ModelFile {
   const file = readToml(ModelToml, text, 'model.toml')
+  const carried = carriedIn(file)
   const { description = '', examples = [], sha256: digests = {} } = file
   return {
     description,
     permissions: readPermissions(file.permissions),
     labels: readLabels(file.outputs),
     examples: examples.map(({ input }) => input),
-    settings: { ...readServing(file.serving), ...readBatching(file.batching) },
+    // Nobody shares a run with a model that carries something of its caller.
+    settings: { ...readServing(file.serving), ...readBatching(file.batching), ...(carried.carried && { batchRowsMax: 1 }) },
     ...(file.versions !== undefined && { versions: readVersions(file.versions) }),
     checksums: new Map(Object.entries(digests).map(([path, digest]) => [path, digest.toLowerCase()])),
     warmups: readWarmups(file.warmup),
     ...tasksIn(file),
-    ...carriedIn(file),
+    ...carried,
   }
 }
 

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import type { TaskDescription } from '../../tasks/task.ts'
-import { checkCarried } from '../carried-state.ts'
+import { carriedBy } from '../carried-state.ts'
 import type { ModelVersion } from '../engine.ts'
 import { type StartPipelineOptions, startPipeline } from '../pipelines/start-pipeline.ts'
 import type { ModelRunner, RunnerSource, StartRunner } from '../runner.ts'
@@ -70,8 +70,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
         ? await options.startRunner({
             key,
             path: resolve(found.path),
-            // Runs are shared by nobody where a model carries something of its caller.
-            settings: file.carried === undefined ? file.settings : { ...file.settings, batchRowsMax: 1 },
+            settings: file.settings,
             counters,
             signal: starting.signal,
             changed: () => options.runnerChanged?.(model.name),
@@ -85,7 +84,6 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     runner = reshapedRunner(runner, config, { inputs, outputs })
     const labelled = [...file.labels.keys()].find((output) => !outputs.some(({ name }) => name === output))
     if (labelled !== undefined) throw new Error(`model.toml: the model has no output "${labelled}"`)
-    if (file.carried !== undefined) checkCarried(file.carried, { inputs, outputs })
     const labels = new Map([...(runner.labels ?? []), ...file.labels])
     await warmUp(runner, {
       file: { ...file, labels },
@@ -107,7 +105,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
       ...(runner.settings.isolation === 'shared' && { isolation: 'shared' as const }),
       ...(isWhole(model) && { hasRows: false as const }),
       ...(hasOwnLabels && { labels }),
-      ...(file.carried && { carried: file.carried }),
+      ...carriedBy(file.carried, { inputs, outputs }),
       ...(task.description && { task: withBatching(task.description, batching) }),
     } as const
     return { version: ready, runner, counters, ...(folder !== undefined && { folder }) }
