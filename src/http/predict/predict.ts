@@ -29,7 +29,7 @@ import type { PictureDecoders } from './picture-decoders.ts'
 import { tensorOfPictures } from './picture-inputs.ts'
 import { rows } from './rows.ts'
 import type { SocketState } from './socket-state.ts'
-import { answerTask, taskBody, taskBody, taskQuestion } from './tasks.ts'
+import { answerTask, taskBody, taskQuestion } from './tasks.ts'
 
 export interface PredictionOptions {
   readonly engine: Engine
