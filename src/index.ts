@@ -28,4 +28,5 @@ export type { SignatureBackend, SignatureBackendOption, SignatureBackends } from
 export { signatureBackends } from './jose/signature-backends.ts'
 export type { VerifiedJwt, VerifyOptions } from './jose/verify.ts'
 export { createVerifier, verifyJwt } from './jose/verify.ts'
+export type { TaskDescription } from './tasks/task.ts'
 export type { NamedTensors, Tensor, TensorData, TensorSpec } from './tensor/tensor.ts'

@@ -1,6 +1,7 @@
 import { createEngine } from '../inference/create-engine.ts'
 import type { Engine } from '../inference/engine.ts'
 import { type FoundModel, findModels } from '../inference/repository/scan.ts'
+import { taskInWords } from '../tasks/shown-task.ts'
 import { type Finding, note, right, type Subject, wrong } from './finding.ts'
 
 const MEND =
@@ -59,10 +60,16 @@ async function loaded(
         : `checksums are right where model.toml names them (${summed.join(', ')})`
     return findings.length > 0
       ? [...findings, ...notes]
-      : [right(`${wanted.length} load: ${wanted.map(({ name }) => name).join(', ')}; ${checked}`), ...notes]
+      : [right(`${wanted.length} load: ${wanted.map(({ name }) => withTask(name, engine)).join(', ')}; ${checked}`), ...notes]
   } finally {
     await engine.stop()
   }
+}
+
+/** A model with what its newest version does beside tensors. */
+function withTask(name: string, engine: Engine): string {
+  const task = engine.model(name)?.versions.find(({ state }) => state === 'ready')?.task
+  return task === undefined ? name : `${name}, ${taskInWords(task)}`
 }
 
 function findingsOf({ name, reason, versions }: FoundModel, engine: Engine): readonly Finding[] {
