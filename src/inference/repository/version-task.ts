@@ -1,12 +1,11 @@
 /** What a version does beside tensors in and out: read of its folder before it is loaded, and of its graph afterwards. */
 import type { GraphFacts } from '../../tasks/folder/facts.ts'
-import { sizeBehind } from '../../tasks/folder/image-input.ts'
 import { type FolderTask, readFolder } from '../../tasks/folder/read-folder.ts'
-import type { TaskDescription, TextInput } from '../../tasks/task.ts'
-import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
+import type { TaskDescription } from '../../tasks/task.ts'
+import type { NamedTensors } from '../../tensor/tensor.ts'
 import type { PaddingRule } from '../padding.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
-import { zeros } from './synthetic.ts'
+import { samplesOf, shapesOfTask } from './task-samples.ts'
 
 /** The task of a version that is being loaded. */
 export class VersionTask {
@@ -65,50 +64,11 @@ export class VersionTask {
 
   /** A request to warm the model up with, where it has a task. */
   warmUpInputs(): NamedTensors | undefined {
-    const [sample] = this.samples()
-    const shapes = this.shapes()
-    if (sample !== undefined || shapes === undefined) return sample
-    return zeros((this.#graph?.inputs ?? []).map((spec) => ({ ...spec, shape: shapes.get(spec.name) ?? spec.shape })))
+    return this.samples()[0]
   }
 
   /** Requests to try the model with, which are as those that it will get. */
   samples(): readonly NamedTensors[] {
-    const { text } = this.description ?? {}
-    const { inputs = [], tokenizer } = this.#graph ?? {}
-    if (text === undefined || tokenizer === undefined) return []
-    const texts = tokenizer.samples.map((ids) => ids.slice(0, text.tokensMax))
-    const [, second, third] = texts
-    // Two of one length too.
-    const even =
-      second === undefined || third === undefined || third.length < second.length ? [] : [third.slice(0, second.length)]
-    return [...texts, ...even].map((ids) => textTensors(ids, text.inputs, inputs))
+    return this.description === undefined || this.#graph === undefined ? [] : samplesOf(this.description, this.#graph)
   }
-}
-
-/** Sizes of the pictures or the sound that a model takes, by input; of sound, a second. */
-export function shapesOfTask({
-  image,
-  audio,
-}: Pick<TaskDescription, 'image' | 'audio'> = {}): ReadonlyMap<string, readonly number[]> | undefined {
-  if (audio !== undefined) return new Map([[audio.input, [-1, audio.rate]]])
-  const size = image && sizeBehind(image)
-  if (image === undefined || size === undefined) return undefined
-  const planes = image.channels === 'grey' ? 1 : 3
-  const { height, width } = size
-  return new Map([[image.input, image.layout === 'NCHW' ? [-1, planes, height, width] : [-1, height, width, planes]]])
-}
-
-/** The tensors of one text. */
-function textTensors(ids: readonly number[], names: TextInput['inputs'], specs: readonly TensorSpec[]): NamedTensors {
-  const values = (name: string): readonly number[] => {
-    if (name === names.ids) return ids
-    if (name === names.mask) return ids.map(() => 1)
-    return name === names.positions ? ids.map((_, index) => index) : ids.map(() => 0)
-  }
-  return new Map(
-    specs.map(({ name, datatype }) => {
-      const data = datatype === 'INT64' ? BigInt64Array.from(values(name), BigInt) : Int32Array.from(values(name))
-      return [name, { datatype, shape: [1, ids.length], data }]
-    }),
-  )
 }

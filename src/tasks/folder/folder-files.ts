@@ -1,6 +1,6 @@
 /** Reads the small files that describe a model: each bounded, none of them outside of the folder, and none trusted. */
 import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { join, resolve, sep } from 'node:path'
+import { basename, dirname, join, resolve, sep } from 'node:path'
 
 /** Largest JSON file that describes a model: it is parsed on the thread of the engine. */
 const JSON_BYTES_MAX = 4 * 1024 * 1024
@@ -32,8 +32,8 @@ export class FolderFiles {
       const stat = statSync(path, { throwIfNoEntry: false })
       if (stat === undefined) return undefined
       if (!stat.isFile()) throw new Error(`${name} is not a file`)
-      if (!realpathSync(path).startsWith(`${realpathSync(this.#folder)}${sep}`))
-        throw new Error(`${name} is a link that leads outside the folder of the version; put the file itself there`)
+      if (!isInside(realpathSync(path), realpathSync(this.#folder)))
+        throw new Error(`${name} is a link that leads outside the folder of the version; put the file itself there (cp -L)`)
       size = stat.size
     } catch (error) {
       if (!(error instanceof Error) || !('code' in error)) throw error
@@ -61,6 +61,15 @@ export class FolderFiles {
     }
     return new JsonValue(value, name, '')
   }
+}
+
+/** Whether a file is in a folder, or among the blobs of the same model, where that is a snapshot in the cache of Hugging Face. */
+function isInside(path: string, folder: string): boolean {
+  if (path.startsWith(`${folder}${sep}`)) return true
+  const snapshots = dirname(folder)
+  const model = dirname(snapshots)
+  const isSnapshot = basename(snapshots) === 'snapshots' && basename(model).startsWith('models--')
+  return isSnapshot && path.startsWith(`${join(model, 'blobs')}${sep}`)
 }
 
 /** A view of a JSON value that gives only what is of the kind that is asked for; what is null counts as absent. */

@@ -247,6 +247,83 @@ describe('folders of models', () => {
   })
 })
 
+describe('a folder of pictures or sound', () => {
+  /** The means of each channel as logits. */
+  const means = onnxModel({
+    nodes: [
+      { operator: 'GlobalAveragePool', inputs: ['pixel_values'], outputs: ['means'] },
+      { operator: 'Flatten', inputs: ['means'], outputs: ['logits'], axis: 1 },
+    ],
+    inputs: [{ name: 'pixel_values', datatype: 'FP32', shape: ['batch', 3, 'height', 'width'] }],
+    outputs: [{ name: 'logits', datatype: 'FP32', shape: ['batch', 3] }],
+  })
+  const pictures = {
+    'onnx/model.onnx': means,
+    'config.json': {
+      architectures: ['ViTForImageClassification'],
+      model_type: 'vit',
+      id2label: { 0: 'red', 1: 'green', 2: 'blue' },
+    },
+    'preprocessor_config.json': {
+      size: { height: 8, width: 8 },
+      do_normalize: true,
+      image_mean: [0.5, 0.5, 0.5],
+      image_std: [0.5, 0.5, 0.5],
+    },
+  }
+
+  test('is tried and warmed up with pictures of its size, and requests share runs', async () => {
+    const folder = await placed(pictures)
+    const warnings: string[] = []
+    await using engine = await createEngine({ modelsDirectory: folder, warn: (message) => warnings.push(message) })
+    const [version] = engine.model('m')?.versions ?? []
+    expect(warnings).toEqual([])
+    expect(version?.batching).toEqual({ runs: 'shared', reason: expect.stringContaining('recorded rows had the same answers') })
+    expect(version?.task).toMatchObject({ task: 'image-classify', image: { steps: [{ kind: 'warp', width: 8, height: 8 }] } })
+  })
+
+  test('of a graph for one picture says why each is computed alone', async () => {
+    const model = onnxModel({
+      nodes: [{ operator: 'Flatten', inputs: ['x'], outputs: ['y'], axis: 1 }],
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1, 2, 2] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 4] }],
+    })
+    const toml = 'task = "image-classify"\n[image]\nmean = 0\n[scores]\nactivation = "softmax"'
+    expect(await task({ 'model.onnx': model, 'model.toml': toml })).toMatchObject({
+      image: { channels: 'grey', steps: [{ kind: 'warp', width: 2, height: 2 }] },
+      scores: { labels: ['LABEL_0', 'LABEL_1', 'LABEL_2', 'LABEL_3'] },
+      aloneReason: 'an input does not begin with a dimension of any size',
+    })
+  })
+
+  test('of sound is tried with a second of it', async () => {
+    const model = onnxModel({
+      nodes: [
+        { operator: 'ReduceSum', inputs: ['input_values', 'one'], outputs: ['sum'] },
+        { operator: 'MatMul', inputs: ['sum', 'weights'], outputs: ['logits'] },
+      ],
+      constants: [
+        { name: 'one', shape: [1], values: new BigInt64Array([1n]) },
+        { name: 'weights', shape: [1, 2], values: Float32Array.of(1, -1) },
+      ],
+      inputs: [{ name: 'input_values', datatype: 'FP32', shape: ['batch', 'samples'] }],
+      outputs: [{ name: 'logits', datatype: 'FP32', shape: ['batch', 2] }],
+    })
+    const files = {
+      'model.onnx': model,
+      'config.json': {
+        architectures: ['Wav2Vec2ForSequenceClassification'],
+        model_type: 'wav2vec2',
+        id2label: { 0: 'yes', 1: 'no' },
+      },
+      'preprocessor_config.json': { sampling_rate: 16_000, do_normalize: false },
+    }
+    const { '1': version } = await served(files)
+    expect(version?.batching?.runs).toBe('shared')
+    expect(version?.task).toMatchObject({ task: 'audio-classify', audio: { rate: 16_000, secondsMax: 30 } })
+  })
+})
+
 describe('a change of a folder', () => {
   test('of any file of the model is noticed, and of version control is not', async () => {
     const folder = join(await placed({ ...sentenceFolder(), '.git/HEAD': 'x', '.git/refs/main': 'x' }), 'm')

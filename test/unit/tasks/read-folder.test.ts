@@ -249,6 +249,23 @@ describe('the task', () => {
     expect(() => readFolder(folder)).toThrow('config.json is a link that leads outside the folder of the version')
   })
 
+  test('is read of a snapshot in the cache of Hugging Face, whose files are links to its blobs', async () => {
+    const cache = join(folder, 'models--own--bert')
+    await writeFolder(cache, {
+      'blobs/a1': JSON.stringify(bert()['config.json']),
+      'blobs/b2': '{}',
+      'snapshots/c3/README.md': '',
+    })
+    symlinkSync('../../blobs/a1', join(cache, 'snapshots/c3/config.json'))
+    symlinkSync('../../blobs/b2', join(cache, 'snapshots/c3/tokenizer.json'))
+    symlinkSync(join(cache, 'snapshots/c3'), join(folder, 'linked'))
+    expect(readFolder(join(folder, 'linked')).describe(HIDDEN)).toMatchObject({ task: { task: 'embedding' } })
+    rmSync(join(cache, 'snapshots/c3/config.json'))
+    await Bun.write(join(folder, 'outside.json'), '{}')
+    symlinkSync('../../../outside.json', join(cache, 'snapshots/c3/config.json'))
+    expect(() => readFolder(join(folder, 'linked'))).toThrow('config.json is a link that leads outside')
+  })
+
   test('is rejected where a file is larger than any', async () => {
     await writeFolder(folder, { ...bert(), 'config.json': `{"a": "${'x'.repeat(4 * 1024 * 1024)}"}` })
     expect(() => readFolder(folder)).toThrow(/^config\.json has \d+ bytes, more than 4194304$/)
