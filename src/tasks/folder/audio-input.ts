@@ -51,7 +51,8 @@ export function audioInputOf(
         'audio.isNormalized',
         said('audio.normalize', audio.normalize),
         normalize && { value: normalize.flag(), place: normalize.place },
-        byDefault(false),
+        // As its authors have it where the file says nothing.
+        byDefault(/^Wav2Vec2/.test(processor?.get('feature_extractor_type')?.text() ?? '')),
       ) ?? false,
   }
 }

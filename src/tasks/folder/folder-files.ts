@@ -151,6 +151,6 @@ export class JsonValue {
 
   /** An error about this value. */
   fault(rule: string): Error {
-    return new Error(`${this.file}: "${this.#path}" ${rule}`)
+    return new Error(this.#path === '' ? `${this.file} ${rule}` : `${this.file}: "${this.#path}" ${rule}`)
   }
 }

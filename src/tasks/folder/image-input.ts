@@ -12,6 +12,16 @@ const CONVNEXT_WARP_FROM = 384
 const CONVNEXT_CROP = 224 / 256
 const DATATYPES: ReadonlySet<string> = new Set(['FP32', 'FP16', 'UINT8'])
 const BYTE = 1 / 255
+/** Switches of steps that are not computed here. */
+const OTHER_STEPS = [
+  'keep_aspect_ratio',
+  'do_thumbnail',
+  'do_align_long_axis',
+  'do_crop_margin',
+  'do_image_splitting',
+  'crop_to_patches',
+  'do_color_quantize',
+]
 
 interface Size {
   readonly height: number
@@ -160,9 +170,12 @@ function processorSteps(processor: JsonValue, { image = {} }: TaskTables): reado
   const type = (processor.get('image_processor_type') ?? processor.get('feature_extractor_type'))?.text() ?? ''
   const filter = image.filter ?? filterIn(processor)
   const isOn = (key: string, by: boolean) => processor.get(key)?.flag() ?? by
+  rejectOtherSteps(processor)
   if (type.startsWith('ConvNext')) return convNextSteps(processor, filter)
   const size = processor.get('size')
-  const resized = isOn('do_resize', true) && size !== undefined ? [resizeStep(processor, size, { type, filter })] : []
+  const isResized = isOn('do_resize', true)
+  if (isResized && size === undefined) throw processor.fault('has no size; [image] in model.toml can say one')
+  const resized = isResized && size !== undefined ? [resizeStep(processor, size, { type, filter })] : []
   const cropSize = processor.get('crop_size')
   const cropped =
     isOn('do_center_crop', /^CLIP|^ChineseCLIP|^MobileNet|^Levit|^EfficientFormer/.test(type) && cropSize !== undefined) &&
@@ -173,6 +186,16 @@ function processorSteps(processor: JsonValue, { image = {} }: TaskTables): reado
   // Padding to the largest of a batch has no effect on one picture.
   const padded = isOn('do_pad', false) && padSize !== undefined ? [{ kind: 'pad' as const, ...sizeIn(padSize), fill: 0 }] : []
   return [...resized, ...cropped, ...padded]
+}
+
+/** @throws Error where it has a step that is not computed here: without it every answer would be another */
+function rejectOtherSteps(processor: JsonValue): void {
+  const isOther = OTHER_STEPS.find((key) => processor.get(key)?.flag() === true)
+  const multiple = processor.get('ensure_multiple_of')?.number() ?? 1
+  const other =
+    isOther ?? (multiple === 1 ? undefined : 'ensure_multiple_of') ?? (processor.get('size_divisor') && 'size_divisor')
+  if (other !== undefined)
+    throw processor.fault(`has ${other}, which is not computed here; [image] in model.toml can say how pictures are prepared`)
 }
 
 function resizeStep(
@@ -278,19 +301,21 @@ function stdIn(std: readonly number[]): readonly number[] {
 function processorValues(processor: JsonValue, count: number): Values {
   const isOn = (key: string, by: boolean) => processor.get(key)?.flag() ?? by
   const scale = isOn('do_rescale', true) ? (processor.get('rescale_factor')?.number() ?? BYTE) : 1
-  const listOf = (key: string, by: number) => {
+  const listOf = (key: string) => {
     const value = processor.get(key)
-    const list = value === undefined ? [by] : value.isList ? value.items(4).map((each) => each.number()) : [value.number()]
+    if (value === undefined)
+      throw processor.fault(`has do_normalize without ${key}; [image] mean and std in model.toml can say it`)
+    const list = value.isList ? value.items(4).map((each) => each.number()) : [value.number()]
     if (list.length !== 1 && list.length !== count)
       throw processor.fault(`has ${list.length} numbers in ${key}, and its pictures have ${count} channels`)
-    return list.length === 1 ? Array<number>(count).fill(list[0] ?? by) : list
+    return list.length === 1 ? Array<number>(count).fill(list[0] ?? 0) : list
   }
   const type = (processor.get('image_processor_type') ?? processor.get('feature_extractor_type'))?.text() ?? ''
   const isEfficientNet = type.startsWith('EfficientNet')
   if (isEfficientNet && isOn('rescale_offset', false)) throw processor.fault('has rescale_offset, which is not computed here')
   const isNormalized = isOn('do_normalize', processor.get('image_mean') !== undefined)
-  const mean = isNormalized ? listOf('image_mean', 0.5) : Array<number>(count).fill(0)
-  const std = isNormalized ? stdIn(listOf('image_std', 0.5)) : Array<number>(count).fill(1)
+  const mean = isNormalized ? listOf('image_mean') : Array<number>(count).fill(0)
+  const std = isNormalized ? stdIn(listOf('image_std')) : Array<number>(count).fill(1)
   // EfficientNet divides by it twice in front of its classes.
   const isTwice = isNormalized && isEfficientNet && isOn('include_top', true)
   return { scale, mean, std: isTwice ? std.map((each) => each * each) : std }

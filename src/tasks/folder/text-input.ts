@@ -69,7 +69,8 @@ export function readTextFiles(
   const transformer = TRANSFORMER_FILES.map((each) => files.json(join(base, each))).find((each) => each !== undefined)
   const tokenizerConfig = files.json(join(base, 'tokenizer_config.json'))
   const sentences = files.json('config_sentence_transformers.json')
-  if (transformer?.get('do_lower_case')?.flag() === true)
+  const isLowered = tokenizerConfig?.get('do_lower_case')?.flag() === true
+  if (transformer?.get('do_lower_case')?.flag() === true && !isLowered)
     throw transformer.fault('do_lower_case is not computed here; set it to false where the tokenizer makes lower case itself')
   return {
     tokenizer,

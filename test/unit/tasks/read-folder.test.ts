@@ -625,12 +625,31 @@ describe('pictures', () => {
       '[image] mean and std in model.toml do',
     ],
     [
+      'a step that is not computed',
+      vit({ size: { height: 8, width: 8 }, keep_aspect_ratio: true }),
+      planes(8, 8),
+      'has keep_aspect_ratio, which is not computed here',
+    ],
+    [
+      'a multiple of pixels',
+      vit({ do_resize: true, size_divisor: 32 }),
+      planes(-1, -1),
+      'has size_divisor, which is not computed here',
+    ],
+    ['no size of its files', vit({ do_resize: true }), planes(-1, -1), 'preprocessor_config.json has no size'],
+    ['values without a mean', vit({ size: 8, do_normalize: true }), planes(8, 8), 'has do_normalize without image_mean'],
+    [
       'a second input',
       vit({ size: 8 }),
       otherGraph({ pixel_values: [-1, 3, 8, 8], mask: [-1, 8, 8] }, { logits: [-1, 2] }),
       'the model also needs the input "mask"',
     ],
-    ['a standard deviation of 0', vit({ size: 8, do_normalize: true, image_std: [0, 1, 1] }), planes(8, 8), 'must not be 0'],
+    [
+      'a standard deviation of 0',
+      vit({ size: 8, do_normalize: true, image_mean: 0.5, image_std: [0, 1, 1] }),
+      planes(8, 8),
+      'must not be 0',
+    ],
     ['no size at all', vit({ do_resize: false }), planes(8, 8), 'pictures get no fixed size'],
   ]
   for (const [name, files, graph, reason, toml] of rejected)
