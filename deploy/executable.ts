@@ -1,7 +1,8 @@
-/** The executable's program: the server's command line, or, where a server starts it so, the process of one instance of a model, of pictures, or of tokenizers. */
+/** The executable's program: the server's command line, or, where a server starts it so, the process of one instance of a model, of its code, of pictures, or of tokenizers. */
 if (process.argv[2] === 'instance') await import('../src/inference/instance/main.ts')
 else if (process.argv[2] === 'media') await import('../src/tasks/media/main.ts')
 else if (process.argv[2] === 'tokenizer') await import('../src/tasks/text/tokenizer-main.ts')
+else if (process.argv[2] === 'code') await import('../src/inference/code/main.ts')
 else await import('../src/cli/main.ts')
 
 export {}

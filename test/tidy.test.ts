@@ -22,7 +22,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   storage: ['core', 'accounts'],
   processes: ['core', 'tensor', 'platform'],
   tasks: ['core', 'schema', 'tensor', 'platform', 'processes'],
-  inference: ['core', 'schema', 'tensor', 'platform', 'processes', 'tasks'],
+  model: ['core', 'schema', 'tensor'],
+  inference: ['core', 'schema', 'tensor', 'platform', 'processes', 'tasks', 'model'],
   http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'tasks', 'inference'],
   server: [
     'core',
@@ -73,6 +74,9 @@ const DOORS = [
   'src/inference/instance/main.ts',
   'src/tasks/media/main.ts',
   'src/tasks/text/tokenizer-main.ts',
+  'src/inference/code/main.ts',
+  // What a model.ts imports.
+  'src/model/model.ts',
   'src/server/cluster/engine-main.ts',
   'src/wasm/signatures.js',
   // drizzle-kit reads them for the migrations.
@@ -186,7 +190,11 @@ describe('rooms', () => {
 
   const owners: readonly (readonly [what: string, pattern: RegExp, owner: RegExp])[] = [
     ['elysia', /from '(?:elysia|@elysiajs\/[^']+)'/, /^src\/http\//],
-    ['@sinclair/typebox', /from '@sinclair\/typebox[^']*'/, /^src\/(?:schema|http|tasks|inference\/(?:repository|pipelines))\//],
+    [
+      '@sinclair/typebox',
+      /from '@sinclair\/typebox[^']*'/,
+      /^src\/(?:schema|http|tasks|model|inference\/(?:repository|pipelines|code))\//,
+    ],
     ['onnxruntime-node', /from 'onnxruntime-node'/, /^src\/inference\/runtime\/ort\.ts$/],
     ['tokenizers', /from 'tokenizers'/, /^src\/tasks\/text\/tokenizers\.ts$/],
     ['@node-rs/jsonwebtoken', /'@node-rs\/jsonwebtoken'/, /^src\/jose\/signature-backends\/native\.ts$/],
@@ -196,12 +204,12 @@ describe('rooms', () => {
       // The script of the documentation page runs in a browser.
       /^src\/(?:jwks\/|telemetry\/tracing\/span-exporter\.ts$|wasm\/|http\/docs-script\.ts$|server\/local-server\.ts$|cli\/models\/server\.ts$)/,
     ],
-    ['the C library', /from 'bun:ffi'/, /^src\/(?:platform\/c-library|processes\/restrict)\.ts$/],
+    ['the C library', /from 'bun:ffi'/, /^src\/(?:inference\/code\/restrict-code|platform\/c-library|processes\/restrict)\.ts$/],
     ['the environment', /\b(?:process|Bun)\.env\b/, /^src\/(?:config\/|processes\/child\.ts$)/],
     [
       'files',
       /from '(?:node:)?fs(?:\/promises)?'/,
-      /^src\/(?:cli|server|doctor|batch|platform|config|keys|processes|tasks|inference\/(?:repository|runtime|instance|remote)|storage|wasm)\//,
+      /^src\/(?:cli|server|doctor|batch|platform|config|keys|processes|tasks|inference\/(?:repository|runtime|instance|remote|code)|storage|wasm)\//,
     ],
     [
       'databases',

@@ -85,6 +85,8 @@ const CATALOGUE = {
   TASK_MISMATCH: { status: 404, detail: 'The model is for a different task' },
   MEDIA_UNREADABLE: { status: 422, detail: 'The picture cannot be decoded within the limits of this server' },
   INFERENCE_FAILED: { status: 400, detail: 'The model could not compute this input' },
+  REQUEST_REFUSED: { status: 422, detail: 'The model rejects this request' },
+  CODE_FAILED: { status: 500, detail: 'The code of the model failed; the log of the server says where' },
   UNSUPPORTED: { status: 501, detail: 'Not supported by this server' },
   QUEUE_FULL: { status: 503, detail: 'Exceeds maximum queue size' },
   SUBJECT_LIMIT: { status: 429, detail: 'Too many requests of this subject at once' },
@@ -112,6 +114,8 @@ export const ERROR_CATALOGUE: Readonly<Record<ErrorCode, Row>> = CATALOGUE
 export interface VestalErrorOptions {
   /** The client sees this in place of the catalogue's text. Never holds a token, a key or a path. */
   readonly detail?: ErrorDetail
+  /** In place of the catalogue's status, where the code has several. */
+  readonly status?: number
   /** For the log only: which check failed, and why. Never holds a token or a key. */
   readonly reason?: string
   /** Response headers, such as `Retry-After`. */
@@ -152,7 +156,7 @@ export class VestalError extends Error {
     super(options.reason ?? (typeof detail === 'string' ? detail : JSON.stringify(detail)), { cause: options.cause })
     Error.stackTraceLimit = stackTraceLimit
     this.code = code
-    this.status = row.status
+    this.status = options.status ?? row.status
     this.detail = detail
     this.headers = options.headers ?? NO_HEADERS
     this.holder = options.holder

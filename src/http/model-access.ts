@@ -32,6 +32,44 @@ export function checkPriority(priority: number | undefined, { name, priorities }
   })
 }
 
+/**
+ * Checks that a token may predict with each model that the code of a version calls, and with those that these call. What the code may ask
+ * by its own authority, and the steps of a pipeline, need no permission of the caller.
+ * @throws VestalError PERMISSION_MISSING
+ */
+export function checkCalls(
+  name: string,
+  version: ModelVersion,
+  { engine, allows }: { readonly engine: Engine; readonly allows: PermissionCheck },
+): void {
+  // Most models call none.
+  if (version.code === undefined && version.steps === undefined) return
+  const pending: [name: string, version: ModelVersion | undefined][] = [[name, version]]
+  const seen = new Set([name])
+  for (const [caller, found] of pending) {
+    const { calls = found?.steps ?? [], ownAuthority = found?.steps ?? [] } = found?.code ?? {}
+    for (const called of calls) {
+      if (!ownAuthority.includes(called)) checkCall(caller, called, { engine, allows })
+      if (seen.has(called)) continue
+      seen.add(called)
+      pending.push([called, engine.model(called)?.versions.find(({ state }) => state === 'ready')])
+    }
+  }
+}
+
+function checkCall(
+  caller: string,
+  called: string,
+  { engine, allows }: { readonly engine: Engine; readonly allows: PermissionCheck },
+): void {
+  const permission = engine.permission(called, 'predict')
+  if (allows([permission])) return
+  throw new VestalError('PERMISSION_MISSING', {
+    detail: `Insufficient permissions: '${caller}' calls '${called}', which requires the permission ${permission}`,
+    reason: `needs ${permission}`,
+  })
+}
+
 /** Says of a model whether a token may read it, so that lists hold nothing else. */
 export function mayRead(token: AuthenticatedToken): (model: Model) => boolean {
   return ({ permissions }) => token.allows([permissions.read])

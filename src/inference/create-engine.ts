@@ -1,8 +1,11 @@
 import { totalmem } from 'node:os'
+import { SYSTEM_CLOCK } from '../core/clock.ts'
 import { VestalError } from '../core/errors.ts'
 import { HELD_BYTES_MAX, withShare } from '../core/memory-ledger.ts'
 import { usableCores } from '../platform/cores.ts'
 import { usableBytes } from '../platform/memory.ts'
+import { startCodeProcess } from './code/code-process.ts'
+import { createStartCode } from './code/code-runner.ts'
 import type { ModelChange, OwnEngine } from './engine.ts'
 import { instanceCommand, type StartInstance, startInstanceProcess } from './instance/instance-process.ts'
 import { SharedInstances } from './instance/shared-instances.ts'
@@ -67,6 +70,8 @@ export interface EngineOptions extends Omit<RepositoryOptions, 'warn'> {
   readonly loadAtStart?: ReadonlySet<string>
   /** Of these, models that are not loaded, because a request has unloaded them, or loads them in its own way. */
   readonly notAtStart?: ReadonlySet<string>
+  /** Whether the `model.ts` of a model is run; default true. Without it such a model is unavailable. */
+  readonly code?: boolean
   /** Whether a load request may carry a configuration and files in place of the folder's; default false. */
   readonly mayOverride?: boolean
   /** Called for each model that is loaded or unloaded because its files changed. */
@@ -110,14 +115,13 @@ const LIMITS = {
  */
 export async function createEngine(options: EngineOptions): Promise<OwnEngine> {
   const { modelControl = 'none', warn = console.warn } = options
-  const admission = new Admission(
-    withShare({
-      requestsMax: options.requestsMax ?? LIMITS.requests,
-      subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
-      bytesMax: options.inputBytesMax ?? HELD_BYTES_MAX,
-      subjectBytesMax: options.subjectBytesMax,
-    }),
-  )
+  const admissionLimits = withShare({
+    requestsMax: options.requestsMax ?? LIMITS.requests,
+    subjectRequestsMax: options.subjectRequestsMax ?? LIMITS.subjectRequests,
+    bytesMax: options.inputBytesMax ?? HELD_BYTES_MAX,
+    subjectBytesMax: options.subjectBytesMax,
+  })
+  const admission = new Admission(admissionLimits)
   const startInstance: StartInstance = options.startInstance ?? ((events) => startInstanceProcess(instanceCommand(), events))
   const startRunner = createStartRunner({
     admission,
@@ -138,7 +142,21 @@ export async function createEngine(options: EngineOptions): Promise<OwnEngine> {
     startInstance,
     shared: new SharedInstances(startInstance),
   })
-  const repository = new ModelRepository({ ...options, warn, startRunner })
+  const codeAdmission = new Admission(admissionLimits, admission.memory)
+  const startCode = createStartCode({
+    clock: SYSTEM_CLOCK,
+    admission: codeAdmission,
+    startRunner,
+    startProcess: startCodeProcess,
+    cores: options.cores ?? usableCores(),
+    queueMax: options.queueMax ?? LIMITS.queue,
+    timeoutMs: options.timeoutMs ?? LIMITS.timeoutMs,
+    loadMsMax: options.loadMsMax ?? LIMITS.loadMs,
+    warn,
+    lost: options.lost,
+  })
+  const mayRunCode = options.code ?? true
+  const repository = new ModelRepository({ ...options, warn, startRunner, ...(mayRunCode && { startCode }) })
   const loaded = modelControl === 'poll' ? lookAt(options) : undefined
   const { table } = repository
   let hasStarted = false
@@ -179,7 +197,9 @@ export async function createEngine(options: EngineOptions): Promise<OwnEngine> {
     },
     index: () => table.index(),
     configuration: (name, version) => table.configuration(name, version),
-    limit: (limits) => admission.limit(withShare(limits)),
+    limit(limits) {
+      for (const each of [admission, codeAdmission]) each.limit(withShare(limits))
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   }

@@ -1,4 +1,5 @@
 import type { MemoryLedger } from '../core/memory-ledger.ts'
+import type { DescribedValue } from '../model/schema.ts'
 import type { TaskDescription } from '../tasks/task.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
 import type { CarriedState } from './carried-state.ts'
@@ -30,9 +31,24 @@ export interface ModelVersion {
   readonly task?: TaskDescription
   /** What it carries from one message of a socket to the next; absent where that is nothing. */
   readonly carried?: CarriedState
+  /** What its `model.ts` says of it, where it has one. */
+  readonly code?: CodeDescription
+  /** The models of its steps, where it is a pipeline. */
+  readonly steps?: readonly string[]
   /** Empty while unavailable. */
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+}
+
+/** What is known of a `model.ts`: plain data, which goes between processes. */
+export interface CodeDescription {
+  /** How an input comes, and an output goes back. */
+  readonly input: DescribedValue
+  readonly output: DescribedValue
+  /** Served models that it calls. Who asks it needs the permission to predict with each, but for those of `ownAuthority`. */
+  readonly calls: readonly string[]
+  readonly ownAuthority: readonly string[]
+  readonly examples: readonly unknown[]
 }
 
 /** A model as its folder and `model.toml` describe it. */

@@ -28,6 +28,8 @@ export interface ModelRunner {
   readonly settings: ResolvedSettings
   /** Whether requests may share a run, and why. */
   readonly batching: BatchDecision
+  /** Served models that its code calls; absent where it has no code. */
+  readonly calls?: readonly string[]
   /** False while its workers are being replaced. */
   isReady(): boolean
   /** Why it cannot serve for now, where that is for longer than a moment; absent where it has no workers of its own. */

@@ -3,7 +3,7 @@ import { DATATYPES, type Datatype, elementBytes } from '../tensor/datatypes.ts'
 import type { Tensor, TensorData } from '../tensor/tensor.ts'
 
 /** Bytes of a frame that the other side may send: more is a fault of that side. */
-const FRAME_BYTES_MAX = 2 ** 31 - 1
+export const FRAME_BYTES_MAX = 2 ** 31 - 1
 export const LENGTH_BYTES = 4
 const DIMENSIONS_MAX = 255
 
@@ -244,19 +244,25 @@ function arrayOf(datatype: Datatype, buffer: ArrayBufferLike, begin = 0, length 
 
 /** Puts the pieces that a socket gives together to frames, each without its length. */
 export class FrameAssembler {
+  readonly #bytesMax: number
   #pieces: Uint8Array[] = []
   #length = 0
 
+  /** Frames of more bytes than that are rejected. */
+  constructor(bytesMax = FRAME_BYTES_MAX) {
+    this.#bytesMax = bytesMax
+  }
+
   /**
    * Takes the next piece and hands over each frame that is whole: a view, valid until `use` returns.
-   * @throws Error where a length is over `FRAME_BYTES_MAX`
+   * @throws Error where a length is over the limit
    */
   push(piece: Uint8Array, use: (frame: Uint8Array) => void): void {
     const whole = this.#length === 0 ? piece : this.#joined(piece)
     if (whole === undefined) return
     let begin = 0
     while (whole.length - begin >= LENGTH_BYTES) {
-      const end = begin + LENGTH_BYTES + lengthOf(whole, begin)
+      const end = begin + LENGTH_BYTES + lengthOf(whole, begin, this.#bytesMax)
       if (whole.length < end) break
       use(whole.subarray(begin + LENGTH_BYTES, end))
       begin = end
@@ -270,14 +276,15 @@ export class FrameAssembler {
     this.#pieces.push(piece)
     this.#length += piece.length
     const [first] = this.#pieces
-    if (first !== undefined && first.length >= LENGTH_BYTES && this.#length < LENGTH_BYTES + lengthOf(first, 0)) return undefined
+    if (first !== undefined && first.length >= LENGTH_BYTES && this.#length < LENGTH_BYTES + lengthOf(first, 0, this.#bytesMax))
+      return undefined
     return Buffer.concat(this.#pieces, this.#length)
   }
 }
 
-function lengthOf(bytes: Uint8Array, at: number): number {
+function lengthOf(bytes: Uint8Array, at: number, bytesMax: number): number {
   // By hand: a view of the bytes of each frame costs more than reading them.
   const length =
     (bytes[at] ?? 0) + (bytes[at + 1] ?? 0) * 2 ** 8 + (bytes[at + 2] ?? 0) * 2 ** 16 + (bytes[at + 3] ?? 0) * 2 ** 24
-  return length > FRAME_BYTES_MAX ? broken('a frame is too long') : length
+  return length > bytesMax ? broken('a frame is too long') : length
 }

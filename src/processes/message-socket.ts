@@ -1,4 +1,4 @@
-import { FrameAssembler, FrameBuffer, FrameCursor } from './frames.ts'
+import { FRAME_BYTES_MAX, FrameAssembler, FrameBuffer, FrameCursor } from './frames.ts'
 import { type LocalSocketEvents, openSocket } from './open-socket.ts'
 
 export interface SocketEvents extends Pick<LocalSocketEvents, 'closed' | 'keepsAlive'> {
@@ -14,9 +14,13 @@ export interface MessageSocket {
   end(): void
 }
 
-/** Speaks frames on a local socket, which is closed with it. */
-export function openMessageSocket(descriptor: number, { frame, closed, keepsAlive = true }: SocketEvents): MessageSocket {
-  const assembler = new FrameAssembler()
+/** Speaks frames on a local socket, which is closed with it, or by a frame of the other side that is longer than `frameBytesMax`. */
+export function openMessageSocket(
+  descriptor: number,
+  { frame, closed, keepsAlive = true }: SocketEvents,
+  frameBytesMax = FRAME_BYTES_MAX,
+): MessageSocket {
+  const assembler = new FrameAssembler(frameBytesMax)
   const buffer = new FrameBuffer()
   let isDue = false
   let isOver = false

@@ -25,6 +25,9 @@ export const MODELS = {
   modelOverride: single(oneOf('off', 'on'), 'off', {
     help: 'Load requests may bring their own configuration and model files.',
   }),
+  code: single(oneOf('on', 'off'), 'on', {
+    help: 'Whether the model.ts of a model is run, in a process of its own; without it such a model is unavailable.',
+  }),
   strictReadiness: single(oneOf('off', 'on'), 'off', {
     help: 'Readiness requires every model that was not unloaded, and the database and Redis of the settings.',
   }),

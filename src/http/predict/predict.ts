@@ -3,6 +3,7 @@ import type { Authenticator } from '../../auth/authenticator.ts'
 import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
+import { withPatience } from '../../core/patience.ts'
 import type { Engine } from '../../inference/engine.ts'
 import type { TaskCall, TaskLimits } from '../../tasks/call.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
@@ -10,7 +11,7 @@ import type { NamedTensors } from '../../tensor/tensor.ts'
 import { guard } from '../authentication.ts'
 import { type Coding, encode as compress, preferredCoding } from '../encodings.ts'
 import { jsonTextResponse } from '../json.ts'
-import { checkPriority, findModel, findReadyVersion, permissionTo } from '../model-access.ts'
+import { checkCalls, checkPriority, findModel, findReadyVersion, permissionTo } from '../model-access.ts'
 import { MODEL_DETAIL } from '../openapi/models.ts'
 import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
@@ -86,7 +87,7 @@ export interface AskedModel {
 
 /** Answers a body of rows: those of the task where the model has one, and of tensors elsewhere. */
 function predictRows(asked: AskedModel, caller: Caller): Promise<Response> {
-  const { version } = findTarget(caller.engine, asked)
+  const { version } = findTarget(caller.engine, asked, caller.allows)
   return version.task === undefined ? predict(rows, asked, caller) : predictTask(taskBody, asked, caller)
 }
 
@@ -96,7 +97,7 @@ function predictRows(asked: AskedModel, caller: Caller): Promise<Response> {
  */
 export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, caller: Caller): Promise<Response> {
   const { engine, memory, request, subject, allows } = caller
-  const target = findTarget(engine, asked)
+  const target = findTarget(engine, asked, allows)
   const deadline = deadlineOf(request)
   const held = memory.open(request, subject)
   try {
@@ -148,14 +149,14 @@ export async function predictTask<Asked>(
   caller: Caller,
 ): Promise<Response> {
   const { engine, memory, pictures, request, subject } = caller
-  const named = typeof asked === 'function' ? undefined : taskTargetOf(findTarget(engine, asked))
+  const named = typeof asked === 'function' ? undefined : taskTargetOf(findTarget(engine, asked, caller.allows))
   const deadline = deadlineOf(request)
   const held = memory.open(request, subject)
   const stop = new AbortController()
   const signal = AbortSignal.any([request.signal, stop.signal])
   try {
     const bytes = await held.read(codec.tooLarge, Math.min(codec.bytesMax ?? memory.bodyBytesMax, memory.bodyBytesMax))
-    const target = named ?? taskTargetOf(findTarget(engine, typeof asked === 'function' ? asked(bytes) : asked))
+    const target = named ?? taskTargetOf(findTarget(engine, typeof asked === 'function' ? asked(bytes) : asked, caller.allows))
     const question = await codec.decode({ bytes, contentType: request.headers.get('content-type'), request }, target)
     const call: TaskCall = {
       task: target.task,
@@ -228,7 +229,7 @@ export interface PartCaller {
  */
 export async function predictPart<Form>(codec: Codec<Form>, bytes: Uint8Array, caller: PartCaller): Promise<EncodedAnswer> {
   const { engine, subject, allows, signal, request } = caller
-  const found = findTarget(engine, caller)
+  const found = findTarget(engine, caller, allows)
   const { model, version } = found
   const carried = caller.state?.of(found)
   const target = carried?.target ?? found
@@ -264,10 +265,12 @@ async function answerPart(
   return { json: write(json), blobs: [] }
 }
 
-/** @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE */
-function findTarget(engine: Engine, { name, version }: AskedModel): Target {
+/** @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, PERMISSION_MISSING for a model that this one calls */
+function findTarget(engine: Engine, { name, version }: AskedModel, allows: PermissionCheck): Target {
   const model = findModel(engine, name)
-  return { model, version: findReadyVersion(model, version) }
+  const found = findReadyVersion(model, version)
+  checkCalls(name, found, { engine, allows })
+  return { model, version: found }
 }
 
 /** When a request came, and how long its header lets it take. */
@@ -359,42 +362,4 @@ export function joined(answer: EncodedAnswer) {
     position += blob.length
   }
   return { bytes, jsonLength }
-}
-
-/** Codes that say that there is no room for now. */
-const FULL = new Set<string>(['QUEUE_FULL', 'SUBJECT_LIMIT', 'MEMORY_LIMIT', 'SUBJECT_MEMORY_LIMIT'])
-const FIRST_WAIT_MS = 10
-const WAIT_MS_MAX = 1000
-/** About 20 seconds in all. */
-const TRIES_MAX = 26
-
-/**
- * Does work that a full queue may reject, and tries again while it does: a client that sends row after row is slowed down, not rejected.
- * @throws what the work throws at last; VestalError REQUEST_ABORTED once the signal aborts
- */
-export async function withPatience<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await work()
-    } catch (error) {
-      const isFull = error instanceof VestalError && FULL.has(error.code)
-      if (!isFull || tries === TRIES_MAX) throw error
-      await wait(Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (tries - 1)), signal)
-    }
-  }
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) throw new VestalError('REQUEST_ABORTED')
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const giveUp = () => {
-    clearTimeout(timer)
-    reject(new VestalError('REQUEST_ABORTED'))
-  }
-  const timer = setTimeout(() => {
-    signal.removeEventListener('abort', giveUp)
-    resolve()
-  }, ms)
-  signal.addEventListener('abort', giveUp, { once: true })
-  return promise
 }

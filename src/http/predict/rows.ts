@@ -1,20 +1,21 @@
 import { VestalError } from '../../core/errors.ts'
 import { didYouMean } from '../../core/nearest.ts'
+import { decodeInput, encodeOutput, oneInput } from '../../inference/code/code-values.ts'
+import type { ModelVersion } from '../../inference/engine.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson, isObject, type JsonObject } from '../../tensor/exact-json.ts'
-import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
+import { decodeRows, type RowForm } from '../../tensor/rows.ts'
 import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
-import { labelsOf } from '../model-access.ts'
-import type { BodyCodec, Codec, Question, Target } from './codec.ts'
+import type { BodyCodec, Codec, Question } from './codec.ts'
 
 /** A body of rows, the Flama form: `{"input": rows}` is answered with `{"output": …}`. */
 export const rows: BodyCodec<RowForm> = {
   jsonLengthOf: () => undefined,
   tooLarge: () => undefined,
   hasCompression: false,
-  decode: (bytes, { version: { inputs } }) =>
-    decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (body) => questionOf(inputOf(body), inputs)),
-  encode: (results, form, target) => ({ json: `{"output":${rowsText(results, form, target)}}`, blobs: NO_BLOBS }),
+  decode: (bytes, { version }) =>
+    decodeJson(bytes, { exactIntegers: hasLongIntegers(version.inputs) }, (body) => decodeInput(inputOf(body), version)),
+  encode: (results, form, target) => ({ json: `{"output":${encodeOutput(results, form, target)}}`, blobs: NO_BLOBS }),
 }
 
 /** A row of a stream: the value of the one input, or an object with the value of each. The answer is only the row's output. */
@@ -25,33 +26,27 @@ export const row: Codec<RowForm> = {
         ? { input: value.input, parameters: value.parameters ?? {}, write: (json) => json }
         : { input: value, parameters: {}, write: (json) => json },
     ),
-  decode: (bytes, { version: { inputs } }) =>
+  decode: (bytes, { version: { inputs, code } }) =>
     decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (value) => ({
-      tensors: decodeRow(value, inputs),
+      tensors: code === undefined || code.input.form === 'tensor' ? decodeRow(value, inputs) : oneInput(value, code),
       form: 'rows',
     })),
   encode(results, form, target) {
-    const text = rowsText(results, form, target)
+    const text = encodeOutput(results, form, target)
+    const { code } = target.version
+    if (code !== undefined && code.output.form !== 'tensor') return { json: text, blobs: NO_BLOBS }
     // A list of the one row, where each output has one; the brackets are what makes it a list.
     return { json: text.startsWith('[') && hasOneRow(results) ? text.slice(1, -1) : text, blobs: NO_BLOBS }
   },
 }
 
 /** Reads `input` of a message, whatever stands beside it. @throws VestalError BODY_INVALID, INPUT_INVALID */
-export function decodeRowsMessage(message: unknown, specs: readonly TensorSpec[]): Question<RowForm> {
-  if (isObject(message) && message.input !== undefined) return questionOf(message.input, specs)
+export function decodeRowsMessage(message: unknown, version: ModelVersion): Question<RowForm> {
+  if (isObject(message) && message.input !== undefined) return decodeInput(message.input, version)
   throw new VestalError('BODY_INVALID', { detail: 'a message must be an object with "input" or "inputs"' })
 }
 
 const NO_BLOBS: readonly Uint8Array[] = []
-
-function rowsText(results: NamedTensors, form: RowForm, { model, version }: Target): string {
-  return encodeRows(results, version.outputs, { form, labels: labelsOf(model, version) })
-}
-
-function questionOf(input: unknown, specs: readonly TensorSpec[]): Question<RowForm> {
-  return { tensors: decodeRows(input, specs), form: Array.isArray(input) ? 'rows' : 'columns' }
-}
 
 /** The fields of a body of rows. */
 const FIELDS = ['input'] as const

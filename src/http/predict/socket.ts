@@ -286,7 +286,7 @@ const text: Codec<RowForm | InferRequest> = {
     ),
   decode: (bytes, target) =>
     decodeJson(bytes, jsonOptions(target), (message) => {
-      if (!isObject(message) || !('inputs' in message)) return decodeRowsMessage(message, target.version.inputs)
+      if (!isObject(message) || !('inputs' in message)) return decodeRowsMessage(message, target.version)
       const question = decodeTensors(message, target)
       const outputs = question.form.outputs.map((output) => ({ ...output, isBinary: false }))
       return { ...question, form: { ...question.form, outputs } }

@@ -173,6 +173,7 @@ export class WorkerPool {
     const outcome = await this.#begun(slot, () => this.#warmOne(slot, inputs, this.#leftMs()))
     if (outcome.kind === 'lost') return this.#replaced(slot, outcome)
     if (outcome.kind === 'failed') throw new Error(`The model could not compute this input: ${outcome.reason}`)
+    if (outcome.kind === 'rejected') throw outcome.error
     // The cast: one request has one output.
     return outcome.outputs[0] as NamedTensors
   }

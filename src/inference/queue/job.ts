@@ -81,6 +81,8 @@ export interface Job<I, O> extends Queued, IndexedItem {
 export type Outcome<O> =
   | { readonly kind: 'done'; readonly outputs: readonly O[]; readonly timing: RunTiming }
   | { readonly kind: 'failed'; readonly reason: string }
+  /** Of a run of one input: the caller's error. */
+  | { readonly kind: 'rejected'; readonly error: Error }
   | { readonly kind: 'lost'; readonly cause: string; readonly isKilled: boolean }
   | { readonly kind: 'returned' }
 

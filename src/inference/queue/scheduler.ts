@@ -173,6 +173,7 @@ export class Scheduler<I, O> {
     if (outcome.kind === 'lost') this.#lost(batch)
     else if (outcome.kind === 'returned') this.#return(batch)
     else if (outcome.kind === 'failed') this.#apart(batch, outcome.reason)
+    else if (outcome.kind === 'rejected') for (const job of batch) this.#reject(job, outcome.error)
     else if (outcome.outputs.length === batch.length) this.#done(batch, outcome)
     else this.#apart(batch, 'its outputs do not belong to its inputs')
   }
@@ -226,6 +227,15 @@ export class Scheduler<I, O> {
     if (job.isAnswered) return
     this.#answered(job)
     job.reject(this.#failure(job, reason))
+  }
+
+  #reject(job: Job<I, O>, error: Error): void {
+    const { counters, clock } = this.#options
+    this.#leave(job)
+    if (job.isAnswered) return
+    this.#answered(job)
+    counters.failed((clock.now() - job.takenMs) * 1e6)
+    job.reject(error)
   }
 
   #failure(job: Job<I, O>, reason: string | undefined): VestalError {

@@ -104,6 +104,7 @@ function readTensors(cursor: FrameCursor, readBytes: ReadBytes): NamedTensors {
 export interface Failure {
   /** Absent for an error that is a bug of ours. */
   readonly code?: ErrorCode
+  readonly status?: number
   readonly detail?: ErrorDetail
   readonly reason: string
   readonly headers?: Readonly<Record<string, string>>
@@ -114,17 +115,22 @@ export interface Failure {
 /** An error as it is sent to the other side. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof VestalError) {
-    const { code, detail, headers, message: reason } = error
-    return { code, detail, headers, reason }
+    const { code, status, detail, headers, message: reason } = error
+    return { code, status, detail, headers, reason }
   }
   if (!(error instanceof Error)) return { reason: String(error) }
   return { reason: error.message, stack: error.stack }
 }
 
 /** The error that the other side sent. */
-export function errorOf({ code, detail, reason, headers, stack }: Failure): Error {
+export function errorOf({ code, status, detail, reason, headers, stack }: Failure): Error {
   if (code !== undefined && Object.hasOwn(ERROR_CATALOGUE, code))
-    return new VestalError(code, { ...(detail !== undefined && { detail }), ...(headers && { headers }), reason })
+    return new VestalError(code, {
+      ...(status !== undefined && { status }),
+      ...(detail !== undefined && { detail }),
+      ...(headers && { headers }),
+      reason,
+    })
   const error = new Error(reason)
   if (stack !== undefined) error.stack = stack
   return error

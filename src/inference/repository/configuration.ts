@@ -13,7 +13,7 @@ import type { VersionPolicy } from './version-policy.ts'
  */
 export function configurationOf(
   { name, file, config, pipeline }: FoundModel,
-  { inputs, outputs, task }: ModelVersion,
+  { inputs, outputs, task, code }: ModelVersion,
   runner: ModelRunner,
 ): ModelConfiguration {
   const { settings, batching } = runner
@@ -27,7 +27,7 @@ export function configurationOf(
   return {
     ...config?.table,
     name,
-    ...(pipeline === undefined ? { platform: 'onnxruntime_onnx', backend: 'onnxruntime' } : ensemble(pipeline)),
+    ...platformOf(pipeline, code),
     version_policy: policyConfiguration(file.versions ?? { kind: 'all' }),
     max_batch_size: batchSizeMax,
     input: tensors('input', inputs),
@@ -44,6 +44,14 @@ export function configurationOf(
       }),
     ...(file.settings.isCached !== undefined && { response_cache: { enable: file.settings.isCached } }),
   }
+}
+
+/** Platform of a model whose answers are those of its `model.ts`. */
+const CODE_PLATFORM = 'vestal_code'
+
+function platformOf(pipeline: PipelineDefinition | undefined, code: ModelVersion['code']): object {
+  if (code !== undefined) return { platform: CODE_PLATFORM, backend: 'vestal' }
+  return pipeline === undefined ? { platform: 'onnxruntime_onnx', backend: 'onnxruntime' } : ensemble(pipeline)
 }
 
 function parametersOf(declared: unknown): object {

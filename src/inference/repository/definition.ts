@@ -8,6 +8,13 @@ import { defaultPermissions, type ModelPermissions, permissionsIn } from './perm
 import { errorCode, standingAt, withFile } from './source.ts'
 import type { WarmupTensors } from './warmup-table.ts'
 
+/** A `model.ts` in the folder of a model. */
+export interface FoundCode {
+  readonly entry: string
+  /** The ONNX file that counts where its definition names none, as a path inside the folder. */
+  readonly file?: string
+}
+
 /** What the files beside a model's versions say of it. */
 export interface ModelDefinition {
   /** What its `model.toml` says, read before anything else; absent where that file cannot be read at all. */
@@ -18,6 +25,8 @@ export interface ModelDefinition {
   readonly config?: ModelConfig
   /** The models that it chains, where it is a pipeline. */
   readonly pipeline?: PipelineDefinition
+  /** Its `model.ts`, where it has one. */
+  readonly code?: FoundCode
   /** Why none of its versions can serve. */
   readonly reason?: string
 }

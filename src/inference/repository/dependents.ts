@@ -25,7 +25,13 @@ export function refreshDependents(name: string, options: DependentsOptions, seen
   const { table, engine, drain } = options
   for (const { found, versions } of table.entries()) {
     // A cycle is rejected by the check; here it must only not loop for ever.
-    if (seen.has(found.name) || found.pipeline?.steps.some(({ model }) => model === name) !== true) continue
+    if (seen.has(found.name)) continue
+    if ([...versions.values()].some(({ runner }) => runner?.calls?.includes(name) === true)) {
+      table.refresh(found.name)
+      refreshDependents(found.name, options, new Set([...seen, name]))
+      continue
+    }
+    if (found.pipeline?.steps.some(({ model }) => model === name) !== true) continue
     const next = new Map<string, ServedVersion>()
     for (const [number, served] of versions) {
       const { state } = served.version
@@ -54,7 +60,8 @@ function servePipeline(
     const inputs = declaredSpecs(config, 'input', runner.inputs)
     const outputs = declaredSpecs(config, 'output', runner.outputs)
     const shown = reshapedRunner(runner, config, { inputs, outputs })
-    return { version: { version, state: 'ready', inputs, outputs }, runner: shown, counters }
+    const steps = pipeline.steps.map(({ model }) => model)
+    return { version: { version, state: 'ready', inputs, outputs, steps }, runner: shown, counters }
   } catch (error) {
     return { version: withoutRunner(version, 'unavailable', error instanceof Error ? error.message : String(error)), counters }
   }

@@ -3,6 +3,7 @@ import { words } from '../../schema/build.ts'
 import { readToml, table, tableByName, tomlFault, whole, withoutAbsent } from '../../schema/toml-file.ts'
 import { TASK_TABLES, type TaskTables } from '../../tasks/folder/task-tables.ts'
 import type { CarriedState } from '../carried-state.ts'
+import { CODE_DEFAULTS, type CodeSettings } from '../code/code-settings.ts'
 import { ISOLATIONS, MODEL_SETTING_BOUNDS, type ModelSettings } from '../model-settings.ts'
 import { type ModelPermissions, Permissions, readPermissions } from './permissions.ts'
 import { POLICY_VERSIONS_MAX, type VersionPolicy } from './version-policy.ts'
@@ -18,6 +19,8 @@ export interface ModelFile {
   /** Inputs to try, in the Flama form. */
   readonly examples: readonly unknown[]
   readonly settings: ModelSettings
+  /** What its `model.ts` is given. */
+  readonly code?: CodeSettings
   /** Which versions are loaded; absent where it does not say. */
   readonly versions?: VersionPolicy
   /** SHA-256 in hexadecimal by path inside the model's folder. */
@@ -67,6 +70,20 @@ const Versions = table({
   all: Type.Optional(Type.Boolean()),
 })
 const LIST = 'must be a list of strings'
+const MIB = 1024 * 1024
+/** Variables of the server's own may hold its secrets. */
+const OTHERS_VARIABLE = '^(?!VESTAL_)[A-Za-z_][A-Za-z0-9_]{0,99}$'
+const Variables = Type.Array(Type.String({ pattern: OTHERS_VARIABLE }), {
+  maxItems: 64,
+  rule: "must be a list of at most 64 names of variables, none of Vestal's own (VESTAL_…)",
+})
+const Code = table({
+  env: Type.Optional(Variables),
+  network: Type.Optional(Type.Boolean()),
+  own_authority: Type.Optional(Type.Array(Type.String(), { maxItems: 32, rule: 'must be a list of at most 32 names of models' })),
+  memory_mb: Type.Optional(whole([64, 1024 * 1024])),
+  hang_ms: Type.Optional(whole([100, 600_000])),
+})
 const Outputs = tableByName(table({ labels: Type.Array(Type.String(), { minItems: 1, rule: LIST, missing: LIST }) }))
 const Digest = Type.String({ pattern: '^[0-9a-fA-F]{64}$', rule: 'must be a SHA-256 of 64 hexadecimal digits' })
 const FILES = `must be a table of at most ${CHECKSUMS_MAX} files`
@@ -84,6 +101,7 @@ const ModelToml = table({
   examples: Type.Optional(Type.Array(table({ input: Type.Unknown() }), { rule: 'must be a list of tables' })),
   serving: Type.Optional(Serving),
   batching: Type.Optional(Batching),
+  code: Type.Optional(Code),
   versions: Type.Optional(Versions),
   sha256: Type.Optional(tableByName(Digest, { maxProperties: CHECKSUMS_MAX, rule: FILES })),
   warmup: Type.Optional(Warmups),
@@ -116,6 +134,7 @@ export function readModelFile(text: string): ModelFile {
     examples: examples.map(({ input }) => input),
     // Nobody shares a run with a model that carries something of its caller.
     settings: { ...readServing(file.serving), ...readBatching(file.batching), ...(carried.carried && { batchRowsMax: 1 }) },
+    ...(file.code !== undefined && { code: readCode(file.code) }),
     ...(file.versions !== undefined && { versions: readVersions(file.versions) }),
     checksums: new Map(Object.entries(digests).map(([path, digest]) => [path, digest.toLowerCase()])),
     warmups: readWarmups(file.warmup),
@@ -135,6 +154,20 @@ function carriedIn({ state, context }: Static<typeof ModelToml>): Pick<ModelFile
 function tasksIn(file: Static<typeof ModelToml>): Pick<ModelFile, 'tasks'> {
   const said = Object.entries(file).filter(([key, value]) => Object.hasOwn(TASK_TABLES, key) && value !== undefined)
   return said.length === 0 ? {} : { tasks: Object.fromEntries(said) }
+}
+
+function readCode({
+  env,
+  network,
+  own_authority: ownAuthority,
+  memory_mb: memoryMb,
+  hang_ms: hangMs,
+}: Static<typeof Code>): CodeSettings {
+  const own = withoutAbsent<CodeSettings>({
+    ...{ environment: env, mayUseNetwork: network, ownAuthority, hangMs },
+    memoryBytesMax: memoryMb === undefined ? undefined : memoryMb * MIB,
+  })
+  return { ...CODE_DEFAULTS, ...own }
 }
 
 function readLabels(outputs: Static<typeof Outputs> = {}): ModelFile['labels'] {

@@ -76,13 +76,17 @@ export class ModelRepository {
     const pipelineEngine: StartVersionOptions['pipelineEngine'] = {
       model: (name) => this.table.model(name),
       pipeline: (name) => this.table.get(name)?.found.pipeline,
+      askedBy: (name) => this.table.askedBy(name),
       infer: (name, version, inputs, asked) => this.infer(name, version, inputs, asked),
     }
     this.#versionOptions = {
       ...options,
       pipelineEngine,
       signal: this.#loads.signal,
-      runnerChanged: (name) => this.table.refresh(name),
+      runnerChanged: (name) => {
+        this.table.refresh(name)
+        this.#refreshDependents(name)
+      },
       stale: (model, version) => void this.#renew(model, version),
     }
     this.#permissions = new PermissionLookup(options, (name) => this.table.model(name)?.permissions)
@@ -161,7 +165,7 @@ export class ModelRepository {
       const wanted = version === undefined ? chosen(found) : found.versions.filter((candidate) => candidate.version === version)
       if (version !== undefined && wanted.length === 0) throw unknownToLoad(name, { version })
       if (wanted.length === 0 && found.reason === undefined) throw nothingChosen(name, found)
-      const reason = await this.#replace(found, wanted, version === undefined)
+      const reason = (await this.#replace(found, wanted, version === undefined)) ?? this.#troubleOfCode(found)
       this.#sweep(name)
       if (reason === undefined) return
       if (this.#isStopping) throw new VestalError('SERVER_STOPPING')
@@ -326,7 +330,17 @@ export class ModelRepository {
     if (known.permissions?.predict !== old.permissions?.predict) this.#refreshDependents(found.name)
     for (const warning of [...(found.config?.warnings ?? []), ...(found.warnings ?? [])])
       this.#options.warn(`${found.name}: ${warning}`)
-    const started = await Promise.all(wanted.map((version) => startVersion(found, version, this.#versionOptions)))
+    const isServed = [...before.values()].some(({ runner }) => runner !== undefined)
+    const started = await Promise.all(
+      wanted.map(async (version) => {
+        const each = await startVersion(found, version, this.#versionOptions)
+        // What calls a model that is not there takes the place of nothing.
+        const trouble = isServed && found.code !== undefined ? each.runner?.trouble?.() : undefined
+        if (trouble === undefined || each.runner === undefined) return each
+        this.#drain(each.runner)
+        return { version: withoutRunner(version.version, 'unavailable', trouble) }
+      }),
+    )
     const faults = started
       .filter(({ runner }) => runner === undefined)
       .map(({ version: { version, reason = '' } }) => [version, reason] as const)
@@ -346,6 +360,14 @@ export class ModelRepository {
     this.#retire(found.name, before, next)
     this.#refreshDependents(found.name)
     return reason
+  }
+
+  /** Why a `model.ts` cannot serve although it was loaded: what it calls does not. */
+  #troubleOfCode({ name, code }: FoundModel): string | undefined {
+    const runners = [...(this.table.get(name)?.versions.values() ?? [])]
+    const trouble =
+      code === undefined ? undefined : runners.map(({ runner }) => runner?.trouble?.()).find((each) => each !== undefined)
+    return trouble === undefined ? undefined : `failed to load '${name}': ${trouble}`
   }
 
   #refreshDependents(name: string): void {

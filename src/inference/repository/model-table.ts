@@ -65,6 +65,15 @@ export class ModelTable {
     for (const listener of this.#listeners) listener(name)
   }
 
+  /** Models that a loaded model asks, whether it can serve or not: those that its code calls, or the steps of a pipeline. */
+  askedBy(name: string): readonly string[] {
+    const entry = this.#entries.get(name)
+    const runners = [...(entry?.versions.values() ?? [])].map(({ runner }) => runner)
+    return (
+      runners.find((runner) => runner?.calls !== undefined)?.calls ?? entry?.found.pipeline?.steps.map(({ model }) => model) ?? []
+    )
+  }
+
   models(): readonly Model[] {
     return this.#sorted
   }

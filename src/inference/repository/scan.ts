@@ -2,6 +2,7 @@ import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
 import { chooseFile, usualFile } from './choose-file.ts'
+import { CODE_FILE, codeIn } from './code-model.ts'
 import { type ModelDefinition, readDefinition, readFolderPermissions } from './definition.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { inPlaceOf, notVersions, strays, withoutModel } from './layout.ts'
@@ -198,6 +199,8 @@ export function modelIn(folder: string, name: string, configJson?: string): Foun
     .map((entry) => entry.name)
     .sort((a, b) => Number(b) - Number(a))
   const definition = readDefinition(folder, name, configJson)
+  if (files.entries.some((entry) => entry.name === CODE_FILE))
+    return { name, folder, ...codeIn({ folder, definition, numbers, isConfigured: configJson !== undefined }) }
   const { file, pipeline } = definition
   const fileName = definition.config?.fileName ?? file.tasks?.huggingface?.file
   // A pipeline has no files of its own: each of its versions is the same chain, and one without folders has one version.

@@ -2,10 +2,13 @@ import { statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import type { TaskDescription } from '../../tasks/task.ts'
 import { carriedBy } from '../carried-state.ts'
+import type { CodeCalls } from '../code/calls.ts'
+import type { StartCode } from '../code/code-runner.ts'
 import type { ModelVersion } from '../engine.ts'
 import { type StartPipelineOptions, startPipeline } from '../pipelines/start-pipeline.ts'
 import type { ModelRunner, RunnerSource, StartRunner } from '../runner.ts'
 import { ModelCounters } from '../statistics.ts'
+import { startCodeVersion } from './code-version.ts'
 import { declaredSpecs } from './declared.ts'
 import { withoutRunner } from './describe.ts'
 import { watchFiles } from './fingerprint.ts'
@@ -28,7 +31,9 @@ export interface ServedVersion {
 export interface StartVersionOptions {
   readonly startRunner: StartRunner
   /** What pipelines compute with. */
-  readonly pipelineEngine: StartPipelineOptions['engine']
+  readonly pipelineEngine: StartPipelineOptions['engine'] & CodeCalls
+  /** Starts a `model.ts`; absent where code is off. */
+  readonly startCode?: StartCode
   readonly warn: (message: string) => void
   /** Gives up versions that do not serve yet. */
   readonly signal?: AbortSignal
@@ -65,6 +70,7 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     }
     const counters = new ModelCounters()
     const key = `${model.name}/${version}`
+    if (model.code !== undefined) return await codeVersion(model, found, { counters, signal: starting.signal, options })
     runner =
       pipeline === undefined
         ? await options.startRunner({
@@ -97,16 +103,13 @@ export async function startVersion(model: FoundModel, found: FoundVersion, optio
     if (task.note !== undefined) options.note?.(`${key}: ${task.note}`)
     options.note?.(`${key}: requests ${runner.batching.isSafe ? 'share runs' : 'are computed separately'}: ${batching.reason}`)
     const ready = {
-      version,
-      state: 'ready',
-      inputs,
-      outputs,
-      batching,
+      ...({ version, state: 'ready', inputs, outputs, batching } as const),
       ...(runner.settings.isolation === 'shared' && { isolation: 'shared' as const }),
       ...(isWhole(model) && { hasRows: false as const }),
       ...(hasOwnLabels && { labels }),
       ...carriedBy(file.carried, { inputs, outputs }),
       ...(task.description && { task: withBatching(task.description, batching) }),
+      ...(pipeline !== undefined && { steps: pipeline.steps.map((step) => step.model) }),
     } as const
     return { version: ready, runner, counters, ...(folder !== undefined && { folder }) }
   } catch (error) {
@@ -128,6 +131,23 @@ function askedOf(task: VersionTask, model: FoundModel): Pick<RunnerSource, 'toke
       shapes: model.shapes ?? recordedShapes(model) ?? task.shapes(),
     }),
   }
+}
+
+interface CodeVersionOptions {
+  readonly counters: ModelCounters
+  readonly signal: AbortSignal
+  readonly options: StartVersionOptions
+}
+
+async function codeVersion(
+  model: FoundModel,
+  found: FoundVersion,
+  { options, ...of }: CodeVersionOptions,
+): Promise<ServedVersion> {
+  const { startCode, pipelineEngine: engine, runnerChanged } = options
+  const started = await startCodeVersion(model, found, { ...of, startCode, engine, changed: () => runnerChanged?.(model.name) })
+  of.counters.forgetRuns()
+  return { ...started, counters: of.counters, ...(model.folder !== undefined && { folder: model.folder }) }
 }
 
 /** A model whose requests are computed separately says why. */

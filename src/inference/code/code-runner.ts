@@ -1,0 +1,515 @@
+import type { Clock } from '../../core/clock.ts'
+import { type ErrorDetail, VestalError } from '../../core/errors.ts'
+import { withPatience } from '../../core/patience.ts'
+import type { DescribedModel, FileFacts, ModelFacts } from '../../model/execute.ts'
+import type { DescribedValue } from '../../model/schema.ts'
+import { ELEMENTS_MAX } from '../../tensor/shape.ts'
+import type { NamedTensors, Tensor, TensorSpec } from '../../tensor/tensor.ts'
+import { bytesOf, checkInputs } from '../batches.ts'
+import type { InferOptions } from '../engine.ts'
+import type { ModelSettings } from '../model-settings.ts'
+import type { Admission } from '../queue/admission.ts'
+import type { Instance, JobTimes, Outcome } from '../queue/job.ts'
+import { Scheduler } from '../queue/scheduler.ts'
+import { type EngineDefaults, resolveSettings } from '../resolve-settings.ts'
+import type { ModelLoss, ModelRunner, StartRunner } from '../runner.ts'
+import { ModelCounters } from '../statistics.ts'
+import { type CodeCalls, callModel, troubleOf } from './calls.ts'
+import { CodeHost } from './code-host.ts'
+import { CodeLog } from './code-log.ts'
+import type { StartCodeProcess } from './code-process.ts'
+import { CodeSession, type ServedMessage } from './code-session.ts'
+import type { CodeSettings } from './code-settings.ts'
+import type { CodeFailure, CodeFrame } from './messages.ts'
+import { checkEntry, checkSources, fileInside } from './sources.ts'
+
+/** A `model.ts` to serve. */
+export interface CodeSource {
+  readonly name: string
+  readonly version: string
+  /** Folder of the model, and its `model.ts`. */
+  readonly folder: string
+  readonly entry: string
+  /** The file that counts where the definition names none, as a path inside the folder; absent where there is none. */
+  readonly file?: string
+  readonly code: CodeSettings
+  readonly settings: ModelSettings
+  /** Labels of model.toml, by output. */
+  readonly labels: ReadonlyMap<string, readonly string[]>
+  readonly counters: ModelCounters
+  readonly signal?: AbortSignal
+  readonly changed: () => void
+  readonly engine: CodeCalls
+}
+
+export interface CodeRunnerOptions extends EngineDefaults {
+  readonly clock: Clock
+  readonly startRunner: StartRunner
+  readonly startProcess: StartCodeProcess
+  /** Limits of the requests that are in code: their runs and calls count as all others do. */
+  readonly admission: Admission
+  readonly loadMsMax: number
+  readonly warn: (message: string) => void
+  readonly lost?: ((loss: ModelLoss) => void) | undefined
+}
+
+/** A served `model.ts`. */
+export interface CodeRunner extends ModelRunner {
+  readonly description: DescribedModel
+}
+
+export type StartCode = (source: CodeSource) => Promise<CodeRunner>
+
+/** Requests that are in the functions of one model at once, where its definition does not say. */
+const AT_ONCE = 32
+/** Runs and calls of one request at once; further ones wait. */
+const ASKS_AT_ONCE = 32
+/** Runs and calls of one request that wait or run. */
+const ASKS_MAX = 4096
+/** How long a request that was given up keeps its place, while its functions notice. */
+const GRACE_MS = 5_000
+
+/** One input, as the code gets it, with how it is computed. */
+interface CodeInput {
+  readonly text: string
+  readonly tensors: NamedTensors
+  readonly asked: InferOptions
+}
+type CodeOutput = { readonly text: string } | { readonly tensor: Tensor }
+
+/** Gives what starts a `model.ts` with these options. */
+export function createStartCode(options: CodeRunnerOptions): StartCode {
+  return async (source) => {
+    const runner = new RunningCode(source, options)
+    const giveUp = () => void runner.stop()
+    source.signal?.addEventListener('abort', giveUp)
+    try {
+      await runner.start()
+      return runner
+    } catch (error) {
+      await runner.stop()
+      throw error
+    } finally {
+      source.signal?.removeEventListener('abort', giveUp)
+    }
+  }
+}
+
+/** A request that is with the code. */
+interface RunningRequest {
+  readonly input: CodeInput
+  readonly settle: (outcome: Outcome<CodeOutput>) => void
+  readonly abort: AbortController
+  readonly deadlineMs: number
+  readonly begunNs: number
+  /** Errors of runs and calls, which the code may pass on. */
+  readonly errors: Map<number, VestalError>
+  asks: number
+  /** Asks that wait for others. */
+  readonly waiting: (() => void)[]
+  readonly forget: () => void
+}
+
+class RunningCode implements CodeRunner {
+  readonly #source: CodeSource
+  readonly #options: CodeRunnerOptions
+  readonly #key: string
+  readonly #log: CodeLog
+  readonly #host: CodeHost
+  readonly #files = new Map<string, ModelRunner>()
+  readonly #requests = new Map<number, RunningRequest>()
+  readonly #slots: Instance<CodeInput, CodeOutput>[] = []
+  readonly settings: ModelRunner['settings']
+  readonly batching = { isSafe: false, reason: 'model.ts takes one request at a time; the runs of its files are shared' }
+  #scheduler: Scheduler<CodeInput, CodeOutput> | undefined
+  #description: DescribedModel | undefined
+  #nextId = 1
+  #isStopping = false
+
+  constructor(source: CodeSource, options: CodeRunnerOptions) {
+    const { name, version, code } = source
+    this.#source = source
+    this.#options = options
+    this.#key = `${name}/${version}`
+    this.settings = resolveSettings({ ...source.settings, batchRowsMax: 1 }, options)
+    this.#log = new CodeLog(options.clock, (text) => options.warn(`${this.#key}: ${text}`))
+    const { clock, startProcess } = options
+    this.#host = new CodeHost({
+      clock,
+      loadMsMax: options.loadMsMax,
+      startSession: (on) =>
+        new CodeSession({
+          ...on,
+          clock,
+          startProcess: (events) => startProcess(code, events),
+          hangMs: code.hangMs,
+          memoryBytesMax: code.memoryBytesMax,
+          log: (text) => this.#log.line(`model.ts: ${text}`),
+        }),
+      served: (frame) => this.#served(frame),
+      ready: () => this.#attach(),
+      lost: (loss) => this.#lost(loss),
+      changed: source.changed,
+      warn: (message) => options.warn(`${this.#key}: ${message}`),
+    })
+  }
+
+  /** Loads the code, then its files, then runs `setup` and the examples. @throws Error with the reason, safe to show */
+  async start(): Promise<void> {
+    const { folder, entry, name } = this.#source
+    checkEntry(folder, entry)
+    const description = await this.#host.load(entry, (sources) => checkSources(sources, folder))
+    this.#description = description
+    const files = await this.#startFiles(description)
+    const labels = this.#labels()
+    await this.#host.start({ files, labels })
+    this.#serve(description)
+    for (const [index, example] of description.examples.entries()) {
+      // What it calls may not be there yet at the start of a server.
+      if (this.trouble() !== undefined) break
+      await this.run(inputsOf(description.input, example), { cache: 'skip' }).catch((error: unknown) => {
+        const reason =
+          error instanceof VestalError && error.code === 'CODE_FAILED'
+            ? this.#log.last
+            : String(error instanceof Error ? error.message : error)
+        throw new Error(`${name}: examples[${index}]: ${reason}`)
+      })
+    }
+  }
+
+  get description(): DescribedModel {
+    if (this.#description === undefined) throw new Error('it was not loaded')
+    return this.#description
+  }
+
+  get calls(): readonly string[] {
+    return this.#description?.calls ?? []
+  }
+
+  get inputs(): readonly TensorSpec[] {
+    return [specOf('input', this.description.input)]
+  }
+
+  get outputs(): readonly TensorSpec[] {
+    return [specOf('output', this.description.output)]
+  }
+
+  isReady(): boolean {
+    return !this.#isStopping && this.#host.isReady
+  }
+
+  trouble(): string | undefined {
+    if (this.#description === undefined) return undefined
+    return this.#host.trouble ?? troubleOf(this.#source.name, this.#description.calls, this.#source.engine)
+  }
+
+  async run(inputs: NamedTensors, asked: InferOptions): Promise<NamedTensors> {
+    checkInputs(this.inputs, inputs)
+    const tensor = inputs.get('input')
+    if (tensor === undefined || this.description.input.form === 'tensor')
+      return new Map([['output', outputOf([await this.#submit({ text: '', tensors: inputs, asked })])]])
+    // The cast: BYTES are texts.
+    const texts = tensor.data as readonly string[]
+    if (texts.length === 0) throw new VestalError('INPUT_INVALID', { detail: "the input 'input' must have at least one element" })
+    if (texts.length > 1 && this.description.output.form === 'tensor')
+      throw new VestalError('INPUT_INVALID', { detail: "the input 'input' must have one element: the output is a tensor" })
+    const answers = await Promise.all(texts.map((text) => this.#submit({ text, tensors: new Map(), asked })))
+    return new Map([['output', outputOf(answers)]])
+  }
+
+  gauges() {
+    return {
+      waiting: this.#scheduler?.waiting ?? 0,
+      running: this.#requests.size,
+      workersAlive: this.#host.isReady ? 1 : 0,
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await this.#scheduler?.stop()
+    await this.#host.stop()
+    await Promise.all([...this.#files.values()].map((runner) => runner.stop()))
+  }
+
+  async #startFiles(description: DescribedModel): Promise<Readonly<Record<string, FileFacts>>> {
+    const { folder, file, settings, signal, changed } = this.#source
+    const paths = description.files ?? (file === undefined ? {} : { model: file })
+    if (description.isAroundFile && Object.keys(paths).length !== 1)
+      throw new Error(
+        `model.ts: "before" and "after" need one file, and there are ${Object.keys(paths).length}: name it in "files"`,
+      )
+    const { rows, delayMs } = description.batch
+    const own = {
+      ...settings,
+      ...(rows !== undefined && { batchRowsMax: rows }),
+      ...(delayMs !== undefined && { batchDelayMs: delayMs }),
+    }
+    const started = await Promise.allSettled(
+      Object.entries(paths).map(async ([name, path]) => {
+        const runner = await this.#options.startRunner({
+          key: this.#key,
+          path: fileInside(folder, path, name),
+          settings: own,
+          counters: new ModelCounters(),
+          changed,
+          ...(signal && { signal }),
+        })
+        this.#files.set(name, runner)
+        return [name, { inputs: runner.inputs, outputs: runner.outputs }] as const
+      }),
+    )
+    const failed = started.find((each) => each.status === 'rejected')
+    if (failed?.status === 'rejected') throw failed.reason
+    return Object.fromEntries(started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])))
+  }
+
+  #labels(): ModelFacts['labels'] {
+    const own = [...this.#files.values()].flatMap(({ labels }) => [...(labels ?? [])])
+    return Object.fromEntries([...own, ...this.#source.labels])
+  }
+
+  #serve({ limits }: DescribedModel): void {
+    const { clock, admission } = this.#options
+    const { counters } = this.#source
+    this.#scheduler = new Scheduler<CodeInput, CodeOutput>({
+      ...this.settings,
+      timeoutMs: Math.min(this.settings.timeoutMs, limits.ms ?? Number.POSITIVE_INFINITY),
+      clock,
+      admission,
+      counters,
+      mayRunAhead: false,
+      batches: { rowsMax: 1, bytesMax: 0, delayMs: 0 },
+    })
+    for (let index = 0; index < (limits.atOnce ?? AT_ONCE); index += 1)
+      this.#slots.push({
+        run: ([input], settle) => (input === undefined ? settle({ kind: 'returned' }) : this.#begin(input, settle)),
+      })
+    this.#attach()
+  }
+
+  #attach(): void {
+    for (const slot of this.#slots) this.#scheduler?.attach(slot)
+  }
+
+  #lost(loss: Parameters<ConstructorParameters<typeof CodeHost>[0]['lost']>[0]): void {
+    const requests = [...this.#requests.values()]
+    this.#requests.clear()
+    for (const slot of this.#slots) this.#scheduler?.detach(slot)
+    const { cause, label, isKilled, delayMs, inARow } = loss
+    const requestIds = requests.flatMap(({ input }) => input.asked.requestId ?? [])
+    this.#options.warn(
+      `${this.#key}: the code process ended (${cause}) with ${requests.length} requests in it; it is started again in ${delayMs} ms`,
+    )
+    this.#source.counters.ended(label)
+    this.#options.lost?.({ key: this.#key, cause, label, isKilled, requestIds })
+    for (const { settle, abort, forget } of requests) {
+      forget()
+      abort.abort()
+      settle({ kind: 'lost', cause, isKilled })
+    }
+    if (inARow > 2) this.#scheduler?.failPending()
+  }
+
+  #submit(input: CodeInput): Promise<CodeOutput> {
+    if (this.#scheduler === undefined) throw new VestalError('MODEL_UNAVAILABLE')
+    const { subject, priority, timeoutMs, signal, watch } = input.asked
+    const key = this.#key
+    return this.#scheduler.submit({
+      input,
+      rows: 1,
+      bytes: input.text.length * 2 + bytesOf(input.tensors),
+      subject,
+      priority,
+      timeoutMs,
+      signal,
+      watch: watch && ((times: JobTimes) => watch({ ...times, key })),
+    })
+  }
+
+  /** Hands a request to the code. */
+  #begin(input: CodeInput, settle: RunningRequest['settle']): void {
+    const { clock } = this.#options
+    const { timeoutMs = Number.POSITIVE_INFINITY, signal, subject } = input.asked
+    const nowMs = clock.now()
+    const msLeft = Math.min(timeoutMs, this.settings.timeoutMs, this.description.limits.ms ?? Number.POSITIVE_INFINITY)
+    const id = this.#nextId++
+    const abort = new AbortController()
+    const given = typeof signal === 'function' ? signal() : signal
+    const giveUp = () => this.#giveUp(id)
+    given?.addEventListener('abort', giveUp, { once: true })
+    const callOff = clock.at(nowMs + msLeft, giveUp)
+    const forget = () => {
+      callOff()
+      given?.removeEventListener('abort', giveUp)
+    }
+    const begunNs = Bun.nanoseconds()
+    this.#requests.set(id, {
+      input,
+      settle,
+      abort,
+      deadlineMs: nowMs + msLeft,
+      begunNs,
+      errors: new Map(),
+      asks: 0,
+      waiting: [],
+      forget,
+    })
+    this.#host.work = this.#requests.size
+    this.#host.send({ kind: 'request', id, msLeft, subject, isStream: false }, input.text, input.tensors)
+    if (given?.aborted === true) giveUp()
+  }
+
+  /** Tells the code that nobody waits any more; it keeps its place while it notices. */
+  #giveUp(id: number): void {
+    const request = this.#requests.get(id)
+    if (request === undefined || request.abort.signal.aborted) return
+    const { clock } = this.#options
+    request.abort.abort()
+    this.#host.send({ kind: 'cancel', id })
+    clock.at(clock.now() + GRACE_MS, () => this.#end(id, { kind: 'rejected', error: new VestalError('REQUEST_ABORTED') }))
+  }
+
+  #end(id: number, outcome: Outcome<CodeOutput>): void {
+    const request = this.#requests.get(id)
+    if (request === undefined) return
+    this.#requests.delete(id)
+    this.#host.work = this.#requests.size
+    request.forget()
+    // What it still runs is of no use to anybody.
+    request.abort.abort()
+    request.settle(outcome)
+  }
+
+  #served(frame: CodeFrame<ServedMessage>): void {
+    const { header } = frame
+    if (header.kind === 'answer') this.#answered(header.id, frame)
+    else if (header.kind === 'failed') {
+      this.#host.answered()
+      this.#end(header.id, { kind: 'rejected', error: this.#errorOf(header.failure, this.#requests.get(header.id)) })
+    } else void this.#ask(header, frame)
+  }
+
+  #answered(id: number, { text, tensors }: CodeFrame<ServedMessage>): void {
+    const request = this.#requests.get(id)
+    if (request === undefined) return
+    this.#host.answered()
+    const { output } = this.description
+    // What is sent on as JSON must be some.
+    if (output.form === 'json') JSON.parse(text)
+    const given = tensors.get('output')
+    if ((output.form === 'tensor') !== (given !== undefined))
+      throw new Error('the protocol was broken: an output of another form')
+    if (given !== undefined) checkInputs([specOf('output', output)], tensors)
+    const timing = { inputNs: 0, inferNs: Bun.nanoseconds() - request.begunNs, outputNs: 0 }
+    this.#end(id, { kind: 'done', outputs: [given === undefined ? { text } : { tensor: given }], timing })
+  }
+
+  /** Runs a file or calls a model for the code, and tells it what became of it. */
+  async #ask(
+    header: Extract<ServedMessage, { kind: 'run' | 'call' }>,
+    { text, tensors }: Pick<CodeFrame<ServedMessage>, 'text' | 'tensors'>,
+  ): Promise<void> {
+    const { id, ask } = header
+    // `setup` asks as the request 0.
+    const request = this.#requests.get(id)
+    const fail = (error: VestalError) => {
+      request?.errors.set(ask, error)
+      const { code, status, message } = error
+      this.#host.send({ kind: 'reply', ask, error: { code, status, message } })
+    }
+    if (request === undefined && (id !== 0 || this.#host.isReady)) return fail(new VestalError('REQUEST_ABORTED'))
+    if (request !== undefined && request.waiting.length >= ASKS_MAX)
+      return fail(new VestalError('QUEUE_FULL', { detail: `a request may have ${ASKS_MAX} runs and calls pending` }))
+    try {
+      if (request !== undefined) await placeIn(request)
+      const signal = request?.abort.signal ?? new AbortController().signal
+      const work = (): Promise<{ readonly text: string } | { readonly tensors: NamedTensors }> =>
+        header.kind === 'run' ? this.#run(header, tensors, request) : this.#call(header, text, request)
+      const answer = await withPatience(work, signal)
+      if ('text' in answer) this.#host.send({ kind: 'reply', ask }, answer.text)
+      else this.#host.send({ kind: 'reply', ask }, '', answer.tensors)
+    } catch (error) {
+      if (error instanceof VestalError) return fail(error)
+      this.#options.warn(`${this.#key}: ${error instanceof Error ? error.message : String(error)}`)
+      fail(new VestalError('INTERNAL'))
+    } finally {
+      if (request !== undefined) leave(request)
+    }
+  }
+
+  async #run(
+    { file, outputs }: Extract<ServedMessage, { kind: 'run' }>,
+    tensors: NamedTensors,
+    request: RunningRequest | undefined,
+  ) {
+    const runner = this.#files.get(file)
+    if (runner === undefined) throw new VestalError('INPUT_INVALID', { detail: `the model has no file '${file.slice(0, 64)}'` })
+    return { tensors: await runner.run(tensors, { ...this.#inherited(request), ...(outputs && { outputs }) }) }
+  }
+
+  async #call({ model }: Extract<ServedMessage, { kind: 'call' }>, text: string, request: RunningRequest | undefined) {
+    const { calls } = this.description
+    if (request === undefined || !calls.includes(model))
+      throw new VestalError('INPUT_INVALID', { detail: `the model '${model.slice(0, 64)}' is not among "calls"` })
+    return { text: await callModel(this.#source.engine, model, text, this.#inherited(request)) }
+  }
+
+  /** What runs and calls have of their request: who asks, how urgent it is, and the rest of its time. */
+  #inherited(request: RunningRequest | undefined): InferOptions {
+    if (request === undefined) return {}
+    const { subject, requestId, priority, watch } = request.input.asked
+    const timeoutMs = request.deadlineMs - this.#options.clock.now()
+    if (timeoutMs <= 0) throw new VestalError('REQUEST_TIMEOUT')
+    return { subject, requestId, priority, timeoutMs, signal: request.abort.signal, ...(watch && { watch }) }
+  }
+
+  #errorOf(failure: CodeFailure, request: RunningRequest | undefined): VestalError {
+    if (failure.kind === 'input') return new VestalError('INPUT_INVALID', { detail: detailOf(failure.faults) })
+    if (failure.kind === 'refusal')
+      return new VestalError('REQUEST_REFUSED', {
+        status: failure.status,
+        detail: failure.text || 'The model rejects this request',
+      })
+    const passed = failure.kind === 'passed' ? request?.errors.get(failure.ask) : undefined
+    if (passed !== undefined && passed.code !== 'INTERNAL') return passed
+    this.#log.line(failure.kind === 'bug' ? failure.text : 'a run or call of another request failed')
+    return new VestalError('CODE_FAILED')
+  }
+}
+
+/** Waits for a place among the runs and calls of a request. */
+async function placeIn(request: RunningRequest): Promise<void> {
+  if (request.asks >= ASKS_AT_ONCE) await new Promise<void>((resolve) => request.waiting.push(resolve))
+  else request.asks += 1
+}
+
+function leave(request: RunningRequest): void {
+  const next = request.waiting.shift()
+  if (next === undefined) request.asks -= 1
+  else next()
+}
+
+function detailOf(faults: readonly { readonly path: string; readonly rule: string }[]): ErrorDetail {
+  return Object.fromEntries(
+    faults.map(({ path, rule }) => [path === '' ? 'input' : path.startsWith('[') ? `input${path}` : `input.${path}`, rule]),
+  )
+}
+
+/** How an input or output stands in the metadata: texts and JSON are elements of BYTES, one for each request. */
+function specOf(name: string, { tensor }: DescribedValue): TensorSpec {
+  return tensor === undefined ? { name, datatype: 'BYTES', shape: [-1] } : { name, ...tensor }
+}
+
+function inputsOf({ form }: DescribedValue, value: unknown): NamedTensors {
+  const text = form === 'text' && typeof value === 'string' ? value : JSON.stringify(value)
+  return new Map([['input', { datatype: 'BYTES', shape: [1], data: [text] }]])
+}
+
+function outputOf(answers: readonly CodeOutput[]): Tensor {
+  const [first] = answers
+  if (first !== undefined && 'tensor' in first) return first.tensor
+  const data = answers.map((answer) => ('text' in answer ? answer.text : ''))
+  if (data.length > ELEMENTS_MAX) throw new VestalError('INPUT_INVALID')
+  return { datatype: 'BYTES', shape: [data.length], data }
+}

@@ -1,0 +1,8 @@
+/** The program of a code process: `code-process.ts` starts it. */
+import { restrictProcess } from '../../processes/restrict.ts'
+import { restrictCode } from './restrict-code.ts'
+import { serveCode } from './serve.ts'
+
+restrictProcess()
+restrictCode({ mayUseNetwork: process.argv.includes('--network') })
+serveCode()
