@@ -13,6 +13,7 @@ import { isObject, type JsonObject, parseJson } from '../../tensor/exact-json.ts
 import type { Target, TaskCodec } from '../predict/codec.ts'
 import { readMediaBody } from '../predict/media-body.ts'
 import { answerTask, taskQuestion } from '../predict/tasks.ts'
+import { shownEntity, shownFillings } from '../predict/text-tasks.ts'
 import { shortScore } from '../predict/vector-json.ts'
 import { type Fields, fault, maybe, readFields, readTextList, readTexts, whole } from './bodies.ts'
 import { codePointsOf } from './code-points.ts'
@@ -157,13 +158,7 @@ function tokenClassification(body: JsonObject): Ask {
     const { entities } = await classifyTokens(call, texts, { aggregation, ignoreLabels, stride, ...truncationOf(cut) })
     const written = entities.map((found, index) => {
       const place = codePointsOf(texts[index] ?? '')
-      return found.map(({ label, score, word, start, end, index: at }) => ({
-        ...(aggregation === 'none' ? { entity: label, index: at } : { entity_group: label }),
-        score: shortScore(score),
-        word,
-        start: place(start),
-        end: place(end),
-      }))
+      return found.map((entity) => shownEntity({ ...entity, start: place(entity.start), end: place(entity.end) }, aggregation))
     })
     return JSON.stringify(isOne ? written[0] : written)
   }
@@ -205,17 +200,7 @@ function maskFilling(body: JsonObject): Ask {
   const { texts, isOne } = plainTexts(body.inputs)
   return async (call) => {
     const { fillings } = await fillMask(call, texts, { topK, ...truncationOf(cut) })
-    const written = fillings.map((masks) => {
-      const lists = masks.map((each) =>
-        each.map(({ score, token, tokenText, sequence }) => ({
-          score: shortScore(score),
-          token,
-          token_str: tokenText,
-          sequence,
-        })),
-      )
-      return lists.length === 1 ? lists[0] : lists
-    })
+    const written = fillings.map(shownFillings)
     return JSON.stringify(isOne ? written[0] : written)
   }
 }

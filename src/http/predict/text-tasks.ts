@@ -129,7 +129,10 @@ export const TEXT_TASKS = {
   fill: bodiesOf(FillParameters, async (input, { top_k: topK, ...others }, call) => {
     const { texts, isOne } = textsOf(input)
     const { fillings } = await fillMask(call, texts, { topK, ...truncationOf(others) })
-    return listOrOne(fillings.map(shownFillings), isOne)
+    return listOrOne(
+      fillings.map((masks) => JSON.stringify(shownFillings(masks))),
+      isOne,
+    )
   }),
 } satisfies Readonly<Record<string, TaskBodies>>
 
@@ -138,13 +141,13 @@ function shown({ label, score }: LabelScore) {
 }
 
 /** As Hugging Face's clients read it: a token has an `entity`, and what was joined an `entity_group`. */
-function shownEntity({ label, score, word, start, end, index }: Entity, aggregation: Aggregation = 'none') {
+export function shownEntity({ label, score, word, start, end, index }: Entity, aggregation: Aggregation = 'none') {
   const named = aggregation === 'none' ? { entity: label, index } : { entity_group: label }
   return { ...named, score: shortScore(score), word, start, end }
 }
 
 /** A list for the one mask of a text, or a list of lists for several. */
-function shownFillings(masks: readonly (readonly Filling[])[]): string {
+export function shownFillings(masks: readonly (readonly Filling[])[]) {
   const lists = masks.map((fillings) =>
     fillings.map(({ score, token, tokenText, sequence }) => ({
       score: shortScore(score),
@@ -153,7 +156,7 @@ function shownFillings(masks: readonly (readonly Filling[])[]): string {
       sequence,
     })),
   )
-  return JSON.stringify(lists.length === 1 ? lists[0] : lists)
+  return lists.length === 1 ? lists[0] : lists
 }
 
 function truncationOf({
