@@ -40,6 +40,21 @@ const normal: TaskDescription = {
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-sounds-'))
 for (const name of ['heard', 'normal', 'tensors']) await Bun.write(join(folder, name, '1/model.onnx'), sumModel)
+// As it is downloaded.
+await Bun.write(join(folder, 'downloaded/onnx/model.onnx'), sumModel)
+await Bun.write(
+  join(folder, 'downloaded/config.json'),
+  JSON.stringify({
+    architectures: ['Wav2Vec2ForSequenceClassification'],
+    model_type: 'wav2vec2',
+    id2label: { 0: 'up', 1: 'down' },
+    label2id: { up: 0, down: 1 },
+  }),
+)
+await Bun.write(
+  join(folder, 'downloaded/preprocessor_config.json'),
+  JSON.stringify({ feature_extractor_type: 'Wav2Vec2FeatureExtractor', sampling_rate: 8000, do_normalize: true }),
+)
 const inner = await bundledEngine(folder)
 const server = createServer(withTasks(inner, { heard, normal }))
 afterAll(async () => {
@@ -114,6 +129,17 @@ describe('a model of sound', () => {
     expect(await scoreOf(askSound(stereo), 'count')).toBeCloseTo(0.008, 6)
     expect(await scoreOf(askSound(sound, 'normal/predict/'), 'sum')).toBeCloseTo(0, 5)
     expect(await scoreOf(askSound(sound, 'normal/predict/'), 'count')).toBeCloseTo(0.004, 6)
+  })
+
+  test('that was downloaded as a folder says its rate, its normalisation and its labels', async () => {
+    // Eight samples of 16 kHz are four of 8 kHz, of mean 0: both scores are near 0, and softmax makes them near a half.
+    const ramp = wavOf([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    const { status, body } = await askSound(ramp, 'downloaded/predict/')
+    // The cast: the status says that it is an answer.
+    const { output } = body as { readonly output: typeof SCORES }
+    expect([status, output.map(({ label }) => label).sort()]).toEqual([200, ['down', 'up']])
+    const [down, up] = ['down', 'up'].map((label) => output.find((each) => each.label === label)?.score ?? 0) as [number, number]
+    expect(Math.log(down / up)).toBeCloseTo(0.004, 4)
   })
 
   test('rejects what is no sound, is too long, or has a wrong parameter', async () => {

@@ -105,6 +105,26 @@ describe('requests of random lengths and rows, through ONNX Runtime', () => {
     }, 60_000)
   }
 
+  test('share runs in a process that several models share, and are answered from the cache in their own lengths', async () => {
+    const counters = new ModelCounters()
+    const runner = await started(masked, RULE, counters, { isolation: 'shared', isCached: true })
+    try {
+      const asked = [4, 6, 5, 9].map((length) => inputsOf({ rows: 2, length, seed: length, subject: '', output: undefined }))
+      const run = () => Promise.all(asked.map((inputs) => runner.run(inputs, { subject: '' })))
+      const [first, again] = [await run(), await run()]
+      expect(counters.snapshot('model', '1', runner.gauges())).toMatchObject({ executionCount: 1, cache: { hits: 4 } })
+      expect(first.map((outputs) => outputs.get('hidden')?.shape[1])).toEqual([4, 6, 5, 9])
+      for (const [index, outputs] of first.entries()) {
+        expect(distance(outputs, again[index] as NamedTensors)).toBe(0)
+        expect(distance(outputs, await runner.run(asked[index] as NamedTensors, { subject: '', cache: 'skip' }))).toBeLessThan(
+          1e-5,
+        )
+      }
+    } finally {
+      await runner.stop()
+    }
+  })
+
   test('share runs only with requests of their length where tokens look at the padding, and it says so', async () => {
     const counters = new ModelCounters()
     const runner = await started(unmasked, RULE, counters)
