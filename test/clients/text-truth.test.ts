@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encode } from '../../src/tasks/text/tokenizer-pool.ts'
 import { DOORS } from '../support/doors.ts'
+import { blocksOf } from '../support/page.ts'
 import { REAL_MODELS, realModel } from '../support/real-models.ts'
 import { seeded } from '../support/seed.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { textInput } from '../support/text-models.ts'
-import { bearer } from '../support/tokens.ts'
+import { bearer, tokenWith } from '../support/tokens.ts'
 import { hasTool } from '../support/tools.ts'
 
 const python = process.env.VESTAL_TEST_TEXTS_PYTHON
@@ -114,6 +115,19 @@ if (hasTool('Python with test/clients/texts-requirements.txt (VESTAL_TEST_TEXTS_
       const mixed = Array.from({ length: 32 }, (_, index) =>
         Array.from({ length: 1 + ((index * 37) % 290) }, (_, place) => words[(place * 7 + index) % words.length]).join(' '),
       )
+
+      test('is asked as the guide says', async () => {
+        const page = await Bun.file(join(import.meta.dir, '../../docs/guides/serve-an-embedding-model.md')).text()
+        const [command, printed] = blocksOf(page).filter(({ text, mark }) => text.includes('curl') || mark?.kind === 'prints')
+        const socket = DOORS[1]?.(createServer(engine)) ?? expect.unreachable()
+        // What signs tokens for the reader signs them for another server here.
+        const token = `vestal() { echo '${tokenWith(['model:minilm:predict'])}'; }`
+        const script = `${token}\n${command?.text.replaceAll('http://127.0.0.1:8000', socket.base)}`
+        const child = Bun.spawn(['bash', '-c', script], { stdout: 'pipe', stderr: 'inherit' })
+        const { output } = JSON.parse(await new Response(child.stdout).text())
+        await socket.close()
+        expect(output).toEqual(JSON.parse(printed?.text ?? '').output.map((value: number) => expect.closeTo(value, 5)))
+      }, 60_000)
 
       test('has the known cosines', async () => {
         const [eating = [], bread = [], sky = []] = await embed([

@@ -10,8 +10,8 @@ import {
   type TokenizerFile,
 } from './tokens.ts'
 
-/** Larger files are not read: the largest of known models is 34 MB. */
-const FILE_BYTES_MAX = 128 * 1024 * 1024
+/** Larger files are not read, as folders with one are not served. */
+const FILE_BYTES_MAX = 64 * 1024 * 1024
 /** Tokenizers that are kept, and the bytes of their files. */
 const KEPT_MAX = 64
 const KEPT_BYTES_MAX = 512 * 1024 * 1024
