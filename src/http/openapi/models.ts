@@ -34,7 +34,8 @@ export const MODEL_DETAIL = {
   predict: operation({
     tag: 'Models',
     summary: 'Predict, in rows',
-    description: 'The answer has the form of the question: a list for a list, an object of lists for an object of lists.',
+    description:
+      'The answer has the form of the question: a list for a list, an object of lists for an object of lists. The task of a model decides what `input` and `parameters` are.',
     permission: 'model:<name>:predict',
     parameters: [TIMEOUT],
     body: {
@@ -42,6 +43,10 @@ export const MODEL_DETAIL = {
       examples: {
         iris: { input: [[5.1, 3.5, 1.4, 0.2]] },
         reviews: { input: ['I would buy it again', 'It broke on the first day'] },
+        embedding: { input: ['A man is eating food.', 'The sky is blue today.'], parameters: { dimensions: 128 } },
+        classify: { input: { text: 'A text', text_pair: 'and what belongs to it' }, parameters: { top_k: 1 } },
+        rerank: { input: { query: 'What is eaten?', texts: ['A man is eating food.', 'The sky is blue.'] } },
+        tokens: { input: 'Ada lives in Paris.', parameters: { aggregation_strategy: 'simple' } },
         simple: { input: { INPUT0: [Array(16).fill(3)], INPUT1: [Array(16).fill(1)] } },
       },
     },

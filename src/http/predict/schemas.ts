@@ -36,8 +36,13 @@ export const PREDICT_SCHEMAS = {
   PredictRequest: Type.Object({
     input: Type.Unknown({
       description:
-        'A list of rows of the one input or of objects with a row of each input by its name, or an object with the rows of each; a scalar may stand alone',
+        'Of a model with a task: a text, a pair, a query with texts, a picture in base64, or a list of these. Of tensors: a list of rows of the one input or of objects with a row of each input by its name, or an object with the rows of each; a scalar may stand alone',
     }),
+    parameters: Type.Optional(
+      byName(Type.Unknown(), {
+        description: 'Of a model with a task: how its texts or pictures are worked on, by the names of the task',
+      }),
+    ),
   }),
   PredictAnswer: Type.Object({
     output: Type.Unknown({

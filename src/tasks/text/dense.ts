@@ -11,7 +11,8 @@ const HEADER_BYTES_MAX = 1024 * 1024
 const KEPT_MAX = 64
 
 interface KeptLayer {
-  readonly changedMs: number
+  /** When the file was changed last, and its size. */
+  readonly state: string
   readonly layer: Promise<Dense>
 }
 
@@ -25,9 +26,10 @@ export function denseLayers(layers: readonly DenseLayer[]): Promise<readonly Den
 function layerOf(layer: DenseLayer): Promise<Dense> {
   const file = Bun.file(layer.path)
   const known = kept.get(layer.path)
-  if (known?.changedMs === file.lastModified) return known.layer
+  const state = `${file.lastModified} ${file.size}`
+  if (known?.state === state) return known.layer
   const read = readLayer(layer)
-  kept.set(layer.path, { changedMs: file.lastModified, layer: read })
+  kept.set(layer.path, { state, layer: read })
   read.catch(() => kept.delete(layer.path))
   for (const path of kept.keys()) {
     if (kept.size <= KEPT_MAX) break
@@ -94,8 +96,6 @@ async function readTensors(path: string): Promise<ReadonlyMap<string, Stored>> {
   return tensors
 }
 
-const BYTES_OF: Readonly<Record<string, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 }
-
 function floatsIn(tensors: ReadonlyMap<string, Stored>, name: string, shape: readonly number[]): Float32Array {
   const stored = tensors.get(name)
   if (stored === undefined) throw unavailable(`has no tensor ${name}`)
@@ -103,25 +103,10 @@ function floatsIn(tensors: ReadonlyMap<string, Stored>, name: string, shape: rea
   if (stored.shape.join() !== shape.join())
     throw unavailable(`has ${name} of shape [${stored.shape}]; its configuration says [${shape}]`)
   const count = shape.reduce((product, size) => product * size, 1)
-  const size = BYTES_OF[datatype]
-  if (size === undefined || bytes.length !== count * size)
-    throw unavailable(`has ${name} as ${datatype}, or not all of it; F16, BF16, F32 and F64 can be read`)
+  if (datatype !== 'F32' || bytes.length !== count * Float32Array.BYTES_PER_ELEMENT)
+    throw unavailable(`has ${name} as ${datatype}, or not all of it; F32 can be read`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  return Float32Array.from({ length: count }, (_, index) => {
-    const place = index * size
-    if (datatype === 'F64') return view.getFloat64(place, true)
-    if (datatype === 'F32') return view.getFloat32(place, true)
-    if (datatype === 'F16') return view.getFloat16(place, true)
-    // The upper half of an FP32.
-    return bfloat(view.getUint16(place, true))
-  })
-}
-
-const scratch = new DataView(new ArrayBuffer(4))
-
-function bfloat(bits: number): number {
-  scratch.setUint32(0, bits << 16)
-  return scratch.getFloat32(0)
+  return Float32Array.from({ length: count }, (_, index) => view.getFloat32(index * Float32Array.BYTES_PER_ELEMENT, true))
 }
 
 function unavailable(why: string): VestalError {
