@@ -14,6 +14,8 @@ const METHOD = /^[A-Z]{1,16}$/
  * hold anything.
  */
 export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addressOf: AddressOf): RecordReader {
+  const hasAddress = logger.shows('address')
+  const hasTrace = logger.shows('traceId')
   const answered = (record: RequestRecord) => {
     const which = whichNow()
     const { request, status, durationMs } = record
@@ -23,12 +25,12 @@ export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addre
     const { id, route, pathname, model, principal, tokenId, code, reason } = record
     const fields: LogFields = {
       requestId: id,
-      traceId: (record.trace ?? readTraceParent(request.headers.get('traceparent')))?.traceId,
+      traceId: hasTrace ? (record.trace ?? readTraceParent(request.headers.get('traceparent')))?.traceId : undefined,
       method: METHOD.test(request.method) ? request.method : 'other',
       route: route.path,
       status,
       durationMs,
-      address: addressOf(request, record),
+      address: hasAddress ? addressOf(request, record) : undefined,
       issuer: principal?.issuer,
       subject: principal?.subject,
       tokenId,
@@ -41,7 +43,7 @@ export function createAccessLog(logger: Logger, whichNow: () => AccessLog, addre
   return {
     // Read at the beginning: a connection that is gone, or a WebSocket's, has no address any more.
     begun: (record) => {
-      if (whichNow() === 'all') addressOf(record.request, record)
+      if (hasAddress && whichNow() === 'all') addressOf(record.request, record)
     },
     answered,
   }

@@ -102,7 +102,7 @@ export function createOperations(options: OperationsOptions, parts: Parts): Oper
   const { engine, routes, signatureBackend, inFlight } = parts
   const { registry = new MetricRegistry(), logger, readiness = createReadiness(engine), sharedCounts: shared } = options
   const changing = createChanging(options, { ...parts, registry })
-  const tracing = options.tracer && createTracing(options.tracer, engine)
+  const tracing = options.tracer && createTracing(options.tracer, engine, changing.addressOf)
   const { around, of: recordOf } = createRecorder({
     routes,
     front: changing.front,

@@ -5,7 +5,7 @@ import type { Trace, Tracer } from '../telemetry/tracing/tracer.ts'
 import { METHODS } from './app-metrics.ts'
 import { vestalErrorIn } from './errors.ts'
 import { nameOfModel } from './model-access.ts'
-import type { RecordReader } from './request-record.ts'
+import type { AddressOf, RecordReader } from './request-record.ts'
 import { NO_ROUTE } from './route-table.ts'
 
 /** What a tracer sees of an app; none of it is there where nothing is traced. */
@@ -17,11 +17,13 @@ export interface Tracing {
 }
 
 /** Prepares the spans of one app: the request, the check of its token, and what each run waited and took. */
-export function createTracing(tracer: Tracer, engine: Engine): Tracing {
+export function createTracing(tracer: Tracer, engine: Engine, addressOf: AddressOf): Tracing {
   return {
     reader: {
       begun: (record) => {
         record.trace = tracer.begin(record.request.headers)
+        // Read at the beginning: a connection that is gone has no address any more.
+        addressOf(record.request, record)
       },
       enclose: (record, work) => (record.trace === undefined ? work() : tracer.inside(record.trace, work)),
       answered({ request: { method }, trace, route, pathname, model, startedMs, id, address, code, status, durationMs }) {

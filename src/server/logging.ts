@@ -4,7 +4,7 @@ import { modeOf } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
 import { COLOURS, NO_COLOURS, type Palette } from '../core/palette.ts'
 import { createLogger, jsonLine, type LogEntry, type Logger } from '../telemetry/log/logger.ts'
-import { createPrettyLine } from '../telemetry/log/pretty-line.ts'
+import { createPrettyLine, UNSHOWN } from '../telemetry/log/pretty-line.ts'
 import { createLogOutput, createTerminalOutput, type LogOutput } from './log-output.ts'
 
 export interface Logging {
@@ -23,7 +23,8 @@ export function createLogging(settings: Settings, number?: number): Logging {
   const output = isPretty ? createTerminalOutput() : createLogOutput()
   const palette = hasColours(process.stdout, environment) ? COLOURS : NO_COLOURS
   const { write, writeLater } = output
-  const logger = createLogger({ level: settings.logLevel, write, writeLater, format: formatOf({ isPretty, palette, number }) })
+  const format = formatOf({ isPretty, palette, number })
+  const logger = createLogger({ level: settings.logLevel, write, writeLater, format, ...(isPretty && { unshown: UNSHOWN }) })
   return { logger, output, isPretty, palette }
 }
 

@@ -1,4 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
+import { createAccessLog } from '../../src/http/access-log.ts'
+import type { RequestRecord } from '../../src/http/request-record.ts'
+import { NO_ROUTE } from '../../src/http/route-table.ts'
 import { type AppOptions, VestalError } from '../../src/index.ts'
 import { createLogger, jsonLine } from '../../src/telemetry/log/logger.ts'
 import { DOORS } from '../support/doors.ts'
@@ -216,4 +219,24 @@ test('a WebSocket has an address in its line, though its connection is no reques
   expect(lines.map((line) => JSON.parse(line) as Line)).toEqual([
     expect.objectContaining({ route: '/models/:name/live', status: 101, address: '127.0.0.1' }),
   ])
+})
+
+test('a log without addresses looks up none', () => {
+  for (const isShown of [true, false]) {
+    const lines: string[] = []
+    const write = (line: string) => void lines.push(line)
+    const logger = createLogger({ level: 'info', format: jsonLine, write, ...(!isShown && { unshown: new Set(['address']) }) })
+    let lookups = 0
+    const addressOf = (_: Request, record: RequestRecord) => {
+      lookups += 1
+      record.address ??= '::1'
+      return record.address
+    }
+    const log = createAccessLog(logger, () => 'all', addressOf)
+    // The cast: what the log does not read of a record is left out.
+    const record = { request: new Request('http://localhost/'), route: NO_ROUTE, status: 200, durationMs: 1 } as RequestRecord
+    log.begun?.(record)
+    log.answered?.(record)
+    expect([lookups > 0, lines.join('').includes('::1'), lines.length]).toEqual([isShown, isShown, 1])
+  }
 })

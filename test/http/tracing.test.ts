@@ -42,6 +42,15 @@ for (const [index, open] of DOORS.entries()) {
   }
 
   describe(`a request that is traced, ${index === 0 ? 'in memory' : 'over a socket'}`, () => {
+    test('has the address of its client also where there is no log', async () => {
+      const spans: Span[] = []
+      const tracer = new Tracer({ ratio: 1, record: (span) => spans.push(span) })
+      const door = open(createServer(engine, { operations: { tracer } }))
+      await (await door.fetch('/public/info/')).arrayBuffer()
+      await door.close()
+      expect(spans.map(({ attributes }) => attributes['client.address'])).toEqual([index === 0 ? 'unknown' : '127.0.0.1'])
+    })
+
     test('is part of its caller’s trace, with the check of its token, its wait and its run inside', async () => {
       await using server = setUp()
       const headers = { traceparent: `00-${TRACE}-${PARENT}-01`, tracestate: 'congo=t61rcWkgMzE', 'x-request-id': 'mine' }

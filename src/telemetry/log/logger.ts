@@ -39,6 +39,8 @@ export interface LogFields {
 export interface Logger {
   /** False where a line of this level would go nowhere; a caller on a hot path asks before it builds one. */
   isOn(level: Exclude<Level, 'silent'>): boolean
+  /** False for a field that no line has: a caller on a hot path need not find it out. */
+  shows(field: keyof LogFields): boolean
   setLevel(level: Level): void
   debug(message: string, fields?: LogFields): void
   info(message: string, fields?: LogFields): void
@@ -53,6 +55,8 @@ export interface LoggerOptions {
   readonly format: (entry: LogEntry) => string
   /** Takes what makes a line of the levels `debug` and `info`, to call it when the line is written; by default it is made at once. */
   readonly writeLater?: ((make: () => string) => void) | undefined
+  /** Fields that `format` leaves out; default none. */
+  readonly unshown?: ReadonlySet<string> | undefined
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
 }
@@ -65,7 +69,7 @@ export interface LogEntry {
 }
 
 /** Prepares a logger. Lines below its level cost a comparison. */
-export function createLogger({ level, write, format, writeLater, now = Date.now }: LoggerOptions): Logger {
+export function createLogger({ level, write, format, writeLater, unshown, now = Date.now }: LoggerOptions): Logger {
   let lowest = LEVELS.indexOf(level)
   const isOn = (asked: Exclude<Level, 'silent'>) => LEVELS.indexOf(asked) >= lowest
   const log =
@@ -78,6 +82,7 @@ export function createLogger({ level, write, format, writeLater, now = Date.now 
     }
   return {
     isOn,
+    shows: (field) => unshown?.has(field) !== true,
     setLevel: (next) => {
       lowest = LEVELS.indexOf(next)
     },

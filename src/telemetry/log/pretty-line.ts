@@ -4,7 +4,7 @@ import { clean, remembered, STACK_MAX } from './clean.ts'
 import { jsonNumber, type LogEntry, type LogFields, textOf } from './logger.ts'
 
 /** Fields that a person at a terminal has no use for. */
-const UNSHOWN = new Set(['mode', 'url', 'address', 'traceId'])
+export const UNSHOWN: ReadonlySet<string> = new Set(['mode', 'url', 'address', 'traceId'])
 /** The longest method that is common. */
 const METHOD_WIDTH = 6
 
