@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { type Engine, VestalError } from '../../src/index.ts'
 import { startDialectModels } from '../support/dialect-models.ts'
 import { createServer } from '../support/server.ts'
@@ -17,10 +18,14 @@ const TIMEOUT_MS = 120_000
 
 /** What a client shows of a failure: its own class, and the text of the server in it. */
 const told = (name: string, text: string) => [name, expect.stringContaining(text)]
+const MODELS = ['areas', 'colours', 'gaps', 'minilm', 'mood', 'names', 'plain', 'ranker', 'secret', 'things', 'topics']
 const UNAUTHORIZED = 'Unauthorized'
 const FORBIDDEN = 'Insufficient permissions'
 const UNKNOWN = "'nothing' is not found"
 const BUSY = 'Exceeds maximum queue size'
+/** The one box, in pixels of the picture of 20×10; and the one mask, of its size. */
+const CAT = ['cat', 5, 2, 15, 7]
+const RED = ['red', 20, 10]
 const sigmoid = (score: number) => Number((1 / (1 + Math.exp(-score))).toFixed(4))
 
 /** The same models, in a server that has no room. */
@@ -29,13 +34,17 @@ function full(engine: Engine): Engine {
 }
 
 async function start() {
-  const { engine, stop } = await startDialectModels({ embedder: 'minilm', ranker: 'ranker' })
+  const { engine, stop } = await startDialectModels({ embedder: 'minilm', ranker: 'ranker', hasPictures: true })
   const apps = [createServer(engine), createServer(full(engine))]
   const [base = '', busy = ''] = apps.map((app) => {
     app.listen({ port: 0, hostname: '127.0.0.1' })
     return `http://127.0.0.1:${app.server?.port}`
   })
+  const folder = mkdtempSync(join(tmpdir(), 'vestal-picture-'))
+  const picture = join(folder, 'red.png')
+  await sharp({ create: { width: 20, height: 10, channels: 3, background: '#f00' } }).toFile(picture)
   afterAll(async () => {
+    rmSync(folder, { recursive: true })
     for (const app of apps) await app.stop(true)
     await stop()
   })
@@ -48,6 +57,7 @@ async function start() {
       TOKEN: tokenWith(['model:*:predict', 'model:*:read']),
       OTHER: tokenWith(['model:plain:predict', 'model:plain:read']),
       HOME: tmpdir(),
+      PICTURE: picture,
     },
   }
 }
@@ -81,7 +91,7 @@ if (hasTool('a Python with the clients of other servers (VESTAL_TEST_DIALECT_PYT
           length: 3,
           usage: [6, 6],
           short: 2,
-          models: ['minilm', 'mood', 'plain', 'ranker', 'secret'],
+          models: MODELS,
           retrieved: 'minilm',
           some: ['plain'],
           wrong: told('AuthenticationError', UNAUTHORIZED),
@@ -135,7 +145,7 @@ if (hasTool('a Python with the clients of other servers (VESTAL_TEST_DIALECT_PYT
     )
 
     test(
-      'huggingface_hub does each task of texts',
+      'huggingface_hub does each task of texts and pictures',
       async () => {
         expect(await seenBy('hub_client.py')).toEqual({
           features: [1, 3],
@@ -147,6 +157,24 @@ if (hasTool('a Python with the clients of other servers (VESTAL_TEST_DIALECT_PYT
             ['positive', sigmoid(-2)],
           ],
           top: [['negative', 2]],
+          entities: [
+            ['PER', 'ada', 2, 5],
+            ['LOC', 'paris', 9, 14],
+          ],
+          tokens: [
+            ['B-PER', 'ada'],
+            ['I-PER', '##s'],
+          ],
+          topics: [
+            ['film', sigmoid(1)],
+            ['good', sigmoid(-1)],
+          ],
+          multi: [['film', sigmoid(1)]],
+          filled: [['film', 'good film']],
+          colours: ['red', 'red'],
+          things: [[CAT], [CAT]],
+          areas: [[RED], [RED]],
+          'no picture': told('BadRequestError', 'is in no format'),
           wrong: told('HfHubHTTPError', UNAUTHORIZED),
           none: told('HfHubHTTPError', UNAUTHORIZED),
           other: told('HfHubHTTPError', FORBIDDEN),
@@ -210,7 +238,7 @@ if (hasTool('a folder with the clients of other servers (VESTAL_TEST_DIALECT_PAC
           near: true,
           length: 3,
           usage: [6, 6],
-          models: ['minilm', 'mood', 'plain', 'ranker', 'secret'],
+          models: MODELS,
           wrong: told('AuthenticationError', UNAUTHORIZED),
           other: told('PermissionDeniedError', FORBIDDEN),
           unknown: told('NotFoundError', UNKNOWN),
@@ -239,13 +267,22 @@ if (hasTool('a folder with the clients of other servers (VESTAL_TEST_DIALECT_PAC
     )
 
     test(
-      '@huggingface/inference does each task of texts, and stops where the queue is full',
+      '@huggingface/inference does each task of texts and pictures, and stops where the queue is full',
       async () => {
         const shown = (text: string) => told('InferenceClientProviderApiError', text)
         expect(await seenBy('hugging-face-client.mjs')).toEqual({
           features: [3, 3],
           similarity: [1],
           classes: ['negative', 'positive'],
+          entities: [
+            ['PER', 0, 3],
+            ['LOC', 7, 12],
+          ],
+          topics: ['film', 'good'],
+          filled: ['good film'],
+          colours: 'red',
+          things: [['cat', 15]],
+          areas: ['red'],
           wrong: shown(UNAUTHORIZED),
           none: shown(UNAUTHORIZED),
           other: shown(FORBIDDEN),

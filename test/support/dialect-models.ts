@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TaskDescription } from '../../src/tasks/task.ts'
+import { boxModel, channelModel, channelTask, colourModel, colourTask, SMALL } from './picture-models.ts'
 import { bundledEngine } from './server.ts'
 import { bertTokenizer, idOfToken, sumModel, textInput, tokenModel, VOCABULARY, withTasks } from './text-models.ts'
 import { identityModel } from './tiny-models.ts'
@@ -26,11 +27,22 @@ function followerOf(id: number): readonly number[] {
   return VOCABULARY.map((token) => (id === idOfToken('[MASK]') ? (token === 'film' ? 3 : token === 'good' ? 2 : 0) : 0))
 }
 
+const PICTURES: Readonly<Record<string, TaskDescription>> = {
+  colours: colourTask,
+  areas: channelTask,
+  things: {
+    task: 'detect',
+    sources: {},
+    image: { ...SMALL, steps: [{ kind: 'warp', width: 8, height: 8, filter: 'bilinear' }] },
+    boxes: { form: 'yolo', output: 'boxes', labels: ['cat', 'dog'], threshold: 0.25, overlapMax: 0.45, isAcrossClasses: false },
+  },
+}
+
 /** How many of a word a text has, as the model of a score sees it. */
 const countOf = (word: string, weight: number) => (id: number) => (id === idOfToken(word) ? weight : 0)
 
-/** An engine with a small model for each task of texts, and one of tensors, `plain`. Two may have other names. */
-export async function startDialectModels({ embedder = 'embedding', ranker = 'best' } = {}) {
+/** An engine with a small model for each task of texts, and one of tensors, `plain`. Two may have other names; those of pictures are there where they are asked for. */
+export async function startDialectModels({ embedder = 'embedding', ranker = 'best', hasPictures = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'vestal-dialects-'))
   const path = join(folder, 'tokenizer.json')
   await Bun.write(path, bertTokenizer())
@@ -53,6 +65,11 @@ export async function startDialectModels({ embedder = 'embedding', ranker = 'bes
   await write('gaps', tokenModel(followerOf, 'logits'))
   await write('plain', identityModel('FP32', ['n', 2]))
   await write('secret', tokenModel(vectorOf))
+  if (hasPictures) {
+    await write('colours', colourModel())
+    await write('areas', channelModel())
+    await write('things', boxModel([[4, 4, 4, 4, 0.9, 0.1]], 8))
+  }
   const text = await textInput(path, { prompts: { query: 'query: ', passage: 'good ' } })
   const embedding: TaskDescription = {
     task: 'embedding',
@@ -90,7 +107,16 @@ export async function startDialectModels({ embedder = 'embedding', ranker = 'bes
   const gaps = scored('fill', VOCABULARY)
   const inner = await bundledEngine(join(folder, 'models'))
   return {
-    engine: withTasks(inner, { [embedder]: embedding, mood, [ranker]: best, names, topics, gaps, secret: embedding }),
+    engine: withTasks(inner, {
+      [embedder]: embedding,
+      mood,
+      [ranker]: best,
+      names,
+      topics,
+      gaps,
+      secret: embedding,
+      ...(hasPictures && PICTURES),
+    }),
     stop: async () => {
       await inner.stop()
       rmSync(folder, { recursive: true })

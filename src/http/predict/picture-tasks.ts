@@ -18,7 +18,9 @@ const DetectParameters = strict({
   threshold: share('Least score of a box; default as the model has it'),
   overlap_max: share('Overlap from which the lesser of two boxes is dropped; default as the model has it'),
 })
-const SegmentParameters = strict({})
+const SegmentParameters = strict({
+  subtask: Type.Optional(words(['semantic'], { description: 'The one kind of segmentation that there is' })),
+})
 
 /** The bodies of tasks whose input are pictures. */
 export const PICTURE_TASKS = {
@@ -62,8 +64,9 @@ function shownBox({ label, score, box }: DetectedBox) {
   }
 }
 
+/** Without a score: the JavaScript client of Hugging Face throws where there is one that is no number. */
 function shownSegment({ label, png }: Segment) {
-  return { label, score: null, mask: Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64') }
+  return { label, mask: Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64') }
 }
 
 function picturesOf(input: unknown): { readonly pictures: readonly Uint8Array[]; readonly isOne: boolean } {
