@@ -1,3 +1,5 @@
+import { DIALECT_TAGS } from './openapi/dialects.ts'
+
 /** Where the OpenAPI document is. */
 export const DOCUMENT_PATH = '/docs/openapi.json'
 
@@ -29,6 +31,16 @@ function prepareDocument(response) {
   }
   response.text = JSON.stringify(document)
   return response
+}
+
+/** Closes the groups of clients of other servers, but for one that the address names: who looks for another opens it. */
+function fold(system) {
+  const named = decodeURIComponent(location.hash)
+  for (const tag of ${JSON.stringify(DIALECT_TAGS.map(({ name }) => name))}) {
+    // Not its own action, which writes the address too.
+    const payload = { thing: ['operations-tag', tag], shown: false }
+    if (!named.startsWith('#/' + tag)) system.getStore().dispatch({ type: 'layout_show', payload })
+  }
 }
 
 function headersOf({ bearer, account, apiKey }) {
@@ -120,7 +132,10 @@ window.ui = SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   responseInterceptor: prepareDocument,
   plugins: [withModels],
-  onComplete: () => suggestName(window.ui.getSystem()),
+  onComplete: () => {
+    fold(window.ui.getSystem())
+    suggestName(window.ui.getSystem())
+  },
 })
 
 document.addEventListener(

@@ -53,6 +53,22 @@ if (hasTool('Chromium', path)) {
       expect([elsewhere, errors]).toEqual([[], []])
     })
 
+    test('shows the groups of other servers’ clients closed, but for the one that the address names', async () => {
+      const { page, errors } = await openPage(browser, base)
+      const operation = (text: string) => page.locator('.opblock', { hasText: text })
+      await page.goto(`${base}/docs/`)
+      await operation('/models/{name}/predict/').waitFor()
+      await page.locator('#operations-tag-OpenAI[data-is-open="false"]').waitFor()
+      expect(await operation('/v1/embeddings').count()).toBe(0)
+      await page.locator('#operations-tag-OpenAI').click()
+      await operation('/models/{name}/v1/embeddings').waitFor()
+      await page.goto(`${base}/docs/#/Text%20Embeddings%20Inference`)
+      await page.reload()
+      await operation('/models/{name}/embed_all').waitFor()
+      await page.locator('#operations-tag-OpenAI[data-is-open="false"]').waitFor()
+      expect(errors).toEqual([])
+    })
+
     test('is authorized with what is typed after Authorize, since the first box is the token’s and has the cursor', async () => {
       const { page, errors } = await openPage(browser, base)
       await page.goto(`${base}/docs/`)

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { VestalError } from '../../core/errors.ts'
-import { strict } from '../../schema/build.ts'
+import { strict, words } from '../../schema/build.ts'
 import { classifyImages } from '../../tasks/image/classify-images.ts'
 import { type DetectedBox, detect } from '../../tasks/image/detect.ts'
 import { type Segment, segment } from '../../tasks/image/segment.ts'
