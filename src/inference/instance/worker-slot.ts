@@ -198,7 +198,7 @@ export class WorkerSlot {
         ended: (end) => {
           if (this.#worker !== worker) return
           if (hasLoaded) this.#lost(end)
-          else failed(`the worker process ended before the model was loaded (${end.cause})`)
+          else failed(`the worker process ended before ${whatWasLoaded(load)} loaded (${end.cause})`)
         },
       })
     } catch (error) {
@@ -303,6 +303,11 @@ export class WorkerSlot {
       else if (this.#isLoading || this.#runs.length > 0) this.#watchMemory()
     })
   }
+}
+
+/** A tokenizer is loaded by native code of its own. */
+function whatWasLoaded({ tokenizer }: WorkerSlotOptions['load']): string {
+  return tokenizer === undefined ? 'the model was' : 'the model and its tokenizer were'
 }
 
 function mebibytes(bytes: number): string {

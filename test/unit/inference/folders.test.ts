@@ -7,7 +7,14 @@ import type { ModelVersion } from '../../../src/inference/engine.ts'
 import { fingerprintOf, watchFiles } from '../../../src/inference/repository/fingerprint.ts'
 import { findModels } from '../../../src/inference/repository/scan.ts'
 import { factorModel } from '../../support/factor-model.ts'
-import { type FolderFiles, scoreFolder, sentenceFolder, textModel, writeFolder } from '../../support/text-folders.ts'
+import {
+  type FolderFiles,
+  scoreFolder,
+  sentenceFolder,
+  textModel,
+  tokenizerJson,
+  writeFolder,
+} from '../../support/text-folders.ts'
 import { identityModel, onnxModel } from '../../support/tiny-models.ts'
 
 const folders: string[] = []
@@ -235,16 +242,30 @@ describe('folders of models', () => {
     expect(await task(files)).toMatchObject({ aloneReason: 'its settings let no requests share a run' })
   })
 
-  test('of models that a tokenizer ends leave the others alone', async () => {
-    const folder = await placed(sentenceFolder({ 'tokenizer.json': `${'['.repeat(200_000)}` }))
-    await Bun.write(join(folder, 'other/model.onnx'), identityModel('FP32'))
-    await using engine = await createEngine({ modelsDirectory: folder, warn: () => undefined })
-    expect(engine.models().map(({ name, versions: [version] }) => [name, version?.state])).toEqual([
-      ['m', 'unavailable'],
-      ['other', 'ready'],
-    ])
-    expect(engine.model('m')?.versions[0]?.reason).toMatch(/^its tokenizer\.json cannot be used: /)
-  })
+  const hostile = {
+    'that is no tokenizer': ['['.repeat(200_000), /^its tokenizer\.json cannot be used: /],
+    // Read without a complaint, it ends the process that encodes a text with it.
+    'that ends its process': [
+      tokenizerJson({
+        normalizer: {
+          type: 'Precompiled',
+          precompiled_charsmap: Buffer.from([4, 0, 0, 0, 255, 255, 255, 255, 1]).toString('base64'),
+        },
+      }),
+      /^the worker process ended before the model and its tokenizer were loaded \(/,
+    ],
+  } as const
+  for (const [what, [tokenizer, reason]] of Object.entries(hostile))
+    test(`with a file ${what} are unavailable, and leave the others alone`, async () => {
+      const folder = await placed(sentenceFolder({ 'tokenizer.json': tokenizer }))
+      await Bun.write(join(folder, 'other/model.onnx'), identityModel('FP32'))
+      await using engine = await createEngine({ modelsDirectory: folder, warn: () => undefined })
+      expect(engine.models().map(({ name, versions: [version] }) => [name, version?.state])).toEqual([
+        ['m', 'unavailable'],
+        ['other', 'ready'],
+      ])
+      expect(engine.model('m')?.versions[0]?.reason).toMatch(reason)
+    })
 })
 
 describe('a folder of pictures or sound', () => {
