@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readModelFile } from '../../../src/inference/repository/model-file.ts'
@@ -269,6 +269,9 @@ describe('the task', () => {
   test('is rejected where a file is larger than any', async () => {
     await writeFolder(folder, { ...bert(), 'config.json': `{"a": "${'x'.repeat(4 * 1024 * 1024)}"}` })
     expect(() => readFolder(folder)).toThrow(/^config\.json has \d+ bytes, more than 4194304$/)
+    await writeFolder(folder, bert())
+    truncateSync(join(folder, 'tokenizer.json'), 64 * 1024 * 1024 + 1)
+    expect(() => readFolder(folder)).toThrow('tokenizer.json has 67108865 bytes, more than 67108864')
   })
 })
 
