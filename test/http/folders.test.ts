@@ -9,6 +9,13 @@ import { bearer } from '../support/tokens.ts'
 const folder = mkdtempSync(join(tmpdir(), 'vestal-http-folders-'))
 await writeFolder(join(folder, 'vectors'), sentenceFolder())
 await writeFolder(join(folder, 'reviews'), scoreFolder('BertForSequenceClassification', ['bad', 'good']))
+await writeFolder(join(folder, 'ranks'), scoreFolder('BertForSequenceClassification', ['score']))
+await writeFolder(join(folder, 'places'), scoreFolder('BertForTokenClassification', ['O', 'B-LOC', 'I-LOC']))
+await writeFolder(join(folder, 'gaps'), scoreFolder('BertForMaskedLM', []))
+await writeFolder(
+  join(folder, 'themes'),
+  scoreFolder('BertForSequenceClassification', ['contradiction', 'neutral', 'entailment']),
+)
 await writeFolder(join(folder, 'writes'), { ...sentenceFolder(), 'modules.json': '[]' })
 const engine = await bundledEngine(folder)
 const app = createServer(engine)
@@ -56,6 +63,46 @@ describe('a folder of Hugging Face', () => {
     const tensors = await ask('/v2/models/vectors/infer', { method: 'POST', body })
     expect(JSON.parse(tensors.text).outputs).toMatchObject([{ name: 'last_hidden_state', shape: [1, 3, 4] }])
   })
+
+  const answers: readonly (readonly [model: string, body: object, answer: unknown])[] = [
+    [
+      'reviews',
+      { input: 'good film' },
+      [
+        { label: 'good', score: expect.any(Number) },
+        { label: 'bad', score: expect.any(Number) },
+      ],
+    ],
+    [
+      'ranks',
+      { input: { query: 'good', texts: ['film', 'bad film'] } },
+      [
+        { index: 1, score: expect.any(Number) },
+        { index: 0, score: expect.any(Number) },
+      ],
+    ],
+    [
+      'places',
+      { input: 'paris film' },
+      [
+        { entity: 'I-LOC', word: 'paris', start: 0, end: 5 },
+        { entity: 'I-LOC', word: 'film', start: 6, end: 10 },
+      ],
+    ],
+    ['gaps', { input: 'a [MASK] film' }, [{ token_str: 'paris', sequence: 'a paris film' }]],
+    [
+      'themes',
+      { input: 'good film', parameters: { candidate_labels: ['film', 'paris'] } },
+      [{ label: 'paris' }, { label: 'film' }],
+    ],
+  ]
+  for (const [model, body, answer] of answers)
+    test(`answers as its task does: ${model}`, async () => {
+      const { status, text } = await ask(`/models/${model}/predict/`, { method: 'POST', body: JSON.stringify(body) })
+      expect([status, text.slice(0, 200)]).toEqual([200, expect.any(String)])
+      const output = JSON.parse(text).output as readonly unknown[]
+      expect(output.slice(0, (answer as readonly unknown[]).length)).toMatchObject(answer as object)
+    })
 
   test('that cannot be computed rightly is unavailable, with the reason', async () => {
     expect(JSON.parse((await ask('/models/writes/')).text).versions[0]).toMatchObject({
