@@ -97,10 +97,10 @@ export function textModel({ gives, output = NAMES[gives], classes = 2, tokens, .
 }
 
 /** Files of a folder by their paths; objects become JSON. */
-export type FolderFiles = Readonly<Record<string, Uint8Array | string | object>>
+export type ModelFiles = Readonly<Record<string, Uint8Array | string | object>>
 
 /** Writes the files of a folder. */
-export async function writeFolder(folder: string, files: FolderFiles): Promise<void> {
+export async function writeFolder(folder: string, files: ModelFiles): Promise<void> {
   for (const [path, content] of Object.entries(files)) {
     const isJson = typeof content === 'object' && !(content instanceof Uint8Array)
     await Bun.write(join(folder, path), isJson ? JSON.stringify(content) : content)
@@ -108,7 +108,7 @@ export async function writeFolder(folder: string, files: FolderFiles): Promise<v
 }
 
 /** A folder of sentence-transformers: an embedding by the mean of its tokens, normalised. */
-export function sentenceFolder(files: FolderFiles = {}): FolderFiles {
+export function sentenceFolder(files: ModelFiles = {}): ModelFiles {
   return {
     'model.onnx': textModel({ gives: 'hidden' }),
     'tokenizer.json': tokenizerJson(),
@@ -132,8 +132,8 @@ export function sentenceFolder(files: FolderFiles = {}): FolderFiles {
 export function scoreFolder(
   architecture: string,
   labels: readonly string[],
-  { files = {}, config = {} }: { readonly files?: FolderFiles; readonly config?: object } = {},
-): FolderFiles {
+  { files = {}, config = {} }: { readonly files?: ModelFiles; readonly config?: object } = {},
+): ModelFiles {
   const gives = /TokenClassification|MaskedLM/.test(architecture) ? 'token-logits' : 'logits'
   const id2label = Object.fromEntries(labels.map((label, id) => [id, label]))
   return {

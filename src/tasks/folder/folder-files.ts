@@ -7,6 +7,9 @@ const JSON_BYTES_MAX = 4 * 1024 * 1024
 /** Largest tokenizer, which only worker processes and the tokenizer library read. */
 export const TOKENIZER_BYTES_MAX = 64 * 1024 * 1024
 
+/** What is said of a Git LFS pointer. */
+export const POINTER_SAYS = 'is a Git LFS pointer, which stands for the file; fetch the file itself with git lfs pull'
+
 /** The files of a version's folder that say what it does. */
 export class FolderFiles {
   readonly #folder: string
@@ -53,13 +56,27 @@ export class FolderFiles {
   json(name: string): JsonValue | undefined {
     const path = this.path(name, JSON_BYTES_MAX)
     if (path === undefined) return undefined
-    let value: unknown
     try {
-      value = JSON.parse(readFileSync(path, 'utf8'))
-    } catch {
-      throw new Error(`${name} is not valid JSON`)
+      const text = readFileSync(path, 'utf8')
+      if (isPointer(text)) throw new Error(`${name} ${POINTER_SAYS}`)
+      return new JsonValue(parsed(text, name), name, '')
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error)) throw error
+      throw new Error(`${name} cannot be read (${String(error.code)})`)
     }
-    return new JsonValue(value, name, '')
+  }
+}
+
+/** Whether a file is what Git LFS leaves in the place of one. */
+export function isPointer(text: string): boolean {
+  return text.startsWith('version https://git-lfs.github.com/spec/')
+}
+
+function parsed(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Error(`${name} is not valid JSON`)
   }
 }
 

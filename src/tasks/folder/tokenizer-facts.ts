@@ -1,6 +1,6 @@
 /** Loads a tokenizer that nobody has tried yet: only a process that it may crash calls this. */
 import type { TokenizerFacts } from './facts.ts'
-import { TOKENIZER_BYTES_MAX } from './folder-files.ts'
+import { isPointer, POINTER_SAYS, TOKENIZER_BYTES_MAX } from './folder-files.ts'
 
 /** Texts of several lengths and scripts: what a hostile file does, it does to them, and the model is tried with their tokens. */
 const TEXTS = [
@@ -21,6 +21,7 @@ export async function readTokenizer(path: string): Promise<TokenizerFacts> {
   if (file.size > TOKENIZER_BYTES_MAX) throw new Error(`tokenizer.json has ${file.size} bytes, more than ${TOKENIZER_BYTES_MAX}`)
   const bytes = await file.bytes()
   const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  if (isPointer(text)) throw new Error(`it ${POINTER_SAYS}`)
   const { Tokenizer } = await importLibrary()
   const tokenizer = Tokenizer.fromString(text)
   // What the folder says of lengths counts, and padding is for those who join rows.

@@ -8,7 +8,7 @@ import { fingerprintOf, watchFiles } from '../../../src/inference/repository/fin
 import { findModels } from '../../../src/inference/repository/scan.ts'
 import { factorModel } from '../../support/factor-model.ts'
 import {
-  type FolderFiles,
+  type ModelFiles,
   scoreFolder,
   sentenceFolder,
   textModel,
@@ -23,14 +23,14 @@ afterAll(() => {
 })
 
 /** The versions of a model with these files, by number. */
-async function served(files: FolderFiles): Promise<Readonly<Record<string, ModelVersion>>> {
+async function served(files: ModelFiles): Promise<Readonly<Record<string, ModelVersion>>> {
   const folder = await placed(files)
   await using engine = await createEngine({ modelsDirectory: folder, warn: () => undefined })
   return Object.fromEntries((engine.model('m')?.versions ?? []).map((version) => [version.version, version]))
 }
 
 /** A new folder of models with these files in that of one, `m`. */
-async function placed(files: FolderFiles): Promise<string> {
+async function placed(files: ModelFiles): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'vestal-folders-'))
   folders.push(folder)
   await writeFolder(join(folder, 'm'), files)
@@ -38,7 +38,7 @@ async function placed(files: FolderFiles): Promise<string> {
 }
 
 /** What is found in a model's folder: its file of each version, or why there is none. */
-async function found(files: FolderFiles) {
+async function found(files: ModelFiles) {
   const folder = await placed(files)
   const warnings: string[] = []
   const [model] = findModels({ modelsDirectory: folder, warn: (message) => warnings.push(message) })
@@ -46,7 +46,7 @@ async function found(files: FolderFiles) {
   return { versions, reason: model?.reason, warnings: model?.warnings }
 }
 
-async function task(files: FolderFiles) {
+async function task(files: ModelFiles) {
   const { '1': version } = await served(files)
   return version?.task ?? version?.reason
 }
@@ -243,6 +243,10 @@ describe('folders of models', () => {
   })
 
   const hostile = {
+    'that is a Git LFS pointer': [
+      'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n',
+      /^its tokenizer\.json cannot be used: it is a Git LFS pointer, .*git lfs pull$/,
+    ],
     'that is no tokenizer': ['['.repeat(200_000), /^its tokenizer\.json cannot be used: /],
     // Read without a complaint, it ends the process that encodes a text with it.
     'that ends its process': [

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { readModelFile } from '../../../src/inference/repository/model-file.ts'
 import type { GraphFacts } from '../../../src/tasks/folder/facts.ts'
 import { readFolder } from '../../../src/tasks/folder/read-folder.ts'
-import { type FolderFiles, writeFolder } from '../../support/text-folders.ts'
+import { type ModelFiles, writeFolder } from '../../support/text-folders.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'vestal-read-folder-'))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -36,7 +36,7 @@ const HIDDEN = textGraph({ last_hidden_state: [-1, -1, 8] })
 const LOGITS = (classes: number) => textGraph({ logits: [-1, classes] })
 
 /** What a folder with these files does with a graph, or why not. */
-async function described(files: FolderFiles, graph: GraphFacts, toml = '') {
+async function described(files: ModelFiles, graph: GraphFacts, toml = '') {
   await writeFolder(folder, { 'README.md': '', ...files })
   const { tasks, labels } = readModelFile(toml)
   try {
@@ -50,7 +50,7 @@ const bert = (config: object = {}) => ({
   'tokenizer.json': {},
   'config.json': { architectures: ['BertModel'], model_type: 'bert', max_position_embeddings: 512, hidden_size: 8, ...config },
 })
-const sentences = (modules: readonly string[], files: FolderFiles = {}) => ({
+const sentences = (modules: readonly string[], files: ModelFiles = {}) => ({
   ...bert(),
   'modules.json': modules.map((name, idx) => ({
     ...{ idx, name: `${idx}`, path: idx === 0 ? '' : `${idx}_${name}`, type: `sentence_transformers.models.${name}` },
@@ -74,7 +74,7 @@ function safetensors(tensors: Readonly<Record<string, readonly number[]>>, datat
 }
 
 describe('the task', () => {
-  const cases: readonly (readonly [name: string, files: FolderFiles, graph: GraphFacts, expected: object, toml?: string])[] = [
+  const cases: readonly (readonly [name: string, files: ModelFiles, graph: GraphFacts, expected: object, toml?: string])[] = [
     [
       'of a bare encoder is an embedding',
       bert(),
@@ -146,7 +146,7 @@ describe('the task', () => {
       else expect(found).toMatchObject(expected)
     })
 
-  const rejected: readonly (readonly [name: string, files: FolderFiles, graph: GraphFacts, reason: string, toml?: string])[] = [
+  const rejected: readonly (readonly [name: string, files: ModelFiles, graph: GraphFacts, reason: string, toml?: string])[] = [
     ['generation', bert({ architectures: ['LlamaForCausalLM'] }), HIDDEN, 'LlamaForCausalLM generates its answer step by step'],
     [
       'generation of one text from another',
@@ -221,6 +221,12 @@ describe('the task', () => {
       LOGITS(1),
       'numbers of classes that are too large',
     ],
+    [
+      'a Git LFS pointer',
+      { ...bert(), 'config.json': 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n' },
+      HIDDEN,
+      'config.json is a Git LFS pointer',
+    ],
     ['a config.json that is none', { ...bert(), 'config.json': '{"a": Infinity}' }, HIDDEN, 'config.json is not valid JSON'],
     [
       'JSON of another kind',
@@ -276,7 +282,7 @@ describe('the task', () => {
 })
 
 describe('the length of texts', () => {
-  const cases: readonly (readonly [name: string, files: FolderFiles, tokensMax: number, place: string, toml?: string])[] = [
+  const cases: readonly (readonly [name: string, files: ModelFiles, tokensMax: number, place: string, toml?: string])[] = [
     [
       'is that of sentence-transformers, not of the model or the tokenizer',
       { ...bert(), 'sentence_bert_config.json': { max_seq_length: 256 }, 'tokenizer_config.json': { model_max_length: 128 } },
@@ -383,7 +389,7 @@ describe('an embedding', () => {
     })
   })
 
-  const dense = (files: FolderFiles, config: object = {}) =>
+  const dense = (files: ModelFiles, config: object = {}) =>
     sentences(['Transformer', 'Pooling', 'Dense', 'Normalize'], {
       '2_Dense/config.json': {
         in_features: 8,
@@ -412,7 +418,7 @@ describe('an embedding', () => {
     })
   })
 
-  const rejected: readonly (readonly [name: string, files: FolderFiles, reason: string])[] = [
+  const rejected: readonly (readonly [name: string, files: ModelFiles, reason: string])[] = [
     [
       'no weights',
       dense({ '2_Dense/pytorch_model.bin': 'x' }),
@@ -608,7 +614,7 @@ describe('pictures', () => {
     })
   })
 
-  const rejected: readonly (readonly [name: string, files: FolderFiles, graph: GraphFacts, reason: string, toml?: string])[] = [
+  const rejected: readonly (readonly [name: string, files: ModelFiles, graph: GraphFacts, reason: string, toml?: string])[] = [
     [
       'a size that the graph does not take',
       vit({ size: 224 }),
