@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
-import { type FolderFiles, SIZE, sentenceFolder, TOKENS, writeFolder } from '../support/text-folders.ts'
+import { type ModelFiles, SIZE, sentenceFolder, TOKENS, writeFolder } from '../support/text-folders.ts'
 import { bearer } from '../support/tokens.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-embedding-'))
@@ -45,7 +45,7 @@ const modules = (...names: readonly string[]) =>
     path: idx === 0 ? '' : `${idx}_${name}`,
     type: `sentence_transformers.models.${name}`,
   }))
-const pooled = (modes: readonly string[], more: FolderFiles = {}, config: object = {}) =>
+const pooled = (modes: readonly string[], more: ModelFiles = {}, config: object = {}) =>
   sentenceFolder({
     'modules.json': modules('Transformer', 'Pooling'),
     '1_Pooling/config.json': {
