@@ -72,7 +72,7 @@ export function readMlflow(folder: string): {
     .map(([, flavor = '']) => flavor)
     .filter((flavor) => flavor !== 'python_function')
   const onnx = /^ {2}onnx:\s*\n((?: {4}.*\n?)*)/m.exec(text)?.[1]
-  const data = /^ {4}data: (\S+)\s*$/m.exec(onnx ?? '')?.[1] ?? 'model.onnx'
+  const [, , data = 'model.onnx'] = /^ {4}data: (['"]?)(\S+)\1\s*$/m.exec(onnx ?? '') ?? []
   return { flavors, isOnnx: onnx !== undefined, data: data.slice(0, 500) }
 }
 

@@ -114,6 +114,11 @@ describe('the file of a version', () => {
       [['1', 'onnx/model_int8.onnx']],
     ],
     [
+      'is the one that MLmodel names in quotes',
+      { MLmodel: 'flavors:\n  onnx:\n    data: "net.onnx"\n', 'net.onnx': 'x', 'a.onnx': 'x' },
+      [['1', 'net.onnx']],
+    ],
+    [
       'is the one that MLmodel names',
       { MLmodel: 'flavors:\n  onnx:\n    data: net.onnx\n', 'net.onnx': 'x', 'model.onnx': 'x' },
       [['1', 'net.onnx']],
