@@ -9,6 +9,7 @@ import type { JwkSet } from '../jose/keys.ts'
 import { publicKeySet } from '../jose/public-key-set.ts'
 import type { OwnKeys } from '../keys/own-keys.ts'
 import type { TaskLimits } from '../tasks/call.ts'
+import { reportLostTokenizers } from '../tasks/text/tokenizer-pool.ts'
 import type { Logger } from '../telemetry/log/logger.ts'
 import type { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accounts } from './accounts/accounts.ts'
@@ -224,13 +225,16 @@ function createServices(options: AppOptions, { routes, pages, server }: ServiceP
   operations.collect(authenticator)
   const pictures = createPictureDecoders({
     processesMax: options.mediaProcessesMax,
-    lost: watchMedia(operations.registry, options.operations?.logger),
+    lost: watchLost(['vestal_media_processes_lost_total', 'decodes pictures'], operations.registry, options.operations?.logger),
   })
   options.ownKeys?.subscribe((keys) => authenticator.replaceKeys(keys))
   options.reloading?.subscribe(async (next) => {
     const around = operations.prepare(next.operations)
     return joinChanges([await authenticator.prepareRules(next.rules), around])
   })
+  reportLostTokenizers(
+    watchLost(['vestal_tokenizer_processes_lost_total', 'encodes texts'], operations.registry, options.operations?.logger),
+  )
   const failed = (error: VestalError, request: Request) => {
     const record = operations.failed(error, request)
     if (record !== undefined) served?.failed(error, record)
@@ -239,15 +243,19 @@ function createServices(options: AppOptions, { routes, pages, server }: ServiceP
   return { operations, engine, memory, pictures, servers, peerOf, served, authenticator, report, failed, answer }
 }
 
-/** Counts and logs the processes that ended because of what they decoded. */
-function watchMedia(registry: MetricRegistry, logger: Logger | undefined): (cause: string) => void {
-  const lost = registry.counter('vestal_media_processes_lost_total', {
-    help: 'Processes that decode pictures and ended unexpectedly, by cause.',
+/** Counts and logs processes that ended because of what they decode, or encode. */
+function watchLost(
+  [metric, work]: readonly [metric: string, work: string],
+  registry: MetricRegistry,
+  logger: Logger | undefined,
+): (cause: string) => void {
+  const lost = registry.counter(metric, {
+    help: `Processes each of which ${work}, that ended unexpectedly, by cause.`,
     labels: ['cause'],
   })
   return (cause) => {
     lost.of(cause).add()
-    logger?.warn('a process that decodes pictures ended', { reason: cause })
+    logger?.warn(`a process that ${work} ended`, { reason: cause })
   }
 }
 

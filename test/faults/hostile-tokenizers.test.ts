@@ -77,6 +77,8 @@ for (const [index, [name, { file, text, says }]] of Object.entries(HOSTILE).entr
     expect(others.map(({ status }) => status)).toEqual(others.map(() => 200))
     expect(await harmed).toMatchObject({ status: 400, body: { detail: expect.stringMatching(says) } })
     expect((await ask(kind, 'a good film')).status).toBe(200)
+    const metrics = await (await hostile.fetch('/metrics', { headers: bearer('*') })).text()
+    expect(metrics).toMatch(/vestal_tokenizer_processes_lost_total\{cause="[^"]+"\} 1/)
   }, 60_000)
 }
 

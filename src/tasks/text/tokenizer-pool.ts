@@ -14,6 +14,12 @@ const MEMORY_BYTES_MAX = 2 * 1024 ** 3
 const IDLE_MS = 600_000
 
 let pool: JobPool<TokenizerJob, TokenizerAnswer> | undefined
+let lost: (cause: string) => void = () => undefined
+
+/** Has the processes that end unexpectedly reported, in place of whoever they were reported to before. */
+export function reportLostTokenizers(report: (cause: string) => void): void {
+  lost = report
+}
 
 /** The one of this program, which starts processes with the first texts: the library ends its process where it panics. */
 function tokenizers(): JobPool<TokenizerJob, TokenizerAnswer> {
@@ -25,6 +31,7 @@ function tokenizers(): JobPool<TokenizerJob, TokenizerAnswer> {
     jobMsMax: JOB_MS_MAX,
     memoryBytesMax: MEMORY_BYTES_MAX,
     idleMs: IDLE_MS,
+    lost: (cause) => lost(cause),
     brokenBy: (reason) => new VestalError('TOKENIZING_FAILED', { detail: `The text, or one sent with it, ${reason}` }),
   })
   return pool
