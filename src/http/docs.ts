@@ -1,5 +1,6 @@
 import { swagger } from '@elysiajs/swagger'
 import { Elysia } from 'elysia'
+import { CommandError } from '../core/command-error.ts'
 import { DOCUMENT_PATH, START, STYLE } from './docs-script.ts'
 import { type DocumentOptions, openApiDocument } from './openapi/document.ts'
 
@@ -45,11 +46,20 @@ export function docs({ modelNames = () => [], ...options }: DocsOptions) {
     .get('/docs/assets/start.js', () => pageResponse(START, 'text/javascript; charset=utf-8'), HIDDEN)
     .get('/docs/assets/start.css', () => pageResponse(STYLE, 'text/css; charset=utf-8'), HIDDEN)
   for (const [name, type] of Object.entries(ASSETS)) {
-    const path = IS_BUILT ? `${import.meta.dir}/${name}` : Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir)
-    const file = Bun.file(path)
+    const file = Bun.file(IS_BUILT ? `${import.meta.dir}/${name}` : assetOfSource(name))
     app.get(`/docs/assets/${name}`, () => pageResponse(file, type), HIDDEN)
   }
   return app
+}
+
+/** @throws CommandError where the packages for development are not installed */
+function assetOfSource(name: string): string {
+  try {
+    return Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir)
+  } catch (cause) {
+    const reason = 'the page /docs/ of a clone needs swagger-ui-dist, which `bun install --production` leaves out'
+    throw new CommandError(`${reason}; run \`bun install\`, or set docs_page = "off"`, { cause })
+  }
 }
 
 const HIDDEN = { detail: { hide: true } }

@@ -1,3 +1,4 @@
+import { printable } from '../../core/printable.ts'
 import { clean, remembered, STACK_MAX, TEXT_MAX } from './clean.ts'
 
 /** How much is logged; each level includes those after it. */
@@ -109,12 +110,15 @@ export function jsonLine({ timeMs, level, message, fields }: LogEntry): string {
 /** Fields with another value in each request. */
 const CHANGING: ReadonlySet<keyof LogFields> = new Set(['requestId', 'traceId'])
 
-const jsonOfText = remembered((text) => JSON.stringify(clean(text)))
+/** A text as JSON that a terminal may show: JSON itself escapes neither what moves a cursor by one character nor what turns text around. */
+const escaped = (text: string) => printable(JSON.stringify(text))
+
+const jsonOfText = remembered((text) => escaped(clean(text)))
 
 /** A value as JSON has it. */
 function jsonText(value: unknown, name?: keyof LogFields): string {
   const mayRepeat = typeof value === 'string' && name !== 'runtimeText' && (name === undefined || !CHANGING.has(name))
-  return mayRepeat ? jsonOfText(value) : JSON.stringify(textOf(value, name))
+  return mayRepeat ? jsonOfText(value) : escaped(textOf(value, name))
 }
 
 let secondMs = Number.NaN

@@ -45,6 +45,15 @@ describe('a line', () => {
     })
   })
 
+  test('holds nothing that moves a cursor or turns text around, and stays the same JSON', () => {
+    const { logger, lines } = capture()
+    const evil = '\u001b[2J\u007f\u009b1A\u202e\u2066\u2028'
+    logger.warn(`it says ${evil}`, { subject: evil, requestId: evil, runtimeText: evil })
+    const [line = ''] = lines
+    expect(line).toMatch(/^[ -~]+$/)
+    expect(JSON.parse(line)).toMatchObject({ message: `it says ${evil}`, subject: evil, requestId: evil, runtimeText: evil })
+  })
+
   test('for people has of a request its time, status, route, duration and caller', () => {
     const { logger, lines } = capture({ format: createPrettyLine() })
     const request = { requestId: 'a-1', method: 'GET', route: '/models/:name/', model: 'iris', status: 200, durationMs: 2.04 }
