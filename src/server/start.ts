@@ -179,6 +179,7 @@ function build(settings: Settings, parts: BuildParts) {
     bodyBytesMax: settings.bodyBytesMax,
     expansionRatioMax: settings.expansionRatioMax,
     messageBytesMax: settings.messageBytesMax,
+    mediaProcessesMax: settings.mediaProcessesMax,
     taskLimits: { itemsMax: settings.taskItemsMax, tokensMax: settings.taskTokensMax },
     ...networkOf(settings),
     operations: {

@@ -23,6 +23,9 @@ export const SERVER = {
   messageBytesMax: single(bytes(1024, 2 ** 31), 1024 * 1024, {
     help: 'Longest message of a WebSocket, or `body_bytes_max` if that is less; a longer one closes it. Each open socket counts with this much against `subject_bytes_max`.',
   }),
+  mediaProcessesMax: single(integer(1, 64), 2, {
+    help: 'Processes that decode pictures, and pictures decoded at once. They start with the first picture, and end after a minute without one.',
+  }),
   shutdownSeconds: single(seconds(0, 600), 7, {
     help: 'Seconds that pending requests may take to finish when the server stops.',
   }),

@@ -17,13 +17,14 @@ export function shareLimits(settings: Settings, count: number): Settings {
   const share = (value: number) => Math.max(1, Math.floor(value / count))
   const shared = (names: readonly ((typeof COUNTED)[number] | (typeof SIGN_IN)[number])[]) =>
     Object.fromEntries(names.map((name) => [name, share(settings[name])]))
-  const { addressRequestsPerMinute: address, subjectBytesMax } = settings
+  const { addressRequestsPerMinute: address, subjectBytesMax, mediaProcessesMax } = settings
   const bytes = subjectBytesMax === undefined ? {} : { subjectBytesMax: share(subjectBytesMax) }
-  if (settings.redis !== undefined) return { ...settings, ...shared(COUNTED), ...bytes }
+  const own = { ...bytes, mediaProcessesMax: share(mediaProcessesMax) }
+  if (settings.redis !== undefined) return { ...settings, ...shared(COUNTED), ...own }
   return {
     ...settings,
     ...shared([...COUNTED, ...SIGN_IN]),
-    ...bytes,
+    ...own,
     ...(address !== undefined && { addressRequestsPerMinute: share(address) }),
     rateLimits: settings.rateLimits.map(({ role, ...limits }) => ({
       role,
