@@ -86,7 +86,8 @@ export type ImageStep =
       readonly place: 'center' | 'start'
     }
   | { readonly kind: 'crop'; readonly width: number; readonly height: number }
-  | { readonly kind: 'pad'; readonly width: number; readonly height: number; readonly fill: number }
+  /** Right and below. `zero` is the value 0 of the tensor, once bytes are scaled; such a step is the last. */
+  | { readonly kind: 'pad'; readonly width: number; readonly height: number; readonly fill: number | 'zero' }
 
 /** How pictures become the tensor of a model. */
 export interface ImageInput {

@@ -143,7 +143,7 @@ function ultralyticsSteps({ task }: Ultralytics, fixed: Size | undefined): Candi
     { kind: 'shortest', size: Math.min(width, height), filter: 'bilinear' },
     { kind: 'crop', width, height },
   ]
-  const border: readonly ImageStep[] = [{ kind: 'letterbox', width, height, filter: 'bilinear', fill: 114, place: 'center' }]
+  const border: readonly ImageStep[] = [{ kind: 'letterbox', width, height, filter: 'opencv-linear', fill: 114, place: 'center' }]
   return { value: task === 'classify' ? middle : border, place: `${METADATA}, as ultralytics has it` }
 }
 
@@ -184,7 +184,8 @@ function processorSteps(processor: JsonValue, { image = {} }: TaskTables): reado
       : []
   const padSize = processor.get('pad_size')
   // Padding to the largest of a batch has no effect on one picture.
-  const padded = isOn('do_pad', false) && padSize !== undefined ? [{ kind: 'pad' as const, ...sizeIn(padSize), fill: 0 }] : []
+  const padded =
+    isOn('do_pad', false) && padSize !== undefined ? [{ kind: 'pad' as const, ...sizeIn(padSize), fill: 'zero' as const }] : []
   return [...resized, ...cropped, ...padded]
 }
 

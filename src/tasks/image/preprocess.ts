@@ -33,12 +33,20 @@ interface Placed {
 export function preprocess(picture: Pixels, input: ImageInput): PreparedPicture {
   const coloured = input.channels === 'grey' ? greyOf(picture) : inColour(picture)
   let placed: Placed = { pixels: coloured, scaleX: 1, scaleY: 1, offsetX: 0, offsetY: 0 }
-  for (const step of input.steps) placed = applied(placed, step)
+  /** The picture before the last step. */
+  let before = placed.pixels
+  for (const step of input.steps) {
+    before = placed.pixels
+    placed = applied(placed, step)
+  }
   const { pixels, ...place } = placed
   const { width, height, channels } = pixels
   const placement = { width: picture.width, height: picture.height, ...place, inputWidth: width, inputHeight: height }
   const shape = input.layout === 'NCHW' ? [1, channels, height, width] : [1, height, width, channels]
-  return { shape, data: valuesOf(pixels, input), placement }
+  const data = valuesOf(pixels, input)
+  const last = input.steps.at(-1)
+  if (last?.kind === 'pad' && last.fill === 'zero') clearBorder(data, before, { width, height, channels, layout: input.layout })
+  return { shape, data, placement }
 }
 
 function inColour({ width, height, channels, data }: Pixels): Pixels {
@@ -63,7 +71,13 @@ function applied(placed: Placed, step: ImageStep): Placed {
       return moved(placed, { left, top, width: step.width, height: step.height, fill: 0 })
     }
     case 'pad':
-      return moved(placed, { left: 0, top: 0, width: step.width, height: step.height, fill: step.fill })
+      return moved(placed, {
+        left: 0,
+        top: 0,
+        width: step.width,
+        height: step.height,
+        fill: step.fill === 'zero' ? 0 : step.fill,
+      })
   }
 }
 
@@ -78,7 +92,7 @@ function letterboxed(placed: Placed, step: Extract<ImageStep, { kind: 'letterbox
   }
   const inner = { width: sideOf(width * scale), height: sideOf(height * scale) }
   const { pixels } = resized(placed, inner, step.filter)
-  const [left, top] = [before(step.width - inner.width), before(step.height - inner.height)]
+  const [left, top] = [smallerHalf(step.width - inner.width), smallerHalf(step.height - inner.height)]
   // Boxes are scaled by the ratio itself, which the rounded sides only come near to.
   const exact = {
     scaleX: placed.scaleX * scale,
@@ -110,7 +124,7 @@ function sideOf(exact: number): number {
 }
 
 /** The border before a picture in the middle: of an odd number the smaller half. */
-function before(border: number): number {
+function smallerHalf(border: number): number {
   return Math.floor(border / 2)
 }
 
@@ -137,6 +151,29 @@ function checkPixels(width: number, height: number, most: number): void {
 
 function moved({ pixels, offsetX, offsetY, ...scale }: Placed, frame: Parameters<typeof framed>[1]): Placed {
   return { pixels: framed(pixels, frame), ...scale, offsetX: offsetX - frame.left, offsetY: offsetY - frame.top }
+}
+
+/** Sets the values right of a picture and below it to 0. */
+function clearBorder(
+  data: PreparedPicture['data'],
+  inner: Pixels,
+  {
+    width,
+    height,
+    channels,
+    layout,
+  }: { readonly width: number; readonly height: number; readonly channels: number; readonly layout: ImageInput['layout'] },
+): void {
+  // Planes of one value each, or one plane of pixels.
+  const [planes, size] = layout === 'NCHW' ? [channels, 1] : [1, channels]
+  const line = width * size
+  for (let plane = 0; plane < planes; plane += 1) {
+    const begin = plane * height * line
+    for (let y = 0; y < height; y += 1) {
+      const from = y < inner.height ? Math.min(width, inner.width) * size : 0
+      data.fill(0, begin + y * line + from, begin + (y + 1) * line)
+    }
+  }
 }
 
 /** The values of each byte as a model takes them, computed once for all pixels. */

@@ -57,6 +57,15 @@ describe('steps', () => {
     expect([...padded.data]).toEqual([9, 9, 4, 4, 4, 4])
   })
 
+  test('pad with the value 0 once bytes are scaled, in both layouts', () => {
+    const steps = [{ kind: 'pad', width: 3, height: 2, fill: 'zero' }] as const
+    const input = { ...AS_IS, steps, mean: [5], std: [5] }
+    const row = (value: number, other: number) => [value, other, 0, 0, 0, 0]
+    expect([...preprocess(TWO, input).data]).toEqual([...row(1, 21), ...row(3, 23), ...row(5, 25)])
+    const { data } = preprocess(TWO, { ...input, layout: 'NHWC' })
+    expect([...data]).toEqual([1, 3, 5, 21, 23, 25, ...Array(12).fill(0)])
+  })
+
   test('put a picture into a border, in the middle or in the corner, and boxes back out of it', () => {
     const box = { kind: 'letterbox', width: 8, height: 8, filter: 'nearest', fill: 1 } as const
     for (const [place, top] of [['center', 2] as const, ['start', 0] as const]) {
