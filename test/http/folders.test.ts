@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { serveRemote } from '../support/remote.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
 import { scoreFolder, sentenceFolder, writeFolder } from '../support/text-folders.ts'
 import { bearer } from '../support/tokens.ts'
@@ -103,6 +104,24 @@ describe('a folder of Hugging Face', () => {
       const output = JSON.parse(text).output as readonly unknown[]
       expect(output.slice(0, (answer as readonly unknown[]).length)).toMatchObject(answer as object)
     })
+
+  test('has its task in an HTTP process that asks another for its engine, and answers there the same', async () => {
+    const { remote, server } = await serveRemote(engine)
+    try {
+      for (const { name, versions } of engine.models())
+        expect([name, remote.engine.model(name)?.versions[0]?.task]).toEqual([name, versions[0]?.task])
+      const request = () =>
+        new Request('http://localhost/models/vectors/predict/', {
+          ...{ method: 'POST', headers: bearer('*'), body: '{"input": ["good film", "bad"]}' },
+        })
+      const [here, there] = await Promise.all(
+        [app, createServer(remote.engine)].map(async (each) => (await each.handle(request())).text()),
+      )
+      expect(there).toBe(here as string)
+    } finally {
+      server.stop()
+    }
+  })
 
   test('that cannot be computed rightly is unavailable, with the reason', async () => {
     expect(JSON.parse((await ask('/models/writes/')).text).versions[0]).toMatchObject({
