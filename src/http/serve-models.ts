@@ -4,6 +4,7 @@ import type { Engine } from '../inference/engine.ts'
 import type { TaskLimits } from '../tasks/call.ts'
 import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
+import { dialects } from './dialects/dialects.ts'
 import { reportToStandardError } from './errors.ts'
 import { createPictureDecoders } from './predict/picture-decoders.ts'
 import { predictions } from './predict/predict.ts'
@@ -23,6 +24,10 @@ export interface ServeModelsOptions {
   readonly messageBytesMax?: number
   /** How much one request for a task may bring; default 2048 texts of 262 144 tokens in sum. */
   readonly taskLimits?: TaskLimits
+  /** Whether clients of OpenAI, Cohere, Jina, Hugging Face, TEI and KServe v1 are answered, also at `/v1/…`; default false. */
+  readonly hasDialects?: boolean
+  /** Whether those take ids of tokens in the place of texts; default false. */
+  readonly mayBeTokenIds?: boolean
   /** How many times its size a compressed body may expand to, where it expands to more than 8 MiB; default 100. */
   readonly expansionRatioMax?: number
   /** How long a body may take to come; default 5 minutes, and 16 KiB a second once 10 seconds are over. */
@@ -57,12 +62,18 @@ export function serveModels(options: ServeModelsOptions) {
     servers,
   })
   const routes = { engine, authenticator, memory, report }
-  return new Elysia({ name: 'serve-models' })
+  const predicting = { ...routes, pictures: createPictureDecoders(), taskLimits: options.taskLimits }
+  const app = new Elysia({ name: 'serve-models' })
     .onStart(({ server }) => {
       if (server !== null) servers.add(server)
     })
-    .use(predictions({ ...routes, pictures: createPictureDecoders(), taskLimits: options.taskLimits }))
+    .use(predictions(predicting))
     .use(stream(routes))
     .use(socket(routes))
     .use(control(routes))
+  if (options.hasDialects === true) {
+    const settings = { mayBeIds: options.mayBeTokenIds ?? false }
+    app.use(dialects({ ...predicting, settings, noteModel: () => undefined }))
+  }
+  return app
 }

@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { type Engine, type ErrorCode, VestalError } from '../../../src/index.ts'
+import { Elysia } from 'elysia'
+import { type Engine, type ErrorCode, serveModels, VestalError } from '../../../src/index.ts'
 import { startDialectModels } from '../../support/dialect-models.ts'
 import { createServer } from '../../support/server.ts'
-import { bearer } from '../../support/tokens.ts'
+import { bearer, SECRET } from '../../support/tokens.ts'
 
 const { engine, stop } = await startDialectModels()
 afterAll(stop)
@@ -73,6 +74,16 @@ describe('where computing fails', () => {
       expect(text).not.toContain('secret')
     }
   })
+})
+
+test('an app of somebody’s own has the dialects where it asks for them', async () => {
+  const statusOf = async (hasDialects: boolean) => {
+    const app = new Elysia().use(serveModels({ engine, authentication: { secret: SECRET }, hasDialects }))
+    const [path, body] = REQUESTS.openai
+    const init = { method: 'POST', headers: bearer('*'), body: JSON.stringify(body) }
+    return (await app.handle(new Request(`http://localhost${path}`, init))).status
+  }
+  expect([await statusOf(true), await statusOf(false)]).toEqual([200, 404])
 })
 
 test('what is not there keeps our own form, and a wrong method has that of the dialect', async () => {
