@@ -6,7 +6,7 @@ import { VestalError } from '../../../src/core/errors.ts'
 import { createEngine, type EngineOptions } from '../../../src/inference/create-engine.ts'
 import type { Engine } from '../../../src/inference/engine.ts'
 import { factorModel, inputOf, put as write } from '../../support/factor-model.ts'
-import { failingModel, identityModel } from '../../support/tiny-models.ts'
+import { failingModel, identityModel, twoOutputModel } from '../../support/tiny-models.ts'
 
 let folder = ''
 let engine: Engine | undefined
@@ -179,6 +179,22 @@ describe('a warm-up', () => {
       "load failed for model 'times': version 1 is at UNAVAILABLE state: warmup[0]: the answer is not the recorded one: [7.5];",
     ])
     expect(await answer(served)).toBe(2)
+  })
+
+  test('may record some of the outputs, and those are compared', async () => {
+    await put('two/1/model.onnx', twoOutputModel())
+    for (const [output, state] of [
+      ['[{ double = [2, 4], negative = [-1, -2] }]', 'READY'],
+      ['[{ negative = [-1, -2] }]', 'READY'],
+      ['[{ negative = [-1, -3] }]', 'UNAVAILABLE'],
+      ['[{ positive = [1, 2] }]', 'UNAVAILABLE'],
+      ['[{}]', 'UNAVAILABLE'],
+    ] as const) {
+      await put('two/model.toml', `[[warmup]]\ninput = [[1, 2]]\noutput = ${output}\n`)
+      const served = await start()
+      expect([output, served.index()[0]?.state]).toEqual([output, state])
+      await served.stop()
+    }
   })
 
   test('whose input does not fit keeps the version from serving', async () => {
