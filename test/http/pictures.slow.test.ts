@@ -218,6 +218,35 @@ for (const open of DOORS) {
     expect(all).toHaveLength(BOXES.length)
   })
 
+  test(`${door.name}: others are answered while sixteen pictures are worked on`, async () => {
+    const large = new Uint8Array(await solid(200, 10, 10, 1280, 960).jpeg().toBuffer())
+    let isDone = false
+    const pictures = Promise.all(Array.from({ length: 16 }, () => send('colours', large))).finally(() => {
+      isDone = true
+    })
+    let answers = 0
+    for (; !isDone; answers += 1) {
+      const [live, tensors] = await Promise.all([
+        answerOf(door.fetch('/v2/health/live')),
+        infer([{ name: 'x', datatype: 'FP32', shape: [1, 3, 1, 1], data: [1, 0, 0] }]),
+      ])
+      expect([live.status, tensors.status]).toEqual([200, 200])
+    }
+    expect(answers).toBeGreaterThan(4)
+    for (const answer of await pictures) expect(best((answer.body as { readonly output: unknown }).output)).toBe('red')
+  })
+
+  test(`${door.name}: more pictures than may be queued are rejected, with when to come again`, async () => {
+    const body = JSON.stringify({ input: Array.from({ length: 16 }, () => base64(red)) })
+    const request = { method: 'POST', headers: { ...ALL, 'content-type': 'application/json' }, body }
+    const answers = await Promise.all(Array.from({ length: 8 }, () => door.fetch('/models/colours/predict/', request)))
+    const rejected = answers.filter(({ status }) => status !== 200)
+    expect(rejected.length).toBeGreaterThan(0)
+    for (const { status, headers } of rejected) expect([status, headers.get('retry-after')]).toEqual([429, '1'])
+    await Promise.all(answers.map((answer) => answer.text()))
+    expect(best(await outputOf(send('colours', red)))).toBe('red')
+  })
+
   test(`${door.name}: masks are PNGs of grey at the size of the picture`, async () => {
     const left = await solid(255, 0, 0, 40, 60).png().toBuffer()
     const picture = await solid(0, 0, 255, 80, 60)
