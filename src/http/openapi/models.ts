@@ -35,7 +35,7 @@ export const MODEL_DETAIL = {
     tag: 'Models',
     summary: 'Predict, in rows',
     description:
-      'The answer has the form of the question: a list for a list, an object of lists for an object of lists. The task of a model decides what `input` and `parameters` are.',
+      'The answer has the form of the question: a list for a list, an object of lists for an object of lists. The task of a model decides what `input` and `parameters` are. Pictures and sound may also be sent as they are, or as `file` of a form.',
     permission: 'model:<name>:predict',
     parameters: [TIMEOUT],
     body: {

@@ -25,7 +25,7 @@ const AskedOutput = Type.Object({ name: text('An output to compute'), parameters
 
 /** A body of a model with a task. */
 export const TaskRequest = strict({
-  input: Type.Unknown({ description: 'What the task works on: a text, or a list of texts' }),
+  input: Type.Unknown({ description: 'What the task works on: a text, a picture or sound in base64, or a list of these' }),
   parameters: Type.Optional(byName(Type.Unknown(), { description: 'How: the parameters of the task' })),
 })
 
