@@ -7,6 +7,7 @@ import { createMediaPool } from '../../src/tasks/media/media-pool.ts'
 import { MAIN, Workplace } from '../support/command-line.ts'
 import { SMALL } from '../support/picture-models.ts'
 import { MODELS } from '../support/server.ts'
+import { sentenceFolder, writeFolder } from '../support/text-folders.ts'
 
 const ROOT = join(import.meta.dir, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'vestal-executable-'))
@@ -106,6 +107,20 @@ describe('the executable of bun run build', () => {
       child.kill('SIGTERM')
       await child.exited
     }
+  })
+
+  test('encodes texts, with the library in it', async () => {
+    await writeFolder(join(folder, 'texts/vectors'), sentenceFolder())
+    const texts = { VESTAL_MODELS: join(folder, 'texts') }
+    using place = new Workplace([program])
+    const { base } = await place.start([], texts)
+    const token = place.run(['token', '--subject', 'me', '--permission', 'model:*:predict'], texts).stdout.trim()
+    const answer = await fetch(`${base}/models/vectors/predict/`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: JSON.stringify({ input: 'a good film' }),
+    })
+    expect(await answer.json()).toEqual({ output: expect.any(Array) })
   })
 
   test('decodes pictures, with the libraries beside it', async () => {
