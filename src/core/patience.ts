@@ -16,11 +16,15 @@ export async function withPatience<Result>(work: () => Promise<Result>, signal: 
     try {
       return await work()
     } catch (error) {
-      const isFull = error instanceof VestalError && FULL.has(error.code)
-      if (!isFull || tries === TRIES_MAX) throw error
+      if (!isFull(error) || tries === TRIES_MAX) throw error
       await wait(Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (tries - 1)), signal)
     }
   }
+}
+
+/** Whether an error says that there is no room for now. */
+export function isFull(error: unknown): boolean {
+  return error instanceof VestalError && FULL.has(error.code)
 }
 
 function wait(ms: number, signal: AbortSignal): Promise<void> {

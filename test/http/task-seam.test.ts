@@ -103,6 +103,25 @@ test('a full queue rejects the request at its first row, and holds up the others
   expect(calls).toBe(4)
 })
 
+test('a request with more rows than there are places computes them one after the other', async () => {
+  let running = 0
+  let most = 0
+  const narrow: Engine = {
+    ...engine,
+    infer: async (...args) => {
+      if (running >= 2) throw new VestalError('SUBJECT_LIMIT')
+      running += 1
+      most = Math.max(most, running)
+      return engine.infer(...args).finally(() => {
+        running -= 1
+      })
+    },
+  }
+  const { response } = ask({ bytes: [1, 2, 3, 4], by: narrow })
+  expect(await (await response).json()).toMatchObject({ values: [1, 2, 3, 4] })
+  expect(most).toBe(2)
+})
+
 test('the time of the header counts for all rows', async () => {
   expect(ask({ headers: { 'vestal-timeout-ms': '0.001' } }).response).rejects.toMatchObject({ code: 'QUEUE_TIMEOUT' })
 })

@@ -3,7 +3,7 @@ import type { Authenticator } from '../../auth/authenticator.ts'
 import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
-import { withPatience } from '../../core/patience.ts'
+import { isFull, withPatience } from '../../core/patience.ts'
 import type { Engine } from '../../inference/engine.ts'
 import type { TaskCall, TaskLimits } from '../../tasks/call.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
@@ -188,23 +188,46 @@ interface Bound {
   readonly signal: AbortSignal
 }
 
-/** The engine for one request: its first row is rejected where the queue is full, and the others wait, as rows of a stream do. */
+/**
+ * The engine for one request: its first row is rejected where the queue is full. Of the others, what finds no place waits until rows of
+ * the same request are done: their places are there to be had.
+ */
 function inferOf({ engine, memory, request, subject }: Caller, { target, deadline, signal }: Bound): TaskCall['infer'] {
   const { model, version } = target
   const requestId = memory.idOf(request)
+  const waiting: (() => void)[] = []
+  let running = 0
   let hasBegun = false
-  return (inputs, { outputs } = {}) => {
-    const compute = () =>
-      engine.infer(model.name, version.version, inputs, {
-        signal,
-        subject,
-        requestId,
-        timeoutMs: leftOf(deadline),
-        outputs,
-      })
-    if (hasBegun) return withPatience(compute, signal)
+  const compute: TaskCall['infer'] = (inputs, { outputs } = {}) =>
+    engine.infer(model.name, version.version, inputs, { signal, subject, requestId, timeoutMs: leftOf(deadline), outputs })
+  const computeInTurn: TaskCall['infer'] = async (...asked) => {
+    for (;;) {
+      running += 1
+      const isAlone = running === 1
+      try {
+        const results = await (isAlone ? withPatience(() => compute(...asked), signal) : compute(...asked))
+        running -= 1
+        // Two, so that the request has as many rows at once again as there are places.
+        waiting.shift()?.()
+        waiting.shift()?.()
+        return results
+      } catch (error) {
+        running -= 1
+        if (!isFull(error) || isAlone) throw error
+      }
+      // Where none is left to wait for, it tries again alone, and with patience.
+      if (running > 0) await new Promise<void>((resolve) => void waiting.push(resolve))
+    }
+  }
+  return (...asked) => {
+    if (hasBegun) return computeInTurn(...asked)
     hasBegun = true
-    return compute()
+    running += 1
+    return compute(...asked).finally(() => {
+      running -= 1
+      waiting.shift()?.()
+      waiting.shift()?.()
+    })
   }
 }
 

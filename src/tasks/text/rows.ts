@@ -5,14 +5,14 @@ import type { TaskCall } from '../call.ts'
 import { type TextRow, textInputOf } from './texts.ts'
 
 /** Rows of one request that are queued or computed at once: the engine joins them, with those of other requests. */
-const AT_ONCE_MAX = 64
+const AT_ONCE_MAX = 32
 
 export interface ReadOptions<Result> {
   /** Names of the outputs to compute. */
   readonly outputs: readonly string[]
   /** Reads what is asked for of the outputs of one row. */
   readonly read: (results: NamedTensors, row: TextRow) => Result | Promise<Result>
-  /** Rows that are queued or computed at once; default 64. */
+  /** Rows that are queued or computed at once; default 32. */
   readonly atOnceMax?: number
 }
 
