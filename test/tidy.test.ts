@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   tasks: ['core', 'schema', 'tensor', 'platform', 'processes'],
   model: ['core', 'schema', 'tensor'],
   inference: ['core', 'schema', 'tensor', 'platform', 'processes', 'tasks', 'model'],
+  testing: ['core', 'model', 'inference'],
   http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'tasks', 'inference'],
   server: [
     'core',
@@ -77,6 +78,7 @@ const DOORS = [
   'src/inference/code/main.ts',
   // What a model.ts imports.
   'src/model/model.ts',
+  'src/testing/testing.ts',
   'src/server/cluster/engine-main.ts',
   'src/wasm/signatures.js',
   // drizzle-kit reads them for the migrations.
@@ -209,7 +211,7 @@ describe('rooms', () => {
     [
       'files',
       /from '(?:node:)?fs(?:\/promises)?'/,
-      /^src\/(?:cli|server|doctor|batch|platform|config|keys|processes|tasks|inference\/(?:repository|runtime|instance|remote|code)|storage|wasm)\//,
+      /^src\/(?:cli|server|doctor|batch|testing|platform|config|keys|processes|tasks|inference\/(?:repository|runtime|instance|remote|code)|storage|wasm)\//,
     ],
     [
       'databases',

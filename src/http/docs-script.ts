@@ -87,6 +87,12 @@ function stateOf({ versions }) {
   return ready.length > 0 ? 'version ' + ready.join(', ') : 'unavailable'
 }
 
+/** What a model with code takes and gives, as JSON Schema. */
+function schemasOf({ versions = [] }) {
+  const code = versions.find(({ state }) => state === 'ready')?.code
+  return code === undefined ? [] : ['input', 'output'].map((side) => [side, JSON.stringify(code[side].schema, null, 2)])
+}
+
 function models(system) {
   const { createElement: h, useEffect, useState } = system.React
   const openPredict = (name) => {
@@ -96,7 +102,8 @@ function models(system) {
   const rows = () => list.models.map((model) => h('li', { key: model.name },
     h('a', { href: PREDICT, onClick: () => openPredict(model.name) }, model.name), ' ',
     h('small', null, stateOf(model)),
-    model.description ? h('div', null, model.description) : null))
+    model.description ? h('div', null, model.description) : null,
+    schemasOf(model).map(([side, schema]) => h('details', { key: side }, h('summary', null, side), h('pre', null, schema)))))
   return function Models() {
     const [, setCount] = useState(0)
     useEffect(() => {

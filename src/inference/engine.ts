@@ -42,12 +42,15 @@ export interface ModelVersion {
 
 /** What is known of a `model.ts`: plain data, which goes between processes. */
 export interface CodeDescription {
+  readonly description: string
   /** How an input comes, and an output goes back. */
   readonly input: DescribedValue
   readonly output: DescribedValue
   /** Served models that it calls. Who asks it needs the permission to predict with each, but for those of `ownAuthority`. */
   readonly calls: readonly string[]
   readonly ownAuthority: readonly string[]
+  /** It yields outputs one after the other, which a stream answers as they come. */
+  readonly isStream: boolean
   readonly examples: readonly unknown[]
 }
 

@@ -7,13 +7,18 @@ export type Inputs = Readonly<Record<string, TensorLike>>
 export type Outputs = Readonly<Record<string, ModelTensor>>
 type Awaitable<T> = T | Promise<T>
 
-/** Models that are served, by name, with what they take and give; `vestal models types` writes it. */
-// biome-ignore lint/suspicious/noEmptyInterface: it is filled by declaration merging
-export interface Models {}
+declare global {
+  /** Models that are served, by name, with what they take and give; `vestal models types` writes it. */
+  interface VestalModels {}
+}
 
-type InputOf<Name> = Name extends keyof Models ? (Models[Name] extends { input: infer Input } ? Input : unknown) : unknown
+type InputOf<Name> = Name extends keyof VestalModels
+  ? VestalModels[Name] extends { input: infer Input }
+    ? Input
+    : unknown
+  : unknown
 // biome-ignore lint/suspicious/noExplicitAny: a model of which nothing is known gives anything, as JSON.parse does
-type OutputOf<Name> = Name extends keyof Models ? (Models[Name] extends { output: infer Output } ? Output : any) : any
+type OutputOf<Name> = Name extends keyof VestalModels ? (VestalModels[Name] extends { output: infer Output } ? Output : any) : any
 
 /** What the functions of a model can use. */
 export interface Context<File extends string = string, Call extends string = string> {

@@ -39,6 +39,8 @@ export interface DescribedModel {
   readonly examples: readonly unknown[]
   readonly batch: { readonly rows?: number; readonly delayMs?: number }
   readonly limits: { readonly ms?: number; readonly atOnce?: number }
+  /** It yields outputs: `async *predict`. */
+  readonly isStream: boolean
   /** Its functions are `before` and `after`, around its only file. */
   readonly isAroundFile: boolean
 }
@@ -48,7 +50,7 @@ export class InputFault extends Error {
   readonly faults: readonly Fault[]
 
   constructor(faults: readonly Fault[]) {
-    super('the input does not match the schema of the model')
+    super(faults.map(({ path, rule }) => `${path === '' ? 'input' : path}: ${rule}`).join('; '))
     this.faults = faults
   }
 }
@@ -69,6 +71,7 @@ export function describeModel(definition: DefinedModel): DescribedModel {
     examples: JSON.parse(JSON.stringify(examples)),
     batch: { ...batch },
     limits: { ...limits },
+    isStream: Object.prototype.toString.call(definition.predict) === '[object AsyncGeneratorFunction]',
     isAroundFile: definition.before !== undefined,
   }
 }

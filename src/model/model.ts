@@ -9,7 +9,6 @@ export {
   type Context,
   type Inputs,
   type ModelDefinition,
-  type Models,
   model,
   type Outputs,
   type SetupContext,

@@ -123,6 +123,28 @@ describe('the executable of bun run build', () => {
     expect(await answer.json()).toEqual({ output: expect.any(Array) })
   })
 
+  test('runs a model.ts with an npm package beside it', async () => {
+    using place = new Workplace([program])
+    const own = join(place.folder, 'own')
+    const files: Readonly<Record<string, string>> = {
+      'twice/model.ts':
+        "import { model, t } from 'vestal/model'\nimport { twice } from 'twice-package'\nexport default model({ input: t.Number(), output: t.Number(), predict: (value) => twice(value) })\n",
+      'twice/node_modules/twice-package/package.json': '{"name":"twice-package","version":"1.0.0","main":"main.js"}',
+      'twice/node_modules/twice-package/main.js': 'exports.twice = (value) => value * 2\n',
+    }
+    for (const [path, text] of Object.entries(files)) await Bun.write(join(own, path), text)
+    const { base, child } = await place.start([], { VESTAL_MODELS: own, ...SECRET })
+    const token = place.run(['token', '--subject', 'me', '--permission', 'model:*:predict'], SECRET).stdout.trim()
+    const answer = await fetch(`${base}/models/twice/predict/`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: '{"input": 21}',
+    })
+    expect(await answer.json()).toEqual({ output: 42 })
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+
   test('decodes pictures, with the libraries beside it', async () => {
     const pool = createMediaPool({ command: [program, 'media'] })
     try {

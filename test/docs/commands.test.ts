@@ -43,7 +43,10 @@ function withPackages(folder: string): string {
   mkdirSync(join(modules, 'vestal'), { recursive: true })
   for (const name of readdirSync(join(ROOT, 'node_modules'))) symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
   symlinkSync(join(ROOT, 'src'), join(modules, 'vestal/src'))
-  writeFileSync(join(modules, 'vestal/package.json'), '{"name": "vestal", "exports": {".": "./src/index.ts"}}')
+  writeFileSync(
+    join(modules, 'vestal/package.json'),
+    '{"name": "vestal", "exports": {".": "./src/index.ts", "./model": "./src/model/model.ts", "./testing": "./src/testing/testing.ts"}}',
+  )
   return folder
 }
 

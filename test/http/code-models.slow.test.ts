@@ -26,7 +26,7 @@ const folder = await codeFolder({
     'after: ({ y }, _context, line) => line + " has " + y.row(0)[0],',
   ),
   'person/model.ts': modelText(
-    `input: ${PERSON}, output: t.Object({ greeting: t.String() }),`,
+    `description: 'Greets', input: ${PERSON}, output: t.Object({ greeting: t.String() }),`,
     'predict({ name, age }) {',
     '  if (age > 150) throw new Refusal("nobody is " + age, { status: 409 })',
     '  if (name === "bug") throw new Error("a secret of the code")',
@@ -38,6 +38,16 @@ const folder = await codeFolder({
     'input: t.Null(), output: t.Unknown(), predict: (_, { caller }) => [caller.subject, Object.keys(process.env).sort()],',
   ),
   'tensors/model.ts': modelText('input: tensor("FP32", [-1, 2]), output: tensor("FP32", [-1, 2]), predict: (rows) => rows,'),
+  'counts/1/model.onnx': identityModel('FP32', ['n']),
+  'counts/model.ts': modelText(
+    'input: t.Integer({ minimum: 0 }), output: t.Number(),',
+    'async *predict(count, { run }) {',
+    '  for (let index = 0; index < count; index += 1) {',
+    '    if (index === 3) throw new Refusal("three is enough")',
+    '    yield (await run("model", { x: [index] })).y.row(0)[0]',
+    '  }',
+    '},',
+  ),
   'plain/1/model.onnx': identityModel('FP32', ['n']),
   'calls/model.ts': modelText(
     'calls: ["plain", "person"], input: t.Number(), output: t.Array(t.Unknown()),',
@@ -164,6 +174,37 @@ for (const open of DOORS) {
       expect(await predict('calls', 3)).toEqual(failure(400, { 'input.age': expect.any(String) }))
     })
 
+    test('answers what async *predict yields: one by one to a stream, all of it to a request', async () => {
+      expect(await predict('counts', 2)).toEqual({ status: 200, body: { output: [0, 1] } })
+      const response = await door.fetch('/models/counts/stream/', { method: 'POST', body: '[2,0,-1,4]', headers: ALL })
+      const lines = (await response.text())
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { readonly row: number; readonly output?: number; readonly status_code?: number })
+      expect(lines.map(({ row, output, status_code: status }) => [row, output ?? status])).toEqual([
+        [0, 0],
+        [0, 1],
+        [2, 400],
+        [3, 0],
+        [3, 1],
+        [3, 2],
+        [3, 422],
+      ])
+    })
+
+    test('answers instances of KServe, each a request', async () => {
+      const people = {
+        instances: [
+          { name: 'ada', age: 36 },
+          { name: 'max', age: 20 },
+        ],
+      }
+      expect(await answerOf(door.fetch('/v1/models/person:predict', post(people)))).toEqual({
+        status: 200,
+        body: { predictions: [{ greeting: 'hello ada' }, { greeting: 'hello max' }] },
+      })
+    })
+
     test('answers rows of a stream, for callers who may', async () => {
       const rows = (name: string, headers: Record<string, string>) =>
         door.fetch(`/models/${name}/stream/`, { method: 'POST', body: '[30,40]', headers }).then((response) => response.text())
@@ -195,5 +236,26 @@ test('metadata names the platform, and texts and JSON as BYTES', async () => {
     platform: 'vestal_code',
     inputs: [{ name: 'input', datatype: 'BYTES', shape: [-1] }],
     outputs: [{ name: 'output', datatype: 'BYTES', shape: [-1] }],
+  })
+})
+
+test('the description of a model has its schemas, as the documentation page shows them', async () => {
+  const app = createServer(engine)
+  const { body } = await answerOf(app.handle(new Request('http://localhost/models/person/', { headers: ALL })))
+  const { description, versions } = body as {
+    readonly description: string
+    readonly versions: readonly { readonly code?: unknown }[]
+  }
+  expect(description).toBe('Greets')
+  expect(versions[0]?.code).toEqual({
+    input: {
+      form: 'json',
+      schema: {
+        type: 'object',
+        required: ['name', 'age'],
+        properties: { name: { type: 'string', minLength: 1 }, age: { type: 'integer', minimum: 18 } },
+      },
+    },
+    output: { form: 'json', schema: expect.objectContaining({ type: 'object', required: ['greeting'] }) },
   })
 })

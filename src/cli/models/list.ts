@@ -8,18 +8,23 @@ import { table } from '../table.ts'
 import { tellRuntimeText } from './local-engine.ts'
 import { type ModelsRequest, serverAt, urlOf } from './server.ts'
 
-type Listed = Pick<Model, 'name' | 'description' | 'versions'>
+type Listed = Pick<Model, 'name' | 'description' | 'versions' | 'labels'>
 
 /** `vestal models list`: every model, what it takes, what it gives and whether it is ready; of the folder, or of a running server. */
 export async function listModels(request: ModelsRequest): Promise<void> {
   const { args } = request
-  const models = args.values.has('url') ? await modelsOfServer(request) : await modelsOfFolder(request)
+  const models = await modelsToList(request)
   const rows = models.flatMap((model) => model.versions.map((version) => ({ model, version })))
   console.log(
     args.switches.has('json')
       ? printableLines(JSON.stringify(rows.map(asJson), null, 2))
       : table([headerOf(rows), ...rows.map(asCells)]),
   )
+}
+
+/** The models of the folder, or of a running server. */
+export function modelsToList(request: ModelsRequest): Promise<readonly Listed[]> {
+  return request.args.values.has('url') ? modelsOfServer(request) : modelsOfFolder(request)
 }
 
 async function modelsOfFolder({ settings }: ModelsRequest): Promise<readonly Listed[]> {
@@ -29,6 +34,7 @@ async function modelsOfFolder({ settings }: ModelsRequest): Promise<readonly Lis
     instances: 1,
     isolation: settings.isolation,
     loadMsMax: settings.loadSecondsMax * 1000,
+    code: settings.code === 'on',
     warn: (message) => console.error(`warning: ${message}`),
     runtimeText: tellRuntimeText(settings),
   })

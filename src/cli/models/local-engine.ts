@@ -20,6 +20,7 @@ export async function withEngine(request: ModelsRequest, work: (engine: Engine) 
     instances: settings.instances ?? 1,
     ...(settings.threads !== undefined && { threads: settings.threads }),
     loadMsMax: settings.loadSecondsMax * 1000,
+    code: settings.code === 'on',
     modelControl: 'explicit',
     loadAtStart: new Set(),
     warn: (message) => console.error(`warning: ${message}`),

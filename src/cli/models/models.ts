@@ -6,6 +6,7 @@ import { readAction } from '../action.ts'
 import { checkModel } from './check.ts'
 import { listModels } from './list.ts'
 import { inspectModel, loadModel, unloadModel } from './manage.ts'
+import { writeModelTypes } from './model-types.ts'
 import { runModel } from './run.ts'
 
 export const MODELS_FLAGS: readonly FlagRow[] = [
@@ -35,7 +36,7 @@ export const MODELS_FLAGS: readonly FlagRow[] = [
 ]
 
 /** What may follow `vestal models`. */
-export const MODELS_ACTIONS = ['list', 'inspect', 'load', 'unload', 'run', 'check'] as const
+export const MODELS_ACTIONS = ['list', 'inspect', 'load', 'unload', 'run', 'check', 'types'] as const
 const SYNONYMS = {
   list: ['ls', 'all', 'index'],
   inspect: ['show', 'info', 'get', 'describe', 'metadata', 'status'],
@@ -43,13 +44,14 @@ const SYNONYMS = {
   unload: ['remove', 'delete', 'rm', 'del', 'disable'],
   run: ['predict', 'infer', 'eval'],
   check: ['test', 'verify', 'validate', 'bench'],
+  types: ['typings', 'dts', 'declarations'],
 } as const
 
 /** `vestal models …`: the models of the folder, or of a running server. */
 export async function models(settings: Settings, mode: Mode, args: Arguments): Promise<void> {
   const [word = 'list', name, ...others] = args.words
   const action = readAction('models', word, { actions: MODELS_ACTIONS, synonyms: SYNONYMS })
-  const needsName = action !== 'list'
+  const needsName = action !== 'list' && action !== 'types'
   if (needsName && name === undefined) {
     throw new SettingsError([`models ${action}: needs ${action === 'check' ? 'a model file' : 'the name of a model'}`])
   }
@@ -66,6 +68,8 @@ export async function models(settings: Settings, mode: Mode, args: Arguments): P
       return runModel(request)
     case 'check':
       return checkModel(request)
+    case 'types':
+      return writeModelTypes(request)
     default:
       return listModels(request)
   }

@@ -28,14 +28,16 @@ function describe({ name, description, permissions, labels, examples, versions }
   const newest = versions.find(({ state }) => state === 'ready')
   return {
     name,
-    description,
+    // That of model.toml counts.
+    description: description || (newest?.code?.description ?? ''),
     permissions,
     labels: Object.fromEntries(newest?.labels ?? labels),
-    examples,
-    versions: versions.map(({ labels: _, hasRows: __, offBy: ___, task, ...version }) => ({
+    examples: newest?.code === undefined || examples.length > 0 ? examples : newest.code.examples,
+    versions: versions.map(({ labels: _, hasRows: __, offBy: ___, steps: ____, task, code, ...version }) => ({
       ...version,
       ...(task && { task: shownTask(task) }),
       ...shownSpecs(version),
+      ...(code && { code: { input: code.input, output: code.output } }),
     })),
   }
 }

@@ -12,6 +12,12 @@ const TensorConfiguration = Type.Object({
   dims: Shape,
 })
 
+const CodeValue = Type.Object({
+  form: words(['json', 'text', 'tensor'], { description: 'How it comes: as JSON, as a text, or as a tensor' }),
+  schema: Type.Object({}, { additionalProperties: true, description: 'JSON Schema of the value; empty where it is open' }),
+  tensor: Type.Optional(Type.Object({ datatype: DatatypeName, shape: Shape })),
+})
+
 const ModelVersion = Type.Object({
   version: text('Number of the version', { example: '1' }),
   state: words(['ready', 'unavailable', 'loading', 'unloading']),
@@ -33,6 +39,7 @@ const ModelVersion = Type.Object({
       { description: 'What it does beside tensors in and out: texts, pictures or sound', additionalProperties: true },
     ),
   ),
+  code: Type.Optional(Type.Object({ input: CodeValue, output: CodeValue }, { description: 'What its model.ts takes and gives' })),
   inputs: Type.Array(TensorSpec),
   outputs: Type.Array(TensorSpec),
 })

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { inputsOf, outputsOf } from '../../inference/code/code-values.ts'
 import { strict, text } from '../../schema/build.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson } from '../../tensor/exact-json.ts'
@@ -27,12 +28,16 @@ export const kserveRows: BodyCodec<RowForm> = {
   jsonLengthOf: () => undefined,
   tooLarge: () => undefined,
   hasCompression: true,
-  decode: (bytes, { version: { inputs } }) =>
+  decode: (bytes, { version: { inputs, code } }) =>
     decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (body) => {
       const { instances } = readInstances(body)
-      return { tensors: decodeRows(instances, inputs), form: 'rows' }
+      const isCode = code !== undefined && code.input.form !== 'tensor'
+      return { tensors: isCode ? inputsOf(instances, code) : decodeRows(instances, inputs), form: 'rows' }
     }),
   encode: (results, form, { model, version }) => {
+    const { code } = version
+    if (code !== undefined && code.output.form !== 'tensor')
+      return { json: `{"predictions":[${outputsOf(results, code).join(',')}]}`, blobs: [] }
     const predictions = encodeRows(results, version.outputs, { form, labels: labelsOf(model, version) })
     return { json: `{"predictions":${predictions}}`, blobs: [] }
   },

@@ -4,6 +4,7 @@ import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
 import { isFull, withPatience } from '../../core/patience.ts'
+import { nextOf, streamOf } from '../../inference/code/code-values.ts'
 import type { Engine } from '../../inference/engine.ts'
 import type { TaskCall, TaskLimits } from '../../tasks/call.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
@@ -271,6 +272,33 @@ export async function predictPart<Form>(codec: Codec<Form>, bytes: Uint8Array, c
   const own = { ...options, outputs: carried.outputs(outputs), cache: 'skip' } as const
   const results = await withPatience(() => engine.infer(model.name, version.version, fed, own), signal)
   return codec.encode(carried.keep(results), form, target)
+}
+
+/**
+ * Answers a row of a stream to a model that yields outputs: each as it is yielded. The next is asked for once the one before was read.
+ * @throws VestalError for everything that the client can do wrong
+ */
+export async function* predictOutputs<Form>(
+  codec: Codec<Form>,
+  bytes: Uint8Array,
+  caller: PartCaller,
+): AsyncGenerator<EncodedAnswer, void> {
+  const { engine, subject, allows, signal, request } = caller
+  const target = findTarget(engine, caller, allows)
+  const { model, version } = target
+  const { tensors, form } = codec.decode(bytes, target)
+  let asked = nextOf('', tensors)
+  for (;;) {
+    const deadline = deadlineOf(request)
+    const results = await withPatience(
+      () => engine.infer(model.name, version.version, asked, { signal, subject, timeoutMs: leftOf(deadline) }),
+      signal,
+    )
+    const stream = streamOf(results)
+    if (stream === undefined) return
+    yield codec.encode(results, form, target)
+    asked = nextOf(stream)
+  }
 }
 
 /** Answers what a row or a message asks of a model of texts. @throws VestalError as the operations */

@@ -10,7 +10,7 @@ import { vestalErrorIn } from '../errors.ts'
 import { findModel, findReadyVersion, permissionTo } from '../model-access.ts'
 import { STREAMING_DETAIL } from '../openapi/streaming.ts'
 import { createRecheck, endOf, type LongLivedOptions, type Opening, type Recheck, type WhenEnding } from './long-lived.ts'
-import { type PartCaller, predictPart } from './predict.ts'
+import { type PartCaller, predictOutputs, predictPart } from './predict.ts'
 import { row as rowCodec } from './rows.ts'
 
 /** Longest row of a stream in bytes, where a body may be as long. */
@@ -27,6 +27,8 @@ type StreamForm = 'events' | 'lines'
 
 interface RowStream {
   readonly request: Request
+  /** The model yields outputs: each row may have several, and is answered before the next. */
+  readonly isStream: boolean
   readonly rowBytesMax: number
   /** Rows and answers that are not read yet are charged to it. */
   readonly hold: Hold
@@ -63,11 +65,12 @@ export function stream(options: LongLivedOptions) {
 function predictStream(opening: Opening, options: LongLivedOptions): Response {
   const { name, request, token } = opening
   const { engine, memory, report, readiness } = options
-  findReadyVersion(findModel(engine, name))
+  const { code } = findReadyVersion(findModel(engine, name))
   const abort = new AbortController()
   const subject = token.principal.key
   return streamRows({
     request,
+    isStream: code?.isStream === true,
     rowBytesMax: Math.min(ROW_BYTES_MAX, memory.bodyBytesMax),
     hold: memory.ledger.open(subject),
     expansionRatioMax: memory.expansionRatioMax,
@@ -85,11 +88,14 @@ function streamRows(options: RowStream): Response {
   const coding = contentCoding(request)
   options.hold.grow(STREAM_BYTES)
   const memory = new StreamMemory(options.hold)
-  const rows = inOrder(rowsOf(options, { coding, memory }), (came) => answer(came, options, memory), {
-    countMax: ROWS_AT_ONCE,
-    weightMax: options.rowBytesMax,
-    weightOf: (came) => ('bytes' in came ? came.bytes.length : 0),
-  })
+  const came = rowsOf(options, { coding, memory })
+  const rows = options.isStream
+    ? outputsOf(came, options, memory)
+    : inOrder(came, (each) => answer(each, options, memory), {
+        countMax: ROWS_AT_ONCE,
+        weightMax: options.rowBytesMax,
+        weightOf: (each) => ('bytes' in each ? each.bytes.length : 0),
+      })
   const stop = () => {
     abort.abort()
     options.hold.release()
@@ -241,7 +247,30 @@ interface Answered {
   readonly isLast: boolean
 }
 
-async function answer(came: Came, { caller, recheck, report, request }: RowStream, memory: StreamMemory): Promise<Answered> {
+/** The outputs of each row, one row after the other. */
+async function* outputsOf(rows: AsyncIterable<Came>, options: RowStream, memory: StreamMemory): AsyncGenerator<Answered, void> {
+  const { caller, recheck } = options
+  for await (const came of rows) {
+    const { row } = came
+    if ('failure' in came) return yield failed(row, came.failure, true)
+    try {
+      const rejection = await recheck()
+      if (rejection !== undefined) return yield failed(row, rejection, true)
+      for await (const output of predictOutputs(rowCodec, came.bytes, caller)) {
+        const json = `{"row":${row},"output":${output.json}}`
+        memory.computed(json)
+        yield { row, json, isFailure: false, isLast: false }
+      }
+    } catch (error) {
+      yield failureOf(error, row, options)
+    } finally {
+      memory.finished(came.bytes)
+    }
+  }
+}
+
+async function answer(came: Came, options: RowStream, memory: StreamMemory): Promise<Answered> {
+  const { caller, recheck } = options
   const { row } = came
   if ('failure' in came) return failed(row, came.failure, true)
   try {
@@ -252,13 +281,17 @@ async function answer(came: Came, { caller, recheck, report, request }: RowStrea
     memory.computed(json)
     return { row, json, isFailure: false, isLast: false }
   } catch (error) {
-    const failure = vestalErrorIn(error)
-    if (failure !== undefined) return failed(row, failure, ENDING.has(failure.code))
-    report(error, request)
-    return failed(row, new VestalError('INTERNAL'), true)
+    return failureOf(error, row, options)
   } finally {
     memory.finished(came.bytes)
   }
+}
+
+function failureOf(error: unknown, row: number, { report, request }: RowStream): Answered {
+  const failure = vestalErrorIn(error)
+  if (failure !== undefined) return failed(row, failure, ENDING.has(failure.code))
+  report(error, request)
+  return failed(row, new VestalError('INTERNAL'), true)
 }
 
 function failed(row: number, { status, detail }: VestalError, isLast: boolean): Answered {

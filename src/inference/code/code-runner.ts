@@ -20,6 +20,7 @@ import { CodeLog } from './code-log.ts'
 import type { StartCodeProcess } from './code-process.ts'
 import { CodeSession, type ServedMessage } from './code-session.ts'
 import type { CodeSettings } from './code-settings.ts'
+import { nextOf, STREAM, streamOf } from './code-values.ts'
 import type { CodeFailure, CodeFrame } from './messages.ts'
 import { checkEntry, checkSources, fileInside } from './sources.ts'
 
@@ -69,13 +70,29 @@ const ASKS_MAX = 4096
 /** How long a request that was given up keeps its place, while its functions notice. */
 const GRACE_MS = 5_000
 
+/** How long a stream waits for the next question. */
+const STREAM_IDLE_MS = 30_000
+/** Streams of one model at once. */
+const STREAMS_MAX = 256
+
+/** Outputs that are asked for one by one. */
+interface OutputStream {
+  readonly name: string
+  readonly subject: string | undefined
+  /** Of its request, once that is with the code. */
+  id?: number
+  isBusy: boolean
+  callOffIdle: () => void
+}
+
 /** One input, as the code gets it, with how it is computed. */
 interface CodeInput {
+  readonly stream?: OutputStream
   readonly text: string
   readonly tensors: NamedTensors
   readonly asked: InferOptions
 }
-type CodeOutput = { readonly text: string } | { readonly tensor: Tensor }
+type CodeOutput = { readonly text: string } | { readonly tensor: Tensor } | { readonly isEnd: true }
 
 /** Gives what starts a `model.ts` with these options. */
 export function createStartCode(options: CodeRunnerOptions): StartCode {
@@ -98,16 +115,17 @@ export function createStartCode(options: CodeRunnerOptions): StartCode {
 /** A request that is with the code. */
 interface RunningRequest {
   readonly input: CodeInput
-  readonly settle: (outcome: Outcome<CodeOutput>) => void
+  settle: (outcome: Outcome<CodeOutput>) => void
   readonly abort: AbortController
-  readonly deadlineMs: number
-  readonly begunNs: number
+  deadlineMs: number
+  begunNs: number
   /** Errors of runs and calls, which the code may pass on. */
   readonly errors: Map<number, VestalError>
   asks: number
   /** Asks that wait for others. */
   readonly waiting: (() => void)[]
-  readonly forget: () => void
+  /** Ends its timer and its listener. */
+  forget: () => void
 }
 
 class RunningCode implements CodeRunner {
@@ -118,6 +136,7 @@ class RunningCode implements CodeRunner {
   readonly #host: CodeHost
   readonly #files = new Map<string, ModelRunner>()
   readonly #requests = new Map<number, RunningRequest>()
+  readonly #streams = new Map<string, OutputStream>()
   readonly #slots: Instance<CodeInput, CodeOutput>[] = []
   readonly settings: ModelRunner['settings']
   readonly batching = { isSafe: false, reason: 'model.ts takes one request at a time; the runs of its files are shared' }
@@ -204,6 +223,7 @@ class RunningCode implements CodeRunner {
   }
 
   async run(inputs: NamedTensors, asked: InferOptions): Promise<NamedTensors> {
+    if (inputs.has(STREAM)) return this.#next(inputs, asked)
     checkInputs(this.inputs, inputs)
     const tensor = inputs.get('input')
     if (tensor === undefined || this.description.input.form === 'tensor')
@@ -215,6 +235,31 @@ class RunningCode implements CodeRunner {
       throw new VestalError('INPUT_INVALID', { detail: "the input 'input' must have one element: the output is a tensor" })
     const answers = await Promise.all(texts.map((text) => this.#submit({ text, tensors: new Map(), asked })))
     return new Map([['output', outputOf(answers)]])
+  }
+
+  /** The first or the next output of a stream. */
+  async #next(inputs: NamedTensors, asked: InferOptions): Promise<NamedTensors> {
+    const name = streamOf(inputs)
+    const known = name === undefined ? undefined : this.#streams.get(name)
+    // After a reload, or the loss of its process, the stream is gone.
+    if (name !== undefined && (known === undefined || known.isBusy || known.subject !== asked.subject))
+      throw new VestalError('WORKER_LOST')
+    const tensors = new Map([...inputs].filter(([each]) => each !== STREAM))
+    if (known === undefined) {
+      checkInputs(this.inputs, tensors)
+      if (this.#streams.size >= STREAMS_MAX)
+        throw new VestalError('QUEUE_FULL', { detail: `The model has ${STREAMS_MAX} streams; try again` })
+    }
+    const stream = known ?? { name: crypto.randomUUID(), subject: asked.subject, isBusy: true, callOffIdle: () => undefined }
+    stream.isBusy = true
+    stream.callOffIdle()
+    const [text = ''] = this.description.input.form === 'tensor' ? [] : ((tensors.get('input')?.data ?? []) as readonly string[])
+    const answer = await this.#submit({ text, tensors: text === '' ? tensors : new Map(), asked, stream })
+    if ('isEnd' in answer) return nextOf('')
+    stream.isBusy = false
+    const { clock } = this.#options
+    stream.callOffIdle = clock.at(clock.now() + STREAM_IDLE_MS, () => stream.id !== undefined && this.#giveUp(stream.id))
+    return nextOf(stream.name, new Map([['output', outputOf([answer])]]))
   }
 
   gauges() {
@@ -303,8 +348,10 @@ class RunningCode implements CodeRunner {
     )
     this.#source.counters.ended(label)
     this.#options.lost?.({ key: this.#key, cause, label, isKilled, requestIds })
-    for (const { settle, abort, forget } of requests) {
+    for (const request of requests) {
+      const { settle, abort, forget } = request
       forget()
+      this.#closed(request)
       abort.abort()
       settle({ kind: 'lost', cause, isKilled })
     }
@@ -327,37 +374,56 @@ class RunningCode implements CodeRunner {
     })
   }
 
-  /** Hands a request to the code. */
+  /** Hands a request to the code, or asks a stream for more. */
   #begin(input: CodeInput, settle: RunningRequest['settle']): void {
+    const { stream } = input
+    const known = stream?.id === undefined ? undefined : this.#requests.get(stream.id)
+    if (stream?.id !== undefined && known === undefined) {
+      settle({ kind: 'rejected', error: new VestalError('WORKER_LOST') })
+      return
+    }
+    const id = stream?.id ?? this.#nextId++
+    const msLeft = this.#msLeft(input)
+    const timing = {
+      deadlineMs: this.#options.clock.now() + msLeft,
+      begunNs: Bun.nanoseconds(),
+      forget: this.#watch(id, input, msLeft),
+    }
+    if (known === undefined) {
+      this.#requests.set(id, { input, settle, abort: new AbortController(), errors: new Map(), asks: 0, waiting: [], ...timing })
+      this.#host.work = this.#requests.size
+      this.#host.send(
+        { kind: 'request', id, msLeft, subject: input.asked.subject, isStream: stream !== undefined },
+        input.text,
+        input.tensors,
+      )
+      if (stream !== undefined) {
+        stream.id = id
+        this.#streams.set(stream.name, stream)
+      }
+    } else {
+      Object.assign(known, timing, { settle })
+      this.#host.send({ kind: 'next', id })
+    }
+    const { signal } = input.asked
+    if ((typeof signal === 'function' ? signal() : signal)?.aborted === true) this.#giveUp(id)
+  }
+
+  #msLeft({ asked: { timeoutMs = Number.POSITIVE_INFINITY } }: CodeInput): number {
+    return Math.min(timeoutMs, this.settings.timeoutMs, this.description.limits.ms ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** Gives a request up at its deadline, or when its signal aborts. Gives what ends that. */
+  #watch(id: number, { asked: { signal } }: CodeInput, msLeft: number): () => void {
     const { clock } = this.#options
-    const { timeoutMs = Number.POSITIVE_INFINITY, signal, subject } = input.asked
-    const nowMs = clock.now()
-    const msLeft = Math.min(timeoutMs, this.settings.timeoutMs, this.description.limits.ms ?? Number.POSITIVE_INFINITY)
-    const id = this.#nextId++
-    const abort = new AbortController()
     const given = typeof signal === 'function' ? signal() : signal
     const giveUp = () => this.#giveUp(id)
     given?.addEventListener('abort', giveUp, { once: true })
-    const callOff = clock.at(nowMs + msLeft, giveUp)
-    const forget = () => {
+    const callOff = clock.at(clock.now() + msLeft, giveUp)
+    return () => {
       callOff()
       given?.removeEventListener('abort', giveUp)
     }
-    const begunNs = Bun.nanoseconds()
-    this.#requests.set(id, {
-      input,
-      settle,
-      abort,
-      deadlineMs: nowMs + msLeft,
-      begunNs,
-      errors: new Map(),
-      asks: 0,
-      waiting: [],
-      forget,
-    })
-    this.#host.work = this.#requests.size
-    this.#host.send({ kind: 'request', id, msLeft, subject, isStream: false }, input.text, input.tensors)
-    if (given?.aborted === true) giveUp()
   }
 
   /** Tells the code that nobody waits any more; it keeps its place while it notices. */
@@ -376,33 +442,60 @@ class RunningCode implements CodeRunner {
     this.#requests.delete(id)
     this.#host.work = this.#requests.size
     request.forget()
+    this.#closed(request)
     // What it still runs is of no use to anybody.
     request.abort.abort()
     request.settle(outcome)
   }
 
+  #closed({ input: { stream } }: RunningRequest): void {
+    stream?.callOffIdle()
+    if (stream !== undefined) this.#streams.delete(stream.name)
+  }
+
   #served(frame: CodeFrame<ServedMessage>): void {
     const { header } = frame
-    if (header.kind === 'answer') this.#answered(header.id, frame)
+    if (header.kind === 'answer') this.#answered(header, frame)
     else if (header.kind === 'failed') {
       this.#host.answered()
       this.#end(header.id, { kind: 'rejected', error: this.#errorOf(header.failure, this.#requests.get(header.id)) })
     } else void this.#ask(header, frame)
   }
 
-  #answered(id: number, { text, tensors }: CodeFrame<ServedMessage>): void {
+  #answered(
+    { id, isLast, isEmpty }: Extract<ServedMessage, { kind: 'answer' }>,
+    { text, tensors }: CodeFrame<ServedMessage>,
+  ): void {
     const request = this.#requests.get(id)
     if (request === undefined) return
     this.#host.answered()
+    const timing = { inputNs: 0, inferNs: Bun.nanoseconds() - request.begunNs, outputNs: 0 }
+    if (isLast && isEmpty) {
+      this.#end(id, { kind: 'done', outputs: [{ isEnd: true }], timing })
+      return
+    }
+    const outcome: Outcome<CodeOutput> = { kind: 'done', outputs: [this.#outputIn(text, tensors)], timing }
+    if (isLast || request.input.stream === undefined) {
+      this.#end(id, outcome)
+      return
+    }
+    request.forget()
+    const { settle } = request
+    request.settle = () => undefined
+    settle(outcome)
+  }
+
+  /** An output as the code sent it. @throws Error where it is of another form than its definition says */
+  #outputIn(text: string, tensors: NamedTensors): CodeOutput {
     const { output } = this.description
+    const given = tensors.get('output')
     // What is sent on as JSON must be some.
     if (output.form === 'json') JSON.parse(text)
-    const given = tensors.get('output')
     if ((output.form === 'tensor') !== (given !== undefined))
       throw new Error('the protocol was broken: an output of another form')
-    if (given !== undefined) checkInputs([specOf('output', output)], tensors)
-    const timing = { inputNs: 0, inferNs: Bun.nanoseconds() - request.begunNs, outputNs: 0 }
-    this.#end(id, { kind: 'done', outputs: [given === undefined ? { text } : { tensor: given }], timing })
+    if (given === undefined) return { text }
+    checkInputs([specOf('output', output)], tensors)
+    return { tensor: given }
   }
 
   /** Runs a file or calls a model for the code, and tells it what became of it. */
@@ -415,7 +508,10 @@ class RunningCode implements CodeRunner {
     const request = this.#requests.get(id)
     const fail = (error: VestalError) => {
       request?.errors.set(ask, error)
-      const { code, status, message } = error
+      const [oldest] = request?.errors.keys() ?? []
+      if (request !== undefined && oldest !== undefined && request.errors.size > ASKS_MAX) request.errors.delete(oldest)
+      const { code, status, detail } = error
+      const message = typeof detail === 'string' ? detail : JSON.stringify(detail)
       this.#host.send({ kind: 'reply', ask, error: { code, status, message } })
     }
     if (request === undefined && (id !== 0 || this.#host.isReady)) return fail(new VestalError('REQUEST_ABORTED'))
@@ -470,6 +566,8 @@ class RunningCode implements CodeRunner {
       return new VestalError('REQUEST_REFUSED', {
         status: failure.status,
         detail: failure.text || 'The model rejects this request',
+        // What the code says to its caller may hold what the caller sent.
+        reason: 'its code threw a Refusal',
       })
     const passed = failure.kind === 'passed' ? request?.errors.get(failure.ask) : undefined
     if (passed !== undefined && passed.code !== 'INTERNAL') return passed

@@ -21,11 +21,40 @@ export function decodeInput(input: unknown, { inputs, code }: Pick<ModelVersion,
 }
 
 /** The one input of a `model.ts`. */
-export function oneInput(input: unknown, { input: { form } }: CodeDescription): NamedTensors {
-  if (form === 'text' && typeof input !== 'string')
+export function oneInput(input: unknown, code: CodeDescription): NamedTensors {
+  return inputsOf([input], code)
+}
+
+/** Several inputs of a `model.ts`, each of which is a request. */
+export function inputsOf(values: readonly unknown[], { input: { form } }: CodeDescription): NamedTensors {
+  if (form === 'text' && values.some((value) => typeof value !== 'string'))
     throw new VestalError('INPUT_INVALID', { detail: { input: 'must be a string' } })
-  const text = form === 'text' ? String(input) : JSON.stringify(input)
-  return new Map([['input', { datatype: 'BYTES', shape: [1], data: [text] }]])
+  const data = values.map((value) => (form === 'text' ? String(value) : JSON.stringify(value)))
+  return new Map([['input', { datatype: 'BYTES', shape: [data.length], data }]])
+}
+
+/** The outputs of a `model.ts`, each as JSON. */
+export function outputsOf(results: NamedTensors, { output: { form } }: CodeDescription): readonly string[] {
+  // The cast: what is no tensor comes as BYTES, which are texts.
+  const data = (results.get('output')?.data ?? []) as readonly string[]
+  return form === 'text' ? data.map((text) => JSON.stringify(text)) : data
+}
+
+/**
+ * Name of the tensor by which outputs of `async *predict` are asked for one by one, of one element of BYTES: empty with the input, then the
+ * name of the stream that came with the output before. It comes back empty with the end. No client can send it: it is no input of the model.
+ */
+export const STREAM = 'stream'
+
+/** What begins a stream, or asks it for the next output. */
+export function nextOf(stream: string, tensors: NamedTensors = new Map()): NamedTensors {
+  return new Map([...tensors, [STREAM, { datatype: 'BYTES', shape: [1], data: [stream] }]])
+}
+
+/** The name of the stream that goes on; undefined at its end. */
+export function streamOf(results: NamedTensors): string | undefined {
+  const [name = ''] = (results.get(STREAM)?.data ?? []) as readonly string[]
+  return name === '' ? undefined : name
 }
 
 /** What a request has as its `output`, as JSON. */
@@ -37,7 +66,5 @@ export function encodeOutput(
   const { code } = version
   if (code === undefined || code.output.form === 'tensor')
     return encodeRows(results, version.outputs, { form, labels: version.labels ?? model.labels })
-  // The cast: what is no tensor comes as BYTES, which are texts.
-  const [answer = 'null'] = (results.get('output')?.data ?? []) as readonly string[]
-  return code.output.form === 'text' ? JSON.stringify(answer) : answer
+  return outputsOf(results, code)[0] ?? 'null'
 }

@@ -34,6 +34,7 @@ const Described = Type.Object({
   examples: Type.Array(Type.Unknown(), { maxItems: NAMES_MAX }),
   batch: Type.Object({ rows: between(1, 65_536), delayMs: between(0, 10_000) }),
   limits: Type.Object({ ms: between(1, 86_400_000), atOnce: between(1, 1024) }),
+  isStream: Type.Boolean(),
   isAroundFile: Type.Boolean(),
 })
 const Bundle = Type.Object({ map: Type.String(), folder: Type.String() })

@@ -4,5 +4,10 @@ import { restrictCode } from './restrict-code.ts'
 import { serveCode } from './serve.ts'
 
 restrictProcess()
-restrictCode({ mayUseNetwork: process.argv.includes('--network') })
-serveCode()
+let fault: unknown
+try {
+  restrictCode({ mayUseNetwork: process.argv.includes('--network') })
+} catch (error) {
+  fault = error
+}
+serveCode(fault)

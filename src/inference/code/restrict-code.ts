@@ -147,7 +147,8 @@ function bytesOf(filter: readonly Instruction[]): Uint8Array {
 
 /**
  * Denies this process, for good: to start programs or processes, to signal or look into others, and, unless it may use it, the network.
- * Elsewhere than on Linux of 64 bits, and where the kernel has no such filters, it denies nothing.
+ * Elsewhere than on Linux of 64 bits it denies nothing.
+ * @throws Error where the kernel takes no filter: the code is not run then
  */
 export function restrictCode(rights: CodeRights): void {
   const calls = process.arch === 'x64' ? X64 : process.arch === 'arm64' ? ARM64 : undefined
@@ -159,8 +160,16 @@ export function restrictCode(rights: CodeRights): void {
   program.setUint16(0, filter.length, true)
   program.setBigUint64(8, BigInt(ptr(bytes)), true)
   symbols.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-  symbols.syscall(calls.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ptr(new Uint8Array(program.buffer)), 0, 0)
+  const result = symbols.syscall(
+    calls.seccomp,
+    SECCOMP_SET_MODE_FILTER,
+    SECCOMP_FILTER_FLAG_TSYNC,
+    ptr(new Uint8Array(program.buffer)),
+    0,
+    0,
+  )
   close()
+  if (Number(result) !== 0) throw new Error('the kernel takes no filter of system calls')
 }
 
 function openLibrary() {

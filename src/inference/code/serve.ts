@@ -41,9 +41,9 @@ interface Ask {
   readonly reject: (error: Error) => void
 }
 
-/** Serves until the socket is closed. */
-export function serveCode(): void {
-  const code = new CodeProcess((header, text, tensors) => sendFrame(socket, header, text, tensors))
+/** Serves until the socket is closed; where the process could not be restricted, it runs no code, and says so. */
+export function serveCode(fault?: unknown): void {
+  const code = new CodeProcess((header, text, tensors) => sendFrame(socket, header, text, tensors), fault)
   const socket = openMessageSocket(SOCKET, {
     // The cast: the server is trusted, and of the same version.
     frame: (cursor) => code.take(readFrame(cursor) as CodeFrame<ToCode>),
@@ -57,6 +57,7 @@ const ASKED = new WeakMap<Error, number>()
 
 class CodeProcess {
   readonly #send: (header: FromCode, text?: string, tensors?: NamedTensors) => void
+  readonly #fault: unknown
   readonly #requests = new Map<number, ServedRequest>()
   readonly #asks = new Map<number, Ask>()
   #nextAsk = 1
@@ -64,8 +65,9 @@ class CodeProcess {
   #definition: unknown
   #model: RunnableModel | undefined
 
-  constructor(send: (header: FromCode, text?: string, tensors?: NamedTensors) => void) {
+  constructor(send: (header: FromCode, text?: string, tensors?: NamedTensors) => void, fault: unknown) {
     this.#send = send
+    this.#fault = fault
   }
 
   /** Takes over what the code writes, and what it does not catch. */
@@ -126,6 +128,7 @@ class CodeProcess {
 
   async #refusing(work: () => Promise<void>): Promise<void> {
     try {
+      if (this.#fault !== undefined) throw this.#fault
       await work()
     } catch (error) {
       this.#send({ kind: 'refused', reason: this.#errorText(error) })

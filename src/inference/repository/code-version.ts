@@ -35,8 +35,16 @@ export async function startCodeVersion(
     entry: resolve(found.entry),
   })
   const { inputs, outputs, batching, description } = runner
-  const { input, output, calls, examples } = description
-  const code = { input, output, calls, ownAuthority: settings.ownAuthority, examples }
+  const { input, output, calls, isStream, examples } = description
+  const code = {
+    description: description.description,
+    input,
+    output,
+    calls,
+    ownAuthority: settings.ownAuthority,
+    isStream,
+    examples,
+  }
   const runs = { runs: 'separate', reason: batching.reason } as const
   return { version: { version, state: 'ready', inputs, outputs, batching: runs, code }, runner }
 }
