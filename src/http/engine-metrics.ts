@@ -60,6 +60,12 @@ const COUNTS = [
     ({ rejected }: ModelStatistics) => rejected,
   ],
   [
+    'vestal_inference_tokens_total',
+    'Lengths of inputs that may be padded, and of their padding to the longest of a run, in elements.',
+    'kind',
+    ({ tokens }: ModelStatistics): Readonly<Record<string, number>> => tokens ?? {},
+  ],
+  [
     'vestal_model_instance_ends_total',
     'Worker processes that ended by themselves, or were killed for a limit, by the signal, exit code or limit.',
     'cause',

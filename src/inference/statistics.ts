@@ -49,6 +49,8 @@ export interface ModelStatistics {
   readonly lastInferenceMs: number
   /** Rows computed. */
   readonly inferenceCount: number
+  /** Elements of the inputs that may be padded, and of their padding, of all runs; absent where inputs are not padded. */
+  readonly tokens?: Readonly<Record<'own' | 'padding', number>>
   /** Runs of the model; fewer than requests where several share one. */
   readonly executionCount: number
   readonly success: Duration
@@ -139,6 +141,7 @@ export class ModelCounters {
   #msPerRequest: number | undefined
   #inferenceCount = 0
   #executionCount = 0
+  readonly #tokens = { own: 0, padding: 0 }
 
   /** Forgets the runs so far: warm-up runs belong to no request. */
   forgetRuns(): void {
@@ -154,6 +157,8 @@ export class ModelCounters {
     this.#lastInferenceMs = 0
     this.#inferenceCount = 0
     this.#executionCount = 0
+    this.#tokens.own = 0
+    this.#tokens.padding = 0
   }
 
   /** One run of the model, for that many requests with that many rows in all. */
@@ -175,6 +180,12 @@ export class ModelCounters {
       this.#batches.set(rows, sums)
       addRun(sums, timing, 1)
     }
+  }
+
+  /** The lengths of a run: those of its requests in sum, and what pads them to the longest. */
+  padded(own: number, padding: number): void {
+    this.#tokens.own += own
+    this.#tokens.padding += padding
   }
 
   /** A request that was computed: the time since it came, and the part of it that it waited. */
@@ -223,6 +234,7 @@ export class ModelCounters {
       lastInferenceMs: this.#lastInferenceMs,
       inferenceCount: this.#inferenceCount,
       executionCount: this.#executionCount,
+      ...(this.#tokens.own > 0 && { tokens: { ...this.#tokens } }),
       success: this.#success.duration,
       fail: this.#fail.duration,
       queue: this.#queue.duration,

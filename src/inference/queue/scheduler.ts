@@ -181,6 +181,7 @@ export class Scheduler<I, O> {
   #done(batch: readonly Job<I, O>[], { outputs, timing }: Extract<Outcome<O>, { kind: 'done' }>): void {
     const { counters, clock } = this.#options
     counters.ran(timing, { requests: batch.length, rows: rowsOf(batch), nowMs: Date.now() })
+    if ((batch[0]?.length ?? 0) > 0) countTokens(batch, counters)
     const nowMs = clock.now()
     let index = 0
     for (const job of batch) {
@@ -273,6 +274,13 @@ export class Scheduler<I, O> {
   #resolveIfDone(): void {
     if (this.#isStopping && this.#taken === 0) this.#stopped.resolve()
   }
+}
+
+/** Counts what of a run was padding. */
+function countTokens(batch: readonly { readonly rows: number; readonly length: number }[], counters: ModelCounters): void {
+  const longest = batch.reduce((most, { length }) => Math.max(most, length), 0)
+  const own = batch.reduce((sum, { rows, length }) => sum + rows * length, 0)
+  counters.padded(own, rowsOf(batch) * longest - own)
 }
 
 function rowsOf(batch: readonly { readonly rows: number }[]): number {

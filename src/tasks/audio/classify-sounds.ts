@@ -1,5 +1,6 @@
 import { VestalError } from '../../core/errors.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
 import { type Activation, activated, bestFirst, type LabelScore } from '../scores.ts'
 import type { AudioInput, ScoreOutput } from '../task.ts'
@@ -17,6 +18,8 @@ export interface ClassifySoundsOptions {
 const SOUNDS_MAX = 16
 /** What keeps the variance of silence from being divided by. */
 const LEAST_VARIANCE = 1e-7
+/** Samples that are summed without letting others in. */
+const SUMMED_AT_ONCE = 32_768
 
 /**
  * Gives the labels of each WAV file with their scores, best first. Each is a request of one row.
@@ -41,7 +44,8 @@ export async function classifySounds(
   return Promise.all(sounds.map(work))
 }
 
-function checkCount(count: number, most = SOUNDS_MAX): void {
+function checkCount(count: number, itemsMax = SOUNDS_MAX): void {
+  const most = Math.min(itemsMax, SOUNDS_MAX)
   if (count === 0) throw new VestalError('INPUT_INVALID', { detail: 'The request has no sound' })
   if (count <= most) return
   const detail = `The request has ${count} sounds; the most is ${most}: send them in several requests`
@@ -68,18 +72,27 @@ async function prepared(bytes: Uint8Array, { call, audio, index, count }: Prepar
   call.hold?.(sound.samples.byteLength)
   const samples = await resample(sound, rate).catch(named)
   call.hold?.(samples.byteLength)
-  const values = isNormalized ? normalized(samples) : samples
+  const values = isNormalized ? await normalized(samples) : samples
   const isHalf = call.inputs.find(({ name }) => name === input)?.datatype === 'FP16'
   const shape = [1, values.length]
   return isHalf ? { datatype: 'FP16', shape, data: new Float16Array(values) } : { datatype: 'FP32', shape, data: values }
 }
 
 /** With mean 0 and variance 1, as Hugging Face's feature extractors do it. */
-function normalized(samples: Float32Array): Float32Array {
-  const mean = samples.reduce((sum, value) => sum + value, 0) / samples.length
-  const variance = samples.reduce((sum, value) => sum + (value - mean) ** 2, 0) / samples.length
+async function normalized(samples: Float32Array): Promise<Float32Array> {
+  const mean = (await summed(samples, (value) => value)) / samples.length
+  const variance = (await summed(samples, (value) => (value - mean) ** 2)) / samples.length
   const scale = 1 / Math.sqrt(variance + LEAST_VARIANCE)
   return samples.map((value) => (value - mean) * scale)
+}
+
+async function summed(samples: Float32Array, of: (value: number) => number): Promise<number> {
+  let sum = 0
+  for (let begin = 0; begin < samples.length; begin += SUMMED_AT_ONCE) {
+    for (const value of samples.subarray(begin, begin + SUMMED_AT_ONCE)) sum += of(value)
+    await breathe()
+  }
+  return sum
 }
 
 function scoresIn(output: Tensor | undefined, { output: name, labels }: ScoreOutput): Float64Array {

@@ -12,7 +12,7 @@ const RATIO_MAX = 4096
 /** Filters that are kept. */
 const FILTERS_MAX = 16
 /** Samples that are made without letting others in. */
-const SAMPLES_AT_ONCE = 4096
+const SAMPLES_AT_ONCE = 1024
 
 /** Taps of each phase between two samples. */
 type Filter = readonly Float64Array[]

@@ -25,8 +25,8 @@ const HEADER_BYTES = 12
 const FORMAT_BYTES = 16
 /** Where an extensible format has its own tag. */
 const SUBFORMAT_AT = 24
-/** Frames that are read without letting others in. */
-const FRAMES_AT_ONCE = 16_384
+/** Samples of all channels that are read without letting others in. */
+const SAMPLES_AT_ONCE = 16_384
 
 /**
  * The sound of a WAV file as one channel, which is the mean of all. Integers of 8, 16, 24 and 32 bits and floats of 32 and 64 are read; chunks may
@@ -44,13 +44,14 @@ export async function readWav(bytes: Uint8Array, { secondsMax }: { readonly seco
     throw unreadable(`is ${(frames / rate).toFixed(2)} s long; the model takes at most ${secondsMax} s`)
   const sampleAt = readerOf(kind, bits, data)
   const samples = new Float32Array(frames)
+  const framesAtOnce = Math.ceil(SAMPLES_AT_ONCE / channels)
   for (let frame = 0, at = 0; frame < frames; frame += 1) {
     let sum = 0
     for (let channel = 0; channel < channels; channel += 1, at += size) sum += sampleAt(at)
+    if (!Number.isFinite(sum)) throw unreadable('has a sample that is no finite number')
     samples[frame] = sum / channels
-    if (frame % FRAMES_AT_ONCE === FRAMES_AT_ONCE - 1) await breathe()
+    if (frame % framesAtOnce === 0) await breathe()
   }
-  if (kind === 'float' && !samples.every(Number.isFinite)) throw unreadable('has a sample that is no finite number')
   return { rate, samples }
 }
 
