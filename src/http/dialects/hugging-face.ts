@@ -17,7 +17,7 @@ import { shownEntity, shownFillings } from '../predict/text-tasks.ts'
 import { shortScore } from '../predict/vector-json.ts'
 import { type Fields, fault, maybe, readFields, readTextList, readTexts, whole } from './bodies.ts'
 import { codePointsOf } from './code-points.ts'
-import { type Sequence, teiRerank, teiSimilarity, truncationOf } from './tei.ts'
+import { type Sequence, side, teiRerank, teiSimilarity, truncationOf } from './tei.ts'
 import { jsonOfVectors, listOf } from './vectors.ts'
 
 /** Texts of one request. */
@@ -27,7 +27,7 @@ const LABELS_MAX = 256
 
 const TRUNCATION = {
   truncate: maybe(Type.Boolean(), 'Cuts a text that is too long; default true. With false such a text is a 400.'),
-  truncation_direction: maybe(words(['right', 'left', 'Right', 'Left']), 'The side that is cut; default that of the model'),
+  truncation_direction: maybe(side, 'The side that is cut, right or left; default that of the model'),
 }
 const topK = maybe(whole(1), 'How many there are in the answer, the best ones; default all')
 const FEATURES = {

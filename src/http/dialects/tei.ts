@@ -18,9 +18,12 @@ const INPUTS_MAX = 32
 /** Sentences that one is compared with, which is a text of the request too. */
 const SENTENCES_MAX = INPUTS_MAX - 1
 
+/** No choice of words: generators of clients make one name of two that differ in their case alone. */
+export const side = Type.String({ pattern: '^(?:[Rr]ight|[Ll]eft)$', rule: 'must be right or left' })
+
 const TRUNCATION = {
   truncate: maybe(Type.Boolean(), 'Cuts a text that is too long; default true. With false such a text is a 422.'),
-  truncation_direction: maybe(words(['right', 'left', 'Right', 'Left']), 'The side that is cut; default that of the model'),
+  truncation_direction: maybe(side, 'The side that is cut, right or left; default that of the model'),
 }
 const TEXTS = {
   inputs: given(`A text, or up to ${INPUTS_MAX} in a list; or ids of tokens, where the setting token_ids accepts them`),
