@@ -141,6 +141,21 @@ for (const open of DOORS) {
     })
   })
 
+  test(`${door.name}: in instances of KServe v1, in base64 with and without the object around it`, async () => {
+    const instances = [{ b64: base64(red) }, base64(green)]
+    const body = JSON.stringify({ instances, parameters: { top_k: 1, function_to_apply: 'softmax' } })
+    const { status, body: answer } = await answerOf(
+      door.fetch('/v1/models/colours:predict', { method: 'POST', headers: ALL, body }),
+    )
+    expect([status, (answer as { readonly predictions: readonly unknown[] }).predictions.map(best)]).toEqual([
+      200,
+      ['red', 'green'],
+    ])
+    const wrong = JSON.stringify({ instances: [{ b64: 1 }] })
+    const rejected = await answerOf(door.fetch('/v1/models/colours:predict', { method: 'POST', headers: ALL, body: wrong }))
+    expect(rejected).toEqual({ status: 400, body: { error: expect.any(String) } })
+  })
+
   describe(`${door.name}: a picture is rejected`, () => {
     const rejects = async (answer: ReturnType<typeof send>, status: number, detail: unknown) => {
       const got = await answer

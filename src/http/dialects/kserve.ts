@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { inputsOf, outputsOf } from '../../inference/code/code-values.ts'
 import { strict, text } from '../../schema/build.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
-import { decodeJson } from '../../tensor/exact-json.ts'
+import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import { labelsOf } from '../model-access.ts'
 import type { BodyCodec, TaskCodec } from '../predict/codec.ts'
@@ -47,9 +47,15 @@ export const kserveRows: BodyCodec<RowForm> = {
 export const kserveTask: TaskCodec<TaskQuestion> = {
   decode({ bytes }, { task }) {
     const { instances, parameters } = readInstances(decodeJson(bytes, {}, (body) => body))
-    return taskQuestion(task, instances, parameters)
+    const isMedia = task.image !== undefined || task.audio !== undefined
+    return taskQuestion(task, isMedia ? instances.map(bytesOf) : instances, parameters)
   },
   answer: async (question, call) => ({ json: `{"predictions":${await answerTask(question, call)}}`, blobs: [] }),
+}
+
+/** Bytes as TensorFlow Serving writes them in JSON, `{"b64": "…"}`, as their base64; everything else as it is. */
+function bytesOf(instance: unknown): unknown {
+  return isObject(instance) && Object.keys(instance).length === 1 ? (instance.b64 ?? instance) : instance
 }
 
 /** What the route of KServe v1 takes and gives, by name. */
