@@ -5,6 +5,7 @@ import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { echoOf } from '../support/echo.ts'
 import { type KeyServer, ManualSchedule, startKeyServer, testKey } from '../support/key-server.ts'
 import { ownApp } from '../support/own-app.ts'
+import { bundledEngine, createServer } from '../support/server.ts'
 import { nowSeconds } from '../support/tokens.ts'
 
 const UNAUTHORIZED = failure(401, 'Unauthorized')
@@ -124,4 +125,21 @@ test('an app that is stopped fetches no keys any more', async () => {
   expect(waiting.delays).toEqual([300_000])
   await app.stop(true)
   expect(waiting.delays).toEqual([])
+})
+
+test('a server waits for the keys of the first token, serves it as any other, and counts it', async () => {
+  await using keyServer = startKeyServer(A)
+  const engine = await bundledEngine()
+  const issuers = [{ name: 'https://one.example', audiences: ['vestal'], jwksUrl: keyServer.url, permissionClaims: ['scope'] }]
+  const app = createServer(engine, { authentication: { issuers, warn: () => undefined }, operations: {} })
+  try {
+    const get = (path: string, headers: Record<string, string>) => app.handle(new Request(`http://localhost${path}`, { headers }))
+    const first = await get('/v2/models', bearer('model:iris:read'))
+    expect([first.status, await first.json()]).toEqual([200, { models: ['iris'] }])
+    expect((await get('/v2/models', bearer('model:iris:read', STRANGER))).status).toBe(401)
+    const metrics = await (await get('/metrics', bearer('metrics:read'))).text()
+    expect(metrics).toMatch(/vestal_token_verifications_total\{[^}]*outcome="accepted"[^}]*\} 2/)
+  } finally {
+    await engine.stop()
+  }
 })

@@ -174,6 +174,20 @@ for (const kind of stores()) {
       await server.signIn('bea')
     })
 
+    test('gives a password that stays, or where it says so one for a single sign-in', async () => {
+      await using place = await startAccounts(kind)
+      const { server } = place
+      const { id } = await server.account('ada')
+      const change = async (body: object) =>
+        (await server.ask('PATCH', `/admin/users/${id}/`, { token: ALL, body, headers: match('*') })).status
+      const statusOf = async (password: string) =>
+        (await server.ask('POST', '/auth/', { body: { name: 'ada', password } })).status
+      expect(await change({ password: 'five new words that stay' })).toBe(200)
+      expect([await statusOf('five new words that stay'), await statusOf('five new words that stay')]).toEqual([200, 200])
+      expect(await change({ password: 'five new words for once', password_once: true })).toBe(200)
+      expect([await statusOf('five new words for once'), await statusOf('five new words for once')]).toEqual([200, 401])
+    })
+
     test('ends sessions and forgets addresses by a new password or none, or where the account is disabled, and by nothing else', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
