@@ -29,7 +29,7 @@ export const STREAMING_DETAIL = {
     summary: 'Predict over a WebSocket',
     description:
       'One message in, one out. A text is `{"input": rows}` or an inference request; a binary message is the length of the JSON in four ' +
-      'bytes, little-endian, the JSON of an inference request, and its binary tensor data. The connection ends with its token.',
+      'bytes, little-endian, the JSON of an inference request, and its binary tensor data. The state of a model that has one goes from message to message. The connection ends with its token.',
     permission: 'model:<name>:predict',
     answer: { description: 'The connection is a WebSocket from here on', status: 101 },
     failures: [404, 426, 503],
