@@ -41,7 +41,8 @@ const things: TaskDescription = {
 }
 const inner = await bundledEngine(folder)
 const engine = withTasks(inner, { colours: colourTask, areas: channelTask, things })
-const server = createServer(engine)
+// The limit of texts of a started server, which pictures do not have.
+const server = createServer(engine, { taskLimits: { itemsMax: 2048 } })
 afterAll(async () => {
   await inner.stop()
   rmSync(folder, { recursive: true })

@@ -47,7 +47,8 @@ function decoderOf({ pictures }: TaskCall): PictureDecoder {
 }
 
 /** @throws VestalError INPUTS_TOO_MANY, BODY_TOO_LARGE, INPUT_INVALID */
-export function checkPictures(pictures: readonly Uint8Array[], most = PICTURES_MAX): void {
+export function checkPictures(pictures: readonly Uint8Array[], itemsMax = PICTURES_MAX): void {
+  const most = Math.min(itemsMax, PICTURES_MAX)
   if (pictures.length === 0) throw new VestalError('INPUT_INVALID', { detail: 'The request has no picture' })
   if (pictures.length > most)
     throw new VestalError('INPUTS_TOO_MANY', {
