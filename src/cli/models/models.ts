@@ -47,6 +47,16 @@ const SYNONYMS = {
   types: ['typings', 'dts', 'declarations'],
 } as const
 
+const ACTIONS = {
+  list: listModels,
+  inspect: inspectModel,
+  load: loadModel,
+  unload: unloadModel,
+  run: runModel,
+  check: checkModel,
+  types: writeModelTypes,
+} as const satisfies Record<(typeof MODELS_ACTIONS)[number], unknown>
+
 /** `vestal models …`: the models of the folder, or of a running server. */
 export async function models(settings: Settings, mode: Mode, args: Arguments): Promise<void> {
   const [word = 'list', name, ...others] = args.words
@@ -57,20 +67,5 @@ export async function models(settings: Settings, mode: Mode, args: Arguments): P
   }
   if (others.length > 0 || (!needsName && name !== undefined)) throw new SettingsError([`models ${action}: takes no more words`])
   const request = { settings, mode, args, name: name ?? '' }
-  switch (action) {
-    case 'inspect':
-      return inspectModel(request)
-    case 'load':
-      return loadModel(request)
-    case 'unload':
-      return unloadModel(request)
-    case 'run':
-      return runModel(request)
-    case 'check':
-      return checkModel(request)
-    case 'types':
-      return writeModelTypes(request)
-    default:
-      return listModels(request)
-  }
+  return ACTIONS[action](request)
 }

@@ -257,9 +257,7 @@ async function* outputsOf(rows: AsyncIterable<Came>, options: RowStream, memory:
       const rejection = await recheck()
       if (rejection !== undefined) return yield failed(row, rejection, true)
       for await (const output of predictOutputs(rowCodec, came.bytes, caller)) {
-        const json = `{"row":${row},"output":${output.json}}`
-        memory.computed(json)
-        yield { row, json, isFailure: false, isLast: false }
+        yield computed(row, output.json, memory)
       }
     } catch (error) {
       yield failureOf(error, row, options)
@@ -277,14 +275,18 @@ async function answer(came: Came, options: RowStream, memory: StreamMemory): Pro
     const rejection = await recheck()
     if (rejection !== undefined) return failed(row, rejection, true)
     const output = await predictPart(rowCodec, came.bytes, caller)
-    const json = `{"row":${row},"output":${output.json}}`
-    memory.computed(json)
-    return { row, json, isFailure: false, isLast: false }
+    return computed(row, output.json, memory)
   } catch (error) {
     return failureOf(error, row, options)
   } finally {
     memory.finished(came.bytes)
   }
+}
+
+function computed(row: number, output: string, memory: StreamMemory): Answered {
+  const json = `{"row":${row},"output":${output}}`
+  memory.computed(json)
+  return { row, json, isFailure: false, isLast: false }
 }
 
 function failureOf(error: unknown, row: number, { report, request }: RowStream): Answered {
