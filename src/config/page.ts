@@ -4,7 +4,8 @@ import { fieldKeyOf } from './tables.ts'
 /** What the documentation and `--help` show for a default. */
 export function shownDefault(name: SettingName): string {
   const { shownDefault: shown, default: value } = SETTINGS[name]
-  return shown ?? (value === undefined ? 'none' : String(value))
+  const isNone = value === undefined || (Array.isArray(value) && value.length === 0) || (value instanceof Map && value.size === 0)
+  return shown ?? (isNone ? 'none' : String(value))
 }
 
 /** docs/reference/settings.md, made of the table of settings. */

@@ -55,7 +55,6 @@ export const ACCOUNTS = {
     help: 'Place of the audit log: audit.log in the data folder, the database of the accounts, or both.',
   }),
   trustedProxies: list(listOf(proxy(), 32), [], {
-    shownDefault: 'none',
     value: 'ADDRESS',
     help: 'Proxies whose `X-Forwarded-For` names the client: addresses, blocks such as 10.0.0.0/8, or `unix` for the unix socket. Repeatable.',
     isReloadable: true,

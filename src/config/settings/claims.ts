@@ -9,7 +9,6 @@ export const CLAIMS = {
     help: 'Accepted `typ` of a token. Only `at+jwt` requires access tokens of RFC 9068. Repeatable.',
   }),
   requiredClaim: list(listOf(line(64), 32), [], {
-    shownDefault: 'none',
     value: 'NAME',
     help: "Claim that tokens of this server's own key must have besides `exp`. Repeatable.",
     isReloadable: true,

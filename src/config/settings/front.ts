@@ -40,7 +40,6 @@ export const FRONT = {
     isReloadable: true,
   }),
   corsOrigins: list(listOf(origin, 64), [], {
-    shownDefault: 'none',
     value: 'ORIGIN',
     help: 'Origins whose pages may send requests with a token in `Authorization`, such as https://app.example.org. Repeatable.',
     isReloadable: true,
@@ -56,7 +55,6 @@ export const FRONT = {
   }),
   rateLimits: tables((given, fault) => readTables<RateLimitRow>(RATE_LIMIT_FIELDS, given, { fault, tablesMax: 64 }), {
     default: [] as readonly RateLimitRow[],
-    shownDefault: 'none',
     fields: RATE_LIMIT_FIELDS,
     help: 'Rate limits by role: requests, rows and concurrent requests of a subject; more are rejected with 429.',
     isReloadable: true,

@@ -66,7 +66,6 @@ export type IssuerSettings = TableOf<typeof ISSUER_FIELDS>
 export const ISSUERS = {
   issuers: tables((given, fault) => readTables<IssuerSettings>(ISSUER_FIELDS, given, { fault, tablesMax: 64 }), {
     default: [] as readonly IssuerSettings[],
-    shownDefault: 'none',
     fields: ISSUER_FIELDS,
     help: 'Issuers whose tokens are accepted, each with its own keys and rules; docs/guides/identity-providers.md has tables for common ones.',
     isReloadable: true,

@@ -8,7 +8,6 @@ export const MODELS = {
     help: 'Folder with <name>/<version>/model.onnx and <name>/model.toml.',
   }),
   model: list(pathsByName(64), new Map<string, string>(), {
-    shownDefault: 'none',
     value: 'NAME=FILE',
     help: 'Single model file to serve under a name. Repeatable.',
   }),

@@ -54,7 +54,6 @@ export const TOKENS = {
     help: 'The only accepted `iss`, which tokens made here carry. Without it any issuer is accepted.',
   }),
   audience: list(listOf(line(255), 16), [], {
-    shownDefault: 'none',
     help: 'Names of this server in `aud`. Without one a token needs no `aud`, and an `aud` must be `vestal`, as in tokens made here. Repeatable.',
   }),
   leewaySeconds: single(seconds(0, 300), 5, {

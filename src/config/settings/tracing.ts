@@ -26,7 +26,6 @@ export const TRACING = {
     help: 'OpenTelemetry collector that receives spans, as OTLP over HTTP in JSON, under `/v1/traces`; without one nothing is traced. Also `OTEL_EXPORTER_OTLP_ENDPOINT`.',
   }),
   otlpHeaders: list(listOf(header, 16), [], {
-    shownDefault: 'none',
     alias: 'OTEL_EXPORTER_OTLP_HEADERS',
     isSecret: true,
     help: 'Headers that the collector requires, such as `api-key=…`, separated by commas. Also `OTEL_EXPORTER_OTLP_HEADERS`.',
