@@ -142,6 +142,23 @@ describe('a model of sound', () => {
     expect(Math.log(down / up)).toBeCloseTo(0.004, 4)
   })
 
+  test('counts sounds before it reads any of them', async () => {
+    const input = Array.from({ length: 17 }, () => '?')
+    expect(await askJson({ input })).toMatchObject({
+      status: 413,
+      body: { detail: expect.stringMatching(/17 sounds; the most is 16/) },
+    })
+  })
+
+  test('reads a form by the boundary whose parts it counts', async () => {
+    const part = (boundary: string, content: string) =>
+      `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n${content}\r\n`
+    const body = `${part('one', 'a')}--one--\r\n${part('two', 'b').repeat(100)}--two--\r\n`
+    for (const type of ['multipart/form-data; boundary=one; boundary=two', 'multipart/form-data; boundary="one"'])
+      expect(await ask({ body, type })).toMatchObject({ status: 400, body: { detail: 'The sound is no WAV file (RIFF, WAVE)' } })
+    expect(await ask({ body, type: 'multipart/form-data; boundary=two' })).toMatchObject({ status: 400 })
+  })
+
   test('rejects what is no sound, is too long, or has a wrong parameter', async () => {
     const rejection = (status: number, detail: unknown) => ({ status, body: { status_code: status, detail, error: null } })
     expect(await ask({ body: '<html>', type: 'audio/wav' })).toEqual(rejection(400, 'The sound is no WAV file (RIFF, WAVE)'))

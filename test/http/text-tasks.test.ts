@@ -127,6 +127,13 @@ for (const open of DOORS) {
       expect(await outputOf('embedding', { input: 'alpha', parameters: { prompt: 'query: ' } })).toEqual(withPrompt)
     })
 
+    test('rejects a long prompt, which would be as many times its length as there are texts', async () => {
+      const parameters = { prompt: 'a '.repeat(10_000) }
+      expect(await predict('embedding', { input: ['alpha', 'beta'], parameters })).toEqual(
+        failure(400, { prompt: 'has 20000 characters; the most is 16384' }),
+      )
+    })
+
     test('rejects an unknown prompt with the names that there are', async () => {
       expect(await predict('embedding', { input: 'alpha', parameters: { prompt_name: 'querry' } })).toEqual(
         failure(400, { prompt_name: '"querry" is not known; the model has query, passage; did you mean query?' }),
@@ -308,6 +315,13 @@ for (const open of DOORS) {
       )
     })
 
+    test('is rejected with a long template, which would be as many times its length as there are labels', async () => {
+      const parameters = { candidate_labels: ['good', 'bad'], hypothesis_template: `{}${' '.repeat(10_000)}` }
+      expect(await predict('entails', { input: 'alpha', parameters })).toEqual(
+        failure(400, { hypothesis_template: 'has 10002 characters; the most is 8192' }),
+      )
+    })
+
     test('counts as a text for each of its labels', async () => {
       const parameters = { candidate_labels: Array.from({ length: 900 }, () => 'good') }
       expect((await predict('entails', { input: ['a', 'b', 'c'], parameters })).status).toBe(413)
@@ -321,6 +335,23 @@ for (const open of DOORS) {
         { score, token: idOfToken('paris'), token_str: 'paris', sequence: 'ada is paris.' },
       ])
       expect(await predict('masked', { input: 'ada' })).toEqual(failure(400, 'Text 0 has no [MASK] to fill'))
+    })
+
+    test('has the best of equal tokens in their order, and the rest behind', async () => {
+      const found = (await outputOf('masked', { input: '[MASK]', parameters: { top_k: 3 } })) as readonly { token: number }[]
+      expect(found.map(({ token }) => token)).toEqual([idOfToken('paris'), 0, 1])
+      const all = (await outputOf('masked', { input: '[MASK]', parameters: { top_k: 100 } })) as readonly { token: number }[]
+      expect(all.map(({ token }) => token)).toEqual([
+        idOfToken('paris'),
+        ...Array.from({ length: 20 }, (_, token) => token).filter((token) => token !== idOfToken('paris')),
+      ])
+    })
+
+    test('is rejected with many masks in sum, each of which is answered with texts', async () => {
+      const input = Array.from({ length: 5 }, () => '[MASK]'.repeat(60))
+      expect(await predict('masked', { input })).toEqual(
+        failure(413, 'The request has 300 masks; the most is 256: send the texts in several requests'),
+      )
     })
   })
 

@@ -50,7 +50,8 @@ async function readForm(bytes: Uint8Array, type: string): Promise<MediaQuestion>
   const text = boundary?.[1] ?? boundary?.[2]
   if (text === undefined) throw invalid('body', 'must have a boundary in its Content-Type, as forms have')
   if (countOf(bytes, `--${text}`) > PARTS_MAX + 1) throw invalid('body', `must have at most ${PARTS_MAX} parts`)
-  const form = await formOf(bytes, type)
+  // With the boundary that was counted: a second one in the header would be another form.
+  const form = await formOf(bytes, `multipart/form-data; boundary="${text}"`)
   const files: Uint8Array[] = []
   for (const field of FILE_FIELDS) {
     for (const value of form.getAll(field)) {

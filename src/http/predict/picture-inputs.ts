@@ -1,6 +1,6 @@
 import { VestalError } from '../../core/errors.ts'
 import type { PictureDecoder } from '../../tasks/image/decoder.ts'
-import { checkPictures, preparePicture } from '../../tasks/image/pictures.ts'
+import { checkCount, checkPictures, preparePicture } from '../../tasks/image/pictures.ts'
 import type { ImageInput } from '../../tasks/task.ts'
 import { isObject, type JsonObject } from '../../tensor/exact-json.ts'
 import type { Tensor, TensorData } from '../../tensor/tensor.ts'
@@ -70,7 +70,10 @@ function emptyLike(data: TensorData, count: number): Float32Array | Float16Array
 function countOf(shape: unknown, name: string): number {
   const sizes: readonly unknown[] = Array.isArray(shape) && shape.length <= RANK_MAX ? shape : []
   const [count, one = 1] = sizes
-  if (typeof count === 'number' && Number.isInteger(count) && count > 0 && one === 1) return count
+  if (typeof count === 'number' && Number.isInteger(count) && count > 0 && one === 1) {
+    checkCount(count)
+    return count
+  }
   throw invalid(name, 'of pictures (BYTES) must have the shape [N], one element for each picture')
 }
 

@@ -1,8 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import { VestalError } from '../../core/errors.ts'
 import { strict, words } from '../../schema/build.ts'
+import type { TaskCall } from '../../tasks/call.ts'
 import { classifyImages } from '../../tasks/image/classify-images.ts'
 import { type DetectedBox, detect } from '../../tasks/image/detect.ts'
+import { checkCount } from '../../tasks/image/pictures.ts'
 import { type Segment, segment } from '../../tasks/image/segment.ts'
 import type { TaskBodies } from './codec.ts'
 import { bodiesOf, classification } from './task-parameters.ts'
@@ -25,7 +27,7 @@ const SegmentParameters = strict({
 /** The bodies of tasks whose input are pictures. */
 export const PICTURE_TASKS = {
   'image-classify': bodiesOf(ClassifyParameters, async (input, { top_k: topK, function_to_apply: activation }, call) => {
-    const { pictures, isOne } = picturesOf(input)
+    const { pictures, isOne } = picturesOf(input, call)
     const scores = await classifyImages(call, pictures, { topK, activation })
     return listOrOne(
       scores.map((labels) => labels.map(({ label, score }) => ({ label, score: shortScore(score) }))),
@@ -33,7 +35,7 @@ export const PICTURE_TASKS = {
     )
   }),
   detect: bodiesOf(DetectParameters, async (input, { threshold, overlap_max: overlapMax }, call) => {
-    const { pictures, isOne } = picturesOf(input)
+    const { pictures, isOne } = picturesOf(input, call)
     const found = await detect(call, pictures, { threshold, overlapMax })
     return listOrOne(
       found.map((boxes) => boxes.map(shownBox)),
@@ -41,7 +43,7 @@ export const PICTURE_TASKS = {
     )
   }),
   segment: bodiesOf(SegmentParameters, async (input, _parameters, call) => {
-    const { pictures, isOne } = picturesOf(input)
+    const { pictures, isOne } = picturesOf(input, call)
     const segments = await segment(call, pictures)
     return listOrOne(
       segments.map((each) => each.map(shownSegment)),
@@ -69,17 +71,23 @@ function shownSegment({ label, png }: Segment) {
   return { label, mask: Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64') }
 }
 
-function picturesOf(input: unknown): { readonly pictures: readonly Uint8Array[]; readonly isOne: boolean } {
-  const { files, isOne } = filesOf(input, 'picture')
+function picturesOf(input: unknown, call: TaskCall): { readonly pictures: readonly Uint8Array[]; readonly isOne: boolean } {
+  const { files, isOne } = filesOf(input, 'picture', call)
   return { pictures: files, isOne }
 }
 
 type Media = 'picture' | 'sound'
 
-/** Pictures or sounds of a body: bytes, or texts with base64. @throws VestalError BODY_INVALID */
-export function filesOf(input: unknown, media: Media): { readonly files: readonly Uint8Array[]; readonly isOne: boolean } {
+/** Pictures or sounds of a body: bytes, or texts with base64. @throws VestalError BODY_INVALID, INPUTS_TOO_MANY */
+export function filesOf(
+  input: unknown,
+  media: Media,
+  { limits }: TaskCall,
+): { readonly files: readonly Uint8Array[]; readonly isOne: boolean } {
   const isOne = !Array.isArray(input)
   const inputs: readonly unknown[] = isOne ? [input] : input
+  // Before any is decoded: a body has room for millions of empty ones.
+  checkCount(inputs.length, `${media}s`, limits?.itemsMax)
   return { files: inputs.map((each, index) => fileOf(each, isOne ? 'input' : `input[${index}]`, media)), isOne }
 }
 

@@ -14,7 +14,7 @@ const ClassifyParameters = strict({
 /** The bodies of tasks whose input is sound. */
 export const SOUND_TASKS = {
   'audio-classify': bodiesOf(ClassifyParameters, async (input, { top_k: topK, function_to_apply: activation }, call) => {
-    const { files, isOne } = filesOf(input, 'sound')
+    const { files, isOne } = filesOf(input, 'sound', call)
     const scores = await classifySounds(call, files, { topK, activation })
     const shown = scores.map((labels) => labels.map(({ label, score }) => ({ label, score: shortScore(score) })))
     return JSON.stringify(isOne ? shown[0] : shown)

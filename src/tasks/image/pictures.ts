@@ -46,14 +46,19 @@ function decoderOf({ pictures }: TaskCall): PictureDecoder {
   throw new VestalError('UNSUPPORTED', { detail: 'Pictures are not decoded here; send the tensors of the model' })
 }
 
-/** @throws VestalError INPUTS_TOO_MANY, BODY_TOO_LARGE, INPUT_INVALID */
-export function checkPictures(pictures: readonly Uint8Array[], itemsMax = PICTURES_MAX): void {
+/** @throws VestalError INPUTS_TOO_MANY where a request has more pictures, or sounds, than it may */
+export function checkCount(count: number, what = 'pictures', itemsMax = PICTURES_MAX): void {
   const most = Math.min(itemsMax, PICTURES_MAX)
+  if (count <= most) return
+  throw new VestalError('INPUTS_TOO_MANY', {
+    detail: `The request has ${count} ${what}; the most is ${most}: send them in several requests`,
+  })
+}
+
+/** @throws VestalError INPUTS_TOO_MANY, BODY_TOO_LARGE, INPUT_INVALID */
+export function checkPictures(pictures: readonly Uint8Array[], itemsMax?: number): void {
   if (pictures.length === 0) throw new VestalError('INPUT_INVALID', { detail: 'The request has no picture' })
-  if (pictures.length > most)
-    throw new VestalError('INPUTS_TOO_MANY', {
-      detail: `The request has ${pictures.length} pictures; the most is ${most}: send them in several requests`,
-    })
+  checkCount(pictures.length, 'pictures', itemsMax)
   for (const [index, { length }] of pictures.entries()) {
     if (length > PICTURE_BYTES_MAX)
       throw new VestalError('BODY_TOO_LARGE', {

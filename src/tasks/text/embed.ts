@@ -64,8 +64,15 @@ function checkDimensions(asked: number | undefined, { dimensions }: VectorOutput
   })
 }
 
+/** A prompt stands before each text: a long one would be as many times its length. */
+const PROMPT_CHARACTERS_MAX = 16_384
+
 async function promptedRows(call: TaskCall, texts: readonly Text[], options: EmbedOptions) {
   const input = textInputOf(call.task)
+  if ((options.prompt?.length ?? 0) > PROMPT_CHARACTERS_MAX)
+    throw new VestalError('INPUT_INVALID', {
+      detail: { prompt: `has ${options.prompt?.length} characters; the most is ${PROMPT_CHARACTERS_MAX}` },
+    })
   const prompt = options.prompt ?? promptOf(input, options.promptName)
   // Ids are what the model gets: nothing can be put before them.
   if (options.prompt !== undefined || options.promptName !== undefined)
@@ -133,7 +140,7 @@ export async function embedTokens(
     read(results) {
       const { data, sizes } = floatsOf(results, output, 2)
       const [tokens = 0, size = 0] = sizes
-      call.hold?.(tokens * size * Float32Array.BYTES_PER_ELEMENT)
+      call.hold?.(tokens * size * NUMBER_BYTES)
       return Array.from({ length: tokens }, (_, token) =>
         Float32Array.from({ length: size }, (_, place) => data[token * size + place] ?? 0),
       )
@@ -141,6 +148,9 @@ export async function embedTokens(
   })
   return { vectors, tokens: rows.map(({ ids }) => ids.length) }
 }
+
+/** Bytes of a number of a token's vector, and of its text in the answer. */
+const NUMBER_BYTES = 16
 
 /** A place of a sparse vector, by its index in the vocabulary. */
 export interface SparseEntry {

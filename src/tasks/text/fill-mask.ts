@@ -3,7 +3,7 @@ import type { NamedTensors } from '../../tensor/tensor.ts'
 import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
 import { softmax } from '../scores.ts'
-import type { TaskDescription, TextInput } from '../task.ts'
+import type { TextInput } from '../task.ts'
 import { scoresOf } from './classify.ts'
 import { computeRows, floatsOf } from './rows.ts'
 import { encodeTexts, type TextRow, type TruncationOptions, textInputOf } from './texts.ts'
@@ -27,6 +27,10 @@ export interface Filling {
 const TOP_K = 5
 /** What tokenizers call a mask. */
 const MASKS = ['[MASK]', '<mask>']
+/** Masks of one request: each is filled with some tokens, each of which is a text of its own. */
+const MASKS_MAX = 256
+/** Bytes of a character of what is filled in, and of its text in the answer. */
+const CHARACTER_BYTES = 4
 /** The scores of one row are as many as its tokens times the vocabulary. */
 const AT_ONCE_MAX = 4
 
@@ -45,13 +49,18 @@ export async function fillMask(
   const rows = await encodeTexts(call, texts, truncation)
   for (const { text, ids } of rows)
     if (!ids.includes(mask.id)) throw new VestalError('INPUT_INVALID', { detail: `Text ${text} has no ${mask.token} to fill` })
+  const masks = rows.reduce((sum, { ids }) => sum + ids.filter((id) => id === mask.id).length, 0)
+  if (masks > MASKS_MAX)
+    throw new VestalError('INPUTS_TOO_MANY', {
+      detail: `The request has ${masks} masks; the most is ${MASKS_MAX}: send the texts in several requests`,
+    })
   const found = await computeRows(call, rows, {
     outputs: [output],
     atOnceMax: AT_ONCE_MAX,
     read: (results, row) => best(results, { output, row, topK, mask: mask.id }),
   })
   const fillings: (readonly (readonly Filling[])[])[] = []
-  for (const [index, masks] of found.entries()) fillings.push(await filled(call.task, rows[index]?.ids ?? [], masks))
+  for (const [index, masks] of found.entries()) fillings.push(await filled(call, rows[index]?.ids ?? [], masks))
   return { fillings, tokens: rows.map(({ ids }) => ids.length) }
 }
 
@@ -89,27 +98,40 @@ async function best(results: NamedTensors, { output, row, topK, mask }: Reading)
   for (const [place, id] of row.ids.entries()) {
     if (id !== mask) continue
     const scores = softmax(Float64Array.from({ length: size }, (_, token) => data[place * size + token] ?? 0))
-    const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
-    masks.push({ place, choices: order.slice(0, topK).map((token) => ({ token, score: scores[token] ?? 0 })) })
+    masks.push({ place, choices: greatest(scores, topK).map((token) => ({ token, score: scores[token] ?? 0 })) })
     await breathe()
   }
   return masks
 }
 
+/** Places of the greatest scores, best first, and of equal ones the first; sorting a vocabulary would take much longer. */
+function greatest(scores: Float64Array, count: number): readonly number[] {
+  const best: number[] = []
+  for (const [place, score] of scores.entries()) {
+    if (best.length >= count && !(score > (scores[best[count - 1] ?? 0] ?? 0))) continue
+    let at = Math.min(best.length, count - 1)
+    for (; at > 0 && score > (scores[best[at - 1] ?? 0] ?? 0); at -= 1) best[at] = best[at - 1] ?? 0
+    best[at] = place
+  }
+  return best
+}
+
 /** The texts of the choices for each mask. */
 async function filled(
-  task: TaskDescription,
+  { task, signal, hold }: TaskCall,
   ids: readonly number[],
   masks: readonly FilledMask[],
 ): Promise<readonly (readonly Filling[])[]> {
   const fillings: (readonly Filling[])[] = []
   for (const { place, choices } of masks) {
+    if (signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
     const tokens = choices.map(({ token }) => [token])
     const texts = await decode(task, tokens, { skipSpecialTokens: false })
     const sequences = await decode(
       task,
       choices.map(({ token }) => ids.with(place, token)),
     )
+    hold?.(sequences.reduce((sum, { length }) => sum + length, 0) * CHARACTER_BYTES)
     fillings.push(
       choices.map((choice, index) => ({ ...choice, tokenText: texts[index] ?? '', sequence: sequences[index] ?? '' })),
     )

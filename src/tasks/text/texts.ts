@@ -73,9 +73,10 @@ export async function encodeTexts(
   const setting: EncodeSetting = { text, ...options, side: options.truncationSide ?? text.truncationSide }
   const rows: TextRow[] = []
   let tokens = 0
-  for (const chunk of chunksOf(inputs)) {
+  for (const chunk of chunksOf(inputs, setting)) {
     if (call.signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
-    for (const { index, windows } of await encodeChunk(chunk, setting)) {
+    const tokensLeft = tokensMax - spent.tokens - tokens
+    for (const { index, windows } of await encodeChunk(chunk, { ...setting, tokensLeft })) {
       for (const window of windows) {
         tokens += window.ids.length
         rows.push({ text: index, ...window })
@@ -118,11 +119,11 @@ interface Indexed<T> {
 
 type Input = Text | readonly [string, string]
 
-function* chunksOf(inputs: readonly Input[]): Generator<readonly Indexed<Input>[]> {
+function* chunksOf(inputs: readonly Input[], { prompt = '' }: EncodeSetting): Generator<readonly Indexed<Input>[]> {
   let chunk: Indexed<Input>[] = []
   let characters = 0
   for (const [index, value] of inputs.entries()) {
-    const length = isPair(value) ? value[0].length + value[1].length : value.length
+    const length = isPair(value) ? value[0].length + value[1].length : value.length + prompt.length
     if (chunk.length > 0 && (chunk.length >= CHUNK_TEXTS || characters + length > CHUNK_CHARACTERS)) {
       yield chunk
       chunk = []
@@ -134,8 +135,8 @@ function* chunksOf(inputs: readonly Input[]): Generator<readonly Indexed<Input>[
   if (chunk.length > 0) yield chunk
 }
 
-async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSetting) {
-  const { text, truncate = true, side, stride, cutsFirst = false, hasDetails = false } = setting
+async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSetting & { readonly tokensLeft: number }) {
+  const { text, truncate = true, side, stride, tokensLeft, cutsFirst = false, hasDetails = false } = setting
   const ids = chunk.flatMap(({ index, value }) => (isIds(value) ? [{ index, windows: [idsRow(value, index, setting)] }] : []))
   const texts = chunk.flatMap(({ index, value }) => (isIds(value) ? [] : [{ index, value: prepared(value, index, setting) }]))
   const encoded = await encode({
@@ -144,6 +145,7 @@ async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSett
     tokensMax: text.tokensMax,
     cut: truncate ? side : 'none',
     stride,
+    windowTokensMax: tokensLeft,
     cutsFirst,
     hasDetails,
   })

@@ -101,7 +101,7 @@ async function load({ path, sha256 }: TokenizerFile, known: (bytes: number) => v
 }
 
 async function encodeOne({ tokenizer, hasPrefix }: Loaded, text: TextOrPair, request: EncodeRequest): Promise<EncodedText> {
-  const { tokensMax, cut, cutsFirst = false, hasSpecial = true, stride, hasDetails = false } = request
+  const { tokensMax, cut, cutsFirst = false, hasSpecial = true, stride, windowTokensMax, hasDetails = false } = request
   const [first, second] = typeof text === 'string' ? [text] : text
   let encoding: Awaited<ReturnType<Tokenizer['encode']>>
   try {
@@ -117,7 +117,9 @@ async function encodeOne({ tokenizer, hasPrefix }: Loaded, text: TextOrPair, req
   if (cut === 'none') return { tooLong: ids.length }
   const sequences = encoding.getSequenceIds().map((sequence) => sequence ?? -1)
   const windows =
-    stride === undefined ? [cutTo(tokensMax, sequences, { side: cut, cutsFirst })] : windowsOf(tokensMax, sequences, stride)
+    stride === undefined
+      ? [cutTo(tokensMax, sequences, { side: cut, cutsFirst })]
+      : windowsOf(sequences, { tokensMax, stride, windowTokensMax })
   return { windows: windows.map((places) => taken(whole, places)) }
 }
 
@@ -149,16 +151,25 @@ function sharesOf(room: number, one: number, two: number): readonly [number, num
   return one <= two ? [few, many] : [many, few]
 }
 
+interface Windowing {
+  readonly tokensMax: number
+  readonly stride: number
+  readonly windowTokensMax?: number | undefined
+}
+
 /** Places of each window of a text: as many tokens as there is room for, `stride` of them shared with the window before. */
-function windowsOf(tokensMax: number, sequences: readonly number[], stride: number): readonly (readonly number[])[] {
+function windowsOf(
+  sequences: readonly number[],
+  { tokensMax, stride, windowTokensMax = Number.POSITIVE_INFINITY }: Windowing,
+): readonly (readonly number[])[] {
   const own = sequences.flatMap((sequence, place) => (sequence === -1 ? [] : [place]))
+  const added = sequences.flatMap((sequence, place) => (sequence === -1 ? [place] : []))
   const room = roomIn(tokensMax, sequences)
   if (stride >= room) throw new TokenizerFailure('failed', `a stride of ${stride} leaves no room in windows of ${room} tokens`)
   const windows: (readonly number[])[] = []
   for (let begin = 0; begin < own.length; begin += room - stride) {
-    const part = new Set(own.slice(begin, begin + room))
-    windows.push(sequences.flatMap((sequence, place) => (sequence === -1 || part.has(place) ? [place] : [])))
-    if (begin + room >= own.length) break
+    windows.push([...added, ...own.slice(begin, begin + room)].sort((one, other) => one - other))
+    if (begin + room >= own.length || windows.length * tokensMax > windowTokensMax) break
   }
   return windows
 }

@@ -14,6 +14,8 @@ export interface ZeroShotOptions extends TruncationOptions {
 }
 
 const TEMPLATE = 'This example is {}.'
+/** There is a hypothesis for each label: a long template would be as many times its length. */
+const TEMPLATE_CHARACTERS_MAX = 8192
 
 /**
  * Says which of any labels a text has, by a model of entailment: whether the text entails the template with each label in it.
@@ -31,6 +33,10 @@ export async function zeroShot(
     throw new VestalError('INPUT_INVALID', { detail: { candidate_labels: 'must name one label at least' } })
   if (!template.includes('{}'))
     throw new VestalError('INPUT_INVALID', { detail: { hypothesis_template: 'must have {} where the label stands' } })
+  if (template.length > TEMPLATE_CHARACTERS_MAX)
+    throw new VestalError('INPUT_INVALID', {
+      detail: { hypothesis_template: `has ${template.length} characters; the most is ${TEMPLATE_CHARACTERS_MAX}` },
+    })
   const pairs = labels.map((label) => [text, template.replace('{}', () => label)] as const)
   // Only the text is cut: without its label a hypothesis says nothing.
   const { scores } = await scoreRows(call, pairs, { ...truncation, cutsFirst: true })

@@ -62,6 +62,11 @@ for (const name of ['bert', 'roberta', 'unigram']) {
       }
     })
 
+    test('makes no more windows than whoever asks takes', async () => {
+      const asked = { file, texts: ['. '.repeat(2000)], tokensMax: 12, cut: 'right', stride: 9, windowTokensMax: 48 } as const
+      expect(windowsOf((await encode(asked))[0]).map(({ ids }) => ids.length)).toEqual([12, 12, 12, 12, 12])
+    })
+
     test('cuts long texts into windows that overlap', async () => {
       const encoded = await encode({ file, texts: TEXTS, tokensMax: 12, cut: 'right', stride: 3 })
       expect(encoded.map((text) => windowsOf(text).map(({ ids }) => ids))).toEqual(expected.windows)
