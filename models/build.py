@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Trains the four bundled models and writes their files. The same inputs give the same bytes, on any processor: what is trained has one
+"""Trains the four bundled models and the text classifier of examples/, and writes their files. The same inputs give the same bytes, on any processor: what is trained has one
 solution, which is found to many more digits than are kept.
 
     pip install -r requirements.txt
-    python build.py            writes models/<name>/1/model.onnx and checksums.sha256
+    python build.py            writes models/<name>/1/model.onnx, examples/text-classifier/sentiment/ and checksums.sha256
     python build.py --check    builds into a temporary folder and compares with checksums.sha256
 """
 import argparse
 import hashlib
+import json
 import os
 import pathlib
 import sys
@@ -18,6 +19,8 @@ import warnings
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
 # Names inside a graph follow the order of sets, which Python shuffles from run to run unless it is told not to.
 if os.environ.get("PYTHONHASHSEED") != "0":
     os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
@@ -25,7 +28,7 @@ if os.environ.get("PYTHONHASHSEED") != "0":
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.datasets import load_digits, load_iris
@@ -35,6 +38,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
+from tokenizers.models import BPE
 
 HERE = pathlib.Path(__file__).parent
 SEED = 20261123
@@ -170,24 +175,161 @@ def simple():
     return finish(model), None
 
 
-MODELS = {"iris": iris, "digits": digits, "reviews": reviews, "simple": simple}
+START, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
+VOCABULARY_MAX = 4096
+TOKENS_MAX = 256
+
+
+def train_tokenizer(texts):
+    """Byte-level byte pair encoding, as RoBERTa has it: a word of the texts is one token, and others are put together from parts. Equal
+    pairs are joined in the order of their numbers, so the same texts give the same file."""
+    tokenizer = Tokenizer(BPE(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY_MAX,
+        min_frequency=1,
+        special_tokens=[START, PAD, END, UNKNOWN],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{START} $A {END}",
+        pair=f"{START} $A {END} {END} $B {END}",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in (START, END)],
+    )
+    return tokenizer
+
+
+def token_features(tokenizer, texts):
+    """How often a text has each token, by the square root of its number of tokens: what the graph multiplies with its weights."""
+    features = np.zeros((len(texts), tokenizer.get_vocab_size()))
+    for row, encoding in enumerate(tokenizer.encode_batch(list(texts))):
+        np.add.at(features[row], encoding.ids, 1)
+        features[row] /= np.sqrt(len(encoding.ids))
+    return features
+
+
+def sentiment_graph(weights, bias):
+    """The classifier as a graph. Weights are multiples of 2^-16, so sums are exact in any order: padding changes no bit of the logits."""
+    constants = {
+        "weights": weights.astype(np.float32),
+        "bias": bias.astype(np.float32),
+        "tokens": np.array([1], dtype=np.int64),
+        "last": np.array([2], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
+        helper.make_node("Gather", ["weights", "input_ids"], ["each"]),
+        helper.make_node("Mul", ["each", "column"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "tokens"], ["sum"], keepdims=0),
+        helper.make_node("ReduceSum", ["mask", "tokens"], ["count"], keepdims=1),
+        helper.make_node("Sqrt", ["count"], ["root"]),
+        helper.make_node("Div", ["sum", "root"], ["mean"]),
+        helper.make_node("Add", ["mean", "bias"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "sentiment",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
+            for name in ("input_ids", "attention_mask")
+        ],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return finish(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+
+
+def sentiment():
+    """A folder as Hugging Face has it: the tokenizer, the graph, and what says how they belong together."""
+    texts, y = read_reviews("corpus.tsv")
+    train_x, test_x, train_y, test_y = split(texts, y)
+    phrases, phrase_y = read_reviews("phrases.tsv")
+    train_x, train_y = np.concatenate([train_x, phrases]), np.concatenate([train_y, phrase_y])
+    tokenizer = train_tokenizer(train_x)
+    features = token_features(tokenizer, train_x)
+    # Rare tokens weigh more, as in reviews.
+    rarity = np.log((1 + len(features)) / (1 + np.sum(features > 0, axis=0))) + 1
+    learned = regression(20).fit(features * rarity, train_y)
+    # Half of the weight for one label, half against the other: the softmax of the two is the sigmoid of the regression.
+    half = settle(learned.coef_[0] * rarity / 2)
+    half_bias = settle(learned.intercept_[0] / 2)
+    model = sentiment_graph(np.stack([-half, half], axis=1), np.array([-half_bias, half_bias]))
+    config = {
+        "architectures": ["RobertaForSequenceClassification"],
+        "id2label": {"0": "negative", "1": "positive"},
+        "label2id": {"negative": 0, "positive": 1},
+        "pad_token_id": tokenizer.token_to_id(PAD),
+        "vocab_size": tokenizer.get_vocab_size(),
+    }
+    tokenizer_config = {"model_max_length": TOKENS_MAX, "pad_token": PAD, "padding_side": "right", "tokenizer_class": "PreTrainedTokenizerFast"}
+    files = {
+        "config.json": json_bytes(config),
+        "tokenizer.json": (tokenizer.to_str() + "\n").encode(),
+        "tokenizer_config.json": json_bytes(tokenizer_config),
+        "model.onnx": model.SerializeToString(deterministic=True),
+    }
+    return files, sentiment_accuracy(tokenizer, model, test_x, test_y)
+
+
+def sentiment_accuracy(tokenizer, model, texts, labels):
+    """Of the file itself, on texts of different lengths in one run."""
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    tokenizer.enable_padding(pad_id=tokenizer.token_to_id(PAD), pad_token=PAD)
+    encodings = tokenizer.encode_batch(list(texts))
+    tokenizer.no_padding()
+    inputs = {
+        "input_ids": np.array([each.ids for each in encodings], dtype=np.int64),
+        "attention_mask": np.array([each.attention_mask for each in encodings], dtype=np.int64),
+    }
+    logits = session.run(["logits"], inputs)[0]
+    return float(np.mean(np.argmax(logits, axis=1) == labels)), len(labels)
+
+
+def json_bytes(value):
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def bundled(name, build):
+    """The one file of a bundled model, by its path from the root of the repository."""
+
+    def files():
+        model, measured = build()
+        return {f"models/{name}/1/model.onnx": model.SerializeToString(deterministic=True)}, measured
+
+    return files
+
+
+def example():
+    files, measured = sentiment()
+    return {f"examples/text-classifier/sentiment/{name}": content for name, content in files.items()}, measured
+
+
+MODELS = {
+    **{name: bundled(name, build) for name, build in {"iris": iris, "digits": digits, "reviews": reviews, "simple": simple}.items()},
+    "sentiment": example,
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with checksums.sha256 and write nothing here")
     arguments = parser.parse_args()
-    folder = pathlib.Path(tempfile.mkdtemp()) if arguments.check else HERE
+    folder = pathlib.Path(tempfile.mkdtemp()) if arguments.check else HERE.parent
     sums = {}
     for name, build in MODELS.items():
-        model, measured = build()
-        path = folder / name / "1" / "model.onnx"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = model.SerializeToString(deterministic=True)
-        path.write_bytes(content)
-        sums[f"{name}/1/model.onnx"] = hashlib.sha256(content).hexdigest()
+        files, measured = build()
+        for place, content in files.items():
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            sums[os.path.relpath(place, "models")] = hashlib.sha256(content).hexdigest()
         shown = "" if measured is None else f", accuracy {measured[0]:.4f} on {measured[1]} held-out rows"
-        print(f"{name}: {len(content)} bytes{shown}")
+        print(f"{name}: {sum(map(len, files.values()))} bytes{shown}")
     text = "".join(f"{digest}  {path}\n" for path, digest in sums.items())
     checksums = HERE / "checksums.sha256"
     if not arguments.check:
