@@ -57,7 +57,7 @@ function readersFolder({ blocks }: Page): { readonly folder: string; readonly ho
   writeFileSync(join(programs, 'vestal'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`)
   chmodSync(join(programs, 'vestal'), 0o755)
   if (blocks.some((block) => isRun(block) && /\bbun run\b/.test(block.text))) {
-    for (const name of ['package.json', 'src', 'models', 'deploy', 'docs', 'node_modules'])
+    for (const name of ['package.json', 'src', 'models', 'examples', 'deploy', 'docs', 'node_modules'])
       symlinkSync(join(ROOT, name), join(folder, name))
   } else withPackages(folder)
   const path = [programs, ...(python === undefined ? [] : [dirname(python)]), dirname(process.execPath), process.env.PATH]

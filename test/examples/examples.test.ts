@@ -8,7 +8,7 @@ import { MAIN } from '../support/command-line.ts'
 import { freePort } from '../support/free-port.ts'
 import { MODELS } from '../support/server.ts'
 import { Terminals } from '../support/terminal.ts'
-import { SECRET } from '../support/tokens.ts'
+import { SECRET, tokenWith } from '../support/tokens.ts'
 import { testWith } from '../support/tools.ts'
 
 const ROOT = join(import.meta.dir, '../..')
@@ -48,7 +48,7 @@ describe('an example', () => {
   test('is listed, and has a README that names what it runs', () => {
     const list = readFileSync(join(EXAMPLES, 'README.md'), 'utf8')
     const names = [...new Bun.Glob('*/README.md').scanSync(EXAMPLES)]
-    expect(names).toHaveLength(4)
+    expect(names).toHaveLength(6)
     for (const name of names) expect(list).toContain(`(${name})`)
   })
 
@@ -72,6 +72,26 @@ describe('an example', () => {
     const flowers = await post(`${base}/models/iris/predict/`, ROWS, ada.token)
     expect(flowers).toMatchObject({ status: 200, body: { output: [{ label: 'setosa' }] } })
     expect((await post(`${base}/models/iris/predict/`, ROWS, bob.token)).status).toBe(403)
+  })
+
+  test('text-classifier reads texts as its README shows, also what the model has not seen', async () => {
+    const port = await freePort()
+    await using terminals = terminalsWith({ VESTAL_SECRET: SECRET })
+    await terminals.keepRunning(`${bun} '${MAIN}' start --port ${port} --models '${EXAMPLES}/text-classifier'`, port)
+    const url = `http://127.0.0.1:${port}/models/sentiment/predict/`
+    const token = tokenWith(['model:*:predict'])
+    const readme = readFileSync(join(EXAMPLES, 'text-classifier/README.md'), 'utf8')
+    const [, sent = ''] = /-d '(.+)'/.exec(readme) ?? []
+    const [, shown = ''] = /^ {4}(\{"output".+)$/m.exec(readme) ?? []
+    expect(await post(url, JSON.parse(sent), token)).toEqual({ status: 200, body: JSON.parse(shown) })
+    const input = ['I would buy it again', 'It broke on the first day', '😀 zwölf', 'great '.repeat(2_000)]
+    const { status, body } = await post(url, { input, parameters: { top_k: 1 } }, token)
+    expect([status, body]).toMatchObject([
+      200,
+      { output: [[{ label: 'positive' }], [{ label: 'negative' }], [{}], [{ label: 'positive' }]] },
+    ])
+    expect((await post(url, { input }, tokenWith(['model:other:predict']))).status).toBe(403)
+    expect((await post(url, { input: 7 }, token)).status).toBe(400)
   })
 
   test('identity-provider grants what the roles of its tokens stand for', async () => {
