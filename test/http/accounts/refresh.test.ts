@@ -160,6 +160,7 @@ for (const kind of stores()) {
       const sessionId = decodeJwt(token).payload.sid as string
       const last = `${'A'.repeat(42)}B`
       await server.store.transaction(async (records) => {
+        expect(GENERATIONS_MAX).toBe(10_000)
         await records.updateSession(sessionId, { generation: GENERATIONS_MAX, sealedToken: null, refreshedAt: server.clock.ms })
         await records.insertRefreshToken(hashOf(last), { sessionId, generation: GENERATIONS_MAX })
       })

@@ -78,4 +78,10 @@ describe('hashing', () => {
     expect(refused[0]?.reason).toMatchObject({ code: 'SIGN_IN_BUSY', headers: { 'retry-after': '2' } })
     expect(await passwords.verify('four words and a half', await passwords.hash('four words and a half'))).toBe(true)
   })
+
+  test('runs two at once and lets 64 wait, unless it is told otherwise', async () => {
+    const passwords = createPasswords(cheap)
+    const results = await Promise.allSettled(Array.from({ length: 68 }, () => passwords.hash('four words and a half')))
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(2)
+  })
 })
