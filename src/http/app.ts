@@ -144,8 +144,8 @@ export function createApp(options: AppOptions) {
         noteModel: operations.noteModel,
       }),
     )
-    .use(stream({ engine, authenticator, memory, report, readiness }))
-    .use(socket({ engine, authenticator, memory, report, readiness, upgrade: servers.upgrade }))
+    .use(stream({ engine, authenticator, memory, report, readiness, taskLimits: options.taskLimits }))
+    .use(socket({ engine, authenticator, memory, report, readiness, upgrade: servers.upgrade, taskLimits: options.taskLimits }))
     .use(
       control({
         engine,

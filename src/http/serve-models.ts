@@ -68,8 +68,8 @@ export function serveModels(options: ServeModelsOptions) {
       if (server !== null) servers.add(server)
     })
     .use(predictions(predicting))
-    .use(stream(routes))
-    .use(socket(routes))
+    .use(stream(predicting))
+    .use(socket(predicting))
     .use(control(routes))
   if (options.hasDialects === true) {
     const settings = { mayBeIds: options.mayBeTokenIds ?? false }

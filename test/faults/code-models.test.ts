@@ -3,6 +3,7 @@ import { chmodSync, chownSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { VestalError } from '../../src/core/errors.ts'
 import { createEngine, type Engine } from '../../src/index.ts'
+import { nextOf, streamOf } from '../../src/inference/code/code-values.ts'
 import { codeFolder, modelText } from '../support/code-folder.ts'
 import { until } from '../support/until.ts'
 
@@ -42,6 +43,36 @@ async function ask(engine: Engine, name: string, value: unknown = 1): Promise<un
 const reasonOf = (engine: Engine, name: string) => engine.model(name)?.versions[0]?.reason
 const codeOf = (error: unknown) => (error instanceof VestalError ? error.code : error)
 const constant = (value: number) => modelText(`input: t.Unknown(), output: t.Number(), predict: () => ${value},`)
+
+test('a caller has some streams of a model, and others have theirs', async () => {
+  const { start } = await serve({
+    'm/model.ts': modelText('input: t.Unknown(), output: t.Number(), async *predict() { for (;;) yield 1 },'),
+  })
+  const engine = await start()
+  await engine.load('m')
+  const begin = (subject: string) =>
+    engine.infer('m', '1', nextOf('', new Map([['input', { datatype: 'BYTES', shape: [1], data: ['1'] }]])), { subject })
+  for (let index = 0; index < 64; index += 1) expect(streamOf(await begin('one'))).toBeString()
+  expect(await begin('one').catch(codeOf)).toBe('SUBJECT_LIMIT')
+  expect(streamOf(await begin('other'))).toBeString()
+})
+
+test('an input that is wrong at a long path is rejected, and ends nothing', async () => {
+  const { start, warnings } = await serve({
+    'm/model.ts': `import { model, t } from 'vestal/model'
+let deep: ReturnType<typeof t.Record> | ReturnType<typeof t.Number> = t.Number()
+for (let level = 0; level < 80; level += 1) deep = t.Record(t.String(), deep)
+export default model({ input: deep, output: t.Number(), predict: () => 1 })
+`,
+  })
+  const engine = await start()
+  await engine.load('m')
+  let value: unknown = 'no number'
+  for (let level = 0; level < 80; level += 1) value = { ['key'.repeat(21)]: value }
+  expect(await ask(engine, 'm', value).catch(codeOf)).toBe('INPUT_INVALID')
+  expect(await ask(engine, 'm', {})).toBe(1)
+  expect(warnings).toEqual([])
+})
 
 describe('a reload', () => {
   test('of an edited helper gives new answers, and none fails meanwhile', async () => {

@@ -125,6 +125,17 @@ describe('a socket of a model with a state', () => {
     close(await socket)
   })
 
+  test('rejects rows whose state would be large, however small the message is', async () => {
+    const socket = open('frames')
+    const none = (rows: number) => ({ inputs: [{ name: 'x', shape: [rows, 0], datatype: 'FP32', data: [] }] })
+    expect(await ask(socket, none(200_000_000))).toMatchObject({
+      status_code: 400,
+      detail: expect.stringMatching(/^The state of so many rows has 5600000000 bytes; a socket carries at most 268435456/),
+    })
+    expect(await ask(socket, { input: [[1]] })).toMatchObject({ output: [{ total: 1 }] })
+    close(await socket)
+  })
+
   test('begins anew with another socket; by POST the state is an input as any other', async () => {
     expect(await totals(open('sums'), [5])).toEqual([5])
     const response = await fetch(`http://127.0.0.1:${app.server?.port}/models/sums/predict/`, {

@@ -371,6 +371,20 @@ for (const open of DOORS) {
       ])
     })
 
+    test('keep the limits of the server, as bodies do', async () => {
+      const limited = createServer(engine, { taskLimits: { itemsMax: 2 } })
+      const request = new Request('http://localhost/models/mood/stream/', {
+        method: 'POST',
+        headers: { ...ALL, 'content-type': 'application/x-ndjson' },
+        body: '["good","bad"]\n["good","bad","good"]',
+      })
+      const lines = (await (await limited.handle(request)).text()).trim().split('\n')
+      expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+        { row: 0, output: [[], []].map(() => expect.anything()) },
+        { row: 1, status_code: 413 },
+      ])
+    })
+
     if (door.name === 'over a socket')
       test('are messages of a socket', async () => {
         const live = await openLive(`${door.base.replace('http', 'ws')}/models/mood/live`, { headers: ALL })

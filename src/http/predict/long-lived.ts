@@ -1,6 +1,7 @@
 import type { AuthenticatedToken, Authenticator } from '../../auth/authenticator.ts'
 import type { VestalError } from '../../core/errors.ts'
 import type { Engine } from '../../inference/engine.ts'
+import type { TaskLimits } from '../../tasks/call.ts'
 import { vestalErrorIn } from '../errors.ts'
 import { permissionTo } from '../model-access.ts'
 import type { LongLived, Readiness } from '../readiness.ts'
@@ -11,6 +12,8 @@ export interface LongLivedOptions {
   readonly engine: Engine
   readonly authenticator: Authenticator
   readonly memory: RequestMemory
+  /** How much a row or a message for a task may bring. */
+  readonly taskLimits?: TaskLimits | undefined
   /** Whether the server takes requests; without one, streams and sockets end with their clients. */
   readonly readiness?: Readiness
   /** Reports our own bugs where no response can: in a stream that has begun. */

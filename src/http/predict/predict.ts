@@ -240,6 +240,8 @@ export interface PartCaller {
   readonly subject: string
   readonly allows: PermissionCheck
   readonly signal: AbortSignal
+  /** How much a row or a message for a task may bring. */
+  readonly taskLimits?: TaskLimits | undefined
   /** What the socket's models carry from message to message. */
   readonly state?: SocketState
   /** The request of the stream, whose header limits the time of each row; a socket's has none. */
@@ -305,14 +307,15 @@ export async function* predictOutputs<Form>(
 async function answerPart(
   { input, parameters, write }: AskedTask,
   { model, version, task }: TaskTarget,
-  { caller: { engine, subject, signal }, deadline }: { readonly caller: PartCaller; readonly deadline: Deadline },
+  { caller: { engine, subject, signal, taskLimits }, deadline }: { readonly caller: PartCaller; readonly deadline: Deadline },
 ): Promise<EncodedAnswer> {
   const infer: TaskCall['infer'] = (tensors, { outputs } = {}) =>
     withPatience(
       () => engine.infer(model.name, version.version, tensors, { signal, subject, timeoutMs: leftOf(deadline), outputs }),
       signal,
     )
-  const json = await answerTask(taskQuestion(task, input, parameters), { task, inputs: version.inputs, infer, signal })
+  const call: TaskCall = { task, inputs: version.inputs, infer, signal, ...(taskLimits && { limits: taskLimits }) }
+  const json = await answerTask(taskQuestion(task, input, parameters), call)
   return { json: write(json), blobs: [] }
 }
 

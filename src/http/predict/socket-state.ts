@@ -17,6 +17,9 @@ export interface CarriedMessage {
   keep(results: NamedTensors): NamedTensors
 }
 
+/** Bytes that one socket carries at most, with what a message is joined to. */
+const BYTES_MAX = 256 * 1024 * 1024
+
 /** What the models of one socket carry from a message to the next. It is the socket's own, and begins with zeros. */
 export class SocketState {
   readonly #hold: (bytes: number) => void
@@ -42,6 +45,7 @@ export class SocketState {
       target: { ...found, version: { ...version, ...visible(version, rules) } },
       feed: (tensors) => {
         const rows = rowsOf(version.inputs, tensors)
+        this.#charge(bytesToFeed(version.inputs, rules, { tensors, rows }))
         const fed = new Map(tensors)
         next = new Map()
         for (const { input, values } of rules.contexts) {
@@ -63,12 +67,21 @@ export class SocketState {
           shown.delete(output)
         }
         const bytes = [...next.values()].reduce((sum, { data }) => sum + (data as Uint8Array).byteLength, 0)
-        this.#hold(bytes - this.#bytes)
-        this.#bytes = bytes
+        this.#charge(bytes)
         this.#carried = next
         return shown
       },
     }
+  }
+
+  /** Holds what is needed before it is made. @throws VestalError INPUT_INVALID, MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT */
+  #charge(bytes: number): void {
+    if (bytes > BYTES_MAX)
+      throw new VestalError('INPUT_INVALID', {
+        detail: `The state of so many rows has ${bytes} bytes; a socket carries at most ${BYTES_MAX}: send fewer rows in a message`,
+      })
+    this.#hold(bytes - this.#bytes)
+    this.#bytes = bytes
   }
 
   #state({ name, datatype, shape }: TensorSpec, rows: number): Tensor {
@@ -86,6 +99,32 @@ export class SocketState {
     if (kept.shape.join() === shape.join()) return kept
     throw otherRows(name, kept)
   }
+}
+
+/** Bytes that are made for a message, however few it has itself: rows of no values have a state too. */
+function bytesToFeed(
+  specs: readonly TensorSpec[],
+  { outputs, contexts }: CarriedState,
+  { tensors, rows }: { readonly tensors: NamedTensors; readonly rows: number },
+): number {
+  const states = outputs.map(({ input }) => {
+    const { datatype, shape } = specOf(specs, input)
+    return bytesOf(
+      datatype,
+      shape.map((size) => (size === -1 ? rows : size)),
+    )
+  })
+  const joined = contexts.map(({ input, values }) => {
+    // The cast: the message was checked to have it.
+    const { datatype, shape } = tensors.get(input) as Tensor
+    return bytesOf(datatype, [...shape.slice(0, -1), (shape.at(-1) ?? 0) + 3 * values])
+  })
+  return [...states, ...joined].reduce((sum, bytes) => sum + bytes, 0)
+}
+
+function bytesOf(datatype: Tensor['datatype'], shape: readonly number[]): number {
+  const facts = DATATYPES[datatype]
+  return shape.reduce((product, size) => product * size, 'array' in facts ? facts.array.BYTES_PER_ELEMENT : 1)
 }
 
 function otherRows(name: string, { shape }: Tensor): VestalError {

@@ -79,7 +79,7 @@ function upgradeBy(server: unknown): Upgrade {
  */
 function openSocket(opening: Opening, options: LongLivedOptions, upgrade: Upgrade): void {
   const { name, request, token } = opening
-  const { engine, memory, report, readiness } = options
+  const { engine, memory, report, readiness, taskLimits } = options
   findReadyVersion(findModel(engine, name))
   const abort = new AbortController()
   const subject = token.principal.key
@@ -87,7 +87,7 @@ function openSocket(opening: Opening, options: LongLivedOptions, upgrade: Upgrad
   hold.grow(SOCKET_BYTES + memory.messageBytesMax)
   const charge = (bytes: number) => (bytes > 0 ? hold.grow(bytes) : hold.shrink(-bytes))
   const connection = new Connection({
-    caller: { engine, name, subject, allows: token.allows, signal: abort.signal, state: new SocketState(charge) },
+    caller: { engine, name, subject, allows: token.allows, signal: abort.signal, state: new SocketState(charge), taskLimits },
     recheck: createRecheck(options, opening),
     expiresAtMs: token.payload.exp === undefined ? undefined : token.payload.exp * 1000,
     messageBytesMax: memory.messageBytesMax,

@@ -64,7 +64,7 @@ export function stream(options: LongLivedOptions) {
  */
 function predictStream(opening: Opening, options: LongLivedOptions): Response {
   const { name, request, token } = opening
-  const { engine, memory, report, readiness } = options
+  const { engine, memory, report, readiness, taskLimits } = options
   const { code } = findReadyVersion(findModel(engine, name))
   const abort = new AbortController()
   const subject = token.principal.key
@@ -74,7 +74,7 @@ function predictStream(opening: Opening, options: LongLivedOptions): Response {
     rowBytesMax: Math.min(ROW_BYTES_MAX, memory.bodyBytesMax),
     hold: memory.ledger.open(subject),
     expansionRatioMax: memory.expansionRatioMax,
-    caller: { engine, name, subject, allows: token.allows, signal: abort.signal, request },
+    caller: { engine, name, subject, allows: token.allows, signal: abort.signal, request, taskLimits },
     recheck: createRecheck(options, opening),
     whenEnding: endOf('stream', readiness),
     report,

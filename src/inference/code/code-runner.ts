@@ -74,6 +74,8 @@ const GRACE_MS = 5_000
 const STREAM_IDLE_MS = 30_000
 /** Streams of one model at once. */
 const STREAMS_MAX = 256
+/** Of these, streams of one caller. */
+const SUBJECT_STREAMS_MAX = 64
 
 /** Outputs that are asked for one by one. */
 interface OutputStream {
@@ -249,6 +251,11 @@ class RunningCode implements CodeRunner {
       checkInputs(this.inputs, tensors)
       if (this.#streams.size >= STREAMS_MAX)
         throw new VestalError('QUEUE_FULL', { detail: `The model has ${STREAMS_MAX} streams; try again` })
+      const own = [...this.#streams.values()].filter(({ subject }) => subject === asked.subject).length
+      if (asked.subject !== undefined && own >= SUBJECT_STREAMS_MAX)
+        throw new VestalError('SUBJECT_LIMIT', {
+          detail: `This caller has ${SUBJECT_STREAMS_MAX} streams of the model; end one, or try again`,
+        })
     }
     const stream = known ?? { name: crypto.randomUUID(), subject: asked.subject, isBusy: true, callOffIdle: () => undefined }
     stream.isBusy = true

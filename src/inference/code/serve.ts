@@ -7,6 +7,7 @@ import * as modelModule from '../../model/model.ts'
 import { ModelTensor } from '../../model/model-tensor.ts'
 import { Refusal } from '../../model/refusal.ts'
 import { openMessageSocket } from '../../processes/message-socket.ts'
+import type { Fault } from '../../schema/check.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import { bundle, MODEL_MODULE } from './bundle.ts'
 import {
@@ -23,6 +24,8 @@ import { BUNDLE_MODULE, createErrorText } from './source-lines.ts'
 
 /** Its descriptor of the socket to the server. */
 const SOCKET = 3
+/** Longest path and rule of a fault. */
+const FAULT_LENGTH_MAX = 300
 /** Longest line of the code's console. */
 const LOG_LENGTH_MAX = 2000
 
@@ -265,11 +268,16 @@ class CodeProcess {
   }
 
   #failureOf(error: unknown): CodeFailure {
-    if (error instanceof InputFault) return { kind: 'input', faults: error.faults }
+    if (error instanceof InputFault) return { kind: 'input', faults: error.faults.map(shortened) }
     if (error instanceof Refusal) return { kind: 'refusal', status: error.status, text: error.message.slice(0, LOG_LENGTH_MAX) }
     const ask = error instanceof Error ? ASKED.get(error) : undefined
-    return ask === undefined ? { kind: 'bug', text: this.#errorText(error) } : { kind: 'passed', ask }
+    return ask === undefined ? { kind: 'bug', text: this.#errorText(error).slice(0, LOG_LENGTH_MAX) } : { kind: 'passed', ask }
   }
+}
+
+/** Paths are made of what a caller sent: longer ones the server would take for a broken protocol, and end this process. */
+function shortened({ path, rule }: Fault): Fault {
+  return { path: path.slice(0, FAULT_LENGTH_MAX), rule: rule.slice(0, FAULT_LENGTH_MAX) }
 }
 
 function inputOf(model: RunnableModel, text: string, tensors: NamedTensors): unknown {

@@ -22,6 +22,8 @@ const RATE_MAX = 768_000
 /** Tags of formats: integers, floats, and one whose own tag is in its extension. */
 const [INTEGERS, FLOATS, EXTENSIBLE] = [1, 3, 0xfffe]
 const HEADER_BYTES = 12
+/** Chunks that are looked at for the two that count: a file has room for millions of empty ones. */
+const CHUNKS_MAX = 1000
 const FORMAT_BYTES = 16
 /** Where an extensible format has its own tag. */
 const SUBFORMAT_AT = 24
@@ -61,7 +63,10 @@ function chunksOf(view: DataView): { readonly format: Format; readonly data: Dat
   if (riff !== 'RIFF' || wave !== 'WAVE') throw unreadable(`is no WAV file (RIFF, WAVE)${hintOf(view)}`)
   let format: Format | undefined
   let data: DataView | undefined
+  let chunks = 0
   for (let at = HEADER_BYTES; at + 8 <= view.byteLength && (format === undefined || data === undefined); ) {
+    chunks += 1
+    if (chunks > CHUNKS_MAX) throw unreadable(`has more than ${CHUNKS_MAX} chunks before its samples`)
     const name = textAt(view, at)
     const begin = at + 8
     const left = view.byteLength - begin

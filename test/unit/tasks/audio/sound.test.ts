@@ -40,6 +40,12 @@ describe('a WAV file', () => {
     expect([...(await read(wavOf(SAMPLES).subarray(0, -1))).samples]).toEqual(SAMPLES.slice(0, -1))
   })
 
+  test('is rejected where thousands of chunks stand before its samples', async () => {
+    const empty = (count: number) => Buffer.concat(Array.from({ length: count }, () => chunkOf('LIST', Buffer.alloc(0))))
+    expect([...(await read(wavOf(SAMPLES, { before: empty(900) }))).samples]).toEqual(SAMPLES)
+    expect(await reason(wavOf(SAMPLES, { before: empty(1100) }))).toBe('The sound has more than 1000 chunks before its samples')
+  })
+
   test('with several channels has their mean', async () => {
     expect([...(await read(wavOf([0.5, 0, -0.5, 0.25, 1 / 4, -1 / 4], { channels: 2, bits: 32, tag: 3 }))).samples]).toEqual([
       0.25, -0.125, 0,
