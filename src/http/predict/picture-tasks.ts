@@ -82,13 +82,16 @@ type Media = 'picture' | 'sound'
 export function filesOf(
   input: unknown,
   media: Media,
-  { limits }: TaskCall,
+  { limits, hold }: TaskCall,
 ): { readonly files: readonly Uint8Array[]; readonly isOne: boolean } {
   const isOne = !Array.isArray(input)
   const inputs: readonly unknown[] = isOne ? [input] : input
   // Before any is decoded: a body has room for millions of empty ones.
   checkCount(inputs.length, `${media}s`, limits?.itemsMax)
-  return { files: inputs.map((each, index) => fileOf(each, isOne ? 'input' : `input[${index}]`, media)), isOne }
+  const files = inputs.map((each, index) => fileOf(each, isOne ? 'input' : `input[${index}]`, media))
+  // What stood in a text, or in a form, is there twice.
+  if (!(input instanceof Uint8Array)) hold?.(files.reduce((sum, { length }) => sum + length, 0))
+  return { files, isOne }
 }
 
 const ruleOf = (media: Media) => `must be a ${media} in base64, a data URI of one, or a list of these`

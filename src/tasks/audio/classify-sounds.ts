@@ -36,7 +36,7 @@ export async function classifySounds(
   checkCount(sounds.length, call.limits?.itemsMax)
   const work = async (sound: Uint8Array, index: number) => {
     const tensor = await prepared(sound, { call, audio, index, count: sounds.length })
-    call.signal?.throwIfAborted()
+    if (call.signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
     const outputs = await call.infer(new Map([[audio.input, tensor]]), { outputs: [scores.output] })
     const values = activated(scoresIn(outputs.get(scores.output), scores), activation ?? scores.activation)
     return bestFirst(scores.labels, values).slice(0, topK)

@@ -33,7 +33,7 @@ export async function computePictures<Result>(
   const work = async (picture: Uint8Array, index: number) => {
     const { tensor, placement } = await preparePicture(picture, { decoder, input, index, count: pictures.length })
     call.hold?.(bytesOf(tensor))
-    call.signal?.throwIfAborted()
+    if (call.signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
     const results = await call.infer(new Map([[input.input, tensor]]), { outputs })
     return await read(results, placement, decoder)
   }

@@ -1,4 +1,5 @@
 import { VestalError } from '../../core/errors.ts'
+import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
 import { type Activation, activated, bestFirst, type LabelScore } from '../scores.ts'
 import type { ScoreOutput, TaskDescription, TaskName } from '../task.ts'
@@ -9,6 +10,9 @@ export interface ClassifyOptions extends TruncationOptions {
   /** Default as the model's folder says. */
   readonly activation?: Activation | undefined
 }
+
+/** Bytes of a label with its score, as an object and as text. */
+const SCORE_BYTES = 128
 
 /** The labels of each input, best first, and how many tokens it has. */
 export interface Classifications {
@@ -28,7 +32,13 @@ export async function classify(
   const output = scoresOf(call.task, 'classify', 'rerank', 'zero-shot')
   const { activation, ...encoding } = options
   const { scores, tokens } = await scoreRows(call, inputs, encoding)
-  return { scores: scores.map((row) => bestFirst(output.labels, activated(row, activation ?? output.activation))), tokens }
+  call.hold?.(scores.length * output.labels.length * SCORE_BYTES)
+  const best: (readonly LabelScore[])[] = []
+  for (const row of scores) {
+    best.push(bestFirst(output.labels, activated(row, activation ?? output.activation)))
+    await breathe()
+  }
+  return { scores: best, tokens }
 }
 
 export interface RerankOptions extends TruncationOptions {

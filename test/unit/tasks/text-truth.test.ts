@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import type { Pooling } from '../../../src/tasks/task.ts'
+import { classify } from '../../../src/tasks/text/classify.ts'
 import { embedSparse } from '../../../src/tasks/text/embed.ts'
 import { fillMask } from '../../../src/tasks/text/fill-mask.ts'
 import { normalize, pool } from '../../../src/tasks/text/pooling.ts'
@@ -228,4 +229,19 @@ test('a mask is filled with the likeliest tokens, and a text without one is reje
   ])
   expect(fillings[1]?.length).toBe(2)
   expect(fillMask(call, ['nothing'])).rejects.toMatchObject({ code: 'INPUT_INVALID', detail: 'Text 0 has no [MASK] to fill' })
+})
+
+test('labels of many texts are held before they are made', async () => {
+  const held: number[] = []
+  const call = callOf(
+    {
+      task: 'classify',
+      sources: {},
+      text: await inputOf('bert'),
+      scores: { output: 'logits', labels: ['a', 'b', 'c'], activation: 'none' },
+    },
+    { output: 'logits', ofText: () => [1, 2, 3] },
+  )
+  await classify({ ...call, hold: (bytes) => void held.push(bytes) }, ['x', 'y'])
+  expect(held.at(-1)).toBe(2 * 3 * 128)
 })

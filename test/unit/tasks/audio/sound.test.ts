@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test'
+import { VestalError } from '../../../../src/core/errors.ts'
+import { classifySounds } from '../../../../src/tasks/audio/classify-sounds.ts'
 import { resample } from '../../../../src/tasks/audio/resample.ts'
 import { readWav } from '../../../../src/tasks/audio/wav.ts'
 import { chunkOf, type WavOptions, wavOf } from '../../../support/sounds.ts'
@@ -112,4 +114,21 @@ describe('sound at another rate is that of scipy', () => {
       detail: 'The sound has 44099 samples a second, which has no simple ratio to the 16000 of the model: send 16000 a second',
     })
   })
+})
+
+test('sound whose client is gone is given up as such, and no bug of ours', async () => {
+  const call = {
+    task: {
+      task: 'audio-classify',
+      sources: {},
+      audio: { input: 'x', rate: 16_000, secondsMax: 1, isNormalized: false },
+      scores: { output: 'y', labels: ['a'], activation: 'none' },
+    },
+    inputs: [],
+    infer: () => expect.unreachable(),
+    signal: AbortSignal.abort(),
+  } as const
+  const error = await classifySounds(call, [wavOf(SAMPLES)]).catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(VestalError)
+  expect(error).toMatchObject({ code: 'REQUEST_ABORTED' })
 })
