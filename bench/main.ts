@@ -5,10 +5,11 @@ import { benchMemory } from './memory.ts'
 import { benchServing } from './serving.ts'
 import { benchSign } from './sign.ts'
 import { benchSignIn } from './sign-in.ts'
+import { benchTasks } from './tasks.ts'
 import { benchTensor } from './tensor.ts'
 import { benchVerify, type VerifySizes } from './verify.ts'
 
-const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine|serving|tensor|memory> [--quick]
+const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine|serving|tasks|tensor|memory> [--quick]
 
   verify   tokens: libraries, engines, WebAssembly and the cache; servers of Bun, Node, Rust and Go under load; a flood of bad ones
   sign     making tokens: Vestal and other libraries
@@ -16,6 +17,7 @@ const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine|serving|tens
   http     public, protected and predict routes under load: Vestal and a bare Bun.serve that does the same by hand
   engine   models: batches on and off, one caller, ways to a worker, health while models compute, memory
   serving  one row of digits: Vestal protected, a bare Bun.serve, Rust, FastAPI, MLServer, LitServe and BentoML in one interleaved run
+  tasks    texts to MiniLM and JPEGs to a classifier: Vestal, FastAPI and the session alone; health meanwhile
   tensor   an FP32 tensor of 8 MB there and back, in binary and in JSON
   memory   bombs, stalled uploads, unread answers and sockets of one subject: the server's memory, and another subject's times
   --quick  short rounds, and nothing that has to be built, to see that it works; nothing to rely on
@@ -60,6 +62,8 @@ else if (positionals[0] === 'http') {
   await benchHttp(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }, !values.quick)
 } else if (positionals[0] === 'serving') {
   await benchServing({ ...(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }), isQuick: values.quick })
+} else if (positionals[0] === 'tasks') {
+  await benchTasks(values.quick ? { rounds: 1, seconds: 0.5, texts: 64 } : { rounds: 5, seconds: 6, texts: 2048 }, !values.quick)
 } else if (positionals[0] === 'tensor') {
   await benchTensor(values.quick ? { rounds: 1, requests: 2 } : { rounds: 7, requests: 5 }, !values.quick)
 } else if (positionals[0] === 'memory') {

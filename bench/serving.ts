@@ -7,7 +7,7 @@ import { figureOf } from './harness/measure.ts'
 import { type Occasion, report, reportAsked } from './harness/report.ts'
 import { GENERATOR, type LoadResult, putLoad } from './load/load.ts'
 import { SECRET } from './servers/plan.ts'
-import { familyCpuSeconds } from './servers/start.ts'
+import { familyCpuSeconds, freePort, stopGroup } from './servers/start.ts'
 import { QUICK_SERVING, SERVING_SERVERS, type ServingServer } from './serving-servers/contestants.ts'
 import { BODY, isSeven } from './serving-servers/digits.ts'
 
@@ -126,7 +126,7 @@ async function benchDeployment(deployment: Deployment, { servers: wanted, rounds
     report([{ id, title, text, unit: 'requests a second', isLessBetter: false, base: 'vestal', rows }], occasion)
     return bestOf(servers.map(({ server }) => ({ kind: server.kind, median: (key) => medianOf(server, key).median })))
   } finally {
-    for (const { child } of servers) await stop(child)
+    for (const { child } of servers) await stopGroup(child)
   }
 }
 
@@ -179,26 +179,8 @@ async function start(server: ServingServer, { workers, isPinned }: Deployment): 
     await Bun.sleep(200)
   }
   console.warn(`${server.name} does not answer here, and is left out`)
-  await stop(child)
+  await stopGroup(child)
   return undefined
-}
-
-/** Ends a server, and then whatever of its group is left. */
-async function stop(child: Bun.Subprocess): Promise<void> {
-  child.kill('SIGTERM')
-  await Promise.race([child.exited, Bun.sleep(5000)])
-  try {
-    process.kill(-child.pid, 'SIGKILL')
-  } catch {
-    // Nothing of it is left.
-  }
-}
-
-function freePort(): number {
-  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-  const { port = 0 } = server
-  server.stop(true)
-  return port
 }
 
 async function measure(

@@ -31,8 +31,8 @@ export interface Occasion {
 const PAGE = join(import.meta.dir, '../../docs/reference/evidence/benchmarks.md')
 const HEAD = `# Benchmarks
 
-\`bun run bench verify\`, \`http\`, \`engine\`, \`serving\`, \`tensor\`, \`memory\` and \`sign-in\` write this page; each replaces its own sections. Contestants are interleaved; the
-figures are medians of the rounds ± the median distance from them. The machine is small and shared, so the ratios matter more than
+\`bun run bench verify\`, \`http\`, \`engine\`, \`serving\`, \`tasks\`, \`tensor\`, \`memory\` and \`sign-in\` write this page; each replaces its own sections. Contestants are
+interleaved; the figures are medians of the rounds ± the median distance from them. The machine is small and shared, so the ratios matter more than
 the figures.
 `
 

@@ -33,6 +33,25 @@ export async function startUnpinned(name: string, command: readonly string[]): P
   throw new Error(`the server ${name} did not start`)
 }
 
+/** Ends a server, and then whatever of its group is left. */
+export async function stopGroup(child: Bun.Subprocess): Promise<void> {
+  child.kill('SIGTERM')
+  await Promise.race([child.exited, Bun.sleep(5000)])
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // Nothing of it is left.
+  }
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): number {
+  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
+  const { port = 0 } = server
+  server.stop(true)
+  return port
+}
+
 /** Hundredths of a second: what Linux counts processor time in. */
 const TICKS_A_SECOND = 100
 
