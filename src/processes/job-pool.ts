@@ -42,6 +42,8 @@ export interface JobPool<Job, Answer> {
   close(): void
 }
 
+/** Longest answer of a process, which its job may have taken over. */
+const ANSWER_BYTES_MAX = 512 * 1024 * 1024
 /** How often the memory of a process that works is looked at. */
 const LOOK_MS = 50
 const FAULTS = new Set(['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'])
@@ -132,11 +134,15 @@ class JobProcess<Job, Answer> {
     this.#yield()
     const [, , , descriptor] = this.#child.stdio
     if (typeof descriptor !== 'number') throw new Error('a local socket is a descriptor here')
-    this.#socket = openMessageSocket(descriptor, {
-      keepsAlive: false,
-      frame: (cursor) => this.#answered(options.read(cursor)),
-      closed: () => this.#child.kill('SIGKILL'),
-    })
+    this.#socket = openMessageSocket(
+      descriptor,
+      {
+        keepsAlive: false,
+        frame: (cursor) => this.#answered(options.read(cursor)),
+        closed: () => this.#child.kill('SIGKILL'),
+      },
+      ANSWER_BYTES_MAX,
+    )
   }
 
   #yield(): void {

@@ -74,6 +74,27 @@ export default model({ input: deep, output: t.Number(), predict: () => 1 })
   expect(warnings).toEqual([])
 })
 
+test('macros are rejected, which the bundler would run before their files are checked', async () => {
+  const macro =
+    'import { writeFileSync } from "node:fs"\nexport const value = () => { writeFileSync(new URL("./ran", import.meta.url), ""); return 1 }\n'
+  const using = (clause: string) =>
+    `import { value } from ${clause}\n${modelText('input: t.Unknown(), output: t.Number(), predict: () => value(),')}`
+  const { models, start } = await serve({
+    'outside.ts': macro,
+    'attribute/model.ts': using(`'../outside.ts' with { type: 'macro' }`),
+    'escaped/model.ts': using(`'../outside.ts' with { type: 'm\\u0061cro' }`),
+    'prefix/model.ts': using(`'macro:../outside.ts'`),
+    'helper/model.ts': using(`'./part.ts'`),
+    'helper/part.ts': `import { value as made } from '../outside.ts' with { type: 'macro' }\nexport const value = () => made()\n`,
+  })
+  const engine = await start()
+  for (const name of ['attribute', 'escaped', 'prefix', 'helper']) {
+    await engine.load(name).catch(() => undefined)
+    expect(String(reasonOf(engine, name))).toContain('model.ts can use no macros: import the function and call it')
+  }
+  expect(await Bun.file(join(models, 'ran')).exists()).toBe(false)
+})
+
 describe('a reload', () => {
   test('of an edited helper gives new answers, and none fails meanwhile', async () => {
     const helper = (value: number) => `export const value = ${value}\n`

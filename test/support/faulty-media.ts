@@ -1,4 +1,5 @@
 /** A media process that does what the "picture" of a job says, in place of decoding it. */
+import { writeSync } from 'node:fs'
 import { openMessageSocket } from '../../src/processes/message-socket.ts'
 import { restrictProcess } from '../../src/processes/restrict.ts'
 import { answerFrame, readJob } from '../../src/tasks/media/messages.ts'
@@ -15,6 +16,7 @@ const socket = openMessageSocket(3, {
     if (asked === 'crash') process.kill(process.pid, 'SIGSEGV')
     else if (asked === 'exit') process.exit(3)
     else if (asked === 'garbage') socket.send(77, (buffer) => buffer.text('what'))
+    else if (asked === 'long') writeSync(3, new Uint8Array([1, 0, 0, 0x20]))
     else if (asked === 'twice') for (const each of ['first', 'second']) tell(each)
     else if (asked === 'take') void new Uint8Array(600 * 2 ** 20).fill(1)
     else if (asked === 'environment') tell(Object.keys(process.env).join())

@@ -1,5 +1,5 @@
 /** Makes one file of a `model.ts` and of all that it imports, without running any of it. */
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import type { BunPlugin } from 'bun'
 import type { BundleFacts } from './messages.ts'
 
@@ -14,6 +14,25 @@ export interface Bundle {
 }
 
 const TEXT_CHARACTERS_MAX = 32 * 1024 * 1024
+
+/** An import that the bundler would run, wherever its file lies: `with { type: 'macro' }`, or from 'macro:…'. */
+const MACRO = /['"]macro['":]/
+const ESCAPED = /\\u\{([\da-f]{1,6})\}|\\u([\da-f]{4})|\\x([\da-f]{2})/gi
+
+/** Rejects files with macros: the bundler runs them, and does not say which files they are. */
+const withoutMacros: BunPlugin = {
+  name: 'without macros',
+  setup(build) {
+    build.onLoad({ filter: /\.[cm]?[jt]sx?$/, namespace: 'file' }, async ({ path }) => {
+      const text = await Bun.file(path).text()
+      const plain = text.replace(ESCAPED, (_, ...[braced, four, two]: readonly (string | undefined)[]) =>
+        String.fromCharCode(Number.parseInt(braced ?? four ?? two ?? '', 16)),
+      )
+      if (MACRO.test(plain)) throw new Error(`model.ts can use no macros: import the function and call it (${basename(path)})`)
+      return undefined
+    })
+  },
+}
 
 function modelModule(names: readonly string[]): BunPlugin {
   const exported = `export const { ${names.join(', ')} } = globalThis[Symbol.for('vestal/model')]`
@@ -45,7 +64,7 @@ export async function bundle(entry: string, names: readonly string[]): Promise<B
     sourcemap: 'external',
     metafile: true,
     throw: false,
-    plugins: [modelModule(names)],
+    plugins: [modelModule(names), withoutMacros],
   }).catch((error: unknown) => ({ success: false, logs: [error], outputs: [], metafile: undefined }))
   if (!success) throw new Error(faultsOf(logs, folder))
   const [code] = outputs.filter(({ kind }) => kind === 'entry-point')

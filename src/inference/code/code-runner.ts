@@ -534,7 +534,7 @@ class RunningCode implements CodeRunner {
       else this.#host.send({ kind: 'reply', ask }, '', answer.tensors)
     } catch (error) {
       if (error instanceof VestalError) return fail(error)
-      this.#options.warn(`${this.#key}: ${error instanceof Error ? error.message : String(error)}`)
+      this.#log.line(error instanceof Error ? error.message : String(error))
       fail(new VestalError('INTERNAL'))
     } finally {
       if (request !== undefined) leave(request)

@@ -124,7 +124,8 @@ describe('a process that', () => {
   test('exits, or speaks what is no answer, is replaced, and its caller may try again', async () => {
     const { ask, told } = open({ command: FAULTY, processesMax: 1 })
     const first = await told('pid')
-    for (const way of ['exit', 'garbage']) await expect(ask(way)).rejects.toMatchObject({ code: 'WORKER_LOST', status: 503 })
+    for (const way of ['exit', 'garbage', 'long'])
+      await expect(ask(way)).rejects.toMatchObject({ code: 'WORKER_LOST', status: 503 })
     const second = await told('pid')
     expect(second).not.toBe(first)
     expect(await told('twice')).toBe('first')
