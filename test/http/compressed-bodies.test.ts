@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateSync, gzipSync } from 'node:zlib'
+import { dialectOf } from '../../src/http/dialects/failures.ts'
 import { createEngine } from '../../src/index.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { binaryBody, bytesOf, readBinaryAnswer, textBytes } from '../support/infer-body.ts'
@@ -160,7 +161,9 @@ for (const open of DOORS) {
         .map(({ path }) => path.replace(':name', 'fp32').replace(':version', '1'))
         .filter((path) =>
           /^\/(?:models|auth|v2\/models\/fp32\/(?:versions\/1\/)?infer|v2\/repository\/(?:index|models))/.test(path),
-        ),
+        )
+        // A dialect looks for its model first, which this one is not: test/http/dialects/failures.test.ts.
+        .filter((path) => dialectOf(new Request(`http://localhost${path}`, { method: 'POST' }), path) === undefined),
     )
     test('is looked for on every route that reads a body', () => {
       expect(paths.size).toBeGreaterThanOrEqual(10)

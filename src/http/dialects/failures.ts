@@ -82,6 +82,9 @@ const BACKEND: ReadonlySet<ErrorCode> = new Set([
   'UNSUPPORTED',
 ])
 
+/** What is wrong with a body. */
+const BODY: ReadonlySet<ErrorCode> = new Set(['BODY_INVALID', 'INPUT_INVALID', 'INPUT_TOO_LONG', 'TOKENIZING_FAILED'])
+
 /** Every overload is a 429: the clients of these dialects wait after one as they do after a 503, and one of them asks on without a pause after a 503. */
 function statusOf({ code, status }: VestalError): number {
   if (OVERLOAD.has(code)) return 429
@@ -121,7 +124,7 @@ function teiKind(error: VestalError): { readonly status: number; readonly type: 
   if (status === 503) return { status, type: 'Unhealthy' }
   if (status >= 500) return { status, type: 'Backend' }
   // Text Embeddings Inference tells a body that it cannot read, and one that it does not accept, alike.
-  return { status: status === 400 && code !== 'AUTHORIZATION_MALFORMED' ? 422 : status, type: 'Validation' }
+  return { status: BODY.has(code) ? 422 : status, type: 'Validation' }
 }
 
 function openAiType(status: number): string {

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { Elysia } from 'elysia'
+import { dialectOf } from '../../../src/http/dialects/failures.ts'
 import { type Engine, type ErrorCode, serveModels, VestalError } from '../../../src/index.ts'
 import { startDialectModels } from '../../support/dialect-models.ts'
 import { createServer } from '../../support/server.ts'
@@ -95,4 +96,43 @@ test('what is not there keeps our own form, and a wrong method has that of the d
   expect(await of('POST', '/v1/chat/completions')).toEqual([404, { status_code: 404, detail: 'Not Found', error: null }])
   expect(await of('GET', '/v1/embeddings')).toEqual([405, { error: expect.objectContaining({ message: 'Method Not Allowed' }) }])
   expect(await of('GET', '/models/mood/embed')).toEqual([405, { error: 'Method Not Allowed', error_type: 'Validation' }])
+})
+
+describe('a coding that is not supported', () => {
+  const app = createServer(engine)
+  /** A model that each route can ask, by how its path ends; the others take embeddings. */
+  const fitting: readonly (readonly [end: string, model: string])[] = [
+    ['/rerank', 'best'],
+    ['/:name/', 'mood'],
+    // The name of this route has its action at the end.
+    ['/v1/models/:name', 'mood:predict'],
+    ['/embed_sparse', 'gaps'],
+  ]
+  const modelFor = (path: string) => fitting.find(([end]) => path.endsWith(end))?.[1] ?? 'embedding'
+  const paths = app.routes
+    .filter(({ method }) => method === 'POST')
+    .map(({ path }) => path)
+    .filter((path) => dialectOf(new Request(`http://localhost${path}`, { method: 'POST' }), path) !== undefined)
+  test('is looked for on every route of a dialect', () => expect(paths.length).toBeGreaterThan(15))
+
+  for (const path of paths) {
+    test(`is 415 on ${path}`, async () => {
+      const target = path.replace(':name', modelFor(path))
+      for (const coding of ['br', 'gzip, br', 'nonsense']) {
+        const response = await app.handle(
+          new Request(`http://localhost${target}`, {
+            method: 'POST',
+            headers: { ...bearer('*'), 'content-encoding': coding },
+            body: '{}',
+          }),
+        )
+        expect([target, coding, response.status, response.headers.get('accept-encoding')]).toEqual([
+          target,
+          coding,
+          415,
+          'gzip, deflate',
+        ])
+      }
+    })
+  }
 })
