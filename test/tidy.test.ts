@@ -22,7 +22,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   storage: ['core', 'accounts'],
   processes: ['core', 'tensor', 'platform'],
   tasks: ['core', 'schema', 'tensor', 'platform', 'processes'],
-  model: ['core', 'schema', 'tensor'],
+  model: ['core', 'schema', 'tensor', 'tasks'],
   inference: ['core', 'schema', 'tensor', 'platform', 'processes', 'tasks', 'model'],
   testing: ['core', 'model', 'inference'],
   http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'tasks', 'inference'],

@@ -1,6 +1,6 @@
 import type { math } from './math.ts'
 import type { ModelTensor, TensorLike } from './model-tensor.ts'
-import { isSchema, type ValueOf, type ValueSchema } from './schema.ts'
+import { formOf, hasInnerPicture, isSchema, type ValueOf, type ValueSchema } from './schema.ts'
 
 /** Tensors by name. */
 export type Inputs = Readonly<Record<string, TensorLike>>
@@ -156,8 +156,7 @@ function checkDefinition(definition: object): void {
   const own = definition as Readonly<Record<string, unknown>>
   const other = Object.keys(own).find((key) => !KEYS.has(key))
   if (other !== undefined) throw fault(other, 'is not a key that is known')
-  for (const key of ['input', 'output'])
-    if (!isSchema(own[key])) throw fault(key, 'must be a schema: t.Object({…}), text(), tensor(…), or a Standard Schema')
+  for (const key of ['input', 'output']) checkSchema(key, own[key])
   const { predict, before, after, files = {}, calls = [], examples = [] } = own
   for (const [key, value] of Object.entries({ predict, before, after, setup: own.setup }))
     if (value !== undefined && typeof value !== 'function') throw fault(key, 'must be a function')
@@ -174,8 +173,16 @@ function checkDefinition(definition: object): void {
     throw fault('calls', `must be a list of at most ${CALLS_MAX} different names of models`)
   if (!Array.isArray(examples) || examples.length > EXAMPLES_MAX)
     throw fault('examples', `must be a list of at most ${EXAMPLES_MAX} inputs`)
+  if (examples.length > 0 && isSchema(own.input) && formOf(own.input) === 'image')
+    throw fault('examples', 'must be absent where the input is a picture')
   checkNumbers('batch', own.batch, { rows: [1, 65_536, true], delayMs: [0, 10_000, false] })
   checkNumbers('limits', own.limits, { ms: [1, 86_400_000, true], atOnce: [1, 1024, true] })
+}
+
+function checkSchema(key: string, schema: unknown): void {
+  if (!isSchema(schema)) throw fault(key, 'must be a schema: t.Object({…}), text(), image(), tensor(…), or a Standard Schema')
+  if (hasInnerPicture(schema) || (key === 'output' && formOf(schema) === 'image'))
+    throw fault(key, 'has an image() where none can be: it is a whole input')
 }
 
 type Bounds = Readonly<Record<string, readonly [min: number, max: number, isWhole: boolean]>>

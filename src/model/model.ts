@@ -15,5 +15,15 @@ export {
 } from './definition.ts'
 export type { NumberList, Scored } from './math.ts'
 export type { ModelTensor, Nested, TensorLike } from './model-tensor.ts'
+export { Picture, type PictureBox, type PictureSize, type PictureTensorOptions } from './picture.ts'
 export { Refusal, type RefusalOptions } from './refusal.ts'
-export { type StandardSchema, type TextOptions, tensor, text, type ValueOf, type ValueSchema } from './schema.ts'
+export {
+  type ImageOptions,
+  image,
+  type StandardSchema,
+  type TextOptions,
+  tensor,
+  text,
+  type ValueOf,
+  type ValueSchema,
+} from './schema.ts'

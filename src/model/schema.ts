@@ -4,6 +4,7 @@ import { type Fault, matches } from '../schema/check.ts'
 import type { Datatype } from '../tensor/datatypes.ts'
 import type { TensorSpec } from '../tensor/tensor.ts'
 import type { ModelTensor } from './model-tensor.ts'
+import { Picture } from './picture.ts'
 
 /** A schema of another library that follows Standard Schema, version 1 (zod, valibot, arktype …). */
 export interface StandardSchema<Value = unknown> {
@@ -24,21 +25,21 @@ type StandardResult<Value> =
   | { readonly value: Value; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
-/** What says of a value what it must be: a schema made with `t`, `text` or `tensor`, or a Standard Schema. */
+/** What says of a value what it must be: a schema made with `t`, `text`, `image` or `tensor`, or a Standard Schema. */
 export type ValueSchema = TSchema | StandardSchema
 
 /** The type of the values of a schema. */
 export type ValueOf<S extends ValueSchema> = S extends StandardSchema<infer Value> ? Value : S extends TSchema ? Static<S> : never
 
 /** How a value comes over HTTP and goes back. */
-export type ValueForm = 'json' | 'text' | 'tensor'
+export type ValueForm = 'json' | 'text' | 'image' | 'tensor'
 
 /** A schema as plain data: what the documentation, the metadata and the codecs know of it. */
 export interface DescribedValue {
   readonly form: ValueForm
   /** JSON Schema; empty where the schema cannot say. */
   readonly schema: Readonly<Record<string, unknown>>
-  /** Of form `tensor`. */
+  /** Of form `tensor`, and of `image`: its bytes once it is decoded. */
   readonly tensor?: Omit<TensorSpec, 'name'>
 }
 
@@ -74,6 +75,40 @@ export function tensor(datatype: Datatype, shape: readonly number[]) {
   return Type.Unsafe<ModelTensor>({ type: 'array', items: {}, [FORM]: 'tensor', tensor: { datatype, shape: [...shape] } })
 }
 
+export interface ImageOptions {
+  /** Most pixels; default 20 million, at most 50 million. */
+  readonly pixelsMax?: number
+  readonly description?: string
+}
+
+const [PIXELS, PIXELS_MAX] = [20_000_000, 50_000_000]
+
+/**
+ * A picture, which is the whole input: it comes as a file, in a form or in base64, and the functions get it decoded.
+ *
+ * @example
+ * model({ input: image(), output: t.Integer(), predict: (picture) => picture.width })
+ *
+ * @throws RangeError where `pixelsMax` is not 1 to 50 million
+ */
+export function image({ pixelsMax = PIXELS, description }: ImageOptions = {}) {
+  if (!Number.isInteger(pixelsMax) || pixelsMax < 1 || pixelsMax > PIXELS_MAX)
+    throw new RangeError(`image({ pixelsMax }): it must be a whole number from 1 to ${PIXELS_MAX}, not ${pixelsMax}`)
+  return Type.Unsafe<Picture>({
+    type: 'string',
+    contentEncoding: 'base64',
+    description: description ?? `A picture of at most ${pixelsMax} pixels`,
+    [FORM]: 'image',
+    pixelsMax,
+    tensor: { datatype: 'UINT8', shape: [1, -1, -1, 3] },
+  })
+}
+
+/** True for a schema that has a picture inside of other values, where none can come. */
+export function hasInnerPicture(schema: ValueSchema): boolean {
+  return !isStandard(schema) && formOf(schema) !== 'image' && JSON.stringify(schema).includes(`"${FORM}":"image"`)
+}
+
 /** True for a schema of another library. */
 function isStandard(schema: ValueSchema): schema is StandardSchema {
   return '~standard' in schema
@@ -91,17 +126,17 @@ export function isSchema(schema: unknown): schema is ValueSchema {
 /** How a value comes. */
 export function formOf(schema: ValueSchema): ValueForm {
   const form: unknown = isStandard(schema) ? undefined : schema[FORM]
-  return form === 'text' || form === 'tensor' ? form : 'json'
+  return form === 'text' || form === 'image' || form === 'tensor' ? form : 'json'
 }
 
 /** A schema as plain data. */
 export function describeValue(schema: ValueSchema, side: 'input' | 'output'): DescribedValue {
   if (isStandard(schema)) return { form: 'json', schema: standardJsonSchema(schema, side) }
   const form = formOf(schema)
-  const { [FORM]: _, tensor: spec, ...own } = schema
+  const { [FORM]: _, tensor: spec, pixelsMax: __, ...own } = schema
   // Through JSON, since what is no JSON cannot be shown, and symbols are of the library only.
   const plain: Record<string, unknown> = JSON.parse(JSON.stringify(own))
-  return { form, schema: withoutForms(plain), ...(form === 'tensor' && { tensor: spec }) }
+  return { form, schema: withoutForms(plain), ...((form === 'tensor' || form === 'image') && { tensor: spec }) }
 }
 
 function withoutForms(value: Record<string, unknown>): Record<string, unknown> {
@@ -135,6 +170,7 @@ const KEY_LENGTH_MAX = 64
 export async function checkValue(schema: ValueSchema, value: unknown): Promise<Checked> {
   if (!isStandard(schema)) {
     if (formOf(schema) === 'tensor') return { value }
+    if (formOf(schema) === 'image') return checkPicture(value, schema.pixelsMax)
     if (matches(schema, value)) return { value }
     return { faults: faultsOf(schema, value) }
   }
@@ -144,6 +180,13 @@ export async function checkValue(schema: ValueSchema, value: unknown): Promise<C
     .slice(0, FAULTS_MAX)
     .map(({ message, path = [] }) => ({ path: pathOf(path), rule: String(message).slice(0, RULE_LENGTH_MAX) }))
   return { faults }
+}
+
+function checkPicture(value: unknown, pixelsMax: number): Checked {
+  if (!(value instanceof Picture)) return { faults: [{ path: '', rule: 'must be a picture' }] }
+  const { width, height } = value
+  if (width * height <= pixelsMax) return { value }
+  return { faults: [{ path: '', rule: `has ${width}×${height} pixels; the most is ${pixelsMax} in all` }] }
 }
 
 /** One fault a place, in the words of typebox, which hold no value. */

@@ -24,6 +24,7 @@ export async function writeModelTypes(request: ModelsRequest): Promise<void> {
 }
 
 function inputOf({ inputs, code }: ModelVersion): string {
+  if (code?.input.form === 'image') return "import('vestal/model').Picture"
   if (code !== undefined && code.input.form !== 'tensor') return typeOf(code.input.schema)
   const [only, ...others] = inputs
   if (only !== undefined && others.length === 0) return nested(only)

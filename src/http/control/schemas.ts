@@ -13,7 +13,9 @@ const TensorConfiguration = Type.Object({
 })
 
 const CodeValue = Type.Object({
-  form: words(['json', 'text', 'tensor'], { description: 'How it comes: as JSON, as a text, or as a tensor' }),
+  form: words(['json', 'text', 'image', 'tensor'], {
+    description: 'How it comes: as JSON, as a text, as a picture, or as a tensor',
+  }),
   schema: Type.Object({}, { additionalProperties: true, description: 'JSON Schema of the value; empty where it is open' }),
   tensor: Type.Optional(Type.Object({ datatype: DatatypeName, shape: Shape })),
 })

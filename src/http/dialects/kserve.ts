@@ -5,6 +5,7 @@ import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import { labelsOf } from '../model-access.ts'
+import { pictureQuestion } from '../predict/code-pictures.ts'
 import type { BodyCodec, TaskCodec } from '../predict/codec.ts'
 import { answerTask, type TaskQuestion, taskQuestion } from '../predict/tasks.ts'
 import { fault, maybe, readFields } from './bodies.ts'
@@ -31,6 +32,7 @@ export const kserveRows: BodyCodec<RowForm> = {
   decode: (bytes, { version: { inputs, code } }) =>
     decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (body) => {
       const { instances } = readInstances(body)
+      if (code?.input.form === 'image') return pictureQuestion(instances.map(bytesOf))
       const isCode = code !== undefined && code.input.form !== 'tensor'
       return { tensors: isCode ? inputsOf(instances, code) : decodeRows(instances, inputs), form: 'rows' }
     }),

@@ -54,7 +54,9 @@ export interface Codec<Form> {
 }
 
 /** A dialect of request bodies. */
-export interface BodyCodec<Form> extends Codec<Form> {
+export interface BodyCodec<Form> extends Omit<Codec<Form>, 'decode'> {
+  /** As that of a codec; forms are read in steps. */
+  readonly decode: (bytes: Uint8Array, target: Target, jsonLength?: number) => Question<Form> | Promise<Question<Form>>
   /** Reads from the headers how much of the body is JSON. @throws VestalError BODY_INVALID */
   readonly jsonLengthOf: (request: Request) => number | undefined
   /** The text for a body over the limit. */

@@ -13,7 +13,8 @@ import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import type { TooLargeText } from '../encodings.ts'
 import { labelsOf } from '../model-access.ts'
-import { type BodyCodec, HEADER_LENGTH, type Question, type Target } from './codec.ts'
+import { pictureInputOf } from './code-pictures.ts'
+import { type BodyCodec, type Codec, HEADER_LENGTH, type Question, type Target } from './codec.ts'
 import { takePictures } from './picture-inputs.ts'
 
 /** Data may be nested as deep as other JSON, and lies in the body, its list of inputs and one of these. A number ends its nesting. */
@@ -29,7 +30,7 @@ const rawTooLarge: TooLargeText = (...sizes) => `${TRITON_TEXTS.rawTooLarge(...s
  * An inference request (Open Inference Protocol 2) with its extensions for binary tensor data, classification and parameters. Media types
  * are not looked at: clients of this protocol send none, or a wrong one.
  */
-export const openInference: BodyCodec<InferRequest> = {
+export const openInference: Codec<InferRequest> & BodyCodec<InferRequest> = {
   jsonLengthOf({ headers }) {
     const header = headers.get(HEADER_LENGTH)
     if (header === null) return undefined
@@ -65,7 +66,7 @@ export function jsonOptions({ version }: Target): JsonOptions {
  * @throws VestalError INPUT_INVALID, UNSUPPORTED
  */
 export function decodeTensors(json: unknown, target: Target, binary?: Uint8Array): Question<InferRequest> {
-  const { image } = target.version.task ?? {}
+  const image = pictureInputOf(target.version)
   const taken = image && takePictures(json, image, binary)
   if (taken === undefined) return questionOf(decodeInferRequest(json, expectedBy(target), binary), target)
   const { inputs, ...expected } = expectedBy(target)

@@ -82,7 +82,7 @@ type Media = 'picture' | 'sound'
 export function filesOf(
   input: unknown,
   media: Media,
-  { limits, hold }: TaskCall,
+  { limits, hold }: Pick<TaskCall, 'limits' | 'hold'>,
 ): { readonly files: readonly Uint8Array[]; readonly isOne: boolean } {
   const isOne = !Array.isArray(input)
   const inputs: readonly unknown[] = isOne ? [input] : input

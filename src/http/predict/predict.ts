@@ -16,6 +16,7 @@ import { checkCalls, checkPriority, findModel, findReadyVersion, permissionTo } 
 import { MODEL_DETAIL } from '../openapi/models.ts'
 import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
+import { pictureBody, pictureInputOf } from './code-pictures.ts'
 import {
   type AskedTask,
   type BodyCodec,
@@ -89,7 +90,9 @@ export interface AskedModel {
 /** Answers a body of rows: those of the task where the model has one, and of tensors elsewhere. */
 function predictRows(asked: AskedModel, caller: Caller): Promise<Response> {
   const { version } = findTarget(caller.engine, asked, caller.allows)
-  return version.task === undefined ? predict(rows, asked, caller) : predictTask(taskBody, asked, caller)
+  if (version.task !== undefined) return predictTask(taskBody, asked, caller)
+  const isOfPictures = version.code?.input.form === 'image'
+  return predict(isOfPictures ? pictureBody(caller.request.headers.get('content-type')) : rows, asked, caller)
 }
 
 /**
@@ -104,7 +107,8 @@ export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, c
   try {
     const jsonLength = codec.jsonLengthOf(request)
     const bytes = await held.read(codec.tooLarge(jsonLength))
-    const question = codec.decode(bytes, target, jsonLength)
+    const decoded = codec.decode(bytes, target, jsonLength)
+    const question = decoded instanceof Promise ? await decoded : decoded
     const { outputs, priority, timeoutMs, form } = question
     checkPriority(priority, target.model, allows)
     const tensors = question.pictures === undefined ? question.tensors : await withPictures(question, target, caller)
@@ -131,7 +135,7 @@ async function withPictures<Form>(
   { version }: Target,
   { pictures: decoders, subject, request }: Caller,
 ): Promise<NamedTensors> {
-  const input = version.task?.image
+  const input = pictureInputOf(version)
   invariant(input !== undefined, 'pictures are taken from a request where the model has an image input')
   if (decoders === undefined) throw new VestalError('UNSUPPORTED', { detail: 'Pictures are not decoded here; send the tensor' })
   const decoder = decoders.of(subject, request.signal)

@@ -28,7 +28,7 @@ export const row: Codec<RowForm> = {
     ),
   decode: (bytes, { version: { inputs, code } }) =>
     decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (value) => ({
-      tensors: code === undefined || code.input.form === 'tensor' ? decodeRow(value, inputs) : oneInput(value, code),
+      tensors: code === undefined || code.input.tensor !== undefined ? decodeRow(value, inputs) : oneInput(value, code),
       form: 'rows',
     })),
   encode(results, form, target) {

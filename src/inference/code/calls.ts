@@ -47,15 +47,29 @@ function because({ versions }: Model): string {
   return reason === undefined ? '' : ` (${reason.slice(0, 300)})`
 }
 
+/** What a model is called with: JSON, or the tensor of a picture as `input`. */
+export interface CalledWith {
+  readonly text: string
+  readonly tensors: NamedTensors
+}
+
 /**
  * Asks a model, and gives as JSON what a request to predict would have as its output.
  * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, and what its input or its computation is rejected with
  */
-export async function callModel(engine: CodeCalls, name: string, text: string, options: InferOptions): Promise<string> {
+export async function callModel(
+  engine: CodeCalls,
+  name: string,
+  { text, tensors: picture }: CalledWith,
+  options: InferOptions,
+): Promise<string> {
   const model = engine.model(name)
   if (model === undefined) throw new VestalError('MODEL_UNKNOWN')
   const version = readyVersion(model)
   if (version === undefined) throw new VestalError('MODEL_UNAVAILABLE', { detail: `'${name}' is not ready` })
-  const { tensors, form } = decodeInput(JSON.parse(text), version)
+  if (picture.size > 0 && version.code?.input.form !== 'image')
+    throw new VestalError('INPUT_INVALID', { detail: `'${name}' is called with a picture, and takes none` })
+  const { tensors, form } =
+    picture.size > 0 ? { tensors: picture, form: 'rows' as const } : decodeInput(JSON.parse(text), version)
   return encodeOutput(await engine.infer(name, version.version, tensors, options), form, { model, version })
 }

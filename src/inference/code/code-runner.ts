@@ -14,7 +14,7 @@ import { Scheduler } from '../queue/scheduler.ts'
 import { type EngineDefaults, resolveSettings } from '../resolve-settings.ts'
 import type { ModelLoss, ModelRunner, StartRunner } from '../runner.ts'
 import { ModelCounters } from '../statistics.ts'
-import { type CodeCalls, callModel, troubleOf } from './calls.ts'
+import { type CalledWith, type CodeCalls, callModel, troubleOf } from './calls.ts'
 import { CodeHost } from './code-host.ts'
 import { CodeLog } from './code-log.ts'
 import type { StartCodeProcess } from './code-process.ts'
@@ -228,7 +228,7 @@ class RunningCode implements CodeRunner {
     if (inputs.has(STREAM)) return this.#next(inputs, asked)
     checkInputs(this.inputs, inputs)
     const tensor = inputs.get('input')
-    if (tensor === undefined || this.description.input.form === 'tensor')
+    if (tensor === undefined || this.description.input.tensor !== undefined)
       return new Map([['output', outputOf([await this.#submit({ text: '', tensors: inputs, asked })])]])
     // The cast: BYTES are texts.
     const texts = tensor.data as readonly string[]
@@ -260,7 +260,8 @@ class RunningCode implements CodeRunner {
     const stream = known ?? { name: crypto.randomUUID(), subject: asked.subject, isBusy: true, callOffIdle: () => undefined }
     stream.isBusy = true
     stream.callOffIdle()
-    const [text = ''] = this.description.input.form === 'tensor' ? [] : ((tensors.get('input')?.data ?? []) as readonly string[])
+    const [text = ''] =
+      this.description.input.tensor !== undefined ? [] : ((tensors.get('input')?.data ?? []) as readonly string[])
     const answer = await this.#submit({ text, tensors: text === '' ? tensors : new Map(), asked, stream })
     if ('isEnd' in answer) return nextOf('')
     stream.isBusy = false
@@ -528,7 +529,7 @@ class RunningCode implements CodeRunner {
       if (request !== undefined) await placeIn(request)
       const signal = request?.abort.signal ?? new AbortController().signal
       const work = (): Promise<{ readonly text: string } | { readonly tensors: NamedTensors }> =>
-        header.kind === 'run' ? this.#run(header, tensors, request) : this.#call(header, text, request)
+        header.kind === 'run' ? this.#run(header, tensors, request) : this.#call(header, { text, tensors }, request)
       const answer = await withPatience(work, signal)
       if ('text' in answer) this.#host.send({ kind: 'reply', ask }, answer.text)
       else this.#host.send({ kind: 'reply', ask }, '', answer.tensors)
@@ -551,11 +552,11 @@ class RunningCode implements CodeRunner {
     return { tensors: await runner.run(tensors, { ...this.#inherited(request), ...(outputs && { outputs }) }) }
   }
 
-  async #call({ model }: Extract<ServedMessage, { kind: 'call' }>, text: string, request: RunningRequest | undefined) {
+  async #call({ model }: Extract<ServedMessage, { kind: 'call' }>, asked: CalledWith, request: RunningRequest | undefined) {
     const { calls } = this.description
     if (request === undefined || !calls.includes(model))
       throw new VestalError('INPUT_INVALID', { detail: `the model '${model.slice(0, 64)}' is not among "calls"` })
-    return { text: await callModel(this.#source.engine, model, text, this.#inherited(request)) }
+    return { text: await callModel(this.#source.engine, model, asked, this.#inherited(request)) }
   }
 
   /** What runs and calls have of their request: who asks, how urgent it is, and the rest of its time. */

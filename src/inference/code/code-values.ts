@@ -1,6 +1,7 @@
 /** The input and the output of a `model.ts` as requests in JSON have them. */
 import { VestalError } from '../../core/errors.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
+import { describeShape } from '../../tensor/shape.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import type { CodeDescription, Model, ModelVersion } from '../engine.ts'
 
@@ -16,7 +17,11 @@ export interface DecodedInput {
  */
 export function decodeInput(input: unknown, { inputs, code }: Pick<ModelVersion, 'inputs' | 'code'>): DecodedInput {
   const form = Array.isArray(input) ? 'rows' : 'columns'
-  if (code === undefined || code.input.form === 'tensor') return { tensors: decodeRows(input, inputs), form }
+  if (code?.input.form === 'image' && !Array.isArray(input))
+    throw new VestalError('UNSUPPORTED', {
+      detail: `A picture is taken by POST of one request; send its bytes here, as rows of the shape ${describeShape(code.input.tensor?.shape ?? [])}`,
+    })
+  if (code === undefined || code.input.tensor !== undefined) return { tensors: decodeRows(input, inputs), form }
   return { tensors: oneInput(input, code), form }
 }
 

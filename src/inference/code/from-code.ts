@@ -16,7 +16,7 @@ const Line = Type.String({ maxLength: LOG_LENGTH_MAX })
 const byAnyName = <S extends TSchema>(value: S) => Type.Record(Type.String(), value, { maxProperties: NAMES_MAX })
 const between = (minimum: number, maximum: number) => Type.Optional(Type.Number({ minimum, maximum }))
 const Value = Type.Object({
-  form: words(['json', 'text', 'tensor']),
+  form: words(['json', 'text', 'image', 'tensor']),
   schema: Type.Record(Type.String(), Type.Unknown()),
   tensor: Type.Optional(
     Type.Object({
@@ -78,6 +78,6 @@ function checkDescribed({ model }: Extract<FromCode, { kind: 'described' }>): vo
   if (JSON.stringify(model).length > DEFINITION_LENGTH_MAX)
     throw new Error(`its definition has more than ${DEFINITION_LENGTH_MAX} characters with its schemas and examples`)
   for (const value of [model.input, model.output])
-    if ((value.form === 'tensor') !== (value.tensor !== undefined))
+    if ((value.form === 'tensor' || value.form === 'image') !== (value.tensor !== undefined))
       throw new Error('the protocol was broken: a tensor without its shape')
 }

@@ -5,10 +5,11 @@ import { isDefinedModel } from '../../model/definition.ts'
 import { describeModel, InputFault, type ModelFacts, OutputFault, RunnableModel, type Services } from '../../model/execute.ts'
 import * as modelModule from '../../model/model.ts'
 import { ModelTensor } from '../../model/model-tensor.ts'
+import { Picture, pictureOf, tensorOfPicture } from '../../model/picture.ts'
 import { Refusal } from '../../model/refusal.ts'
 import { openMessageSocket } from '../../processes/message-socket.ts'
 import type { Fault } from '../../schema/check.ts'
-import type { NamedTensors } from '../../tensor/tensor.ts'
+import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { bundle, MODEL_MODULE } from './bundle.ts'
 import {
   type BundleFacts,
@@ -236,8 +237,10 @@ class CodeProcess {
         return tensors
       },
       call: async (model, input) => {
-        const text = JSON.stringify(input) ?? 'null'
-        const reply = await this.#ask((ask) => this.#send({ kind: 'call', id, ask, model }, text))
+        const isPicture = input instanceof Picture
+        const text = isPicture ? '' : (JSON.stringify(input) ?? 'null')
+        const tensors = isPicture ? new Map([['input', tensorOfPicture(input)]]) : undefined
+        const reply = await this.#ask((ask) => this.#send({ kind: 'call', id, ask, model }, text, tensors))
         return JSON.parse(reply.text)
       },
       signal: abort.signal,
@@ -282,13 +285,22 @@ function shortened({ path, rule }: Fault): Fault {
 
 function inputOf(model: RunnableModel, text: string, tensors: NamedTensors): unknown {
   if (model.inputForm === 'text') return text
-  if (model.inputForm === 'tensor') {
+  if (model.inputForm === 'tensor' || model.inputForm === 'image') {
     const tensor = tensors.get('input')
-    return tensor === undefined ? undefined : new ModelTensor(tensor)
+    if (tensor === undefined) return undefined
+    return model.inputForm === 'tensor' ? new ModelTensor(tensor) : pictureIn(tensor)
   }
   try {
     return JSON.parse(text)
   } catch {
     throw new InputFault([{ path: '', rule: 'must be JSON' }])
+  }
+}
+
+function pictureIn(tensor: Tensor): Picture {
+  try {
+    return pictureOf(tensor)
+  } catch {
+    throw new InputFault([{ path: '', rule: 'must be a picture of at least one pixel' }])
   }
 }

@@ -56,6 +56,14 @@ function inColour({ width, height, channels, data }: Pixels): Pixels {
   return { width, height, channels: 3, data: coloured }
 }
 
+/**
+ * A picture after one step.
+ * @throws RangeError where it would be larger than any model takes
+ */
+export function stepped(pixels: Pixels, step: ImageStep): Pixels {
+  return applied({ pixels, scaleX: 1, scaleY: 1, offsetX: 0, offsetY: 0 }, step).pixels
+}
+
 function applied(placed: Placed, step: ImageStep): Placed {
   const { width, height } = placed.pixels
   switch (step.kind) {

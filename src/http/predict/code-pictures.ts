@@ -1,0 +1,45 @@
+import { VestalError } from '../../core/errors.ts'
+import type { ModelVersion } from '../../inference/engine.ts'
+import type { ImageInput } from '../../tasks/task.ts'
+import type { RowForm } from '../../tensor/rows.ts'
+import type { BodyCodec, Question } from './codec.ts'
+import { type MediaQuestion, readMediaBody } from './media-body.ts'
+import { filesOf } from './picture-tasks.ts'
+import { rows } from './rows.ts'
+
+/** A picture as a `model.ts` gets it: its bytes, in its own size. */
+const DECODED: ImageInput = {
+  ...{ input: 'input', layout: 'NHWC', datatype: 'UINT8', channels: 'RGB', steps: [], scale: 1, mean: [], std: [] },
+}
+
+/** How pictures become the input of a version: by its task, or as they are for a `model.ts`. Undefined where it takes none. */
+export function pictureInputOf({ task, code }: Pick<ModelVersion, 'task' | 'code'>): ImageInput | undefined {
+  return task?.image ?? (code?.input.form === 'image' ? DECODED : undefined)
+}
+
+/** The body of a `model.ts` whose input is a picture: a file, a form, or base64 in JSON, answered as rows are. */
+export function pictureBody(contentType: string | null): BodyCodec<RowForm> {
+  return {
+    ...rows,
+    decode(bytes) {
+      const read = readMediaBody({ bytes, contentType })
+      return read instanceof Promise ? read.then(questionOf) : questionOf(read)
+    },
+  }
+}
+
+function questionOf({ input, parameters }: MediaQuestion): Question<RowForm> {
+  if (parameters !== undefined)
+    throw new VestalError('BODY_INVALID', {
+      detail: { parameters: 'is not a field of this body: model.ts takes the picture alone' },
+    })
+  return pictureQuestion([input])
+}
+
+/** A request of one picture, which is bytes or base64. @throws VestalError BODY_INVALID, INPUT_INVALID where there are several */
+export function pictureQuestion(pictures: readonly unknown[]): Question<RowForm> {
+  const { files } = filesOf(pictures.length === 1 ? pictures[0] : pictures, 'picture', {})
+  if (files.length !== 1)
+    throw new VestalError('INPUT_INVALID', { detail: `The model takes one picture in a request; ${files.length} came` })
+  return { tensors: new Map(), pictures: files, form: 'rows' }
+}
