@@ -11,6 +11,11 @@ import { linesOf, textOf } from './lines.ts'
 import { inRowOrder, NPY_HEADER_BYTES_MAX, type NpyHeader, npyRows, readNpyHeader } from './npy.ts'
 
 export type RowFormat = 'csv' | 'ndjson' | 'json' | 'npy'
+/** Lines of text beside these: each is a row. */
+export type InputFormat = RowFormat | 'txt'
+
+const FORMATS: readonly RowFormat[] = ['csv', 'ndjson', 'json', 'npy']
+const INPUT_FORMATS: readonly InputFormat[] = ['txt', ...FORMATS]
 
 /** One row: the JSON of each input's part of it. */
 interface Row {
@@ -29,6 +34,8 @@ export interface RowBatch {
   readonly readBytes: number
   readonly first: number
   readonly last: number
+  /** The file that is the row. */
+  readonly file?: string
   /** The same, one row each: to find the rejected row. */
   readonly single: () => readonly RowBatch[]
 }
@@ -42,7 +49,8 @@ export interface RowSource {
 }
 
 export interface InputOptions {
-  readonly format: RowFormat
+  readonly format: InputFormat
+  /** None for a model with a task, whose rows are what it takes. */
   readonly specs: readonly TensorSpec[]
   readonly rowsMax: number
 }
@@ -50,12 +58,25 @@ export interface InputOptions {
 /** Of what cannot be read piece by piece. */
 const WHOLE_BYTES_MAX = 1024 * 1024 * 1024
 
-/** The format that is named, or that the ending of the file says; NDJSON for the standard input and output. @throws SettingsError */
-export function formatOf(flag: string, path: string, named: string | undefined): RowFormat {
+/** The format of an input: named, or what the ending of the file says; NDJSON for the standard input. @throws SettingsError */
+export function inputFormatOf(path: string, named: string | undefined): InputFormat {
+  return formatIn(INPUT_FORMATS, { flag: '--input', path, named })
+}
+
+/** The format of an output, likewise. @throws SettingsError */
+export function outputFormatOf(path: string, named: string | undefined): RowFormat {
+  return formatIn(FORMATS, { flag: '--output', path, named })
+}
+
+function formatIn<Format extends InputFormat>(
+  formats: readonly Format[],
+  { flag, path, named }: { readonly flag: string; readonly path: string; readonly named: string | undefined },
+): Format {
   const ending = path === '-' ? 'ndjson' : extname(path).slice(1).toLowerCase()
-  const format = named ?? (ending === 'jsonl' ? 'ndjson' : ending)
-  if (format === 'csv' || format === 'ndjson' || format === 'json' || format === 'npy') return format
-  if (named !== undefined) throw new SettingsError([`${flag}-format: must be one of csv, ndjson, json, npy`])
+  const word = named ?? (ending === 'jsonl' ? 'ndjson' : ending)
+  const format = formats.find((each) => each === word)
+  if (format !== undefined) return format
+  if (named !== undefined) throw new SettingsError([`${flag}-format: must be one of ${formats.join(', ')}`])
   throw new SettingsError([
     `${flag}: the ending of ${JSON.stringify(path.slice(0, 120))} names no format; say so with ${flag}-format`,
   ])
@@ -76,6 +97,12 @@ export async function openInput(path: string, { format, specs, rowsMax }: InputO
   const name = path === '-' ? 'the standard input' : path
   const file = path === '-' ? undefined : Bun.file(path)
   if (file !== undefined) rejectUnreadable(path)
+  if (specs.length === 0 && (format === 'csv' || format === 'npy'))
+    throw new SettingsError([`--input: ${format} holds numbers, and the model has a task; give .txt, .ndjson or .json`])
+  if (format === 'txt' && specs.length > 1)
+    throw new SettingsError([
+      `--input: a line of text is one input, and the model has ${specs.length}; give .csv, .ndjson or .json`,
+    ])
   if (format === 'npy' && file === undefined) throw new SettingsError(['--input: a .npy must be a file'])
   const counted = { bytes: 0 }
   const chunks = countedChunks(file?.stream() ?? Bun.stdin.stream(), counted)
@@ -83,7 +110,7 @@ export async function openInput(path: string, { format, specs, rowsMax }: InputO
     format === 'npy' && file !== undefined
       ? npyFile(file, { specs, name, rowsMax })
       : rowsOf(format, chunks, { specs, name, counted })
-  const word = format === 'csv' || format === 'ndjson' ? 'line' : 'row'
+  const word = format === 'json' || format === 'npy' ? 'row' : 'line'
   return {
     batches: batchesOf(rows, specs, rowsMax),
     bytes: file?.size,
@@ -105,7 +132,7 @@ interface RowsOptions {
 }
 
 async function* rowsOf(
-  format: RowFormat,
+  format: InputFormat,
   chunks: AsyncIterable<Uint8Array>,
   { specs, name, counted }: RowsOptions,
 ): AsyncGenerator<Row> {
@@ -117,6 +144,10 @@ async function* rowsOf(
       else yield { parts: layout.rowOf(record), number: record.line, readBytes: counted.bytes }
     }
     if (layout === undefined) throw new CommandError(`${name}: is empty; CSV begins with a line of names`)
+  } else if (format === 'txt') {
+    for await (const { text, number } of linesOf(texts, name)) {
+      yield { parts: [JSON.stringify(text.replace(/\r$/, ''))], number, readBytes: counted.bytes }
+    }
   } else if (format === 'ndjson') {
     for await (const { text, number } of linesOf(texts, name)) {
       const row = exactJson(text, () => `${name} line ${number}`)
@@ -140,7 +171,7 @@ async function* rowsOf(
 
 /** Of one row, the JSON of each input's part: the row itself for one input, members by name for several. */
 function partsOf(row: unknown, specs: readonly TensorSpec[], where: string): readonly string[] {
-  if (specs.length === 1 && !isJsonObject(row)) return [JSON.stringify(row)]
+  if (specs.length === 0 || (specs.length === 1 && !isJsonObject(row))) return [JSON.stringify(row)]
   if (!isJsonObject(row))
     throw new CommandError(`${where}: must be an object with ${specs.map(({ name }) => JSON.stringify(name)).join(', ')}`)
   const other = Object.keys(row).find((key) => !specs.some(({ name }) => name === key))
@@ -159,6 +190,7 @@ function documentRows(document: unknown, specs: readonly TensorSpec[], name: str
     throw new CommandError(`${name}: is a request of the Open Inference Protocol; give only its rows, as {"input": …}`)
   }
   if (!isJsonObject(input)) throw new CommandError(`${name}: must be a list of rows, or an object with a list for each input`)
+  if (specs.length === 0) throw new CommandError(`${name}: must be a list of inputs`)
   const count = rowsOfColumns(input, specs, name)
   const columns = specs.map((spec) => columnOf(input[spec.name], { spec, count, name }))
   return Array.from({ length: count }, (_, row) => columns.map((column) => JSON.stringify(column[row])))
@@ -232,11 +264,9 @@ async function* batchesOf(rows: AsyncIterable<Row>, specs: readonly TensorSpec[]
 }
 
 function batchOf(rows: readonly Row[], specs: readonly TensorSpec[]): RowBatch {
-  const columns = specs.map((_, index) => `[${rows.map(({ parts }) => parts[index]).join(',')}]`)
+  const column = (index: number) => `[${rows.map(({ parts }) => parts[index]).join(',')}]`
   const json =
-    specs.length === 1
-      ? (columns[0] ?? '[]')
-      : `{${specs.map(({ name }, index) => `${JSON.stringify(name)}:${columns[index]}`).join(',')}}`
+    specs.length <= 1 ? column(0) : `{${specs.map(({ name }, index) => `${JSON.stringify(name)}:${column(index)}`).join(',')}}`
   return {
     json,
     rows: rows.length,

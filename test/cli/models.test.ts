@@ -233,7 +233,7 @@ describe('vestal models run', () => {
     writeFileSync(join(place.folder, 'x.csv'), `${CSV}1,2,x,4\n`)
     writeFileSync(join(place.folder, 'x.ndjson'), `${NDJSON}[1,2]\n[1,2,3,4]\n`)
     for (const [name, text] of Object.entries({
-      'odd.txt': '',
+      'odd.text': '',
       'empty.csv': '',
       'empty.json': '\n',
       'bare.csv': '5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n',
@@ -257,7 +257,7 @@ describe('vestal models run', () => {
       [['iris', '--input', 'oip.json'], 1, 'oip.json: is a request of the Open Inference Protocol; give only its rows'],
       [['iris', '--input', 'x.csv', '--version', '2'], 1, 'iris: there is no version 2; there is 1'],
       [['iris'], 2, '--input: must be given'],
-      [['iris', '--input', 'odd.txt'], 2, 'say so with --input-format'],
+      [['iris', '--input', 'odd.text'], 2, 'say so with --input-format'],
       [['iris', '--input', 'x.csv', '--rows', '0'], 2, '--rows: must be a whole number from 1 to 10000'],
       [['iris', '--input', 'x.csv', '--output-name', 'z'], 2, '--output-name: the model has no output "z"'],
       [['iris', '--input', 'x.csv', '--output-format', 'npy'], 2, '--output: a .npy must be a file'],

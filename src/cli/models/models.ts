@@ -18,11 +18,16 @@ export const MODELS_FLAGS: readonly FlagRow[] = [
   },
   { name: 'version', value: 'N', help: 'inspect, load, unload, run: only this version.' },
   { name: 'dependents', help: 'unload: the models of a pipeline too.' },
-  { name: 'input', value: 'FILE', help: 'run: .csv, .ndjson, .json or .npy; - is the standard input.' },
+  {
+    name: 'input',
+    value: 'FILE',
+    help: 'run: .txt, .csv, .ndjson, .json or .npy; - is the standard input. For a model of pictures or sound: files, or a folder of them, once for each.',
+  },
   { name: 'output', value: 'FILE', help: 'run: .csv, .ndjson, .json or .npy; default the standard output.' },
-  { name: 'input-format', value: 'csv|ndjson|json|npy', help: 'run: what the input is; default its ending, or ndjson.' },
+  { name: 'input-format', value: 'txt|csv|ndjson|json|npy', help: 'run: what the input is; default its ending, or ndjson.' },
   { name: 'output-format', value: 'csv|ndjson|json|npy', help: 'run: what the output is; default its ending, or ndjson.' },
   { name: 'output-name', value: 'NAME', help: 'run: the one output of the model that is written.' },
+  { name: 'parameters', value: 'JSON', help: 'run: parameters of the task, such as {"top_k": 1}.' },
   {
     name: 'shape',
     value: 'INPUT=1,128',

@@ -1,4 +1,5 @@
-import { formatOf, openInput, type RowBatch } from '../../batch/read.ts'
+import { openFiles } from '../../batch/files.ts'
+import { inputFormatOf, openInput, outputFormatOf, type RowBatch, type RowSource } from '../../batch/read.ts'
 import { openOutput } from '../../batch/write.ts'
 import { SettingsError } from '../../config/load.ts'
 import { CommandError } from '../../core/command-error.ts'
@@ -17,24 +18,31 @@ export async function runModel(request: ModelsRequest): Promise<void> {
   return withEngine(request, (engine) => predictAll(request, localPredictor(engine, request)))
 }
 
-async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promise<void> {
+async function predictAll(request: ModelsRequest, predictor: Predictor): Promise<void> {
+  try {
+    await predictRows(request, predictor)
+  } finally {
+    predictor.close?.()
+  }
+}
+
+async function predictRows({ args }: ModelsRequest, predictor: Predictor): Promise<void> {
   const value = (flag: string) => args.values.get(flag)?.at(-1)
-  const input = value('input')
-  if (input === undefined) throw new SettingsError(['--input: must be given: a file, or - for the standard input'])
   const output = value('output') ?? '-'
   const rowsMax = Number(value('rows') ?? predictor.rows)
   if (!Number.isInteger(rowsMax) || rowsMax < 1 || rowsMax > ROWS_MAX) {
     throw new SettingsError([`--rows: must be a whole number from 1 to ${ROWS_MAX}`])
   }
+  if (rowsMax > 1 && predictor.task?.name === 'rerank')
+    throw new SettingsError(['--rows: must be 1 for a model that ranks: a query with its texts is one request'])
   const name = value('output-name')
   if (name !== undefined && !predictor.outputs.some((spec) => spec.name === name)) {
     throw new SettingsError([`--output-name: the model has no output ${JSON.stringify(name)}`])
   }
-  const [inputFormat, outputFormat] = [
-    formatOf('--input', input, value('input-format')),
-    formatOf('--output', output, value('output-format')),
-  ]
-  const source = await openInput(input, { format: inputFormat, specs: predictor.inputs, rowsMax })
+  const outputFormat = outputFormatOf(output, value('output-format'))
+  if (outputFormat === 'npy' && predictor.outputs.length === 0)
+    throw new SettingsError([`--output: the answers of this model are no numbers, which .npy holds; write NDJSON`])
+  const { source, input } = await openSource(args.values, predictor, rowsMax)
   const sink = await openOutput(output, {
     format: outputFormat,
     specs: predictor.outputs,
@@ -69,10 +77,26 @@ async function predictAll({ args }: ModelsRequest, predictor: Predictor): Promis
   }
 }
 
+/** Pictures and sounds are files, where the first of them is not named as one of rows; everything else is one file of rows. */
+async function openSource(
+  values: ReadonlyMap<string, readonly string[]>,
+  { inputs, task }: Predictor,
+  rowsMax: number,
+): Promise<{ readonly source: RowSource; readonly input: string }> {
+  const [paths, named] = [values.get('input') ?? [], values.get('input-format')?.at(-1)]
+  const [input, ...others] = paths
+  if (input === undefined) throw new SettingsError(['--input: must be given: a file, or - for the standard input'])
+  const hasRows = named !== undefined || input === '-' || /\.(?:ndjson|jsonl|json)$/i.test(input)
+  if (task?.endings !== undefined && !hasRows) return { source: openFiles(paths, { endings: task.endings }), input }
+  if (others.length > 0) throw new SettingsError(['--input: must be given once; only pictures and sound are several files'])
+  return { source: await openInput(input, { format: inputFormatOf(input, named), specs: inputs, rowsMax }), input }
+}
+
 /** The answer to a batch; an error names the first row that fails by itself. */
 async function predict(predictor: Predictor, batch: RowBatch, describe: (batch: RowBatch) => string): Promise<string> {
   try {
-    return await predictor.predict(batch.json)
+    const answer = await predictor.predict(batch.json)
+    return batch.file === undefined ? answer : `[{"file":${JSON.stringify(batch.file)},"output":${answer.slice(1, -1)}}]`
   } catch (error) {
     for (const single of batch.rows > 1 ? batch.single() : []) await predict(predictor, single, describe)
     const message = error instanceof VestalError && typeof error.detail === 'string' ? error.detail : (error as Error).message
