@@ -46,11 +46,11 @@ export async function benchTasks(sizes: TaskSizes, isKept: boolean): Promise<voi
   if (!hasTexts) console.warn(`texts are left out: they need ${REAL_MODELS}`)
   const pictures = await jpegs(PICTURES)
   const running: Running[] = []
+  endServersWithProgram()
   try {
     for (const server of [VESTAL, ...FAST_API]) {
-      const started = await start(server, folder)
-      if (started === undefined) continue
-      running.push(started)
+      const each = await start(server, folder)
+      if (each !== undefined) running.push(each)
     }
     await checkAnswers(running, { picture: pictures[0], hasTexts })
     if (hasTexts) await checkLoop(running, folder)
@@ -101,6 +101,24 @@ function askedOf({ embedding, short, classes, health, texts }: Measured): readon
   ]
 }
 
+/** Servers in groups of their own, which get no Ctrl-C. */
+const started = new Set<Bun.Subprocess>()
+
+/** Ends them with this program where it ends in the middle. */
+function endServersWithProgram(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+  process.once('exit', () => {
+    for (const { pid, exitCode, signalCode } of started) {
+      if (exitCode !== null || signalCode !== null) continue
+      try {
+        process.kill(-pid, 'SIGKILL')
+      } catch {
+        // It has just ended.
+      }
+    }
+  })
+}
+
 /** Starts a server, and gives it once it has named a class of a picture. */
 async function start(server: TaskServer, folder: string): Promise<Running | undefined> {
   const port = freePort()
@@ -114,6 +132,7 @@ async function start(server: TaskServer, folder: string): Promise<Running | unde
     // A group of its own: some servers leave their workers behind.
     detached: true,
   })
+  started.add(child)
   const base = `http://127.0.0.1:${port}`
   const [picture] = await jpegs(1)
   const deadline = Date.now() + START_MS_MAX
