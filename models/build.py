@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Trains the four bundled models and the text classifier of examples/, and writes their files. The same inputs give the same bytes, on any processor: what is trained has one
+"""Trains the four bundled models and the two classifiers of examples/, and writes their files. The same inputs give the same bytes, on any processor: what is trained has one
 solution, which is found to many more digits than are kept.
 
     pip install -r requirements.txt
-    python build.py            writes models/<name>/1/model.onnx, examples/text-classifier/sentiment/ and checksums.sha256
+    python build.py            writes models/<name>/1/model.onnx, what examples/ has of models, and checksums.sha256
     python build.py --check    builds into a temporary folder and compares with checksums.sha256
 """
 import argparse
@@ -11,9 +11,11 @@ import hashlib
 import json
 import os
 import pathlib
+import struct
 import sys
 import tempfile
 import warnings
+import zlib
 
 # One thread: sums are then always taken in the same order.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -115,12 +117,18 @@ def hidden_layer():
     return weights.reshape(64, HIDDEN), np.round(random.uniform(-4, 4, HIDDEN) * 16) / 16
 
 
-def digits():
-    x, y = load_digits(return_X_y=True)
-    train_x, test_x, train_y, test_y = split(x, y)
+def train_digits(train_x, train_y):
+    """The hidden layer's weights and biases, and the last layer."""
     weights, biases = hidden_layer()
     # Training both layers by gradient descent gives other bytes on other processors; training the last one alone has one solution.
     last = settle_all([regression(0.1).fit(np.maximum(train_x @ weights + biases, 0), train_y)])[0]
+    return weights, biases, last
+
+
+def digits():
+    x, y = load_digits(return_X_y=True)
+    train_x, test_x, train_y, test_y = split(x, y)
+    weights, biases, last = train_digits(train_x, train_y)
     # One step of training gives the network its shape; its numbers are then replaced.
     network = MLPClassifier(hidden_layer_sizes=(HIDDEN,), max_iter=1, random_state=SEED)
     with warnings.catch_warnings():
@@ -173,6 +181,62 @@ def simple():
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     return finish(model), None
+
+
+def digit_pictures():
+    """The network of digits for pictures: dark ink on white paper, at the 8 by 8 pixels that the data has. Beside it a digit to try it with."""
+    x, y = load_digits(return_X_y=True)
+    train_x, test_x, train_y, test_y = split(x, y)
+    weights, biases, last = train_digits(train_x, train_y)
+    constants = {
+        "white": np.array(1, dtype=np.float32),
+        "levels": np.array(16, dtype=np.float32),
+        "hidden_weights": weights.astype(np.float32),
+        "hidden_biases": biases.astype(np.float32),
+        "last_weights": last.coef_.T.astype(np.float32),
+        "last_biases": last.intercept_.astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Sub", ["white", "pixels"], ["ink"]),
+        helper.make_node("Mul", ["ink", "levels"], ["scaled"]),
+        # The data has whole numbers from 0 to 16.
+        helper.make_node("Round", ["scaled"], ["whole"]),
+        helper.make_node("Flatten", ["whole"], ["row"], axis=1),
+        helper.make_node("MatMul", ["row", "hidden_weights"], ["hidden_sum"]),
+        helper.make_node("Add", ["hidden_sum", "hidden_biases"], ["hidden"]),
+        helper.make_node("Relu", ["hidden"], ["kept"]),
+        helper.make_node("MatMul", ["kept", "last_weights"], ["last_sum"]),
+        helper.make_node("Add", ["last_sum", "last_biases"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "digit_pictures",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 1, 8, 8])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = finish(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    bytes_of = lambda rows: np.round(255 * (1 - rows / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    logits = session.run(["logits"], {"pixels": bytes_of(test_x).astype(np.float32) / np.float32(255)})[0]
+    measured = float(np.mean(np.argmax(logits, axis=1) == test_y)), len(test_y)
+    seven = bytes_of(test_x[test_y == 7][:1])[0, 0]
+    files = {"digits/model.onnx": model.SerializeToString(deterministic=True), "seven.png": png(np.kron(seven, np.ones((8, 8), np.uint8)))}
+    return files, measured
+
+
+def png(pixels):
+    """A PNG of grey bytes. It is not compressed: libraries compress differently."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    height, width = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    # One block that is stored, which holds up to 65 535 bytes.
+    stored = b"\x78\x01\x01" + struct.pack("<HH", len(rows), len(rows) ^ 0xFFFF) + rows + struct.pack(">I", zlib.adler32(rows))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", stored) + chunk(b"IEND", b"")
 
 
 START, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
@@ -304,14 +368,20 @@ def bundled(name, build):
     return files
 
 
-def example():
-    files, measured = sentiment()
-    return {f"examples/text-classifier/sentiment/{name}": content for name, content in files.items()}, measured
+def example(folder, build):
+    """The files of an example, likewise."""
+
+    def files():
+        content, measured = build()
+        return {f"examples/{folder}/{name}": each for name, each in content.items()}, measured
+
+    return files
 
 
 MODELS = {
     **{name: bundled(name, build) for name, build in {"iris": iris, "digits": digits, "reviews": reviews, "simple": simple}.items()},
-    "sentiment": example,
+    "sentiment": example("text-classifier/sentiment", sentiment),
+    "digit_pictures": example("image-classifier", digit_pictures),
 }
 
 

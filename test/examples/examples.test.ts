@@ -3,12 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
+import sharp from 'sharp'
 import { chromiumFlags, chromiumPath } from '../support/chromium.ts'
 import { MAIN } from '../support/command-line.ts'
 import { freePort } from '../support/free-port.ts'
 import { MODELS } from '../support/server.ts'
 import { Terminals } from '../support/terminal.ts'
-import { SECRET, tokenWith } from '../support/tokens.ts'
+import { bearer, SECRET, tokenWith } from '../support/tokens.ts'
 import { testWith } from '../support/tools.ts'
 
 const ROOT = join(import.meta.dir, '../..')
@@ -48,7 +49,7 @@ describe('an example', () => {
   test('is listed, and has a README that names what it runs', () => {
     const list = readFileSync(join(EXAMPLES, 'README.md'), 'utf8')
     const names = [...new Bun.Glob('*/README.md').scanSync(EXAMPLES)]
-    expect(names).toHaveLength(6)
+    expect(names).toHaveLength(7)
     for (const name of names) expect(list).toContain(`(${name})`)
   })
 
@@ -92,6 +93,34 @@ describe('an example', () => {
     ])
     expect((await post(url, { input }, tokenWith(['model:other:predict']))).status).toBe(403)
     expect((await post(url, { input: 7 }, token)).status).toBe(400)
+  })
+
+  test('image-classifier reads a digit as its README shows, in other sizes and formats too', async () => {
+    const port = await freePort()
+    await using terminals = terminalsWith({ VESTAL_SECRET: SECRET })
+    await terminals.keepRunning(`${bun} '${MAIN}' start --port ${port} --models '${EXAMPLES}/image-classifier'`, port)
+    const seven = join(EXAMPLES, 'image-classifier/seven.png')
+    const ask = async (body: Uint8Array<ArrayBuffer>, type: string) => {
+      const answer = await fetch(`http://127.0.0.1:${port}/models/digits/predict/`, {
+        method: 'POST',
+        headers: { ...bearer('model:*:predict'), 'content-type': type },
+        body,
+      })
+      // The cast: what it holds is compared.
+      const { output } = (await answer.json()) as { readonly output?: readonly { readonly label: string }[] }
+      return [answer.status, output?.[0]]
+    }
+    const readme = readFileSync(join(EXAMPLES, 'image-classifier/README.md'), 'utf8')
+    const [, first = ''] = /\{"output":\[(\{.+?\})/.exec(readme) ?? []
+    expect(await ask(await Bun.file(seven).bytes(), 'image/png')).toEqual([200, JSON.parse(first)])
+    const larger = sharp(seven).resize(400, 400, { kernel: 'nearest' }).toColourspace('srgb')
+    expect(await ask(new Uint8Array(await larger.clone().jpeg().toBuffer()), 'image/jpeg')).toMatchObject([200, { label: '7' }])
+    const three = Buffer.from(
+      '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 32"><path d="M2 4 Q14 1 13 9 T7 15 Q15 16 13 24 T2 29" stroke="black" stroke-width="4" fill="none"/></svg>',
+    )
+    const drawn = await sharp(three).resize(64, 64, { fit: 'fill' }).flatten({ background: 'white' }).png().toBuffer()
+    expect(await ask(new Uint8Array(drawn), 'image/png')).toMatchObject([200, { label: '3' }])
+    expect((await ask(new Uint8Array([1, 2, 3]), 'image/png'))[0]).toBe(400)
   })
 
   test('identity-provider grants what the roles of its tokens stand for', async () => {
