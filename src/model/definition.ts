@@ -29,7 +29,7 @@ export interface Context<File extends string = string, Call extends string = str
   readonly run: (file: File, inputs: Inputs, options?: { readonly outputs?: readonly string[] }) => Promise<Outputs>
   /**
    * Asks another served model, with the rights and the time of the caller: what `POST /models/NAME/predict/` answers as `output` to
-   * this as `input`. The model must be among `calls`.
+   * this as `input`; a model of pictures gets a `Picture`. The model must be among `calls`.
    * @throws CallError where it rejects the input, or cannot compute it
    */
   readonly call: <const Name extends Call>(model: Name, input: InputOf<Name>) => Promise<OutputOf<Name>>

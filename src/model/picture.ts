@@ -1,3 +1,4 @@
+import type { PictureTensor } from '../tasks/image/decoder.ts'
 import { framed, type Pixels } from '../tasks/image/pixels.ts'
 import { preprocess, stepped } from '../tasks/image/preprocess.ts'
 import type { ImageInput, ResizeFilter } from '../tasks/task.ts'
@@ -134,9 +135,13 @@ export function pictureOf({ shape, data }: Tensor): Picture {
   return new Picture({ width, height, data })
 }
 
-/** The tensor that a picture travels as. */
-export function tensorOfPicture({ width, height, data }: Picture): Tensor {
-  return { datatype: 'UINT8', shape: [1, height, width, CHANNELS], data }
+/**
+ * A picture as the input of a model that has a task of pictures.
+ * @throws RangeError in words that complete "the picture …"
+ */
+export function preparedPicture({ width, height, data }: Picture, input: ImageInput): PictureTensor {
+  const { shape, data: values, placement } = preprocess({ width, height, channels: CHANNELS, data }, input)
+  return { tensor: { datatype: input.datatype, shape, data: values }, placement }
 }
 
 function turned({ width, height, channels, data }: Pixels, quarters: number): Pixels {

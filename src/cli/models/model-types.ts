@@ -23,8 +23,9 @@ export async function writeModelTypes(request: ModelsRequest): Promise<void> {
   console.log(`${path}: the types of ${lines.length} models`)
 }
 
-function inputOf({ inputs, code }: ModelVersion): string {
-  if (code?.input.form === 'image') return "import('vestal/model').Picture"
+function inputOf({ inputs, code, task }: ModelVersion): string {
+  if (task?.text !== undefined) return 'unknown'
+  if (task?.image !== undefined || code?.input.form === 'image') return "import('vestal/model').Picture"
   if (code !== undefined && code.input.form !== 'tensor') return typeOf(code.input.schema)
   const [only, ...others] = inputs
   if (only !== undefined && others.length === 0) return nested(only)
@@ -32,7 +33,8 @@ function inputOf({ inputs, code }: ModelVersion): string {
 }
 
 function outputOf(model: Pick<Model, 'labels'>, version: ModelVersion): string {
-  const { outputs, code } = version
+  const { outputs, code, task } = version
+  if (task !== undefined) return 'any'
   if (code !== undefined && code.output.form !== 'tensor') return typeOf(code.output.schema)
   // Over HTTP labels are an object.
   const labels = new Map(

@@ -1,13 +1,13 @@
 import { Type } from '@sinclair/typebox'
 import { inputsOf, outputsOf } from '../../inference/code/code-values.ts'
 import { strict, text } from '../../schema/build.ts'
+import { answerTask, type TaskQuestion, taskQuestion } from '../../tasks/bodies/answer-task.ts'
 import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import { labelsOf } from '../model-access.ts'
 import { pictureQuestion } from '../predict/code-pictures.ts'
 import type { BodyCodec, TaskCodec } from '../predict/codec.ts'
-import { answerTask, type TaskQuestion, taskQuestion } from '../predict/tasks.ts'
 import { fault, maybe, readFields } from './bodies.ts'
 
 const PredictRequest = strict({

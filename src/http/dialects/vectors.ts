@@ -1,6 +1,6 @@
 import { VestalError } from '../../core/errors.ts'
+import { vectorTexts } from '../../tasks/bodies/vector-json.ts'
 import { breathe } from '../../tasks/breath.ts'
-import { vectorTexts } from '../predict/vector-json.ts'
 
 /**
  * Vectors as JSON, each number in the shortest form that reads back as the same 32-bit float.

@@ -1,21 +1,9 @@
 import { VestalError } from '../../core/errors.ts'
-import type { ModelVersion } from '../../inference/engine.ts'
-import type { ImageInput } from '../../tasks/task.ts'
+import { filesOf } from '../../tasks/bodies/picture-tasks.ts'
 import type { RowForm } from '../../tensor/rows.ts'
 import type { BodyCodec, Question } from './codec.ts'
 import { type MediaQuestion, readMediaBody } from './media-body.ts'
-import { filesOf } from './picture-tasks.ts'
 import { rows } from './rows.ts'
-
-/** A picture as a `model.ts` gets it: its bytes, in its own size. */
-const DECODED: ImageInput = {
-  ...{ input: 'input', layout: 'NHWC', datatype: 'UINT8', channels: 'RGB', steps: [], scale: 1, mean: [], std: [] },
-}
-
-/** How pictures become the input of a version: by its task, or as they are for a `model.ts`. Undefined where it takes none. */
-export function pictureInputOf({ task, code }: Pick<ModelVersion, 'task' | 'code'>): ImageInput | undefined {
-  return task?.image ?? (code?.input.form === 'image' ? DECODED : undefined)
-}
 
 /** The body of a `model.ts` whose input is a picture: a file, a form, or base64 in JSON, answered as rows are. */
 export function pictureBody(contentType: string | null): BodyCodec<RowForm> {

@@ -1,4 +1,3 @@
-import type { TObject } from '@sinclair/typebox'
 import type { Model, ModelVersion } from '../../inference/engine.ts'
 import type { TaskCall } from '../../tasks/call.ts'
 import type { TaskDescription } from '../../tasks/task.ts'
@@ -93,15 +92,4 @@ export interface TaskCodec<Asked> {
    * @throws VestalError as the operations
    */
   readonly answer: (asked: Asked, call: TaskCall, target: TaskTarget) => Promise<EncodedAnswer>
-}
-
-/** How the bodies of one task are read and answered. */
-export interface TaskBodies {
-  /** What `parameters` may hold. */
-  readonly parameters: TObject
-  /**
-   * Computes `input` with `parameters` that match the schema, and gives the JSON of `output`.
-   * @throws VestalError BODY_INVALID, and as the operations
-   */
-  readonly answer: (input: unknown, parameters: Readonly<Record<string, unknown>>, call: TaskCall) => Promise<string>
 }

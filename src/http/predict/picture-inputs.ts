@@ -1,10 +1,10 @@
 import { VestalError } from '../../core/errors.ts'
+import { bytesOfBase64 } from '../../tasks/bodies/picture-tasks.ts'
 import type { PictureDecoder } from '../../tasks/image/decoder.ts'
 import { checkCount, checkPictures, preparePicture } from '../../tasks/image/pictures.ts'
 import type { ImageInput } from '../../tasks/task.ts'
 import { isObject, type JsonObject } from '../../tensor/exact-json.ts'
 import type { Tensor, TensorData } from '../../tensor/tensor.ts'
-import { bytesOfBase64 } from './picture-tasks.ts'
 
 /** A request of tensors whose image input came as pictures (BYTES), and the request without that input. */
 export interface PictureInputs {

@@ -4,8 +4,9 @@ import type { PermissionCheck } from '../../auth/permissions.ts'
 import { VestalError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
 import { isFull, withPatience } from '../../core/patience.ts'
-import { nextOf, streamOf } from '../../inference/code/code-values.ts'
+import { nextOf, pictureInputOf, streamOf } from '../../inference/code/code-values.ts'
 import type { Engine } from '../../inference/engine.ts'
+import { answerTask, taskQuestion } from '../../tasks/bodies/answer-task.ts'
 import type { TaskCall, TaskLimits } from '../../tasks/call.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
@@ -16,7 +17,7 @@ import { checkCalls, checkPriority, findModel, findReadyVersion, permissionTo } 
 import { MODEL_DETAIL } from '../openapi/models.ts'
 import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
-import { pictureBody, pictureInputOf } from './code-pictures.ts'
+import { pictureBody } from './code-pictures.ts'
 import {
   type AskedTask,
   type BodyCodec,
@@ -32,7 +33,7 @@ import type { PictureDecoders } from './picture-decoders.ts'
 import { tensorOfPictures } from './picture-inputs.ts'
 import { rows } from './rows.ts'
 import type { SocketState } from './socket-state.ts'
-import { answerTask, taskBody, taskQuestion } from './tasks.ts'
+import { taskBody } from './tasks.ts'
 
 export interface PredictionOptions {
   readonly engine: Engine

@@ -1,8 +1,13 @@
 /** Calls of a `model.ts` to other served models. */
 import { VestalError } from '../../core/errors.ts'
-import type { NamedTensors } from '../../tensor/tensor.ts'
+import { withPatience } from '../../core/patience.ts'
+import { answerTask, taskQuestion } from '../../tasks/bodies/answer-task.ts'
+import type { TaskCall } from '../../tasks/call.ts'
+import type { PictureDecoder } from '../../tasks/image/decoder.ts'
+import type { Placement } from '../../tasks/image/placement.ts'
+import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import type { InferOptions, Model, ModelVersion } from '../engine.ts'
-import { decodeInput, encodeOutput } from './code-values.ts'
+import { decodeInput, encodeOutput, pictureInputOf } from './code-values.ts'
 
 /** What calls reach. */
 export interface CodeCalls {
@@ -47,29 +52,63 @@ function because({ versions }: Model): string {
   return reason === undefined ? '' : ` (${reason.slice(0, 300)})`
 }
 
-/** What a model is called with: JSON, or the tensor of a picture as `input`. */
+/** What a model is called with: JSON; or a picture, once as a question for how it becomes the input, then as that tensor `input`. */
 export interface CalledWith {
   readonly text: string
   readonly tensors: NamedTensors
+  readonly picture?: { readonly placement?: Placement } | undefined
 }
 
 /**
- * Asks a model, and gives as JSON what a request to predict would have as its output.
+ * Asks a model, and gives as JSON what a request to predict would have as its output; to a picture without its place, how it becomes
+ * the model's input.
  * @throws VestalError MODEL_UNKNOWN, MODEL_UNAVAILABLE, and what its input or its computation is rejected with
  */
 export async function callModel(
   engine: CodeCalls,
   name: string,
-  { text, tensors: picture }: CalledWith,
+  { text, tensors, picture }: CalledWith,
   options: InferOptions,
 ): Promise<string> {
   const model = engine.model(name)
   if (model === undefined) throw new VestalError('MODEL_UNKNOWN')
   const version = readyVersion(model)
   if (version === undefined) throw new VestalError('MODEL_UNAVAILABLE', { detail: `'${name}' is not ready` })
-  if (picture.size > 0 && version.code?.input.form !== 'image')
-    throw new VestalError('INPUT_INVALID', { detail: `'${name}' is called with a picture, and takes none` })
-  const { tensors, form } =
-    picture.size > 0 ? { tensors: picture, form: 'rows' as const } : decodeInput(JSON.parse(text), version)
-  return encodeOutput(await engine.infer(name, version.version, tensors, options), form, { model, version })
+  const { task } = version
+  const signal = (typeof options.signal === 'function' ? options.signal() : options.signal) ?? new AbortController().signal
+  const infer: TaskCall['infer'] = (rows, { outputs } = {}) =>
+    withPatience(() => engine.infer(name, version.version, rows, { ...options, outputs }), signal)
+  const call = { inputs: version.inputs, infer, signal }
+  if (picture !== undefined) {
+    const input = pictureInputOf(version)
+    if (input === undefined)
+      throw new VestalError('INPUT_INVALID', { detail: `'${name}' is called with a picture, and takes none` })
+    const { placement } = picture
+    if (placement === undefined) return JSON.stringify(input)
+    if (task !== undefined)
+      return answerTask(taskQuestion(task, ONE_PICTURE, {}), {
+        ...call,
+        task,
+        pictures: decoded(tensors.get('input'), placement),
+      })
+  } else if (task !== undefined) return answerTask(taskQuestion(task, JSON.parse(text), {}), { ...call, task })
+  const { tensors: inputs, form } =
+    picture === undefined ? decodeInput(JSON.parse(text), version) : { tensors, form: 'rows' as const }
+  return encodeOutput(await engine.infer(name, version.version, inputs, options), form, { model, version })
+}
+
+/** Stands for a picture whose tensor is there already. */
+const ONE_PICTURE = new Uint8Array(1)
+
+/** Gives the tensor that the code process made of a picture. */
+function decoded(tensor: Tensor | undefined, placement: Placement): PictureDecoder {
+  return {
+    async prepare() {
+      if (tensor === undefined) throw new VestalError('INPUT_INVALID', { detail: 'the picture has no tensor' })
+      return { tensor, placement }
+    },
+    async masks() {
+      throw new VestalError('UNSUPPORTED', { detail: 'Code cannot call a model of masks with a picture' })
+    },
+  }
 }

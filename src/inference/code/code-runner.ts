@@ -552,11 +552,15 @@ class RunningCode implements CodeRunner {
     return { tensors: await runner.run(tensors, { ...this.#inherited(request), ...(outputs && { outputs }) }) }
   }
 
-  async #call({ model }: Extract<ServedMessage, { kind: 'call' }>, asked: CalledWith, request: RunningRequest | undefined) {
+  async #call(
+    { model, picture }: Extract<ServedMessage, { kind: 'call' }>,
+    asked: Pick<CalledWith, 'text' | 'tensors'>,
+    request: RunningRequest | undefined,
+  ) {
     const { calls } = this.description
     if (request === undefined || !calls.includes(model))
       throw new VestalError('INPUT_INVALID', { detail: `the model '${model.slice(0, 64)}' is not among "calls"` })
-    return { text: await callModel(this.#source.engine, model, asked, this.#inherited(request)) }
+    return { text: await callModel(this.#source.engine, model, { ...asked, picture }, this.#inherited(request)) }
   }
 
   /** What runs and calls have of their request: who asks, how urgent it is, and the rest of its time. */

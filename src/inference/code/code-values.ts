@@ -1,5 +1,6 @@
 /** The input and the output of a `model.ts` as requests in JSON have them. */
 import { VestalError } from '../../core/errors.ts'
+import type { ImageInput } from '../../tasks/task.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import { describeShape } from '../../tensor/shape.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
@@ -72,4 +73,14 @@ export function encodeOutput(
   if (code === undefined || code.output.form === 'tensor')
     return encodeRows(results, version.outputs, { form, labels: version.labels ?? model.labels })
   return outputsOf(results, code)[0] ?? 'null'
+}
+
+/** A picture as a `model.ts` gets it: its bytes, in its own size. */
+const DECODED: ImageInput = {
+  ...{ input: 'input', layout: 'NHWC', datatype: 'UINT8', channels: 'RGB', steps: [], scale: 1, mean: [], std: [] },
+}
+
+/** How pictures become the input of a version: by its task, or as they are for a `model.ts`. Undefined where it takes none. */
+export function pictureInputOf({ task, code }: Pick<ModelVersion, 'task' | 'code'>): ImageInput | undefined {
+  return task?.image ?? (code?.input.form === 'image' ? DECODED : undefined)
 }

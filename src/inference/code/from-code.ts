@@ -37,6 +37,12 @@ const Described = Type.Object({
   isStream: Type.Boolean(),
   isAroundFile: Type.Boolean(),
 })
+const size = Type.Number({ minimum: 0, maximum: 2 ** 31 })
+const place = Type.Number({ minimum: -(2 ** 31), maximum: 2 ** 31 })
+const Placed = Type.Object({
+  ...{ width: size, height: size, inputWidth: size, inputHeight: size },
+  ...{ scaleX: size, scaleY: size, offsetX: place, offsetY: place },
+})
 const Bundle = Type.Object({ map: Type.String(), folder: Type.String() })
 const Failure = Type.Union([
   Type.Object({
@@ -56,7 +62,7 @@ const KINDS: Readonly<Record<FromCode['kind'], TProperties>> = {
   answer: { id: Id, isLast: Type.Boolean(), isEmpty: Type.Boolean() },
   failed: { id: Id, failure: Failure },
   run: { id: Id, ask: Id, file: Name, outputs: Type.Optional(Type.Array(Name, { maxItems: 256 })) },
-  call: { id: Id, ask: Id, model: Name },
+  call: { id: Id, ask: Id, model: Name, picture: Type.Optional(Type.Object({ placement: Type.Optional(Placed) })) },
   pong: { number: Id },
   log: { text: Line, isError: Type.Boolean() },
 }

@@ -2,6 +2,7 @@
 import type { DescribedModel, FileFacts } from '../../model/execute.ts'
 import { broken, type FrameCursor } from '../../processes/frames.ts'
 import type { MessageSocket } from '../../processes/message-socket.ts'
+import type { Placement } from '../../tasks/image/placement.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 
 /** Longest text of one frame, and the whole frame: an input, an answer or a bundle. */
@@ -58,7 +59,14 @@ export type FromCode =
       readonly file: string
       readonly outputs?: readonly string[]
     }
-  | { readonly kind: 'call'; readonly id: number; readonly ask: number; readonly model: string }
+  /** Calls with JSON; or asks how a picture becomes the model's input, and calls with the tensor `input` that it became. */
+  | {
+      readonly kind: 'call'
+      readonly id: number
+      readonly ask: number
+      readonly model: string
+      readonly picture?: { readonly placement?: Placement }
+    }
   | { readonly kind: 'pong'; readonly number: number }
   | { readonly kind: 'log'; readonly text: string; readonly isError: boolean }
 

@@ -1,7 +1,7 @@
 import { strict } from '../../schema/build.ts'
-import { classifySounds } from '../../tasks/audio/classify-sounds.ts'
-import type { TaskBodies } from './codec.ts'
+import { classifySounds } from '../audio/classify-sounds.ts'
 import { filesOf } from './picture-tasks.ts'
+import type { TaskBodies } from './task-bodies.ts'
 import { bodiesOf, classification } from './task-parameters.ts'
 import { shortScore } from './vector-json.ts'
 

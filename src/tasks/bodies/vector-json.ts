@@ -1,5 +1,5 @@
-import { breathe } from '../../tasks/breath.ts'
 import { elementWriter, shortestFloat32 } from '../../tensor/numbers.ts'
+import { breathe } from '../breath.ts'
 
 /**
  * Vectors as JSON, each as short as its FP32 numbers allow. Others are answered in between: many long vectors take a while.

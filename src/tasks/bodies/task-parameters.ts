@@ -1,7 +1,7 @@
 import { type Static, type TObject, Type } from '@sinclair/typebox'
 import { words } from '../../schema/build.ts'
-import type { TaskCall } from '../../tasks/call.ts'
-import type { TaskBodies } from './codec.ts'
+import type { TaskCall } from '../call.ts'
+import type { TaskBodies } from './task-bodies.ts'
 
 /** The parameters of a classifier, whatever it classifies, by Hugging Face's names. */
 export function classification(what: 'input' | 'picture' | 'sound') {

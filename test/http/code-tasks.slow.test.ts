@@ -1,0 +1,104 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import sharp from 'sharp'
+import { createEngine } from '../../src/index.ts'
+import { codeFolder, modelText } from '../support/code-folder.ts'
+import { answerOf, DOORS } from '../support/doors.ts'
+import { boxModel, colourModel } from '../support/picture-models.ts'
+import { createServer } from '../support/server.ts'
+import { type ModelFiles, scoreFolder, sentenceFolder } from '../support/text-folders.ts'
+import { bearer } from '../support/tokens.ts'
+
+/** Files of a folder of models, those of one model under its name. */
+const under = (name: string, files: ModelFiles) =>
+  Object.fromEntries(
+    Object.entries(files).map(([path, content]): [string, string | Uint8Array] => [
+      `${name}/${path}`,
+      typeof content === 'string' || content instanceof Uint8Array ? content : JSON.stringify(content),
+    ]),
+  )
+const IMAGE = '[image]\nsize = 8\nmean = [0, 0, 0]\nstd = [1, 1, 1]\nscale = 0.00392156862745098\n'
+const asks = (name: string, input: string) =>
+  modelText(
+    `calls: ["${name}"], input: ${input}, output: t.Unknown(),`,
+    `predict: (value, { call }) => call("${name}", value),`,
+  ).replace('{ model,', '{ image, model,')
+const folder = await codeFolder({
+  ...under('mood', scoreFolder('BertForSequenceClassification', ['bad', 'good'])),
+  ...under('vectors', sentenceFolder()),
+  'colours/1/model.onnx': colourModel(),
+  'colours/model.toml': `task = "image-classify"\n${IMAGE}[scores]\nlabels = ["red", "green", "blue"]\nactivation = "none"\n`,
+  'things/1/model.onnx': boxModel([[4, 4, 4, 4, 0.9, 0.1]], 8),
+  'things/model.toml': `task = "detect"\n${IMAGE}[boxes]\nform = "yolo"\nlabels = ["cat", "dog"]\n`,
+  'ask-mood/model.ts': asks('mood', 't.Unknown()'),
+  'ask-vectors/model.ts': asks('vectors', 't.Unknown()'),
+  'ask-colours/model.ts': asks('colours', 'image()'),
+  'ask-things/model.ts': asks('things', 'image()'),
+  'cuts/model.ts': modelText(
+    'calls: ["colours"], input: image(), output: t.Array(t.String()),',
+    'predict: (picture, { call }) => Promise.all([0, 10].map(async (left) => {',
+    '  const [first] = await call("colours", picture.extract({ left, top: 0, width: 10, height: 10 }))',
+    '  return first.label',
+    '})),',
+  ).replace('{ model,', '{ image, model,'),
+})
+const warnings: string[] = []
+const engine = await createEngine({
+  modelsDirectory: folder.models,
+  threads: 1,
+  instances: 1,
+  warn: (line) => void warnings.push(line),
+})
+afterAll(async () => {
+  await engine.stop()
+  folder.remove()
+})
+
+const ALL = bearer('*')
+const half = { create: { width: 10, height: 10, channels: 3, background: { r: 0, g: 0, b: 255 } } } as const
+const all = { create: { width: 20, height: 10, channels: 3, background: { r: 255, g: 0, b: 0 } } } as const
+/** Left half red, right half blue. */
+const picture = new Uint8Array(
+  await sharp(all)
+    .composite([{ input: await sharp(half).png().toBuffer(), left: 10, top: 0 }])
+    .png()
+    .toBuffer(),
+)
+
+for (const open of DOORS) {
+  const door = open(createServer(engine))
+  afterAll(() => door.close())
+  const send = (name: string, body: string | Uint8Array<ArrayBuffer>, type: string, headers = ALL) =>
+    answerOf(door.fetch(`/models/${name}/predict/`, { method: 'POST', body, headers: { ...headers, 'content-type': type } }))
+  const sendText = (name: string, input: unknown, headers = ALL) =>
+    send(name, JSON.stringify({ input }), 'application/json', headers)
+
+  describe(`models with a task, called by a model.ts ${door.name}`, () => {
+    test.each([
+      ['mood', ['good film', 'a very bad film']],
+      ['mood', 'good'],
+      ['vectors', 'the film'],
+      ['vectors', ['the film', 'paris']],
+    ])('answer texts as they answer a request: %s', async (name, input) => {
+      const own = await sendText(name, input)
+      expect(own).toMatchObject({ status: 200 })
+      expect(await sendText(`ask-${name}`, input)).toEqual(own)
+    })
+
+    test.each(['colours', 'things'])('answer a picture as they answer a request: %s', async (name) => {
+      const own = await send(name, picture, 'image/png')
+      expect(own).toMatchObject({ status: 200 })
+      expect(await send(`ask-${name}`, picture, 'image/png')).toEqual(own)
+    })
+
+    test('answer parts of a picture', async () => {
+      expect(await send('cuts', picture, 'image/png')).toEqual({ status: 200, body: { output: ['red', 'blue'] } })
+    })
+
+    test('reject what they reject of a request, and callers without their permission', async () => {
+      const own = await sendText('mood', 5)
+      const called = await sendText('ask-mood', 5)
+      expect([own.status, called.status]).toEqual([400, 400])
+      expect((await sendText('ask-mood', 'good', bearer('model:ask-mood:predict'))).status).toBe(403)
+    })
+  })
+}
