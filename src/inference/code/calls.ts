@@ -78,6 +78,8 @@ export async function callModel(
   const signal = (typeof options.signal === 'function' ? options.signal() : options.signal) ?? new AbortController().signal
   const infer: TaskCall['infer'] = (rows, { outputs } = {}) =>
     withPatience(() => engine.infer(name, version.version, rows, { ...options, outputs }), signal)
+  // It would be resampled by the thread that serves all models.
+  if (task?.audio !== undefined) throw new VestalError('UNSUPPORTED', { detail: `Code cannot call '${name}', which takes sound` })
   const call = { inputs: version.inputs, infer, signal }
   if (picture !== undefined) {
     const input = pictureInputOf(version)
