@@ -43,6 +43,17 @@ export interface Context<File extends string = string, Call extends string = str
   readonly labels: readonly string[]
   /** Labels by output. */
   readonly labelsOf: (output: string) => readonly string[]
+  /** That of the `tokenizer.json` in the model's folder, for the first of its files. */
+  readonly tokenizer: {
+    /**
+     * The inputs of the file for a text, or for two that it reads together: one row. A text that is too long is cut, or rejected
+     * where `truncate` is false.
+     * @throws Error where the folder has no tokenizer, CallError where the text cannot be encoded
+     */
+    readonly encode: (text: string | readonly [string, string], options?: { readonly truncate?: boolean }) => Promise<Outputs>
+    /** The text of ids. @throws as `encode` */
+    readonly decode: (ids: Iterable<number | bigint>, options?: { readonly skipSpecialTokens?: boolean }) => Promise<string>
+  }
   readonly math: typeof math
 }
 

@@ -17,12 +17,16 @@ export interface ModelFacts {
   readonly files: Readonly<Record<string, FileFacts>>
   /** By output. */
   readonly labels: Readonly<Record<string, readonly string[]>>
+  /** Why there is no tokenizer; absent where there is one. */
+  readonly noTokenizer?: string
 }
 
 /** How a request reaches what is outside of the functions. */
 export interface Services {
   readonly run: (file: string, inputs: NamedTensors, outputs: readonly string[] | undefined) => Promise<NamedTensors>
   readonly call: (model: string, input: unknown) => Promise<unknown>
+  readonly encode: (text: string | readonly [string, string], options: { readonly truncate: boolean }) => Promise<NamedTensors>
+  readonly decode: (ids: readonly number[], options: { readonly skipSpecialTokens: boolean }) => Promise<string>
   readonly signal: AbortSignal
   readonly timeLeftMs: () => number
   readonly subject: string | undefined
@@ -151,7 +155,7 @@ export class RunnableModel {
     return definition.after(outputs, context, input as never)
   }
 
-  #context({ run, call, signal, timeLeftMs, subject }: Services): Context {
+  #context({ run, call, signal, timeLeftMs, subject, ...services }: Services): Context {
     const { files, labels } = this.#facts
     const calls: readonly string[] = this.#definition.calls ?? []
     return {
@@ -177,7 +181,25 @@ export class RunnableModel {
       caller: { subject },
       labels: Object.values(labels)[0] ?? [],
       labelsOf: (output) => (Object.hasOwn(labels, output) ? (labels[output] ?? []) : []),
+      tokenizer: this.#tokenizer(services),
       math,
+    }
+  }
+
+  #tokenizer({ encode, decode }: Pick<Services, 'encode' | 'decode'>): Context['tokenizer'] {
+    const { noTokenizer } = this.#facts
+    const check = () => {
+      if (noTokenizer !== undefined) throw new Error(`tokenizer: the model has none: ${noTokenizer}`)
+    }
+    return {
+      async encode(text, { truncate = true } = {}) {
+        check()
+        return viewsOf(await encode(text, { truncate }))
+      },
+      async decode(ids, { skipSpecialTokens = true } = {}) {
+        check()
+        return decode(Array.from(ids, Number), { skipSpecialTokens })
+      },
     }
   }
 }

@@ -68,6 +68,8 @@ export async function open(folder: string, { fakes = {}, caller = 'tester' }: Op
       // The cast: a fake says what it takes, and the code what it sends.
       return fake(input as never)
     },
+    encode: noTokenizer,
+    decode: noTokenizer,
     signal: new AbortController().signal,
     timeLeftMs: () => limits.ms ?? Number.POSITIVE_INFINITY,
     subject: caller,
@@ -80,6 +82,10 @@ export async function open(folder: string, { fakes = {}, caller = 'tester' }: Op
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+async function noTokenizer(): Promise<never> {
+  throw new Error('the tokenizer of a folder is not there in a test: try it on a server')
 }
 
 function nameOf(index: number): string {

@@ -25,6 +25,26 @@ const asks = (name: string, input: string) =>
 const folder = await codeFolder({
   ...under('mood', scoreFolder('BertForSequenceClassification', ['bad', 'good'])),
   ...under('vectors', sentenceFolder()),
+  ...under('own-mood', scoreFolder('BertForSequenceClassification', ['bad', 'good'])),
+  'own-mood/model.ts': modelText(
+    'input: t.Union([t.String(), t.Tuple([t.String(), t.String()])]), output: t.Object({ label: t.String(), score: t.Number() }),',
+    'before: (line, { tokenizer }) => tokenizer.encode(line),',
+    'after: ({ logits }, { math }) => math.best(math.softmax(logits.row(0)), ["bad", "good"]),',
+  ),
+  ...under('tokens', scoreFolder('BertForSequenceClassification', ['bad', 'good'])),
+  'tokens/model.ts': modelText(
+    'input: text(), output: t.Object({ names: t.Array(t.String()), count: t.Integer(), texts: t.Array(t.String()) }),',
+    'async predict(line, { tokenizer }) {',
+    '  const inputs = await tokenizer.encode(line, { truncate: false })',
+    '  const ids = inputs.input_ids.row(0)',
+    '  const texts = [await tokenizer.decode(ids), await tokenizer.decode(ids, { skipSpecialTokens: false })]',
+    '  return { names: Object.keys(inputs).sort(), count: ids.length, texts }',
+    '},',
+  ),
+  'none/model.ts': modelText('input: text(), output: t.Unknown(), predict: (line, { tokenizer }) => tokenizer.encode(line),'),
+  'broken/1/model.onnx': colourModel(),
+  'broken/tokenizer.json': '{ "model": 5 }',
+  'broken/model.ts': modelText('input: text(), output: text(), predict: (line) => line,'),
   'colours/1/model.onnx': colourModel(),
   'colours/model.toml': `task = "image-classify"\n${IMAGE}[scores]\nlabels = ["red", "green", "blue"]\nactivation = "none"\n`,
   'things/1/model.onnx': boxModel([[4, 4, 4, 4, 0.9, 0.1]], 8),
@@ -92,6 +112,40 @@ for (const open of DOORS) {
 
     test('answer parts of a picture', async () => {
       expect(await send('cuts', picture, 'image/png')).toEqual({ status: 200, body: { output: ['red', 'blue'] } })
+    })
+
+    test('have their tokens made by the tokenizer of the folder, as the task has', async () => {
+      const { body } = await sendText('mood', 'a very good film')
+      const [best] = (body as { output: readonly { label: string; score: number }[] }).output
+      expect(await sendText('own-mood', 'a very good film')).toEqual({
+        status: 200,
+        body: { output: { label: best?.label ?? '', score: expect.closeTo(best?.score ?? 0, 5) } },
+      })
+      expect((await sendText('own-mood', ['good film', 'bad film'])).status).toBe(200)
+      expect((await sendText('own-mood', 'very '.repeat(100))).status).toBe(200)
+    })
+
+    test('have tokens and their texts; a text that is too long is rejected where it is not cut', async () => {
+      expect(await sendText('tokens', 'good film')).toEqual({
+        status: 200,
+        body: {
+          output: {
+            names: expect.arrayContaining(['attention_mask', 'input_ids']),
+            count: 4,
+            texts: ['good film', '[CLS] good film [SEP]'],
+          },
+        },
+      })
+      const { status, body } = await sendText('tokens', 'very '.repeat(100))
+      expect(status).toBe(400)
+      expect(JSON.stringify(body)).toContain('16')
+    })
+
+    test('say in the log that a folder has no tokenizer, and before they serve that one cannot be read', async () => {
+      expect((await sendText('none', 'good')).status).toBe(500)
+      expect(warnings.join()).toContain('there is no tokenizer.json in its folder')
+      const { state, reason } = engine.model('broken')?.versions[0] ?? {}
+      expect([state, reason]).toEqual(['unavailable', expect.stringContaining('tokenizer')])
     })
 
     test('reject what they reject of a request, and callers without their permission', async () => {

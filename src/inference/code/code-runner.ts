@@ -3,6 +3,7 @@ import { type ErrorDetail, VestalError } from '../../core/errors.ts'
 import { withPatience } from '../../core/patience.ts'
 import type { DescribedModel, FileFacts, ModelFacts } from '../../model/execute.ts'
 import type { DescribedValue } from '../../model/schema.ts'
+import type { TaskTables } from '../../tasks/folder/task-tables.ts'
 import { ELEMENTS_MAX } from '../../tensor/shape.ts'
 import type { NamedTensors, Tensor, TensorSpec } from '../../tensor/tensor.ts'
 import { bytesOf, checkInputs } from '../batches.ts'
@@ -20,6 +21,7 @@ import { CodeLog } from './code-log.ts'
 import type { StartCodeProcess } from './code-process.ts'
 import { CodeSession, type ServedMessage } from './code-session.ts'
 import type { CodeSettings } from './code-settings.ts'
+import { type CodeTokenizer, codeTokenizerIn } from './code-tokenizer.ts'
 import { nextOf, STREAM, streamOf } from './code-values.ts'
 import type { CodeFailure, CodeFrame } from './messages.ts'
 import { checkEntry, checkSources, fileInside } from './sources.ts'
@@ -37,6 +39,8 @@ export interface CodeSource {
   readonly settings: ModelSettings
   /** Labels of model.toml, by output. */
   readonly labels: ReadonlyMap<string, readonly string[]>
+  /** What model.toml says of texts. */
+  readonly tasks?: TaskTables
   readonly counters: ModelCounters
   readonly signal?: AbortSignal
   readonly changed: () => void
@@ -144,6 +148,7 @@ class RunningCode implements CodeRunner {
   readonly batching = { isSafe: false, reason: 'model.ts takes one request at a time; the runs of its files are shared' }
   #scheduler: Scheduler<CodeInput, CodeOutput> | undefined
   #description: DescribedModel | undefined
+  #tokenizer: CodeTokenizer | undefined
   #nextId = 1
   #isStopping = false
 
@@ -181,9 +186,11 @@ class RunningCode implements CodeRunner {
     checkEntry(folder, entry)
     const description = await this.#host.load(entry, (sources) => checkSources(sources, folder))
     this.#description = description
+    this.#tokenizer = codeTokenizerIn(folder, this.#source.tasks)
     const files = await this.#startFiles(description)
     const labels = this.#labels()
-    await this.#host.start({ files, labels })
+    const noTokenizer = this.#tokenizer === undefined ? 'there is no tokenizer.json in its folder' : this.#tokenizer.reason
+    await this.#host.start({ files, labels, ...(noTokenizer !== undefined && { noTokenizer }) })
     this.#serve(description)
     for (const [index, example] of description.examples.entries()) {
       // What it calls may not be there yet at the start of a server.
@@ -299,7 +306,8 @@ class RunningCode implements CodeRunner {
       ...(delayMs !== undefined && { batchDelayMs: delayMs }),
     }
     const started = await Promise.allSettled(
-      Object.entries(paths).map(async ([name, path]) => {
+      Object.entries(paths).map(async ([name, path], index) => {
+        const tokenizer = index === 0 ? this.#tokenizer : undefined
         const runner = await this.#options.startRunner({
           key: this.#key,
           path: fileInside(folder, path, name),
@@ -307,6 +315,7 @@ class RunningCode implements CodeRunner {
           counters: new ModelCounters(),
           changed,
           ...(signal && { signal }),
+          ...(tokenizer && { tokenizer: tokenizer.path, described: (loaded) => tokenizer.describe(loaded) }),
         })
         this.#files.set(name, runner)
         return [name, { inputs: runner.inputs, outputs: runner.outputs }] as const
@@ -508,7 +517,7 @@ class RunningCode implements CodeRunner {
 
   /** Runs a file or calls a model for the code, and tells it what became of it. */
   async #ask(
-    header: Extract<ServedMessage, { kind: 'run' | 'call' }>,
+    header: Extract<ServedMessage, { kind: 'run' | 'call' | 'tokenizer' }>,
     { text, tensors }: Pick<CodeFrame<ServedMessage>, 'text' | 'tensors'>,
   ): Promise<void> {
     const { id, ask } = header
@@ -529,7 +538,11 @@ class RunningCode implements CodeRunner {
       if (request !== undefined) await placeIn(request)
       const signal = request?.abort.signal ?? new AbortController().signal
       const work = (): Promise<{ readonly text: string } | { readonly tensors: NamedTensors }> =>
-        header.kind === 'run' ? this.#run(header, tensors, request) : this.#call(header, { text, tensors }, request)
+        header.kind === 'run'
+          ? this.#run(header, tensors, request)
+          : header.kind === 'call'
+            ? this.#call(header, { text, tensors }, request)
+            : this.#tokenize(header, text, signal)
       const answer = await withPatience(work, signal)
       if ('text' in answer) this.#host.send({ kind: 'reply', ask }, answer.text)
       else this.#host.send({ kind: 'reply', ask }, '', answer.tensors)
@@ -550,6 +563,12 @@ class RunningCode implements CodeRunner {
     const runner = this.#files.get(file)
     if (runner === undefined) throw new VestalError('INPUT_INVALID', { detail: `the model has no file '${file.slice(0, 64)}'` })
     return { tensors: await runner.run(tensors, { ...this.#inherited(request), ...(outputs && { outputs }) }) }
+  }
+
+  async #tokenize({ action }: Extract<ServedMessage, { kind: 'tokenizer' }>, text: string, signal: AbortSignal) {
+    const tokenizer = this.#tokenizer
+    if (tokenizer === undefined) throw new VestalError('UNSUPPORTED', { detail: 'The model has no tokenizer' })
+    return action === 'encode' ? { tensors: await tokenizer.encode(text, signal) } : { text: await tokenizer.decode(text) }
   }
 
   async #call(

@@ -14,7 +14,7 @@ export interface MadeBundle {
 }
 
 /** What a process that serves sends. */
-export type ServedMessage = Extract<FromCode, { kind: 'answer' | 'failed' | 'run' | 'call' }>
+export type ServedMessage = Extract<FromCode, { kind: 'answer' | 'failed' | 'run' | 'call' | 'tokenizer' }>
 
 export interface CodeSessionOptions {
   readonly clock: Clock
@@ -75,8 +75,8 @@ export class CodeSession {
   }
 
   /** Runs `setup`; it serves then. @throws Error with what is wrong, by file and line */
-  async start({ files, labels }: ModelFacts): Promise<void> {
-    await this.#step<'ready'>('ready', { kind: 'start', files, labels })
+  async start(facts: ModelFacts): Promise<void> {
+    await this.#step<'ready'>('ready', { kind: 'start', ...facts })
     this.#isServing = true
   }
 
@@ -121,6 +121,7 @@ export class CodeSession {
         break
       case 'run':
       case 'call':
+      case 'tokenizer':
         this.#options.served({ header, text, tensors })
         break
       case 'answer':

@@ -63,6 +63,7 @@ const KINDS: Readonly<Record<FromCode['kind'], TProperties>> = {
   failed: { id: Id, failure: Failure },
   run: { id: Id, ask: Id, file: Name, outputs: Type.Optional(Type.Array(Name, { maxItems: 256 })) },
   call: { id: Id, ask: Id, model: Name, picture: Type.Optional(Type.Object({ placement: Type.Optional(Placed) })) },
+  tokenizer: { id: Id, ask: Id, action: words(['encode', 'decode']) },
   pong: { number: Id },
   log: { text: Line, isError: Type.Boolean() },
 }

@@ -20,6 +20,7 @@ export type ToCode =
       readonly kind: 'start'
       readonly files: Readonly<Record<string, FileFacts>>
       readonly labels: Readonly<Record<string, readonly string[]>>
+      readonly noTokenizer?: string
     }
   /** A request: its input is the text, or the tensor `input`. */
   | {
@@ -67,6 +68,8 @@ export type FromCode =
       readonly model: string
       readonly picture?: { readonly placement?: Placement }
     }
+  /** Encodes or decodes with the tokenizer of the folder: the text is JSON. */
+  | { readonly kind: 'tokenizer'; readonly id: number; readonly ask: number; readonly action: 'encode' | 'decode' }
   | { readonly kind: 'pong'; readonly number: number }
   | { readonly kind: 'log'; readonly text: string; readonly isError: boolean }
 

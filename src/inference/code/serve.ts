@@ -243,6 +243,14 @@ class CodeProcess {
         const reply = await this.#ask((ask) => this.#send({ kind: 'call', id, ask, model }, text))
         return JSON.parse(reply.text)
       },
+      encode: async (text, options) => {
+        const json = JSON.stringify({ text, truncate: options.truncate })
+        return (await this.#ask((ask) => this.#send({ kind: 'tokenizer', id, ask, action: 'encode' }, json))).tensors
+      },
+      decode: async (ids, options) => {
+        const json = JSON.stringify({ ids, skipSpecialTokens: options.skipSpecialTokens })
+        return (await this.#ask((ask) => this.#send({ kind: 'tokenizer', id, ask, action: 'decode' }, json))).text
+      },
       signal: abort.signal,
       timeLeftMs: () => Math.max(0, endMs - performance.now()),
       subject,

@@ -31,6 +31,7 @@ export async function startCodeVersion(
   const runner = await startCode({
     ...{ name, version, counters, signal, changed, engine, labels: file.labels, settings: file.settings, code: settings },
     ...(found.file !== undefined && { file: found.file }),
+    ...(file.tasks !== undefined && { tasks: file.tasks }),
     folder: resolve(folder),
     entry: resolve(found.entry),
   })

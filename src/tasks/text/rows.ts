@@ -54,7 +54,7 @@ function lengthOf(rows: readonly TextRow[], index: number): number {
 }
 
 /** The tensors of one row: [1, tokens] each. */
-function tensorsOf({ task, inputs: specs }: TaskCall, { ids, types }: TextRow): NamedTensors {
+export function tensorsOf({ task, inputs: specs }: Pick<TaskCall, 'task' | 'inputs'>, { ids, types }: TextRow): NamedTensors {
   const { inputs } = textInputOf(task)
   const tensors = new Map<string, Tensor>()
   const add = (name: string | undefined, values: readonly number[] | ((place: number) => number)) => {
