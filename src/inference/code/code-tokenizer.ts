@@ -17,6 +17,7 @@ const Encode = Type.Object({
 })
 const Decode = Type.Object({ ids: Type.Array(Type.Integer()), skipSpecialTokens: Type.Boolean() })
 
+/** Encodes texts for the code of a model, and decodes ids. */
 export class CodeTokenizer {
   readonly #texts: FolderTexts
   #call: Pick<TaskCall, 'task' | 'inputs'> | undefined
