@@ -147,11 +147,11 @@ export function preparedPicture({ width, height, data }: Picture, input: ImageIn
 function turned({ width, height, channels, data }: Pixels, quarters: number): Pixels {
   const [newWidth, newHeight] = quarters === 2 ? [width, height] : [height, width]
   const made = new Uint8Array(data.length)
-  for (let y = 0; y < height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      const [toX, toY] =
-        quarters === 1 ? [height - 1 - y, x] : quarters === 2 ? [width - 1 - x, height - 1 - y] : [y, width - 1 - x]
-      const [from, to] = [(y * width + x) * channels, (toY * newWidth + toX) * channels]
+  // Where the pixel right of one goes to, seen from where that goes to.
+  const step = (quarters === 2 ? -1 : quarters === 1 ? newWidth : -newWidth) * channels
+  for (let y = 0, from = 0; y < height; y += 1) {
+    const first = quarters === 1 ? height - 1 - y : quarters === 2 ? (height - y) * width - 1 : (width - 1) * newWidth + y
+    for (let x = 0, to = first * channels; x < width; x += 1, from += channels, to += step) {
       for (let channel = 0; channel < channels; channel += 1) made[to + channel] = data[from + channel] as number
     }
   }

@@ -76,12 +76,13 @@ export function tensor(datatype: Datatype, shape: readonly number[]) {
 }
 
 export interface ImageOptions {
-  /** Most pixels; default 20 million, at most 50 million. */
+  /** Most pixels; default 20 million, at most 22 million. */
   readonly pixelsMax?: number
   readonly description?: string
 }
 
-const [PIXELS, PIXELS_MAX] = [20_000_000, 50_000_000]
+/** Three bytes a pixel are the elements of one tensor. */
+const [PIXELS, PIXELS_MAX] = [20_000_000, 22_000_000]
 
 /**
  * A picture, which is the whole input: it comes as a file, in a form or in base64, and the functions get it decoded.
@@ -89,7 +90,7 @@ const [PIXELS, PIXELS_MAX] = [20_000_000, 50_000_000]
  * @example
  * model({ input: image(), output: t.Integer(), predict: (picture) => picture.width })
  *
- * @throws RangeError where `pixelsMax` is not 1 to 50 million
+ * @throws RangeError where `pixelsMax` is not 1 to 22 million
  */
 export function image({ pixelsMax = PIXELS, description }: ImageOptions = {}) {
   if (!Number.isInteger(pixelsMax) || pixelsMax < 1 || pixelsMax > PIXELS_MAX)

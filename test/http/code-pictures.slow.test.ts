@@ -111,6 +111,16 @@ for (const open of DOORS) {
         [json({ input: base64, parameters: {} }), 'is not a field'],
         [json({ input: 5 }), 'must be a picture in base64'],
       ] as const
+      // Decoded, it is larger than a tensor can be.
+      const huge = { create: { width: 6000, height: 5000, channels: 3, background: { r: 9, g: 9, b: 9 } } } as const
+      const [tooLarge, answer] = await ask(
+        '/models/size/predict/',
+        raw(new Uint8Array(await sharp(huge).jpeg().toBuffer()), 'image/jpeg'),
+      )
+      expect([tooLarge, JSON.stringify(answer)]).toEqual([
+        400,
+        expect.stringContaining('has 6000×5000 pixels; model.ts takes at most 22 million'),
+      ])
       for (const [request, text] of rejected) {
         const [status, body] = await ask('/models/size/predict/', request)
         expect([status, JSON.stringify(body)]).toEqual([400, expect.stringContaining(text)])

@@ -1,6 +1,8 @@
 import { VestalError } from '../../core/errors.ts'
 import { filesOf } from '../../tasks/bodies/picture-tasks.ts'
 import type { RowForm } from '../../tensor/rows.ts'
+import { ELEMENTS_MAX } from '../../tensor/shape.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
 import type { BodyCodec, Question } from './codec.ts'
 import { type MediaQuestion, readMediaBody } from './media-body.ts'
 import { rows } from './rows.ts'
@@ -30,4 +32,12 @@ export function pictureQuestion(pictures: readonly unknown[]): Question<RowForm>
   if (files.length !== 1)
     throw new VestalError('INPUT_INVALID', { detail: `The model takes one picture in a request; ${files.length} came` })
   return { tensors: new Map(), pictures: files, form: 'rows' }
+}
+
+/** @throws VestalError INPUT_INVALID where a picture has more pixels than a `model.ts` can be given */
+export function checkDecoded({ shape: [, height = 0, width = 0], data }: Tensor): void {
+  if (data.length <= ELEMENTS_MAX) return
+  throw new VestalError('INPUT_INVALID', {
+    detail: `The picture has ${width}×${height} pixels; model.ts takes at most ${Math.floor(ELEMENTS_MAX / 3e6)} million`,
+  })
 }

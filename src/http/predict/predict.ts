@@ -17,7 +17,7 @@ import { checkCalls, checkPriority, findModel, findReadyVersion, permissionTo } 
 import { MODEL_DETAIL } from '../openapi/models.ts'
 import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
-import { pictureBody } from './code-pictures.ts'
+import { checkDecoded, pictureBody } from './code-pictures.ts'
 import {
   type AskedTask,
   type BodyCodec,
@@ -140,7 +140,9 @@ async function withPictures<Form>(
   invariant(input !== undefined, 'pictures are taken from a request where the model has an image input')
   if (decoders === undefined) throw new VestalError('UNSUPPORTED', { detail: 'Pictures are not decoded here; send the tensor' })
   const decoder = decoders.of(subject, request.signal)
-  return new Map([...tensors, [input.input, await tensorOfPictures(pictures, { input, decoder })]])
+  const tensor = await tensorOfPictures(pictures, { input, decoder })
+  if (version.code !== undefined) checkDecoded(tensor)
+  return new Map([...tensors, [input.input, tensor]])
 }
 
 /**
