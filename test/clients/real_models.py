@@ -33,7 +33,15 @@ def silero(folder):
     (folder / "model.toml").write_text('[state]\nstateN = "state"\n\n[context]\ninput = 64\n')
 
 
-for name, lay_out in {"minilm": minilm, "silero": silero}.items():
+def ocr(folder):
+    """PaddleOCR: where lines of text are, whether they stand upright, and what they say."""
+    models = package("rapidocr_onnxruntime") / "models"
+    shutil.copy(models / "ch_PP-OCRv4_det_infer.onnx", folder / "boxes.onnx")
+    shutil.copy(models / "ch_ppocr_mobile_v2.0_cls_infer.onnx", folder / "upright.onnx")
+    shutil.copy(models / "ch_PP-OCRv4_rec_infer.onnx", folder / "lines.onnx")
+
+
+for name, lay_out in {"minilm": minilm, "ocr": ocr, "silero": silero}.items():
     shutil.rmtree(target / name, ignore_errors=True)
     (target / name).mkdir(parents=True)
     lay_out(target / name)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 export const REAL_MODELS = 'models of PyPI (VESTAL_TEST_REAL_MODELS)'
 
 /** The folder of such a model; undefined on a machine without them. */
-export function realModel(name: 'minilm' | 'silero'): string | undefined {
+export function realModel(name: 'minilm' | 'ocr' | 'silero'): string | undefined {
   const folder = process.env.VESTAL_TEST_REAL_MODELS
   const path = folder === undefined ? undefined : join(folder, name)
   return path !== undefined && existsSync(path) ? path : undefined
