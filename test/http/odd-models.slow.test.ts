@@ -352,7 +352,7 @@ describe('a file that is no ONNX model', () => {
     const failure = await engine.load('flat').catch((error: unknown) => error)
     expect(failure).toMatchObject({
       code: 'MODEL_UNKNOWN',
-      detail: expect.stringContaining("flat.onnx is a file beside the models' folders, move it to flat/1/model.onnx"),
+      detail: expect.stringContaining("flat.onnx is a file beside the models' folders, move it to flat/model.onnx"),
     })
   })
 })
