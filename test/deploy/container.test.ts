@@ -11,7 +11,7 @@ import { hasTool } from '../support/tools.ts'
 const ROOT = join(import.meta.dir, '../..')
 const tools = process.env.VESTAL_TEST_DEPLOY
 /** Libraries of the image that the last stage starts from: glibc, libgcc and libstdc++, and nothing else. */
-const BASE_LIBRARIES = /^(?:ld-linux[\w.-]*|lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+))\.so\.\d$/
+const BASE_LIBRARIES = /^(?:ld-linux[\w.-]*|lib(?:c|m|dl|rt|pthread|resolv|gcc_s|stdc\+\+))\.so\.\d$/
 
 function tell(command: readonly string[]) {
   const { stdout, stderr, exitCode } = Bun.spawnSync([...command], { cwd: ROOT })

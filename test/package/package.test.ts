@@ -101,7 +101,7 @@ if (hasTool('the packed file', packed)) {
         'package.json',
       ])
       const own = files().filter((name) => !name.startsWith('examples/'))
-      expect(own.filter((name) => /(?<!\.d)\.ts$|\.rs$|\.py$|\.map$|test(?!ing\/)/.test(name))).toEqual([])
+      expect(own.filter((name) => /(?<!\.d)\.ts$|\.rs$|\.py$|\.map$|test(?!ing)/.test(name))).toEqual([])
       // One file of each source, with its types.
       const sources = [...new Bun.Glob('**/*.{ts,js}').scanSync(join(ROOT, 'src'))].map((name) => name.replace(/\.[tj]s$/, ''))
       const built = files().flatMap((name) => /^dist\/(.*)(?<!\.d)\.js$/.exec(name)?.slice(1) ?? [])
