@@ -1,7 +1,6 @@
 import { afterAll, expect, test } from 'bun:test'
 import { VestalError } from '../../src/core/errors.ts'
-import { createEngine } from '../../src/index.ts'
-import { codeFolder, modelText } from '../support/code-folder.ts'
+import { modelText, startCodeFolder } from '../support/code-folder.ts'
 import { identityModel } from '../support/tiny-models.ts'
 import { until } from '../support/until.ts'
 
@@ -37,7 +36,7 @@ const DO = {
 }
 export default model({ input: t.String(), output: t.Unknown(), predict: (what) => DO[what]() })
 `
-const folder = await codeFolder({
+const { engine, warnings, stop } = await startCodeFolder({
   'hostile/model.ts': HOSTILE,
   'hostile/model.toml': '[code]\nmemory_mb = 300\n[serving]\ntimeout_ms = 20000\n',
   'kind/1/model.onnx': identityModel('FP32', ['n']),
@@ -55,17 +54,7 @@ const folder = await codeFolder({
   'syntax/model.ts': "import { model } from 'vestal/model'\nexport default model({\n",
   'schema/model.ts': modelText('input: 5, output: t.Number(), predict: (value) => value,'),
 })
-const warnings: string[] = []
-const engine = await createEngine({
-  modelsDirectory: folder.models,
-  threads: 1,
-  instances: 1,
-  warn: (line) => void warnings.push(line),
-})
-afterAll(async () => {
-  await engine.stop()
-  folder.remove()
-})
+afterAll(stop)
 
 async function ask(name: string, value: unknown, options = {}): Promise<unknown> {
   const inputs = new Map([['input', { datatype: 'BYTES' as const, shape: [1], data: [JSON.stringify(value)] }]])

@@ -1,6 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { createEngine } from '../../src/index.ts'
-import { codeFolder, modelText } from '../support/code-folder.ts'
+import { modelText, startCodeFolder } from '../support/code-folder.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { openLive } from '../support/live-socket.ts'
 import { createServer } from '../support/server.ts'
@@ -8,7 +7,7 @@ import { identityModel } from '../support/tiny-models.ts'
 import { bearer } from '../support/tokens.ts'
 
 const PERSON = 't.Object({ name: t.String({ minLength: 1 }), age: t.Integer({ minimum: 18 }) })'
-const folder = await codeFolder({
+const { engine, warnings, stop } = await startCodeFolder({
   'double/1/model.onnx': identityModel('FP32', ['n', 2]),
   'double/model.ts': modelText(
     'input: t.Array(t.Number(), { minItems: 2, maxItems: 2 }),',
@@ -61,17 +60,7 @@ const folder = await codeFolder({
   ),
   'trusted/model.toml': '[code]\nown_authority = ["plain"]\n',
 })
-const warnings: string[] = []
-const engine = await createEngine({
-  modelsDirectory: folder.models,
-  threads: 1,
-  instances: 1,
-  warn: (line) => void warnings.push(line),
-})
-afterAll(async () => {
-  await engine.stop()
-  folder.remove()
-})
+afterAll(stop)
 
 const ALL = bearer('*')
 const post = (body: unknown, headers: Record<string, string> = ALL) => ({ method: 'POST', body: JSON.stringify(body), headers })

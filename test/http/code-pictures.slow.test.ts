@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import sharp from 'sharp'
-import { createEngine } from '../../src/index.ts'
-import { codeFolder, modelText } from '../support/code-folder.ts'
+import { modelText, startCodeFolder } from '../support/code-folder.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { colourModel } from '../support/picture-models.ts'
 import { createServer } from '../support/server.ts'
@@ -11,7 +10,7 @@ import { bearer } from '../support/tokens.ts'
 const pictureText = (...lines: readonly string[]) => modelText(...lines).replace('{ model,', '{ image, model,')
 const SIZE = 't.Object({ width: t.Integer(), height: t.Integer(), first: t.Array(t.Integer()) })'
 const SIZE_OF = '({ width: p.width, height: p.height, first: [...p.data.subarray(0, 3)] })'
-const folder = await codeFolder({
+const { engine, stop } = await startCodeFolder({
   'size/model.ts': pictureText(`input: image({ pixelsMax: 1000 }), output: ${SIZE},`, `predict: (p) => ${SIZE_OF},`),
   'turns/model.ts': pictureText(
     `input: image(), output: t.Array(${SIZE}),`,
@@ -43,11 +42,7 @@ const folder = await codeFolder({
   'inner/model.ts': pictureText('input: t.Object({ picture: image() }), output: text(), predict: () => "",'),
   'output/model.ts': pictureText('input: text(), output: image(), predict: () => "",'),
 })
-const engine = await createEngine({ modelsDirectory: folder.models, threads: 1, instances: 1, warn: () => undefined })
-afterAll(async () => {
-  await engine.stop()
-  folder.remove()
-})
+afterAll(stop)
 
 const ALL = bearer('*')
 /** Left half red, right half blue. */

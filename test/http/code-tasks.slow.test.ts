@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import sharp from 'sharp'
-import { createEngine } from '../../src/index.ts'
-import { codeFolder, modelText } from '../support/code-folder.ts'
+import { modelText, startCodeFolder } from '../support/code-folder.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { boxModel, colourModel } from '../support/picture-models.ts'
 import { createServer } from '../support/server.ts'
@@ -22,7 +21,7 @@ const asks = (name: string, input: string) =>
     `calls: ["${name}"], input: ${input}, output: t.Unknown(),`,
     `predict: (value, { call }) => call("${name}", value),`,
   ).replace('{ model,', '{ image, model,')
-const folder = await codeFolder({
+const { engine, warnings, stop } = await startCodeFolder({
   ...under('mood', scoreFolder('BertForSequenceClassification', ['bad', 'good'])),
   ...under('vectors', sentenceFolder()),
   ...under('own-mood', scoreFolder('BertForSequenceClassification', ['bad', 'good'])),
@@ -61,17 +60,7 @@ const folder = await codeFolder({
     '})),',
   ).replace('{ model,', '{ image, model,'),
 })
-const warnings: string[] = []
-const engine = await createEngine({
-  modelsDirectory: folder.models,
-  threads: 1,
-  instances: 1,
-  warn: (line) => void warnings.push(line),
-})
-afterAll(async () => {
-  await engine.stop()
-  folder.remove()
-})
+afterAll(stop)
 
 const ALL = bearer('*')
 const half = { create: { width: 10, height: 10, channels: 3, background: { r: 0, g: 0, b: 255 } } } as const

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { createEngine } from '../../src/index.ts'
 
 /** A folder of models that only its owner may write, with these files: a `model.ts` is not run from a folder that everybody may change. */
 export async function codeFolder(files: Readonly<Record<string, string | Uint8Array>>) {
@@ -14,6 +15,23 @@ export async function codeFolder(files: Readonly<Record<string, string | Uint8Ar
   }
   for (const [path, content] of Object.entries(files)) await write(path, content)
   return { models, write, remove: () => rmSync(root, { recursive: true, force: true }) }
+}
+
+/** An engine that serves such a folder with one worker of one thread, and what it warned of. */
+export async function startCodeFolder(files: Readonly<Record<string, string | Uint8Array>>) {
+  const folder = await codeFolder(files)
+  const warnings: string[] = []
+  const engine = await createEngine({
+    modelsDirectory: folder.models,
+    threads: 1,
+    instances: 1,
+    warn: (line) => void warnings.push(line),
+  })
+  const stop = async () => {
+    await engine.stop()
+    folder.remove()
+  }
+  return { engine, warnings, stop }
 }
 
 /** The text of a `model.ts` whose definition has these lines. */
