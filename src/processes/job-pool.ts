@@ -31,7 +31,7 @@ export interface JobPoolOptions<Job, Answer> {
   readonly lost?: ((cause: string) => void) | undefined
 }
 
-/** Processes that do jobs which may crash, hang or swell: each does one at a time, so that nobody else's job ends with it. */
+/** Processes that do jobs which may crash, hang or swell: each does one at a time, so that no other job ends with it. */
 export interface JobPool<Job, Answer> {
   /**
    * Does a job once a process is free; callers limit how many wait.

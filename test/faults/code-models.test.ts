@@ -216,7 +216,7 @@ describe('code is not run', () => {
   test.if(process.getuid?.() === 0)('from a file of another user', async () => {
     const { models, start } = await serve({ 'm/model.ts': constant(1) })
     chownSync(join(models, 'm/model.ts'), 1234, 1234)
-    // As root: it is the other user's file, whoever may read it.
+    // As root: it is the other user's file, and root may read it.
     expect(reasonOf(await start(), 'm')).toContain('model.ts belongs to another user')
   })
 

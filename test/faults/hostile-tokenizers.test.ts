@@ -15,7 +15,7 @@ await Bun.write(
 )
 const good = bertTokenizer()
 const changed = (change: object) => JSON.stringify({ ...JSON.parse(good), truncation: null, padding: null, ...change })
-/** Each is read without a complaint, and harms whoever encodes a text with it. */
+/** Each loads without an error, and crashes or hangs the process that encodes a text with it. */
 const HOSTILE: Readonly<Record<string, { readonly file: string; readonly text: string; readonly says: RegExp }>> = {
   'a table that is read beyond its end': {
     file: changed({

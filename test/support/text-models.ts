@@ -31,7 +31,7 @@ export function idOfToken(token: string): number {
   return VOCABULARY.indexOf(token)
 }
 
-/** A tokenizer of BERT's kind as `tokenizer.json`, with a truncation and a padding of its own that nobody may use. */
+/** A tokenizer of BERT's kind as `tokenizer.json`, with a truncation and a padding of its own that must not be used. */
 export function bertTokenizer(): string {
   const special = (token: string) => ({ id: token, ids: [idOfToken(token)], tokens: [token] })
   const added = (content: string) => ({

@@ -21,7 +21,7 @@ export type Fields<S extends TObject> = { readonly [Name in keyof Static<S>]: Ex
 
 /**
  * Reads the object of a body, or one in it. A field that the schema does not name is rejected: what is ignored might have changed the answer.
- * @param path where it stands in the body; default the body itself
+ * @param path of the value in the body; default the body itself
  * @throws VestalError BODY_INVALID with one text a field
  */
 export function readFields<S extends TObject>(schema: S, value: unknown, path = ''): Fields<S> {

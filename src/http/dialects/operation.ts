@@ -7,7 +7,7 @@ export interface DialectSettings {
   readonly mayBeIds: boolean
 }
 
-/** What one route of a dialect does, whoever asks and whatever model computes it. */
+/** What one route of a dialect does, for any caller and any model. */
 export interface Operation<Asked> {
   /**
    * Reads and checks what is asked.

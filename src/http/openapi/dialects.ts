@@ -33,7 +33,7 @@ function dialectOperation({ permission = 'model:<name>:predict', ...rest }: Dial
 }
 
 const NAMED_IN_BODY =
-  'The body names the model: a model that the token may not ask and one that is not there are told alike, by the token. At most 2 MB.'
+  'The body names the model: a model that the token may not use and one that does not exist have the same answer. At most 2 MB.'
 const openAi = { tag: 'OpenAI', failure: 'OpenAiFailure' } as const
 const tei = { tag: 'Text Embeddings Inference', failure: 'TeiFailure' } as const
 const cohere = { tag: 'Cohere and Jina', failure: 'CohereFailure' } as const

@@ -198,7 +198,7 @@ interface Bound {
 
 /**
  * The engine for one request: its first row is rejected where the queue is full. Of the others, what finds no place waits until rows of
- * the same request are done: their places are there to be had.
+ * the same request are done: their places become free.
  */
 function inferOf({ engine, memory, request, subject }: Caller, { target, deadline, signal }: Bound): TaskCall['infer'] {
   const { model, version } = target

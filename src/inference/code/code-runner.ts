@@ -443,7 +443,7 @@ class RunningCode implements CodeRunner {
     }
   }
 
-  /** Tells the code that nobody waits any more; it keeps its place while it notices. */
+  /** Tells the code that its caller has left; it keeps its place until it stops. */
   #giveUp(id: number): void {
     const request = this.#requests.get(id)
     if (request === undefined || request.abort.signal.aborted) return
@@ -625,7 +625,7 @@ function detailOf(faults: readonly { readonly path: string; readonly rule: strin
   )
 }
 
-/** How an input or output stands in the metadata: texts and JSON are elements of BYTES, one for each request. */
+/** How the metadata describes an input or output: texts and JSON are elements of BYTES, one for each request. */
 function specOf(name: string, { tensor }: DescribedValue): TensorSpec {
   return tensor === undefined ? { name, datatype: 'BYTES', shape: [-1] } : { name, ...tensor }
 }

@@ -1,4 +1,4 @@
-/** Which files of a folder may be run as code: nobody but their owner, or root, may have put them there or have changed them. */
+/** Which files of a folder may be run as code: only this user or root may own them, and no one else may write them. */
 import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { insideOf } from './bundle.ts'

@@ -35,7 +35,7 @@ export class ExchangeFile {
   /** So many bytes from its beginning have memory. */
   #present = 0
 
-  /** @param isSealed nobody can change its length, so it may be mapped */
+  /** @param isSealed its length cannot change, so it may be mapped */
   constructor(descriptor: number, { isSealed = false } = {}) {
     this.descriptor = descriptor
     this.#isSealed = isSealed

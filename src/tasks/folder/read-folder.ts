@@ -181,7 +181,7 @@ interface OtherModel {
 }
 
 /**
- * A model whose own file may say what it is for. What nobody has said of a folder is no reason to keep it from serving its tensors.
+ * A model whose own file may say what it is for. A folder that says nothing still serves its tensors.
  */
 function describeUltralytics(
   model: OtherModel,

@@ -26,7 +26,7 @@ const OFFSET_TYPES: ReadonlySet<string> = new Set([
 ])
 /** Tokens of a text where nothing says how many the model takes. */
 const TOKENS_DEFAULT = 512
-/** `model_max_length` above this says that nobody knew (1e30). */
+/** `model_max_length` above this means unknown (1e30). */
 const UNKNOWN_LENGTH = 1e9
 
 /** The files that say how texts become tokens. */

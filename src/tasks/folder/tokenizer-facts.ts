@@ -1,4 +1,4 @@
-/** Loads a tokenizer that nobody has tried yet: only a process that it may crash calls this. */
+/** Loads a tokenizer that was not tried yet: only a process that it may crash calls this. */
 import type { TokenizerFacts } from './facts.ts'
 import { isPointer, POINTER_SAYS, TOKENIZER_BYTES_MAX } from './folder-files.ts'
 

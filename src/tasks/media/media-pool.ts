@@ -18,7 +18,7 @@ export interface MediaPoolOptions {
   readonly lost?: (cause: string) => void
 }
 
-/** Processes that decode what clients send, so that a picture that crashes its decoder, or never ends, harms nobody else. */
+/** Processes that decode what clients send, so that a picture that crashes its decoder, or never ends, harms no other request. */
 export interface MediaPool {
   /**
    * Does a job once a process is free; callers limit how many wait.

@@ -15,7 +15,7 @@ export interface FillMaskOptions extends TruncationOptions {
   readonly topK?: number | undefined
 }
 
-/** A token that may stand in the place of a mask. */
+/** A token that may fill a mask. */
 export interface Filling {
   readonly score: number
   readonly token: number

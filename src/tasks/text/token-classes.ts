@@ -82,7 +82,7 @@ export async function classifyTokens(
   return { entities, tokens: counts }
 }
 
-/** The tokens of a row that stand in its text, with the scores of their labels. */
+/** The tokens of a row that come from its text, with the scores of their labels. */
 function tokensOf(results: NamedTensors, row: TextRow, output: ScoreOutput): readonly ScoredToken[] {
   const { data, sizes } = floatsOf(results, output.output, 2)
   const [tokens = 0, classes = 0] = sizes

@@ -11,7 +11,7 @@ export type TokenizerAnswer =
   | { readonly kind: 'decoded'; readonly texts: readonly string[] }
   | { readonly kind: 'failed'; readonly failure: TokenizerFailure }
 
-/** There is one kind of frames: what it is stands in the JSON. */
+/** There is one kind of frames: the JSON says what a frame is. */
 const JSON_FRAME = 1
 
 /** Writes a job or an answer as a frame. */

@@ -16,7 +16,7 @@ const IDLE_MS = 600_000
 let pool: JobPool<TokenizerJob, TokenizerAnswer> | undefined
 let lost: (cause: string) => void = () => undefined
 
-/** Has the processes that end unexpectedly reported, in place of whoever they were reported to before. */
+/** Sets who is notified of processes that end unexpectedly; replaces the former listener. */
 export function reportLostTokenizers(report: (cause: string) => void): void {
   lost = report
 }

@@ -22,7 +22,7 @@ export interface EncodeRequest {
   readonly hasSpecial?: boolean
   /** Tokens that a window shares with the one before it, where a long text is cut into windows; absent: one window for each text. */
   readonly stride?: number | undefined
-  /** Tokens of the windows of one text, from which on there are no further ones: whoever asks takes no more. */
+  /** Tokens of the windows of one text, after which there are no further ones: the caller takes no more. */
   readonly windowTokensMax?: number
   /** Whether offsets, words and texts of the tokens are asked for. */
   readonly hasDetails?: boolean

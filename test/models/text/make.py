@@ -33,7 +33,7 @@ def bert() -> Tokenizer:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    # As all-MiniLM-L6-v2 has them: nobody may use either.
+    # As all-MiniLM-L6-v2 has them: neither may be used.
     tokenizer.enable_truncation(8)
     tokenizer.enable_padding(length=8)
     return tokenizer
