@@ -7,7 +7,7 @@ import type { TaskDescription, TextInput, VectorOutput } from '../task.ts'
 import { scoresOf } from './classify.ts'
 import { type Dense, denseLayers } from './dense.ts'
 import { normalize, pool } from './pooling.ts'
-import { computeRows, floatsOf } from './rows.ts'
+import { computeRows, floatsOf, tokenFloatsOf } from './rows.ts'
 import { encodeTexts, mismatch, type Text, type TextRow, type TruncationOptions, textInputOf } from './texts.ts'
 import { encode } from './tokenizer-pool.ts'
 
@@ -114,11 +114,7 @@ interface Pooled {
 function pooled(results: NamedTensors, { row, vector, begin }: Pooled): Float32Array {
   const { output, form, pooling } = vector
   if (form === 'vector') return Float32Array.from(floatsOf(results, output, 1).data)
-  const { data, sizes } = floatsOf(results, output, 2)
-  const [tokens = 0, size = 0] = sizes
-  if (tokens !== row.ids.length)
-    throw new VestalError('INFERENCE_FAILED', { detail: `The output "${output}" has ${tokens} tokens of ${row.ids.length}` })
-  return pool({ data, tokens, size, begin }, pooling)
+  return pool({ ...tokenFloatsOf(results, output, row), begin }, pooling)
 }
 
 function denseOf(vector: Float32Array, layers: readonly Dense[]): Float32Array {

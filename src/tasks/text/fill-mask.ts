@@ -5,7 +5,7 @@ import type { TaskCall } from '../call.ts'
 import { softmax } from '../scores.ts'
 import type { TextInput } from '../task.ts'
 import { scoresOf } from './classify.ts'
-import { computeRows, floatsOf } from './rows.ts'
+import { computeRows, tokenFloatsOf } from './rows.ts'
 import { encodeTexts, type TextRow, type TruncationOptions, textInputOf } from './texts.ts'
 import { decode } from './tokenize.ts'
 import { encode } from './tokenizer-pool.ts'
@@ -90,10 +90,7 @@ interface Reading {
 }
 
 async function best(results: NamedTensors, { output, row, topK, mask }: Reading): Promise<readonly FilledMask[]> {
-  const { data, sizes } = floatsOf(results, output, 2)
-  const [tokens = 0, size = 0] = sizes
-  if (tokens !== row.ids.length)
-    throw new VestalError('INFERENCE_FAILED', { detail: `The output "${output}" has ${tokens} tokens of ${row.ids.length}` })
+  const { data, size } = tokenFloatsOf(results, output, row)
   const masks: FilledMask[] = []
   for (const [place, id] of row.ids.entries()) {
     if (id !== mask) continue

@@ -102,3 +102,19 @@ export function floatsOf(
     detail: `The output "${output}" of the model is ${got}; its task needs floats of ${dimensions + 1} dimensions with one row`,
   })
 }
+
+/**
+ * The numbers of an output that has some for each token of a row: `size` for each.
+ * @throws VestalError INFERENCE_FAILED as `floatsOf`, and where it has another number of tokens
+ */
+export function tokenFloatsOf(
+  results: NamedTensors,
+  output: string,
+  { ids }: TextRow,
+): { readonly data: ArrayLike<number>; readonly tokens: number; readonly size: number } {
+  const { data, sizes } = floatsOf(results, output, 2)
+  const [tokens = 0, size = 0] = sizes
+  if (tokens !== ids.length)
+    throw new VestalError('INFERENCE_FAILED', { detail: `The output "${output}" has ${tokens} tokens of ${ids.length}` })
+  return { data, tokens, size }
+}
