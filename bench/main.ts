@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { benchCompare, type CompareSizes } from './compare.ts'
 import { benchEngine, type EngineSizes } from './engine.ts'
 import { benchHttp } from './http.ts'
 import { benchMemory } from './memory.ts'
@@ -10,6 +11,7 @@ import { benchTensor } from './tensor.ts'
 import { benchVerify, type VerifySizes } from './verify.ts'
 
 const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine|serving|tasks|tensor|memory> [--quick]
+       bun run bench compare [COMMIT] [--quick]
 
   verify   tokens: libraries, engines, WebAssembly and the cache; servers of Bun, Node, Rust and Go under load; a flood of bad ones
   sign     making tokens: Vestal and other libraries
@@ -20,6 +22,8 @@ const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine|serving|task
   tasks    texts to MiniLM and JPEGs to a classifier: Vestal, FastAPI and the session alone; health meanwhile
   tensor   an FP32 tensor of 8 MB there and back, in binary and in JSON
   memory   bombs, stalled uploads, unread answers and sockets of one subject: the server's memory, and another subject's times
+  compare  this checkout and another commit in turns, both started by bun run start; fails where a row takes over 15 % more processor time.
+           Without a commit it is that of bench/compare/base; without that one in the clone nothing is compared
   --quick  short rounds, and nothing that has to be built, to see that it works; nothing to rely on
 
 Tables and charts go to docs/reference/evidence/benchmarks.md, but for a quick run's. The load goes to this machine alone and stops by itself; wrk makes it where it is installed.
@@ -53,8 +57,14 @@ const ENGINE_FULL: EngineSizes = {
   liveSeconds: 6,
 }
 
+const COMPARE_QUICK: CompareSizes = { pairs: 3, seconds: 1, attempts: 3, secondsMax: 150 }
+const COMPARE_FULL: CompareSizes = { pairs: 8, seconds: 2, attempts: 3, secondsMax: 900 }
+
 if (values.help) console.log(HELP)
-else if (positionals[0] === 'verify') await benchVerify(values.quick ? QUICK : FULL, !values.quick)
+else if (positionals[0] === 'compare') {
+  const isKept = await benchCompare(positionals[1], values.quick ? COMPARE_QUICK : COMPARE_FULL)
+  process.exit(isKept ? 0 : 1)
+} else if (positionals[0] === 'verify') await benchVerify(values.quick ? QUICK : FULL, !values.quick)
 else if (positionals[0] === 'sign') await benchSign((values.quick ? QUICK : FULL).rounds, !values.quick)
 else if (positionals[0] === 'engine') await benchEngine(values.quick ? ENGINE_QUICK : ENGINE_FULL, !values.quick)
 else if (positionals[0] === 'sign-in') await benchSignIn(values.quick ? 10 : 200, !values.quick)

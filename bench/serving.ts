@@ -81,12 +81,14 @@ interface Served extends LoadResult {
   readonly cpuMicros: number
 }
 
+type FigureKey = 'requestsPerSecond' | 'p50Ms' | 'p99Ms' | 'cpuMicros'
+
 /** The one of a kind that answers most requests a second; what it has of a figure, which is not a number where there is none. */
-type Best = (kind: ServingServer['kind'], key: keyof Served) => number
+type Best = (kind: ServingServer['kind'], key: FigureKey) => number
 
 interface Measured {
   readonly kind: ServingServer['kind']
-  readonly median: (key: keyof Served) => number
+  readonly median: (key: FigureKey) => number
 }
 
 function bestOf(servers: readonly Measured[]): Best {
@@ -111,10 +113,10 @@ async function benchDeployment(deployment: Deployment, { servers: wanted, rounds
       if (running !== undefined) servers.push(running)
     }
     const results = await measure(servers, { ...rounds, isPinned: deployment.isPinned })
-    const medianOf = (server: ServingServer, key: keyof Served) => figureOf((results.get(server) ?? []).map((each) => each[key]))
+    const medianOf = (server: ServingServer, key: FigureKey) => figureOf((results.get(server) ?? []).map((each) => each[key]))
     const { id, title } = deployment
     const rows = servers.map(({ server }) => {
-      const at = (key: keyof Served) => medianOf(server, key).median.toFixed(2)
+      const at = (key: FigureKey) => medianOf(server, key).median.toFixed(2)
       const times = `p50 ${at('p50Ms')} ms, p99 ${at('p99Ms')} ms, ${at('cpuMicros')} µs of processor time`
       return {
         name: server.name,

@@ -1,9 +1,14 @@
 /** A closed loop of requests, for machines without wrk: run by `load.ts` as a process of its own. */
 import { readFileSync } from 'node:fs'
-import { type Load, type LoadResult, numeral, type Target, type Tokens } from './load.ts'
+import { distributionOf, type Load, numeral, resultOf, type Target, type Tokens } from './load.ts'
 
-const { target, load } = JSON.parse(process.argv[2] ?? '{}') as { readonly target: Target; readonly load: Load }
-const { url, method, headers, body, tokens } = target
+const { target, load, bodyFile } = JSON.parse(process.argv[2] ?? '{}') as {
+  readonly target: Target
+  readonly load: Load
+  readonly bodyFile?: string
+}
+const { url, method, headers, tokens } = target
+const body = bodyFile === undefined ? undefined : new Uint8Array(readFileSync(bodyFile))
 const nextToken = tokens === undefined ? undefined : tokenSource(tokens)
 const begun = performance.now()
 const end = begun + load.seconds * 1000
@@ -29,13 +34,6 @@ async function connection(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: load.connections }, connection))
-durations.sort((a, b) => a - b)
-const at = (share: number) => durations[Math.floor(durations.length * share)] ?? 0
-const result: LoadResult = {
-  requests: durations.length,
-  requestsPerSecond: (durations.length * 1000) / (performance.now() - begun),
-  p50Ms: at(0.5),
-  p99Ms: at(0.99),
-  failures,
-}
-console.log(JSON.stringify(result))
+const seconds = (performance.now() - begun) / 1000
+const counts = { requests: durations.length, requestsPerSecond: durations.length / seconds, failures }
+console.log(JSON.stringify(resultOf(counts, distributionOf(durations))))
