@@ -1,8 +1,10 @@
 import { type AnyElysia, Elysia } from 'elysia'
 import { createFreshnessCheck } from '../accounts/revocation-sync.ts'
-import { type AuthenticationOptions, createAuthenticator } from '../auth/authenticator.ts'
+import { type AuthenticationOptions, type Authenticator, createAuthenticator } from '../auth/authenticator.ts'
+import { type CredentialOptions, createCredentialReader } from '../auth/credentials.ts'
 import { joinChanges } from '../core/change.ts'
 import type { VestalError } from '../core/errors.ts'
+import { after } from '../core/maybe.ts'
 import type { Engine } from '../inference/engine.ts'
 import { importKeys } from '../jose/key-set.ts'
 import type { JwkSet } from '../jose/keys.ts'
@@ -22,13 +24,14 @@ import { control } from './control/control.ts'
 import { createModelLog } from './control/model-changes.ts'
 import { dialects } from './dialects/dialects.ts'
 import { discovery } from './discovery.ts'
-import { docs } from './docs.ts'
+import { type DocsOptions, docs } from './docs.ts'
 import { errorPage } from './error-page.ts'
 import { answerError, createErrorAnswer, errors } from './errors.ts'
 import type { PeerOf } from './front/front.ts'
 import { home } from './home.ts'
 import { info } from './info.ts'
 import { metrics } from './metrics.ts'
+import { mayReadAndPredict } from './model-access.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
 import { createPictureDecoders } from './predict/picture-decoders.ts'
 import { predictions } from './predict/predict.ts'
@@ -271,7 +274,8 @@ function addOptionalRoutes(app: AnyElysia, options: AppOptions, services: Return
     // In development mode any caller on this machine may see them; elsewhere names require a token.
     const isNear = (request: Request) => demonstration !== undefined && signOfElsewhere(request, demonstration) === undefined
     const modelNames = (request: Request) => (isNear(request) ? engine.models().map(({ name }) => name) : [])
-    app.use(docs({ title: pages.title, description, headerPrefix, cookieKey, modelNames }))
+    const modelsOf = shownModels(engine, authenticator, options.authentication)
+    app.use(docs({ title: pages.title, description, headerPrefix, cookieKey, modelNames, modelsOf }))
   }
   if (served !== undefined) {
     app.use(accounts(served.options, { authenticator, demonstration, verify: authenticator.verifyText }))
@@ -279,6 +283,21 @@ function addOptionalRoutes(app: AnyElysia, options: AppOptions, services: Return
   if (options.reloading === undefined) return
   const { originOf } = served?.options ?? {}
   app.use(reload({ authentication: guard(authenticator), reload: options.reloading.reload, originOf }))
+}
+
+/** The models that the holder of a request's credential may read and predict with; undefined for a request without one. */
+function shownModels(
+  engine: Engine,
+  authenticator: Authenticator,
+  credentials: CredentialOptions,
+): NonNullable<DocsOptions['modelsOf']> {
+  const reader = createCredentialReader(credentials)
+  return (request) => {
+    const isAnonymous =
+      reader.header(request) === null && !request.headers.has('x-api-key') && reader.tokenOfCookie(request) === undefined
+    if (isAnonymous) return undefined
+    return after(authenticator.authenticate(request), (token) => engine.models().filter(mayReadAndPredict(token, engine)))
+  }
 }
 
 /** What may be published of keys that stay what they are: of those that sign here, and not of those that others sign with. */

@@ -24,6 +24,7 @@ function prepareDocument(response) {
   delete document.components.securitySchemes.cookie
   delete document.servers
   delete document.info.license
+  suggestName(document)
   for (const operations of Object.values(document.paths)) {
     for (const operation of Object.values(operations)) {
       if (operation.security?.length > 0) operation.security = [{ bearer: [] }, { account: [] }, { apiKey: [] }]
@@ -55,30 +56,36 @@ async function readModels(authorized) {
   try {
     const answer = await fetch('/models/', { headers: { ...headers, Accept: 'application/json' }, credentials: 'omit' })
     const body = await answer.json()
-    return answer.ok ? body : { models: [], problem: answer.status + ': ' + body.detail }
+    return answer.ok ? { ...body, headers } : { models: [], problem: answer.status + ': ' + body.detail }
   } catch {
     return { models: [], problem: 'The server does not answer, or the token has characters that no header may have.' }
   }
 }
 
 /** Fills the model's name in where a route asks for one. */
-function suggestName(system) {
+function suggestName(document) {
   const { name } = list.models.find((model) => model.name === 'iris') ?? list.models[0] ?? {}
-  const spec = system.specSelectors.specJson().toJS()
-  if (name === undefined || spec.paths === undefined) return
-  for (const [path, operations] of Object.entries(spec.paths)) {
+  if (name === undefined) return
+  for (const [path, operations] of Object.entries(document.paths)) {
     if (!path.includes('/models/{name}')) continue
     for (const { parameters = [] } of Object.values(operations)) {
       for (const parameter of parameters) if (parameter.name === 'name') parameter.example = name
     }
   }
-  system.specActions.updateJsonSpec(spec)
+}
+
+/** The document has the models of the credential: of the one that was entered here, and not of a cookie. */
+function askWithCredential(request) {
+  if (!request.loadSpec) return request
+  request.credentials = 'omit'
+  Object.assign(request.headers, list.problem === undefined ? list.headers : {})
+  return request
 }
 
 async function refresh(system) {
   list = await readModels(system.authSelectors.authorized().toJS())
   showList()
-  suggestName(system)
+  system.specActions.download(url)
 }
 
 function stateOf({ versions }) {
@@ -137,12 +144,10 @@ window.ui = SwaggerUIBundle({
   tryItOutEnabled: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
+  requestInterceptor: askWithCredential,
   responseInterceptor: prepareDocument,
   plugins: [withModels],
-  onComplete: () => {
-    fold(window.ui.getSystem())
-    suggestName(window.ui.getSystem())
-  },
+  onComplete: () => fold(window.ui.getSystem()),
 })
 
 document.addEventListener(

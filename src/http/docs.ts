@@ -1,8 +1,11 @@
 import { swagger } from '@elysiajs/swagger'
 import { Elysia } from 'elysia'
 import { CommandError } from '../core/command-error.ts'
+import type { Maybe } from '../core/maybe.ts'
+import type { Model } from '../inference/engine.ts'
 import { DOCUMENT_PATH, START, STYLE } from './docs-script.ts'
 import { type DocumentOptions, openApiDocument } from './openapi/document.ts'
+import { withModels } from './openapi/served-models.ts'
 
 /** Files of swagger-ui-dist that the page loads, all from this server. */
 const ASSETS = {
@@ -29,19 +32,31 @@ const CONTENT_SECURITY_POLICY = [
 export interface DocsOptions extends DocumentOptions {
   /** Names of models that a request may see on the page without a token; default none. */
   readonly modelNames?: (request: Request) => readonly string[]
+  /**
+   * The models that the document shows to who sends this request; undefined where it has no credential. Default none.
+   * @throws VestalError where the credential is not valid
+   */
+  readonly modelsOf?: (request: Request) => Maybe<readonly Model[] | undefined>
 }
 
 /**
  * The documentation: `/docs/` in a browser, `/docs/openapi.json` for tools. The document is @elysiajs/swagger's, made of the routes;
- * the page is ours, because the plugin's loads its scripts from another host.
+ * the page is ours, because the plugin's loads its scripts from another host. Without a credential the document is the same for everybody,
+ * since each model requires a permission; with one it has the models of the token too.
  */
-export function docs({ modelNames = () => [], ...options }: DocsOptions) {
+export function docs({ modelNames = () => [], modelsOf = () => undefined, ...options }: DocsOptions) {
   // The cast: the plugin asks for mutable arrays, which it does not change.
   const documentation = openApiDocument(options) as unknown as NonNullable<Parameters<typeof swagger>[0]>['documentation'] &
     object
   const pageFor = (request: Request) => pageResponse(page(options.title, modelNames(request)), 'text/html; charset=utf-8')
-  const app = new Elysia({ name: 'docs' })
+  const document = new Elysia()
+    .onAfterHandle(async ({ request, response }) => {
+      const models = new URL(request.url).pathname === DOCUMENT_PATH ? await modelsOf(request) : undefined
+      return models === undefined ? undefined : documentResponse(withModels(response, models))
+    })
     .use(swagger({ path: '/docs', specPath: DOCUMENT_PATH, documentation, excludeStaticFile: false, exclude: [/^\/docs/] }))
+  const app = new Elysia({ name: 'docs' })
+    .use(document)
     .get('/docs', ({ request }) => pageFor(request), HIDDEN)
     .get('/docs/assets/start.js', () => pageResponse(START, 'text/javascript; charset=utf-8'), HIDDEN)
     .get('/docs/assets/start.css', () => pageResponse(STYLE, 'text/css; charset=utf-8'), HIDDEN)
@@ -60,6 +75,13 @@ function assetOfSource(name: string): string {
     const reason = 'the page /docs/ of a clone needs swagger-ui-dist, which `bun install --production` leaves out'
     throw new CommandError(`${reason}; run \`bun install\`, or set docs_page = "off"`, { cause })
   }
+}
+
+/** Who may see which models is not for caches that others share. */
+function documentResponse(content: string): Response {
+  return new Response(content, {
+    headers: { 'content-type': 'application/json', 'cache-control': 'private, no-store', 'x-content-type-options': 'nosniff' },
+  })
 }
 
 const HIDDEN = { detail: { hide: true } }

@@ -42,37 +42,51 @@ export function checkCalls(
   version: ModelVersion,
   { engine, allows }: { readonly engine: Engine; readonly allows: PermissionCheck },
 ): void {
-  // Most models call none.
-  if (version.code === undefined && version.steps === undefined) return
-  const pending: [name: string, version: ModelVersion | undefined][] = [[name, version]]
-  const seen = new Set([name])
-  for (const [caller, found] of pending) {
-    const { calls = found?.steps ?? [], ownAuthority = found?.steps ?? [] } = found?.code ?? {}
-    for (const called of calls) {
-      if (!ownAuthority.includes(called)) checkCall(caller, called, { engine, allows })
-      if (seen.has(called)) continue
-      seen.add(called)
-      pending.push([called, engine.model(called)?.versions.find(({ state }) => state === 'ready')])
-    }
-  }
-}
-
-function checkCall(
-  caller: string,
-  called: string,
-  { engine, allows }: { readonly engine: Engine; readonly allows: PermissionCheck },
-): void {
-  const permission = engine.permission(called, 'predict')
-  if (allows([permission])) return
+  const missing = missingCall(name, version, { engine, allows })
+  if (missing === undefined) return
+  const { caller, called, permission } = missing
   throw new VestalError('PERMISSION_MISSING', {
     detail: `Insufficient permissions: '${caller}' calls '${called}', which requires the permission ${permission}`,
     reason: `needs ${permission}`,
   })
 }
 
+/** The first call of a version's code, or of what it calls, that a caller may not make. */
+function missingCall(
+  name: string,
+  version: ModelVersion,
+  { engine, allows }: { readonly engine: Engine; readonly allows: PermissionCheck },
+): { readonly caller: string; readonly called: string; readonly permission: string } | undefined {
+  // Most models call none.
+  if (version.code === undefined && version.steps === undefined) return undefined
+  const pending: [name: string, version: ModelVersion | undefined][] = [[name, version]]
+  const seen = new Set([name])
+  for (const [caller, found] of pending) {
+    const { calls = found?.steps ?? [], ownAuthority = found?.steps ?? [] } = found?.code ?? {}
+    for (const called of calls) {
+      const permission = engine.permission(called, 'predict')
+      if (!ownAuthority.includes(called) && !allows([permission])) return { caller, called, permission }
+      if (seen.has(called)) continue
+      seen.add(called)
+      pending.push([called, engine.model(called)?.versions.find(({ state }) => state === 'ready')])
+    }
+  }
+  return undefined
+}
+
 /** Says of a model whether a token may read it, so that lists hold nothing else. */
 export function mayRead(token: AuthenticatedToken): (model: Model) => boolean {
   return ({ permissions }) => token.allows([permissions.read])
+}
+
+/** Says of a model whether a token may read it and predict with it: also with the models that its code calls. */
+export function mayReadAndPredict(token: AuthenticatedToken, engine: Engine): (model: Model) => boolean {
+  const allows: PermissionCheck = (required) => token.allows(required)
+  return ({ name, permissions, versions }) => {
+    if (!allows([permissions.read, permissions.predict])) return false
+    const version = versions.find(({ state }) => state === 'ready')
+    return version === undefined || missingCall(name, version, { engine, allows }) === undefined
+  }
 }
 
 /** The same by a model's name, which may be one that was never loaded. */

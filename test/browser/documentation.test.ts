@@ -116,6 +116,33 @@ if (hasTool('Chromium', path)) {
       expect(errors).toEqual([])
     })
 
+    test('shows the schemas of the models that a token may predict with, and a call of one', async () => {
+      const { page, errors } = await openPage(browser, base)
+      await page.goto(`${base}/docs/`)
+      await page.locator('.opblock', { hasText: '/models/{name}/predict/' }).waitFor()
+      const own = (name: string) => page.locator('.opblock', { hasText: `/models/${name}/predict/` })
+      expect(await own('iris').count()).toBe(0)
+      await page.locator('button.authorize').first().click()
+      await page
+        .locator('.modal-ux input')
+        .first()
+        .fill(tokenWith(['model:iris:*', 'model:digits:read']))
+      await page.locator('.modal-ux button.authorize').first().click()
+      await page.locator('.modal-ux button.btn-done').first().click()
+      await own('iris').waitFor()
+      expect([await own('digits').count(), await page.locator('#operations-tag-OpenAI[data-is-open="false"]').count()]).toEqual([
+        0, 1,
+      ])
+      await own('iris').locator('.opblock-summary').click()
+      await own('iris').locator('button.execute').click()
+      const answer = own('iris').locator('.live-responses-table .response-col_description').nth(1)
+      await answer.waitFor()
+      expect(await answer.textContent()).toContain('setosa')
+      if (process.env.VESTAL_TEST_SCREENSHOT !== undefined)
+        await page.screenshot({ path: `${process.env.VESTAL_TEST_SCREENSHOT}.models.png` })
+      expect(errors).toEqual([])
+    })
+
     test('says why a token is rejected, and that one is needed where the server names no model', async () => {
       const production = createServer(engine, { signIn: undefined as never })
       production.listen({ port: 0, hostname: '127.0.0.1' })

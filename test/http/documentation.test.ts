@@ -4,6 +4,7 @@ import { createEngine } from '../../src/index.ts'
 import { noAccounts } from '../support/accounts.ts'
 import { DOORS, type Door } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'
+import { bearer, tokenWith } from '../support/tokens.ts'
 
 interface Operation {
   readonly summary?: string
@@ -127,6 +128,48 @@ for (const open of DOORS) {
       const body = paths['/auth/']?.post?.requestBody?.content['application/json']?.examples as { uuid: { value: unknown } }
       const response = await door.fetch('/auth/', { method: 'POST', body: JSON.stringify(body.uuid.value) })
       expect(response.status).toBe(200)
+    })
+  })
+
+  describe(`the OpenAPI document with a credential, ${door.name}`, () => {
+    const served = open(createServer(bundled))
+    afterAll(served.close)
+    const shown = async (headers: Record<string, string>) => {
+      const response = await served.fetch('/docs/openapi.json', { headers })
+      const { paths } = (await response.json()) as Document
+      const names = Object.keys(paths).flatMap((path) => /^\/models\/([^{/]+)\/predict\/$/.exec(path)?.[1] ?? [])
+      return { status: response.status, caching: response.headers.get('cache-control'), names, paths }
+    }
+
+    test('has the models that the token may read and predict with, and no other', async () => {
+      const { names, caching, paths } = await shown(
+        bearer('model:iris:predict', 'model:iris:read', 'model:digits:read', 'model:reviews:predict'),
+      )
+      expect([names, caching]).toEqual([['iris'], 'private, no-store'])
+      expect(Object.keys(paths)).toContain('/models/{name}/predict/')
+      const all = await shown(bearer('model:*:predict', 'model:*:read'))
+      expect(all.names).toEqual(bundled.models().map(({ name }) => name))
+      expect((await shown({ cookie: `access_token=${tokenWith(['model:iris:*'])}` })).names).toEqual(['iris'])
+    })
+
+    test('is the one for everybody where the token may predict with none, or where there is no credential', async () => {
+      const open = await shown({})
+      expect([open.names, open.caching]).toEqual([[], null])
+      const none = await shown(bearer('model:none:read', 'model:none:predict'))
+      expect([none.names, none.paths]).toEqual([[], open.paths])
+    })
+
+    test('is valid', async () => {
+      const response = await served.fetch('/docs/openapi.json', { headers: bearer('*') })
+      const result = await new Validator().validate((await response.json()) as never)
+      expect([result.valid, result.errors]).toEqual([true, undefined])
+    })
+
+    test('is denied where the credential is not valid', async () => {
+      for (const headers of [{ authorization: 'Bearer a.b.c' }, { cookie: 'access_token=a.b.c' }]) {
+        const response = await served.fetch('/docs/openapi.json', { headers })
+        expect([response.status, await response.text()]).toEqual([401, expect.not.stringContaining('iris')])
+      }
     })
   })
 

@@ -155,6 +155,11 @@ function failure(status: FailureStatus, { isOpenInference = false, isOauth = fal
   return { $ref: `#/components/responses/${form}${FAILURES[status][0]}` }
 }
 
+/** Responses that stand in the document's components, by their status. */
+export function failureReferences(statuses: readonly FailureStatus[]) {
+  return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${FAILURES[status][0]}` }]))
+}
+
 /** The responses that `operation` refers to, for the document's components. */
 export function failureResponses() {
   const entries = Object.entries(FAILURES).flatMap(([status, [name, description]]) => [

@@ -2,6 +2,7 @@
 import type { TObject } from '@sinclair/typebox'
 import { VestalError } from '../../core/errors.ts'
 import { faultsIn } from '../../schema/check.ts'
+import { openApiOf } from '../../schema/open-api.ts'
 import type { TaskCall } from '../call.ts'
 import type { TaskDescription, TaskName } from '../task.ts'
 import { PICTURE_TASKS } from './picture-tasks.ts'
@@ -28,6 +29,12 @@ export function taskQuestion({ task }: TaskDescription, input: unknown, paramete
   checkBody(bodies.parameters, parameters, 'parameters')
   // The cast: it is an object that the schema has checked.
   return { bodies, input, parameters: parameters as Readonly<Record<string, unknown>> }
+}
+
+/** What `parameters` of a task may hold, as the documentation has it. */
+export function taskParameters(task: TaskName): Readonly<Record<string, unknown>> {
+  const { parameters } = TASK_BODIES[task] ?? {}
+  return parameters === undefined ? {} : openApiOf(parameters)
 }
 
 /** The JSON of what is asked of a task. @throws VestalError as the operations */

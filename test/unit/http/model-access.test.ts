@@ -9,6 +9,7 @@ import {
   findVersion,
   labelsOf,
   mayRead,
+  mayReadAndPredict,
   mayReadName,
   nameOfModel,
   permissionTo,
@@ -27,7 +28,7 @@ function outcome(work: () => unknown): unknown {
 
 /** The casts of this file: no more of an engine, a model and a token than the functions look at. */
 const engine = {
-  model: (name: string) => (name === 'iris' ? { name } : undefined),
+  model: (name: string) => (name === 'iris' ? { name, versions: [] } : undefined),
   permission: (name: string, action: string) => `model:${name}:${action}`,
 } as unknown as Engine
 const tokenOf = (...grants: readonly string[]) => ({ allows: compileGrants(grants) }) as unknown as AuthenticatedToken
@@ -44,6 +45,29 @@ describe('the permission of a request', () => {
     expect([mayRead(tokenOf('see:iris'))(model), mayRead(tokenOf('model:iris:read'))(model)]).toEqual([true, false])
     const mayReadNamed = mayReadName(tokenOf('model:iris:read'), engine)
     expect([mayReadNamed('iris'), mayReadNamed('digits')]).toEqual([true, false])
+  })
+})
+
+describe('a model that the document shows', () => {
+  const permissions = (name: string) => ({ read: `model:${name}:read`, predict: `model:${name}:predict` })
+  const chain = (ownAuthority: readonly string[] = []) =>
+    ({
+      name: 'chain',
+      permissions: permissions('chain'),
+      versions: [{ version: '1', state: 'ready', code: { calls: ['iris'], ownAuthority } }],
+    }) as unknown as Model
+  const shows = (model: Model, ...grants: readonly string[]) => mayReadAndPredict(tokenOf(...grants), engine)(model)
+
+  test('may be read and predicted with', () => {
+    const model = { name: 'plain', permissions: permissions('plain'), versions: [] } as unknown as Model
+    expect(shows(model, 'model:plain:read', 'model:plain:predict')).toBe(true)
+    expect([shows(model, 'model:plain:read'), shows(model, 'model:plain:predict')]).toEqual([false, false])
+  })
+
+  test('may also call what its code calls, but for what that asks by its own authority', () => {
+    const grants = ['model:chain:read', 'model:chain:predict']
+    expect([shows(chain(), ...grants), shows(chain(), ...grants, 'model:iris:predict')]).toEqual([false, true])
+    expect(shows(chain(['iris']), ...grants)).toBe(true)
   })
 })
 
