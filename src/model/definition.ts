@@ -20,6 +20,12 @@ type InputOf<Name> = Name extends keyof VestalModels
 // biome-ignore lint/suspicious/noExplicitAny: a model of which nothing is known gives anything, as JSON.parse does
 type OutputOf<Name> = Name extends keyof VestalModels ? (VestalModels[Name] extends { output: infer Output } ? Output : any) : any
 
+/** How a served model is asked. */
+export interface CallOptions {
+  /** The `parameters` of a model with a task, such as `{ top_k: 1 }`; default none. */
+  readonly parameters?: Readonly<Record<string, unknown>>
+}
+
 /** What the functions of a model can use. */
 export interface Context<File extends string = string, Call extends string = string> {
   /**
@@ -29,10 +35,10 @@ export interface Context<File extends string = string, Call extends string = str
   readonly run: (file: File, inputs: Inputs, options?: { readonly outputs?: readonly string[] }) => Promise<Outputs>
   /**
    * Asks another served model, with the rights and the time of the caller: what `POST /models/NAME/predict/` answers as `output` to
-   * this as `input`; a model of pictures gets a `Picture`. The model must be among `calls`.
-   * @throws CallError where it rejects the input, or cannot compute it
+   * this as `input`, and to the `parameters` of its task; a model of pictures gets a `Picture`. The model must be among `calls`.
+   * @throws CallError where it rejects the input or a parameter, or cannot compute it
    */
-  readonly call: <const Name extends Call>(model: Name, input: InputOf<Name>) => Promise<OutputOf<Name>>
+  readonly call: <const Name extends Call>(model: Name, input: InputOf<Name>, options?: CallOptions) => Promise<OutputOf<Name>>
   /** Aborted when the caller is gone, or the time of the request is over. */
   readonly signal: AbortSignal
   /** Milliseconds that are left. */

@@ -1,6 +1,6 @@
 import type { Fault } from '../schema/check.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
-import type { Context, DefinedModel, Outputs } from './definition.ts'
+import type { CallOptions, Context, DefinedModel, Outputs } from './definition.ts'
 import { math } from './math.ts'
 import { ModelTensor, tensorsOf } from './model-tensor.ts'
 import { checkValue, closed, type DescribedValue, describeValue, formOf, type ValueForm } from './schema.ts'
@@ -24,7 +24,7 @@ export interface ModelFacts {
 /** How a request reaches what is outside of the functions. */
 export interface Services {
   readonly run: (file: string, inputs: NamedTensors, outputs: readonly string[] | undefined) => Promise<NamedTensors>
-  readonly call: (model: string, input: unknown) => Promise<unknown>
+  readonly call: (model: string, input: unknown, options: CallOptions) => Promise<unknown>
   readonly encode: (text: string | readonly [string, string], options: { readonly truncate: boolean }) => Promise<NamedTensors>
   readonly decode: (ids: readonly number[], options: { readonly skipSpecialTokens: boolean }) => Promise<string>
   readonly signal: AbortSignal
@@ -171,10 +171,10 @@ export class RunnableModel {
         }
         return viewsOf(await run(file, tensors, options?.outputs))
       },
-      async call(model, input) {
+      async call(model, input, options = {}) {
         if (!calls.includes(model))
           throw new Error(`call('${model}'): the model is not among "calls", which has ${listed(calls)}`)
-        return (await call(model, input)) as never
+        return (await call(model, input, options)) as never
       },
       signal,
       timeLeftMs,

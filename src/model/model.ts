@@ -6,6 +6,7 @@ export const t: typeof Type = Type
 
 export { CallError } from './call-error.ts'
 export {
+  type CallOptions,
   type Context,
   type Inputs,
   type ModelDefinition,

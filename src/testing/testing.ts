@@ -5,12 +5,12 @@ import { createEngine } from '../inference/create-engine.ts'
 import type { OwnEngine } from '../inference/engine.ts'
 import { codeIn } from '../inference/repository/code-model.ts'
 import { readDefinition } from '../inference/repository/definition.ts'
-import { isDefinedModel } from '../model/definition.ts'
+import { type CallOptions, isDefinedModel } from '../model/definition.ts'
 import { describeModel, type FileFacts, RunnableModel, type Services } from '../model/execute.ts'
 
 export interface OpenOptions {
-  /** What the models in `calls` answer, by name: the input of the call gives its output. */
-  readonly fakes?: Readonly<Record<string, (input: never) => unknown>>
+  /** What the models in `calls` answer, by name: the input of the call, and its options, give its output. */
+  readonly fakes?: Readonly<Record<string, (input: never, options: CallOptions) => unknown>>
   /** `caller.subject`; default `tester`. */
   readonly caller?: string
 }
@@ -61,12 +61,12 @@ export async function open(folder: string, { fakes = {}, caller = 'tester' }: Op
       if (engine === undefined) throw new Error('the model has no files')
       return engine.infer(nameOf(names.indexOf(file)), '1', inputs, { outputs })
     },
-    call: async (called, input) => {
+    call: async (called, input, options) => {
       const fake = Object.hasOwn(fakes, called) ? fakes[called] : undefined
       if (fake === undefined)
         throw new Error(`there is no fake for the model '${called}': open(…, { fakes: { '${called}': (input) => … } })`)
       // The cast: a fake says what it takes, and the code what it sends.
-      return fake(input as never)
+      return fake(input as never, options)
     },
     encode: noTokenizer,
     decode: noTokenizer,

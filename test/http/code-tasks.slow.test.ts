@@ -52,6 +52,15 @@ const { engine, warnings, stop } = await startCodeFolder({
   'ask-vectors/model.ts': asks('vectors', 't.Unknown()'),
   'ask-colours/model.ts': asks('colours', 'image()'),
   'ask-things/model.ts': asks('things', 'image()'),
+  'best/model.ts': modelText(
+    'calls: ["mood", "vectors", "things", "flat"], input: t.Unknown(), output: t.Unknown(),',
+    'predict: ({ model, input, parameters }, { call }) => call(model, input, { parameters }),',
+  ),
+  'flat/1/model.onnx': colourModel(),
+  'first-colour/model.ts': modelText(
+    'calls: ["colours"], input: image(), output: t.Unknown(),',
+    'predict: (picture, { call }) => call("colours", picture, { parameters: { top_k: 1, function_to_apply: "softmax" } }),',
+  ).replace('{ model,', '{ image, model,'),
   'cuts/model.ts': modelText(
     'calls: ["colours"], input: image(), output: t.Array(t.String()),',
     'predict: (picture, { call }) => Promise.all([0, 10].map(async (left) => {',
@@ -97,6 +106,31 @@ for (const open of DOORS) {
       const own = await send(name, picture, 'image/png')
       expect(own).toMatchObject({ status: 200 })
       expect(await send(`ask-${name}`, picture, 'image/png')).toEqual(own)
+    })
+
+    test('take the parameters of their task', async () => {
+      const best = (model: string, input: unknown, parameters: unknown) => sendText('best', { model, input, parameters })
+      const own = await send('mood', '{"input":["good","bad"],"parameters":{"top_k":1}}', 'application/json')
+      expect(await best('mood', ['good', 'bad'], { top_k: 1 })).toEqual(own)
+      expect((own.body as { output: readonly (readonly unknown[])[] }).output.map(({ length }) => length)).toEqual([1, 1])
+      const short = await best('vectors', 'the film', { dimensions: 2 })
+      expect((short.body as { output: readonly number[] }).output).toHaveLength(2)
+      const form = new FormData()
+      form.set('file', new Blob([picture], { type: 'image/png' }))
+      form.set('parameters', '{"top_k": 1, "function_to_apply": "softmax"}')
+      const asked = await answerOf(door.fetch('/models/colours/predict/', { method: 'POST', body: form, headers: ALL }))
+      expect(asked.status).toBe(200)
+      expect(await send('first-colour', picture, 'image/png')).toEqual(asked)
+    })
+
+    test('reject parameters that their task does not have, or that are no object, and a model without a task all of them', async () => {
+      const rejected = async (model: string, parameters: unknown) => {
+        const { status, body } = await sendText('best', { model, input: 'good', parameters })
+        return [status, JSON.stringify(body)]
+      }
+      expect(await rejected('mood', { topk: 1 })).toEqual([400, expect.stringContaining('top_k')])
+      expect(await rejected('mood', [])).toEqual([400, expect.stringContaining('parameters')])
+      expect(await rejected('flat', {})).toEqual([400, expect.stringContaining("'flat' takes none, since it has no task")])
     })
 
     test('answer parts of a picture', async () => {

@@ -5,6 +5,7 @@ import { answerTask, taskQuestion } from '../../tasks/bodies/answer-task.ts'
 import type { TaskCall } from '../../tasks/call.ts'
 import type { PictureDecoder } from '../../tasks/image/decoder.ts'
 import type { Placement } from '../../tasks/image/placement.ts'
+import { isObject } from '../../tensor/exact-json.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import type { InferOptions, Model, ModelVersion } from '../engine.ts'
 import { decodeInput, encodeOutput, pictureInputOf } from './code-values.ts'
@@ -52,8 +53,9 @@ function because({ versions }: Model): string {
   return reason === undefined ? '' : ` (${reason.slice(0, 300)})`
 }
 
-/** What a model is called with: JSON; or a picture, once as a question for how it becomes the input, then as that tensor `input`. */
+/** What a model is called with: an input; or a picture, once as a question for how it becomes the input, then as that tensor `input`. */
 export interface CalledWith {
+  /** JSON of `{input, parameters}`, without an input where there is a picture. */
   readonly text: string
   readonly tensors: NamedTensors
   readonly picture?: { readonly placement?: Placement } | undefined
@@ -81,6 +83,9 @@ export async function callModel(
   // It would be resampled by the thread that serves all models.
   if (task?.audio !== undefined) throw new VestalError('UNSUPPORTED', { detail: `Code cannot call '${name}', which takes sound` })
   const call = { inputs: version.inputs, infer, signal }
+  const { input: given, parameters } = questionIn(text)
+  if (parameters !== undefined && task === undefined)
+    throw new VestalError('INPUT_INVALID', { detail: `"parameters": '${name}' takes none, since it has no task` })
   if (picture !== undefined) {
     const input = pictureInputOf(version)
     if (input === undefined)
@@ -88,18 +93,23 @@ export async function callModel(
     const { placement } = picture
     if (placement === undefined) return JSON.stringify(input)
     if (task !== undefined)
-      return answerTask(taskQuestion(task, ONE_PICTURE, {}), {
+      return answerTask(taskQuestion(task, ONE_PICTURE, parameters ?? {}), {
         ...call,
         task,
         pictures: decoded(tensors.get('input'), placement),
       })
-  } else if (task !== undefined) return answerTask(taskQuestion(task, JSON.parse(text), {}), { ...call, task })
-  const { tensors: inputs, form } =
-    picture === undefined ? decodeInput(JSON.parse(text), version) : { tensors, form: 'rows' as const }
+  } else if (task !== undefined) return answerTask(taskQuestion(task, given, parameters ?? {}), { ...call, task })
+  const { tensors: inputs, form } = picture === undefined ? decodeInput(given, version) : { tensors, form: 'rows' as const }
   return encodeOutput(await engine.infer(name, version.version, inputs, options), form, { model, version })
 }
 
-/** Stands for a picture whose tensor is there already. */
+/** What the code of another process asks, which is any JSON; a question for a picture's form is none. */
+function questionIn(text: string): { readonly input?: unknown; readonly parameters?: unknown } {
+  const question: unknown = text === '' ? {} : JSON.parse(text)
+  return isObject(question) ? question : {}
+}
+
+/** A picture whose tensor is there already: tasks count it, and `decoded` gives its tensor. */
 const ONE_PICTURE = new Uint8Array(1)
 
 /** Gives the tensor that the code process made of a picture. */

@@ -60,7 +60,10 @@ export type FromCode =
       readonly file: string
       readonly outputs?: readonly string[]
     }
-  /** Calls with JSON; or asks how a picture becomes the model's input, and calls with the tensor `input` that it became. */
+  /**
+   * Calls with the JSON of `{input, parameters}`; or asks how a picture becomes the model's input, and calls with the tensor `input` that it
+   * became, and the JSON of `{parameters}`.
+   */
   | {
       readonly kind: 'call'
       readonly id: number

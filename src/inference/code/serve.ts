@@ -237,9 +237,9 @@ class CodeProcess {
         )
         return tensors
       },
-      call: async (model, input) => {
-        if (input instanceof Picture) return this.#callWithPicture(id, model, input)
-        const text = JSON.stringify(input) ?? 'null'
+      call: async (model, input, { parameters }) => {
+        if (input instanceof Picture) return this.#callWithPicture(id, model, input, JSON.stringify({ parameters }))
+        const text = JSON.stringify({ input: input ?? null, parameters })
         const reply = await this.#ask((ask) => this.#send({ kind: 'call', id, ask, model }, text))
         return JSON.parse(reply.text)
       },
@@ -258,11 +258,11 @@ class CodeProcess {
   }
 
   /** Makes a picture the input of the called model here, where it costs no other model time. */
-  async #callWithPicture(id: number, model: string, picture: Picture): Promise<unknown> {
+  async #callWithPicture(id: number, model: string, picture: Picture, question: string): Promise<unknown> {
     const asked = await this.#ask((ask) => this.#send({ kind: 'call', id, ask, model, picture: {} }))
     const { tensor, placement } = preparedFor(picture, JSON.parse(asked.text))
     const input = new Map([['input', tensor]])
-    const reply = await this.#ask((ask) => this.#send({ kind: 'call', id, ask, model, picture: { placement } }, '', input))
+    const reply = await this.#ask((ask) => this.#send({ kind: 'call', id, ask, model, picture: { placement } }, question, input))
     return JSON.parse(reply.text)
   }
 

@@ -181,7 +181,7 @@ describe('a model in the OpenAPI document', () => {
 })
 
 describe('a JSON Schema in OpenAPI 3.0', () => {
-  const schemas: readonly (readonly [name: string, schema: unknown, written: object])[] = [
+  const schemas: readonly (readonly [name: string, schema: unknown, written: Record<string, unknown>])[] = [
     ['a constant', { const: 'a' }, { enum: ['a'] }],
     ['null beside a type', { type: ['string', 'null'] }, { type: 'string', nullable: true }],
     ['null in a union', { anyOf: [{ type: 'string' }, { type: 'null' }] }, { anyOf: [{ type: 'string' }], nullable: true }],
