@@ -1,7 +1,6 @@
 /** The models that a token may predict with, as operations of the OpenAPI document: each with the schemas of its own input and output. */
 
 import type { CodeDescription, Model, ModelVersion } from '../../inference/engine.ts'
-import type { DescribedValue } from '../../model/schema.ts'
 import { type JsonSchema, taskShapes } from '../../tasks/bodies/task-shapes.ts'
 import { DATATYPES } from '../../tensor/datatypes.ts'
 import { isAnyShape } from '../../tensor/shape.ts'
@@ -11,7 +10,7 @@ import { openApiOfJson } from './json-schema.ts'
 import { failureReferences, TIMEOUT } from './operation.ts'
 
 /** The group of these operations. */
-export const SERVED_TAG = {
+const SERVED_TAG = {
   name: 'Your models',
   description: 'The models that this token may predict with, each with its own schemas',
 }
@@ -132,7 +131,7 @@ function codeShapes(model: Model, version: ModelVersion, { input, output, isStre
   }
 }
 
-function valueSchema({ form, schema }: DescribedValue): JsonSchema {
+function valueSchema({ form, schema }: CodeDescription['input']): JsonSchema {
   if (form === 'image') return { type: 'string', format: 'byte', description: 'A picture in base64, or a data URI of one' }
   return openApiOfJson(schema)
 }
