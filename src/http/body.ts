@@ -1,5 +1,6 @@
 import { SYSTEM_CLOCK } from '../core/clock.ts'
 import { VestalError } from '../core/errors.ts'
+import { freeBytes } from '../core/free-bytes.ts'
 import type { IndexedItem } from '../core/indexed-set.ts'
 import type { Hold } from '../core/memory-ledger.ts'
 import { Deadlines } from '../inference/queue/deadlines.ts'
@@ -71,7 +72,7 @@ function readReceived(request: Request, options: BodyOptions): Promise<Uint8Arra
 }
 
 async function readCoded(request: Request, coding: Coding, options: BodyOptions): Promise<Uint8Array> {
-  const { bytesMax, hold, decompression, discarded, tooLarge } = options
+  const { bytesMax, hold, decompression, tooLarge } = options
   const received = await readReceived(request, options)
   const small = decodeSmall(received, coding)
   if (small !== undefined) {
@@ -82,6 +83,7 @@ async function readCoded(request: Request, coding: Coding, options: BodyOptions)
   return decompression.turns.run(hold.principal, async () => {
     if (request.signal.aborted) throw new VestalError('REQUEST_ABORTED')
     const pieces: Uint8Array[] = []
+    let body: Uint8Array | undefined
     let length = 0
     const charge = (bytes: number) => {
       length += bytes
@@ -90,13 +92,13 @@ async function readCoded(request: Request, coding: Coding, options: BodyOptions)
     }
     try {
       for await (const piece of decodeChunks([received], coding, { ratioMax: decompression.ratioMax, charge })) pieces.push(piece)
-    } catch (error) {
-      discarded?.(length)
-      throw error
+      body = join(pieces, length)
+      hold.set(length)
+      return body
+    } finally {
+      // Joined, or rejected: of an attack, more would come before the collector does.
+      for (const piece of pieces) if (piece !== body) freeBytes(piece)
     }
-    const body = join(pieces, length)
-    hold.set(length)
-    return body
   })
 }
 

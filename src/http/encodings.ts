@@ -84,7 +84,8 @@ export async function* decodeChunks(
       produced += chunk.byteLength
       if (produced > EXPANSION_BYTES_MIN && produced > received * ratioMax) throw expandsTooMuch(ratioMax)
       charge?.(chunk.byteLength)
-      yield new Uint8Array(chunk)
+      // A chunk that fills its buffer is the stream's no more; of another one it goes on to fill the rest.
+      yield chunk.byteLength === chunk.buffer.byteLength ? new Uint8Array(chunk.buffer) : new Uint8Array(chunk)
     }
   } catch (error) {
     throw /^(?:Z_|ERR_)/.test(codeOf(error)) ? invalidCoding(coding, error) : error

@@ -1,3 +1,4 @@
+import { freeBytes } from '../core/free-bytes.ts'
 import { HELD_BYTES_MAX, type Hold, MemoryLedger, withShare } from '../core/memory-ledger.ts'
 import { keyOfAddress } from '../core/principal.ts'
 import { usableCores } from '../platform/cores.ts'
@@ -35,6 +36,8 @@ const WAITING_MAX = 1024
 const PRINCIPAL_WAITING_MAX = 128
 /** Answers smaller than this are not charged: the system's own buffer of a connection takes them. */
 const ANSWER_BYTES_MIN = 64 * 1024
+/** A smaller body is left to the collector. */
+const FREED_BYTES_MIN = 64 * 1024
 /** Bytes of rejected outputs and bodies after which memory is collected. */
 const DISCARDED_BYTES_MAX = 128 * 1024 * 1024
 /** Milliseconds between two looks at the answers that are being sent. Bun does not report that one was sent; it can be asked. */
@@ -170,6 +173,7 @@ export class RequestHold {
   readonly #memory: RequestMemory
   readonly #request: Request
   readonly #hold: Hold
+  #body: Uint8Array | undefined
   #isSent = false
 
   constructor(memory: RequestMemory, request: Request, hold: Hold) {
@@ -183,8 +187,13 @@ export class RequestHold {
     return this.#memory.read(this.#request, this.#hold, { bytesMax, tooLarge })
   }
 
-  /** Holds nothing for now: the body was decoded, and the engine charges what became of it from here on, in the same turn. */
-  handOver(): void {
+  /**
+   * Holds nothing for now: the body was decoded, and the engine charges what became of it from here on, in the same turn. Tensors may be
+   * views of the body until there is an answer; then its memory is free.
+   */
+  handOver(body: Uint8Array): void {
+    // What came in pieces may be the memory of a caller within this process, who goes on to use it.
+    if (body.byteLength >= FREED_BYTES_MIN && this.#request.headers.has('content-length')) this.#body = body
     this.#hold.set(0)
   }
 
@@ -217,10 +226,11 @@ export class RequestHold {
   }
 
   /**
-   * Gives an answer that is charged until it is sent, or its connection is gone.
+   * Gives an answer that is charged until it is sent, or its connection is gone. Nothing needs the body any more.
    * @throws VestalError SUBJECT_MEMORY_LIMIT, MEMORY_LIMIT
    */
   answer(response: Response, bytes: number): Response {
+    if (this.#body !== undefined) freeBytes(this.#body)
     if (bytes < ANSWER_BYTES_MIN) return response
     this.#hold.set(bytes)
     this.#memory.holdUntilSent(this.#request, this.#hold)

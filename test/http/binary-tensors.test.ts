@@ -103,6 +103,26 @@ for (const open of DOORS) {
       }
     })
 
+    test('gives each of many callers the large tensor that is its own, and leaves the body to who sent it', async () => {
+      const count = 30_000
+      const asked = Array.from({ length: 24 }, (_, caller) => {
+        const blob = bytesOf(Float32Array.from({ length: count }, (_, index) => caller * count + index))
+        // Names of different lengths, so that tensors begin at any place of a body.
+        return {
+          blob,
+          ...binaryBody({ id: 'x'.repeat(caller), inputs: [x('FP32', [count], count * 4)], parameters: BINARY }, blob),
+        }
+      })
+      const length = (body: Uint8Array) => ({ 'content-length': String(body.length) })
+      for (let round = 0; round < 2; round += 1) {
+        const answers = await Promise.all(
+          asked.map(async ({ body, headers }) => readBinaryAnswer(await post('fp32', body, { ...headers, ...length(body) }))),
+        )
+        for (const [caller, { blob }] of asked.entries())
+          expect(Buffer.compare(answers[caller]?.blobs.y ?? new Uint8Array(0), blob)).toBe(0)
+      }
+    })
+
     const datatypes: readonly (readonly [datatype: string, model: string, blob: Uint8Array, count: number])[] = [
       ['FP16', 'fp16', bytesOf(new Float16Array([1.5, -65504, Number.NaN])), 3],
       ['FP32', 'fp32', bytesOf(new Float32Array([0.1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0])), 5],

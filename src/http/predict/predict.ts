@@ -113,7 +113,7 @@ export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, c
     const { outputs, priority, timeoutMs, form } = question
     checkPriority(priority, target.model, allows)
     const tensors = question.pictures === undefined ? question.tensors : await withPictures(question, target, caller)
-    held.handOver()
+    held.handOver(bytes)
     const results = await engine.infer(target.model.name, target.version.version, tensors, {
       signal: () => request.signal,
       subject,

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { gzipSync } from 'node:zlib'
 import { VestalError } from '../../../src/core/errors.ts'
 import { MemoryLedger } from '../../../src/core/memory-ledger.ts'
 import { BODY_BYTES_MAX, BODY_TIMES, type BodyTimes, readBody } from '../../../src/http/body.ts'
@@ -207,6 +208,18 @@ test('a body that breaks off gets an error that says so', async () => {
       'BODY_INVALID',
       'The body could not be read to its end',
     ])
+  }
+})
+
+test('a compressed body is whole, also where it expands to one piece', async () => {
+  for (const length of [65_536, 65_537, 131_072, 200_000]) {
+    const whole = crypto.getRandomValues(new Uint8Array(65_536))
+    const plain = Buffer.alloc(length, whole)
+    // Stored and not compressed, so that what comes is never a small body.
+    const body = new Uint8Array(gzipSync(plain, { level: 0 }))
+    const { bytes, hold } = read(posted(body, { 'content-encoding': 'gzip', 'content-length': String(body.length) }))
+    expect(Buffer.compare(await bytes, plain)).toBe(0)
+    expect(hold.bytes).toBe(length)
   }
 })
 
