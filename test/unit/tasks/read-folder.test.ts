@@ -777,3 +777,981 @@ describe('the tables of model.toml', () => {
       expect(() => readModelFile(toml)).toThrow(reason)
     })
 })
+
+describe('limits and places of what a folder says', () => {
+  const head = (config: object = {}) => bert({ architectures: ['BertForSequenceClassification'], ...config })
+  const reasons: readonly (readonly [name: string, files: ModelFiles, graph: GraphFacts, reason: string, toml?: string])[] = [
+    // Files
+    [
+      'a file in the place of JSON that is a folder',
+      { 'tokenizer.json': {}, 'config.json/inner': 'x' },
+      HIDDEN,
+      'config.json is not a file',
+    ],
+    ['a text in the place of an object', head({ id2label: 'a' }), LOGITS(1), 'config.json: "id2label" must be an object'],
+    ['a list in the place of an object', head({ id2label: ['a'] }), LOGITS(1), 'config.json: "id2label" must be an object'],
+    ['a number in the place of a name', bert({ architectures: [7] }), HIDDEN, '"architectures[0]" must be a string'],
+    ['a text of 1001 characters', bert({ architectures: ['x'.repeat(1001)] }), HIDDEN, 'has 1001 characters, more than 1000'],
+    ['17 architectures', bert({ architectures: Array(17).fill('BertModel') }), HIDDEN, 'has 17 elements, more than 16'],
+    ['half a position', bert({ max_position_embeddings: 1.5 }), HIDDEN, 'must be a whole number from -1 to 2147483647'],
+    ['2³¹ positions', bert({ max_position_embeddings: 2 ** 31 }), HIDDEN, 'must be a whole number from -1 to 2147483647'],
+    ['-2 positions', bert({ max_position_embeddings: -2 }), HIDDEN, 'must be a whole number from -1 to 2147483647'],
+    ['a flag that is a number', bert({ architectures: ['BartModel'], is_encoder_decoder: 1 }), HIDDEN, 'must be true or false'],
+    [
+      'a length that is a text',
+      { ...bert(), 'tokenizer_config.json': { model_max_length: 'long' } },
+      HIDDEN,
+      'tokenizer_config.json: "model_max_length" must be a number',
+    ],
+    [
+      'a length of no token',
+      { ...bert(), 'sentence_bert_config.json': { max_seq_length: 0 } },
+      HIDDEN,
+      'must be a whole number from 1 to 2147483647',
+    ],
+    [
+      'a Git LFS pointer for its modules',
+      { ...bert(), 'modules.json': 'version https://git-lfs.github.com/spec/v1\n' },
+      HIDDEN,
+      'modules.json is a Git LFS pointer',
+    ],
+    // Texts
+    [
+      'a side that is none',
+      { ...bert(), 'tokenizer_config.json': { padding_side: 'top' } },
+      HIDDEN,
+      'tokenizer_config.json: "padding_side" must be left or right',
+    ],
+    [
+      'an input of model.toml that is not there',
+      bert(),
+      HIDDEN,
+      'model.toml: "text.inputs.mask" names "masks"; the model has "input_ids" INT64 [?,?], "attention_mask" INT64 [?,?]',
+      '[text.inputs]\nmask = "masks"',
+    ],
+    [
+      'no input of tokens',
+      bert(),
+      textGraph({ last_hidden_state: [-1, -1, 8] }, { tokens: [-1, -1] }),
+      'the model has no input "input_ids" for the tokens of texts, but "tokens" INT64 [?,?]; [text.inputs] in model.toml names it',
+    ],
+    [
+      'tokens of three dimensions',
+      bert(),
+      textGraph({ last_hidden_state: [-1, -1, 8] }, { input_ids: [-1, -1, 1] }),
+      'of texts must be INT64 or INT32 [rows, tokens]',
+    ],
+    [
+      'tokens of another type',
+      bert(),
+      { ...HIDDEN, inputs: [{ name: 'input_ids', datatype: 'FP32', shape: [-1, -1] }] },
+      'of texts must be INT64 or INT32 [rows, tokens]',
+    ],
+    [
+      'a padding outside of the vocabulary',
+      bert({ pad_token_id: 100 }),
+      HIDDEN,
+      'the id that pads, 100, is not one of the 100 of the vocabulary',
+    ],
+    [
+      'a padding outside of a larger vocabulary',
+      bert({ pad_token_id: 200, vocab_size: 200 }),
+      HIDDEN,
+      'the id that pads, 200, is not one of the 200',
+    ],
+    [
+      'a prompt of 10001 characters',
+      { ...bert(), 'config_sentence_transformers.json': { prompts: { query: 'x'.repeat(10_001) } } },
+      HIDDEN,
+      'has 10001 characters, more than 10000',
+    ],
+    [
+      '65 prompts',
+      {
+        ...bert(),
+        'config_sentence_transformers.json': {
+          prompts: Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`p${at}`, ''])),
+        },
+      },
+      HIDDEN,
+      'has 65 entries, more than 64',
+    ],
+    // Vectors
+    [
+      'vectors of another length than its pooling says',
+      sentences(['Transformer', 'Pooling']),
+      textGraph({ last_hidden_state: [-1, -1, 9] }),
+      'has vectors of 9 numbers, and 1_Pooling/config.json says 8',
+    ],
+    [
+      'vectors of no known length',
+      { 'tokenizer.json': {}, 'config.json': { architectures: ['BertModel'] } },
+      textGraph({ last_hidden_state: [-1, -1, -1] }),
+      'does not say how many numbers a vector has, and neither does config.json (hidden_size)',
+    ],
+    [
+      'a named output that is no vector',
+      bert(),
+      textGraph({ last_hidden_state: [-1, -1, 8], scores: [-1] }),
+      'the output "scores" FP32 [?] is no vector for each text or token',
+      '[embedding]\noutput = "scores"',
+    ],
+    [
+      'a similarity that is none',
+      { ...bert(), 'config_sentence_transformers.json': { similarity_fn_name: 'x' } },
+      HIDDEN,
+      'must be one of cosine, dot, euclidean, manhattan',
+    ],
+    [
+      'a pooling that is not computed',
+      sentences(['Transformer', 'Pooling'], { '1_Pooling/config.json': { pooling_mode: ['mean', 'sum'] } }),
+      HIDDEN,
+      'has the pooling "sum", which is not computed here',
+    ],
+    [
+      'no file of its pooling',
+      {
+        ...bert(),
+        'modules.json': [
+          { type: 'x.Transformer', path: '' },
+          { type: 'x.Pooling', path: '1_Pooling' },
+        ],
+      },
+      HIDDEN,
+      'its 1_Pooling/config.json is missing, which says how the vectors of tokens are pooled',
+    ],
+    ['17 modules', sentences(['Transformer', ...Array<string>(16).fill('Dropout')]), HIDDEN, 'has 17 elements, more than 16'],
+    [
+      'a chain that begins with its pooling',
+      sentences(['Pooling']),
+      HIDDEN,
+      'is the module "Pooling", which is not computed here',
+    ],
+    ['no modules', { ...bert(), 'modules.json': [] }, HIDDEN, 'is the module "", which is not computed here'],
+    [
+      'a second module that is no pooling',
+      sentences(['Transformer', 'Normalize']),
+      HIDDEN,
+      'is the module "Normalize", which is not computed here',
+    ],
+    [
+      'a sparse encoder with more modules',
+      sentences(['MLMTransformer', 'SpladePooling', 'Normalize']),
+      HIDDEN,
+      'is the module "MLMTransformer", which is not computed here',
+    ],
+    // Scores
+    [
+      'a named output that gives no scores',
+      head(),
+      textGraph({ logits: [-1, 2], last_hidden_state: [-1, -1, 8] }),
+      'model.toml: "scores.output" names "last_hidden_state", which gives no scores for each row ([rows, classes])',
+      '[scores]\noutput = "last_hidden_state"',
+    ],
+    ['a named output that is not there', head(), LOGITS(2), 'model.toml: "scores.output" names "x"', '[scores]\noutput = "x"'],
+    [
+      'two outputs of scores',
+      head(),
+      textGraph({ a: [-1, 2], b: [-1, 2] }),
+      'gives scores for each row ([rows, classes]) alone; [scores] output in model.toml names the right one',
+    ],
+    [
+      'an unknown number of classes',
+      head(),
+      LOGITS(-1),
+      'nothing says how many classes its output "logits" FP32 [?,?] has; [scores] labels',
+    ],
+    ['100001 classes', head(), LOGITS(100_001), 'has more than 100000 classes'],
+    [
+      'a kind of problem that is none',
+      head({ problem_type: 'ranking' }),
+      LOGITS(2),
+      '"problem_type" must be regression, single_label_classification or multi_label_classification',
+    ],
+    [
+      'an activation of a cross-encoder that is not computed',
+      head({ sentence_transformers: { activation_fn: 'torch.nn.modules.activation.GELU' } }),
+      LOGITS(1),
+      'names an activation that is not computed here; [scores] activation in model.toml can be softmax, sigmoid or none',
+    ],
+    ['a label of 1001 characters', head({ id2label: { 0: 'x'.repeat(1001) } }), LOGITS(1), 'has 1001 characters, more than 1000'],
+    [
+      'a class of a number with a zero before it',
+      head({ id2label: { '00': 'a' } }),
+      LOGITS(1),
+      'has the key "00", which is no number of a class',
+    ],
+    ['a class of 200000', head({ id2label: { 200000: 'a' } }), LOGITS(1), 'has numbers of classes that are too large'],
+    [
+      'no entailment where zero-shot is asked for',
+      head({ id2label: { 0: 'yes', 1: 'no' } }),
+      LOGITS(2),
+      'a model for zero-shot must have a label that begins with "entail"',
+      'task = "zero-shot"',
+    ],
+    [
+      'two scores where reranking is asked for',
+      head({ id2label: { 0: 'a', 1: 'b' } }),
+      LOGITS(2),
+      'this one gives 2',
+      'task = "rerank"',
+    ],
+  ]
+  for (const [name, files, graph, reason, toml] of reasons)
+    test(`reject ${name}`, async () => {
+      expect(await described(files, graph, toml)).toEqual({ reason: expect.stringContaining(reason) })
+    })
+
+  const accepted: readonly (readonly [name: string, files: ModelFiles, graph: GraphFacts, task: object, toml?: string])[] = [
+    [
+      'sides of the tokenizer',
+      { ...bert(), 'tokenizer_config.json': { padding_side: 'left', truncation_side: 'left' } },
+      HIDDEN,
+      { text: { paddingSide: 'left', truncationSide: 'left' }, sources: { paddingSide: 'tokenizer_config.json padding_side' } },
+    ],
+    ['sides that nothing says', bert(), HIDDEN, { text: { paddingSide: 'right', truncationSide: 'right' } }],
+    [
+      'inputs of model.toml',
+      bert(),
+      textGraph({ last_hidden_state: [-1, -1, 8] }, { tokens: [-1, -1], kinds: [-1, -1], places: [-1, -1], m: [-1, -1] }),
+      { text: { inputs: { ids: 'tokens', types: 'kinds', positions: 'places', mask: 'm' } } },
+      '[text.inputs]\nids = "tokens"\ntypes = "kinds"\npositions = "places"\nmask = "m"',
+    ],
+    [
+      'inputs by their usual names',
+      bert(),
+      textGraph({ last_hidden_state: [-1, -1, 8] }, { input_ids: [-1, -1], token_type_ids: [-1, -1], position_ids: [-1, -1] }),
+      { text: { inputs: { ids: 'input_ids', types: 'token_type_ids', positions: 'position_ids' } } },
+    ],
+    ['a padding at the end of the vocabulary', bert({ pad_token_id: 99 }), HIDDEN, { text: { padId: 99 } }],
+    ['a padding at the end of a larger one', bert({ pad_token_id: 150, vocab_size: 151 }), HIDDEN, { text: { padId: 150 } }],
+    ['no padding as -1', bert({ pad_token_id: -1, eos_token_id: [7, 8] }), HIDDEN, { text: { padId: 7 } }],
+    [
+      'the padding of the tokenizer before the end of a text',
+      bert({ eos_token_id: 7 }),
+      { ...HIDDEN, tokenizer: { sha256: 'ab', vocabulary: 100, padId: 4, samples: [] } },
+      { text: { padId: 4 }, sources: { padId: 'tokenizer.json' } },
+    ],
+    ['no padding anywhere', bert(), HIDDEN, { text: { padId: 0 }, sources: { padId: 'default' } }],
+    ['texts as they are, without sentence-transformers', bert(), HIDDEN, { text: { isStripped: false } }],
+    ['texts without space around them, with it', sentences(['Transformer', 'Pooling']), HIDDEN, { text: { isStripped: true } }],
+    ['texts as model.toml says', sentences(['Transformer']), HIDDEN, { text: { isStripped: false } }, '[text]\nstrip = false'],
+    [
+      'the length of texts where positions are unknown',
+      bert({ max_position_embeddings: -1 }),
+      HIDDEN,
+      { text: { tokensMax: 512 }, sources: { tokensMax: 'default' } },
+    ],
+    [
+      'a length as long as the positions',
+      { ...bert(), 'sentence_bert_config.json': { max_seq_length: 512 } },
+      HIDDEN,
+      { text: { tokensMax: 512 }, sources: { tokensMax: 'sentence_bert_config.json max_seq_length' } },
+    ],
+    [
+      'a length longer than the positions',
+      { ...bert(), 'sentence_bert_config.json': { max_seq_length: 513 } },
+      HIDDEN,
+      { text: { tokensMax: 512 }, sources: { tokensMax: 'config.json max_position_embeddings' } },
+    ],
+    [
+      'a length of the tokenizer that is a fraction',
+      { ...bert(), 'tokenizer_config.json': { model_max_length: 0.5 } },
+      HIDDEN,
+      { text: { tokensMax: 1 } },
+    ],
+    [
+      'the largest length that counts as known',
+      { ...bert({ max_position_embeddings: -1 }), 'tokenizer_config.json': { model_max_length: 1e9 } },
+      HIDDEN,
+      { text: { tokensMax: 131_072 } },
+    ],
+    [
+      'the longest texts that there may be',
+      { ...bert({ max_position_embeddings: 2 ** 31 - 1 }), 'sentence_bert_config.json': { max_seq_length: 2 ** 31 - 1 } },
+      HIDDEN,
+      { text: { tokensMax: 131_072 } },
+    ],
+    [
+      'a default prompt of its files',
+      { ...bert(), 'config_sentence_transformers.json': { prompts: { q: 'q: ' }, default_prompt_name: 'q' } },
+      HIDDEN,
+      { text: { defaultPrompt: 'q' } },
+    ],
+    [
+      'a similarity with its old name',
+      { ...bert(), 'config_sentence_transformers.json': { similarity_fn_name: 'euclidean_similarity' } },
+      HIDDEN,
+      { vector: { similarity: 'euclidean' } },
+    ],
+    ['no similarity', bert(), HIDDEN, { vector: { similarity: 'cosine' } }],
+    ['a similarity of model.toml', bert(), HIDDEN, { vector: { similarity: 'dot' } }, '[embedding]\nsimilarity = "dot"'],
+    [
+      'one pooling of model.toml',
+      sentences(['Transformer', 'Pooling']),
+      HIDDEN,
+      { vector: { pooling: ['cls'], dimensions: 8 } },
+      '[embedding]\npooling = "cls"',
+    ],
+    [
+      'two poolings of model.toml',
+      bert(),
+      HIDDEN,
+      { vector: { pooling: ['cls', 'max'], dimensions: 16, includesPrompt: false } },
+      '[embedding]\npooling = ["cls", "max"]\ninclude_prompt = false',
+    ],
+    [
+      'vectors whose length the configuration says',
+      bert(),
+      textGraph({ last_hidden_state: [-1, -1, -1] }),
+      { vector: { dimensions: 8, form: 'tokens' } },
+    ],
+    [
+      'the vector of a text before the ones of its tokens',
+      bert(),
+      textGraph({ last_hidden_state: [-1, -1, 8], text_embeds: [-1, 4] }),
+      { vector: { output: 'text_embeds', form: 'vector', dimensions: 4 } },
+    ],
+    [
+      'dropout between modules',
+      sentences(['Transformer', 'Pooling', 'Dropout', 'Normalize']),
+      HIDDEN,
+      { vector: { isNormalized: true, dense: [] } },
+    ],
+    [
+      'modules that do not normalize',
+      sentences(['Transformer', 'Pooling']),
+      HIDDEN,
+      { vector: { isNormalized: false }, sources: { isNormalized: 'modules.json' } },
+    ],
+    ['100000 classes', head(), LOGITS(100_000), { task: 'classify' }],
+    [
+      'labels with numbers left out',
+      head({ id2label: { 0: 'a', 2: 'c' } }),
+      LOGITS(3),
+      { scores: { labels: ['a', 'LABEL_1', 'c'] } },
+    ],
+    [
+      'as many labels as the configuration says',
+      head({ num_labels: 2 }),
+      LOGITS(-1),
+      { scores: { labels: ['LABEL_0', 'LABEL_1'] } },
+    ],
+    [
+      'one kind of problem by its name',
+      head({ problem_type: 'single_label_classification' }),
+      LOGITS(2),
+      { scores: { activation: 'softmax' } },
+    ],
+    [
+      'scores named by model.toml',
+      head(),
+      textGraph({ a: [-1, 2], b: [-1, 3] }),
+      { scores: { output: 'b' }, sources: { output: 'model.toml scores.output' } },
+      '[scores]\noutput = "b"',
+    ],
+    [
+      'zero-shot that is asked for',
+      head({ id2label: { 0: 'Entails', 1: 'no' } }),
+      LOGITS(2),
+      { task: 'zero-shot' },
+      'task = "zero-shot"',
+    ],
+    [
+      'labels of entailment only of its own files',
+      head(),
+      LOGITS(2),
+      { task: 'classify' },
+      '[scores]\nlabels = ["entailment", "no"]',
+    ],
+    [
+      'an encoder of an encoder with a decoder',
+      bert({ architectures: ['T5EncoderModel'], is_encoder_decoder: true }),
+      HIDDEN,
+      { task: 'embedding' },
+    ],
+  ]
+  for (const [name, files, graph, task, toml] of accepted)
+    test(`take ${name}`, async () => {
+      expect(await described(files, graph, toml)).toMatchObject({ task })
+    })
+
+  test('leave a model of texts and pictures to its tensors', async () => {
+    expect(await described(bert({ architectures: ['CLIPModel'], vision_config: {} }), HIDDEN)).toMatchObject({
+      note: expect.stringContaining('CLIPModel'),
+    })
+    expect(await described({ ...bert(), 'preprocessor_config.json': {} }, HIDDEN)).toMatchObject({
+      note: expect.stringContaining('BertModel'),
+    })
+    expect(await described(bert({ model_type: 'wav2vec2' }), HIDDEN)).toMatchObject({
+      note: expect.stringContaining('BertModel'),
+    })
+  })
+
+  test('name no more than eight tensors', async () => {
+    const outputs = Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`o${at}`, [-1, 2]]))
+    const { reason } = (await described(head(), textGraph(outputs))) as { reason: string }
+    expect(reason).toContain('"o7" FP32 [?,2], …')
+    expect(reason).not.toContain('"o8"')
+    const eight = Object.fromEntries(Object.entries(outputs).slice(0, 8))
+    expect(((await described(head(), textGraph(eight))) as { reason: string }).reason).not.toContain('…')
+  })
+})
+
+describe('Dense weights', () => {
+  const layer = (config: object, weights: Uint8Array | string) =>
+    sentences(['Transformer', 'Pooling', 'Dense'], {
+      '2_Dense/config.json': { in_features: 8, out_features: 3, ...config },
+      '2_Dense/model.safetensors': weights,
+    })
+  const whole = safetensors({ 'linear.weight': [3, 8], 'linear.bias': [3] })
+  const bare = safetensors({ 'linear.weight': [3, 8] })
+  const file = (head: string) => {
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(Buffer.byteLength(head)))
+    return Buffer.concat([length, Buffer.from(head), Buffer.alloc(96)])
+  }
+  const place = (offsets: readonly number[]) =>
+    file(JSON.stringify({ 'linear.weight': { dtype: 'F32', shape: [3, 8], data_offsets: offsets } }))
+
+  test('may have no bias, where the configuration says so, and another activation', async () => {
+    const identity = 'torch.nn.modules.linear.Identity'
+    expect(await described(layer({ bias: false, activation_function: identity }, bare), HIDDEN)).toMatchObject({
+      task: { vector: { dense: [{ activation: 'identity' }], dimensions: 3 }, sources: { dense: 'modules.json' } },
+    })
+    expect(await described(layer({}, whole), HIDDEN)).toMatchObject({ task: { vector: { dense: [{ activation: 'tanh' }] } } })
+    expect(await described(layer({ bias: false }, place([0, 96])), HIDDEN)).toMatchObject({ task: { vector: { dimensions: 3 } } })
+  })
+
+  for (const [name, files, reason] of [
+    [
+      'a bias that should not be there',
+      layer({ bias: false }, whole),
+      'has linear.bias, and config.json says that there is none',
+    ],
+    ['no bias', layer({}, bare), 'has no tensor linear.bias'],
+    ['a header that is no JSON', layer({}, file('{"linear')), 'is not a file of safetensors'],
+    ['a header longer than the file', layer({}, whole.subarray(0, 40)), 'is not a file of safetensors'],
+    ['less than a header', layer({}, whole.subarray(0, 7)), 'is cut off'],
+    ['too few numbers', layer({ bias: false }, place([0, 95])), 'is cut off, or has linear.weight in the wrong place'],
+    ['numbers behind the end', layer({ bias: false }, place([1, 97])), 'is cut off, or has linear.weight in the wrong place'],
+    ['no length of its input', layer({ in_features: null }, whole), '2_Dense/config.json has no in_features'],
+    ['65537 numbers', layer({ out_features: 65_537 }, whole), 'must be a whole number from 1 to 65536'],
+    ['no description', { ...layer({}, whole), '2_Dense/config.json': 'null' }, 'has no in_features'],
+  ] as const)
+    test(`are rejected for ${name}`, async () => {
+      expect(await described(files, HIDDEN)).toEqual({ reason: expect.stringContaining(reason) })
+    })
+
+  test('are not computed twice where it cannot be told who does it', async () => {
+    const square = layer({ in_features: 8, out_features: 8 }, safetensors({ 'linear.weight': [8, 8], 'linear.bias': [8] }))
+    expect(await described(square, textGraph({ sentence_embedding: [-1, 8] }))).toEqual({
+      reason: expect.stringContaining('it cannot be told whether its ONNX file has computed the Dense layers of modules.json'),
+    })
+    expect(await described(layer({}, whole), textGraph({ sentence_embedding: [-1, 8] }))).toMatchObject({
+      task: { vector: { form: 'vector', dimensions: 3, dense: [{ inputs: 8 }] } },
+    })
+  })
+})
+
+describe('limits of what is said of pictures, boxes, masks and sound', () => {
+  const vit = (processor: object | undefined, config: object = {}) => ({
+    'config.json': { architectures: ['ViTForImageClassification'], id2label: { 0: 'cat', 1: 'dog' }, ...config },
+    ...(processor !== undefined && { 'preprocessor_config.json': processor }),
+  })
+  const planes = (height: number, width: number) => otherGraph({ pixel_values: [-1, 3, height, width] }, { logits: [-1, 2] })
+  const SCALED = { do_normalize: true, image_mean: [0.1, 0.2, 0.3], image_std: [0.4, 0.5, 0.6] }
+  const square = (kind: string, size: number) => ({ kind, height: size, width: size })
+  const crop = { crop_size: { height: 4, width: 6 } }
+
+  const taken: readonly (readonly [name: string, files: ModelFiles, graph: GraphFacts, image: object, toml?: string])[] = [
+    [
+      'an old CLIP by the shorter side, with a longest',
+      vit({ feature_extractor_type: 'CLIPFeatureExtractor', size: 8, max_size: 16, crop_size: 8 }),
+      planes(8, 8),
+      { steps: [{ kind: 'shortest', size: 8, longestMax: 16 }, square('crop', 8)] },
+    ],
+    [
+      'a crop of a processor that crops by itself',
+      vit({ image_processor_type: 'MobileNetV2ImageProcessor', size: { shortest_edge: 8 }, ...crop }),
+      planes(-1, -1),
+      {
+        steps: [
+          { kind: 'shortest', size: 8 },
+          { kind: 'crop', height: 4, width: 6 },
+        ],
+      },
+    ],
+    [
+      'a crop that is switched off',
+      vit({ image_processor_type: 'CLIPImageProcessor', size: { shortest_edge: 8 }, do_center_crop: false, ...crop }),
+      planes(-1, -1),
+      { steps: [{ kind: 'shortest', size: 8 }] },
+    ],
+    [
+      'a crop that other processors leave out',
+      vit({ image_processor_type: 'ViTImageProcessor', size: 8, ...crop }),
+      planes(-1, -1),
+      { steps: [square('warp', 8)] },
+    ],
+    [
+      'a padding',
+      vit({ size: 8, do_pad: true, pad_size: { height: 9, width: 10 } }),
+      planes(-1, -1),
+      { steps: [square('warp', 8), { kind: 'pad', height: 9, width: 10, fill: 'zero' }] },
+    ],
+    ['a padding that is switched off', vit({ size: 8, pad_size: 9 }), planes(-1, -1), { steps: [square('warp', 8)] }],
+    [
+      'a padding to the largest of a batch as none',
+      vit({ size: 8, do_pad: true }),
+      planes(-1, -1),
+      { steps: [square('warp', 8)] },
+    ],
+    [
+      'Levit larger than it is cropped',
+      vit({ image_processor_type: 'LevitImageProcessor', size: { shortest_edge: 224 }, crop_size: 224 }),
+      planes(-1, -1),
+      { steps: [{ kind: 'shortest', size: 256 }, square('crop', 224)] },
+    ],
+    [
+      'ConvNext of 383 pixels with a crop',
+      vit({ image_processor_type: 'ConvNextImageProcessor', size: 383 }),
+      planes(-1, -1),
+      { steps: [{ kind: 'shortest', size: 437 }, square('crop', 383)] },
+    ],
+    [
+      'ConvNext of which all is cropped',
+      vit({ image_processor_type: 'ConvNextImageProcessor', size: 8, crop_pct: 1 }),
+      planes(-1, -1),
+      { steps: [{ kind: 'shortest', size: 8 }, square('crop', 8)] },
+    ],
+    [
+      'each of Pillow’s filters by its number',
+      vit({ size: 8, resample: 5 }),
+      planes(-1, -1),
+      { steps: [{ ...square('warp', 8), filter: 'hamming' }] },
+    ],
+    [
+      'the first of Pillow’s filters',
+      vit({ size: 8, resample: 0 }),
+      planes(-1, -1),
+      { steps: [{ ...square('warp', 8), filter: 'nearest' }] },
+    ],
+    ['channels the other way round', vit({ size: 8, do_flip_channel_order: true }), planes(-1, -1), { channels: 'BGR' }],
+    ['channels as they are', vit({ size: 8, do_flip_channel_order: false }), planes(-1, -1), { channels: 'RGB' }],
+    [
+      'grey pictures',
+      vit({ size: 8 }),
+      otherGraph({ x: [-1, 1, 8, 8] }, { logits: [-1, 2] }),
+      { channels: 'grey', mean: [0], std: [1] },
+    ],
+    ['channels behind the pixels', vit({ size: 8 }), otherGraph({ x: [-1, 8, 8, 3] }, { logits: [-1, 2] }), { layout: 'NHWC' }],
+    [
+      'channels first where both may be',
+      vit({ size: 3 }),
+      otherGraph({ x: [-1, 3, 3, 3] }, { logits: [-1, 2] }),
+      { layout: 'NCHW' },
+    ],
+    [
+      'a layout of model.toml',
+      vit({ size: 3 }),
+      otherGraph({ x: [-1, 3, 3, 3] }, { logits: [-1, 2] }),
+      { layout: 'NHWC' },
+      '[image]\nlayout = "NHWC"',
+    ],
+    ['another factor', vit({ size: 8, rescale_factor: 0.5 }), planes(-1, -1), { scale: 0.5 }],
+    ['no factor', vit({ size: 8, do_rescale: false }), planes(-1, -1), { scale: 1 }],
+    [
+      'a mean without a switch',
+      vit({ size: 8, image_mean: 0.5, image_std: 0.5 }),
+      planes(-1, -1),
+      { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+    ],
+    [
+      'a mean that is switched off',
+      vit({ size: 8, ...SCALED, do_normalize: false }),
+      planes(-1, -1),
+      { mean: [0, 0, 0], std: [1, 1, 1] },
+    ],
+    [
+      'EfficientNet without its top',
+      vit({ image_processor_type: 'EfficientNetImageProcessor', size: 8, include_top: false, ...SCALED }),
+      planes(-1, -1),
+      { std: [0.4, 0.5, 0.6] },
+    ],
+    [
+      'values of a model of bytes',
+      vit({ size: 8, ...SCALED }),
+      { ...planes(8, 8), inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1, 8, 8, 3] }] },
+      { scale: 1, mean: [0, 0, 0], std: [1, 1, 1], datatype: 'UINT8' },
+    ],
+    [
+      'the size of the graph',
+      vit(undefined),
+      planes(5, 7),
+      { steps: [{ kind: 'warp', height: 5, width: 7, filter: 'bilinear' }], mean: [1, 2, 3] },
+      '[image]\nmean = [1, 2, 3]',
+    ],
+    [
+      'a filter of model.toml',
+      vit({ size: 8, resample: 0 }),
+      planes(-1, -1),
+      { steps: [{ filter: 'lanczos' }] },
+      '[image]\nfilter = "lanczos"',
+    ],
+    [
+      'a crop of model.toml without a size',
+      vit({ size: 8 }),
+      planes(-1, -1),
+      { steps: [{ kind: 'crop', height: 4, width: 6 }] },
+      '[image]\nresize = "none"\ncrop = [4, 6]',
+    ],
+    [
+      'the shorter side of model.toml',
+      vit({ size: 8 }),
+      planes(-1, -1),
+      { steps: [{ kind: 'shortest', size: 10, longestMax: 20, filter: 'bilinear' }] },
+      '[image]\nresize = "shortest"\nsize = 10\nlongest_max = 20',
+    ],
+    [
+      'a place and a fill of model.toml',
+      vit({ size: 8 }),
+      planes(-1, -1),
+      { steps: [{ kind: 'letterbox', fill: 7, place: 'start' }] },
+      '[image]\nresize = "letterbox"\nsize = 10\nfill = 7\nplace = "start"',
+    ],
+    ['8192 pixels', vit({ size: 8192 }), planes(-1, -1), { steps: [square('warp', 8192)] }],
+  ]
+  for (const [name, files, graph, image, toml] of taken)
+    test(`take ${name}`, async () => {
+      expect(await described(files, graph, toml)).toMatchObject({ task: { image } })
+    })
+
+  const detr = { 'config.json': { architectures: ['DetrForObjectDetection'] }, 'preprocessor_config.json': { size: 8 } }
+  const named = (files: ModelFiles) => ({
+    ...files,
+    'config.json': { architectures: ['DetrForObjectDetection'], id2label: { 0: 'a', 1: 'b' } },
+  })
+  const boxes = (outputs: Shapes) => otherGraph({ x: [-1, 3, 8, 8] }, outputs)
+  const masks = {
+    'config.json': { architectures: ['SegformerForSemanticSegmentation'], id2label: { 0: 'wall' } },
+    'preprocessor_config.json': { size: 8 },
+  }
+  const sound = (processor: object, config: object = {}) => ({
+    'config.json': {
+      architectures: ['Wav2Vec2ForSequenceClassification'],
+      model_type: 'wav2vec2',
+      id2label: { 0: 'yes', 1: 'no' },
+      ...config,
+    },
+    'preprocessor_config.json': processor,
+  })
+  const waves = (inputs: Shapes) => otherGraph(inputs, { logits: [-1, 2] })
+  const rejected: readonly (readonly [name: string, files: ModelFiles, graph: GraphFacts, reason: string, toml?: string])[] = [
+    [
+      'two channels',
+      vit({ size: 8 }),
+      otherGraph({ x: [-1, 2, 8, 8] }, { logits: [-1, 2] }),
+      'has 2 channels, and RGB pictures have 3',
+    ],
+    [
+      'grey pictures of three channels',
+      vit({ size: 8 }),
+      planes(8, 8),
+      'has 3 channels, and grey pictures have 1',
+      '[image]\nchannels = "grey"',
+    ],
+    [
+      'two inputs of which none is known',
+      vit({ size: 8 }),
+      otherGraph({ a: [-1, 3, 8, 8], b: [-1, 3, 8, 8] }, { logits: [-1, 2] }),
+      'is the picture must be said: [image] input in model.toml',
+    ],
+    [
+      'a picture of three dimensions',
+      vit({ size: 8 }),
+      otherGraph({ x: [3, 8, 8] }, { logits: [-1, 2] }),
+      'of pictures must be FP32, FP16 or UINT8 of four dimensions',
+    ],
+    [
+      'a picture of integers',
+      vit({ size: 8 }),
+      { ...planes(8, 8), inputs: [{ name: 'x', datatype: 'INT64', shape: [-1, 3, 8, 8] }] },
+      'of pictures must be FP32, FP16 or UINT8 of four dimensions',
+    ],
+    [
+      'no size',
+      vit(undefined),
+      planes(-1, -1),
+      'nothing says which size its pictures must have: neither its graph nor preprocessor_config.json',
+    ],
+    ['half a size of the graph', vit(undefined), planes(8, -1), 'nothing says which size its pictures must have'],
+    [
+      'a shorter side of two numbers',
+      vit({ size: 8 }),
+      planes(-1, -1),
+      '"image.size" must be one number where "image.resize" is "shortest"',
+      '[image]\nresize = "shortest"\nsize = [1, 2]',
+    ],
+    [
+      'a way to resize without a size',
+      vit({ size: 8 }),
+      planes(-1, -1),
+      '"image.size" is missing, and the graph has no fixed size',
+      '[image]\nresize = "warp"',
+    ],
+    [
+      'a scale for bytes',
+      vit({ size: 8 }),
+      { ...planes(8, 8), inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1, 8, 8, 3] }] },
+      'have no effect on a model that takes UINT8',
+      '[image]\nscale = 1',
+    ],
+    [
+      'two numbers for three channels',
+      vit({ size: 8 }),
+      planes(8, 8),
+      '"image.mean" must have 3 numbers, one for each channel',
+      '[image]\nmean = [1, 2]',
+    ],
+    ['a deviation of 0 in model.toml', vit({ size: 8 }), planes(8, 8), 'must not be 0', '[image]\nstd = [1, 0, 1]'],
+    [
+      'a mean of two numbers',
+      vit({ size: 8, ...SCALED, image_mean: [1, 2] }),
+      planes(8, 8),
+      'has 2 numbers in image_mean, and its pictures have 3 channels',
+    ],
+    ['no deviation', vit({ size: 8, do_normalize: true, image_mean: 1 }), planes(8, 8), 'has do_normalize without image_std'],
+    [
+      'EfficientNet with an offset',
+      vit({ image_processor_type: 'EfficientNetImageProcessor', size: 8, rescale_offset: true }),
+      planes(8, 8),
+      'has rescale_offset, which is not computed here',
+    ],
+    [
+      'a multiple of 32',
+      vit({ size: 8, ensure_multiple_of: 32 }),
+      planes(8, 8),
+      'has ensure_multiple_of, which is not computed here',
+    ],
+    [
+      'a crop of ConvNext of nothing',
+      vit({ image_processor_type: 'ConvNextImageProcessor', size: 8, crop_pct: 0 }),
+      planes(-1, -1),
+      'has a crop_pct that is not between 0 and 1',
+    ],
+    [
+      'a crop of ConvNext of more than all',
+      vit({ image_processor_type: 'ConvNextImageProcessor', size: 8, crop_pct: 1.01 }),
+      planes(-1, -1),
+      'has a crop_pct that is not between 0 and 1',
+    ],
+    [
+      'ConvNext without a size',
+      vit({ image_processor_type: 'ConvNextImageProcessor' }),
+      planes(-1, -1),
+      'preprocessor_config.json has no size',
+    ],
+    ['a filter of no number', vit({ size: 8, resample: 6 }), planes(8, 8), 'must be a whole number from 0 to 5'],
+    ['8193 pixels', vit({ size: 8193 }), planes(-1, -1), 'must be a whole number from 1 to 8192'],
+    ['no pixels', vit({ size: { height: 0, width: 8 } }), planes(-1, -1), 'must be a whole number from 1 to 8192'],
+    [
+      'half a crop',
+      vit({ size: 8, do_center_crop: true, crop_size: { height: 4 } }),
+      planes(-1, -1),
+      '"crop_size" must have height and width',
+    ],
+    ['a higher picture than the graph takes', vit({ size: { height: 9, width: 8 } }), planes(8, 8), 'pictures get 9×8 pixels'],
+    ['a wider picture than the graph takes', vit({ size: { height: 8, width: 9 } }), planes(8, 8), 'pictures get 8×9 pixels'],
+    ['a shorter side for a graph of one size', vit({ size: { shortest_edge: 8 } }), planes(8, 8), 'pictures get no fixed size'],
+    [
+      'DETR without its scores',
+      named(detr),
+      boxes({ pred_boxes: [-1, 5, 4], l: [-1, 5, 3] }),
+      'a model of the form "detr" must give logits [rows, boxes, classes] and pred_boxes [rows, boxes, 4]',
+    ],
+    [
+      'DETR without its boxes',
+      named(detr),
+      boxes({ logits: [-1, 5, 3] }),
+      'must give logits [rows, boxes, classes] and pred_boxes',
+      '[boxes]\nform = "detr"',
+    ],
+    ['DETR without names', detr, boxes({ logits: [-1, 5, 3], pred_boxes: [-1, 5, 4] }), 'nothing names the classes of its boxes'],
+    ['boxes without names', detr, boxes({ y: [-1, 6, 100] }), 'nothing names the classes of its boxes'],
+    [
+      'two outputs of boxes',
+      named(detr),
+      boxes({ y: [-1, 6, 100], z: [-1, 6, 100] }),
+      'alone gives boxes ([rows, values, boxes]); [boxes] output in model.toml names the right one',
+    ],
+    [
+      'boxes of a form that does not fit',
+      named(detr),
+      boxes({ y: [-1, 6, 100] }),
+      'fits neither 6 values for each box (4 and 2 classes) nor 7',
+      '[boxes]\nform = "yolo-objectness"',
+    ],
+    [
+      'two outputs of masks',
+      masks,
+      boxes({ y: [-1, 1, 8, 8], z: [-1, 1, 8, 8] }),
+      'gives a score for each class and pixel ([rows, classes, height, width]); [masks] output',
+    ],
+    ['masks of three dimensions', masks, boxes({ logits: [-1, 1, 8] }), 'gives a score for each class and pixel'],
+    ['masks of another number of classes', masks, boxes({ logits: [-1, 3, 8, 8] }), 'has 3 classes, and there are 1 labels'],
+    [
+      'two inputs of sound of which none is known',
+      sound({ sampling_rate: 16_000 }),
+      waves({ a: [-1, -1], b: [-1, -1] }),
+      'is the sound must be said: [audio] input in model.toml',
+    ],
+    [
+      'a second input beside sound',
+      sound({ sampling_rate: 16_000 }),
+      waves({ input_values: [-1, -1], mask: [-1, -1] }),
+      'the model also needs the input "mask" FP32 [?,?], which sound does not give',
+    ],
+    [
+      'sound of no known rate',
+      sound({}),
+      waves({ input_values: [-1, -1] }),
+      'nothing says how many samples a second its sound must have',
+    ],
+    [
+      '999 samples a second',
+      sound({ sampling_rate: 999 }),
+      waves({ input_values: [-1, -1] }),
+      'must be a whole number from 1000 to 192000',
+    ],
+    [
+      '192001 samples a second',
+      sound({ sampling_rate: 192_001 }),
+      waves({ input_values: [-1, -1] }),
+      'must be a whole number from 1000 to 192000',
+    ],
+    [
+      'sound as integers',
+      sound({ sampling_rate: 16_000 }),
+      { ...waves({}), inputs: [{ name: 'x', datatype: 'INT16', shape: [-1, -1] }] },
+      'takes no samples of sound (FP32 or FP16 [rows, samples])',
+    ],
+  ]
+  for (const [name, files, graph, reason, toml] of rejected)
+    test(`reject ${name}`, async () => {
+      expect(await described(files, graph, toml)).toEqual({ reason: expect.stringContaining(reason) })
+    })
+
+  const others: readonly (readonly [name: string, files: ModelFiles, graph: GraphFacts, task: object, toml?: string])[] = [
+    [
+      'boxes of DETR with one class more',
+      named(detr),
+      boxes({ logits: [-1, 5, 3], pred_boxes: [-1, 5, 4] }),
+      { boxes: { form: 'detr', threshold: 0.5, overlapMax: 1, isAcrossClasses: false } },
+    ],
+    [
+      'boxes of DETR with as many classes',
+      named(detr),
+      boxes({ logits: [-1, 5, 2], pred_boxes: [-1, 5, 4] }),
+      { boxes: { form: 'detr' }, sources: { form: 'the graph' } },
+    ],
+    [
+      'outputs of DETR by their names',
+      named(detr),
+      boxes({ l: [-1, 5, 2], b: [-1, 5, 4] }),
+      { boxes: { output: 'l', boxes: 'b', threshold: 0.1, overlapMax: 0.7, isAcrossClasses: true } },
+      '[boxes]\noutput = "l"\nboxes = "b"\nthreshold = 0.1\noverlap_max = 0.7\nacross_classes = true',
+    ],
+    ['boxes before their values', named(detr), boxes({ y: [-1, 100, 7] }), { boxes: { form: 'yolo-objectness' } }],
+    [
+      'values before their boxes',
+      named(detr),
+      boxes({ y: [-1, 6, 100] }),
+      { boxes: { form: 'yolo', threshold: 0.25, overlapMax: 0.45, isAcrossClasses: false } },
+    ],
+    [
+      'values that fit both forms, as boxes without objectness',
+      named(detr),
+      boxes({ y: [-1, 6, 7] }),
+      { boxes: { form: 'yolo' } },
+    ],
+    ['values of unknown size', named(detr), boxes({ y: [-1, -1, -1] }), { boxes: { form: 'yolo' } }],
+    [
+      'one of two outputs of boxes',
+      named(detr),
+      boxes({ y: [-1, 6, 100], z: [-1, 6, 100] }),
+      { boxes: { output: 'z' }, sources: { output: 'model.toml boxes.output' } },
+      '[boxes]\noutput = "z"',
+    ],
+    [
+      'one of two outputs of masks',
+      masks,
+      boxes({ y: [-1, 1, 8, 8], z: [-1, 1, 8, 8] }),
+      { masks: { output: 'z', labels: ['wall'] } },
+      '[masks]\noutput = "z"',
+    ],
+    [
+      'sound by the name of its input',
+      sound({ sampling_rate: 16_000 }),
+      waves({ a: [-1, -1] }),
+      { audio: { input: 'a', secondsMax: 30, isNormalized: false } },
+    ],
+    [
+      'sound that its kind of file normalizes',
+      sound({ sampling_rate: 1000, feature_extractor_type: 'Wav2Vec2FeatureExtractor' }),
+      waves({ input_values: [-1, -1] }),
+      { audio: { rate: 1000, isNormalized: true } },
+    ],
+    [
+      'sound as model.toml says',
+      sound({ sampling_rate: 16_000, do_normalize: true }),
+      waves({ input_values: [-1, -1] }),
+      { audio: { rate: 192_000, isNormalized: false } },
+      '[audio]\nrate = 192000\nnormalize = false',
+    ],
+  ]
+  for (const [name, files, graph, task, toml] of others)
+    test(`take ${name}`, async () => {
+      expect(await described(files, graph, toml)).toMatchObject({ task })
+    })
+
+  const YOLO = { task: 'classify', stride: '32', names: "{0: 'a', 1: 'b'}" }
+  const ofSize = (imgsz: string, metadata: object = {}) =>
+    described({}, otherGraph({ x: [-1, 3, -1, -1] }, { output0: [-1, 2] }, { ...YOLO, ...metadata, imgsz }))
+
+  test('read the size that ultralytics notes, and nothing else as one', async () => {
+    for (const [text, height, width] of [
+      ['[32, 64]', 32, 64],
+      ['[32]', 32, 32],
+      ['32', 32, 32],
+      ['8192', 8192, 8192],
+    ] as const)
+      expect(await ofSize(text)).toMatchObject({
+        task: {
+          task: 'image-classify',
+          image: {
+            steps: [
+              { kind: 'shortest', size: Math.min(height, width) },
+              { kind: 'crop', height, width },
+            ],
+          },
+          scores: { activation: 'none', labels: ['a', 'b'] },
+        },
+      })
+    for (const text of ['', '0', '[32, 0]', '8193', '[32, 8193]', '123456', '[1, 2, 3]'])
+      expect(await ofSize(text)).toEqual({ note: expect.stringContaining('nothing says which size its pictures must have') })
+  })
+
+  test('read names of classes as Python writes them', async () => {
+    const names = String.raw`{0: 'a\n\t\\\'', 1: "\u00e9\x41"}`
+    expect(await ofSize('8', { names })).toMatchObject({ task: { scores: { labels: ["a\n\t\\'", 'éA'] } } })
+  })
+
+  test('leave a model of ultralytics without a task here to its tensors', async () => {
+    expect(await ofSize('8', { task: 'pose' })).toEqual({})
+    expect(await ofSize('8', { task: 'constructor' })).toEqual({})
+    expect(
+      await described({}, otherGraph({ x: [-1, 3, 8, 8] }, { output0: [-1, 2] }, { task: 'classify', names: '{}' })),
+    ).toEqual({})
+  })
+})
