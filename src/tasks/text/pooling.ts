@@ -24,9 +24,7 @@ const POOLINGS: Readonly<Record<Pooling, (vectors: TokenVectors) => Float32Array
     const most = new Float32Array(size).fill(Number.NEGATIVE_INFINITY)
     for (let token = begin; token < tokens; token += 1)
       for (let place = 0; place < size; place += 1) {
-        const value = data[token * size + place] ?? 0
-        // Not `Math.max`: where a value is not a number, neither is the most.
-        if (!(value <= (most[place] ?? 0))) most[place] = value
+        most[place] = Math.max(most[place] ?? 0, data[token * size + place] ?? 0)
       }
     return most
   },
