@@ -193,8 +193,8 @@ function isJwkText(text: string): boolean {
 }
 
 function isDer(bytes: Uint8Array): boolean {
-  // A SEQUENCE with a length of more than one byte, or a short one that is as long as it says: all keys in DER begin so.
-  if (bytes[0] !== 0x30 || bytes.length < 40) return false
+  // A SEQUENCE: all keys in DER begin so.
+  if (bytes[0] !== 0x30) return false
   return (['spki', 'pkcs1'] as const).some((type) => {
     try {
       createPublicKey({ key: Buffer.from(bytes), format: 'der', type })

@@ -503,6 +503,25 @@ describe('a guard that could be skipped', () => {
     }
   })
 
+  test('is asked once for a route whose options are those of another, whatever they add', async () => {
+    for (const more of [{}, { transform: undefined }, { transform: () => undefined }, { transform: [() => undefined] }]) {
+      let asked = 0
+      const needed = () => {
+        asked += 1
+        return ['p1']
+      }
+      const options = { permissions: needed }
+      const app = new Elysia().use(auth()).get('/x', () => 'x', options)
+      app.get('/y', () => 'y', { ...options, ...more })
+      for (const path of ['/x', '/y']) {
+        const ask = (headers: Record<string, string>) => answerOf(app.handle(new Request(`http://localhost${path}`, { headers })))
+        expect([path, await ask({}), await ask(bearer('p2'))]).toEqual([path, UNAUTHORIZED, FORBIDDEN])
+        asked = 0
+        expect([await ask(bearer('p1')), asked]).toEqual([{ status: 200, body: path.slice(1) }, 1])
+      }
+    }
+  })
+
   test('is not moved by a short Host header', async () => {
     const app = new Elysia({ handler: { standardHostname: false } })
       .use(auth())

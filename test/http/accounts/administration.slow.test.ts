@@ -157,6 +157,11 @@ for (const kind of stores()) {
       // Each of them has its quotes and its comma in a token.
       const long = (last: number) => [...Array.from({ length: 15 }, () => 'x'.repeat(128)), 'y'.repeat(last)]
       expect([await statusOf({ permissions: long(35) }), await statusOf({ permissions: long(36) })]).toEqual([200, 400])
+      const described = async (length: number) => {
+        const body = { name: `role-of-${length}`, description: 'x'.repeat(length) }
+        return (await server.ask('POST', '/admin/roles/', { token: ALL, body })).status
+      }
+      expect([await described(200), await described(201)]).toEqual([200, 400])
     })
 
     test('leaves an account as it is in what a change does not name', async () => {

@@ -144,7 +144,7 @@ const CASES: readonly (readonly [what: string, path: string, accepted: object, r
     'must be a whole number from 1: documents in the answer',
   ],
   [
-    '2047 documents',
+    '2048 documents',
     JINA,
     { query, documents: many(2048) },
     { query, documents: many(2049) },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { apiKeyId, hashOfApiKey, isApiKeyId, makeApiKey } from '../../../src/accounts/api-key-text.ts'
 import { auditLine } from '../../../src/accounts/audit.ts'
+import { lifetimeUntil } from '../../../src/accounts/issue.ts'
 import { isPermission, isRoleName, nameFault, normaliseName } from '../../../src/accounts/names.ts'
 import { makeRefreshToken, openToken, sealToken } from '../../../src/accounts/refresh-tokens.ts'
 import {
@@ -102,6 +103,21 @@ describe('a revocation', () => {
     expect(untilSubjectsTokensEnd(at, 60)).toBe(untilOwnTokensEnd(at))
     expect(untilSubjectsTokensEnd(at, 86_401)).toBe(untilOwnTokensEnd(at) + 1000)
     expect(untilSubjectsTokensEnd(at, 1_000_000)).toBe(at + (1_000_000 + margin) * 1000)
+  })
+})
+
+describe('a token of an account', () => {
+  const lifetimes = { accessTokenSeconds: 300 }
+  const until = (endMs: number | null, nowMs: number) => lifetimeUntil(endMs, { now: () => nowMs, lifetimes })
+
+  test('counts as long as any where nothing ends before it', () => {
+    expect([until(null, 5), until(300_000, 0), until(1e12, 0)]).toEqual([300, 300, 300])
+  })
+
+  test('ends within the second in which its session or its key does, and counts for one at least', () => {
+    expect([until(299_999, 0), until(299_000, 0), until(300_999, 1999)]).toEqual([299, 299, 299])
+    expect([until(10_001, 9000), until(10_999, 9999), until(10_000, 9001)]).toEqual([1, 1, 1])
+    expect([until(1000, 1000), until(1000, 5000), until(1999, 1000)]).toEqual([1, 1, 1])
   })
 })
 

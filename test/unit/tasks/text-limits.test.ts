@@ -12,7 +12,8 @@ import { tensorsOf } from '../../../src/tasks/text/rows.ts'
 import { type Aggregation, classifyTokens } from '../../../src/tasks/text/token-classes.ts'
 import { decode, tokenize } from '../../../src/tasks/text/tokenize.ts'
 import { zeroShot } from '../../../src/tasks/text/zero-shot.ts'
-import type { Datatype, NamedTensors, Tensor } from '../../../src/tensor/tensor.ts'
+import type { Datatype } from '../../../src/tensor/datatypes.ts'
+import type { NamedTensors, Tensor } from '../../../src/tensor/tensor.ts'
 import { bertTokenizer, callOf, idOfToken, textInput } from '../../support/text-models.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-limits-'))

@@ -18,6 +18,19 @@ function detailOf(work: () => unknown): unknown {
   }
 }
 
+test('a shape that is not the model’s is named beside the one that it takes', () => {
+  const wrong = (own: readonly number[], shape: unknown) =>
+    detailOf(() => decodeInferRequest({ inputs: [{ ...input, shape }] }, { ...target, inputs: [{ ...x, shape: own }] }))
+  expect(wrong([-1], [1, 2])).toContain('[-1]')
+  expect(wrong([3], [2])).toContain('[3]')
+  // A model of one number takes it as a list of one.
+  expect(wrong([], [2])).toContain('[1]')
+  expect(wrong([-1, 2], Array(17).fill(1))).toContain('must be a list of at most 16 integers from 0 up')
+  for (const shape of [[-1, 2], [1.5, 2], ['1', 2], '1,2', null])
+    expect(wrong([-1, 2], shape)).toContain('must be a list of at most 16 integers from 0 up')
+  expect(wrong([-1, 2], [2 ** 53, 2])).not.toContain('must be a list')
+})
+
 describe('an inference request', () => {
   const read = (more: object) => decodeInferRequest({ inputs: [input], ...more }, target)
 

@@ -14,9 +14,10 @@ function house({ instances = 1, isPrompt = true } = {}) {
   const clock = new HandClock({ isPrompt })
   const worker = new HandInstance<string, string>((input) => input)
   const others = Array.from({ length: instances - 1 }, () => new HandInstance<string, string>((input) => input))
+  const counters = new ModelCounters()
   const scheduler = new Scheduler<string, string>({
     clock,
-    counters: new ModelCounters(),
+    counters,
     admission: new Admission(LIMITS),
     queueMax: 1000,
     batches: { rowsMax: ROWS_MAX, tokensMax: TOKENS_MAX, bytesMax: 1e6, delayMs: 0 },
@@ -49,7 +50,7 @@ function house({ instances = 1, isPrompt = true } = {}) {
   }
   scheduler.attach(worker)
   for (const other of others) scheduler.attach(other)
-  return { ask, next, worker, others, clock }
+  return { ask, next, worker, others, clock, counters }
 }
 
 describe('requests that are padded', () => {
@@ -63,6 +64,15 @@ describe('requests that are padded', () => {
     ask(...Array.from({ length: 7 }, () => 'a100'))
     // 3 × 100 is within 320, 4 × 100 is not.
     expect([next(), next(), next(), next()]).toEqual(['a100 a100 a100', 'a100 a100 a100', 'a100', ''])
+  })
+
+  test('are counted with their padding, each run by its longest', () => {
+    const { ask, next, counters } = house()
+    ask('a1')
+    ask('a5', 'a9', 'a300', 'a7')
+    for (let run = 0; run < 3; run += 1) next()
+    const gauges = { waiting: 0, running: 0, workersAlive: 1 }
+    expect(counters.snapshot('m', '1', gauges).tokens).toEqual({ own: 1 + 5 + 7 + 9 + 300, padding: 4 + 2 })
   })
 
   test('wait for one run of a long one', () => {
