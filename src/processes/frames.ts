@@ -29,11 +29,6 @@ export class FrameBuffer {
   #begin = 0
   #end = 0
 
-  /** True where nothing was written since the last was taken. */
-  get isEmpty(): boolean {
-    return this.#end === 0
-  }
-
   /** Adds a frame of a kind. @throws Error where it is too long, and what `write` throws: the frame is not among the others then */
   add(kind: number, write: (buffer: FrameBuffer) => void): void {
     this.#begin = this.#end

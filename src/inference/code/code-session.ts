@@ -170,12 +170,14 @@ export class CodeSession {
     this.#lookedMs = nowMs
     if (!isLate) this.#checkPing(nowMs)
     this.#checkMemory()
-    if (this.#ping === undefined) {
+    const isAnswered = this.#ping === undefined
+    if (isAnswered) {
       this.#pings += 1
       this.#ping = { number: this.#pings, sentMs: nowMs, processorMs: this.#process.processorMs() }
       this.send({ kind: 'ping', number: this.#pings })
     }
-    this.#callOff = clock.at(nowMs + (isBusy || this.#ping !== undefined ? BUSY_LOOK_MS : IDLE_LOOK_MS), () => this.#look())
+    // While it answers and has no work, the ping of this look is read at the next.
+    this.#callOff = clock.at(nowMs + (isBusy || !isAnswered ? BUSY_LOOK_MS : IDLE_LOOK_MS), () => this.#look())
   }
 
   #checkPing(nowMs: number): void {
