@@ -5,7 +5,7 @@ import { benchIdle, benchMessages } from './engine/hop.ts'
 import { benchLive } from './engine/live.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'
 import type { Rounds } from './harness/measure.ts'
-import { report, reportAsked } from './harness/report.ts'
+import { report, reportAsked, reportTargets } from './harness/report.ts'
 
 export interface EngineSizes {
   readonly rounds: Rounds
@@ -30,6 +30,7 @@ export async function benchEngine({ rounds, batching, liveSeconds }: EngineSizes
       [...batches.asked, ...idle.asked, ...live.asked],
       occasion,
     )
+    reportTargets(new Map([['batches-dense', batches.dense]] as const), occasion)
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -1,84 +1,133 @@
 import { parseArgs } from 'node:util'
+import { type Bench, benchAll } from './all.ts'
 import { benchCompare, type CompareSizes } from './compare.ts'
 import { benchEngine, type EngineSizes } from './engine.ts'
 import { benchHttp } from './http.ts'
+import { benchJson } from './json.ts'
 import { benchMemory } from './memory.ts'
-import { benchServing } from './serving.ts'
+import { benchServing, PEERS } from './serving.ts'
 import { benchSign } from './sign.ts'
 import { benchSignIn } from './sign-in.ts'
+import { benchStart } from './start.ts'
+import { benchSteady } from './steady.ts'
 import { benchTasks } from './tasks.ts'
 import { benchTensor } from './tensor.ts'
+import { benchAccessLog, benchProcesses } from './variants.ts'
 import { benchVerify, type VerifySizes } from './verify.ts'
 
-const HELP = `Usage: bun run bench <verify|sign|sign-in|http|engine|serving|tasks|tensor|memory> [--quick]
+const HELP = `Usage: bun run bench <name> [--quick]
+       bun run bench all [--only <names>] [--skip <names>] [--peers all|fast|none] [--quick]
        bun run bench compare [COMMIT] [--quick]
 
-  verify   tokens: libraries, engines, WebAssembly and the cache; servers of Bun, Node, Rust and Go under load; a flood of bad ones
-  sign     making tokens: Vestal and other libraries
-  sign-in  refused sign-ins of names that are there and names that are not: the times must be the same
-  http     public, protected and predict routes under load: Vestal and a bare Bun.serve that does the same by hand
-  engine   models: batches on and off, one caller, ways to a worker, health while models compute, memory
-  serving  one row of digits: Vestal protected, a bare Bun.serve, Rust, FastAPI, MLServer, LitServe and BentoML in one interleaved run
-  tasks    texts to MiniLM and JPEGs to a classifier: Vestal, FastAPI and the session alone; health meanwhile
-  tensor   an FP32 tensor of 8 MB there and back, in binary and in JSON
-  memory   bombs, stalled uploads, unread answers and sockets of one subject: the server's memory, and another subject's times
-  compare  this checkout and another commit in turns, both started by bun run start; fails where a row takes over 15 % more processor time.
-           Without a commit it is that of bench/compare/base; without that one in the clone nothing is compared
-  --quick  short rounds, and nothing that has to be built, to see that it works; nothing to rely on
+As users start it (bun run start, default settings, its log in a file that is read):
+  serving     one row of digits: one caller, 64, a constant rate, and all on one core; Vestal and its variants, a bare Bun.serve, Rust, FastAPI,
+              MLServer, LitServe, BentoML, Ray Serve, PyTriton in one interleaved run
+  verify      tokens: servers of Bun, Node, Rust and Go under load; libraries, backends, WebAssembly and the cache; a flood of bad ones
+  json        a picture as JSON and health meanwhile, beside FastAPI; 8 MB both ways
+  access-log  each route with the access log and without
+  processes   two HTTP processes and one
+  start       from the command to readiness: the bundled models, and a model of 500 MB beside onnxruntime in Python
+  steady      memory over --minutes (20) at 80 % of the peak
+  tasks       texts to MiniLM and JPEGs to a classifier: Vestal, FastAPI and the session alone; health meanwhile
+  memory      bombs, stalled uploads, unread answers and sockets of one subject: the server's memory, and another subject's times
+  compare     this checkout and another commit in turns; ends with 1 where a row takes over 15 % more processor time. Without a commit it is that
+              of bench/compare/base; without that one in the clone nothing is compared
+Parts alone:
+  http        public, protected and predict routes under load: the library and a bare Bun.serve that does the same by hand
+  engine      models: batches on and off, one caller, ways to a worker, health while models compute, memory
+  tensor      an FP32 tensor of 8 MB there and back, in binary and in JSON
+  sign        making tokens: Vestal and other libraries
+  sign-in     rejected sign-ins of names that exist and names that do not: the times must be the same
+All:
+  all         all but compare and steady; --only and --skip take names with commas between
+  --peers     which servers of others take part in serving: all, fast (those that install in a minute) or none; the page says which did not run
+  --quick     short rounds, and nothing that has to be built, to see that it works; nothing to rely on
 
-Tables and charts go to docs/reference/evidence/benchmarks.md, but for a quick run's. The load goes to this machine alone and stops by itself; wrk makes it where it is installed.
-Servers in Rust, Go and Python take part where cargo, go and python3 are installed, and are built in the user’s cache. All of it takes under ten minutes.
+Tables and charts go to docs/reference/evidence/benchmarks.md, and what the targets got to its head, but for a quick run's. The load goes to this machine alone and
+stops by itself; wrk makes it where it is installed. Servers in Rust, Go and Python take part where cargo, go and python3 are installed, and are built in the user’s cache.
 `
 
 const { values, positionals } = parseArgs({
   args: process.argv.slice(2),
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+    peers: { type: 'string', default: 'all' },
+    only: { type: 'string' },
+    skip: { type: 'string' },
+    minutes: { type: 'string', default: '20' },
+  },
 })
-const QUICK: VerifySizes = {
-  rounds: { rounds: 3, roundMs: 20 },
-  served: { rounds: 1, seconds: 1, isQuick: true },
-  flood: { requests: 10_000, seconds: 1 },
-}
-const FULL: VerifySizes = {
-  rounds: { rounds: 15, roundMs: 120 },
-  served: { rounds: 4, seconds: 2, isQuick: false },
-  flood: { requests: 1_000_000, seconds: 3 },
+const { quick } = values
+const isKept = !quick
+const VERIFY: VerifySizes = quick
+  ? {
+      rounds: { rounds: 3, roundMs: 20 },
+      served: { rounds: 1, seconds: 1, isQuick: true },
+      flood: { requests: 10_000, seconds: 1 },
+    }
+  : {
+      rounds: { rounds: 15, roundMs: 120 },
+      served: { rounds: 4, seconds: 2, isQuick: false },
+      flood: { requests: 1_000_000, seconds: 3 },
+    }
+const ENGINE: EngineSizes = quick
+  ? { rounds: { rounds: 3, roundMs: 20 }, batching: { rounds: 2, roundMs: 150 }, liveSeconds: 1 }
+  : { rounds: { rounds: 15, roundMs: 120 }, batching: { rounds: 9, roundMs: 600 }, liveSeconds: 6 }
+const PAIRS = quick ? { pairs: 1, seconds: 1 } : { pairs: 7, seconds: 2 }
+const COMPARE: CompareSizes = quick
+  ? { pairs: 3, seconds: 1, attempts: 3, secondsMax: 150 }
+  : { pairs: 8, seconds: 2, attempts: 3, secondsMax: 900 }
+
+function peersOf(name: string): keyof typeof PEERS {
+  if (quick) return 'none'
+  if (Object.hasOwn(PEERS, name)) return name as keyof typeof PEERS
+  throw new Error(`--peers is ${name}; it may be ${Object.keys(PEERS).join(', ')}`)
 }
 
-const ENGINE_QUICK: EngineSizes = {
-  rounds: { rounds: 3, roundMs: 20 },
-  batching: { rounds: 2, roundMs: 150 },
-  liveSeconds: 1,
-}
-const ENGINE_FULL: EngineSizes = {
-  rounds: { rounds: 15, roundMs: 120 },
-  batching: { rounds: 9, roundMs: 600 },
-  liveSeconds: 6,
+const serving = { ...(quick ? { rounds: 1, seconds: 1 } : { rounds: 4, seconds: 2 }), peers: peersOf(values.peers) }
+/** In the order in which `all` runs them. */
+const BENCHES: readonly Bench[] = [
+  { name: 'serving', run: () => benchServing(serving, isKept) },
+  { name: 'access-log', run: () => benchAccessLog(PAIRS, isKept) },
+  { name: 'verify', run: () => benchVerify(VERIFY, isKept) },
+  {
+    name: 'json',
+    run: () => benchJson(quick ? { rounds: 1, seconds: 1, isAlone: true } : { rounds: 4, seconds: 3, isAlone: false }, isKept),
+  },
+  { name: 'processes', run: () => benchProcesses(PAIRS, isKept) },
+  {
+    name: 'start',
+    run: () =>
+      benchStart(quick ? { rounds: 1, mebibytes: 32, isAlone: true } : { rounds: 5, mebibytes: 500, isAlone: false }, isKept),
+  },
+  { name: 'engine', run: () => benchEngine(ENGINE, isKept) },
+  { name: 'tensor', run: () => benchTensor(quick ? { rounds: 1, requests: 2 } : { rounds: 7, requests: 5 }, isKept) },
+  { name: 'http', run: () => benchHttp(quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }, isKept) },
+  { name: 'sign', run: () => benchSign(VERIFY.rounds, isKept) },
+  { name: 'sign-in', run: () => benchSignIn(quick ? 10 : 200, isKept) },
+  {
+    name: 'tasks',
+    run: () => benchTasks(quick ? { rounds: 1, seconds: 0.5, texts: 64 } : { rounds: 5, seconds: 6, texts: 2048 }, isKept),
+  },
+  { name: 'memory', run: () => benchMemory(quick ? { rounds: 1, seconds: 2 } : { rounds: 3, seconds: 6 }, isKept) },
+]
+/** Alone, since it takes as long as all the others. */
+const STEADY: Bench = {
+  name: 'steady',
+  run: () => benchSteady(quick ? { minutes: 0.1, seconds: 1 } : { minutes: Number(values.minutes), seconds: 20 }, isKept),
 }
 
-const COMPARE_QUICK: CompareSizes = { pairs: 3, seconds: 1, attempts: 3, secondsMax: 150 }
-const COMPARE_FULL: CompareSizes = { pairs: 8, seconds: 2, attempts: 3, secondsMax: 900 }
-
+const [name, commit] = positionals
+const bench = [...BENCHES, STEADY].find((each) => each.name === name)
 if (values.help) console.log(HELP)
-else if (positionals[0] === 'compare') {
-  const isKept = await benchCompare(positionals[1], values.quick ? COMPARE_QUICK : COMPARE_FULL)
-  process.exit(isKept ? 0 : 1)
-} else if (positionals[0] === 'verify') await benchVerify(values.quick ? QUICK : FULL, !values.quick)
-else if (positionals[0] === 'sign') await benchSign((values.quick ? QUICK : FULL).rounds, !values.quick)
-else if (positionals[0] === 'engine') await benchEngine(values.quick ? ENGINE_QUICK : ENGINE_FULL, !values.quick)
-else if (positionals[0] === 'sign-in') await benchSignIn(values.quick ? 10 : 200, !values.quick)
-else if (positionals[0] === 'http') {
-  await benchHttp(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }, !values.quick)
-} else if (positionals[0] === 'serving') {
-  await benchServing({ ...(values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }), isQuick: values.quick })
-} else if (positionals[0] === 'tasks') {
-  await benchTasks(values.quick ? { rounds: 1, seconds: 0.5, texts: 64 } : { rounds: 5, seconds: 6, texts: 2048 }, !values.quick)
-} else if (positionals[0] === 'tensor') {
-  await benchTensor(values.quick ? { rounds: 1, requests: 2 } : { rounds: 7, requests: 5 }, !values.quick)
-} else if (positionals[0] === 'memory') {
-  await benchMemory(values.quick ? { rounds: 1, seconds: 2 } : { rounds: 3, seconds: 6 }, !values.quick)
-} else {
+else if (name === 'compare') process.exit((await benchCompare(commit, COMPARE)) ? 0 : 1)
+else if (name === 'all') {
+  const choice = { only: values.only?.split(','), skip: values.skip?.split(',') ?? [] }
+  process.exit((await benchAll(BENCHES, choice)) ? 0 : 1)
+} else if (bench !== undefined) await bench.run()
+else {
   console.error(HELP)
   process.exitCode = 2
 }

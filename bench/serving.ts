@@ -1,79 +1,38 @@
 import { availableParallelism } from 'node:os'
-import { signJwt } from '../src/jose/sign.ts'
-import { type Asked, atLeast } from './harness/asked.ts'
 import { ALL_CORES, CORES, onCore } from './harness/cores.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'
-import { figureOf } from './harness/measure.ts'
-import { type Occasion, report, reportAsked } from './harness/report.ts'
-import { GENERATOR, type LoadResult, putLoad } from './load/load.ts'
-import { SECRET } from './servers/plan.ts'
+import { type Figure, figureOf, ratioByRound } from './harness/measure.ts'
+import { type Occasion, report, reportDistribution, reportTargets } from './harness/report.ts'
+import { GENERATOR, type Load, type LoadResult, putConstantRate, putLoad } from './load/load.ts'
+import { bearer, startAsUser, type UserPlace, userPlace } from './servers/as-users.ts'
 import { familyCpuSeconds, freePort, stopGroup } from './servers/start.ts'
-import { QUICK_SERVING, SERVING_SERVERS, type ServingServer } from './serving-servers/contestants.ts'
+import { FAST_SERVING, QUICK_SERVING, SERVING_SERVERS, type ServingServer } from './serving-servers/contestants.ts'
 import { BODY, isSeven } from './serving-servers/digits.ts'
+import type { TargetId } from './targets/list.ts'
 
-export interface ServingRounds {
+/** Which peers take part: all, those that start and install in a minute, or none but a bare server. */
+export const PEERS = { all: SERVING_SERVERS, fast: FAST_SERVING, none: QUICK_SERVING } as const
+
+export interface ServingSizes {
   readonly rounds: number
   readonly seconds: number
-  /** Leaves out what has to be installed or built. */
-  readonly isQuick: boolean
+  readonly peers: keyof typeof PEERS
 }
 
 const CONNECTIONS = 64
 const START_MS_MAX = 60_000
 const PATH = '/v2/models/digits/infer'
-const HEADERS = {
-  'content-type': 'application/json',
-  authorization: `Bearer ${signJwt({ sub: 'bench', data: { permissions: ['model:digits:predict'] } }, SECRET, { lifetimeSeconds: 3600 })}`,
-}
+/** Part of a server's own peak at which it is asked at a constant rate. */
+const PART_OF_PEAK = 0.7
+/** More than this the generator of constant rates does not send on time. */
+const RATE_MAX = 20_000
 
-interface Deployment {
-  readonly id: string
-  readonly title: string
-  readonly text: string
-  /** Cores that a server may use, for those that must be told. */
-  readonly workers: number
-  /** Whether server and load are kept apart, on a core each. */
-  readonly isPinned: boolean
-  readonly cores: string
-}
-
-const ON_ALL: Deployment = {
-  id: 'serving-digits-all',
-  title: 'One row of digits under load, as deployed',
-  text: 'Every server as it runs by default, with a worker for each core if its documentation recommends that.',
-  workers: availableParallelism(),
-  isPinned: false,
-  cores: ALL_CORES,
-}
-const ON_ONE: Deployment = {
-  id: 'serving-digits',
-  title: 'One row of digits under load, on one core',
-  text: 'Every server with all its threads on one core, and the load generator on the other.',
-  workers: 1,
-  isPinned: true,
-  cores: CORES,
-}
-
-/** `bun run bench serving`: one row of `digits` as JSON, ours protected and the others not, in turns. */
-export async function benchServing({ isQuick, ...rounds }: ServingRounds): Promise<void> {
-  warnWhereBusy()
-  const occasion = (cores: string) => ({
-    machine: `${describeMachine()}; load by ${GENERATOR} on the same machine, ${cores}, ${CONNECTIONS} connections`,
-    isKept: !isQuick,
-  })
-  if (isQuick) {
-    await benchDeployment(ON_ALL, { servers: QUICK_SERVING, rounds, occasion: occasion(ON_ALL.cores) })
-    return
-  }
-  const asked: Asked[] = []
-  const best = new Map<Deployment, Best>()
-  for (const deployment of [ON_ALL, ON_ONE]) {
-    const parts = { servers: SERVING_SERVERS, rounds, occasion: occasion(deployment.cores) }
-    best.set(deployment, await benchDeployment(deployment, parts))
-  }
-  const [all, one] = [best.get(ON_ALL), best.get(ON_ONE)]
-  if (all !== undefined && one !== undefined) asked.push(...askedOf(all, one))
-  reportAsked({ id: 'serving-asked', title: 'Targets of the serving bench' }, asked, occasion('both ways'))
+interface Running {
+  readonly server: ServingServer
+  readonly pid: number
+  readonly url: string
+  readonly versions: string
+  readonly stop: () => Promise<void>
 }
 
 interface Served extends LoadResult {
@@ -81,86 +40,186 @@ interface Served extends LoadResult {
   readonly cpuMicros: number
 }
 
-type FigureKey = 'requestsPerSecond' | 'p50Ms' | 'p99Ms' | 'cpuMicros'
+type FigureKey = 'requestsPerSecond' | 'p50Ms' | 'p99Ms' | 'p999Ms' | 'cpuMicros'
+type Results = ReadonlyMap<Running, readonly Served[]>
 
-/** The one of a kind that answers most requests a second; what it has of a figure, which is not a number where there is none. */
-type Best = (kind: ServingServer['kind'], key: FigureKey) => number
-
-interface Measured {
-  readonly kind: ServingServer['kind']
-  readonly median: (key: FigureKey) => number
+/** One table: how the load is put, and which figure counts. */
+interface Table {
+  readonly id: string
+  readonly title: string
+  readonly text: string
+  readonly unit: string
+  readonly key: FigureKey
+  readonly ask: (running: Running, seconds: number) => Promise<LoadResult>
 }
 
-function bestOf(servers: readonly Measured[]): Best {
-  const rate = ({ median }: Measured) => median('requestsPerSecond')
-  return (wanted, key) => {
-    const [best] = servers.filter(({ kind }) => kind === wanted).sort((a, b) => rate(b) - rate(a))
-    return best?.median(key) ?? Number.NaN
+/** `bun run bench serving`: one row of `digits` as JSON, ours protected and the others not, in turns; three loads, and all on one core. */
+export async function benchServing(sizes: ServingSizes, isKept: boolean): Promise<void> {
+  warnWhereBusy()
+  using place = await userPlace()
+  const occasion = (cores: string): Occasion => ({
+    machine: `${describeMachine()}; load by ${GENERATOR} on the same machine, ${cores}`,
+    isKept,
+  })
+  const all = await withServers(sizes, { place, isPinned: false }, async (servers, missing) => {
+    const part = { sizes, missing, occasion: occasion(ALL_CORES) }
+    const one = await benchTable(ONE_CALLER, servers, part)
+    const many = await benchTable(MANY_CALLERS, servers, part)
+    const constant = await benchTable(constantRate(many), servers, part)
+    return { one, many, constant }
+  })
+  if (sizes.peers === 'none') return
+  const pinned = await withServers(sizes, { place, isPinned: true }, (servers, missing) =>
+    benchTable(ON_ONE_CORE, servers, { sizes, missing, occasion: occasion(CORES) }),
+  )
+  reportTargets(targetsOf({ ...all, pinned }), occasion(ALL_CORES))
+}
+
+const closed = (connections: number, isPinned: boolean) => (running: Running, seconds: number) =>
+  putLoad(target(running), { seconds, connections, isPinned })
+
+const ONE_CALLER: Table = {
+  id: 'serving-one',
+  title: 'One caller, one row of digits',
+  text: 'The next request goes out when the answer is there.',
+  unit: 'ms (p50)',
+  key: 'p50Ms',
+  ask: closed(1, false),
+}
+const MANY_CALLERS: Table = {
+  id: 'serving-digits-all',
+  title: 'One row of digits under load, as deployed',
+  text: `${CONNECTIONS} callers, each of whom asks again when the answer is there.`,
+  unit: 'requests a second',
+  key: 'requestsPerSecond',
+  ask: closed(CONNECTIONS, false),
+}
+const ON_ONE_CORE: Table = {
+  ...MANY_CALLERS,
+  id: 'serving-digits',
+  title: 'One row of digits under load, on one core',
+  text: `${CONNECTIONS} callers; every server with all its threads and processes on one core, and the load on the other.`,
+  ask: closed(CONNECTIONS, true),
+}
+
+function constantRate(peaks: Results): Table {
+  const rateOf = (running: Running) => Math.min(RATE_MAX, PART_OF_PEAK * median(peaks, running, 'requestsPerSecond'))
+  return {
+    id: 'serving-rate',
+    title: 'One row of digits at a constant rate',
+    text:
+      `${CONNECTIONS} connections, ${PART_OF_PEAK * 100} % of the requests that a server answered in the table before, at most ${RATE_MAX} a second, sent whether or not the answers keep up: ` +
+      'the time of a request counts from when it was due, so that no wait is left out.',
+    unit: 'ms (p99)',
+    key: 'p99Ms',
+    ask: (running, seconds) => {
+      const load: Load = { seconds, connections: CONNECTIONS, isPinned: false }
+      return putConstantRate(target(running), { ...load, requestsPerSecond: Math.max(1, Math.floor(rateOf(running))) })
+    },
   }
 }
 
-interface Parts {
-  readonly servers: readonly ServingServer[]
-  readonly rounds: Omit<ServingRounds, 'isQuick'>
+function target({ url }: Pick<Running, 'url'>) {
+  const headers = { 'content-type': 'application/json', authorization: bearer() }
+  return { url, method: 'POST', headers, body: BODY } as const
+}
+
+function median(results: Results, running: Running, key: FigureKey): number {
+  return figureOf((results.get(running) ?? []).map((each) => each[key])).median
+}
+
+interface Missing {
+  readonly name: string
+  readonly reason: string
+}
+
+interface Part {
+  readonly sizes: ServingSizes
+  /** Contestants that do not take part. */
+  readonly missing: readonly Missing[]
   readonly occasion: Occasion
 }
 
-async function benchDeployment(deployment: Deployment, { servers: wanted, rounds, occasion }: Parts): Promise<Best> {
-  const servers: Running[] = []
-  try {
-    for (const server of wanted) {
-      const running = await start(server, deployment)
-      if (running !== undefined) servers.push(running)
+async function benchTable(table: Table, servers: readonly Running[], { sizes, missing, occasion }: Part): Promise<Results> {
+  const results = await measure(table, servers, sizes)
+  const rows = servers.map((running) => {
+    const at = (key: FigureKey) => median(results, running, key).toFixed(2)
+    const times = `p50 ${at('p50Ms')}, p99 ${at('p99Ms')}, p99.9 ${at('p999Ms')} ms; ${median(results, running, 'requestsPerSecond').toFixed(0)} a second, ${at('cpuMicros')} µs of processor time`
+    const { name, note } = running.server
+    const figure = figureOf((results.get(running) ?? []).map((each) => each[table.key]))
+    return { name, note: [times, note, running.versions].filter(Boolean).join('; '), figure }
+  })
+  const turns = `${sizes.rounds} interleaved rounds of ${sizes.seconds} s`
+  const reasons = [...Map.groupBy(missing, ({ reason }) => reason)]
+  const notRun = reasons
+    .map(([reason, list]) => ` Not run, since ${reason}: ${list.map(({ name }) => name).join('; ')}.`)
+    .join('')
+  const { id, title, unit, key } = table
+  const text = `\`POST ${PATH}\` with 64 numbers as JSON, ${turns}. ${table.text}${notRun}`
+  report([{ id, title, text, unit, isLessBetter: key !== 'requestsPerSecond', base: 'vestal start', rows }], occasion)
+  const lines = servers.map((running) => {
+    const all = (results.get(running) ?? []).map(({ distribution }) => distribution)
+    const middle = (_: number, index: number) => figureOf(all.map((each) => each[index] ?? Number.NaN)).median
+    return { name: running.server.name, distribution: (all[0] ?? []).map(middle) }
+  })
+  reportDistribution({ id: `${id}-latency`, title: `${title}: latency`, lines }, occasion)
+  return results
+}
+
+async function measure(table: Table, servers: readonly Running[], { rounds, seconds }: ServingSizes): Promise<Results> {
+  const results = new Map<Running, Served[]>(servers.map((running) => [running, []]))
+  for (const running of servers) await table.ask(running, Math.min(1, seconds))
+  for (let round = 0; round < rounds; round += 1) {
+    for (const running of round % 2 === 0 ? servers : [...servers].reverse()) {
+      const cpuBefore = familyCpuSeconds(running.pid)
+      const result = await table.ask(running, seconds)
+      const cpuMicros = ((familyCpuSeconds(running.pid) - cpuBefore) * 1e6) / result.requests
+      // A busy machine lets a slow server miss the load's own deadline now and then; more than that is a broken contestant.
+      if (result.failures > result.requests / 100)
+        throw new Error(`${running.server.name} failed ${result.failures} of ${result.requests} requests`)
+      results.get(running)?.push({ ...result, cpuMicros })
     }
-    const results = await measure(servers, { ...rounds, isPinned: deployment.isPinned })
-    const medianOf = (server: ServingServer, key: FigureKey) => figureOf((results.get(server) ?? []).map((each) => each[key]))
-    const { id, title } = deployment
-    const rows = servers.map(({ server }) => {
-      const at = (key: FigureKey) => medianOf(server, key).median.toFixed(2)
-      const times = `p50 ${at('p50Ms')} ms, p99 ${at('p99Ms')} ms, ${at('cpuMicros')} µs of processor time`
-      return {
-        name: server.name,
-        note: `${times}; ${server.note(deployment.workers)}`,
-        figure: medianOf(server, 'requestsPerSecond'),
-      }
-    })
-    const text = `\`POST ${PATH}\` with 64 numbers as JSON, ${rounds.rounds} interleaved rounds of ${rounds.seconds} s. ${deployment.text}`
-    report([{ id, title, text, unit: 'requests a second', isLessBetter: false, base: 'vestal', rows }], occasion)
-    return bestOf(servers.map(({ server }) => ({ kind: server.kind, median: (key) => medianOf(server, key).median })))
+  }
+  return results
+}
+
+interface Where {
+  readonly place: UserPlace
+  /** Whether server and load are kept apart, on a core each. */
+  readonly isPinned: boolean
+}
+
+async function withServers<T>(
+  { peers }: ServingSizes,
+  where: Where,
+  work: (servers: readonly Running[], missing: readonly Missing[]) => Promise<T>,
+): Promise<T> {
+  const servers: Running[] = []
+  const missing: Missing[] = []
+  try {
+    for (const server of SERVING_SERVERS) {
+      // On one core more workers are only more to switch between.
+      if (where.isPinned && (server.workers ?? 1) > 1) continue
+      const running = PEERS[peers].includes(server) ? await start(server, where) : `--peers is ${peers}`
+      if (typeof running === 'string') missing.push({ name: server.name, reason: running })
+      else servers.push(running)
+    }
+    return await work(servers, missing)
   } finally {
-    for (const { child } of servers) await stopGroup(child)
+    for (const running of servers) await running.stop()
   }
 }
 
-/** Ours as it is deployed, and beside it on one core with everything. */
-function askedOf(all: Best, one: Best): Asked[] {
-  const what = 'digits, one row, JSON, protected'
-  const onOne = `${what}, all on one core`
-  const against = (ours: Best, theirs: Best, kind: ServingServer['kind']) => ({
-    ratio: ours('ours', 'requestsPerSecond') / theirs(kind, 'requestsPerSecond'),
-    byProcessor: theirs(kind, 'cpuMicros') / ours('ours', 'cpuMicros'),
-  })
-  return [
-    atLeast(what, 0.75, { ...against(all, all, 'bare'), of: 'a bare Bun.serve without the model' }),
-    atLeast(what, 1.5, { ...against(all, one, 'rust'), of: 'axum + ort on one core, unprotected' }),
-    atLeast(what, 10, { ...against(all, all, 'python'), of: 'the best of Python’s as deployed, unprotected' }),
-    atLeast(onOne, 0.75, { ...against(one, one, 'bare'), of: 'a bare Bun.serve without the model' }),
-    atLeast(onOne, 1.5, { ...against(one, one, 'rust'), of: 'axum + ort on one core, unprotected' }),
-    atLeast(onOne, 10, { ...against(one, one, 'python'), of: 'the best of Python’s, unprotected' }),
-  ]
-}
-
-interface Running {
-  readonly server: ServingServer
-  readonly child: Bun.Subprocess
-  readonly url: string
-}
-
-/** Starts a server, and gives it once it has read a seven. */
-async function start(server: ServingServer, { workers, isPinned }: Deployment): Promise<Running | undefined> {
+/** Starts a server, and gives it once it has read a seven; else why it does not take part. */
+async function start(server: ServingServer, { place, isPinned }: Where): Promise<Running | string> {
+  if (server.flags !== undefined) {
+    const { base, pid, stop } = await startAsUser(server.name, place, { flags: server.flags, isPinned })
+    return { server, pid, url: base + PATH, versions: '', stop }
+  }
+  if (server.needs !== undefined && Bun.which(server.needs) === null) return `${server.needs} is missing`
   const port = freePort()
-  const plan = await server.start(port, workers)
-  if (plan === undefined) return undefined
+  const plan = await server.start?.(port)
+  if (plan === undefined) return 'it cannot be installed or built here'
   const child = Bun.spawn(isPinned ? onCore(0, plan.command) : [...plan.command], {
     env: { ...process.env, ...plan.env },
     ...(plan.cwd !== undefined && { cwd: plan.cwd }),
@@ -172,39 +231,50 @@ async function start(server: ServingServer, { workers, isPinned }: Deployment): 
   const url = `http://127.0.0.1:${port}${PATH}`
   const deadline = Date.now() + START_MS_MAX
   while (Date.now() < deadline && child.exitCode === null) {
-    try {
-      const response = await fetch(url, { method: 'POST', headers: HEADERS, body: BODY })
-      if (isSeven(await response.json())) return { server, child, url }
-    } catch {
-      // It does not listen yet.
-    }
+    if (await readsSeven(url)) return { server, pid: child.pid, url, versions: plan.versions ?? '', stop: () => stopGroup(child) }
     await Bun.sleep(200)
   }
-  console.warn(`${server.name} does not answer here, and is left out`)
   await stopGroup(child)
-  return undefined
+  return 'it does not answer here'
 }
 
-async function measure(
-  servers: readonly Running[],
-  { rounds, seconds, isPinned }: Omit<ServingRounds, 'isQuick'> & { readonly isPinned: boolean },
-): Promise<ReadonlyMap<ServingServer, Served[]>> {
-  const results = new Map<ServingServer, Served[]>(servers.map(({ server }) => [server, []]))
-  for (const { url } of servers) await putLoad(target(url), { seconds: Math.min(1, seconds), connections: CONNECTIONS, isPinned })
-  for (let round = 0; round < rounds; round += 1) {
-    for (const { server, url, child } of round % 2 === 0 ? servers : [...servers].reverse()) {
-      const cpuBefore = familyCpuSeconds(child.pid)
-      const result = await putLoad(target(url), { seconds, connections: CONNECTIONS, isPinned })
-      const cpuMicros = ((familyCpuSeconds(child.pid) - cpuBefore) * 1e6) / result.requests
-      // A busy machine lets a slow server miss the load's own deadline now and then; more than that is a broken contestant.
-      if (result.failures > result.requests / 100)
-        throw new Error(`${server.name} failed ${result.failures} of ${result.requests} requests`)
-      results.get(server)?.push({ ...result, cpuMicros })
-    }
+async function readsSeven(url: string): Promise<boolean> {
+  try {
+    const { method, headers, body } = target({ url })
+    const response = await fetch(url, { method, headers, body, signal: AbortSignal.timeout(10_000) })
+    return isSeven(await response.json())
+  } catch {
+    // It does not listen yet.
+    return false
   }
-  return results
 }
 
-function target(url: string) {
-  return { url, method: 'POST', headers: HEADERS, body: BODY } as const
+interface Tables {
+  readonly one: Results
+  readonly many: Results
+  readonly constant: Results
+  readonly pinned: Results
+}
+
+/** Our defaults beside the best of each kind, round by round; not a number where the other is missing. */
+function targetsOf({ one, many, constant, pinned }: Tables): ReadonlyMap<TargetId, Figure> {
+  const values = (results: Results, kind: ServingServer['kind'], key: FigureKey): readonly number[] => {
+    const rate = (running: Running) => median(results, running, 'requestsPerSecond')
+    const [best] = [...results.keys()].filter(({ server }) => server.kind === kind).sort((a, b) => rate(b) - rate(a))
+    return best === undefined ? [] : (results.get(best) ?? []).map((each) => each[key])
+  }
+  const beside = (results: Results, kind: ServingServer['kind'], key: FigureKey) =>
+    ratioByRound(values(results, 'ours', key), values(results, kind, key))
+  const ours = (key: FigureKey) => values(constant, 'ours', key)
+  const workers = availableParallelism() >= 2
+  return new Map<TargetId, Figure>([
+    ['one-p50', beside(one, 'fastapi', 'p50Ms')],
+    ['one-p99', beside(one, 'fastapi', 'p99Ms')],
+    ['one-echo', beside(one, 'bare', 'p50Ms')],
+    ['many-echo', beside(many, 'bare', 'requestsPerSecond')],
+    ['many-axum', ratioByRound(values(many, 'ours', 'requestsPerSecond'), values(pinned, 'rust', 'requestsPerSecond'))],
+    ['many-fastapi', workers ? beside(many, 'fastapi', 'requestsPerSecond') : figureOf([])],
+    ['tail-p99', ratioByRound(ours('p99Ms'), ours('p50Ms'))],
+    ['tail-p999', figureOf(ours('p999Ms'))],
+  ])
 }

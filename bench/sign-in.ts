@@ -13,9 +13,9 @@ import { openStore } from '../src/storage/open-store.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'
 import { figureOf } from './harness/measure.ts'
 import { report } from './harness/report.ts'
+import { SECRET } from './servers/plan.ts'
 
 const PASSWORD = 'four words and a half'
-const SECRET = 'a secret for benches alone, of sixty-four bytes and not one more'
 const ORIGIN = { address: '127.0.0.1', userAgent: 'bench' }
 /** What nobody may tell apart by time (ASVS 5, 6.3.8): all of them are refused. */
 const NAMES = {

@@ -2,7 +2,7 @@ import type { Asked } from './harness/asked.ts'
 import { CORES } from './harness/cores.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'
 import type { Rounds } from './harness/measure.ts'
-import { report, reportAsked } from './harness/report.ts'
+import { report, reportAsked, reportTargets } from './harness/report.ts'
 import { GENERATOR } from './load/load.ts'
 import { algorithmSections } from './verify/algorithms.ts'
 import { cacheHitSection } from './verify/cache-hit.ts'
@@ -27,7 +27,7 @@ export async function benchVerify(sizes: VerifySizes, isKept: boolean): Promise<
   const asked: Asked[] = []
   const served = await servedSections(sizes.served)
   report(served.sections, underLoad)
-  asked.push(...served.asked)
+  reportTargets(served.found, underLoad)
   const algorithms = await algorithmSections(sizes.rounds)
   report(algorithms.sections, alone)
   await reportSignatureBackends(sizes.rounds, alone)

@@ -6,6 +6,7 @@ import { BODY, isSeven } from '../serving-servers/digits.ts'
 
 /** What is asked of both commits, in turns. */
 export interface Row {
+  readonly id: 'one' | 'infer' | 'rows' | 'public' | 'protected' | 'fresh' | 'json' | 'binary'
   readonly name: string
   readonly connections: number
   readonly target: Omit<Target, 'url'> & { readonly path: string }
@@ -28,16 +29,29 @@ const hasTitle = (bytes: Uint8Array) => typeof (json(bytes) as { title?: unknown
 
 /** The rows, for servers of a place. */
 export function rowsOf(place: UserPlace): readonly Row[] {
-  const authorization = bearer(place)
+  const authorization = bearer()
   const withJson = { authorization, 'content-type': 'application/json' }
   const one = { path: INFER, method: 'POST', headers: withJson, body: BODY } as const
   const isRight = (bytes: Uint8Array) => isSeven(json(bytes))
   return [
-    { name: 'one caller, one row', connections: 1, target: one, isRight },
-    { name: '64 callers, one row', connections: 64, target: one, isRight },
-    { name: '8 callers, 32 rows', connections: 8, target: manyRows(withJson), isRight: (bytes) => outputOf(bytes).length === 32 },
-    { name: 'public route', connections: 64, target: { path: '/public/info/', method: 'GET', headers: {} }, isRight: hasTitle },
+    { id: 'one', name: 'one caller, one row', connections: 1, target: one, isRight },
+    { id: 'infer', name: '64 callers, one row', connections: 64, target: one, isRight },
     {
+      id: 'rows',
+      name: '8 callers, 32 rows',
+      connections: 8,
+      target: manyRows(withJson),
+      isRight: (bytes) => outputOf(bytes).length === 32,
+    },
+    {
+      id: 'public',
+      name: 'public route',
+      connections: 64,
+      target: { path: '/public/info/', method: 'GET', headers: {} },
+      isRight: hasTitle,
+    },
+    {
+      id: 'protected',
       name: 'protected route, cached token',
       connections: 64,
       target: { path: '/private/info/', method: 'GET', headers: { authorization } },
@@ -45,12 +59,14 @@ export function rowsOf(place: UserPlace): readonly Row[] {
     },
     freshTokens(place),
     {
+      id: 'json',
       name: 'a picture as JSON, 3 MB',
       connections: 2,
       target: { path: '/v2/models/picture/infer', method: 'POST', headers: withJson, body: picture() },
       isRight: (bytes) => JSON.stringify(json(bytes)).includes('"shape":[1,3,1,1]'),
     },
     {
+      id: 'binary',
       name: '8 MB in binary, both ways',
       connections: 2,
       target: { path: '/v2/models/same/infer', method: 'POST', ...binary(authorization) },
@@ -70,6 +86,7 @@ function freshTokens(place: UserPlace): Row {
   const file = join(place.folder, 'tokens')
   let made = 0
   return {
+    id: 'fresh',
     name: 'protected route, every token new',
     connections: 64,
     target: { path: '/private/info/', method: 'GET', headers: {}, tokens: { kind: 'list', file, first: 0 } },
@@ -77,7 +94,7 @@ function freshTokens(place: UserPlace): Row {
     renew: (seconds) => {
       const next = () => {
         made += 1
-        return bearer(place, { jti: `token-${made}` }).slice('Bearer '.length)
+        return bearer({ jti: `token-${made}` }).slice('Bearer '.length)
       }
       writeFileSync(file, Array.from({ length: FRESH_A_SECOND * seconds }, next).join('\n'))
     },
@@ -85,7 +102,8 @@ function freshTokens(place: UserPlace): Row {
   }
 }
 
-function picture(): string {
+/** A request with a picture of 224×224 as numbers, 3 MB of them. */
+export function picture(): string {
   // Doubles as Python writes them: 20 characters for each, as pixels that were scaled and shifted have.
   const data = Array.from({ length: PIXELS }, (_, index) => Math.sin(index) * 2)
   return JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 3, 224, 224], data }] })

@@ -10,6 +10,12 @@ export function figureOf(values: readonly number[]): Figure {
   return { median, spread: medianOf(values.map((value) => Math.abs(value - median))) }
 }
 
+/** One contestant's figures as parts of another's, round by round. */
+export function ratioByRound(ours: readonly number[], theirs: readonly number[]): Figure {
+  const ratios = ours.map((value, round) => value / (theirs[round] ?? Number.NaN))
+  return figureOf(ratios.filter(Number.isFinite))
+}
+
 function medianOf(values: readonly number[]): number {
   if (values.length === 0) return Number.NaN
   const sorted = [...values].sort((a, b) => a - b)

@@ -1,6 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { meets, TARGETS, type TargetId } from '../targets/list.ts'
+import { recordRuns } from '../targets/record.ts'
 import type { Asked } from './asked.ts'
+import { distributionChart, type Line } from './distribution-chart.ts'
 import type { Figure } from './measure.ts'
 
 /** One bar of a chart, one line of a table. */
@@ -31,9 +34,8 @@ export interface Occasion {
 const PAGE = join(import.meta.dir, '../../docs/reference/evidence/benchmarks.md')
 const HEAD = `# Benchmarks
 
-\`bun run bench verify\`, \`http\`, \`engine\`, \`serving\`, \`tasks\`, \`tensor\`, \`memory\` and \`sign-in\` write this page; each replaces its own sections. Contestants are
-interleaved; the figures are medians of the rounds ± the median distance from them. The machine is small and shared, so the ratios matter more than
-the figures.
+\`bun run bench all\` writes this page, and each bench that it runs replaces its own sections. Contestants are interleaved; the figures are medians of the rounds ± the median distance from them. The
+machine is small and shared, so the ratios matter more than the figures. \`vestal start\` is \`bun run start\` with default settings, its log in a file that is read meanwhile; other names are parts of it or variants.
 `
 
 /** Prints sections as tables, and puts them with their charts into docs/reference/evidence/benchmarks.md. */
@@ -44,7 +46,7 @@ export function report(sections: readonly Section[], occasion: Occasion): void {
     keep(section.id, `${markdown(section)}\n\n![${section.title}](benchmarks/${section.id}.svg)`, occasion)
     const chart = join(dirname(PAGE), 'benchmarks', `${section.id}.svg`)
     mkdirSync(dirname(chart), { recursive: true })
-    writeFileSync(chart, svg(section, `${occasion.machine.split(';').slice(0, 2).join(';')}; ${today()}`))
+    writeFileSync(chart, svg(section, `${shortOf(occasion)}; ${today()}`))
   }
   console.log(`\n${occasion.machine}`)
 }
@@ -60,6 +62,27 @@ export function reportAsked(
   const table = `## ${title}\n\n| what | target | measured | met |\n|---|---|---|---|\n${lines.join('\n')}`
   console.log(`\n${table}`)
   keep(id, table, occasion)
+}
+
+/** Prints which targets are met, and puts them into the table that heads docs/reference/evidence/benchmarks.md. */
+export function reportTargets(found: ReadonlyMap<TargetId, Figure>, occasion: Occasion): void {
+  const known = [...found].filter(([, { median }]) => Number.isFinite(median))
+  console.log('\n| target | | measured | met |\n|---|---|---|---|')
+  for (const [id, { median, spread }] of known) {
+    const { what, rule, limit, of } = TARGETS[id]
+    const answer = meets(TARGETS[id], median) ? 'yes' : '**no**'
+    console.log(
+      `| ${what} | ${rule} ${limit} ${of} | ${format(median)}${Number.isFinite(spread) ? ` ± ${format(spread)}` : ''} | ${answer} |`,
+    )
+  }
+  if (!occasion.isKept) return
+  const machine = shortOf(occasion)
+  const date = today()
+  const runs = known.map(([id, { median, spread }]) => {
+    const isKnown = Number.isFinite(spread)
+    return [id, { date, machine, value: median, ...(isKnown && { spread }) }] as const
+  })
+  replaceSection('targets', recordRuns(new Map(runs)))
 }
 
 /** Prints a table of figures that are no contest, and puts it into docs/reference/evidence/benchmarks.md. */
@@ -83,6 +106,23 @@ export function reportTable(
   const table = `## ${title}\n\n${text}\n\n${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}`
   console.log(`\n${table}`)
   keep(id, table, occasion)
+}
+
+/** Puts a chart of latencies into docs/reference/evidence/benchmarks.md. */
+export function reportDistribution(
+  { id, title, lines }: { readonly id: string; readonly title: string; readonly lines: readonly Line[] },
+  occasion: Occasion,
+): void {
+  if (!occasion.isKept) return
+  const chart = join(dirname(PAGE), 'benchmarks', `${id}.svg`)
+  mkdirSync(dirname(chart), { recursive: true })
+  writeFileSync(chart, distributionChart({ title, lines }, `${shortOf(occasion)}; ${today()}`))
+  replaceSection(id, `![${title}](benchmarks/${id}.svg)`)
+}
+
+/** The machine without how busy it was. */
+function shortOf({ machine }: Occasion): string {
+  return machine.split(';').slice(0, 2).join(';')
 }
 
 function keep(id: string, text: string, { machine, isKept }: Occasion): void {

@@ -15,6 +15,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { signJwt } from '../../src/jose/sign.ts'
 import { identityModel, onnxModel } from '../../test/support/tiny-models.ts'
+import { onCore } from '../harness/cores.ts'
+import { SECRET } from './plan.ts'
 import { type StartedServer, stopGroup } from './start.ts'
 
 const ROOT = join(import.meta.dir, '../..')
@@ -24,16 +26,17 @@ const READ_EVERY_MS = 100
 const LOG_BYTES_MAX = 64 * 2 ** 20
 const PERMISSIONS = ['my-permission-name', 'model:*:predict', 'model:*:read']
 
-/** Servers started as README says, with what they share: models, and the secret of development mode. */
+/** What servers that are started as README says share: the models; their data folders are below it. */
 export interface UserPlace extends Disposable {
   readonly folder: string
   readonly models: string
-  readonly secret: Buffer
 }
 
 export interface UserOptions {
   /** Checkout whose server it is; default this one. */
   readonly root?: string
+  /** Whether it runs on the core of servers alone, as what it is compared with does; default false. */
+  readonly isPinned?: boolean
   /** Flags beside those that give it a port and folders of its own. */
   readonly flags?: readonly string[]
 }
@@ -54,9 +57,7 @@ export async function userPlace(): Promise<UserPlace> {
   }
   await Bun.write(join(models, 'same/1/model.onnx'), identityModel('FP32'))
   await Bun.write(join(models, 'picture/1/model.onnx'), pictureModel())
-  // One secret for all of them, so that each takes the same tokens.
-  const secret = Buffer.from(crypto.getRandomValues(new Uint8Array(64)))
-  return { folder, models, secret, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) }
+  return { folder, models, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
 /** The means of the three colours of pictures: much to read, little to compute and to answer. */
@@ -68,21 +69,21 @@ function pictureModel(): Uint8Array {
   })
 }
 
-/** `Bearer …` with a token that every server of the place takes. */
-export function bearer({ secret }: UserPlace, claims: object = {}): string {
-  return `Bearer ${signJwt({ sub: 'bench', data: { permissions: PERMISSIONS }, ...claims }, secret, { lifetimeSeconds: 7200 })}`
+/** `Bearer …` with a token that every server here takes: their development secrets are that of the benches. */
+export function bearer(claims: object = {}): string {
+  return `Bearer ${signJwt({ sub: 'bench', data: { permissions: PERMISSIONS }, ...claims }, SECRET, { lifetimeSeconds: 7200 })}`
 }
 
 /** `bun run start` with default settings, on a free port, its log in a file that is read meanwhile. Gives it once it is ready. */
 export async function startAsUser(
   name: string,
   place: UserPlace,
-  { root = ROOT, flags = [] }: UserOptions = {},
+  { root = ROOT, flags = [], isPinned = false }: UserOptions = {},
 ): Promise<UserServer> {
   const own = mkdtempSync(join(place.folder, 'server-'))
   const [data, log] = [join(own, 'data'), join(own, 'log')]
   mkdirSync(data, { mode: 0o700 })
-  writeFileSync(join(data, 'development-secret'), `${place.secret.toString('base64url')}\n`)
+  writeFileSync(join(data, 'development-secret'), `${Buffer.from(SECRET).toString('base64url')}\n`)
   chmodSync(join(data, 'development-secret'), 0o600)
   const begun = performance.now()
   const command = [
@@ -99,7 +100,8 @@ export async function startAsUser(
     ...flags,
   ]
   // The shell appends, so that the log may begin anew while it is written.
-  const child = Bun.spawn(['sh', '-c', 'exec "$@" >> "$0" 2>&1', log, ...command], {
+  const logged = ['sh', '-c', 'exec "$@" >> "$0" 2>&1', log, ...command]
+  const child = Bun.spawn(isPinned ? onCore(0, logged) : logged, {
     cwd: root,
     env: { PATH: process.env.PATH ?? '', HOME: own },
     stdout: 'ignore',

@@ -1,5 +1,5 @@
 /** What every server of the benches answers, so that they can be compared. */
-export const SECRET = 'a secret for benches alone, of a length that HS256 asks for'
+export const SECRET = 'a secret for benches alone, of sixty-four bytes and not one more'
 export const PERMISSION = 'my-permission-name'
 export const PREDICT = 'model:iris:predict'
 export const INFORMATION = { title: 'Vestal', description: 'A bench', public: true }

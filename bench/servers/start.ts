@@ -52,38 +52,49 @@ export function freePort(): number {
   return port
 }
 
+const PAGE_BYTES = 4096
 /** Hundredths of a second: what Linux counts processor time in. */
 const TICKS_A_SECOND = 100
 
-/** Processor time that a process has taken so far, where the system tells it as Linux does. */
-export function cpuSeconds(pid: number): number {
-  return statOf(pid)?.cpuSeconds ?? Number.NaN
+/** Processor time of a process and all that it started, and these in turn, where the system tells it as Linux does. */
+export function familyCpuSeconds(pid: number): number {
+  return sumOfFamily(pid, (stat) => stat.cpuSeconds)
 }
 
-/** The same of a process and all that it started, and these in turn. */
-export function familyCpuSeconds(pid: number): number {
-  const own = cpuSeconds(pid)
-  if (Number.isNaN(own)) return own
+/** Resident memory of a process and all that it started; what they share counts for each. */
+export function familyMemoryBytes(pid: number): number {
+  return sumOfFamily(pid, (stat) => stat.residentBytes)
+}
+
+function sumOfFamily(pid: number, of: (stat: Stat) => number): number {
   const all = new Map<number, Stat>()
+  if (statOf(pid) === undefined) return Number.NaN
   for (const entry of readdirSync('/proc')) {
     const stat = Number.isInteger(Number(entry)) ? statOf(Number(entry)) : undefined
     if (stat !== undefined) all.set(Number(entry), stat)
   }
-  const isOf = (stat: Stat | undefined): boolean => stat !== undefined && (stat.parent === pid || isOf(all.get(stat.parent)))
-  return [...all.values()].reduce((sum, stat) => (isOf(stat) ? sum + stat.cpuSeconds : sum), own)
+  const isOf = (id: number, stat: Stat | undefined): boolean =>
+    stat !== undefined && (id === pid || isOf(stat.parent, all.get(stat.parent)))
+  return [...all].reduce((sum, [id, stat]) => (isOf(id, stat) ? sum + of(stat) : sum), 0)
 }
 
 interface Stat {
   readonly parent: number
   readonly cpuSeconds: number
+  readonly residentBytes: number
 }
 
 /** What Linux tells of a process; undefined where there is none, and on other systems. */
 function statOf(pid: number): Stat | undefined {
   try {
-    // After the name, which may hold anything: the second field is the parent, the twelfth and thirteenth are user and system time.
+    // After the name, which may hold anything: the second field is the parent, the twelfth and thirteenth are user and system time,
+    // the twenty-second is resident pages.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
-    return { parent: Number(fields[1]), cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND }
+    return {
+      parent: Number(fields[1]),
+      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND,
+      residentBytes: Number(fields[21]) * PAGE_BYTES,
+    }
   } catch {
     // It is gone, or this is another system.
     return undefined

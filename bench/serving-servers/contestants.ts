@@ -1,23 +1,31 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { build } from '../token-servers/build.ts'
-import { pythonWith } from './python.ts'
+import { pythonWith, versionsOf } from './python.ts'
 
 /** How a server is started on a port. */
 export interface Start {
   readonly command: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** Versions of what it is made of. */
+  readonly versions?: string
 }
 
 /** A server of the model `digits`. */
 export interface ServingServer {
   readonly name: string
-  readonly kind: 'ours' | 'bare' | 'rust' | 'python'
-  readonly note: (workers: number) => string
-  /** Undefined where it cannot be started here. `workers` is how many cores it may use. */
-  readonly start: (port: number, workers: number) => Promise<Start | undefined>
+  readonly kind: 'ours' | 'variant' | 'bare' | 'rust' | 'fastapi' | 'python'
+  readonly note: string
+  /** What it needs of the machine; none where it is always there. */
+  readonly needs?: 'cargo' | 'python3'
+  /** Cores that it may use, where it must be told. */
+  readonly workers?: number
+  /** Flags of `bun run start`, which is started as users do. */
+  readonly flags?: readonly string[]
+  /** How any other is started on a port; undefined where it cannot be started here. */
+  readonly start?: (port: number) => Promise<Start | undefined>
 }
 
 const here = (file: string) => join(import.meta.dir, file)
@@ -30,30 +38,47 @@ const RUNTIME = join(
   process.arch,
 )
 
-function script(name: string, packages: readonly string[], file: string, note: string): ServingServer {
-  return {
-    name,
-    kind: 'python',
-    note: (workers) => note.replace('workers', countOf(workers)),
-    start: async (port, workers) => {
-      const python = await pythonWith(name.toLowerCase(), packages)
-      if (python === undefined) return undefined
-      return { command: [python, here(file), String(port), MODEL, String(workers)], cwd: import.meta.dir }
-    },
-  }
+const countOf = (workers: number) => (workers === 1 ? 'one worker' : `${workers} workers`)
+
+/** One of Python's, with one worker or one for each core: which is better depends on the machine. */
+function byWorkers(
+  name: string,
+  kind: ServingServer['kind'],
+  note: string,
+  start: (port: number, workers: number) => Promise<Start | undefined>,
+) {
+  const counts = [...new Set([1, availableParallelism()])]
+  return counts.map(
+    (workers): ServingServer => ({
+      name: `${name}, ${countOf(workers)}`,
+      kind,
+      note: `${note}; unprotected`,
+      needs: 'python3',
+      workers,
+      start: (port) => start(port, workers),
+    }),
+  )
 }
 
-function countOf(workers: number): string {
-  return workers === 1 ? 'one worker' : `${workers} workers`
+/** A server that is a script of ours with these packages. */
+function script(name: string, packages: readonly string[], file: string) {
+  return async (port: number, workers: number): Promise<Start | undefined> => {
+    const python = await pythonWith(name, packages)
+    if (python === undefined) return undefined
+    const command = [python, here(file), String(port), MODEL, String(workers)]
+    return { command, cwd: import.meta.dir, versions: await versionsOf(python, packages) }
+  }
 }
 
 /** MLServer reads its settings from files, and serves metrics and gRPC on ports of their own. */
 const MLSERVER: ServingServer = {
   name: 'MLServer',
   kind: 'python',
-  note: () => 'custom runtime, no parallel workers, as its guide says for light models; unprotected',
+  note: 'custom runtime, no parallel workers, as its guide says for light models; unprotected',
+  needs: 'python3',
   start: async (port) => {
-    const python = await pythonWith('mlserver', ['mlserver==1.7.1', 'onnxruntime', 'numpy'])
+    const packages = ['mlserver==1.7.1', 'onnxruntime', 'numpy']
+    const python = await pythonWith('mlserver', packages)
     if (python === undefined) return undefined
     const folder = mkdtempSync(join(tmpdir(), 'vestal-bench-mlserver-'))
     const settings = {
@@ -67,62 +92,83 @@ const MLSERVER: ServingServer = {
     writeFileSync(join(folder, 'settings.json'), JSON.stringify(settings))
     const model = { name: 'digits', implementation: 'mlserver_runtime.Digits', parameters: { uri: MODEL, version: '1' } }
     writeFileSync(join(folder, 'model-settings.json'), JSON.stringify(model))
-    return { command: [join(dirname(python), 'mlserver'), 'start', folder], cwd: folder, env: { PYTHONPATH: import.meta.dir } }
+    const versions = await versionsOf(python, packages)
+    return {
+      command: [join(dirname(python), 'mlserver'), 'start', folder],
+      cwd: folder,
+      env: { PYTHONPATH: import.meta.dir },
+      versions,
+    }
   },
 }
 
-const BENTOML: ServingServer = {
-  name: 'BentoML',
-  kind: 'python',
-  note: (workers) => `${countOf(workers)}, the model in an async method; unprotected`,
-  start: async (port, workers) => {
-    const python = await pythonWith('bentoml', ['bentoml==1.4.39', 'onnxruntime', 'numpy'])
-    if (python === undefined) return undefined
-    const home = mkdtempSync(join(tmpdir(), 'vestal-bench-bentoml-'))
-    mkdirSync(home, { recursive: true })
-    const options = ['--host', '127.0.0.1', '--port', String(port)]
-    return {
-      command: [join(dirname(python), 'bentoml'), 'serve', 'bentoml_service:Digits', ...options],
-      cwd: import.meta.dir,
-      env: { DIGITS_MODEL: MODEL, DIGITS_WORKERS: String(workers), BENTOML_HOME: home, BENTOML_DO_NOT_TRACK: 'True' },
-    }
-  },
+async function bentoml(port: number, workers: number): Promise<Start | undefined> {
+  const packages = ['bentoml==1.4.39', 'onnxruntime', 'numpy']
+  const python = await pythonWith('bentoml', packages)
+  if (python === undefined) return undefined
+  const home = mkdtempSync(join(tmpdir(), 'vestal-bench-bentoml-'))
+  const options = ['--host', '127.0.0.1', '--port', String(port)]
+  return {
+    command: [join(dirname(python), 'bentoml'), 'serve', 'bentoml_service:Digits', ...options],
+    cwd: import.meta.dir,
+    env: { DIGITS_MODEL: MODEL, DIGITS_WORKERS: String(workers), BENTOML_HOME: home, BENTOML_DO_NOT_TRACK: 'True' },
+    versions: await versionsOf(python, packages),
+  }
 }
 
 const AXUM: ServingServer = {
   name: 'axum + ort',
   kind: 'rust',
-  note: () => 'Rust, one thread, the runtime of onnxruntime-node; unprotected',
+  note: 'Rust, one thread, the runtime of onnxruntime-node; unprotected',
+  needs: 'cargo',
   start: async (port) => {
     const program = await build('axum-ort')
-    return program === undefined ? undefined : { command: [program, String(port), join(RUNTIME, 'libonnxruntime.so.1'), MODEL] }
+    if (program === undefined) return undefined
+    const manifest = readFileSync(here('axum-ort/Cargo.toml'), 'utf8')
+    const versions = ['axum', 'ort'].map(
+      (name) => `${name} ${new RegExp(`^${name} = .*?"=?([0-9][^"]*)"`, 'm').exec(manifest)?.[1]}`,
+    )
+    return { command: [program, String(port), join(RUNTIME, 'libonnxruntime.so.1'), MODEL], versions: versions.join(', ') }
   },
 }
 
-export const SERVING_SERVERS: readonly ServingServer[] = [
-  {
-    name: 'vestal',
-    kind: 'ours',
-    note: () => 'protected, the whole server: createApp',
-    start: async (port) => ({ command: [process.execPath, here('vestal.ts'), String(port)] }),
-  },
+/** Packages of the FastAPI application. */
+export const FASTAPI = ['fastapi', 'uvicorn[standard]', 'onnxruntime', 'numpy', 'orjson']
+const RAY = ['ray[serve]', 'onnxruntime', 'numpy', 'orjson']
+const PYTRITON = ['nvidia-pytriton', 'onnxruntime']
+const LITSERVE = ['litserve==0.2.19', 'onnxruntime', 'numpy']
+
+/** Those that are there on every machine, for a quick run. */
+export const QUICK_SERVING: readonly ServingServer[] = [
+  { name: 'vestal start', kind: 'ours', note: '`bun run start` as it is, log to a file that is read; protected', flags: [] },
+  { name: 'vestal start, no access log', kind: 'variant', note: '`--access-log off`; protected', flags: ['--access-log', 'off'] },
   {
     name: 'bare Bun.serve',
     kind: 'bare',
-    note: () => 'parses the body and writes the same answer: no model, unprotected',
+    note: 'parses the body and writes the same answer: no model, unprotected',
     start: async (port) => ({ command: [process.execPath, here('echo.ts'), String(port)] }),
   },
-  AXUM,
-  script(
-    'FastAPI',
-    ['fastapi', 'uvicorn[standard]', 'onnxruntime', 'numpy', 'orjson'],
-    'fastapi_app.py',
-    'uvicorn on uvloop and httptools, orjson, workers, onnxruntime; unprotected',
-  ),
-  MLSERVER,
-  script('LitServe', ['litserve==0.2.19', 'onnxruntime', 'numpy'], 'litserve_app.py', 'workers, onnxruntime; unprotected'),
-  BENTOML,
 ]
 
-/** Those that are there on every machine, for a quick run. */
-export const QUICK_SERVING: readonly ServingServer[] = SERVING_SERVERS.filter(({ kind }) => kind === 'ours' || kind === 'bare')
+/** Those that start and install in a minute. */
+export const FAST_SERVING: readonly ServingServer[] = [
+  ...QUICK_SERVING,
+  { name: 'vestal start, two processes', kind: 'variant', note: '`--processes 2`; protected', flags: ['--processes', '2'] },
+  {
+    name: 'createApp',
+    kind: 'variant',
+    note: 'the library, without a log; protected',
+    start: async (port) => ({ command: [process.execPath, here('vestal.ts'), String(port)] }),
+  },
+  AXUM,
+  ...byWorkers('FastAPI', 'fastapi', 'uvicorn on uvloop and httptools, orjson', script('fastapi', FASTAPI, 'fastapi_app.py')),
+]
+
+export const SERVING_SERVERS: readonly ServingServer[] = [
+  ...FAST_SERVING,
+  MLSERVER,
+  ...byWorkers('LitServe', 'python', 'its defaults', script('litserve', LITSERVE, 'litserve_app.py')),
+  ...byWorkers('BentoML', 'python', 'the model in an async method', bentoml),
+  ...byWorkers('Ray Serve', 'python', 'a replica for each worker, asynchronous', script('ray', RAY, 'ray_app.py')),
+  ...byWorkers('PyTriton', 'python', 'Triton’s own front end, its batcher on', script('pytriton', PYTRITON, 'pytriton_app.py')),
+]

@@ -27,3 +27,11 @@ export async function pythonWith(name: string, packages: readonly string[]): Pro
   writeFileSync(join(folder, 'complete'), '')
   return own
 }
+
+/** The versions of packages in an environment, for a report. */
+export async function versionsOf(python: string, packages: readonly string[]): Promise<string> {
+  const names = packages.map((each) => /^[\w.-]+/.exec(each)?.[0] ?? each)
+  const program = 'import sys, importlib.metadata as m; print(", ".join(f"{n} {m.version(n)}" for n in sys.argv[1:]))'
+  const child = Bun.spawn([python, '-c', program, ...names], { stdout: 'pipe', stderr: 'ignore' })
+  return (await new Response(child.stdout).text()).trim()
+}

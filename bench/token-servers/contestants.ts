@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PLAN } from '../servers/plan.ts'
 import { build } from './build.ts'
@@ -5,13 +6,20 @@ import { build } from './build.ts'
 /** A server with a route that asks for a token. `kind` says what it is compared as. */
 export interface TokenServer {
   readonly name: string
-  readonly kind: 'ours' | 'ours by name' | 'whole' | 'bare' | 'javascript' | 'axum' | 'go'
+  readonly kind: 'ours' | 'ours by name' | 'library' | 'whole' | 'bare' | 'javascript' | 'axum' | 'go'
   readonly note: string
-  /** How it is started; undefined where that cannot be done here. */
-  readonly command: () => Promise<readonly string[] | undefined>
+  /** How it is started; undefined where that cannot be done here. Without it, it is `bun run start`. */
+  readonly command?: () => Promise<readonly string[] | undefined>
 }
 
 const here = (file: string) => join(import.meta.dir, file)
+
+/** The version of a package that is installed here. */
+function versionOf(name: string): string {
+  const file = join(import.meta.dir, '../../node_modules', name, 'package.json')
+  // The cast: every package says its version.
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
+}
 
 function onBun(name: string, file: string, kind: TokenServer['kind'], note: string): TokenServer {
   return { name, kind, note, command: async () => [process.execPath, here(file), ...PLAN] }
@@ -41,23 +49,29 @@ function built(name: string, folder: 'axum' | 'go', note: string): TokenServer {
 
 export const VESTAL = onBun('vestal', 'vestal.ts', 'ours', 'Elysia with the plugin, on Bun')
 const VESTAL_BORING = onBun('vestal, boring', 'vestal-boring.ts', 'ours by name', 'the same with the backend boring')
-export const WHOLE_SERVER = onBun(
-  'vestal start',
-  '../servers/vestal.ts',
-  'whole',
-  'the whole server: metrics, request ids, models',
-)
+/** The server that the library makes. */
+export const APP = onBun('createApp', '../servers/vestal.ts', 'library', 'the server of the library, without a log')
+const START: TokenServer = { name: 'vestal start', kind: 'whole', note: '`bun run start` as it is, log to a file that is read' }
+const FASTIFY = `fastify ${versionOf('fastify')} with @fastify/jwt ${versionOf('@fastify/jwt')} and its cache`
+const EXPRESS = `express ${versionOf('express')} with jsonwebtoken ${versionOf('jsonwebtoken')}`
+
 export const TOKEN_SERVERS: readonly TokenServer[] = [
   VESTAL,
   VESTAL_BORING,
-  WHOLE_SERVER,
+  START,
+  APP,
   onBun('bare Bun.serve', 'bare.ts', 'bare', 'the same check by hand, with a Map'),
-  onBun('hono', 'hono.ts', 'javascript', 'on Bun, with its jwt'),
-  onBun('elysia', 'elysia-jwt.ts', 'javascript', 'on Bun, with @elysiajs/jwt'),
-  onNode('fastify, Node', 'fastify.js', 'with @fastify/jwt and its cache'),
-  onBun('fastify, Bun', 'fastify.js', 'javascript', 'with @fastify/jwt and its cache'),
-  onNode('express, Node', 'express.js', 'with jsonwebtoken'),
-  onBun('express, Bun', 'express.js', 'javascript', 'with jsonwebtoken'),
+  onBun('hono', 'hono.ts', 'javascript', `hono ${versionOf('hono')} on Bun, with its jwt`),
+  onBun(
+    'elysia',
+    'elysia-jwt.ts',
+    'javascript',
+    `elysia ${versionOf('elysia')} on Bun, with @elysiajs/jwt ${versionOf('@elysiajs/jwt')}`,
+  ),
+  onNode('fastify, Node', 'fastify.js', FASTIFY),
+  onBun('fastify, Bun', 'fastify.js', 'javascript', FASTIFY),
+  onNode('express, Node', 'express.js', EXPRESS),
+  onBun('express, Bun', 'express.js', 'javascript', EXPRESS),
   built('axum', 'axum', 'Rust, with jsonwebtoken on aws-lc, one thread'),
   built('go', 'go', 'net/http with golang-jwt, GOMAXPROCS=1'),
 ]

@@ -5,7 +5,7 @@ import { type Occasion, reportTable } from '../harness/report.ts'
 import { type LoadResult, putLoad, type Target } from '../load/load.ts'
 import { PERMISSION, SECRET } from '../servers/plan.ts'
 import { type StartedServer, startServer } from '../servers/start.ts'
-import { WHOLE_SERVER } from '../token-servers/contestants.ts'
+import { APP } from '../token-servers/contestants.ts'
 
 export interface FloodSize {
   readonly requests: number
@@ -20,7 +20,7 @@ const pattern = `${token.slice(0, -20)}#${token.slice(-12)}`
 
 /** Invalid tokens, another each time, and one who comes with a good one meanwhile. */
 export async function flood(size: FloodSize, occasion: Occasion): Promise<Asked[]> {
-  const server = await startServer(WHOLE_SERVER.name, (await WHOLE_SERVER.command()) ?? [])
+  const server = await startServer(APP.name, (await APP.command?.()) ?? [])
   try {
     const good: Target = { url: `${server.base}/private/info/`, method: 'GET', headers: { authorization: `Bearer ${token}` } }
     const probe = (seconds: number) => putLoad(good, { seconds, connections: 1 })
