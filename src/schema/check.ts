@@ -6,6 +6,8 @@ import { didYouMean } from '../core/nearest.ts'
 export interface Fault {
   readonly path: string
   readonly rule: string
+  /** The word that is there, where the rule names others. */
+  readonly given?: string
 }
 
 /** Unknown fields that are reported, and how much of the name of each. */
@@ -46,7 +48,8 @@ function* faults(schema: TSchema, value: unknown, at: Required<FaultOptions>): G
     isTold = true
     yield fault
   }
-  if (!isTold) yield { path: at.path, rule: ruleOf(schema) }
+  const isWord = typeof value === 'string' && schema[Kind] === 'Union'
+  if (!isTold) yield { path: at.path, rule: ruleOf(schema), ...(isWord && { given: value }) }
 }
 
 function* faultsInside(schema: TSchema, value: unknown, at: Required<FaultOptions>): Generator<Fault> {

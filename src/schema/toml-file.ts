@@ -41,7 +41,14 @@ export function readToml<S extends TSchema>(schema: S, text: string, file: strin
 /** The value, as its schema describes it. @throws Error naming the file, the key and the rule */
 export function checkToml<S extends TSchema>(schema: S, value: unknown, { file, path = '' }: TomlPlace): Static<S> {
   const [fault] = faultsIn(schema, value, { unknown: 'is not a key that is known', path })
-  if (fault !== undefined) throw tomlFault(file, fault.path, fault.rule)
+  if (fault !== undefined) {
+    const { given } = fault
+    throw tomlFault(
+      file,
+      fault.path,
+      given === undefined ? fault.rule : `${fault.rule}; got ${JSON.stringify(given.slice(0, 64))}`,
+    )
+  }
   // The cast is what the check establishes.
   return value as Static<S>
 }

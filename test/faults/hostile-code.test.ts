@@ -129,7 +129,7 @@ test('what cannot be loaded says why, by file and line', () => {
   const reasonOf = (name: string) => engine.model(name)?.versions[0]?.reason
   expect(reasonOf('throws')).toBe('model.ts:4:15: Error: no dictionary')
   expect(reasonOf('loads')).toBe('model.ts:2:11: Error: at once')
-  expect(reasonOf('other')).toBe('its default export must be model({ … })')
+  expect(reasonOf('other')).toBe('model.ts: the default export must be model({ … }) of vestal/model')
   expect(reasonOf('syntax')).toMatch(/^model\.ts:\d:\d+: /)
   expect(reasonOf('schema')).toContain('"input" must be a schema')
 })

@@ -130,13 +130,13 @@ for (const open of DOORS) {
     test('rejects a long prompt, which would be as many times its length as there are texts', async () => {
       const parameters = { prompt: 'a '.repeat(10_000) }
       expect(await predict('embedding', { input: ['alpha', 'beta'], parameters })).toEqual(
-        failure(400, { prompt: 'has 20000 characters; the most is 16384' }),
+        failure(400, { 'parameters.prompt': 'has 20000 characters; the most is 16384' }),
       )
     })
 
     test('rejects an unknown prompt with the names that there are', async () => {
       expect(await predict('embedding', { input: 'alpha', parameters: { prompt_name: 'querry' } })).toEqual(
-        failure(400, { prompt_name: '"querry" is not known; the model has query, passage; did you mean query?' }),
+        failure(400, { 'parameters.prompt_name': '"querry" is not known; the model has query, passage; did you mean query?' }),
       )
     })
 
@@ -149,6 +149,9 @@ for (const open of DOORS) {
         const { status } = await predict('embedding', { input: 'alpha', parameters: { dimensions } })
         expect([dimensions, status]).toEqual([dimensions, 400])
       }
+      expect(await predict('embedding', { input: 'alpha', parameters: { dimensions: 4 } })).toEqual(
+        failure(400, { 'parameters.dimensions': 'must be an integer from 1 to 3, the model’s own' }),
+      )
     })
 
     test('cuts a long text at the end, or at the beginning where that is asked for', async () => {
@@ -180,6 +183,18 @@ for (const open of DOORS) {
       ]
       for (const [body, detail] of cases) expect(await predict('embedding', body)).toEqual(failure(400, detail))
     })
+
+    test.each(['/models/embedding/predict/', '/models/embedding/'])(
+      'says at %s that a text, a form and a picture are no JSON',
+      async (path) => {
+        const form = new FormData()
+        form.set('file', new Blob([new Uint8Array([0x89, 0x50, 0x4e, 0x47])], { type: 'image/png' }))
+        for (const body of ['alpha', form, new Uint8Array([0x89, 0x50, 0x4e, 0x47])]) {
+          const { status, body: answer } = await answerOf(door.fetch(path, { method: 'POST', headers: ALL, body }))
+          expect([status, JSON.stringify(answer)]).toEqual([400, expect.stringContaining('must be JSON, such as {')])
+        }
+      },
+    )
 
     test('rejects more texts than a request may have before any is computed', async () => {
       expect(await predict('embedding', { input: Array.from({ length: 2049 }, () => 'alpha') })).toEqual(
@@ -311,14 +326,14 @@ for (const open of DOORS) {
       expect(await predict('entails', { input: 'alpha' })).toEqual(failure(400, { 'parameters.candidate_labels': 'is missing' }))
       const parameters = { candidate_labels: ['good'], hypothesis_template: 'is' }
       expect(await predict('entails', { input: 'alpha', parameters })).toEqual(
-        failure(400, { hypothesis_template: 'must have {} where the label stands' }),
+        failure(400, { 'parameters.hypothesis_template': 'must have {} where the label stands' }),
       )
     })
 
     test('is rejected with a long template, which would be as many times its length as there are labels', async () => {
       const parameters = { candidate_labels: ['good', 'bad'], hypothesis_template: `{}${' '.repeat(10_000)}` }
       expect(await predict('entails', { input: 'alpha', parameters })).toEqual(
-        failure(400, { hypothesis_template: 'has 10002 characters; the most is 8192' }),
+        failure(400, { 'parameters.hypothesis_template': 'has 10002 characters; the most is 8192' }),
       )
     })
 

@@ -14,7 +14,7 @@ import { classifyTokens } from '../../tasks/text/token-classes.ts'
 import { zeroShot } from '../../tasks/text/zero-shot.ts'
 import { isObject, type JsonObject, parseJson } from '../../tensor/exact-json.ts'
 import type { Target, TaskCodec } from '../predict/codec.ts'
-import { readMediaBody } from '../predict/media-body.ts'
+import { checkBeginsAsJson, readMediaBody } from '../predict/media-body.ts'
 import { type Fields, fault, maybe, readFields, readTextList, readTexts, whole } from './bodies.ts'
 import { codePointsOf } from './code-points.ts'
 import { type Sequence, side, teiRerank, teiSimilarity, truncationOf } from './tei.ts'
@@ -104,6 +104,7 @@ export const huggingFace: TaskCodec<Ask> = {
     const { bytes } = received
     const read = TEXT_TASKS[task]
     if (read === undefined) throw new VestalError('UNSUPPORTED', { detail: `The task ${task} has no body of this form` })
+    checkBeginsAsJson(bytes, '{"inputs": "a text"}')
     const body = parseJson(bytes)
     if (!isObject(body)) throw fault('body', 'must be an object with "inputs"')
     return read(body)

@@ -39,6 +39,14 @@ export function readMediaBody(
   })
 }
 
+/**
+ * Checks that a body for texts may be JSON, whose object is like `example`: people send texts, pictures and forms as they are.
+ * @throws VestalError BODY_INVALID
+ */
+export function checkBeginsAsJson(bytes: Uint8Array, example: string): void {
+  if (!beginsAsJson(bytes)) throw invalid('body', `must be JSON, such as ${example}: the model takes texts`)
+}
+
 /** No picture and no sound begins with a brace, nor with the white space that may stand before one. */
 function beginsAsJson(bytes: Uint8Array): boolean {
   const first = bytes.find((byte) => byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d)

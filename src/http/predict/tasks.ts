@@ -5,7 +5,7 @@ import { decodeJson, isObject } from '../../tensor/exact-json.ts'
 import { speak } from '../dialects/failures.ts'
 import { teiPredict } from '../dialects/tei.ts'
 import type { TaskBody, TaskCodec, TaskTarget } from './codec.ts'
-import { readMediaBody } from './media-body.ts'
+import { checkBeginsAsJson, readMediaBody } from './media-body.ts'
 import { TaskRequest } from './schemas.ts'
 
 /** Computes what a body asks, and gives the JSON of the answer. */
@@ -19,6 +19,7 @@ export const taskBody: TaskCodec<Ask> = {
   async decode(received, { task }) {
     if (task.text === undefined) return askOf(taskQuestion(task, ...(await mediaIn(received))))
     const { bytes, request } = received
+    checkBeginsAsJson(bytes, '{"input": "a text"}')
     return decodeJson(bytes, {}, (body): Ask => {
       if (isForInference(task, body)) {
         speak('tei', request)

@@ -361,7 +361,7 @@ class RunningCode implements CodeRunner {
     const { cause, label, isKilled, delayMs, inARow } = loss
     const requestIds = requests.flatMap(({ input }) => input.asked.requestId ?? [])
     this.#options.warn(
-      `${this.#key}: the code process ended (${cause}) with ${requests.length} requests in it; it is started again in ${delayMs} ms`,
+      `${this.#key}: the code process ended (${cause}) with ${requests.length} ${requests.length === 1 ? 'request' : 'requests'} in it; it is started again in ${delayMs} ms`,
     )
     this.#source.counters.ended(label)
     this.#options.lost?.({ key: this.#key, cause, label, isKilled, requestIds })

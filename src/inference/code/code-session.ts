@@ -154,7 +154,7 @@ export class CodeSession {
   #ended(end: InstanceEnd): void {
     this.#isEnded = true
     this.#callOff()
-    this.#fail(`the code process ended before the model was loaded (${end.cause})`)
+    this.#fail(`model.ts: its process ended before the model was loaded: ${end.cause}`)
     this.#options.ended(end)
   }
 
@@ -186,7 +186,8 @@ export class CodeSession {
     if (ping === undefined || nowMs - ping.sentMs < limitMs) return
     const usedMs = (this.#process.processorMs() ?? Number.POSITIVE_INFINITY) - (ping.processorMs ?? 0)
     if (usedMs < limitMs * BUSY_SHARE && nowMs - ping.sentMs < limitMs * STARVED_PATIENCE) return
-    this.kill('hang', `it gave no answer for ${Math.round(nowMs - ping.sentMs)} ms`)
+    const most = this.#isServing ? `${limitMs} ms` : `${limitMs} ms while it is loaded`
+    this.kill('hang', `it computed for ${Math.round(nowMs - ping.sentMs)} ms without a pause; [code] hang_ms allows ${most}`)
   }
 
   #checkMemory(): void {

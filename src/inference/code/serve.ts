@@ -154,7 +154,7 @@ class CodeProcess {
       setup: (build) => void build.module(BUNDLE_MODULE, () => ({ contents: text, loader: 'js' })),
     })
     const loaded: { readonly default?: unknown } = await import(BUNDLE_MODULE)
-    if (!isDefinedModel(loaded.default)) throw new Error('its default export must be model({ … })')
+    if (!isDefinedModel(loaded.default)) throw new Error('model.ts: the default export must be model({ … }) of vestal/model')
     this.#definition = loaded.default
     this.#send({ kind: 'described', model: describeModel(loaded.default) })
   }

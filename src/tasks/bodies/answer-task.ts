@@ -38,8 +38,23 @@ export function taskParameters(task: TaskName): Readonly<Record<string, unknown>
 }
 
 /** The JSON of what is asked of a task. @throws VestalError as the operations */
-export function answerTask({ bodies, input, parameters }: TaskQuestion, call: TaskCall): Promise<string> {
-  return bodies.answer(input, parameters, call)
+export async function answerTask({ bodies, input, parameters }: TaskQuestion, call: TaskCall): Promise<string> {
+  try {
+    return await bodies.answer(input, parameters, call)
+  } catch (error) {
+    throw error instanceof VestalError ? withPaths(error, bodies) : error
+  }
+}
+
+/** Operations name a parameter by itself; in a body it is one of `parameters`. */
+function withPaths(error: VestalError, { parameters: { properties } }: TaskBodies): VestalError {
+  const { code, detail, status, headers } = error
+  if (typeof detail === 'string' || !Object.keys(detail).some((name) => Object.hasOwn(properties, name))) return error
+  const named = Object.entries(detail).map(([name, rule]) => [
+    Object.hasOwn(properties, name) ? `parameters.${name}` : name,
+    rule,
+  ])
+  return new VestalError(code, { status, headers, detail: Object.fromEntries(named), cause: error })
 }
 
 /** @throws VestalError BODY_INVALID naming each field that is wrong */

@@ -764,6 +764,7 @@ describe('sound', () => {
 describe('the tables of model.toml', () => {
   for (const [toml, reason] of [
     ['task = "embeddings"', 'model.toml: "task" must be one of embedding, classify'],
+    ['task = "sentiment"', 'audio-classify, tensors; got "sentiment"'],
     ['[text]\ntokens = 1', 'model.toml: "text.tokens" is not a key that is known'],
     ['[huggingface]\nfile = "../model.onnx"', 'model.toml: "huggingface.file" must be a path inside the folder of the version'],
     ['[huggingface]\nfile = "/model.onnx"', 'must be a path inside the folder'],
