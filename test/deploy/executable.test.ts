@@ -145,6 +145,45 @@ describe('the executable of bun run build', () => {
     expect(await child.exited).toBe(0)
   })
 
+  test('runs a model.ts with a picture, and one with the tokenizer of its folder, over HTTP', async () => {
+    using place = new Workplace([program])
+    const folder = join(place.folder, 'served')
+    await writeFolder(join(folder, 'words'), sentenceFolder())
+    await Bun.write(
+      join(folder, 'words/model.ts'),
+      `import { model, t, text } from 'vestal/model'
+export default model({
+  input: text(), output: t.Object({ ids: t.Array(t.Integer()), text: t.String() }),
+  async predict(line, { tokenizer }) {
+    const ids = [...(await tokenizer.encode(line)).input_ids.row(0)].map(Number)
+    return { ids, text: await tokenizer.decode(ids) }
+  },
+})`,
+    )
+    await Bun.write(
+      join(folder, 'red/model.ts'),
+      `import { image, model, t } from 'vestal/model'
+export default model({
+  input: image(), output: t.Array(t.Integer()),
+  predict: (picture) => [picture.width, picture.height, ...picture.resize({ width: 1, height: 1 }).data],
+})`,
+    )
+    const { base, child } = await place.start(['--models', folder], SECRET)
+    const token = place.run(['token', '--subject', 'me', '--permission', '*'], SECRET).stdout.trim()
+    const ask = async (name: string, type: string, body: string | Uint8Array<ArrayBuffer>) => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': type }
+      return (await fetch(`${base}/models/${name}/predict/`, { method: 'POST', headers, body })).json()
+    }
+    const red = { create: { width: 8, height: 6, channels: 3, background: { r: 200, g: 4, b: 5 } } } as const
+    const png = new Uint8Array(await sharp(red).png().toBuffer())
+    expect(await ask('red', 'image/png', png)).toEqual({ output: [8, 6, 200, 4, 5] })
+    expect(await ask('words', 'application/json', '{"input":"good film"}')).toEqual({
+      output: { ids: [2, 5, 7, 3], text: 'good film' },
+    })
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  })
+
   test('decodes pictures, with the libraries beside it', async () => {
     const pool = createMediaPool({ command: [program, 'media'] })
     try {
