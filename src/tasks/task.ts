@@ -41,8 +41,9 @@ export interface TextInput {
 export interface DenseLayer {
   readonly inputs: number
   readonly outputs: number
-  /** Path of its safetensors file. */
+  /** Path of its safetensors file, and the SHA-256 of what it was when the model was loaded, in hexadecimal. */
   readonly path: string
+  readonly sha256: string
   readonly activation: 'identity' | 'tanh'
 }
 

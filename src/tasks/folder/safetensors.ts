@@ -1,5 +1,5 @@
 /** Reads the layers of sentence-transformers that lie outside of an ONNX file: the description of a Dense module and the head of its weights. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DenseLayer } from '../task.ts'
 import { type FolderFiles, JsonValue } from './folder-files.ts'
@@ -7,7 +7,8 @@ import { type FolderFiles, JsonValue } from './folder-files.ts'
 /** Numbers of a vector before or behind a layer. */
 const SIZE_MAX = 65_536
 const HEADER_BYTES_MAX = 1024 * 1024
-const FILE_BYTES_MAX = 1024 * 1024 * 1024
+/** Largest file of weights: each process that embeds texts reads it whole. */
+const FILE_BYTES_MAX = 256 * 1024 * 1024
 const TENSORS_MAX = 64
 
 /**
@@ -32,7 +33,8 @@ export function denseLayer(files: FolderFiles, folder: string): DenseLayer {
       `its ${weights} is missing: the Dense layer lies outside of the ONNX file, and without its weights every vector would be wrong; save the model again with safetensors, or export it with its Dense layer`,
     )
   checkWeights(path, weights, { inputs, outputs, hasBias: config.get('bias')?.flag() ?? true })
-  return { inputs, outputs, path, activation }
+  const sha256 = new Bun.CryptoHasher('sha256').update(readFileSync(path)).digest('hex')
+  return { inputs, outputs, path, sha256, activation }
 }
 
 function activationOf(config: JsonValue): DenseLayer['activation'] {

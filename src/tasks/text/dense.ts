@@ -10,13 +10,8 @@ const HEADER_BYTES_MAX = 1024 * 1024
 /** Layers that are kept. */
 const KEPT_MAX = 64
 
-interface KeptLayer {
-  /** When the file was changed last, and its size. */
-  readonly state: string
-  readonly layer: Promise<Dense>
-}
-
-const kept = new Map<string, KeptLayer>()
+/** By the checksum and the path of the file: a model that is loaded with another file has another layer. */
+const kept = new Map<string, Promise<Dense>>()
 
 /** The layers behind a pooling, each read once. @throws VestalError MODEL_UNAVAILABLE */
 export function denseLayers(layers: readonly DenseLayer[]): Promise<readonly Dense[]> {
@@ -24,22 +19,21 @@ export function denseLayers(layers: readonly DenseLayer[]): Promise<readonly Den
 }
 
 function layerOf(layer: DenseLayer): Promise<Dense> {
-  const file = Bun.file(layer.path)
-  const known = kept.get(layer.path)
-  const state = `${file.lastModified} ${file.size}`
-  if (known?.state === state) return known.layer
+  const key = `${layer.sha256} ${layer.path} ${layer.activation}`
+  const known = kept.get(key)
+  if (known !== undefined) return known
   const read = readLayer(layer)
-  kept.set(layer.path, { state, layer: read })
-  read.catch(() => kept.delete(layer.path))
-  for (const path of kept.keys()) {
+  kept.set(key, read)
+  read.catch(() => kept.delete(key))
+  for (const oldest of kept.keys()) {
     if (kept.size <= KEPT_MAX) break
-    kept.delete(path)
+    kept.delete(oldest)
   }
   return read
 }
 
-async function readLayer({ path, inputs, outputs, activation }: DenseLayer): Promise<Dense> {
-  const tensors = await readTensors(path)
+async function readLayer({ path, sha256, inputs, outputs, activation }: DenseLayer): Promise<Dense> {
+  const tensors = await readTensors(path, sha256)
   const weights = floatsIn(tensors, 'linear.weight', [outputs, inputs])
   const bias = tensors.has('linear.bias') ? floatsIn(tensors, 'linear.bias', [outputs]) : new Float32Array(outputs)
   return (vector) => {
@@ -60,12 +54,14 @@ interface Stored {
 }
 
 /** The tensors of a safetensors file: the length of a header of JSON, the header, and the numbers. */
-async function readTensors(path: string): Promise<ReadonlyMap<string, Stored>> {
+async function readTensors(path: string, sha256: string): Promise<ReadonlyMap<string, Stored>> {
   const file = Bun.file(path)
   if (file.size > FILE_BYTES_MAX) throw unavailable(`is larger than ${FILE_BYTES_MAX} bytes`)
   const bytes = await file.bytes().catch(() => {
     throw unavailable('cannot be read')
   })
+  if (new Bun.CryptoHasher('sha256').update(bytes).digest('hex') !== sha256)
+    throw unavailable('has changed since the model was loaded; load the model again')
   if (bytes.length < 8) throw unavailable('is no safetensors file')
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
   if (length > HEADER_BYTES_MAX || 8 + length > bytes.length) throw unavailable('is no safetensors file')

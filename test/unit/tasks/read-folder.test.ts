@@ -406,7 +406,15 @@ describe('an embedding', () => {
     expect(await described(dense({ '2_Dense/model.safetensors': safetensors(weights) }), HIDDEN)).toMatchObject({
       task: {
         vector: {
-          dense: [{ inputs: 8, outputs: 3, activation: 'tanh', path: join(folder, '2_Dense/model.safetensors') }],
+          dense: [
+            {
+              inputs: 8,
+              outputs: 3,
+              activation: 'tanh',
+              path: join(folder, '2_Dense/model.safetensors'),
+              sha256: expect.stringMatching(/^[\da-f]{64}$/),
+            },
+          ],
           dimensions: 3,
           isNormalized: true,
         },
