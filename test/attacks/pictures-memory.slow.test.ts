@@ -8,6 +8,7 @@ import { type StartedServer, Workplace } from '../support/command-line.ts'
 import { colourModel } from '../support/picture-models.ts'
 import { childrenOf } from '../support/processes.ts'
 import { SECRET, tokenWith } from '../support/tokens.ts'
+import { hasTool } from '../support/tools.ts'
 
 const MIB = 2 ** 20
 const TOML = `task = "image-classify"
@@ -119,7 +120,7 @@ async function round(): Promise<void> {
 }
 
 // The memory of a process is known on Linux only.
-if (process.platform === 'linux')
+if (hasTool('/proc', existsSync('/proc/self/status') ? '/proc' : undefined))
   test(`${ROUNDS} rounds of hostile pictures are errors of their callers, and keep no memory`, async () => {
     await round()
     await round()
@@ -133,4 +134,3 @@ if (process.platform === 'linux')
     for (const [pid, peak] of after) expect(peak - (peakBefore.get(pid) ?? 0)).toBeLessThan(PEAK_MAX)
     expect(held() - before).toBeLessThan(KEPT_MAX)
   }, 120_000)
-else test.skip('hostile pictures keep no memory (needs Linux)', () => undefined)

@@ -315,7 +315,7 @@ const CASES: readonly (readonly [what: string, path: string, accepted: object, r
     { inputs: 'a', normalize: true },
     '"normalize" is not a field of this request',
   ],
-  ['an object', '/models/mood', { inputs: 'a' }, ['a'], '"body" must be an object with "inputs"'],
+  ['an object', '/models/mood', { inputs: 'a' }, ['a'], '"body" must be JSON, such as {"inputs": "a text"}'],
   ['instances in a list', '/v1/models/mood:predict', { instances: [] }, { instances: {} }, '"instances" must be a list'],
   ['an object with a name', '/v1/embeddings', { model: 'embedding', input: 'a' }, ['a'], '"body" must be an object with "model"'],
   [
