@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { networkInterfaces } from 'node:os'
-import { createLogger, jsonLine } from '../../src/telemetry/log/logger.ts'
+import { jsonLine } from '../../src/telemetry/log/json-line.ts'
+import { createLogger } from '../../src/telemetry/log/logger.ts'
 import { startAccounts } from '../support/accounts.ts'
 import { answerOf, DOORS, failure } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'

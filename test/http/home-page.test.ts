@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { VERSION } from '../../src/core/version.ts'
-import { createLogger, jsonLine } from '../../src/telemetry/log/logger.ts'
+import { jsonLine } from '../../src/telemetry/log/json-line.ts'
+import { createLogger } from '../../src/telemetry/log/logger.ts'
 import { noAccounts } from '../support/accounts.ts'
 import { DOORS, failure } from '../support/doors.ts'
 import { bundledEngine, createServer } from '../support/server.ts'

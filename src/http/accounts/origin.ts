@@ -1,5 +1,6 @@
 import type { Origin } from '../../accounts/audit.ts'
 import { createAddressBlocks } from '../../core/address-blocks.ts'
+import { remembered } from '../../telemetry/log/clean.ts'
 
 const FORWARDED_MAX = 16
 
@@ -47,7 +48,7 @@ export function createAddressReader(trustedProxies: readonly string[]): AddressR
 
 function clientAddress(request: Request, peer: string | undefined, isTrusted: (address: string) => boolean): string {
   if (peer === undefined) return 'unknown'
-  const direct = plainAddress(peer)
+  const direct = plainPeer(peer)
   if (!isTrusted(direct)) return direct
   const forwarded = (request.headers.get('x-forwarded-for') ?? '').split(',').slice(-FORWARDED_MAX)
   for (const part of forwarded.reverse()) {
@@ -63,6 +64,9 @@ function plainAddress(address: string): string {
   const plain = address.trim().toLowerCase()
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1] ?? plain
 }
+
+/** The same of a peer, of which few have most requests. */
+const plainPeer = remembered(plainAddress)
 
 function isAddress(text: string): boolean {
   return /^(?:\d{1,3}\.){3}\d{1,3}$/.test(text) || (/^[0-9a-f:]{2,39}$/.test(text) && text.includes(':'))

@@ -1,5 +1,5 @@
 /** A text in a log line is cut after this. */
-export const TEXT_MAX = 300
+const TEXT_MAX = 300
 /** A stack may be longer: it is our own. */
 export const STACK_MAX = 4000
 
@@ -22,7 +22,7 @@ const NAMED_HINT = /bearer|basic|secret|passw|api|token|auth|cookie|\/(?:src|nod
  * second net: callers put no such text in, and this one is for what others wrote.
  */
 export function clean(text: string, lengthMax = TEXT_MAX): string {
-  if (PLAIN.test(text) && !text.includes('eyJ') && !NAMED_HINT.test(text)) return text
+  if (isPlain(text)) return text
   const cleaned = text
     .slice(0, lengthMax * 4)
     .replace(KEYS, '[key]')
@@ -30,6 +30,19 @@ export function clean(text: string, lengthMax = TEXT_MAX): string {
     .replace(NAMED, '$1[redacted]')
     .replace(PATHS, '')
   return cleaned.length > lengthMax ? `${cleaned.slice(0, lengthMax)}…` : cleaned
+}
+
+/** A value as a log line may hold it. */
+export function textOf(value: unknown, name?: string): string {
+  if (typeof value === 'string') return clean(value, name === 'runtimeText' ? STACK_MAX : TEXT_MAX)
+  if (!(value instanceof Error)) return clean(String(value))
+  const cause = value.cause === undefined ? '' : `\ncaused by ${textOf(value.cause)}`
+  return clean(`${value.stack ?? `${value.name}: ${value.message}`}${cause}`, STACK_MAX)
+}
+
+/** True for a text that is clean, and that JSON needs not escape; for others it may be false. */
+export function isPlain(text: string): boolean {
+  return PLAIN.test(text) && !text.includes('eyJ') && !NAMED_HINT.test(text)
 }
 
 /** Texts that are remembered at once, all forgotten where there are more, and the length of one. */

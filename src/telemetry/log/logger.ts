@@ -1,6 +1,3 @@
-import { printable } from '../../core/printable.ts'
-import { clean, remembered, STACK_MAX, TEXT_MAX } from './clean.ts'
-
 /** How much is logged; each level includes those after it. */
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type Level = (typeof LEVELS)[number]
@@ -95,54 +92,3 @@ export function createLogger({ level, write, format, writeLater, unshown, now = 
 }
 
 const NO_FIELDS: LogFields = {}
-
-/** One JSON object: `time`, `level`, `message`, and the fields that are there. */
-export function jsonLine({ timeMs, level, message, fields }: LogEntry): string {
-  let line = `{"time":"${timeText(timeMs)}","level":"${level}","message":${jsonText(message)}`
-  for (const name of Object.keys(fields) as (keyof LogFields)[]) {
-    const value = fields[name]
-    if (value === undefined) continue
-    line += `,"${name}":${typeof value === 'number' ? jsonNumber(value) : jsonText(value, name)}`
-  }
-  return `${line}}`
-}
-
-/** Fields with another value in each request. */
-const CHANGING: ReadonlySet<keyof LogFields> = new Set(['requestId', 'traceId'])
-
-/** A text as JSON that a terminal may show: JSON itself escapes neither what moves a cursor by one character nor what turns text around. */
-const escaped = (text: string) => printable(JSON.stringify(text))
-
-const jsonOfText = remembered((text) => escaped(clean(text)))
-
-/** A value as JSON has it. */
-function jsonText(value: unknown, name?: keyof LogFields): string {
-  const mayRepeat = typeof value === 'string' && name !== 'runtimeText' && (name === undefined || !CHANGING.has(name))
-  return mayRepeat ? jsonOfText(value) : escaped(textOf(value, name))
-}
-
-let secondMs = Number.NaN
-let secondText = ''
-
-/** RFC 3339 with milliseconds. The text of a second is made once. */
-function timeText(timeMs: number): string {
-  const ms = timeMs % 1000
-  if (timeMs - ms !== secondMs) {
-    secondMs = timeMs - ms
-    secondText = new Date(secondMs).toISOString().slice(0, 20)
-  }
-  return `${secondText}${String(ms).padStart(3, '0')}Z`
-}
-
-/** A number with at most three decimals. */
-export function jsonNumber(value: number): string {
-  return Number.isFinite(value) ? String(Math.round(value * 1000) / 1000) : 'null'
-}
-
-/** A value as a log line may hold it. */
-export function textOf(value: unknown, name?: string): string {
-  if (typeof value === 'string') return clean(value, name === 'runtimeText' ? STACK_MAX : TEXT_MAX)
-  if (!(value instanceof Error)) return clean(String(value))
-  const cause = value.cause === undefined ? '' : `\ncaused by ${textOf(value.cause)}`
-  return clean(`${value.stack ?? `${value.name}: ${value.message}`}${cause}`, STACK_MAX)
-}

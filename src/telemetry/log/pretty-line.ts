@@ -1,7 +1,9 @@
 import { NO_COLOURS, type Palette } from '../../core/palette.ts'
 import { printable, printableLines } from '../../core/printable.ts'
-import { clean, remembered, STACK_MAX } from './clean.ts'
-import { jsonNumber, type LogEntry, type LogFields, textOf } from './logger.ts'
+import { clean, remembered, STACK_MAX, textOf } from './clean.ts'
+import { jsonNumber } from './json-line.ts'
+import type { LogEntry, LogFields } from './logger.ts'
+import { rememberedCaller, rememberedTarget } from './request-parts.ts'
 
 /** Fields that a person at a terminal has no use for. */
 export const UNSHOWN: ReadonlySet<string> = new Set(['mode', 'url', 'address', 'traceId'])
@@ -16,7 +18,8 @@ function shown(value: unknown, name?: string): string {
 
 /** Writes lines for people: a request as one short line, anything else as its message with what is known. */
 export function createPrettyLine(palette: Palette = NO_COLOURS): (entry: LogEntry) => string {
-  return (entry) => (entry.fields.status === undefined ? messageLine(entry, palette) : requestLine(entry, palette))
+  const requestLine = createRequestLine(palette)
+  return (entry) => (entry.fields.status === undefined ? messageLine(entry, palette) : requestLine(entry))
 }
 
 function messageLine({ timeMs, level, message, fields }: LogEntry, palette: Palette): string {
@@ -35,15 +38,22 @@ function prefixOf(level: LogEntry['level'], { yellow, red }: Palette): string {
 }
 
 /** `14:03:07 200 POST   /models/iris/predict/ 1.2 ms me`; a failure also has its code, its reason and the id of the request. */
-function requestLine({ timeMs, fields }: LogEntry, palette: Palette): string {
-  const { status = 0, method = '', durationMs = 0, code } = fields
-  const { dim, green, yellow, red } = palette
-  const colour = status >= 500 ? red : status >= 400 ? yellow : green
-  let line = `${dim(clockText(timeMs))} ${colour(String(status))} ${method.padEnd(METHOD_WIDTH)} ${pathOf(fields)} ${dim(durationText(durationMs))}`
-  for (const name of [fields.issuer, fields.subject]) if (name !== undefined) line += ` ${shownOften(name)}`
-  if (status < 400) return line
-  const why = [code, fields.reason && shown(fields.reason)].filter(Boolean).join(': ')
-  return `${line} ${why} ${dim(`id=${shown(fields.requestId)}`)}`
+function createRequestLine({ dim, green, yellow, red }: Palette): (entry: LogEntry) => string {
+  const targetOf = rememberedTarget((fields) => {
+    const { status = 0, method = '' } = fields
+    const colour = status >= 500 ? red : status >= 400 ? yellow : green
+    return `${colour(String(status))} ${method.padEnd(METHOD_WIDTH)} ${pathOf(fields)}`
+  })
+  const callerOf = rememberedCaller(({ issuer, subject }) =>
+    [issuer, subject].map((name) => (name === undefined ? '' : ` ${shownOften(name)}`)).join(''),
+  )
+  return ({ timeMs, fields }) => {
+    const { status = 0, durationMs = 0, code, reason, requestId } = fields
+    const line = `${dim(clockText(timeMs))} ${targetOf(fields)} ${dim(durationText(durationMs))}${callerOf(fields)}`
+    if (status < 400) return line
+    const why = [code, reason && shown(reason)].filter(Boolean).join(': ')
+    return `${line} ${why} ${dim(`id=${shown(requestId)}`)}`
+  }
 }
 
 /** The same for a text that many lines have. */
@@ -56,8 +66,17 @@ function pathOf({ route = '', model }: LogFields): string {
   return model === undefined ? path : path.replace(':name', () => shownOften(model))
 }
 
+/** Most durations, in tenths of a millisecond. */
+const TENTHS = Array.from({ length: 100 }, (_, tenths) => `${(tenths / 10).toFixed(1)} ms`)
+
 function durationText(ms: number): string {
-  return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
+  return ms < 9.9
+    ? (TENTHS[Math.round(ms * 10)] ?? '0.0 ms')
+    : ms < 10
+      ? `${ms.toFixed(1)} ms`
+      : ms < 10_000
+        ? `${Math.round(ms)} ms`
+        : `${(ms / 1000).toFixed(1)} s`
 }
 
 let second = Number.NaN

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'bun:test'
-import { createLogger, jsonLine } from '../../../src/telemetry/log/logger.ts'
+import { jsonLine } from '../../../src/telemetry/log/json-line.ts'
+import { createLogger } from '../../../src/telemetry/log/logger.ts'
 import { startDialectModels } from '../../support/dialect-models.ts'
 import { createServer } from '../../support/server.ts'
 import { tokenWith } from '../../support/tokens.ts'

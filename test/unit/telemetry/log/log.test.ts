@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { COLOURS } from '../../../../src/core/palette.ts'
 import { clean } from '../../../../src/telemetry/log/clean.ts'
-import { createLogger, jsonLine, type LogFields, type LoggerOptions } from '../../../../src/telemetry/log/logger.ts'
+import { jsonLine } from '../../../../src/telemetry/log/json-line.ts'
+import { createLogger, type LogFields, type LoggerOptions } from '../../../../src/telemetry/log/logger.ts'
 import { createPrettyLine } from '../../../../src/telemetry/log/pretty-line.ts'
 import { makeToken } from '../../../support/tokens.ts'
 
@@ -30,6 +31,42 @@ describe('a line', () => {
     const subjects = lines.map((line) => (JSON.parse(line) as { subject: string }).subject)
     expect(subjects).toEqual(Array.from({ length: 3000 }, (_, index) => `caller ${index % 1500}`))
     expect(lines.join('')).not.toContain('hunter2')
+  })
+
+  test('of a request has every field that is there, also beside an earlier request that differs in one of them', () => {
+    const { logger, lines } = capture()
+    const request: LogFields = {
+      process: 2,
+      requestId: 'a-1',
+      traceId: 'b',
+      method: 'GET',
+      route: '/models/:name/',
+      status: 401,
+      durationMs: 0.5,
+      address: '::1',
+      issuer: 'https://id.example',
+      subject: 'ada',
+      tokenId: 't-1',
+      model: 'iris',
+      code: 'TOKEN_EXPIRED',
+      reason: 'the token has expired',
+    }
+    const more: LogFields = { version: '1', error: 'text', runtimeText: 'text', mode: 'production', url: 'https://a', count: 3 }
+    const others = Object.keys({ ...request, ...more }) as (keyof LogFields)[]
+    for (const name of others) {
+      const fields = { ...request, [name]: typeof request[name] === 'number' ? 500 : 'different' }
+      for (const each of [request, fields, request, { ...request, [name]: undefined }]) {
+        logger.info('request', each)
+        const {
+          time: _time,
+          level: _level,
+          message: _message,
+          ...logged
+        } = JSON.parse(lines.at(-1) ?? '') as LogFields & Record<string, unknown>
+        expect(logged).toEqual(JSON.parse(JSON.stringify(each)))
+      }
+    }
+    expect(Object.keys(JSON.parse(lines[0] ?? ''))).toEqual(['time', 'level', 'message', ...Object.keys(request)])
   })
 
   test('stays one line whatever its values hold', () => {
