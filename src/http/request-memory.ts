@@ -36,7 +36,7 @@ const WAITING_MAX = 1024
 const PRINCIPAL_WAITING_MAX = 128
 /** Answers smaller than this are not charged: the system's own buffer of a connection takes them. */
 const ANSWER_BYTES_MIN = 64 * 1024
-/** A smaller body is left to the collector. */
+/** A smaller body or output is left to the collector. */
 const FREED_BYTES_MIN = 64 * 1024
 /** Bytes of rejected outputs and bodies after which memory is collected. */
 const DISCARDED_BYTES_MAX = 128 * 1024 * 1024
@@ -174,6 +174,7 @@ export class RequestHold {
   readonly #request: Request
   readonly #hold: Hold
   #body: Uint8Array | undefined
+  #outputs: NamedTensors | undefined
   #isSent = false
 
   constructor(memory: RequestMemory, request: Request, hold: Hold) {
@@ -203,16 +204,18 @@ export class RequestHold {
   }
 
   /**
-   * Charges outputs before they are written as an answer: what there is no room for need not be written.
+   * Charges outputs before they are written as an answer: what there is no room for need not be written, and gives its memory back, as the
+   * others do with the answer.
    * @throws VestalError SUBJECT_MEMORY_LIMIT, MEMORY_LIMIT
    */
   computed(outputs: NamedTensors): void {
     let bytes = 0
     for (const { data } of outputs.values()) bytes += ArrayBuffer.isView(data) ? data.byteLength : data.length
+    if (bytes >= FREED_BYTES_MIN) this.#outputs = outputs
     try {
       this.make(bytes)
     } catch (error) {
-      this.#memory.discarded(bytes)
+      this.#freeOutputs()
       throw error
     }
   }
@@ -226,16 +229,26 @@ export class RequestHold {
   }
 
   /**
-   * Gives an answer that is charged until it is sent, or its connection is gone. Nothing needs the body any more.
+   * Gives an answer that is charged until it is sent, or its connection is gone. Nothing needs the body and the outputs any more.
    * @throws VestalError SUBJECT_MEMORY_LIMIT, MEMORY_LIMIT
    */
   answer(response: Response, bytes: number): Response {
     if (this.#body !== undefined) freeBytes(this.#body)
+    this.#freeOutputs()
     if (bytes < ANSWER_BYTES_MIN) return response
     this.#hold.set(bytes)
     this.#memory.holdUntilSent(this.#request, this.#hold)
     this.#isSent = true
     return response
+  }
+
+  /** Requests of one run have parts of the same memory, which are left to the collector. */
+  #freeOutputs(): void {
+    for (const { data } of this.#outputs?.values() ?? []) {
+      if (!ArrayBuffer.isView(data) || data.byteLength < FREED_BYTES_MIN || data.byteLength < data.buffer.byteLength) continue
+      freeBytes(data)
+    }
+    this.#outputs = undefined
   }
 
   /** Says that the request has its answer, or failed. */
