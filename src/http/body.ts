@@ -12,6 +12,8 @@ export const BODY_BYTES_MAX = 64 * 1024 * 1024
 
 /** Pieces of a body smaller than this are gathered, so that a body of many small ones takes no more memory than its bytes. */
 const PIECE_BYTES_MIN = 64 * 1024
+/** Bodies from this length on are read piece by piece. */
+const PIECEWISE_BYTES_MIN = 16 * 1024 * 1024
 const NO_BYTES = new Uint8Array(0)
 
 /** How long a body may take to come. */
@@ -37,6 +39,8 @@ export interface BodyOptions {
   readonly discarded?: ((bytes: number) => void) | undefined
   /** The error text of a body over the limit. */
   readonly tooLarge?: TooLargeText | undefined
+  /** Whether the request came over a connection: nobody else has the memory of its body then. Default: none did. */
+  readonly isReceived?: ((request: Request) => boolean) | undefined
 }
 
 /** How compressed bodies are read. */
@@ -58,7 +62,7 @@ export function readBody(request: Request, options: BodyOptions): Promise<Uint8A
 }
 
 function readReceived(request: Request, options: BodyOptions): Promise<Uint8Array> {
-  const { bytesMax, times = BODY_TIMES, hold, tooLarge } = options
+  const { bytesMax, times = BODY_TIMES, hold, tooLarge, isReceived } = options
   const declared = declaredLength(request)
   if (declared === undefined) {
     return readCounted(request, options).catch((error) => {
@@ -67,8 +71,29 @@ function readReceived(request: Request, options: BodyOptions): Promise<Uint8Arra
   }
   if (declared > bytesMax) throw bodyTooLarge(bytesMax, tooLarge, declared)
   hold.grow(declared)
+  const isLarge = declared >= PIECEWISE_BYTES_MIN && isReceived?.(request) === true
   // Bun reads no further than a declared length, so that path needs no counting.
-  return inTime(request.bytes(), allowedMs(declared, times))
+  const whole = isLarge && request.body !== null ? readPieces(request.body, declared) : request.bytes()
+  return inTime(whole, allowedMs(declared, times))
+}
+
+/**
+ * Reads a body of that length into memory of its own, piece by piece. Bun would let it grow: each time it copies all that came before, and
+ * no other request is answered meanwhile.
+ */
+async function readPieces(body: ReadableStream<Uint8Array>, length: number): Promise<Uint8Array> {
+  const reader = body.getReader()
+  let bytes = NO_BYTES
+  let at = 0
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    // Taken with the first piece: who declares a length and sends nothing gets no memory. Each byte of it is written below.
+    if (at === 0) bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+    bytes.set(piece.value, at)
+    at += piece.value.byteLength
+    freeBytes(piece.value)
+  }
+  if (at < length) throw new Error(`the body ended after ${at} of ${length} bytes`)
+  return bytes
 }
 
 async function readCoded(request: Request, coding: Coding, options: BodyOptions): Promise<Uint8Array> {

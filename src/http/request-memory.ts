@@ -53,6 +53,7 @@ export class RequestMemory {
   readonly #servers: RequestMemoryOptions['servers']
   readonly #addressOf: (request: Request) => string
   readonly #idOf: NonNullable<RequestMemoryOptions['idOf']>
+  readonly #isReceived = (request: Request) => this.#servers?.isSending(request) === true
   readonly #sending = new Map<Request, Hold>()
   #discarded = 0
   /** Requests that are being worked on. */
@@ -124,6 +125,7 @@ export class RequestMemory {
       decompression: this.#decompression,
       discarded: (bytes) => this.discarded(bytes),
       tooLarge,
+      isReceived: this.#isReceived,
     })
   }
 

@@ -1,9 +1,11 @@
 import { expect, test } from 'bun:test'
+import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { VestalError } from '../../../src/core/errors.ts'
 import { MemoryLedger } from '../../../src/core/memory-ledger.ts'
 import { BODY_BYTES_MAX, BODY_TIMES, type BodyTimes, readBody } from '../../../src/http/body.ts'
 import { createTurns } from '../../../src/http/turns.ts'
+import { until } from '../../support/until.ts'
 
 const turns = createTurns({ atOnceMax: 1, waitingMax: 1, principalWaitingMax: 1 })
 
@@ -221,6 +223,54 @@ test('a compressed body is whole, also where it expands to one piece', async () 
     expect(Buffer.compare(await bytes, plain)).toBe(0)
     expect(hold.bytes).toBe(length)
   }
+})
+
+/** A server that reads what it is sent as large bodies are read, and says what came of it. */
+function largeBodies(times?: BodyTimes) {
+  const outcomes: Promise<unknown>[] = []
+  const ledger = new MemoryLedger({ bytesMax: 100_000_000 })
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    async fetch(request) {
+      const hold = ledger.open('ann')
+      const options = { bytesMax: 64 * 2 ** 20, times, hold, decompression: { turns }, isReceived: () => true }
+      const outcome = readBody(request, options).catch((error: VestalError) => error.code)
+      outcomes.push(outcome)
+      const bytes = await outcome
+      return bytes instanceof Uint8Array ? new Response(bytes) : new Response(String(bytes), { status: 400 })
+    },
+  })
+  return { server, outcomes, port: server.port ?? 0, [Symbol.dispose]: () => void server.stop(true) }
+}
+
+const LARGE = 17 * 2 ** 20
+
+test('a large body comes whole, in pieces of any size', async () => {
+  using reader = largeBodies()
+  const whole = new Uint8Array(LARGE)
+  for (let begin = 0; begin < LARGE; begin += 65_536) crypto.getRandomValues(whole.subarray(begin, begin + 65_536))
+  const answers = [0, 1].map(async () => {
+    const response = await fetch(reader.server.url, { method: 'POST', body: whole })
+    return Buffer.compare(await response.bytes(), whole)
+  })
+  expect(await Promise.all(answers)).toEqual([0, 0])
+})
+
+test('a large body whose connection breaks, or that stalls, is given up', async () => {
+  using patient = largeBodies()
+  using quick = largeBodies({ wholeMs: 50, graceMs: 50, bytesPerSecondMin: 2 ** 40 })
+  for (const { port } of [patient, quick]) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.write(`POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${LARGE}\r\n\r\n`)
+    socket.write(Buffer.alloc(2 ** 20))
+    if (port === patient.port) await until(() => patient.outcomes.length === 1)
+    if (port === patient.port) socket.destroy()
+  }
+  await until(() => quick.outcomes.length === 1)
+  expect(await patient.outcomes[0]).toBe('BODY_INVALID')
+  expect(await quick.outcomes[0]).toBe('BODY_TIMEOUT')
 })
 
 test('a body may have 64 MiB and five minutes, at 16 KiB a second once ten seconds are over', () => {

@@ -31,3 +31,25 @@ test('a body stays where its request failed, and where it may be a caller’s ow
   for (const { hold } of [failed, pieces, small]) hold.close()
   expect(bodies.map(({ byteLength }) => byteLength)).toEqual([LARGE, LARGE, 3])
 })
+
+test('large outputs give their memory back with the answer or its rejection, but for what requests of one run share', () => {
+  const tensor = (data: Float32Array) => ({ datatype: 'FP32', shape: [data.length], data }) as const
+  const run = new Float32Array(LARGE)
+  const answered = held({})
+  const rejected = held({})
+  const [own, shared, more] = [new Float32Array(LARGE), run.subarray(0, LARGE / 2), new Float32Array(LARGE)]
+  answered.hold.computed(
+    new Map([
+      ['own', tensor(own)],
+      ['shared', tensor(shared)],
+    ]),
+  )
+  expect(own.length).toBe(LARGE)
+  answered.hold.answer(new Response('done'), 4)
+  const other = rejected.memory.open(new Request('http://localhost/'), 'ann')
+  other.grow(rejected.memory.ledger.bytes + 256 * 2 ** 20 - LARGE)
+  expect(() => rejected.hold.computed(new Map([['more', tensor(more)]]))).toThrow()
+  expect([own.length, shared.length, run.length, more.length]).toEqual([0, LARGE / 2, LARGE, 0])
+  for (const { hold } of [answered, rejected]) hold.close()
+  other.close()
+})
