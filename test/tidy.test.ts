@@ -21,7 +21,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   accounts: ['core', 'jose', 'auth'],
   storage: ['core', 'accounts'],
   processes: ['core', 'tensor', 'platform'],
-  tasks: ['core', 'schema', 'tensor', 'platform', 'processes'],
+  tasks: ['core', 'schema', 'tensor', 'platform', 'processes', 'wasm'],
   model: ['core', 'schema', 'tensor', 'tasks'],
   inference: ['core', 'schema', 'tensor', 'platform', 'processes', 'tasks', 'model'],
   testing: ['core', 'model', 'inference'],
