@@ -1,4 +1,3 @@
-import { dictionary } from '@zxcvbn-ts/language-common'
 import { VestalError } from '../core/errors.ts'
 
 export interface PasswordOptions {
@@ -101,6 +100,8 @@ function isCommonPassword(password: string): boolean {
 
 /** The list, most used first: those of @zxcvbn-ts/language-common (MIT) that are long enough to be allowed at all. */
 export function commonPasswords(): readonly string[] {
+  // Not an import, which would unpack the list at every start.
+  const { dictionary } = require('@zxcvbn-ts/language-common') as typeof import('@zxcvbn-ts/language-common')
   return dictionary['passwords-common'].filter((password) => password.length >= 8)
 }
 

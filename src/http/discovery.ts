@@ -2,6 +2,7 @@ import { Elysia } from 'elysia'
 import { VestalError } from '../core/errors.ts'
 import { isLoopback } from '../core/loopback.ts'
 import type { JwkSet } from '../jose/keys.ts'
+import { KEY_SET_SECONDS } from '../jose/public-key-set.ts'
 import { jsonResponse, jsonTextResponse } from './json.ts'
 import { DISCOVERY_DETAIL } from './openapi/discovery.ts'
 
@@ -14,8 +15,6 @@ export interface DiscoveryOptions {
   readonly hasTokenEndpoint?: boolean
 }
 
-/** Seconds that verifiers may keep the key set: so long, at most, a new key is unknown to them, and a revoked one known. */
-export const KEY_SET_SECONDS = 300
 const KEY_SET_PATH = '/.well-known/jwks.json'
 const METADATA_PATH = '/.well-known/oauth-authorization-server'
 

@@ -1,4 +1,3 @@
-import { compactDecrypt, importJWK } from 'jose'
 import { VestalError } from '../core/errors.ts'
 import { bytesOfBase64url, isCanonicalBase64url } from './base64url.ts'
 import { mediaType, TOKEN_BYTES_MAX } from './compact.ts'
@@ -56,6 +55,8 @@ interface Algorithms {
 }
 
 async function decrypt(token: string, { jwk }: DecryptionKey, { alg, enc }: Algorithms): Promise<string> {
+  // Read with the first encrypted token: most servers meet none.
+  const { compactDecrypt, importJWK } = await import('jose')
   try {
     const options = { keyManagementAlgorithms: [alg], contentEncryptionAlgorithms: [enc] }
     const { plaintext } = await compactDecrypt(token, await importJWK({ ...jwk }, alg), options)

@@ -1,13 +1,9 @@
 import { SettingsError } from '../config/load.ts'
 import type { Mode } from '../config/mode.ts'
 import type { Settings } from '../config/settings.ts'
-import { isLoopback } from '../core/loopback.ts'
-import { createApp } from '../http/app.ts'
 import { createLossLog, createModelLog } from '../http/control/model-changes.ts'
-import { PRIVATE_INFO_PERMISSION } from '../http/info.ts'
 import type { Gather } from '../http/operations.ts'
-import { createReadiness, type Readiness } from '../http/readiness.ts'
-import type { Reloading } from '../http/reload.ts'
+import { createReadiness } from '../http/readiness.ts'
 import { createEngine } from '../inference/create-engine.ts'
 import type { Engine, ModelChange } from '../inference/engine.ts'
 import type { ModelLoss } from '../inference/runner.ts'
@@ -18,22 +14,18 @@ import { removeLeftFolders } from '../platform/temporary-folder.ts'
 import { watchRedis } from '../storage/redis-watch.ts'
 import { MetricRegistry } from '../telemetry/metrics/registry.ts'
 import { accountsOf } from './accounts.ts'
-import { authenticationOf } from './authentication.ts'
+import type { AppParts } from './build-app.ts'
 import { type HttpProcess, serveHttpProcess } from './cluster/http-process.ts'
 import { engineOptions, runtimeTextTo } from './engine-options.ts'
 import { loadIssuers } from './issuers.ts'
-import { networkOf } from './listeners.ts'
 import { createLiveKeys } from './live-keys.ts'
 import { createKeyLoader } from './load-keys.ts'
-import { createLogging, findingsTo, type Logging } from './logging.ts'
+import { createLogging, findingsTo } from './logging.ts'
 import { collectProcess } from './process-metrics.ts'
 import { createReload, partOf, reloadingOf, subscribeEngine } from './reload.ts'
-import { sharedCountsOf } from './shared-counts.ts'
-import { sign } from './sign-token.ts'
 import { serveSingleProcess, stopParts } from './single-process.ts'
-import type { Announced } from './start-screen.ts'
 import { loadTls } from './tls-files.ts'
-import { collectTracing, type OpenTracing, openTracing } from './tracing.ts'
+import { collectTracing, openTracing } from './tracing.ts'
 
 export interface Launch {
   /** Reads the settings again. */
@@ -66,7 +58,7 @@ export async function start(settings: Settings, mode: Mode, { read, httpProcess,
   logger.debug('settings and keys are read; loading models')
   // The supervisor of several processes removes them.
   if (httpProcess === undefined) removeLeftFolders()
-  const { engine, gather } = await openEngine(settings, {
+  const opening = openEngine(settings, {
     httpProcess,
     changed: (change) => noteChange(change, { actor: 'server' }),
     lost: createLossLog(accounts?.options.context.audit),
@@ -74,6 +66,8 @@ export async function start(settings: Settings, mode: Mode, { read, httpProcess,
     note: findingsTo(logging),
     runtimeText: runtimeTextTo(logger),
   })
+  // The routes are read while the worker processes load the models: they are more than half of the modules.
+  const [{ engine, gather }, { buildApp }] = await Promise.all([opening, import('./build-app.ts')])
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })
   collectTracing(registry, tracing)
@@ -101,7 +95,7 @@ export async function start(settings: Settings, mode: Mode, { read, httpProcess,
   const ask = httpProcess === undefined ? reload.reload : httpProcess.reloadAll(logs)
   const reloading = reloadingOf(reload, { ask, keys, requestHeaders })
   const built = { ...announced, registry, readiness, logging, reloading, tracing, ...(gather && { gather }) }
-  const app = await buildOrStop(settings, built)
+  const app = await orStop(built, () => buildApp(settings, built))
   const serving = {
     settings,
     app,
@@ -117,9 +111,9 @@ export async function start(settings: Settings, mode: Mode, { read, httpProcess,
 }
 
 /** Keys that do not work together are rejected here, while the engine runs already. */
-async function buildOrStop(settings: Settings, parts: BuildParts) {
+async function orStop<T>(parts: AppParts, build: () => T): Promise<T> {
   try {
-    return build(settings, parts)
+    return build()
   } catch (error) {
     await stopParts(parts)
     throw error instanceof KeyError ? new SettingsError([`the keys cannot be used: ${error.message}`]) : error
@@ -147,61 +141,4 @@ async function openEngine(
   const { changed, lost: modelLost, warn } = events
   const { engine, statistics } = await httpProcess.openEngine({ limits: { bytesMax, subjectBytesMax }, changed, modelLost, warn })
   return { engine, gather: { metrics: httpProcess.gatherMetrics, statistics } }
-}
-
-interface BuildParts extends Announced {
-  readonly registry: MetricRegistry
-  readonly readiness: Readiness
-  readonly logging: Logging
-  readonly reloading: Reloading
-  readonly tracing: OpenTracing | undefined
-  /** Metrics and statistics of all processes, where there are several. */
-  readonly gather?: Gather
-}
-
-function build(settings: Settings, parts: BuildParts) {
-  const { mode, keys, issuers, engine, accounts, registry, readiness, logging, reloading, tracing, gather } = parts
-  const { keys: current, signing } = keys.current()
-  const hasSignIn = mode === 'development' && signing !== undefined
-  return createApp({
-    engine,
-    authentication: { ...authenticationOf(settings, { keys: current, issuers }), ...accounts?.authentication },
-    ...(accounts && { accounts: accounts.options }),
-    ownKeys: keys,
-    reloading,
-    // With the keys of another issuer, the name is that issuer's too.
-    ...(settings.issuer !== undefined && signing !== undefined && { issuer: settings.issuer }),
-    title: settings.title,
-    description: settings.description,
-    hasHomePage: settings.homePage === 'on',
-    mayBeTokenIds: settings.tokenIds === 'on',
-    hasDocs: settings.docsPage === 'on',
-    bodyBytesMax: settings.bodyBytesMax,
-    expansionRatioMax: settings.expansionRatioMax,
-    messageBytesMax: settings.messageBytesMax,
-    mediaProcessesMax: settings.mediaProcessesMax,
-    taskLimits: { itemsMax: settings.taskItemsMax, tokensMax: settings.taskTokensMax },
-    ...networkOf(settings),
-    operations: {
-      registry,
-      ...(gather && { gather }),
-      readiness,
-      logger: logging.logger,
-      accessLog: settings.accessLog,
-      front: settings,
-      ...(settings.rateLimits.length > 0 && { rateLimits: settings.rateLimits }),
-      tracer: tracing?.tracer,
-      sharedCounts: sharedCountsOf(settings, (message) => logging.logger.warn(message)),
-    },
-    ...(hasSignIn && {
-      signIn: {
-        issue: (subject: string) => {
-          const claims = { sub: subject, data: { permissions: [PRIVATE_INFO_PERMISSION] } }
-          // The current signing key: it may have been rotated since the start.
-          return sign(claims, keys.current().signing ?? signing, { settings, lifetimeSeconds: settings.accessTokenSeconds })
-        },
-        isLoopbackHost: isLoopback,
-      },
-    }),
-  })
 }
