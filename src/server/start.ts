@@ -52,21 +52,16 @@ export async function start(settings: Settings, mode: Mode, { read, httpProcess,
   if (fallback !== undefined) warnOfFallback()
   // Before the models, so that an unusable database ends the start with nothing to stop.
   const accounts = await accountsOf(settings, { mode, keys, warn })
-  const noteChange = createModelLog({ logger, audit: accounts?.options.context.audit })
+  const logChange = createModelLog({ logger, audit: accounts?.options.context.audit })
+  const noteChange = (change: ModelChange) => logChange(change, { actor: 'server' })
   const { redis: url } = settings
   const redis = url === undefined ? undefined : await watchRedis({ url, log: warn })
   logger.debug('settings and keys are read; loading models')
   // The supervisor of several processes removes them.
   if (httpProcess === undefined) removeLeftFolders()
-  const opening = openEngine(settings, {
-    httpProcess,
-    changed: (change) => noteChange(change, { actor: 'server' }),
-    lost: createLossLog(accounts?.options.context.audit),
-    warn,
-    note: findingsTo(logging),
-    runtimeText: runtimeTextTo(logger),
-  })
-  // The routes are read while the worker processes load the models: they are more than half of the modules.
+  const events = { changed: noteChange, lost: createLossLog(accounts?.options.context.audit), warn, note: findingsTo(logging) }
+  const opening = openEngine(settings, { httpProcess, runtimeText: runtimeTextTo(logger), ...events })
+  // The routes, which are more than half of the modules, are read while the worker processes load the models.
   const [{ engine, gather }, { buildApp }] = await Promise.all([opening, import('./build-app.ts')])
   const registry = new MetricRegistry()
   collectProcess(registry, { logLines: output.dropped, auditEvents: accounts?.auditLost })
