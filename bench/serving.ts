@@ -3,7 +3,7 @@ import { ALL_CORES, CORES, onCore } from './harness/cores.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'
 import { type Figure, figureOf, ratioByRound } from './harness/measure.ts'
 import { type Occasion, report, reportDistribution, reportTargets } from './harness/report.ts'
-import { GENERATOR, type Load, type LoadResult, putConstantRate, putLoad } from './load/load.ts'
+import { GENERATOR, type Load, type LoadResult, putConstantRate, putLoad, SHARES } from './load/load.ts'
 import { bearer, startAsUser, type UserPlace, userPlace } from './servers/as-users.ts'
 import { familyCpuSeconds, freePort, stopGroup } from './servers/start.ts'
 import { FAST_SERVING, QUICK_SERVING, SERVING_SERVERS, type ServingServer } from './serving-servers/contestants.ts'
@@ -20,7 +20,7 @@ export interface ServingSizes {
 }
 
 const CONNECTIONS = 64
-const START_MS_MAX = 60_000
+const START_MS_MAX = 120_000
 const PATH = '/v2/models/digits/infer'
 /** Part of a server's own peak at which it is asked at a constant rate. */
 const PART_OF_PEAK = 0.7
@@ -158,9 +158,14 @@ async function benchTable(table: Table, servers: readonly Running[], { sizes, mi
   const text = `\`POST ${PATH}\` with 64 numbers as JSON, ${turns}. ${table.text}${notRun}`
   report([{ id, title, text, unit, isLessBetter: key !== 'requestsPerSecond', base: 'vestal start', rows }], occasion)
   const lines = servers.map((running) => {
-    const all = (results.get(running) ?? []).map(({ distribution }) => distribution)
-    const middle = (_: number, index: number) => figureOf(all.map((each) => each[index] ?? Number.NaN)).median
-    return { name: running.server.name, distribution: (all[0] ?? []).map(middle) }
+    const all = results.get(running) ?? []
+    // Of a hundred requests nothing is known about one in a thousand.
+    const isKnown = (share: number) => all.every(({ requests }) => requests * (1 - share / 100) >= 1)
+    const middle = (index: number) => figureOf(all.map(({ distribution }) => distribution[index] ?? Number.NaN)).median
+    return {
+      name: running.server.name,
+      distribution: SHARES.map((share, index) => (isKnown(share) ? middle(index) : Number.NaN)),
+    }
   })
   reportDistribution({ id: `${id}-latency`, title: `${title}: latency`, lines }, occasion)
   return results
@@ -199,7 +204,7 @@ async function withServers<T>(
   try {
     for (const server of SERVING_SERVERS) {
       // On one core more workers are only more to switch between.
-      if (where.isPinned && (server.workers ?? 1) > 1) continue
+      if (where.isPinned && ((server.workers ?? 1) > 1 || server.flags?.includes('--processes'))) continue
       const running = PEERS[peers].includes(server) ? await start(server, where) : `--peers is ${peers}`
       if (typeof running === 'string') missing.push({ name: server.name, reason: running })
       else servers.push(running)

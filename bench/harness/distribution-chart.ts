@@ -1,13 +1,13 @@
 import { SHARES } from '../load/load.ts'
 
-/** Latencies of one contestant at each share of `SHARES`, in milliseconds. */
+/** Latencies of one contestant at each share of `SHARES`, in milliseconds; not a number where it is not known. */
 export interface Line {
   readonly name: string
   readonly distribution: readonly number[]
 }
 
 const [WIDTH, HEIGHT] = [760, 420] as const
-const [LEFT, RIGHT, TOP, BOTTOM] = [56, 180, 44, 64] as const
+const [LEFT, RIGHT, TOP, BOTTOM] = [56, 210, 44, 64] as const
 /** Where the lines begin: what is faster than half of the requests says little. */
 const FIRST_SHARE = 50
 /** Colours that stay apart for those who see few of them, on light and on dark pages. */
@@ -52,12 +52,15 @@ export function distributionChart(
         `<path class="grid" d="M${x(share).toFixed(1)} ${TOP}V${HEIGHT - BOTTOM}"/><text x="${x(share).toFixed(1)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${share} %</text>`,
     ),
   ]
-  const drawn = [...lines].sort((a, b) => (b.distribution.at(-1) ?? 0) - (a.distribution.at(-1) ?? 0))
+  const lastOf = (line: Line) => pointsOf(line).at(-1)?.[1] ?? 0
+  const drawn = [...lines].sort((a, b) => lastOf(b) - lastOf(a))
   const marks = drawn.map((line, index) => {
-    const colour = COLOURS[lines.indexOf(line) % COLOURS.length]
+    const place = lines.indexOf(line)
+    const colour = COLOURS[place % COLOURS.length]
+    const dash = place < COLOURS.length ? '' : ' stroke-dasharray="6 3"'
     const path = pointsOf(line).map(([share, ms]) => `${x(share).toFixed(1)} ${y(ms).toFixed(1)}`)
     const at = TOP + 8 + index * 18
-    return `<path d="M${path.join('L')}" fill="none" stroke="${colour}" stroke-width="2"/>
+    return `<path d="M${path.join('L')}" fill="none" stroke="${colour}" stroke-width="2"${dash}/>
 <rect x="${WIDTH - RIGHT + 12}" y="${at - 9}" width="12" height="10" fill="${colour}"/><text x="${WIDTH - RIGHT + 30}" y="${at}">${Bun.escapeHTML(line.name)}</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" font-family="system-ui, sans-serif" font-size="12">

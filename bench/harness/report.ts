@@ -159,7 +159,7 @@ function format(value: number): string {
 }
 
 const BAR = 22
-const LEFT = 190
+const LEFT = 220
 const WIDTH = 760
 
 /** A chart of bars that is legible on light and dark pages: each with its figure and its ratio to the base, below them the machine. */

@@ -169,6 +169,11 @@ export const SERVING_SERVERS: readonly ServingServer[] = [
   MLSERVER,
   ...byWorkers('LitServe', 'python', 'its defaults', script('litserve', LITSERVE, 'litserve_app.py')),
   ...byWorkers('BentoML', 'python', 'the model in an async method', bentoml),
-  ...byWorkers('Ray Serve', 'python', 'a replica for each worker, asynchronous', script('ray', RAY, 'ray_app.py')),
+  ...byWorkers(
+    'Ray Serve',
+    'python',
+    'a replica for each worker, RAY_SERVE_THROUGHPUT_OPTIMIZED',
+    script('ray', RAY, 'ray_app.py'),
+  ),
   ...byWorkers('PyTriton', 'python', 'Triton’s own front end, its batcher on', script('pytriton', PYTRITON, 'pytriton_app.py')),
 ]

@@ -1,5 +1,13 @@
 """`digits` behind Triton's own front end, as PyTriton starts it, and onnxruntime. Usage: pytriton_app.py <port> <model> <workers>"""
+import os
 import sys
+import sysconfig
+
+# Triton's process for Python loads the library of the same minor version that it finds first, which must be that of this Python.
+libraries = sysconfig.get_config_var("LIBDIR") or ""
+if not os.environ.get("LD_LIBRARY_PATH", "").startswith(libraries):
+    os.environ["LD_LIBRARY_PATH"] = ":".join(filter(None, [libraries, os.environ.get("LD_LIBRARY_PATH")]))
+    os.execv(sys.executable, [sys.executable, *sys.argv])
 
 import numpy as np
 import onnxruntime
