@@ -277,3 +277,22 @@ test('a body may have 64 MiB and five minutes, at 16 KiB a second once ten secon
   expect(BODY_BYTES_MAX).toBe(67_108_864)
   expect(BODY_TIMES).toEqual({ wholeMs: 300_000, graceMs: 10_000, bytesPerSecondMin: 16_384 })
 })
+
+test('bytes that came and were rejected are reported, and none of a body that is whole', async () => {
+  const reported = async (request: Request, { bytesMax = 1000, times = BODY_TIMES }: ReadOptions = {}) => {
+    const counts: number[] = []
+    const hold = new MemoryLedger({ bytesMax: 10_000_000 }).open('ann')
+    const discarded = (bytes: number) => void counts.push(bytes)
+    await readBody(request, { bytesMax, times, hold, decompression: { turns }, discarded }).catch(() => undefined)
+    return counts
+  }
+  expect(await reported(chunked([numbered(400), numbered(600)]).request)).toEqual([])
+  expect(await reported(chunked([]).request)).toEqual([])
+  expect(await reported(chunked([numbered(400), numbered(601)]).request)).toEqual([1001])
+  const gzip = (length: number) => {
+    const body = new Uint8Array(gzipSync(crypto.getRandomValues(new Uint8Array(length))))
+    return posted(body, { 'content-encoding': 'gzip' })
+  }
+  expect(await reported(gzip(100_000), { bytesMax: 200_000 })).toEqual([])
+  expect((await reported(gzip(300_000), { bytesMax: 200_000 })).every((bytes) => bytes > 200_000)).toBe(true)
+})

@@ -67,6 +67,17 @@ describe('a scheduler', () => {
     expect(await Promise.all(answers)).toEqual(['A', 'B', 'C', 'D'])
   })
 
+  test('runs on those that are left where an idle one is taken away', async () => {
+    for (const gone of [0, 1, 2]) {
+      const { scheduler, workers, ask } = start({ workers: 3 })
+      scheduler.detach(workers[gone] ?? expect.unreachable())
+      const answers = [ask('a'), ask('b')]
+      expect(workers.map(({ runs }) => runs.length)).toEqual([1, 1, 1].with(gone, 0))
+      finishAll(workers)
+      expect(await Promise.all(answers)).toEqual(['A', 'B'])
+    }
+  })
+
   test('counts rows, not requests: a run has at most the rows of the limit, or one request', () => {
     const { worker, ask } = start()
     void ask('first')
