@@ -1,77 +1,16 @@
 import { describe, expect, test } from 'bun:test'
 import { CodeHost } from '../../../../src/inference/code/code-host.ts'
 import { CodeLog } from '../../../../src/inference/code/code-log.ts'
-import type { CodeEvents, CodeKill } from '../../../../src/inference/code/code-process.ts'
 import { CodeSession } from '../../../../src/inference/code/code-session.ts'
 import { readFromCode } from '../../../../src/inference/code/from-code.ts'
-import type { ToCode } from '../../../../src/inference/code/messages.ts'
 import { HandClock } from '../../../support/hand-clock.ts'
+import { BUNDLE, HandCodeProcess, MODEL, settled } from '../../../support/hand-code-process.ts'
 
-const MODEL = {
-  description: '',
-  calls: [],
-  input: { form: 'text', schema: {} },
-  output: { form: 'text', schema: {} },
-  examples: [],
-  batch: {},
-  limits: {},
-  isStream: false,
-  isAroundFile: false,
-} as const
 const FACTS = { files: {}, labels: {} }
-const BUNDLE = { map: '{}', folder: '/models/x/1' }
-const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
-
-/** A process that the test plays. */
-class HandProcess {
-  readonly pid = 1
-  readonly sent: (ToCode & { readonly with?: string })[] = []
-  readonly killed: [CodeKill, string][] = []
-  readonly events: CodeEvents
-  readonly #gone = Promise.withResolvers<void>()
-  bytes: number | undefined = 0
-  usedMs: number | undefined = 0
-
-  constructor(events: CodeEvents) {
-    this.events = events
-  }
-
-  get gone() {
-    return this.#gone.promise
-  }
-
-  send(header: ToCode, text?: string) {
-    this.sent.push(text === undefined ? header : { ...header, with: text })
-  }
-
-  kill(label: CodeKill, cause: string) {
-    this.killed.push([label, cause])
-  }
-
-  residentBytes = () => this.bytes
-  processorMs = () => this.usedMs
-
-  /** Answers each step of a load, and pings, as soon as they are asked. */
-  answer(header: object, text = '') {
-    this.events.frame({ header, text, tensors: new Map() })
-  }
-
-  pong() {
-    const ping = this.sent.findLast(({ kind }) => kind === 'ping')
-    if (ping?.kind === 'ping') this.answer({ kind: 'pong', number: ping.number })
-  }
-
-  end(cause = 'exit code 1') {
-    this.events.ended({ cause, label: cause, isKilled: false })
-    this.#gone.resolve()
-  }
-
-  kinds = () => this.sent.map(({ kind }) => kind).filter((kind) => kind !== 'ping')
-}
 
 function house({ hangMs = 1000, memoryBytesMax = 2 * 2 ** 20, loadMsMax = 5000 } = {}) {
   const clock = new HandClock()
-  const processes: HandProcess[] = []
+  const processes: HandCodeProcess[] = []
   const log: string[] = []
   const notes: unknown[] = []
   const served: unknown[] = []
@@ -85,7 +24,7 @@ function house({ hangMs = 1000, memoryBytesMax = 2 * 2 ** 20, loadMsMax = 5000 }
       log: (text) => void log.push(text),
       ended: (end) => void notes.push(end),
       startProcess: (events) => {
-        const started = new HandProcess(events)
+        const started = new HandCodeProcess(events)
         processes.push(started)
         return started
       },
