@@ -2,17 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { signJwt } from '../src/jose/sign.ts'
-import {
-  type Attack,
-  bombs,
-  sizedModel,
-  slowReaders,
-  sockets,
-  stalledUploads,
-  type Victim,
-} from '../test/support/memory-attacks.ts'
+import { processorMsOf } from '../src/processes/child.ts'
+import { sizedModel } from '../test/support/memory-attacks.ts'
 import { describeMachine, warnWhereBusy } from './harness/machine.ts'
 import { reportTable } from './harness/report.ts'
+import { ATTACKS, type AttackOrder, type AttackOutcome } from './load/attacks.ts'
 import { type LoadResult, putLoad } from './load/load.ts'
 import { SECRET } from './servers/plan.ts'
 
@@ -25,29 +19,33 @@ export interface MemorySizes {
 
 const ROOT = process.env.VESTAL_BENCH_ROOT ?? join(import.meta.dir, '..')
 const MIB = 2 ** 20
-const ATTACKS: readonly (readonly [what: string, begin: (victim: Victim) => Attack])[] = [
-  ['40 gzip bodies of 64 KB that expand to 63 MiB, again and again', (victim) => bombs(victim, 40)],
-  ['16 uploads that stall at 59 of 60 MiB', (victim) => stalledUploads(victim, { count: 16, mebibytes: 60 })],
-  ['200 clients that do not read answers of 8 MB', (victim) => slowReaders(victim, { count: 200, answerBytes: 8_000_000 })],
-  ['500 idle WebSockets', (victim) => sockets(victim, { count: 500 })],
-  [
-    '500 WebSockets that stall at 1 000 000 bytes of a message',
-    (victim) => sockets(victim, { count: 500, messageBytes: 1_000_000 }),
-  ],
-]
+/** What a network of 1 Gbit a second lets through. */
+const BYTES_PER_SECOND = 125_000_000
+/** Takes only what no other process wants of the processors, where the system can do that: an attacker is on another machine. */
+const IDLE = Bun.which('chrt') === null ? [] : ['chrt', '--idle', '0']
 
 /** `bun run bench memory`: what attacks of one subject take of the server's memory, and of another subject's time. */
 export async function benchMemory({ rounds, seconds }: MemorySizes, isKept: boolean): Promise<void> {
   warnWhereBusy()
   const rows: string[][] = []
-  for (const [what, begin] of ATTACKS) {
-    const measured = await measure(begin, { rounds, seconds })
-    const { peakMib, firstMib, calm, attacked, statuses } = measured
-    const ratio = middle(attacked.map(({ p99Ms }) => p99Ms)) / middle(calm.map(({ p99Ms }) => p99Ms))
+  for (const what of Object.keys(ATTACKS)) {
+    const { peakMib, firstMib, calm, attacked, statuses, shares } = await measure(what, { rounds, seconds })
+    const of = (results: readonly LoadResult[], key: 'p50Ms' | 'p99Ms' | 'p999Ms') => middle(results.map((result) => result[key]))
     const times = (results: readonly LoadResult[]) =>
-      `${middle(results.map(({ p50Ms }) => p50Ms)).toFixed(2)}, ${middle(results.map(({ p99Ms }) => p99Ms)).toFixed(2)} ms`
+      `${(['p50Ms', 'p99Ms', 'p999Ms'] as const).map((key) => of(results, key).toFixed(2)).join(', ')} ms`
+    const ratio = (key: 'p99Ms' | 'p999Ms') => (of(attacked, key) / of(calm, key)).toFixed(2)
     const failures = attacked.reduce((sum, { failures: each }) => sum + each, 0)
-    rows.push([what, `${firstMib} → ${peakMib} MiB`, times(calm), times(attacked), ratio.toFixed(2), String(failures), statuses])
+    const samples = middle(attacked.map(({ requests }) => requests))
+    rows.push([
+      what,
+      `${firstMib} → ${peakMib} MiB`,
+      times(calm),
+      `${times(attacked)} of ${samples}`,
+      `${ratio('p99Ms')}, ${ratio('p999Ms')}`,
+      shares,
+      String(failures),
+      statuses,
+    ])
   }
   reportTable(
     {
@@ -55,13 +53,16 @@ export async function benchMemory({ rounds, seconds }: MemorySizes, isKept: bool
       title: 'Attacks on the memory of the server',
       text:
         'The server as `vestal start` starts it, with a new process for each attack. One subject attacks; another asks for predictions of one row of iris on four ' +
-        'connections, before the attack and during it. The memory is the largest that the process has held (`VmHWM`).',
+        'connections, before the attack and during it; wrk counts a pause for each request that would have been sent meanwhile. The attack begins with each round, so its beginning is in the ' +
+        'figures. It comes from a process of its own which, since it would be on another machine, gets processor time that nobody else wants (`chrt --idle`) and sends at most 1 Gbit a second; the ' +
+        'load, the server and its workers share the cores. The memory is the largest that the process has held (`VmHWM`).',
       head: [
         'attack of one subject',
         'memory',
-        'p50, p99 of the other before',
+        'p50, p99, p99.9 of the other before',
         'during',
-        '× p99',
+        '× p99, p99.9',
+        'processor of the attacker; of the server before, during',
         'failures of the other',
         'answers to the attack',
       ],
@@ -71,7 +72,7 @@ export async function benchMemory({ rounds, seconds }: MemorySizes, isKept: bool
   )
 }
 
-async function measure(begin: (victim: Victim) => Attack, { rounds, seconds }: MemorySizes) {
+async function measure(attack: string, { rounds, seconds }: MemorySizes) {
   const server = await start()
   try {
     const token = (sub: string) =>
@@ -89,33 +90,43 @@ async function measure(begin: (victim: Victim) => Attack, { rounds, seconds }: M
     const calm: LoadResult[] = []
     const attacked: LoadResult[] = []
     const counts = new Map<number, number>()
+    const used = { attacker: 0, before: 0, during: 0 }
+    const victim = { port: server.port, authorization: token('mallory'), bytesPerSecond: BYTES_PER_SECOND }
     for (let round = 0; round < rounds; round += 1) {
-      calm.push(await load(seconds))
-      const loaded = load(seconds)
-      await keepUp(() => begin({ port: server.port, authorization: token('mallory') }), loaded, counts)
-      attacked.push(await loaded)
+      const [atFirst, result] = [server.processorMs(), await load(seconds)]
+      calm.push(result)
+      used.before += server.processorMs() - atFirst
+      const attacker = await startAttack({ attack, victim })
+      const atBegin = server.processorMs()
+      attacked.push(await load(seconds))
+      used.during += server.processorMs() - atBegin
+      used.attacker += attacker.processorMs()
+      for (const [status, count] of await attacker.stop()) counts.set(status, (counts.get(status) ?? 0) + count)
     }
     const statuses = [...counts].sort().map(([status, count]) => `${status === 0 ? 'none' : status}: ${count}`)
-    return { firstMib, peakMib: server.peakMib(), calm, attacked, statuses: statuses.join(', ') }
+    const share = (ms: number) => `${(ms / (rounds * seconds * 10)).toFixed(0)} %`
+    const shares = `${share(used.attacker)}; ${share(used.before)}, ${share(used.during)} of a core`
+    return { firstMib, peakMib: server.peakMib(), calm, attacked, statuses: statuses.join(', '), shares }
   } finally {
     await server.stop()
   }
 }
 
-/** Attacks until the load is done: what is held stays, and where nothing is held the attack begins again. */
-async function keepUp(begin: () => Attack, loaded: Promise<unknown>, counts: Map<number, number>): Promise<void> {
-  let isOver = false
-  const over = loaded.then(() => {
-    isOver = true
-  })
-  while (!isOver) {
-    const attack = begin()
-    await Promise.race([attack.isUnderWay, over])
-    const statuses = attack.statuses()
-    const isHeld = statuses.some((status) => status === 0 || status === 101 || status === 200)
-    if (isHeld) await over
-    for (const status of attack.statuses()) counts.set(status, (counts.get(status) ?? 0) + 1)
-    attack.stop()
+async function startAttack(order: AttackOrder) {
+  const command = [...IDLE, process.execPath, join(import.meta.dir, 'load/attacker.ts'), JSON.stringify(order)]
+  const child = Bun.spawn(command, { stdout: 'pipe', stderr: 'inherit' })
+  const reader = child.stdout.getReader()
+  await reader.read()
+  return {
+    processorMs: () => processorMsOf(child.pid) ?? Number.NaN,
+    /** Ends it; gives what it was answered. */
+    stop: async (): Promise<AttackOutcome> => {
+      child.kill('SIGTERM')
+      let output = ''
+      for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read())
+        output += Buffer.from(chunk.value).toString()
+      return JSON.parse(output) as AttackOutcome
+    },
   }
 }
 
@@ -149,6 +160,7 @@ async function start() {
     const status = `/proc/${child.pid}/status`
     return {
       port,
+      processorMs: () => processorMsOf(child.pid) ?? Number.NaN,
       /** The most that it has held since the last call. */
       peakMib: () => {
         const peak = Math.round((Number(/VmHWM:\s+(\d+)/.exec(readFileSync(status, 'utf8'))?.[1] ?? 0) * 1024) / MIB)

