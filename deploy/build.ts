@@ -12,6 +12,7 @@ const inPackage = (name: string, ...path: readonly string[]) => join(dirname(res
 const ASSETS = [
   join(ROOT, 'src/storage/migrations'),
   join(ROOT, 'src/wasm/signatures.wasm'),
+  join(ROOT, 'src/wasm/numbers.wasm'),
   ...['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'].map((name) => inPackage('swagger-ui-dist', name)),
 ]
 

@@ -12,7 +12,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   schema: ['core'],
   jose: ['core', 'wasm'],
   keys: ['core', 'jose'],
-  tensor: ['core'],
+  tensor: ['core', 'wasm'],
   jwks: ['core', 'jose'],
   config: ['core'],
   platform: ['core', 'config'],

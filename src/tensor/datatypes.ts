@@ -104,3 +104,13 @@ export function hasLongIntegers(specs: readonly { readonly datatype: Datatype }[
   for (const { datatype } of specs) if (DATATYPES[datatype].kind === 'big-integer') return true
   return false
 }
+
+/**
+ * What the long lists of numbers in a request's JSON are read as (`JsonOptions.lists`): floats where all inputs of numbers are FP32, doubles
+ * elsewhere. Undefined where no input is of numbers.
+ */
+export function listKindOf(specs: readonly { readonly datatype: Datatype }[]): 'FP32' | 'FP64' | undefined {
+  const numbers = specs.filter(({ datatype }) => datatype !== 'BYTES' && datatype !== 'BOOL')
+  if (numbers.length === 0) return undefined
+  return numbers.every(({ datatype }) => datatype === 'FP32') ? 'FP32' : 'FP64'
+}

@@ -1,6 +1,7 @@
 import { VestalError } from '../core/errors.ts'
 import { DATATYPES, type Datatype } from './datatypes.ts'
 import { BareFloat } from './exact-json.ts'
+import { NumberList } from './number-list.ts'
 import { describeShape, ELEMENTS_MAX, elementCount, tooManyElements } from './shape.ts'
 import type { Tensor, TensorData } from './tensor.ts'
 import { TRITON_TEXTS } from './triton-texts.ts'
@@ -36,6 +37,7 @@ export interface TensorTarget {
  */
 export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
   const { name, datatype, shape } = target
+  if (data instanceof NumberList) return tensorOfList(target, data)
   if (!Array.isArray(data)) throw inputInvalid(`input '${name}': "data" must be a list, got ${show(data)}`)
   const count = elementCount(shape)
   if (count > ELEMENTS_MAX) throw inputInvalid(tooManyElements(name, datatype, shape))
@@ -47,6 +49,19 @@ export function tensorFromJson(target: TensorTarget, data: unknown): Tensor {
   const storage = createStorage(target, count)
   const found = fill(data, 0, storage.put)
   if (found !== count) throw inputInvalid(mismatch(target, count, found))
+  return { datatype, shape, data: storage.data }
+}
+
+/** The same of a long list of numbers. */
+function tensorOfList(target: TensorTarget, { data }: NumberList): Tensor {
+  const { datatype, shape } = target
+  const count = elementCount(shape)
+  if (data.length !== count) throw inputInvalid(mismatch(target, count, data.length))
+  // Its numbers were checked as they were read.
+  if (datatype === 'FP32' && data instanceof Float32Array) return { datatype, shape, data }
+  if (datatype === 'FP64' && data instanceof Float64Array) return { datatype, shape, data }
+  const storage = createStorage(target, count)
+  for (let index = 0; index < count; index += 1) storage.put(index, data[index])
   return { datatype, shape, data: storage.data }
 }
 

@@ -1,4 +1,5 @@
 import { VestalError } from '../core/errors.ts'
+import { isList, type ListKind, NumberList, takeNumberLists } from './number-list.ts'
 import { TRITON_TEXTS } from './triton-texts.ts'
 
 /** Objects and arrays inside each other in a request's body; deeper ones are rejected. */
@@ -9,7 +10,7 @@ export type JsonObject = Readonly<Record<string, unknown>>
 
 /** True for an object of JSON, which a list is not. */
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof BareFloat)
+  return typeof value === 'object' && value !== null && !isList(value) && !(value instanceof BareFloat)
 }
 
 export interface JsonOptions {
@@ -19,6 +20,8 @@ export interface JsonOptions {
   readonly hasBareFloats?: boolean
   /** Objects and arrays inside each other; default 100. */
   readonly levelsMax?: number
+  /** Gives the long lists of numbers of a large body as a `NumberList` each, with elements of this kind; default never. */
+  readonly lists?: ListKind | undefined
 }
 
 /** A float that stood in a body as a bare token, as Python and Triton write those that JSON has no form for. */
@@ -64,10 +67,16 @@ export function parseJson(bytes: Uint8Array, options: JsonOptions = {}): unknown
 
 /**
  * Reads a JSON text and makes something of it. What is rejected is read once more with exact integers, so that the message shows the
- * number that came and not the one that it was rounded to.
+ * number that came and not the one that it was rounded to; and what is rejected of a text with a `NumberList`, without those.
  * @throws VestalError as `parseJson` and `decode`
  */
 export function decodeJson<T>(bytes: Uint8Array, options: JsonOptions, decode: (value: unknown) => T): T {
+  try {
+    const value = parseLists(bytes, options)
+    if (value !== undefined) return decode(value)
+  } catch (error) {
+    if (!(error instanceof VestalError || error instanceof SyntaxError)) throw error
+  }
   const text = textOf(bytes)
   const value = parseText(text, options)
   try {
@@ -78,6 +87,20 @@ export function decodeJson<T>(bytes: Uint8Array, options: JsonOptions, decode: (
     }
     throw error
   }
+}
+
+/** The value of a text that is mostly long lists of numbers. @throws SyntaxError, VestalError where it is read as a whole to say why */
+function parseLists(bytes: Uint8Array, { lists, exactIntegers = false, levelsMax = JSON_DEPTH_MAX }: JsonOptions): unknown {
+  const marked = lists === undefined ? undefined : takeNumberLists(bytes, lists)
+  if (marked === undefined) return undefined
+  const { revive } = marked
+  const text = textOf(marked.bytes)
+  const value = JSON.parse(
+    text,
+    exactIntegers && LONG_INTEGER.test(text) ? (...member) => revive('', exactInteger(...member)) : revive,
+  )
+  if (isDeeper(value, levelsMax)) throw tooDeep()
+  return value
 }
 
 function parseText(
@@ -168,6 +191,7 @@ export function integerOf(value: number, source = ''): bigint | undefined {
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null || value instanceof BareFloat) return false
   if (levels === 0) return true
+  if (value instanceof NumberList) return value.shape.length > levels
   if (Array.isArray(value)) {
     for (const element of value) if (typeof element === 'object' && isDeeper(element, levels - 1)) return true
     return false

@@ -2,6 +2,7 @@ import type { VestalError } from '../core/errors.ts'
 import { invariant } from '../core/invariant.ts'
 import { inputInvalid, show, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
+import { isList, NumberList } from './number-list.ts'
 import { type ElementWriter, elementWriter } from './numbers.ts'
 import { describeShape, elementCount, isAnyShape, matchesShape, RANK_MAX } from './shape.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
@@ -27,10 +28,10 @@ export function decodeRows(input: unknown, specs: readonly TensorSpec[]): NamedT
 
 function columnsOf(input: unknown, specs: readonly TensorSpec[]): Readonly<Record<string, unknown>> {
   const names = specs.map(({ name }) => `'${name}'`).join(', ')
-  if (specs.length === 0 && Array.isArray(input)) throw inputInvalid('"input" must be {}: the model has no inputs, got a list')
-  if (Array.isArray(input)) {
+  if (specs.length === 0 && isList(input)) throw inputInvalid('"input" must be {}: the model has no inputs, got a list')
+  if (isList(input)) {
     const [only] = specs
-    if (input.length > 0 && input.every(isObject)) return columnsOfObjects(input, specs, names)
+    if (Array.isArray(input) && input.length > 0 && input.every(isObject)) return columnsOfObjects(input, specs, names)
     if (specs.length === 1 && only !== undefined) return { [only.name]: input }
     throw inputInvalid(`"input" must be an object with the rows of ${names}, or a list of objects with a row of each, got a list`)
   }
@@ -74,17 +75,17 @@ function columnOfRows(rows: readonly JsonObject[], { name, shape }: TensorSpec):
 
 function decodeColumn(column: unknown, { name, datatype, shape: expected }: TensorSpec): Tensor {
   const target = { name, datatype, hasWords: true }
-  const isScalar = !Array.isArray(column) && (expected.length === 0 || isAnyShape(expected))
+  const isScalar = !isList(column) && (expected.length === 0 || isAnyShape(expected))
   if (isScalar) return tensorFromJson({ ...target, shape: [] }, [column])
   // One row of one value, without the list around it.
   if (isPlain(column) && isOneValue(expected)) return decodeColumn([column], { name, datatype, shape: expected })
-  if (!Array.isArray(column)) throw inputInvalid(`input '${name}' must be a list of rows, got ${show(column)}`)
+  if (!isList(column)) throw inputInvalid(`input '${name}' must be a list of rows, got ${show(column)}`)
   if (column.length === 0) {
     if (expected[0] !== 0) throw inputInvalid(`input '${name}' must have at least one row`)
     return tensorFromJson({ ...target, shape: expected.map((size) => Math.max(0, size)) }, [])
   }
   const shape = shapeOf(column, expected, name)
-  checkNesting(column, shape, name)
+  if (Array.isArray(column)) checkNesting(column, shape, name)
   // Rows of one value each that came without lists around them.
   return tensorFromJson(
     { ...target, shape: shape.length === 1 && isOneValue(expected) ? [shape[0] ?? 1, ...expected.slice(1)] : shape },
@@ -98,21 +99,26 @@ function isOneValue([rows, ...inner]: readonly number[]): boolean {
 }
 
 function isPlain(value: unknown): boolean {
-  return value !== undefined && !Array.isArray(value) && !isObject(value)
+  return value !== undefined && !isList(value) && !isObject(value)
 }
 
 /** The shape that the first row of each level has; the fixed dimensions must be the model's. */
-function shapeOf(column: readonly unknown[], expected: readonly number[], name: string): readonly number[] {
+function shapeOf(column: readonly unknown[] | NumberList, expected: readonly number[], name: string): readonly number[] {
+  const shape = column instanceof NumberList ? column.shape : shapeOfLists(column)
+  // A scalar input takes one row that is the scalar.
+  if (expected.length === 0 && shape.length === 1 && shape[0] === 1) return []
+  const isPlainRows = shape.length === 1 && isOneValue(expected)
+  if (!matchesShape(isPlainRows ? expected.slice(0, 1) : expected, shape)) throw wrongShape(name, shape, expected)
+  return shape
+}
+
+function shapeOfLists(column: readonly unknown[]): readonly number[] {
   const shape: number[] = []
   let level: unknown = column
   while (Array.isArray(level) && shape.length <= RANK_MAX) {
     shape.push(level.length)
     level = level[0]
   }
-  // A scalar input takes one row that is the scalar.
-  if (expected.length === 0 && shape.length === 1 && shape[0] === 1) return []
-  const isPlainRows = shape.length === 1 && isOneValue(expected)
-  if (!matchesShape(isPlainRows ? expected.slice(0, 1) : expected, shape)) throw wrongShape(name, shape, expected)
   return shape
 }
 

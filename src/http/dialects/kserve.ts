@@ -2,12 +2,13 @@ import { Type } from '@sinclair/typebox'
 import { inputsOf, outputsOf } from '../../inference/code/code-values.ts'
 import { strict, text } from '../../schema/build.ts'
 import { answerTask, type TaskQuestion, taskQuestion } from '../../tasks/bodies/answer-task.ts'
-import { hasLongIntegers } from '../../tensor/datatypes.ts'
 import { decodeJson, isObject } from '../../tensor/exact-json.ts'
+import { isList } from '../../tensor/number-list.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import { labelsOf } from '../model-access.ts'
 import { pictureQuestion } from '../predict/code-pictures.ts'
 import type { BodyCodec, TaskCodec } from '../predict/codec.ts'
+import { rowsOptions } from '../predict/rows.ts'
 import { fault, maybe, readFields } from './bodies.ts'
 
 const PredictRequest = strict({
@@ -29,8 +30,9 @@ export const kserveRows: BodyCodec<RowForm> = {
   jsonLengthOf: () => undefined,
   tooLarge: () => undefined,
   hasCompression: true,
-  decode: (bytes, { version: { inputs, code } }) =>
-    decodeJson(bytes, { exactIntegers: hasLongIntegers(inputs) }, (body) => {
+  decode: (bytes, { version }) =>
+    decodeJson(bytes, rowsOptions(version), (body) => {
+      const { inputs, code } = version
       const { instances } = readInstances(body)
       if (code?.input.form === 'image') return pictureQuestion(instances.map(bytesOf))
       const isCode = code !== undefined && code.input.form !== 'tensor'

@@ -3,7 +3,7 @@ import { invariant } from '../../core/invariant.ts'
 import { pictureInputOf } from '../../inference/code/code-values.ts'
 import type { ModelVersion } from '../../inference/engine.ts'
 import { classify } from '../../tensor/classification.ts'
-import { hasLongIntegers } from '../../tensor/datatypes.ts'
+import { hasLongIntegers, listKindOf } from '../../tensor/datatypes.ts'
 import { decodeJson, JSON_DEPTH_MAX, type JsonOptions } from '../../tensor/exact-json.ts'
 import { decodeRawRequest } from '../../tensor/raw-request.ts'
 import { decodeInferRequest, type InferRequest } from '../../tensor/request.ts'
@@ -58,7 +58,8 @@ export const openInference: Codec<InferRequest> & BodyCodec<InferRequest> = {
 
 /** How the JSON of a request is read. */
 export function jsonOptions({ version }: Target): JsonOptions {
-  return { exactIntegers: hasLongIntegers(version.inputs), hasBareFloats: true, levelsMax: BODY_LEVELS_MAX }
+  const { inputs } = version
+  return { exactIntegers: hasLongIntegers(inputs), hasBareFloats: true, levelsMax: BODY_LEVELS_MAX, lists: listKindOf(inputs) }
 }
 
 /**

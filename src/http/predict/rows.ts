@@ -2,8 +2,8 @@ import { VestalError } from '../../core/errors.ts'
 import { didYouMean } from '../../core/nearest.ts'
 import { decodeInput, encodeOutput, oneInput } from '../../inference/code/code-values.ts'
 import type { ModelVersion } from '../../inference/engine.ts'
-import { hasLongIntegers } from '../../tensor/datatypes.ts'
-import { decodeJson, isObject, type JsonObject } from '../../tensor/exact-json.ts'
+import { hasLongIntegers, listKindOf } from '../../tensor/datatypes.ts'
+import { decodeJson, isObject, type JsonObject, type JsonOptions } from '../../tensor/exact-json.ts'
 import { decodeRows, type RowForm } from '../../tensor/rows.ts'
 import type { NamedTensors, TensorSpec } from '../../tensor/tensor.ts'
 import type { BodyCodec, Codec, Question } from './codec.ts'
@@ -13,9 +13,15 @@ export const rows: BodyCodec<RowForm> = {
   jsonLengthOf: () => undefined,
   tooLarge: () => undefined,
   hasCompression: false,
-  decode: (bytes, { version }) =>
-    decodeJson(bytes, { exactIntegers: hasLongIntegers(version.inputs) }, (body) => decodeInput(inputOf(body), version)),
+  decode: (bytes, { version }) => decodeJson(bytes, rowsOptions(version), (body) => decodeInput(inputOf(body), version)),
   encode: (results, form, target) => ({ json: `{"output":${encodeOutput(results, form, target)}}`, blobs: NO_BLOBS }),
+}
+
+/** How a body of rows is read. */
+export function rowsOptions({ inputs, code }: Pick<ModelVersion, 'inputs' | 'code'>): JsonOptions {
+  // Other inputs of a `model.ts` are handed on as the JSON that they are.
+  const isOfTensors = code === undefined || code.input.tensor !== undefined
+  return { exactIntegers: hasLongIntegers(inputs), lists: isOfTensors ? listKindOf(inputs) : undefined }
 }
 
 /** A row of a stream: the value of the one input, or an object with the value of each. The answer is only the row's output. */

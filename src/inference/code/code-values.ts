@@ -1,6 +1,7 @@
 /** The input and the output of a `model.ts` as requests in JSON have them. */
 import { VestalError } from '../../core/errors.ts'
 import type { ImageInput } from '../../tasks/task.ts'
+import { isList } from '../../tensor/number-list.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import { describeShape } from '../../tensor/shape.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
@@ -17,8 +18,8 @@ export interface DecodedInput {
  * @throws VestalError INPUT_INVALID
  */
 export function decodeInput(input: unknown, { inputs, code }: Pick<ModelVersion, 'inputs' | 'code'>): DecodedInput {
-  const form = Array.isArray(input) ? 'rows' : 'columns'
-  if (code?.input.form === 'image' && !Array.isArray(input))
+  const form = isList(input) ? 'rows' : 'columns'
+  if (code?.input.form === 'image' && !isList(input))
     throw new VestalError('UNSUPPORTED', {
       detail: `A picture is taken by POST of one request; send its bytes here, as rows of the shape ${describeShape(code.input.tensor?.shape ?? [])}`,
     })

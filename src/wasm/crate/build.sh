@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds ../signatures.wasm and ../resize.wasm, and of them ../module-bytes.js and ../resize-module.ts. Usage: build.sh [--check | --lock]
+# Builds ../signatures.wasm, ../resize.wasm and ../numbers.wasm, and of the first two ../module-bytes.js and ../resize-module.ts. Usage: build.sh [--check | --lock]
 # The same compiler gives the same bytes; --check builds elsewhere and compares them with the recorded checksums.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -45,7 +45,8 @@ keep() {
 }
 
 option=${1:-}
-for each in ".:vestal_wasm.wasm:signatures.wasm" "resize:vestal_resize.wasm:resize.wasm"; do
+for each in ".:vestal_wasm.wasm:signatures.wasm" "resize:vestal_resize.wasm:resize.wasm" \
+  "numbers:vestal_numbers.wasm:numbers.wasm"; do
   IFS=: read -r folder built name <<< "$each"
   build "$folder" "$option"
   [ "$option" = --lock ] || keep "$built" "$name" "$option"

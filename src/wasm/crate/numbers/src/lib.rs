@@ -1,0 +1,5 @@
+//! Lists of numbers in JSON as elements of tensors, over linear memory: buffers of a fixed size, and nothing allocated. There is one thread,
+//! so there is no lock.
+
+mod number;
+mod read;
