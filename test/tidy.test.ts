@@ -74,6 +74,7 @@ const DOORS = [
   'src/cli/main.ts',
   'src/inference/instance/main.ts',
   'src/tasks/media/main.ts',
+  'src/http/predict/body-thread.ts',
   'src/tasks/text/tokenizer-main.ts',
   'src/inference/code/main.ts',
   // What a model.ts imports.

@@ -33,6 +33,7 @@ import { info } from './info.ts'
 import { metrics } from './metrics.ts'
 import { mayReadAndPredict } from './model-access.ts'
 import { createOperations, type OperationsOptions } from './operations.ts'
+import { createBodyThreads } from './predict/body-threads.ts'
 import { createPictureDecoders } from './predict/picture-decoders.ts'
 import { predictions } from './predict/predict.ts'
 import { socket } from './predict/socket.ts'
@@ -111,7 +112,7 @@ export function createApp(options: AppOptions) {
   const table = createRouteTable(routes)
   const server = (): Server | null => app.server
   const services = createServices(options, { routes: table, pages: pagesOf(options), server })
-  const { operations, engine, memory, pictures, servers, served, authenticator, report, failed, answer } = services
+  const { operations, engine, memory, pictures, bodies, servers, served, authenticator, report, failed, answer } = services
   const { readiness, recordOf } = operations
   const app = new Elysia({
     name: 'vestal',
@@ -135,7 +136,7 @@ export function createApp(options: AppOptions) {
       }),
     )
     .use(info({ authentication: guard(authenticator), title, description }))
-    .use(predictions({ engine, authenticator, memory, pictures, taskLimits: options.taskLimits }))
+    .use(predictions({ engine, authenticator, memory, pictures, bodies, taskLimits: options.taskLimits }))
     .use(
       dialects({
         engine,
@@ -230,6 +231,9 @@ function createServices(options: AppOptions, { routes, pages, server }: ServiceP
     processesMax: options.mediaProcessesMax,
     lost: watchLost(['vestal_media_processes_lost_total', 'decodes pictures'], operations.registry, options.operations?.logger),
   })
+  const bodies = createBodyThreads({
+    lost: (reason) => options.operations?.logger?.warn('a thread that reads large bodies ended', { reason }),
+  })
   options.ownKeys?.subscribe((keys) => authenticator.replaceKeys(keys))
   options.reloading?.subscribe(async (next) => {
     const around = operations.prepare(next.operations)
@@ -243,7 +247,7 @@ function createServices(options: AppOptions, { routes, pages, server }: ServiceP
     if (record !== undefined) served?.failed(error, record)
   }
   const report = options.report ?? operations.report
-  return { operations, engine, memory, pictures, servers, peerOf, served, authenticator, report, failed, answer }
+  return { operations, engine, memory, pictures, bodies, servers, peerOf, served, authenticator, report, failed, answer }
 }
 
 /** Counts and logs processes that ended because of what they decode, or encode. */

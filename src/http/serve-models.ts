@@ -6,6 +6,7 @@ import type { BodyTimes } from './body.ts'
 import { control } from './control/control.ts'
 import { dialects } from './dialects/dialects.ts'
 import { reportToStandardError } from './errors.ts'
+import { createBodyThreads } from './predict/body-threads.ts'
 import { createPictureDecoders } from './predict/picture-decoders.ts'
 import { predictions } from './predict/predict.ts'
 import { socket } from './predict/socket.ts'
@@ -62,7 +63,7 @@ export function serveModels(options: ServeModelsOptions) {
     servers,
   })
   const routes = { engine, authenticator, memory, report }
-  const predicting = { ...routes, pictures: createPictureDecoders(), taskLimits: options.taskLimits }
+  const predicting = { ...routes, pictures: createPictureDecoders(), bodies: createBodyThreads(), taskLimits: options.taskLimits }
   const app = new Elysia({ name: 'serve-models' })
     .onStart(({ server }) => {
       if (server !== null) servers.add(server)

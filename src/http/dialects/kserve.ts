@@ -3,7 +3,7 @@ import { inputsOf, outputsOf } from '../../inference/code/code-values.ts'
 import { strict, text } from '../../schema/build.ts'
 import { answerTask, type TaskQuestion, taskQuestion } from '../../tasks/bodies/answer-task.ts'
 import { decodeJson, isObject } from '../../tensor/exact-json.ts'
-import { isList } from '../../tensor/number-list.ts'
+import { isList, NumberList } from '../../tensor/number-list.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import { labelsOf } from '../model-access.ts'
 import { pictureQuestion } from '../predict/code-pictures.ts'
@@ -19,9 +19,14 @@ const PredictRequest = strict({
   signature_name: maybe(Type.String(), 'Counts for nothing'),
 })
 
-function readInstances(body: unknown): { readonly instances: readonly unknown[]; readonly parameters: unknown } {
+interface Instances {
+  readonly instances: readonly unknown[] | NumberList
+  readonly parameters: unknown
+}
+
+function readInstances(body: unknown): Instances {
   const { instances, parameters = {} } = readFields(PredictRequest, body)
-  if (!Array.isArray(instances)) throw fault('instances', 'must be a list')
+  if (!isList(instances)) throw fault('instances', 'must be a list')
   return { instances, parameters }
 }
 
@@ -34,6 +39,7 @@ export const kserveRows: BodyCodec<RowForm> = {
     decodeJson(bytes, rowsOptions(version), (body) => {
       const { inputs, code } = version
       const { instances } = readInstances(body)
+      if (instances instanceof NumberList) return { tensors: decodeRows(instances, inputs), form: 'rows' }
       if (code?.input.form === 'image') return pictureQuestion(instances.map(bytesOf))
       const isCode = code !== undefined && code.input.form !== 'tensor'
       return { tensors: isCode ? inputsOf(instances, code) : decodeRows(instances, inputs), form: 'rows' }
@@ -51,6 +57,7 @@ export const kserveRows: BodyCodec<RowForm> = {
 export const kserveTask: TaskCodec<TaskQuestion> = {
   decode({ bytes }, { task }) {
     const { instances, parameters } = readInstances(decodeJson(bytes, {}, (body) => body))
+    if (instances instanceof NumberList) throw new Error('lists of numbers are read as such for tensors only')
     const isMedia = task.image !== undefined || task.audio !== undefined
     return taskQuestion(task, isMedia ? instances.map(bytesOf) : instances, parameters)
   },

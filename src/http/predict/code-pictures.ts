@@ -11,6 +11,7 @@ import { rows } from './rows.ts'
 export function pictureBody(contentType: string | null): BodyCodec<RowForm> {
   return {
     ...rows,
+    name: undefined,
     decode(bytes) {
       const read = readMediaBody({ bytes, contentType })
       return read instanceof Promise ? read.then(questionOf) : questionOf(read)

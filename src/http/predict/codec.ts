@@ -4,6 +4,7 @@ import type { TaskDescription } from '../../tasks/task.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import type { TooLargeText } from '../encodings.ts'
+import type { CodecName } from './body-job.ts'
 
 /** Header that says how many bytes of JSON come before binary tensor data. */
 export const HEADER_LENGTH = 'inference-header-content-length'
@@ -12,6 +13,14 @@ export const HEADER_LENGTH = 'inference-header-content-length'
 export interface Target {
   readonly model: Model
   readonly version: ModelVersion
+}
+
+/** What of it a codec looks at to read what is asked: plain data, so that other threads can read it too. */
+export interface DecodeTarget {
+  readonly model: Pick<Model, 'name'>
+  readonly version: Pick<ModelVersion, 'inputs' | 'outputs' | 'hasRows' | 'code'> & {
+    readonly task?: Pick<TaskDescription, 'image'>
+  }
 }
 
 /** What a body, a row or a message asks a model to compute. */
@@ -48,14 +57,16 @@ export interface Codec<Form> {
    * @param jsonLength bytes of JSON before binary tensor data; absent where all of it is JSON
    * @throws VestalError BODY_INVALID, INPUT_INVALID, UNSUPPORTED
    */
-  readonly decode: (bytes: Uint8Array, target: Target, jsonLength?: number) => Question<Form>
+  readonly decode: (bytes: Uint8Array, target: DecodeTarget, jsonLength?: number) => Question<Form>
   readonly encode: (results: NamedTensors, form: Form, target: Target) => EncodedAnswer
 }
 
 /** A dialect of request bodies. */
 export interface BodyCodec<Form> extends Omit<Codec<Form>, 'decode'> {
+  /** The name by which other threads have it; absent where bodies are read on this one. */
+  readonly name?: CodecName | undefined
   /** As that of a codec; forms are read in steps. */
-  readonly decode: (bytes: Uint8Array, target: Target, jsonLength?: number) => Question<Form> | Promise<Question<Form>>
+  readonly decode: (bytes: Uint8Array, target: DecodeTarget, jsonLength?: number) => Question<Form> | Promise<Question<Form>>
   /** Reads from the headers how much of the body is JSON. @throws VestalError BODY_INVALID */
   readonly jsonLengthOf: (request: Request) => number | undefined
   /** The text for a body over the limit. */

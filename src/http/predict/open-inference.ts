@@ -14,7 +14,7 @@ import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import type { TooLargeText } from '../encodings.ts'
 import { labelsOf } from '../model-access.ts'
-import { type BodyCodec, type Codec, HEADER_LENGTH, type Question, type Target } from './codec.ts'
+import { type BodyCodec, type Codec, type DecodeTarget, HEADER_LENGTH, type Question, type Target } from './codec.ts'
 import { takePictures } from './picture-inputs.ts'
 
 /** Data may be nested as deep as other JSON, and lies in the body, its list of inputs and one of these. A number ends its nesting. */
@@ -31,6 +31,7 @@ const rawTooLarge: TooLargeText = (...sizes) => `${TRITON_TEXTS.rawTooLarge(...s
  * are not looked at: clients of this protocol send none, or a wrong one.
  */
 export const openInference: Codec<InferRequest> & BodyCodec<InferRequest> = {
+  name: 'open-inference',
   jsonLengthOf({ headers }) {
     const header = headers.get(HEADER_LENGTH)
     if (header === null) return undefined
@@ -57,7 +58,7 @@ export const openInference: Codec<InferRequest> & BodyCodec<InferRequest> = {
 }
 
 /** How the JSON of a request is read. */
-export function jsonOptions({ version }: Target): JsonOptions {
+export function jsonOptions({ version }: Pick<DecodeTarget, 'version'>): JsonOptions {
   const { inputs } = version
   return { exactIntegers: hasLongIntegers(inputs), hasBareFloats: true, levelsMax: BODY_LEVELS_MAX, lists: listKindOf(inputs) }
 }
@@ -66,7 +67,7 @@ export function jsonOptions({ version }: Target): JsonOptions {
  * Reads the JSON of a request, and the binary tensor data behind it.
  * @throws VestalError INPUT_INVALID, UNSUPPORTED
  */
-export function decodeTensors(json: unknown, target: Target, binary?: Uint8Array): Question<InferRequest> {
+export function decodeTensors(json: unknown, target: DecodeTarget, binary?: Uint8Array): Question<InferRequest> {
   const image = pictureInputOf(target.version)
   const taken = image && takePictures(json, image, binary)
   if (taken === undefined) return questionOf(decodeInferRequest(json, expectedBy(target), binary), target)
@@ -76,18 +77,18 @@ export function decodeTensors(json: unknown, target: Target, binary?: Uint8Array
   return { ...questionOf(request, target), pictures: taken.pictures }
 }
 
-function questionOf(request: InferRequest, { version }: Target): Question<InferRequest> {
+function questionOf(request: InferRequest, { version }: DecodeTarget): Question<InferRequest> {
   const { inputs, outputs, parameters } = request
   const names = areAll(outputs, version) ? undefined : outputs.map(({ name }) => name)
   return { tensors: inputs, outputs: names, priority: parameters.priority, timeoutMs: parameters.timeoutMs, form: request }
 }
 
-function expectedBy({ model, version: { inputs, outputs, hasRows } }: Target): InferTarget {
+function expectedBy({ model, version: { inputs, outputs, hasRows } }: DecodeTarget): InferTarget {
   return { model: model.name, inputs, outputs, hasRows }
 }
 
 /** True for all outputs in the model's order, which is the default. */
-function areAll(asked: readonly RequestedOutput[], { outputs }: ModelVersion): boolean {
+function areAll(asked: readonly RequestedOutput[], { outputs }: Pick<ModelVersion, 'outputs'>): boolean {
   for (let index = 0; index < outputs.length; index += 1) if (asked[index]?.name !== outputs[index]?.name) return false
   return asked.length === outputs.length
 }

@@ -17,6 +17,7 @@ import { checkCalls, checkPriority, findModel, findReadyVersion, permissionTo } 
 import { MODEL_DETAIL } from '../openapi/models.ts'
 import { INFER_DETAIL } from '../openapi/open-inference.ts'
 import type { RequestHold, RequestMemory } from '../request-memory.ts'
+import type { BodyThreads } from './body-threads.ts'
 import { checkDecoded, pictureBody } from './code-pictures.ts'
 import {
   type AskedTask,
@@ -41,19 +42,24 @@ export interface PredictionOptions {
   readonly memory: RequestMemory
   /** Decodes pictures; without it models of pictures take tensors only. */
   readonly pictures?: PictureDecoders | undefined
+  /** Reads large bodies; without it they are read on the thread that answers. */
+  readonly bodies?: BodyThreads | undefined
   /** How much a request for a task may bring. */
   readonly taskLimits?: TaskLimits | undefined
 }
 
 /** The routes of predictions: each chooses its dialect, and everything else is done in one place. */
-export function predictions({ engine, authenticator, memory, pictures, taskLimits }: PredictionOptions) {
-  const served = { engine, memory, pictures, taskLimits }
+export function predictions({ engine, authenticator, memory, pictures, bodies, taskLimits }: PredictionOptions) {
+  const served = { engine, memory, pictures, bodies, taskLimits }
   const permissions = permissionTo('predict', engine)
   const inRows = { permissions, parse: 'none', detail: MODEL_DETAIL.predict } as const
   const inTensors = { permissions, parse: 'none', detail: INFER_DETAIL } as const
   return new Elysia({ name: 'predictions' })
     .use(guard(authenticator))
-    .onStop(() => pictures?.close())
+    .onStop(() => {
+      pictures?.close()
+      bodies?.close()
+    })
     .post(
       '/models/:name/predict/',
       ({ params, request, token }) =>
@@ -108,7 +114,7 @@ export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, c
   try {
     const jsonLength = codec.jsonLengthOf(request)
     const bytes = await held.read(codec.tooLarge(jsonLength))
-    const decoded = codec.decode(bytes, target, jsonLength)
+    const decoded = readQuestion(codec, { bytes, jsonLength, target, deadline }, caller)
     const question = decoded instanceof Promise ? await decoded : decoded
     const { outputs, priority, timeoutMs, form } = question
     checkPriority(priority, target.model, allows)
@@ -128,6 +134,36 @@ export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, c
   } finally {
     held.close()
   }
+}
+
+/** From this size on, JSON is read on another thread: the way there costs about as much as reading this. */
+const THREAD_BYTES_MIN = 128 * 1024
+
+interface ReadBody {
+  readonly bytes: Uint8Array
+  readonly jsonLength: number | undefined
+  readonly target: Target
+  readonly deadline: Deadline
+}
+
+/** What a body asks, read on another thread where its JSON is large. @throws VestalError as the codec and the threads */
+function readQuestion<Form>(
+  codec: BodyCodec<Form>,
+  { bytes, jsonLength, target, deadline }: ReadBody,
+  { bodies, subject, request }: Caller,
+): Question<Form> | Promise<Question<Form>> {
+  const { name } = codec
+  if (name === undefined || bodies === undefined || (jsonLength ?? bytes.length) < THREAD_BYTES_MIN)
+    return codec.decode(bytes, target, jsonLength)
+  // The cast: a body's memory is not shared.
+  const job = { codec: name, bytes: bytes as Uint8Array<ArrayBuffer>, jsonLength, target }
+  const check = () => {
+    if (request.signal.aborted) throw new VestalError('REQUEST_ABORTED')
+    leftOf(deadline)
+  }
+  // The cast: the thread has the same codec.
+  const read = bodies.read(job, { subject, check }) as Promise<Question<Form> | undefined>
+  return read.then((question) => question ?? codec.decode(bytes, target, jsonLength))
 }
 
 /** The tensors of a question whose image input came as pictures. @throws VestalError INPUT_INVALID, MEDIA_UNREADABLE, UNSUPPORTED */

@@ -10,6 +10,7 @@ import type { BodyCodec, Codec, Question } from './codec.ts'
 
 /** A body of rows, the Flama form: `{"input": rows}` is answered with `{"output": …}`. */
 export const rows: BodyCodec<RowForm> = {
+  name: 'rows',
   jsonLengthOf: () => undefined,
   tooLarge: () => undefined,
   hasCompression: false,
@@ -20,7 +21,7 @@ export const rows: BodyCodec<RowForm> = {
 /** How a body of rows is read. */
 export function rowsOptions({ inputs, code }: Pick<ModelVersion, 'inputs' | 'code'>): JsonOptions {
   // Other inputs of a `model.ts` are handed on as the JSON that they are.
-  const isOfTensors = code === undefined || code.input.tensor !== undefined
+  const isOfTensors = code === undefined || code.input.form === 'tensor'
   return { exactIntegers: hasLongIntegers(inputs), lists: isOfTensors ? listKindOf(inputs) : undefined }
 }
 
@@ -47,7 +48,7 @@ export const row: Codec<RowForm> = {
 }
 
 /** Reads `input` of a message, whatever stands beside it. @throws VestalError BODY_INVALID, INPUT_INVALID */
-export function decodeRowsMessage(message: unknown, version: ModelVersion): Question<RowForm> {
+export function decodeRowsMessage(message: unknown, version: Pick<ModelVersion, 'inputs' | 'code'>): Question<RowForm> {
   if (isObject(message) && message.input !== undefined) return decodeInput(message.input, version)
   throw new VestalError('BODY_INVALID', { detail: 'a message must be an object with "input" or "inputs"' })
 }

@@ -1,6 +1,6 @@
 /** The input and the output of a `model.ts` as requests in JSON have them. */
 import { VestalError } from '../../core/errors.ts'
-import type { ImageInput } from '../../tasks/task.ts'
+import type { ImageInput, TaskDescription } from '../../tasks/task.ts'
 import { isList } from '../../tensor/number-list.ts'
 import { decodeRows, encodeRows, type RowForm } from '../../tensor/rows.ts'
 import { describeShape } from '../../tensor/shape.ts'
@@ -82,6 +82,9 @@ const DECODED: ImageInput = {
 }
 
 /** How pictures become the input of a version: by its task, or as they are for a `model.ts`. Undefined where it takes none. */
-export function pictureInputOf({ task, code }: Pick<ModelVersion, 'task' | 'code'>): ImageInput | undefined {
+export function pictureInputOf({
+  task,
+  code,
+}: Pick<ModelVersion, 'code'> & { readonly task?: Pick<TaskDescription, 'image'> }): ImageInput | undefined {
   return task?.image ?? (code?.input.form === 'image' ? DECODED : undefined)
 }
