@@ -1,5 +1,5 @@
 import { VestalError } from '../core/errors.ts'
-import { DATATYPES, type Datatype } from './datatypes.ts'
+import { DATATYPES, type Datatype, type DatatypeFacts } from './datatypes.ts'
 import { BareFloat } from './exact-json.ts'
 import { NumberList } from './number-list.ts'
 import { describeShape, ELEMENTS_MAX, elementCount, tooManyElements } from './shape.ts'
@@ -60,9 +60,26 @@ function tensorOfList(target: TensorTarget, { data }: NumberList): Tensor {
   // Its numbers were checked as they were read.
   if (datatype === 'FP32' && data instanceof Float32Array) return { datatype, shape, data }
   if (datatype === 'FP64' && data instanceof Float64Array) return { datatype, shape, data }
+  const facts = DATATYPES[datatype]
+  if (facts.kind === 'big-integer') return { datatype, shape, data: integersOf(facts, data) }
   const storage = createStorage(target, count)
   for (let index = 0; index < count; index += 1) storage.put(index, data[index])
   return { datatype, shape, data: storage.data }
+}
+
+/** Integers of 64 bits, without a bigint for each. */
+function integersOf({ min, array }: DatatypeFacts & { kind: 'big-integer' }, numbers: ArrayLike<number>): TensorData {
+  const integers = new array(numbers.length)
+  const halves = new Int32Array(integers.buffer)
+  const least = min === 0n ? 0 : Number.MIN_SAFE_INTEGER
+  for (let index = 0; index < numbers.length; index += 1) {
+    const value = numbers[index] ?? Number.NaN
+    // Read again as a whole, it is named.
+    if (!Number.isSafeInteger(value) || value < least) throw inputInvalid(`element ${index} is no such integer`)
+    halves[2 * index] = value
+    halves[2 * index + 1] = Math.floor(value / 2 ** 32)
+  }
+  return integers
 }
 
 function mismatch({ name, datatype, shape, model = '' }: TensorTarget, count: number, found: number): string {

@@ -121,6 +121,7 @@ function drawElement(random: Random, datatype: Datatype): string {
     case 'float':
       return datatype === 'FP16' ? String(below(random, 60_000) / 16) : drawTexts(random, datatype as ListKind, 1).join('')
     default:
+      if (datatype === 'INT64') return String(Math.round((random() - 0.5) * 2 ** 54))
       return datatype === 'UINT8' ? String(below(random, 256)) : String(below(random, 2 ** 31))
   }
 }

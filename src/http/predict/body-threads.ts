@@ -29,11 +29,11 @@ export interface BodySender {
 /** Reads large bodies on other threads than the one that answers, which has other requests to answer meanwhile. */
 export interface BodyThreads {
   /**
-   * Reads a body, whose memory goes to the thread. Undefined where threads cannot be started: the body is to be read here then.
-   * @throws VestalError as the codec; SUBJECT_LIMIT, QUEUE_FULL where too many wait; WORKER_LOST, SERVER_STOPPING
+   * Reads a body, whose memory goes to the thread. Undefined where threads cannot be started, or are closed: the body is to be read here then.
+   * @throws VestalError as the codec; SUBJECT_LIMIT, QUEUE_FULL where too many wait; WORKER_LOST
    */
   read(job: BodyJob, sender: BodySender): Promise<Question<unknown> | undefined>
-  /** Ends the threads. */
+  /** Ends the threads, each once it has read its body. */
   close(): void
 }
 
@@ -64,27 +64,25 @@ export function createBodyThreads(options: BodyThreadsOptions = {}): BodyThreads
     return started
   }
   const readNow = async (job: BodyJob): Promise<Question<unknown> | undefined> => {
-    if (isClosed) throw new VestalError('SERVER_STOPPING')
     const thread = idle.pop() ?? start()
     if (!(await thread.started)) return undefined
     const answer = await thread.run(job, options.jobMsMax ?? JOB_MS_MAX)
-    if (all.has(thread)) {
+    if (isClosed) thread.end()
+    else {
       idle.push(thread)
       thread.endAfter(idleMs)
     }
     return questionOf(answer)
   }
   return {
-    async read(job, { subject, check }) {
-      if (isClosed) throw new VestalError('SERVER_STOPPING')
-      return turns.run(subject, async () => {
+    read: (job, { subject, check }) =>
+      turns.run(subject, async () => {
         check()
-        return canStart ? readNow({ ...job, target: plainTarget(job.target) }) : undefined
-      })
-    },
+        return canStart && !isClosed ? readNow({ ...job, target: plainTarget(job.target) }) : undefined
+      }),
     close() {
       isClosed = true
-      for (const each of all) each.end()
+      for (const each of idle) each.end()
     },
   }
 }
@@ -120,10 +118,7 @@ class BodyThread {
       ended(this.#isEnding ? undefined : this.#cause)
       this.#started.resolve(false)
       this.#job?.reject(
-        new VestalError(
-          this.#isEnding ? 'SERVER_STOPPING' : 'WORKER_LOST',
-          this.#isEnding ? {} : { detail: 'The thread that read the body of this request stopped; send it again' },
-        ),
+        new VestalError('WORKER_LOST', { detail: 'The thread that read the body of this request stopped; send it again' }),
       )
     })
   }
