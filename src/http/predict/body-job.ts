@@ -1,9 +1,6 @@
 import { type ErrorCode, VestalError, type VestalErrorOptions } from '../../core/errors.ts'
 import type { TensorData } from '../../tensor/tensor.ts'
-import type { BodyCodec, DecodeTarget, Question } from './codec.ts'
-
-/** Dialects whose bodies other threads can read, by the name that both sides know. */
-export type CodecName = 'rows' | 'open-inference'
+import type { BodyCodec, CodecName, DecodeTarget, Question } from './codec.ts'
 
 /** A body to read: plain data, which goes to another thread. */
 export interface BodyJob {

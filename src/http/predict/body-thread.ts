@@ -1,7 +1,7 @@
 /** The program of a thread that reads large bodies: `body-threads.ts` starts it. */
 import { yieldThread } from '../../platform/yield-thread.ts'
-import { type BodyJob, type CodecName, doJob, type ThreadMessage } from './body-job.ts'
-import type { BodyCodec } from './codec.ts'
+import { type BodyJob, doJob, type ThreadMessage } from './body-job.ts'
+import type { BodyCodec, CodecName } from './codec.ts'
 import { openInference } from './open-inference.ts'
 import { rows } from './rows.ts'
 

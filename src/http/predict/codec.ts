@@ -4,7 +4,6 @@ import type { TaskDescription } from '../../tasks/task.ts'
 import type { EncodedAnswer } from '../../tensor/response.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
 import type { TooLargeText } from '../encodings.ts'
-import type { CodecName } from './body-job.ts'
 
 /** Header that says how many bytes of JSON come before binary tensor data. */
 export const HEADER_LENGTH = 'inference-header-content-length'
@@ -60,6 +59,9 @@ export interface Codec<Form> {
   readonly decode: (bytes: Uint8Array, target: DecodeTarget, jsonLength?: number) => Question<Form>
   readonly encode: (results: NamedTensors, form: Form, target: Target) => EncodedAnswer
 }
+
+/** Dialects whose bodies other threads can read, by the name that both sides know. */
+export type CodecName = 'rows' | 'open-inference'
 
 /** A dialect of request bodies. */
 export interface BodyCodec<Form> extends Omit<Codec<Form>, 'decode'> {
