@@ -1,4 +1,5 @@
 /** Requests of different lengths in one run: their inputs are padded to the longest, and each has its own length of the outputs. Pure. */
+import type { TextInput } from '../tasks/task.ts'
 import { DATATYPES } from '../tensor/datatypes.ts'
 import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../tensor/tensor.ts'
 import { joinInputs, splitOutputs } from './batches.ts'
@@ -17,6 +18,19 @@ export interface PaddingRule {
 export interface Padding {
   readonly rule: PaddingRule
   readonly outputs: ReadonlySet<string>
+}
+
+/** The rule for a model that takes texts so; undefined where it has no mask, since it would take its padding for text. */
+export function paddingOfTexts(text: TextInput | undefined): PaddingRule | undefined {
+  if (text?.inputs.mask === undefined) return undefined
+  const { ids, mask, types, positions } = text.inputs
+  const values = {
+    [ids]: text.padId,
+    [mask]: 0,
+    ...(types !== undefined && { [types]: 0 }),
+    ...(positions !== undefined && { [positions]: 0 }),
+  }
+  return { side: text.paddingSide, values }
 }
 
 /** The rule for a model with these inputs; undefined where it cannot be followed: an input has no length of any size, or is of texts. */

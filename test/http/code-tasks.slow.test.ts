@@ -1,6 +1,8 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import sharp from 'sharp'
-import { modelText, startCodeFolder } from '../support/code-folder.ts'
+import { createEngine } from '../../src/index.ts'
+import { instanceCommand, type StartInstance, startInstanceProcess } from '../../src/inference/instance/instance-process.ts'
+import { codeFolder, modelText, startCodeFolder } from '../support/code-folder.ts'
 import { answerOf, DOORS } from '../support/doors.ts'
 import { boxModel, colourModel } from '../support/picture-models.ts'
 import { createServer } from '../support/server.ts'
@@ -70,6 +72,40 @@ const { engine, warnings, stop } = await startCodeFolder({
   ).replace('{ model,', '{ image, model,'),
 })
 afterAll(stop)
+
+/** An engine whose runs are counted, by the rows that each has. */
+async function countedRuns() {
+  const rows: number[] = []
+  const files = under('mood', scoreFolder('BertForSequenceClassification', ['bad', 'good']))
+  const folder = await codeFolder({
+    ...files,
+    'mood/model.ts': modelText(
+      'batch: { rows: 3, delayMs: 10_000 }, input: text(), output: t.Array(t.Number()),',
+      'before: (line, { tokenizer }) => tokenizer.encode(line),',
+      'after: ({ logits }) => [...logits.row(0)],',
+    ),
+  })
+  const startInstance: StartInstance = (events) => {
+    const instance = startInstanceProcess(instanceCommand(), events)
+    const run: typeof instance.run = (message) => {
+      rows.push(message.inputs[0]?.shape[0] ?? 0)
+      instance.run(message)
+    }
+    return Object.assign(Object.create(instance) as typeof instance, { run })
+  }
+  const counted = await createEngine({
+    modelsDirectory: folder.models,
+    threads: 1,
+    instances: 1,
+    startInstance,
+    warn: () => undefined,
+  })
+  const stop = async () => {
+    await counted.stop()
+    folder.remove()
+  }
+  return { engine: counted, rows, stop }
+}
 
 const ALL = bearer('*')
 const half = { create: { width: 10, height: 10, channels: 3, background: { r: 0, g: 0, b: 255 } } } as const
@@ -179,3 +215,27 @@ for (const open of DOORS) {
     })
   })
 }
+
+test('texts of different lengths that a model.ts encodes share a run, and are answered as each alone', async () => {
+  const counted = await countedRuns()
+  const door = DOORS[0]?.(createServer(counted.engine)) ?? expect.unreachable()
+  const ask = async (input: string) => {
+    const response = door.fetch('/models/mood/predict/', { method: 'POST', body: JSON.stringify({ input }), headers: ALL })
+    const { status, body } = await answerOf(response)
+    expect(status).toBe(200)
+    return (body as { output: readonly number[] }).output
+  }
+  try {
+    counted.rows.length = 0
+    // A run begins once it has three rows, and would begin with fewer after ten seconds.
+    const together = await Promise.all(['good', 'a very bad film', 'the good film'].map(ask))
+    expect(counted.rows).toEqual([3])
+    expect(await Promise.all(['good', 'good', 'good'].map(ask))).toEqual(Array.from({ length: 3 }, () => together[0] ?? []))
+    expect(await Promise.all(['a very bad film', 'a very bad film', 'a very bad film'].map(ask))).toContainEqual(
+      together[1] ?? [],
+    )
+  } finally {
+    await door.close()
+    await counted.stop()
+  }
+})

@@ -315,7 +315,12 @@ class RunningCode implements CodeRunner {
           counters: new ModelCounters(),
           changed,
           ...(signal && { signal }),
-          ...(tokenizer && { tokenizer: tokenizer.path, described: (loaded) => tokenizer.describe(loaded) }),
+          ...(tokenizer && {
+            tokenizer: tokenizer.path,
+            described: (loaded) => tokenizer.describe(loaded),
+            padding: () => tokenizer.padding(),
+            trialOf: () => ({ samples: tokenizer.samples() }),
+          }),
         })
         this.#files.set(name, runner)
         return [name, { inputs: runner.inputs, outputs: runner.outputs }] as const

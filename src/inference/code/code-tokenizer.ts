@@ -10,6 +10,8 @@ import { tensorsOf } from '../../tasks/text/rows.ts'
 import { encodeTexts } from '../../tasks/text/texts.ts'
 import { decode } from '../../tasks/text/tokenize.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
+import { samplesOf } from '../batching/task-samples.ts'
+import { type PaddingRule, paddingOfTexts } from '../padding.ts'
 
 const Encode = Type.Object({
   text: Type.Union([Type.String(), Type.Tuple([Type.String(), Type.String()])]),
@@ -21,6 +23,7 @@ const Decode = Type.Object({ ids: Type.Array(Type.Integer()), skipSpecialTokens:
 export class CodeTokenizer {
   readonly #texts: FolderTexts
   #call: Pick<TaskCall, 'task' | 'inputs'> | undefined
+  #graph: GraphFacts | undefined
   /** Why it cannot encode; undefined where it can. */
   reason: string | undefined = 'the model has no file'
 
@@ -37,11 +40,22 @@ export class CodeTokenizer {
   describe(graph: GraphFacts): void {
     try {
       const text = this.#texts.describe(graph)
+      this.#graph = graph
       this.#call = { task: { task: 'embedding', text, sources: {} }, inputs: graph.inputs }
       this.reason = undefined
     } catch (error) {
       this.reason = error instanceof Error ? error.message : String(error)
     }
+  }
+
+  /** How texts of different lengths share a run of the file. */
+  padding(): PaddingRule | undefined {
+    return paddingOfTexts(this.#call?.task.text)
+  }
+
+  /** Requests to try the file with, which are as those that it will get. */
+  samples(): readonly NamedTensors[] {
+    return this.#call === undefined || this.#graph === undefined ? [] : samplesOf(this.#call.task, this.#graph)
   }
 
   /** The inputs of the file for a text: one row. @throws VestalError INPUT_TOO_LONG, TOKENIZING_FAILED, as the tokenizers */

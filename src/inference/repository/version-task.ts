@@ -3,9 +3,9 @@ import type { GraphFacts } from '../../tasks/folder/facts.ts'
 import { type FolderTask, readFolder } from '../../tasks/folder/read-folder.ts'
 import type { TaskDescription } from '../../tasks/task.ts'
 import type { NamedTensors } from '../../tensor/tensor.ts'
-import type { PaddingRule } from '../padding.ts'
+import { samplesOf, shapesOfTask } from '../batching/task-samples.ts'
+import { type PaddingRule, paddingOfTexts } from '../padding.ts'
 import type { FoundModel, FoundVersion } from './scan.ts'
-import { samplesOf, shapesOfTask } from './task-samples.ts'
 
 /** The task of a version that is being loaded. */
 export class VersionTask {
@@ -43,18 +43,9 @@ export class VersionTask {
     this.note = note
   }
 
-  /** How texts of different lengths share a run: a model without a mask takes its padding for text. */
+  /** How texts of different lengths share a run. */
   padding(): PaddingRule | undefined {
-    const { text } = this.description ?? {}
-    if (text?.inputs.mask === undefined) return undefined
-    const { ids, mask, types, positions } = text.inputs
-    const values = {
-      [ids]: text.padId,
-      [mask]: 0,
-      ...(types !== undefined && { [types]: 0 }),
-      ...(positions !== undefined && { [positions]: 0 }),
-    }
-    return { side: text.paddingSide, values }
+    return paddingOfTexts(this.description?.text)
   }
 
   /** Sizes of pictures and sound to try the model with, by input, where nothing is recorded. */
