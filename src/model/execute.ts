@@ -51,6 +51,7 @@ export interface DescribedModel {
 
 /** An input that its schema rejects. */
 export class InputFault extends Error {
+  override readonly name = 'InputFault'
   readonly faults: readonly Fault[]
 
   constructor(faults: readonly Fault[]) {

@@ -5,6 +5,7 @@ import type { Datatype } from '../tensor/datatypes.ts'
 import type { TensorSpec } from '../tensor/tensor.ts'
 import type { ModelTensor } from './model-tensor.ts'
 import { Picture } from './picture.ts'
+import { ruleOfError } from './rules.ts'
 
 /** A schema of another library that follows Standard Schema, version 1 (zod, valibot, arktype …). */
 export interface StandardSchema<Value = unknown> {
@@ -190,17 +191,14 @@ function checkPicture(value: unknown, pixelsMax: number): Checked {
   return { faults: [{ path: '', rule: `has ${width}×${height} pixels; the most is ${pixelsMax} in all` }] }
 }
 
-/** One fault a place, in the words of typebox, which hold no value. */
+/** One fault a place. */
 function faultsOf(schema: TSchema, value: unknown): readonly Fault[] {
   const faults = new Map<string, string>()
-  for (const { path, message } of Errors(schema, [], value)) {
+  for (const error of Errors(schema, [], value)) {
     if (faults.size === FAULTS_MAX) break
-    if (!faults.has(path)) faults.set(path, message)
+    if (!faults.has(error.path)) faults.set(error.path, ruleOfError(error).slice(0, RULE_LENGTH_MAX))
   }
-  return [...faults].map(([pointer, rule]) => ({
-    path: pathOf(keysOf(pointer)),
-    rule: `${rule[0]?.toLowerCase()}${rule.slice(1)}`,
-  }))
+  return [...faults].map(([pointer, rule]) => ({ path: pathOf(keysOf(pointer)), rule }))
 }
 
 /** The keys of a JSON pointer. */

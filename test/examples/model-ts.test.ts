@@ -60,7 +60,7 @@ test('vestal/testing opens a model with fakes for what it calls', async () => {
   expect(await shop.predict({ review: 'dry', ...SETOSA })).toEqual({
     reply: 'We are sorry. Your rose likes what its label says.',
   })
-  expect(shop.predict({ review: 5, ...SETOSA })).rejects.toThrow('review: expected string')
+  expect(shop.predict({ review: 5, ...SETOSA })).rejects.toThrow('review: must be a string')
   await using without = await open(join(EXAMPLE, 'flower-shop'))
   expect(without.predict({ review: 'dry', ...SETOSA })).rejects.toThrow("there is no fake for the model 'reviews'")
 })

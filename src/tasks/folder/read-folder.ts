@@ -192,6 +192,8 @@ function describeUltralytics(
     const yolo = ultralyticsOf(graph.metadata)
     const tasks: Readonly<Record<string, TaskName>> = { detect: 'detect', classify: 'image-classify' }
     const task = yolo === undefined || !Object.hasOwn(tasks, yolo.task) ? undefined : tasks[yolo.task]
+    if (yolo !== undefined && task === undefined)
+      return { note: `the task ${yolo.task.slice(0, 64)} of its metadata is not computed here: it is served as tensors` }
     return task === undefined ? nothing : { task: describeOther({ ...model, chosen: { task, place: METADATA } }, graph) }
   } catch (error) {
     return { note: `it is served as tensors: ${error instanceof Error ? error.message : String(error)}` }
