@@ -1757,11 +1757,10 @@ describe('limits of what is said of pictures, boxes, masks and sound', () => {
   })
 
   test('leave a model of ultralytics without a task here to its tensors, and say so', async () => {
-    for (const task of ['pose', 'segment'])
+    for (const task of ['pose', 'segment', 'constructor'])
       expect(await ofSize('8', { task })).toEqual({
         note: `the task ${task} of its metadata is not computed here: it is served as tensors`,
       })
-    expect(await ofSize('8', { task: 'constructor' })).toEqual({})
     expect(
       await described({}, otherGraph({ x: [-1, 3, 8, 8] }, { output0: [-1, 2] }, { task: 'classify', names: '{}' })),
     ).toEqual({})
