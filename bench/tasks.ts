@@ -10,7 +10,7 @@ import { type Occasion, report, reportAsked, type Section } from './harness/repo
 import { putLoad } from './load/load.ts'
 import { SECRET } from './servers/plan.ts'
 import { freePort, stopGroup } from './servers/start.ts'
-import { FAST_API, type TaskServer, VESTAL } from './task-servers/contestants.ts'
+import { FAST_API, INFINITY, type TaskServer, VESTAL } from './task-servers/contestants.ts'
 import { jpegs, mixedTexts, writeTaskModels } from './task-servers/models.ts'
 import { type LoopResult, SHORT } from './task-servers/session-loop.ts'
 
@@ -48,7 +48,7 @@ export async function benchTasks(sizes: TaskSizes, isKept: boolean): Promise<voi
   const running: Running[] = []
   endServersWithProgram()
   try {
-    for (const server of [VESTAL, ...FAST_API]) {
+    for (const server of [VESTAL, ...FAST_API, INFINITY]) {
       const each = await start(server, folder)
       if (each !== undefined) running.push(each)
     }
@@ -88,6 +88,7 @@ function askedOf({ embedding, short, classes, health, texts }: Measured): readon
   const mixed = `MiniLM, mixed lengths, ${CALLERS} callers`
   return [
     atLeast(mixed, 1.3, { ratio: ours / best(embedding), of: 'the best of FastAPI’s' }),
+    atLeast(mixed, 1.3, { ratio: ours / of(embedding, INFINITY.name), of: INFINITY.name }),
     atLeast(mixed, 0.9, { ratio: ours / of(embedding, SESSION), of: `${SESSION} in a loop on the same batches` }),
     atMost('p50 of one short text, above tokenizing and session.run', 1, {
       value: of(short, VESTAL.name) - of(short, SESSION),
@@ -119,7 +120,7 @@ function endServersWithProgram(): void {
   })
 }
 
-/** Starts a server, and gives it once it has named a class of a picture. */
+/** Starts a server, and gives it once it has named a class of a picture, or embedded a text where it takes none. */
 async function start(server: TaskServer, folder: string): Promise<Running | undefined> {
   const port = freePort()
   const plan = await server.start(port, folder)
@@ -138,7 +139,9 @@ async function start(server: TaskServer, folder: string): Promise<Running | unde
   const deadline = Date.now() + START_MS_MAX
   while (Date.now() < deadline && child.exitCode === null) {
     try {
-      if (picture !== undefined && (await sendPicture(base, picture)).ok) return { server, child, base }
+      const asked =
+        server.form === 'openai' || picture === undefined ? sendText({ server, base }, SHORT) : sendPicture(base, picture)
+      if ((await asked).ok) return { server, child, base }
     } catch {
       // It does not listen yet.
     }
@@ -150,11 +153,12 @@ async function start(server: TaskServer, folder: string): Promise<Running | unde
   return undefined
 }
 
-function sendText(base: string, input: string | readonly string[]): Promise<Response> {
-  return fetch(`${base}/models/minilm/predict/`, {
+function sendText({ server, base }: Pick<Running, 'server' | 'base'>, input: string | readonly string[]): Promise<Response> {
+  const isOpenAi = server.form === 'openai'
+  return fetch(`${base}${isOpenAi ? '/embeddings' : '/models/minilm/predict/'}`, {
     method: 'POST',
     headers: { authorization: AUTHORIZATION, 'content-type': 'application/json' },
-    body: JSON.stringify({ input }),
+    body: JSON.stringify({ input, ...(isOpenAi && { model: 'minilm' }) }),
   })
 }
 
@@ -193,17 +197,24 @@ async function checkAnswers(running: readonly Running[], { picture, hasTexts }: 
   const scores = await scoresOf(first)
   const vector = hasTexts ? await vectorOf(first) : []
   for (const other of others) {
-    const theirs = await scoresOf(other)
+    const theirs = takesPictures(other) ? await scoresOf(other) : scores
     const isSame = theirs.label === scores.label && isNear(theirs.numbers, scores.numbers)
     if (!isSame || (hasTexts && !isNear(await vectorOf(other), vector)))
       throw new Error(`${other.server.name} does not answer as ${first.server.name}`)
   }
 }
 
-async function vectorOf({ base }: Running): Promise<readonly number[]> {
-  // The cast: all servers answer in Vestal's form.
-  const { output } = (await (await sendText(base, SHORT)).json()) as { readonly output: readonly number[] }
-  return output
+function takesPictures({ server }: Running): boolean {
+  return server.form !== 'openai'
+}
+
+async function vectorOf(running: Running): Promise<readonly number[]> {
+  // The cast: servers answer in Vestal's form, or in that of OpenAI.
+  const { output, data } = (await (await sendText(running, SHORT)).json()) as {
+    readonly output?: readonly number[]
+    readonly data?: readonly { readonly embedding: readonly number[] }[]
+  }
+  return output ?? data?.[0]?.embedding ?? []
 }
 
 async function checkLoop([first]: readonly Running[], folder: string): Promise<void> {
@@ -242,12 +253,12 @@ function sectionOf(section: Omit<Section, 'rows' | 'base'>, contestants: readonl
 
 async function benchEmbeddings(running: readonly Running[], folder: string, sizes: TaskSizes) {
   const texts = mixedTexts(320)
-  const contestants: Contestant[] = running.map(({ server, base }) => ({
-    ...server,
+  const contestants: Contestant[] = running.map((each) => ({
+    ...each.server,
     measure: async (seconds) => {
       let next = 0
       const callers = { count: CALLERS, seconds }
-      return rateOf(callers, () => finished(sendText(base, texts[next++ % texts.length] ?? SHORT)))
+      return rateOf(callers, () => finished(sendText(each, texts[next++ % texts.length] ?? SHORT)))
     },
   }))
   const note = 'tokens of 32 texts ready in turn, in the runs that their lengths make; nothing around it, in Bun'
@@ -259,9 +270,9 @@ async function benchEmbeddings(running: readonly Running[], folder: string, size
 }
 
 async function benchShort(running: readonly Running[], folder: string, sizes: TaskSizes) {
-  const contestants: Contestant[] = running.map(({ server, base }) => ({
-    ...server,
-    measure: (seconds) => p50Of(seconds, () => finished(sendText(base, SHORT))),
+  const contestants: Contestant[] = running.map((each) => ({
+    ...each.server,
+    measure: (seconds) => p50Of(seconds, () => finished(sendText(each, SHORT))),
   }))
   const note = 'tokenizing, session.run, mean and length 1 in the caller’s own process, in Bun'
   contestants.push({ name: SESSION, note, measure: async (seconds) => (await loop(folder, 'one', seconds)).p50Ms })
@@ -272,7 +283,7 @@ async function benchShort(running: readonly Running[], folder: string, sizes: Ta
 }
 
 async function benchPictures(running: readonly Running[], pictures: readonly Uint8Array<ArrayBuffer>[], sizes: TaskSizes) {
-  const contestants: Contestant[] = running.map(({ server, base }) => ({
+  const contestants: Contestant[] = running.filter(takesPictures).map(({ server, base }) => ({
     ...server,
     measure: async (seconds) => {
       const all = () => Promise.all(pictures.map((picture) => finished(sendPicture(base, picture))))
@@ -287,14 +298,16 @@ async function benchPictures(running: readonly Running[], pictures: readonly Uin
 
 /** The p99 of health in milliseconds, while Vestal computes a request of many texts and pictures beside it, over and over. */
 async function benchHealth(running: readonly Running[], pictures: readonly Uint8Array<ArrayBuffer>[], sizes: TaskSizes) {
-  const base = running.find(({ server }) => server === VESTAL)?.base ?? ''
+  const [vestal] = running
+  if (vestal === undefined) return Number.NaN
+  const { base } = vestal
   const texts = mixedTexts(sizes.texts)
   let isOver = false
   const repeat = async (work: () => Promise<unknown>) => {
     while (!isOver) await work()
   }
   const works = Promise.all([
-    repeat(() => finished(sendText(base, texts))),
+    repeat(() => finished(sendText(vestal, texts))),
     repeat(() => Promise.all(pictures.map((picture) => finished(sendPicture(base, picture))))),
   ])
   const target = { url: `${base}/v2/health/live`, method: 'GET', headers: {} } as const
