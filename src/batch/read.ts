@@ -78,7 +78,7 @@ function formatIn<Format extends InputFormat>(
   if (format !== undefined) return format
   if (named !== undefined) throw new SettingsError([`${flag}-format: must be one of ${formats.join(', ')}`])
   throw new SettingsError([
-    `${flag}: the ending of ${JSON.stringify(path.slice(0, 120))} names no format; say so with ${flag}-format`,
+    `${flag}: the ending of ${JSON.stringify(path.slice(0, 120))} names none of the formats ${formats.join(', ')}; ${flag}-format says which it has`,
   ])
 }
 

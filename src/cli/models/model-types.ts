@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Model, ModelVersion } from '../../inference/engine.ts'
+import { taskShapes } from '../../tasks/bodies/task-shapes.ts'
 import { isAnyShape } from '../../tensor/shape.ts'
 import type { TensorSpec } from '../../tensor/tensor.ts'
 import { modelsToList } from './list.ts'
@@ -24,7 +25,7 @@ export async function writeModelTypes(request: ModelsRequest): Promise<void> {
 }
 
 function inputOf({ inputs, code, task }: ModelVersion): string {
-  if (task?.text !== undefined) return 'unknown'
+  if (task?.text !== undefined) return typeOf(taskShapes(task).input)
   if (task?.image !== undefined || code?.input.form === 'image') return "import('vestal/model').Picture"
   if (code !== undefined && code.input.form !== 'tensor') return typeOf(code.input.schema)
   const [only, ...others] = inputs

@@ -3,7 +3,7 @@ import { inputFormatOf, openInput, outputFormatOf, type RowBatch, type RowSource
 import { openOutput } from '../../batch/write.ts'
 import { SettingsError } from '../../config/load.ts'
 import { CommandError } from '../../core/command-error.ts'
-import { VestalError } from '../../core/errors.ts'
+import { type ErrorDetail, VestalError } from '../../core/errors.ts'
 import { withEngine } from './local-engine.ts'
 import { localPredictor, type Predictor, remotePredictor } from './predictor.ts'
 import type { ModelsRequest } from './server.ts'
@@ -99,7 +99,7 @@ async function predict(predictor: Predictor, batch: RowBatch, describe: (batch: 
     return batch.file === undefined ? answer : `[{"file":${JSON.stringify(batch.file)},"output":${answer.slice(1, -1)}}]`
   } catch (error) {
     for (const single of batch.rows > 1 ? batch.single() : []) await predict(predictor, single, describe)
-    const message = error instanceof VestalError && typeof error.detail === 'string' ? error.detail : (error as Error).message
+    const message = error instanceof VestalError ? inWords(error.detail) : (error as Error).message
     throw new CommandError(`${describe(batch)}: ${message}`)
   }
 }
@@ -145,4 +145,12 @@ export class Progress {
   end(): void {
     if (this.#isShown && this.#drawnMs > 0) process.stderr.write(`\r${this.line(performance.now())}\x1b[K\n`)
   }
+}
+
+/** What is wrong, field by field where an error names some. */
+function inWords(detail: ErrorDetail): string {
+  if (typeof detail === 'string') return detail
+  return Object.entries(detail)
+    .map(([field, rule]) => `"${field}" ${rule}`)
+    .join('; ')
 }
