@@ -151,7 +151,11 @@ describe('vestal models run, for a model with a task', () => {
     mkdirSync(join(place.folder, 'empty'))
     const cases: readonly (readonly [readonly string[], number, string])[] = [
       [['sentiment', '--input', 'x.ndjson'], 1, 'x.ndjson line 2: '],
-      [['sentiment', '--input', 'x.txt', '--parameters', '{"topk": 1}'], 1, '"parameters.topk" is not a field of this body; did you mean top_k?'],
+      [
+        ['sentiment', '--input', 'x.txt', '--parameters', '{"topk": 1}'],
+        1,
+        '"parameters.topk" is not a field of this body; did you mean top_k?',
+      ],
       [['sentiment', '--input', 'x.txt', '--parameters', '[1]'], 2, '--parameters: must be a JSON object'],
       [['sentiment', '--input', 'x.txt', '--input', 'x.txt'], 2, '--input: must be given once'],
       [['sentiment', '--input', 'x.txt', '--input-format', 'csv'], 2, 'csv holds numbers, and the model has a task'],

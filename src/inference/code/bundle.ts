@@ -72,12 +72,13 @@ export async function bundle(entry: string, names: readonly string[]): Promise<B
   const asset = outputs.find((output) => output !== code && output !== map)
   if (asset !== undefined)
     throw new Error(
-      `it imports a file that is no code, text or JSON (${asset.path}): import it with { type: 'text' }, or read it in setup`,
+      `model.ts imports a file that is no code, text or JSON (${asset.path}): import it with { type: 'text' }, or read it in setup`,
     )
-  if (code === undefined || map === undefined || metafile === undefined) throw new Error('the bundler gave no output')
+  if (code === undefined || map === undefined || metafile === undefined)
+    throw new Error('model.ts cannot be bundled: the bundler gave no output')
   const text = await code.text()
   if (text.length > TEXT_CHARACTERS_MAX)
-    throw new Error(`it has ${text.length} characters with all that it imports; at most ${TEXT_CHARACTERS_MAX} are allowed`)
+    throw new Error(`model.ts has ${text.length} characters with all that it imports; at most ${TEXT_CHARACTERS_MAX} are allowed`)
   const sources = Object.keys(metafile.inputs).filter((path) => !path.startsWith('vestal:'))
   return { text, facts: { map: await map.text(), folder }, sources: sources.map((path) => resolve(path)) }
 }
@@ -87,7 +88,7 @@ const FAULTS_MAX = 3
 /** What the bundler found, each with its file and line. */
 function faultsOf(logs: readonly unknown[], folder: string): string {
   const texts = logs.flatMap((log) => (log instanceof AggregateError ? log.errors : [log])).map((log) => faultOf(log, folder))
-  return texts.length === 0 ? 'it cannot be bundled' : texts.slice(0, FAULTS_MAX).join('; ')
+  return texts.length === 0 ? 'model.ts cannot be bundled' : texts.slice(0, FAULTS_MAX).join('; ')
 }
 
 function faultOf(log: unknown, folder: string): string {

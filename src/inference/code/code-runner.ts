@@ -1,6 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
 import { type ErrorDetail, VestalError } from '../../core/errors.ts'
-import { withPatience } from '../../core/patience.ts'
 import type { DescribedModel, FileFacts, ModelFacts } from '../../model/execute.ts'
 import type { DescribedValue } from '../../model/schema.ts'
 import type { TaskTables } from '../../tasks/folder/task-tables.ts'
@@ -15,7 +14,8 @@ import { Scheduler } from '../queue/scheduler.ts'
 import { type EngineDefaults, resolveSettings } from '../resolve-settings.ts'
 import type { ModelLoss, ModelRunner, StartRunner } from '../runner.ts'
 import { ModelCounters } from '../statistics.ts'
-import { type CalledWith, type CodeCalls, callModel, troubleOf } from './calls.ts'
+import { type CodeCalls, troubleOf } from './calls.ts'
+import { type AskingRequest, type AskMessage, CodeAsks } from './code-asks.ts'
 import { CodeHost } from './code-host.ts'
 import { CodeLog } from './code-log.ts'
 import type { StartCodeProcess } from './code-process.ts'
@@ -67,10 +67,6 @@ export type StartCode = (source: CodeSource) => Promise<CodeRunner>
 
 /** Requests that are in the functions of one model at once, where its definition does not say. */
 const AT_ONCE = 32
-/** Runs and calls of one request at once; further ones wait. */
-const ASKS_AT_ONCE = 32
-/** Runs and calls of one request that wait or run. */
-const ASKS_MAX = 4096
 /** How long a request that was given up keeps its place, while its functions notice. */
 const GRACE_MS = 5_000
 
@@ -119,17 +115,10 @@ export function createStartCode(options: CodeRunnerOptions): StartCode {
 }
 
 /** A request that is with the code. */
-interface RunningRequest {
+interface RunningRequest extends AskingRequest {
   readonly input: CodeInput
   settle: (outcome: Outcome<CodeOutput>) => void
-  readonly abort: AbortController
-  deadlineMs: number
   begunNs: number
-  /** Errors of runs and calls, which the code may pass on. */
-  readonly errors: Map<number, VestalError>
-  asks: number
-  /** Asks that wait for others. */
-  readonly waiting: (() => void)[]
   /** Ends its timer and its listener. */
   forget: () => void
 }
@@ -144,6 +133,7 @@ class RunningCode implements CodeRunner {
   readonly #requests = new Map<number, RunningRequest>()
   readonly #streams = new Map<string, OutputStream>()
   readonly #slots: Instance<CodeInput, CodeOutput>[] = []
+  readonly #asks: CodeAsks
   readonly settings: ModelRunner['settings']
   readonly batching = { isSafe: false, reason: 'model.ts takes one request at a time; the runs of its files are shared' }
   #scheduler: Scheduler<CodeInput, CodeOutput> | undefined
@@ -160,6 +150,15 @@ class RunningCode implements CodeRunner {
     this.settings = resolveSettings({ ...source.settings, batchRowsMax: 1 }, options)
     this.#log = new CodeLog(options.clock, (text) => options.warn(`${this.#key}: ${text}`))
     const { clock, startProcess } = options
+    this.#asks = new CodeAsks({
+      clock,
+      engine: source.engine,
+      files: this.#files,
+      tokenizer: () => this.#tokenizer,
+      calls: () => this.calls,
+      reply: (header, text, tensors) => this.#host.send(header, text, tensors),
+      log: (text) => this.#log.line(text),
+    })
     this.#host = new CodeHost({
       clock,
       loadMsMax: options.loadMsMax,
@@ -412,7 +411,16 @@ class RunningCode implements CodeRunner {
       forget: this.#watch(id, input, msLeft),
     }
     if (known === undefined) {
-      this.#requests.set(id, { input, settle, abort: new AbortController(), errors: new Map(), asks: 0, waiting: [], ...timing })
+      this.#requests.set(id, {
+        input,
+        asked: input.asked,
+        settle,
+        abort: new AbortController(),
+        errors: new Map(),
+        pending: 0,
+        waiting: [],
+        ...timing,
+      })
       this.#host.work = this.#requests.size
       this.#host.send(
         { kind: 'request', id, msLeft, subject: input.asked.subject, isStream: stream !== undefined },
@@ -520,80 +528,11 @@ class RunningCode implements CodeRunner {
     return { tensor: given }
   }
 
-  /** Runs a file or calls a model for the code, and tells it what became of it. */
-  async #ask(
-    header: Extract<ServedMessage, { kind: 'run' | 'call' | 'tokenizer' }>,
-    { text, tensors }: Pick<CodeFrame<ServedMessage>, 'text' | 'tensors'>,
-  ): Promise<void> {
-    const { id, ask } = header
-    // `setup` asks as the request 0.
-    const request = this.#requests.get(id)
-    const fail = (error: VestalError) => {
-      request?.errors.set(ask, error)
-      const [oldest] = request?.errors.keys() ?? []
-      if (request !== undefined && oldest !== undefined && request.errors.size > ASKS_MAX) request.errors.delete(oldest)
-      const { code, status, detail } = error
-      const message = typeof detail === 'string' ? detail : JSON.stringify(detail)
-      this.#host.send({ kind: 'reply', ask, error: { code, status, message } })
-    }
-    if (request === undefined && (id !== 0 || this.#host.isReady)) return fail(new VestalError('REQUEST_ABORTED'))
-    if (request !== undefined && request.waiting.length >= ASKS_MAX)
-      return fail(new VestalError('QUEUE_FULL', { detail: `a request may have ${ASKS_MAX} runs and calls pending` }))
-    try {
-      if (request !== undefined) await placeIn(request)
-      const signal = request?.abort.signal ?? new AbortController().signal
-      const work = (): Promise<{ readonly text: string } | { readonly tensors: NamedTensors }> =>
-        header.kind === 'run'
-          ? this.#run(header, tensors, request)
-          : header.kind === 'call'
-            ? this.#call(header, { text, tensors }, request)
-            : this.#tokenize(header, text, signal)
-      const answer = await withPatience(work, signal)
-      if ('text' in answer) this.#host.send({ kind: 'reply', ask }, answer.text)
-      else this.#host.send({ kind: 'reply', ask }, '', answer.tensors)
-    } catch (error) {
-      if (error instanceof VestalError) return fail(error)
-      this.#log.line(error instanceof Error ? error.message : String(error))
-      fail(new VestalError('INTERNAL'))
-    } finally {
-      if (request !== undefined) leave(request)
-    }
-  }
-
-  async #run(
-    { file, outputs }: Extract<ServedMessage, { kind: 'run' }>,
-    tensors: NamedTensors,
-    request: RunningRequest | undefined,
-  ) {
-    const runner = this.#files.get(file)
-    if (runner === undefined) throw new VestalError('INPUT_INVALID', { detail: `the model has no file '${file.slice(0, 64)}'` })
-    return { tensors: await runner.run(tensors, { ...this.#inherited(request), ...(outputs && { outputs }) }) }
-  }
-
-  async #tokenize({ action }: Extract<ServedMessage, { kind: 'tokenizer' }>, text: string, signal: AbortSignal) {
-    const tokenizer = this.#tokenizer
-    if (tokenizer === undefined) throw new VestalError('UNSUPPORTED', { detail: 'The model has no tokenizer' })
-    return action === 'encode' ? { tensors: await tokenizer.encode(text, signal) } : { text: await tokenizer.decode(text) }
-  }
-
-  async #call(
-    { model, picture }: Extract<ServedMessage, { kind: 'call' }>,
-    asked: Pick<CalledWith, 'text' | 'tensors'>,
-    request: RunningRequest | undefined,
-  ) {
-    const { calls } = this.description
-    if (request === undefined || !calls.includes(model))
-      throw new VestalError('INPUT_INVALID', { detail: `the model '${model.slice(0, 64)}' is not among "calls"` })
-    return { text: await callModel(this.#source.engine, model, { ...asked, picture }, this.#inherited(request)) }
-  }
-
-  /** What runs and calls have of their request: who asks, how urgent it is, and the rest of its time. */
-  #inherited(request: RunningRequest | undefined): InferOptions {
-    if (request === undefined) return {}
-    const { subject, requestId, priority, watch } = request.input.asked
-    const timeoutMs = request.deadlineMs - this.#options.clock.now()
-    if (timeoutMs <= 0) throw new VestalError('REQUEST_TIMEOUT')
-    return { subject, requestId, priority, timeoutMs, signal: request.abort.signal, ...(watch && { watch }) }
+  /** What a request asks, or `setup`, which asks as the request 0. */
+  async #ask(header: AskMessage, frame: CodeFrame<ServedMessage>): Promise<void> {
+    const request = this.#requests.get(header.id)
+    const isOver = request === undefined && (header.id !== 0 || this.#host.isReady)
+    return isOver ? this.#asks.reject(header.ask, new VestalError('REQUEST_ABORTED')) : this.#asks.answer(header, frame, request)
   }
 
   #errorOf(failure: CodeFailure, request: RunningRequest | undefined): VestalError {
@@ -610,18 +549,6 @@ class RunningCode implements CodeRunner {
     this.#log.line(failure.kind === 'bug' ? failure.text : 'a run or call of another request failed')
     return new VestalError('CODE_FAILED')
   }
-}
-
-/** Waits for a place among the runs and calls of a request. */
-async function placeIn(request: RunningRequest): Promise<void> {
-  if (request.asks >= ASKS_AT_ONCE) await new Promise<void>((resolve) => request.waiting.push(resolve))
-  else request.asks += 1
-}
-
-function leave(request: RunningRequest): void {
-  const next = request.waiting.shift()
-  if (next === undefined) request.asks -= 1
-  else next()
 }
 
 function detailOf(faults: readonly { readonly path: string; readonly rule: string }[]): ErrorDetail {

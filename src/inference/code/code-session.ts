@@ -129,7 +129,7 @@ export class CodeSession {
         if (!this.#isServing) throw new Error('the protocol was broken: an answer before it serves')
         this.#options.served({ header, text, tensors })
         break
-      case 'refused':
+      case 'rejected':
         this.#fail(header.reason.slice(0, REASON_LENGTH_MAX))
         break
       default:

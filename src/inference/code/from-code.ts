@@ -58,7 +58,7 @@ const KINDS: Readonly<Record<FromCode['kind'], TProperties>> = {
   bundled: { bundle: Bundle, sources: Type.Array(Type.String(), { maxItems: SOURCES_MAX }) },
   described: { model: Described },
   ready: {},
-  refused: { reason: Type.String() },
+  rejected: { reason: Type.String() },
   answer: { id: Id, isLast: Type.Boolean(), isEmpty: Type.Boolean() },
   failed: { id: Id, failure: Failure },
   run: { id: Id, ask: Id, file: Name, outputs: Type.Optional(Type.Array(Name, { maxItems: 256 })) },

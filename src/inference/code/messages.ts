@@ -49,7 +49,7 @@ export type FromCode =
   | { readonly kind: 'bundled'; readonly bundle: BundleFacts; readonly sources: readonly string[] }
   | { readonly kind: 'described'; readonly model: DescribedModel }
   | { readonly kind: 'ready' }
-  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'rejected'; readonly reason: string }
   /** An output of a request; `isLast` where no other follows. A stream that has ended has no text then. */
   | { readonly kind: 'answer'; readonly id: number; readonly isLast: boolean; readonly isEmpty: boolean }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: CodeFailure }

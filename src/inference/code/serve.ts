@@ -109,13 +109,13 @@ class CodeProcess {
         this.#send({ kind: 'pong', number: header.number })
         break
       case 'bundle':
-        void this.#refusing(() => this.#bundle(header.entry))
+        void this.#rejecting(() => this.#bundle(header.entry))
         break
       case 'load':
-        void this.#refusing(() => this.#load(text, header.bundle))
+        void this.#rejecting(() => this.#load(text, header.bundle))
         break
       case 'start':
-        void this.#refusing(() => this.#start(header))
+        void this.#rejecting(() => this.#start(header))
         break
       case 'request':
         void this.#answer(header, text, tensors)
@@ -131,12 +131,12 @@ class CodeProcess {
     }
   }
 
-  async #refusing(work: () => Promise<void>): Promise<void> {
+  async #rejecting(work: () => Promise<void>): Promise<void> {
     try {
       if (this.#fault !== undefined) throw this.#fault
       await work()
     } catch (error) {
-      this.#send({ kind: 'refused', reason: this.#errorText(error) })
+      this.#send({ kind: 'rejected', reason: this.#errorText(error) })
     }
   }
 

@@ -92,7 +92,7 @@ describe('a code process', () => {
   test('that refuses says why, in at most 4000 characters; one that ends says that it did', async () => {
     const { open, last } = house()
     const refused = open().bundle('/x')
-    last().answer({ kind: 'refused', reason: 'x'.repeat(5000) })
+    last().answer({ kind: 'rejected', reason: 'x'.repeat(5000) })
     expect(await refused.catch(({ message }) => message)).toBe('x'.repeat(4000))
     const session = open()
     const ended = session.bundle('/x')
@@ -193,7 +193,7 @@ describe('a code process that serves', () => {
     await start()
     last().end()
     clock.pass(50)
-    last().answer({ kind: 'refused', reason: 'its data is gone' })
+    last().answer({ kind: 'rejected', reason: 'its data is gone' })
     await settled()
     expect([host.trouble, last().killed]).toEqual(['its data is gone', [['stopped', 'it could not be started']]])
     expect(notes).toContainEqual(expect.stringMatching(/: its data is gone$/))
