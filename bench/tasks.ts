@@ -136,7 +136,7 @@ async function start(server: TaskServer, folder: string): Promise<Running | unde
   started.add(child)
   const base = `http://127.0.0.1:${port}`
   const [picture] = await jpegs(1)
-  const deadline = Date.now() + START_MS_MAX
+  const deadline = Date.now() + (server.startMsMax ?? START_MS_MAX)
   while (Date.now() < deadline && child.exitCode === null) {
     try {
       const asked =

@@ -12,6 +12,8 @@ export interface TaskServer {
   readonly note: string
   /** `openai`: it embeds texts for clients of OpenAI, and takes no pictures. Default: its paths and bodies are Vestal's. */
   readonly form?: 'openai'
+  /** Milliseconds at most until it answers; default a minute. */
+  readonly startMsMax?: number
   /** Undefined where it cannot be started here. */
   readonly start: (port: number, folder: string) => Promise<Start | undefined>
 }
@@ -67,6 +69,8 @@ export const INFINITY: TaskServer = {
   name: 'infinity-emb',
   note: 'engine `optimum`, defaults otherwise; FP32, not optimised further: that fails with these versions; unprotected',
   form: 'openai',
+  // It imports torch, and looks at its packages.
+  startMsMax: 180_000,
   start: async (port, folder) => {
     const program = process.env.VESTAL_BENCH_INFINITY
     const minilm = join(folder, 'minilm')

@@ -1,6 +1,7 @@
 /** `vestal/testing`: tries a `model.ts` in a test, without a server. */
 import { existsSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { NO_TOKENIZER, openTokenizer } from '../inference/code/code-tokenizer.ts'
 import { createEngine } from '../inference/create-engine.ts'
 import type { OwnEngine } from '../inference/engine.ts'
 import { codeIn } from '../inference/repository/code-model.ts'
@@ -29,7 +30,8 @@ export interface OpenModel extends AsyncDisposable {
 }
 
 /**
- * Opens the `model.ts` of a folder in this process. Its ONNX files are computed as a server does; the models that it calls are fakes.
+ * Opens the `model.ts` of a folder in this process. Its ONNX files are computed and its texts encoded as a server does; the models that it
+ * calls are fakes.
  *
  * @example
  * await using m = await open('models/read-receipt', { fakes: { 'read-line': () => 'milk 1.29' } })
@@ -54,8 +56,16 @@ export async function open(folder: string, { fakes = {}, caller = 'tester' }: Op
     if (version?.state !== 'ready') throw new Error(`${name}: the file '${file}' cannot be loaded: ${version?.reason}`)
     return [file, { inputs: version.inputs, outputs: version.outputs }]
   })
+  const graph = names[0] === undefined ? undefined : versionOf(names[0])
+  const tokenizer = graph && (await openTokenizer(path, definition.file.tasks, graph))
   const labels = [...names.flatMap((file) => [...(versionOf(file)?.labels ?? [])]), ...definition.file.labels]
-  const model = new RunnableModel(loaded.default, { files: Object.fromEntries(facts), labels: Object.fromEntries(labels) })
+  const noTokenizer = graph === undefined ? 'the model has no file' : tokenizer === undefined ? NO_TOKENIZER : tokenizer.reason
+  const model = new RunnableModel(loaded.default, {
+    files: Object.fromEntries(facts),
+    labels: Object.fromEntries(labels),
+    ...(noTokenizer !== undefined && { noTokenizer }),
+  })
+  const { signal } = new AbortController()
   const services: Services = {
     run: async (file, inputs, outputs) => {
       if (engine === undefined) throw new Error('the model has no files')
@@ -68,9 +78,9 @@ export async function open(folder: string, { fakes = {}, caller = 'tester' }: Op
       // The cast: a fake says what it takes, and the code what it sends.
       return fake(input as never, options)
     },
-    encode: noTokenizer,
-    decode: noTokenizer,
-    signal: new AbortController().signal,
+    encode: async (text, { truncate }) => (await tokenizer?.encode(JSON.stringify({ text, truncate }), signal)) ?? new Map(),
+    decode: async (ids, { skipSpecialTokens }) => (await tokenizer?.decode(JSON.stringify({ ids, skipSpecialTokens }))) ?? '',
+    signal,
     timeLeftMs: () => limits.ms ?? Number.POSITIVE_INFINITY,
     subject: caller,
   }
@@ -82,10 +92,6 @@ export async function open(folder: string, { fakes = {}, caller = 'tester' }: Op
     close,
     [Symbol.asyncDispose]: close,
   }
-}
-
-async function noTokenizer(): Promise<never> {
-  throw new Error('the tokenizer of a folder is not there in a test: try it on a server')
 }
 
 function nameOf(index: number): string {

@@ -64,3 +64,36 @@ test('vestal/testing opens a model with fakes for what it calls', async () => {
   await using without = await open(join(EXAMPLE, 'flower-shop'))
   expect(without.predict({ review: 'dry', ...SETOSA })).rejects.toThrow("there is no fake for the model 'reviews'")
 })
+
+test('vestal/testing encodes texts by the tokenizer of the folder, and says where there is none', async () => {
+  // Where imports find `vestal/model`, as a project that has it installed does.
+  const own = mkdtempSync(join(import.meta.dir, '../../node_modules/.vestal-testing-'))
+  try {
+    cpSync(join(import.meta.dir, '../../examples/text-classifier/sentiment'), join(own, 'mood'), { recursive: true })
+    await Bun.write(
+      join(own, 'mood/model.ts'),
+      `import { model, t, text } from 'vestal/model'
+export default model({
+  input: text(), output: t.Object({ label: t.String(), tokens: t.String() }),
+  async predict(line, { tokenizer, run, math }) {
+    const inputs = await tokenizer.encode(line)
+    const { logits } = await run('model', inputs)
+    const { label } = math.best(math.softmax(logits.row(0)), ['negative', 'positive'])
+    return { label, tokens: await tokenizer.decode(inputs.input_ids.row(0)) }
+  },
+})`,
+    )
+    await Bun.write(
+      join(own, 'none/model.ts'),
+      `import { model, t, text } from 'vestal/model'
+export default model({ input: text(), output: t.Unknown(), predict: (line, { tokenizer }) => tokenizer.encode(line) })`,
+    )
+    await using mood = await open(join(own, 'mood'))
+    expect(await mood.predict('I love it')).toEqual({ label: 'positive', tokens: expect.stringContaining('love') })
+    expect(await mood.predict('It broke on the first day')).toMatchObject({ label: 'negative' })
+    await using none = await open(join(own, 'none'))
+    expect(none.predict('a')).rejects.toThrow('tokenizer: the model has none')
+  } finally {
+    rmSync(own, { recursive: true })
+  }
+})

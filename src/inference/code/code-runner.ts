@@ -21,7 +21,7 @@ import { CodeLog } from './code-log.ts'
 import type { StartCodeProcess } from './code-process.ts'
 import { CodeSession, type ServedMessage } from './code-session.ts'
 import type { CodeSettings } from './code-settings.ts'
-import { type CodeTokenizer, codeTokenizerIn } from './code-tokenizer.ts'
+import { type CodeTokenizer, codeTokenizerIn, NO_TOKENIZER } from './code-tokenizer.ts'
 import { nextOf, STREAM, streamOf } from './code-values.ts'
 import type { CodeFailure, CodeFrame } from './messages.ts'
 import { checkEntry, checkSources, fileInside } from './sources.ts'
@@ -188,7 +188,7 @@ class RunningCode implements CodeRunner {
     this.#tokenizer = codeTokenizerIn(folder, this.#source.tasks)
     const files = await this.#startFiles(description)
     const labels = this.#labels()
-    const noTokenizer = this.#tokenizer === undefined ? 'there is no tokenizer.json in its folder' : this.#tokenizer.reason
+    const noTokenizer = this.#tokenizer === undefined ? NO_TOKENIZER : this.#tokenizer.reason
     await this.#host.start({ files, labels, ...(noTokenizer !== undefined && { noTokenizer }) })
     this.#serve(description)
     for (const [index, example] of description.examples.entries()) {

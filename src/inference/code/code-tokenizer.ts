@@ -19,6 +19,9 @@ const Encode = Type.Object({
 })
 const Decode = Type.Object({ ids: Type.Array(Type.Integer()), skipSpecialTokens: Type.Boolean() })
 
+/** Why a model has no tokenizer where its folder has none. */
+export const NO_TOKENIZER = 'there is no tokenizer.json in its folder'
+
 /** Encodes texts for the code of a model, and decodes ids. */
 export class CodeTokenizer {
   readonly #texts: FolderTexts
@@ -58,7 +61,7 @@ export class CodeTokenizer {
     return this.#call === undefined || this.#graph === undefined ? [] : samplesOf(this.#call.task, this.#graph)
   }
 
-  /** The inputs of the file for a text: one row. @throws VestalError INPUT_TOO_LONG, TOKENIZING_FAILED, as the tokenizers */
+  /** The inputs of the file for a text: one row. `json` is `{text, truncate}`. @throws VestalError INPUT_TOO_LONG, TOKENIZING_FAILED, as the tokenizers */
   async encode(json: string, signal: AbortSignal): Promise<NamedTensors> {
     const { text, truncate } = checked(Encode, json)
     const call: TaskCall = { ...this.#known(), infer: async () => new Map(), signal }
@@ -67,7 +70,7 @@ export class CodeTokenizer {
     return tensorsOf(call, row)
   }
 
-  /** The text of ids. @throws VestalError as the tokenizers */
+  /** The text of ids. `json` is `{ids, skipSpecialTokens}`. @throws VestalError as the tokenizers */
   async decode(json: string): Promise<string> {
     const { ids, skipSpecialTokens } = checked(Decode, json)
     const [text = ''] = await decode(this.#known().task, [ids], { skipSpecialTokens })
@@ -84,6 +87,22 @@ export class CodeTokenizer {
 export function codeTokenizerIn(folder: string, tables: TaskTables | undefined): CodeTokenizer | undefined {
   const texts = readTexts(folder, tables)
   return texts === undefined ? undefined : new CodeTokenizer(texts)
+}
+
+/**
+ * The tokenizer of a folder, tried in this process: for a test of a model, whose own files cannot surprise it.
+ * @throws Error where it cannot be read
+ */
+export async function openTokenizer(
+  folder: string,
+  tables: TaskTables | undefined,
+  graph: Pick<GraphFacts, 'inputs' | 'outputs'>,
+): Promise<CodeTokenizer | undefined> {
+  const tokenizer = codeTokenizerIn(folder, tables)
+  if (tokenizer === undefined) return undefined
+  const { readTokenizer } = await import('../../tasks/folder/tokenizer-facts.ts')
+  tokenizer.describe({ ...graph, tokenizer: await readTokenizer(tokenizer.path) })
+  return tokenizer
 }
 
 /** What the code asks for, which it may have changed. @throws VestalError INPUT_INVALID */
