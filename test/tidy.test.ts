@@ -24,7 +24,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   tasks: ['core', 'schema', 'tensor', 'platform', 'processes', 'wasm'],
   model: ['core', 'schema', 'tensor', 'tasks'],
   inference: ['core', 'schema', 'tensor', 'platform', 'processes', 'tasks', 'model'],
-  testing: ['core', 'model', 'inference'],
+  testing: ['core', 'model', 'tasks', 'inference'],
   http: ['core', 'schema', 'jose', 'keys', 'tensor', 'platform', 'telemetry', 'auth', 'accounts', 'tasks', 'inference'],
   server: [
     'core',

@@ -45,7 +45,7 @@ export interface Context<File extends string = string, Call extends string = str
   readonly timeLeftMs: () => number
   /** Who asks; its token is not known here. */
   readonly caller: { readonly subject: string | undefined }
-  /** Labels of the model's outputs, of `model.toml` or of the ONNX file: those of the first output that has some. */
+  /** Labels of the model's outputs, of `model.toml`, the ONNX file or `config.json`: those of the first output that has some. */
   readonly labels: readonly string[]
   /** Labels by output. */
   readonly labelsOf: (output: string) => readonly string[]

@@ -8,6 +8,7 @@ import { codeIn } from '../inference/repository/code-model.ts'
 import { readDefinition } from '../inference/repository/definition.ts'
 import { type CallOptions, isDefinedModel } from '../model/definition.ts'
 import { describeModel, type FileFacts, RunnableModel, type Services } from '../model/execute.ts'
+import { folderLabels } from '../tasks/folder/folder-labels.ts'
 
 export interface OpenOptions {
   /** What the models in `calls` answer, by name: the input of the call, and its options, give its output. */
@@ -58,7 +59,8 @@ export async function open(folder: string, { fakes = {}, caller = 'tester' }: Op
   })
   const graph = names[0] === undefined ? undefined : versionOf(names[0])
   const tokenizer = graph && (await openTokenizer(path, definition.file.tasks, graph))
-  const labels = [...names.flatMap((file) => [...(versionOf(file)?.labels ?? [])]), ...definition.file.labels]
+  const own = [...names.flatMap((file) => [...(versionOf(file)?.labels ?? [])]), ...definition.file.labels]
+  const labels = own.length > 0 ? own : folderLabels(path, graph?.outputs ?? [])
   const noTokenizer = graph === undefined ? 'the model has no file' : tokenizer === undefined ? NO_TOKENIZER : tokenizer.reason
   const model = new RunnableModel(loaded.default, {
     files: Object.fromEntries(facts),

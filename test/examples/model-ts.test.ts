@@ -75,10 +75,10 @@ test('vestal/testing encodes texts by the tokenizer of the folder, and says wher
       `import { model, t, text } from 'vestal/model'
 export default model({
   input: text(), output: t.Object({ label: t.String(), tokens: t.String() }),
-  async predict(line, { tokenizer, run, math }) {
+  async predict(line, { tokenizer, run, math, labels }) {
     const inputs = await tokenizer.encode(line)
     const { logits } = await run('model', inputs)
-    const { label } = math.best(math.softmax(logits.row(0)), ['negative', 'positive'])
+    const { label } = math.best(math.softmax(logits.row(0)), labels)
     return { label, tokens: await tokenizer.decode(inputs.input_ids.row(0)) }
   },
 })`,

@@ -30,7 +30,7 @@ const { engine, warnings, stop } = await startCodeFolder({
   'own-mood/model.ts': modelText(
     'input: t.Union([t.String(), t.Tuple([t.String(), t.String()])]), output: t.Object({ label: t.String(), score: t.Number() }),',
     'before: (line, { tokenizer }) => tokenizer.encode(line),',
-    'after: ({ logits }, { math }) => math.best(math.softmax(logits.row(0)), ["bad", "good"]),',
+    'after: ({ logits }, { math, labels }) => math.best(math.softmax(logits.row(0)), labels),',
   ),
   ...under('tokens', scoreFolder('BertForSequenceClassification', ['bad', 'good'])),
   'tokens/model.ts': modelText(

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import { type ErrorDetail, VestalError } from '../../core/errors.ts'
 import type { DescribedModel, FileFacts, ModelFacts } from '../../model/execute.ts'
 import type { DescribedValue } from '../../model/schema.ts'
+import { folderLabels } from '../../tasks/folder/folder-labels.ts'
 import type { TaskTables } from '../../tasks/folder/task-tables.ts'
 import { ELEMENTS_MAX } from '../../tensor/shape.ts'
 import type { NamedTensors, Tensor, TensorSpec } from '../../tensor/tensor.ts'
@@ -331,8 +332,10 @@ class RunningCode implements CodeRunner {
   }
 
   #labels(): ModelFacts['labels'] {
-    const own = [...this.#files.values()].flatMap(({ labels }) => [...(labels ?? [])])
-    return Object.fromEntries([...own, ...this.#source.labels])
+    const { folder, labels } = this.#source
+    const files = [...this.#files.values()]
+    const own = [...files.flatMap((file) => [...(file.labels ?? [])]), ...labels]
+    return Object.fromEntries(own.length > 0 ? own : folderLabels(folder, files[0]?.outputs ?? []))
   }
 
   #serve({ limits }: DescribedModel): void {
