@@ -1,16 +1,17 @@
 import { setPriority } from 'node:os'
 import { VestalError } from '../core/errors.ts'
 import { emptyEnvironment, residentBytesOf } from './child.ts'
-import type { FrameBuffer, FrameCursor } from './frames.ts'
+import { createExchangeFile, type ExchangeFile } from './exchange.ts'
+import { broken, type FrameBuffer, type FrameCursor, type ReadBytes, type StoreBytes } from './frames.ts'
 import { type MessageSocket, openMessageSocket } from './message-socket.ts'
 
 export interface JobPoolOptions<Job, Answer> {
   /** The command that starts a process. */
   readonly command: readonly string[]
-  /** Writes a job as a frame of a kind. */
-  readonly write: (job: Job) => { readonly kind: number; readonly write: (buffer: FrameBuffer) => void }
+  /** Writes a job as a frame of a kind; `store` takes long bytes where there are exchange files. */
+  readonly write: (job: Job) => { readonly kind: number; readonly write: (buffer: FrameBuffer, store: StoreBytes) => void }
   /** Reads an answer, of a process that its job may have taken over. @throws Error where its form is broken */
-  readonly read: (cursor: FrameCursor) => Answer
+  readonly read: (cursor: FrameCursor, readBytes: ReadBytes) => Answer
   /** Processes at most, and with them jobs at once. */
   readonly processesMax: number
   /** Milliseconds that a job may take. */
@@ -25,6 +26,8 @@ export interface JobPoolOptions<Job, Answer> {
   readonly isLast?: (answer: Answer) => boolean
   /** Bytes of memory that a process may keep once its job is done; one that holds more is replaced. Default all. */
   readonly keptBytesMax?: number
+  /** Whether long bytes go through files in memory, which a process has as `JOBS_FILE` and `ANSWERS_FILE`; default false: all through its socket. */
+  readonly hasExchange?: boolean
   /** How much a process yields to others, from 0, the default, to 19. */
   readonly niceness?: number
   /** Called where a process ends that was not to end: `SIGSEGV`, `exit code 1`, `time limit`, `memory limit`. */
@@ -42,6 +45,8 @@ export interface JobPool<Job, Answer> {
   close(): void
 }
 
+/** Descriptors of a process: its socket, and where it has them the files of what it is given and of what it answers. */
+export const [SOCKET, JOBS_FILE, ANSWERS_FILE] = [3, 4, 5]
 /** Longest answer of a process, which its job may have taken over. */
 const ANSWER_BYTES_MAX = 512 * 1024 * 1024
 /** How often the memory of a process that works is looked at. */
@@ -112,6 +117,7 @@ class JobProcess<Job, Answer> {
   readonly #events: ProcessEvents
   readonly #child: Bun.Subprocess
   readonly #socket: MessageSocket
+  readonly #exchange: { readonly jobs: ExchangeFile; readonly answers: ExchangeFile } | undefined
   #job: Waiting<Job, Answer> | undefined
   #deadline: Timer | undefined
   #looking: Timer | undefined
@@ -123,10 +129,12 @@ class JobProcess<Job, Answer> {
   constructor(options: JobPoolOptions<Job, Answer>, events: ProcessEvents) {
     this.#options = options
     this.#events = events
+    this.#exchange = options.hasExchange === true ? { jobs: createExchangeFile(), answers: createExchangeFile() } : undefined
+    const files = this.#exchange === undefined ? [] : [this.#exchange.jobs.descriptor, this.#exchange.answers.descriptor]
     this.#child = Bun.spawn([...options.command], {
       cwd: '/',
       env: emptyEnvironment(),
-      stdio: ['ignore', 'ignore', 'ignore', 'socket-fd'],
+      stdio: ['ignore', 'ignore', 'ignore', 'socket-fd', ...files],
       onExit: (_, code, signal) => this.#ended(signal === null ? `exit code ${code}` : String(signal)),
     })
     // A job's deadline keeps this program running while there is one; nothing else does.
@@ -138,7 +146,7 @@ class JobProcess<Job, Answer> {
       descriptor,
       {
         keepsAlive: false,
-        frame: (cursor) => this.#answered(options.read(cursor)),
+        frame: (cursor) => this.#answered(cursor),
         closed: () => this.#child.kill('SIGKILL'),
       },
       ANSWER_BYTES_MAX,
@@ -161,7 +169,9 @@ class JobProcess<Job, Answer> {
     this.#deadline = setTimeout(() => this.#break('time limit', `took more than ${jobMsMax / 1000} s`), jobMsMax)
     this.#looking = setInterval(() => this.#look(), LOOK_MS)
     const { kind, write } = this.#options.write(job.job)
-    this.#socket.send(kind, write)
+    const { jobs } = this.#exchange ?? {}
+    jobs?.begin()
+    this.#socket.send(kind, (buffer) => write(buffer, jobs?.store ?? noStore))
   }
 
   end(): void {
@@ -184,10 +194,13 @@ class JobProcess<Job, Answer> {
     this.#child.kill('SIGKILL')
   }
 
-  #answered(answer: Answer): void {
+  #answered(cursor: FrameCursor): void {
+    if (this.#job === undefined) throw new Error('the protocol was broken: an unasked answer')
+    const answer = this.#options.read(cursor, this.#exchange?.answers.readBytes ?? noFile)
     const job = this.#finish()
-    if (job === undefined) throw new Error('the protocol was broken: an unasked answer')
-    job.resolve(answer)
+    this.#exchange?.jobs.release('little')
+    this.#exchange?.answers.release('little')
+    job?.resolve(answer)
     if (this.#isEnding || this.#broken !== undefined) return
     const { idleMs, isLast, keptBytesMax = Number.POSITIVE_INFINITY } = this.#options
     if (isLast?.(answer) === true || this.#residentBytes > keptBytesMax) {
@@ -209,6 +222,8 @@ class JobProcess<Job, Answer> {
 
   #ended(exit: string): void {
     clearTimeout(this.#idle)
+    this.#exchange?.jobs.close()
+    this.#exchange?.answers.close()
     const job = this.#finish()
     const { brokenBy, lost } = this.#options
     if (this.#broken !== undefined) job?.reject(brokenBy(this.#broken.reason))
@@ -219,3 +234,9 @@ class JobProcess<Job, Answer> {
     this.#events.ended()
   }
 }
+
+function noStore(): undefined {
+  return undefined
+}
+
+const noFile: ReadBytes = () => broken('a tensor in a file, and there is none')

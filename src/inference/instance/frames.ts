@@ -9,6 +9,9 @@ import type { BatchTrial } from '../messages.ts'
 import type { PaddingRule } from '../padding.ts'
 import type { RunTiming } from '../statistics.ts'
 
+/** Runs of one instance that may use exchange files at once: the one that it computes, and the one that it was given ahead. */
+export const LANES = 2
+
 const KINDS = ['control', 'run', 'result', 'check'] as const
 export type FrameKind = (typeof KINDS)[number]
 

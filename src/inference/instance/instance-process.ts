@@ -1,11 +1,11 @@
 import { extname, join } from 'node:path'
 import { invariant } from '../../core/invariant.ts'
 import { emptyEnvironment, residentBytesOf } from '../../processes/child.ts'
+import { createExchangeFile } from '../../processes/exchange.ts'
 import { FrameAssembler } from '../../processes/frames.ts'
 import { openSocket } from '../../processes/open-socket.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
-import { createExchangeFile, LANES } from './exchange.ts'
-import { FrameReader, FrameWriter } from './frames.ts'
+import { FrameReader, FrameWriter, LANES } from './frames.ts'
 import type { FromInstance, LoadedMessage, RunMessage, ToInstance } from './messages.ts'
 
 /** What ended an instance process. */

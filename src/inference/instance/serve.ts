@@ -2,6 +2,7 @@
 import { readSync, writeSync } from 'node:fs'
 import { basename } from 'node:path'
 import { never } from '../../core/invariant.ts'
+import { EXCHANGE_BYTES, ExchangeFile, mapFile } from '../../processes/exchange.ts'
 import { FrameAssembler, type ReadBytes } from '../../processes/frames.ts'
 import type { TokenizerFacts } from '../../tasks/folder/facts.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -13,8 +14,7 @@ import { endReason } from '../runtime/load-reason.ts'
 import type { Session } from '../runtime/ort.ts'
 import { type Failure, failureOf } from '../runtime/runtime-failure.ts'
 import { prepareTurns, takeTurn, withoutTurn } from './event-loop.ts'
-import { EXCHANGE_BYTES, ExchangeFile, LANES, mapFile } from './exchange.ts'
-import { FrameReader, FrameWriter, type ResultFrame } from './frames.ts'
+import { FrameReader, FrameWriter, LANES, type ResultFrame } from './frames.ts'
 import type { FromInstance, LoadedMessage, LoadInstance, ToInstance, UnloadInstance } from './messages.ts'
 
 /** Its descriptors: the socket, and for each lane the file of inputs and that of outputs. */

@@ -49,6 +49,7 @@ export function createMediaPool(options: MediaPoolOptions = {}): MediaPool {
     memoryBytesMax: options.memoryBytesMax ?? MEMORY_BYTES_MAX,
     keptBytesMax: KEPT_BYTES,
     idleMs: options.idleMs ?? IDLE_MS,
+    hasExchange: true,
     niceness: NICENESS,
     isLast: ({ kind }) => kind === 'unavailable',
     brokenBy: (reason) => new VestalError('MEDIA_UNREADABLE', { detail: `The picture ${reason}`, reason }),

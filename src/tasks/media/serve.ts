@@ -1,24 +1,26 @@
 /** What a media process does: it decodes what a server sends it, one piece after the other, until its socket is closed. */
+import { ExchangeFile } from '../../processes/exchange.ts'
+import { ANSWERS_FILE, JOBS_FILE, SOCKET } from '../../processes/job-pool.ts'
 import { openMessageSocket } from '../../processes/message-socket.ts'
 import type { MaskPicture } from '../image/decoder.ts'
 import { masksOf } from '../image/masks.ts'
 import { preprocess } from '../image/preprocess.ts'
 import { answerFrame, type MediaAnswer, type MediaJob, readJob } from './messages.ts'
 
-/** Its descriptor. */
-const SOCKET = 3
 /** Bytes of a job, with what it is decoded to, after which memory is given back. */
 const LARGE_BYTES = 16 * 1024 * 1024
 
 /** Answers jobs in the order in which they come. */
 export function serveMedia(): void {
+  const [jobs, answers] = [new ExchangeFile(JOBS_FILE), new ExchangeFile(ANSWERS_FILE)]
   let last = Promise.resolve()
   const socket = openMessageSocket(SOCKET, {
     frame(cursor) {
-      const job = readJob(cursor)
+      const job = readJob(cursor, jobs.readBytes)
       last = last.then(async () => {
         const { kind, write } = answerFrame(await answerOf(job))
-        socket.send(kind, write)
+        answers.begin()
+        socket.send(kind, (buffer) => write(buffer, answers.store))
       })
     },
     // Without exit handlers: those of native libraries may fail, and nothing depends on them.

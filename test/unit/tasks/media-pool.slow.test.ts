@@ -124,7 +124,7 @@ describe('a process that', () => {
   test('exits, or speaks what is no answer, is replaced, and its caller may try again', async () => {
     const { ask, told } = open({ command: FAULTY, processesMax: 1 })
     const first = await told('pid')
-    for (const way of ['exit', 'garbage', 'long'])
+    for (const way of ['exit', 'garbage', 'long', 'outside'])
       await expect(ask(way)).rejects.toMatchObject({ code: 'WORKER_LOST', status: 503 })
     const second = await told('pid')
     expect(second).not.toBe(first)
@@ -160,6 +160,12 @@ describe('a process that', () => {
     await until(() => !isRunning(pid))
     expect(await told('pid')).not.toBe(String(pid))
     expect(lost).toEqual([])
+  })
+
+  test('is given a long picture whole, and nothing of it with the next one', async () => {
+    const { told } = open({ command: FAULTY, processesMax: 1 })
+    for (const length of [100_000, 5_000_000, 40_000, 20])
+      expect(await told('long picture'.padEnd(length, '.'))).toBe(`has ${length} bytes`)
   })
 
   test('is started with nothing of the server in its environment', async () => {

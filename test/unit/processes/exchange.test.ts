@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { ftruncateSync, openSync } from 'node:fs'
-import { createExchangeFile, EXCHANGE_BYTES, ExchangeFile, mapFile } from '../../../../src/inference/instance/exchange.ts'
-import { freeMemory } from '../../../../src/platform/c-library.ts'
-import { openNameless } from '../../../../src/processes/nameless-file.ts'
+import { freeMemory } from '../../../src/platform/c-library.ts'
+import { createExchangeFile, EXCHANGE_BYTES, ExchangeFile, mapFile } from '../../../src/processes/exchange.ts'
+import { openNameless } from '../../../src/processes/nameless-file.ts'
 
 /** Large enough for a file. */
 const LARGE = new Uint8Array(64 * 1024).fill(7)

@@ -1,9 +1,7 @@
 import { closeSync, constants, ftruncateSync, openSync, readFileSync } from 'node:fs'
-import { createSealedMemory, freeMemory } from '../../platform/c-library.ts'
-import { openNameless, readAll, writeAll } from '../../processes/nameless-file.ts'
+import { createSealedMemory, freeMemory } from '../platform/c-library.ts'
+import { openNameless, readAll, writeAll } from './nameless-file.ts'
 
-/** Runs of one instance that may use exchange files at once: the one that it computes, and the one that it was given ahead. */
-export const LANES = 2
 /** A tensor smaller than this goes through the socket: a file would cost two calls of the system more. */
 const STORED_BYTES_MIN = 32 * 1024
 /** The same where the file is mapped, which costs no call. */
