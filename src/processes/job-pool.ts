@@ -26,6 +26,8 @@ export interface JobPoolOptions<Job, Answer> {
   readonly isLast?: (answer: Answer) => boolean
   /** Bytes of memory that a process may keep once its job is done; one that holds more is replaced. Default all. */
   readonly keptBytesMax?: number
+  /** Variables of a process, beside the few that it needs; default none. */
+  readonly environment?: Readonly<Record<string, string>>
   /** Whether long bytes go through files in memory, which a process has as `JOBS_FILE` and `ANSWERS_FILE`; default false: all through its socket. */
   readonly hasExchange?: boolean
   /** How much a process yields to others, from 0, the default, to 19. */
@@ -133,7 +135,7 @@ class JobProcess<Job, Answer> {
     const files = this.#exchange === undefined ? [] : [this.#exchange.jobs.descriptor, this.#exchange.answers.descriptor]
     this.#child = Bun.spawn([...options.command], {
       cwd: '/',
-      env: emptyEnvironment(),
+      env: { ...options.environment, ...emptyEnvironment() },
       stdio: ['ignore', 'ignore', 'ignore', 'socket-fd', ...files],
       onExit: (_, code, signal) => this.#ended(signal === null ? `exit code ${code}` : String(signal)),
     })

@@ -35,6 +35,11 @@ const MEMORY_BYTES_MAX = 1024 ** 3
 const IDLE_MS = 60_000
 /** A process that holds more once its job is done is replaced: decoders keep what they took. */
 const KEPT_BYTES = 384 * 1024 * 1024
+/**
+ * For the C library, whose memory the decoders take: what a picture of usual size took is kept for the next one, since the system clears each page
+ * that it gives out.
+ */
+const ENVIRONMENT = { MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20), MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20) }
 /** Answering HTTP comes first. */
 const NICENESS = 5
 
@@ -50,6 +55,7 @@ export function createMediaPool(options: MediaPoolOptions = {}): MediaPool {
     keptBytesMax: KEPT_BYTES,
     idleMs: options.idleMs ?? IDLE_MS,
     hasExchange: true,
+    environment: ENVIRONMENT,
     niceness: NICENESS,
     isLast: ({ kind }) => kind === 'unavailable',
     brokenBy: (reason) => new VestalError('MEDIA_UNREADABLE', { detail: `The picture ${reason}`, reason }),
