@@ -1,5 +1,6 @@
-import { type FSWatcher, statSync, watch } from 'node:fs'
+import { type FSWatcher, watch } from 'node:fs'
 import { dirname } from 'node:path'
+import { fileIdentity } from './small-file.ts'
 
 export interface WatchFileOptions {
   /** Milliseconds between two checks of the file, where the system reports no change; default 1000. */
@@ -7,11 +8,12 @@ export interface WatchFileOptions {
 }
 
 const POLL_MS = 1000
-/** Others write into the folder too, a database among them: many events are one look. */
+/** Others write into the folder too, a database among them: many events are one look. A file is read once it has stayed as it is for so long. */
 const GATHER_MS = 20
 
 /**
- * Calls back at each change of a file, and at each poll, with whether it changed. The folder is watched and not the file, because a file that is
+ * Calls back after each change of a file, and at each poll, with whether it changed. A file that is being written is looked at again until it stays the
+ * same, since half of it may be valid and mean something else. The folder is watched and not the file, because a file that is
  * replaced is another one; the poll is for file systems that report no changes. It keeps no process alive.
  * @returns how to stop
  */
@@ -20,11 +22,15 @@ export function watchFile(
   onLook: (isChanged: boolean) => void,
   { pollMs = POLL_MS }: WatchFileOptions,
 ): () => void {
-  let seen = identityOf(path)
+  let seen = fileIdentity(path)
+  let reported = seen
   const look = () => {
-    const now = identityOf(path)
-    const isChanged = now !== seen
+    const now = fileIdentity(path)
+    const isSettled = now === seen
     seen = now
+    if (!isSettled) lookSoon()
+    const isChanged = isSettled && now !== reported
+    if (isChanged) reported = now
     onLook(isChanged)
   }
   let gathering: ReturnType<typeof setTimeout> | undefined
@@ -43,12 +49,6 @@ export function watchFile(
     clearTimeout(gathering)
     watcher?.close()
   }
-}
-
-/** What is different after every change: a file that is replaced is another, and one that is written has another time. */
-function identityOf(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return stat === undefined ? 'none' : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
 }
 
 function watchFolder(folder: string, look: () => void): FSWatcher | undefined {

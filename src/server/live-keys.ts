@@ -50,6 +50,11 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
   const read = () => {
     const next = load()
     if (isSame(next, current)) return undefined
+    // A key file that is written half, or over an old one, would otherwise be the bytes of a secret that nobody chose.
+    if (next.isPlainSecret === true && current.isPlainSecret !== true)
+      throw new SettingsError([
+        `${path}: held a PEM or JSON and now is neither; restart the server if its bytes are to be a shared secret`,
+      ])
     if (current.signing !== undefined && next.signing === undefined) throw new SettingsError([`${path}: no key in it signs`])
     return next
   }

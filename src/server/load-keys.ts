@@ -26,6 +26,8 @@ export interface LoadedKeys {
   readonly warnings: readonly string[]
   /** The file to watch; absent where the keys cannot change. */
   readonly path?: string
+  /** True where the file is neither a PEM nor JSON: its bytes are a shared secret. */
+  readonly isPlainSecret?: boolean
   /** When retired keys are dropped, in seconds since 1970, by key id. */
   readonly dropTimes?: ReadonlyMap<string, number>
 }
@@ -105,7 +107,15 @@ function loadFile(path: string, settings: Settings, sealerFor: SealerFor): Loade
   const loaded = isKeyFile(content)
     ? openRing(content, settings, { path, sealerFor, origin })
     : imported(content, settings, origin)
-  return { ...loaded, path }
+  return { ...loaded, path, isPlainSecret: isPlainSecret(content) }
+}
+
+function isPlainSecret(content: KeyInput): boolean {
+  return Buffer.isBuffer(content) || (typeof content === 'string' && !isPem(content))
+}
+
+function isPem(text: string): boolean {
+  return text.includes('-----BEGIN ')
 }
 
 /** Rejects a key file in a variable that holds the key itself. */
@@ -181,7 +191,7 @@ export function readKeyFile(path: string): KeyInput {
 
 function contentOf(bytes: Buffer, source: string): KeyInput {
   const text = bytes.toString('utf8').trim()
-  if (text.includes('-----BEGIN ')) return text
+  if (isPem(text)) return text
   if (!text.startsWith('{')) return Buffer.from(text, 'utf8').equals(bytes) ? text : trimmed(bytes)
   try {
     return JSON.parse(text) as Jwk | JwkSet

@@ -254,12 +254,11 @@ describe('keys that change', () => {
         ['key-rotated', second],
         ['key-revoked', first],
       ])
-      expect(by('server').map(({ reason }) => reason)).toEqual([
-        `${second} next`,
-        `${first} retired, ${second} active`,
-        `${first} gone`,
-        expect.stringMatching(/keys\.json/),
-      ])
+      const reasons = by('server').map(({ reason }) => reason)
+      expect(reasons.slice(0, 3)).toEqual([`${second} next`, `${first} retired, ${second} active`, `${first} gone`])
+      // One for each state of the file that was seen, but never the bytes of a file that is written over another as a secret.
+      expect(reasons.slice(3)).not.toBeEmpty()
+      for (const reason of reasons.slice(3)) expect(reason).toMatch(/keys\.json/)
       expect(JSON.stringify(lines())).not.toContain('"d"')
     })
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -192,6 +193,20 @@ describe('live keys', () => {
     await until(() => place.warned.length > 0)
     expect(place.warned).toEqual([expect.stringContaining('no key in it signs')])
     live.close()
+  })
+
+  test('are never the bytes of a file that held a PEM or JSON and is written over', async () => {
+    const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+    for (const content of [formatKeyFile({ ring: single }), JSON.stringify(fresh().secret), pem]) {
+      using place = new Place(content)
+      const live = place.live()
+      // The new text is over the beginning of the old one, which is what a reader meets between write and truncate.
+      writeFileSync(place.path, `${SECRET}${content.slice(SECRET.length)}`)
+      await until(() => place.warned.length > 0)
+      expect(place.warned).toEqual([expect.stringContaining('held a PEM or JSON and now is neither; restart the server')])
+      expect([place.heard, live.current().keys.length]).toEqual([[], 1])
+      live.close()
+    }
   })
 
   test('that are from the environment are not watched', () => {
