@@ -13,7 +13,7 @@ import { benchSteady } from './steady.ts'
 import { benchTasks } from './tasks.ts'
 import { benchTensor } from './tensor.ts'
 import { benchAccessLog, benchProcesses } from './variants.ts'
-import { benchVerify, type VerifySizes } from './verify.ts'
+import { benchTokens, benchVerify, type VerifySizes } from './verify.ts'
 
 const HELP = `Usage: bun run bench <name> [--quick]
        bun run bench all [--only <names>] [--skip <names>] [--peers all|fast|none] [--quick]
@@ -22,7 +22,7 @@ const HELP = `Usage: bun run bench <name> [--quick]
 As users start it (bun run start, default settings, its log in a file that is read):
   serving     one row of digits: one caller, 64, a constant rate, and all on one core; Vestal and its variants, a bare Bun.serve, Rust, FastAPI,
               MLServer, LitServe, BentoML, Ray Serve, PyTriton in one interleaved run
-  verify      tokens: servers of Bun, Node, Rust and Go under load; libraries, backends, WebAssembly and the cache; a flood of bad ones
+  tokens      a route that asks for a token, the same one or always a new one: Vestal and servers of Bun, Node, Rust and Go
   json        a picture as JSON and health meanwhile, beside FastAPI; 8 MB both ways
   access-log  each route with the access log and without
   processes   two HTTP processes and one
@@ -33,6 +33,7 @@ As users start it (bun run start, default settings, its log in a file that is re
   compare     this checkout and another commit in turns; ends with 1 where a row takes over 15 % more processor time. Without a commit it is that
               of bench/compare/base; without that one in the clone nothing is compared
 Parts alone:
+  verify      checking tokens: libraries, backends, WebAssembly and the cache; a flood of bad ones
   http        public, protected and predict routes under load: the library and a bare Bun.serve that does the same by hand
   engine      models: batches on and off, one caller, ways to a worker, health while models compute, memory
   tensor      an FP32 tensor of 8 MB there and back, in binary and in JSON
@@ -64,21 +65,19 @@ const isKept = !quick
 const VERIFY: VerifySizes = quick
   ? {
       rounds: { rounds: 3, roundMs: 20 },
-      served: { rounds: 1, seconds: 1, isQuick: true },
       flood: { requests: 10_000, seconds: 1 },
     }
   : {
       rounds: { rounds: 15, roundMs: 120 },
-      served: { rounds: 4, seconds: 2, isQuick: false },
       flood: { requests: 1_000_000, seconds: 3 },
     }
 const ENGINE: EngineSizes = quick
   ? { rounds: { rounds: 3, roundMs: 20 }, batching: { rounds: 2, roundMs: 150 }, liveSeconds: 1 }
   : { rounds: { rounds: 15, roundMs: 120 }, batching: { rounds: 9, roundMs: 600 }, liveSeconds: 6 }
-const PAIRS = quick ? { pairs: 1, seconds: 1 } : { pairs: 7, seconds: 2 }
+const PAIRS = quick ? { pairs: 1, seconds: 1 } : { pairs: 5, seconds: 2 }
 const COMPARE: CompareSizes = quick
-  ? { pairs: 3, seconds: 1, attempts: 3, secondsMax: 150 }
-  : { pairs: 8, seconds: 2, attempts: 3, secondsMax: 900 }
+  ? { pairs: 3, seconds: 1, attempts: 3, confirmSecondsMax: 120 }
+  : { pairs: 8, seconds: 2, attempts: 3, confirmSecondsMax: 600 }
 
 function peersOf(name: string): keyof typeof PEERS {
   if (quick) return 'none'
@@ -91,7 +90,10 @@ const serving = { ...(quick ? { rounds: 1, seconds: 1 } : { rounds: 4, seconds: 
 const BENCHES: readonly Bench[] = [
   { name: 'serving', run: () => benchServing(serving, isKept) },
   { name: 'access-log', run: () => benchAccessLog(PAIRS, isKept) },
-  { name: 'verify', run: () => benchVerify(VERIFY, isKept) },
+  {
+    name: 'tokens',
+    run: () => benchTokens(quick ? { rounds: 1, seconds: 1, isQuick: true } : { rounds: 4, seconds: 2, isQuick: false }, isKept),
+  },
   {
     name: 'json',
     run: () => benchJson(quick ? { rounds: 1, seconds: 1, isAlone: true } : { rounds: 4, seconds: 3, isAlone: false }, isKept),
@@ -102,6 +104,7 @@ const BENCHES: readonly Bench[] = [
     run: () =>
       benchStart(quick ? { rounds: 1, mebibytes: 32, isAlone: true } : { rounds: 5, mebibytes: 500, isAlone: false }, isKept),
   },
+  { name: 'verify', run: () => benchVerify(VERIFY, isKept) },
   { name: 'engine', run: () => benchEngine(ENGINE, isKept) },
   { name: 'tensor', run: () => benchTensor(quick ? { rounds: 1, requests: 2 } : { rounds: 7, requests: 5 }, isKept) },
   { name: 'http', run: () => benchHttp(quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 3 }, isKept) },

@@ -15,19 +15,24 @@ import { wasmSection } from './verify/wasm.ts'
 
 export interface VerifySizes {
   readonly rounds: Rounds
-  readonly served: ServedRounds
   readonly flood: FloodSize
 }
 
-/** `bun run bench verify`: everything that the token bench is asked to show, and a table that says what is met. */
+/** `bun run bench tokens`: servers of all kinds with a route that asks for a token. */
+export async function benchTokens(sizes: ServedRounds, isKept: boolean): Promise<void> {
+  warnWhereBusy()
+  const occasion = { machine: `${describeMachine()}; load by ${GENERATOR}, ${CORES}`, isKept }
+  const { sections, found } = await servedSections(sizes)
+  report(sections, occasion)
+  reportTargets(found, occasion)
+}
+
+/** `bun run bench verify`: what checks a token, without servers around it; and a server that gets many bad ones. */
 export async function benchVerify(sizes: VerifySizes, isKept: boolean): Promise<void> {
   warnWhereBusy()
   const alone = { machine: describeMachine(), isKept }
   const underLoad = { machine: `${alone.machine}; load by ${GENERATOR}, ${CORES}`, isKept }
   const asked: Asked[] = []
-  const served = await servedSections(sizes.served)
-  report(served.sections, underLoad)
-  reportTargets(served.found, underLoad)
   const algorithms = await algorithmSections(sizes.rounds)
   report(algorithms.sections, alone)
   await reportSignatureBackends(sizes.rounds, alone)

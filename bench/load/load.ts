@@ -89,7 +89,17 @@ async function withWrk(target: Target, { seconds, connections, isPinned = true }
   ]
   writeFileSync(script, parts.join('\n'))
   // It counts whole seconds.
-  const command = ['wrk', '-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, '-s', script, url]
+  const command = [
+    'wrk',
+    '-t1',
+    `-c${connections}`,
+    `-d${Math.max(1, Math.round(seconds))}s`,
+    '--timeout',
+    '30s',
+    '-s',
+    script,
+    url,
+  ]
   const child = Bun.spawn(isPinned ? onCore(1, command) : command, { stdout: 'pipe', stderr: 'inherit' })
   const output = await new Response(child.stdout).text()
   rmSync(folder, { recursive: true })
