@@ -54,5 +54,5 @@ done
 if [ -z "$option" ]; then
   bytes=$(gzip -9n < ../signatures.wasm | base64 -w1000)
   printf '/**\n * signatures.wasm, gzipped, in base64; crate/build.sh writes it.\n * @type {string}\n */\nexport const GZIPPED_MODULE = `\n%s\n`\n' "$bytes" > ../module-bytes.js
-  printf '/** resize.wasm in base64; crate/build.sh writes it. */\nexport const RESIZE_MODULE =\n  %s\n' "'$(base64 -w0 < ../resize.wasm)'" > ../resize-module.ts
+  printf '/** resize.wasm in base64; crate/build.sh writes it. */\nexport const RESIZE_MODULE: string =\n  %s\n' "'$(base64 -w0 < ../resize.wasm)'" > ../resize-module.ts
 fi
