@@ -971,6 +971,15 @@ describe('limits and places of what a folder says', () => {
       'nothing says how many classes its output "logits" FP32 [?,?] has; [scores] labels',
     ],
     ['100001 classes', head(), LOGITS(100_001), 'has more than 100000 classes'],
+    ['two labels for one score', head({ id2label: { 0: 'a', 1: 'b' } }), LOGITS(1), 'has 1 classes, and there are 2 labels'],
+    [
+      'vectors of no numbers',
+      sentences(['Transformer', 'Pooling'], {
+        '1_Pooling/config.json': { word_embedding_dimension: 0, pooling_mode_mean_tokens: true },
+      }),
+      HIDDEN,
+      'must be a whole number from 1 to 1000000',
+    ],
     [
       'a kind of problem that is none',
       head({ problem_type: 'ranking' }),
@@ -1585,6 +1594,12 @@ describe('limits of what is said of pictures, boxes, masks and sound', () => {
       boxes({ logits: [-1, 5, 3] }),
       'must give logits [rows, boxes, classes] and pred_boxes',
       '[boxes]\nform = "detr"',
+    ],
+    [
+      'DETR with one class for two names',
+      named(detr),
+      boxes({ logits: [-1, 5, 1], pred_boxes: [-1, 5, 4] }),
+      'has 1 classes, and there are 2 labels',
     ],
     ['DETR without names', detr, boxes({ logits: [-1, 5, 3], pred_boxes: [-1, 5, 4] }), 'nothing names the classes of its boxes'],
     ['boxes without names', detr, boxes({ y: [-1, 6, 100] }), 'nothing names the classes of its boxes'],

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TaskCall } from '../../../src/tasks/call.ts'
+import { readTokenizer } from '../../../src/tasks/folder/tokenizer-facts.ts'
 import type { TaskDescription, TextInput, VectorOutput } from '../../../src/tasks/task.ts'
 import { classify, rerank } from '../../../src/tasks/text/classify.ts'
 import { type EmbedOptions, embed, embedTokens } from '../../../src/tasks/text/embed.ts'
@@ -14,7 +15,7 @@ import { decode, tokenize } from '../../../src/tasks/text/tokenize.ts'
 import { zeroShot } from '../../../src/tasks/text/zero-shot.ts'
 import type { Datatype } from '../../../src/tensor/datatypes.ts'
 import type { NamedTensors, Tensor } from '../../../src/tensor/tensor.ts'
-import { bertTokenizer, callOf, idOfToken, textInput } from '../../support/text-models.ts'
+import { bertTokenizer, callOf, idOfToken, textInput, VOCABULARY } from '../../support/text-models.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-limits-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -500,6 +501,25 @@ describe('tokens of texts and texts of tokens', () => {
     expect(await decode(task, [[2 ** 32 - 1, ALPHA], [CLS]])).toEqual(['alpha', ''])
     expect(await decode(task, [[CLS, ALPHA]], { skipSpecialTokens: false })).toEqual(['[CLS] alpha'])
   })
+})
+
+test('a tokenizer is known by its file, its vocabulary, its padding and the tokens of some texts', async () => {
+  const bytes = await Bun.file(path ?? '').bytes()
+  const { samples, ...facts } = await readTokenizer(path ?? '')
+  const sha256 = new Bun.CryptoHasher('sha256').update(bytes).digest('hex')
+  expect(facts).toEqual({ sha256, vocabulary: VOCABULARY.length, padId: 0 })
+  expect(samples[0]).toEqual([CLS, idOfToken('good'), SEP])
+  expect(samples.map((ids) => [ids[0], ids.at(-1)])).toEqual(samples.map(() => [CLS, SEP]))
+  expect(Math.max(...samples.map(({ length }) => length))).toBeLessThanOrEqual(32)
+  const padded = async (padding: unknown) => {
+    const changed = join(folder, 'padded.json')
+    await Bun.write(changed, JSON.stringify({ ...JSON.parse(bertTokenizer()), padding }))
+    return (await readTokenizer(changed)).padId
+  }
+  expect(await padded(null)).toBeUndefined()
+  const pointer = join(folder, 'pointer.json')
+  await Bun.write(pointer, 'version https://git-lfs.github.com/spec/v1\n')
+  expect(readTokenizer(pointer)).rejects.toThrow('is a Git LFS pointer')
 })
 
 describe('pooling', () => {

@@ -324,6 +324,7 @@ describe('masks of a picture', () => {
       [0, 255, 0],
       [1, 0, 255],
     ])
+    expect(drawn([0, 1, 1, 0]).map(([label]) => label)).toEqual([0, 1])
     expect(drawn([1, 1, 1, 1])).toEqual([[0, 255, 255]])
     expect(drawn([0, 0, 1, 1])).toEqual([[1, 255, 255]])
     expect(drawn([1, 0, 0, 1], { width: 1, height: 2 })).toEqual([
