@@ -95,6 +95,15 @@ describe('requests that are padded', () => {
     expect([next(), next(), next()]).toEqual(['a200', 'a10', 'a151'])
   })
 
+  test('run before what comes later and would fit, where one of their round does not', () => {
+    const { ask, next } = house()
+    ask('a1')
+    ask('a10', 'a150', 'a200')
+    expect(next()).toBe('a10')
+    ask('a151')
+    expect([next(), next(), next()]).toEqual(['a150', 'a200', 'a151'])
+  })
+
   test('take turns between subjects by their tokens', () => {
     const { ask, next } = house()
     ask('a1')
