@@ -80,6 +80,11 @@ for (const name of ['bert', 'roberta', 'unigram']) {
       expect(encoded[1]).toEqual({ tooLong: windowsOf(whole)[0]?.ids.length ?? 0 })
     })
 
+    test('tells of places and parts of tokens only whoever asks', async () => {
+      const [window] = windowsOf((await encode({ ...all, texts: ['a'] }))[0])
+      expect(Object.keys(window ?? {})).toEqual(['ids', 'types'])
+    })
+
     test('makes texts of ids again', async () => {
       const task = { task: 'embedding', sources: {}, text: await inputOf(name) } as const
       const ids = expected.texts.map((text: { readonly ids: readonly number[] }) => text.ids)

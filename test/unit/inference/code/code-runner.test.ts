@@ -346,6 +346,24 @@ describe('runs and calls of a model.ts', () => {
     expect([await other, signals[1]?.aborted, runner.gauges().running]).toEqual(['WORKER_LOST', true, 0])
   })
 
+  test('may fail 4096 times, of which the code may pass on any', async () => {
+    const { ready, last } = house({ file: 'a.onnx', run: () => Promise.reject(new VestalError('INFERENCE_FAILED')) })
+    const { ask } = await ready()
+    const afterFailing = async (id: number, count: number) => {
+      const answer = ask('a')
+      const replies = () => last().sent.filter(({ kind }) => kind === 'reply').length
+      const before = replies()
+      for (let each = 1; each <= count; each += 1) {
+        last().answer({ kind: 'run', id, ask: each, file: 'model' })
+        if (each % 1000 === 0) await settled()
+      }
+      while (replies() < before + count) await settled()
+      last().answer({ kind: 'failed', id, failure: { kind: 'passed', ask: 1 } })
+      return answer
+    }
+    expect([await afterFailing(1, 4096), await afterFailing(2, 4097)]).toEqual(['INFERENCE_FAILED', 'CODE_FAILED'])
+  })
+
   test('show a bug of ours to nobody but the log', async () => {
     const { ready, last, warnings } = house({
       file: 'a.onnx',
