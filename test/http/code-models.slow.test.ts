@@ -58,6 +58,14 @@ const { engine, warnings, stop } = await startCodeFolder({
   'trusted/model.ts': modelText(
     'calls: ["plain"], input: t.Number(), output: t.Unknown(), predict: (age, { call }) => call("plain", [age]),',
   ),
+  'prepared/1/model.onnx': identityModel('FP32', ['n']),
+  'prepared/model.ts': modelText(
+    'input: t.Null(), output: t.Unknown(),',
+    'async setup({ run, caller, call }) {',
+    '  globalThis.prepared = [(await run("model", { x: [7] })).y.row(0)[0], typeof caller, typeof call]',
+    '},',
+    'predict: () => globalThis.prepared,',
+  ),
   'trusted/model.toml': '[code]\nown_authority = ["plain"]\n',
 })
 afterAll(stop)
@@ -79,6 +87,7 @@ for (const open of DOORS) {
       expect(await predict('double', [1, 2])).toEqual({ status: 200, body: { output: { sum: 3 } } })
       expect(await predict('around', 'abc')).toEqual({ status: 200, body: { output: 'abc has 3' } })
       expect(await predict('tensors', [[1, 2]])).toEqual({ status: 200, body: { output: [[1, 2]] } })
+      expect(await predict('prepared', null)).toEqual({ status: 200, body: { output: [7, 'undefined', 'undefined'] } })
     })
 
     test('answers each element of BYTES in the Open Inference Protocol', async () => {

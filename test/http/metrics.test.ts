@@ -12,9 +12,9 @@ afterAll(() => engine.stop())
 
 for (const [index, open] of DOORS.entries()) {
   const where = index === 0 ? 'in memory' : 'over a socket'
-  const setUp = () => {
+  const setUp = (more: object = {}) => {
     const registry = new MetricRegistry()
-    const door = open(createServer(engine, { operations: { registry } }))
+    const door = open(createServer(engine, { operations: { registry, ...more } }))
     const read = async () => (await door.fetch('/metrics', { headers: bearer('metrics:read') })).text()
     /** The values of a metric whose labels hold all of these. */
     const sumOf = async (name: string, labels: Readonly<Record<string, string>> = {}) => {
@@ -77,6 +77,19 @@ for (const [index, open] of DOORS.entries()) {
       expect(await server.sumOf(outcomes, { outcome: 'TOKEN_MALFORMED' })).toBe(1)
       expect(await server.sumOf('vestal_token_cache_hits_total')).toBeGreaterThanOrEqual(2)
       expect(await server.sumOf('vestal_token_cache_entries')).toBeGreaterThanOrEqual(1)
+    })
+
+    test('counts a token that was accepted once, also where its caller has met a limit', async () => {
+      await using server = setUp({ rateLimits: [{ role: 'default', requestsPerMinute: 1 }] })
+      const caller = { headers: { authorization: `Bearer ${tokenWith(['my-permission-name'], { sub: 'ada' })}` } }
+      const statuses = [1, 2, 3].map(async () => (await server.door.fetch('/private/info/', caller)).status)
+      expect((await Promise.all(statuses)).toSorted()).toEqual([200, 429, 429])
+      const outcomes = 'vestal_token_verifications_total'
+      const all = (await server.read()).split('\n').filter((line) => line.startsWith(`${outcomes}{`))
+      // The reading is one of them.
+      expect(all.map((line) => [/outcome="(\w+)"/.exec(line)?.[1], line.slice(line.lastIndexOf(' ') + 1)])).toEqual([
+        ['accepted', '4'],
+      ])
     })
 
     test('counts predictions by model and version, under our names and Triton’s', async () => {
