@@ -93,9 +93,9 @@ function decodeColumn(column: unknown, { name, datatype, shape: expected }: Tens
   )
 }
 
-/** True for a shape whose rows have one value each, however many lists are around it. */
+/** True for a shape whose rows have one value each, however many lists are around it; one of any rank has nothing to add to its rows. */
 function isOneValue([rows, ...inner]: readonly number[]): boolean {
-  return rows !== undefined && rows !== 0 && !isAnyShape([rows]) && inner.every((size) => size === 1)
+  return rows !== undefined && rows !== 0 && inner.every((size) => size === 1)
 }
 
 function isPlain(value: unknown): boolean {

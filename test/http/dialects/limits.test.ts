@@ -474,6 +474,27 @@ describe('what an answer has', () => {
     )
   })
 
+  test('says that a model is ready where one of its versions is', async () => {
+    const withStates = (...states: readonly ('ready' | 'loading')[]) =>
+      createServer({
+        ...engine,
+        model(name) {
+          const model = engine.model(name)
+          const [version] = model?.versions ?? []
+          if (model === undefined || version === undefined) return model
+          return { ...model, versions: states.map((state, index) => ({ ...version, version: `${index + 1}`, state })) }
+        },
+      })
+    for (const [states, ready] of [
+      [['ready'], true],
+      [['loading', 'ready'], true],
+      [['loading', 'loading'], false],
+    ] as const) {
+      const request = new Request('http://localhost/v1/models/mood', { headers: bearer('*') })
+      expect(await (await withStates(...states).handle(request)).json()).toMatchObject({ name: 'mood', ready })
+    }
+  })
+
   test('says what a model takes, also where it is none of texts', async () => {
     const info = async (name: string) =>
       (await plain.handle(new Request(`http://localhost/models/${name}/info`, { headers: bearer('*') }))).json()

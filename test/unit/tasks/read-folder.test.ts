@@ -1749,6 +1749,8 @@ describe('limits of what is said of pictures, boxes, masks and sound', () => {
       ['[32]', 32, 32],
       ['32', 32, 32],
       ['8192', 8192, 8192],
+      ['[1, 2]', 1, 2],
+      ['[2, 1]', 2, 1],
     ] as const)
       expect(await ofSize(text)).toMatchObject({
         task: {
