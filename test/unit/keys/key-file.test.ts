@@ -27,6 +27,8 @@ describe('a key file', () => {
     expect(read(formatKeyFile({ ring }))).toStrictEqual({ ring })
     expect(read(formatKeyFile({ ring: single, sealing: CHEAP }))).toStrictEqual({ ring: single, sealing: CHEAP })
     expect(isKeyFile(JSON.parse(formatKeyFile({ ring })))).toBe(true)
+    // Readable where it is looked at, and a file of text to its end.
+    expect(formatKeyFile({ ring })).toMatch(/^\{\n {2}"format": .*\}\n$/s)
   })
 
   test('opens to the keys that verify and the one that signs', () => {

@@ -971,6 +971,13 @@ describe('limits and places of what a folder says', () => {
       'nothing says how many classes its output "logits" FP32 [?,?] has; [scores] labels',
     ],
     ['100001 classes', head(), LOGITS(100_001), 'has more than 100000 classes'],
+    ['2³¹ tokens of a vocabulary', bert({ vocab_size: 2 ** 31 }), HIDDEN, 'must be a whole number from 0 to 2147483647'],
+    [
+      'a module with a long name, which is cut',
+      sentences([`${'x'.repeat(64)}y`]),
+      HIDDEN,
+      `is the module "${'x'.repeat(64)}", which is not computed here`,
+    ],
     ['two labels for one score', head({ id2label: { 0: 'a', 1: 'b' } }), LOGITS(1), 'has 1 classes, and there are 2 labels'],
     [
       'vectors of no numbers',
@@ -1265,6 +1272,9 @@ describe('Dense weights', () => {
     const square = layer({ in_features: 8, out_features: 8 }, safetensors({ 'linear.weight': [8, 8], 'linear.bias': [8] }))
     expect(await described(square, textGraph({ sentence_embedding: [-1, 8] }))).toEqual({
       reason: expect.stringContaining('it cannot be told whether its ONNX file has computed the Dense layers of modules.json'),
+    })
+    expect(await described(layer({}, whole), textGraph({ sentence_embedding: [-1, 5] }))).toEqual({
+      reason: expect.stringContaining('its vectors have 5 numbers, the layers take 8 and give 3'),
     })
     expect(await described(layer({}, whole), textGraph({ sentence_embedding: [-1, 8] }))).toMatchObject({
       task: { vector: { form: 'vector', dimensions: 3, dense: [{ inputs: 8 }] } },

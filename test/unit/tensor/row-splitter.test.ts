@@ -24,6 +24,8 @@ describe('rows of a body', () => {
     ['"a"\n"b"\n', ['"a"', '"b"']],
     ['{"input2":[1]}\n', ['{"input2":[1]}']],
     ['1\n2', ['1', '2']],
+    ['\t[\t1\t,\t2\t]\t', ['1', '2']],
+    ['\t{"a":1}\t\n\t{"a":2}\t', ['{"a":1}', '{"a":2}']],
   ]
   for (const [body, rows] of cases) {
     test(`are found in ${JSON.stringify(body)}, however it is cut`, () => {

@@ -232,6 +232,7 @@ describe('boxes of a picture', () => {
     expect(bestBoxes([box(0.9, 0), box(0.8, 1)], { ...options, overlapMax: 0.49 })).toHaveLength(1)
     expect(bestBoxes([box(0.9, 0), box(0.8, 3)], { ...options, overlapMax: 0 })).toHaveLength(2)
     expect(bestBoxes([box(0.9, 0), box(0.8, 0, 1)], { ...options, overlapMax: 0 })).toHaveLength(2)
+    expect(bestBoxes([box(0.9, 0), box(0.8, 9, 9)], { ...options, overlapMax: 0 })).toHaveLength(2)
     expect(bestBoxes([box(0.9, 0), box(0.8, 0, -0.5)], { ...options, overlapMax: 0.3 })).toHaveLength(1)
   })
 
