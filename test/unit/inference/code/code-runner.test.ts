@@ -505,5 +505,11 @@ describe('a model.ts that is loaded', () => {
     const { ready } = house({ model: { ...MODEL, calls: ['y'], examples: ['not asked'] } })
     const { runner } = await ready()
     expect([runner.calls, runner.trouble?.()]).toEqual([['y'], "it calls 'y', and there is no such model"])
+    const broken = { versions: [{ state: 'unavailable', reason: 'x'.repeat(301) }] }
+    // The cast: only its versions are looked at.
+    const other = house({ model: { ...MODEL, calls: ['y'] }, engine: { ...NO_MODELS, model: () => broken as never } })
+    expect((await other.ready()).runner.trouble?.()).toBe(`it calls 'y', which is not ready (${'x'.repeat(300)})`)
+    const round = house({ model: { ...MODEL, calls: ['y'] }, engine: { ...NO_MODELS, askedBy: () => ['x'] } })
+    expect((await round.ready()).runner.trouble?.()).toBe('its calls go round in a circle: x → y → x')
   })
 })
