@@ -24,6 +24,8 @@ export interface BatchCheck extends BatchDecision {
   readonly rowOutputs: readonly string[]
   /** Outputs that have the padded length, where inputs may be padded. */
   readonly lengthOutputs?: readonly string[]
+  /** What a run costs beside its elements, in elements of one that is padded: as many may be padding in place of a run. */
+  readonly runElements?: number
 }
 
 /** What is known of a model before its trial. */

@@ -20,6 +20,8 @@ export interface ModelSettings {
   readonly batchRowsMax?: number
   /** Padded elements (rows × longest length) of one run that several requests share, of models whose inputs are padded. */
   readonly batchTokensMax?: number
+  /** Elements of padding that a request may add to a run of others; default what a run of its own costs, which is measured at load. */
+  readonly batchPaddingMax?: number
   /** How long the first of a batch waits for others while a worker is idle, in milliseconds. */
   readonly batchDelayMs?: number
   /** Lets requests share runs although rows may change each other's answers. */
@@ -45,6 +47,7 @@ export const MODEL_SETTING_BOUNDS = {
   rowsMax: [1, 1_000_000],
   batchRowsMax: [1, 65_536],
   batchTokensMax: [1, 1_048_576],
+  batchPaddingMax: [0, 1_048_576],
   batchDelayMs: [0, 10_000],
   queueMax: [1, 100_000],
   priorityLevels: [0, 1024],

@@ -1,3 +1,5 @@
+import { readdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { SYSTEM_CLOCK } from '../core/clock.ts'
 import { VestalError } from '../core/errors.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
@@ -140,10 +142,26 @@ function overheard(start: StartInstance, hear: (during: RuntimeText['during'], t
     })
 }
 
+/** Files beside a model that hold none of its weights. */
+const NO_WEIGHTS = /\.(?:onnx|json|txt|toml|md|model|safetensors)$/
+
+/** Bytes of a model file and of what may be its weights beside it; 0 where they cannot be read, which loading will say. */
+function bytesWithWeights(path: string): number {
+  try {
+    const beside = readdirSync(dirname(path), { withFileTypes: true }).filter(
+      (entry) => entry.isFile() && !NO_WEIGHTS.test(entry.name),
+    )
+    const files = [path, ...beside.map(({ name }) => join(dirname(path), name))]
+    return files.reduce((sum, file) => sum + statSync(file).size, 0)
+  } catch {
+    return 0
+  }
+}
+
 /** Gives what starts a runner with these options. */
 export function createStartRunner(options: RunnerOptions): StartRunner {
   return async ({ key, path, settings: own, counters, trialOf, signal, ...source }) => {
-    const settings = resolveSettings(own, options)
+    const settings = resolveSettings(own, options, source.tokenizer === undefined ? {} : { textBytes: bytesWithWeights(path) })
     const { threads, arena, optimization, instances } = settings
     let misfits = 0
     const hearRuntime = createRuntimeTexts(key, options.runtimeText, SYSTEM_CLOCK.now)
@@ -172,16 +190,25 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
       },
     })
     signal?.addEventListener('abort', () => void pool.stop())
-    const { loaded, batching, padding } = await startPool(pool, settings, { trialOf, paddingOf: source.padding, warn })
+    const { loaded, batching, padding, runElements } = await startPool(pool, settings, {
+      trialOf,
+      paddingOf: source.padding,
+      warn,
+    })
     if (padding !== undefined) pool.pad(padding)
-    const { batchRowsMax: rowsMax, batchTokensMax: tokensMax, batchDelayMs: delayMs } = settings
+    const {
+      batchRowsMax: rowsMax,
+      batchTokensMax: tokensMax,
+      batchDelayMs: delayMs,
+      batchPaddingMax: paddingMax = runElements,
+    } = settings
     const scheduler = new Scheduler<RunInput, NamedTensors>({
       ...options,
       ...settings,
       clock: SYSTEM_CLOCK,
       counters,
       mayRunAhead: instances === 1,
-      batches: { rowsMax, tokensMax, bytesMax: BATCH_BYTES_MAX, delayMs },
+      batches: { rowsMax, tokensMax, paddingMax, bytesMax: BATCH_BYTES_MAX, delayMs },
     })
     pool.serve(scheduler)
     const isInOwnRows = isInRows(loaded.inputs)
@@ -249,6 +276,17 @@ export function createStartRunner(options: RunnerOptions): StartRunner {
   }
 }
 
+/** What a run costs beside its elements where it was not measured (decision 081). */
+const RUN_ELEMENTS = 16
+
+interface StartedPool {
+  readonly loaded: LoadedInstance
+  readonly batching: BatchDecision
+  readonly padding?: Padding | undefined
+  /** What a run costs beside its elements, in elements. */
+  readonly runElements?: number
+}
+
 /** Loads the model, and finds out whether requests may share its runs. */
 async function startPool(
   pool: WorkerPool,
@@ -258,14 +296,19 @@ async function startPool(
     paddingOf,
     warn,
   }: { trialOf: RunnerSource['trialOf']; paddingOf: RunnerSource['padding']; warn: RunnerOptions['warn'] },
-): Promise<{ readonly loaded: LoadedInstance; readonly batching: BatchDecision; readonly padding?: Padding | undefined }> {
+): Promise<StartedPool> {
   const loaded = await pool.start()
   const isOff = batchRowsMax <= 1
   const off = { isSafe: false, reason: 'its settings let no requests share a run' }
   if (isOff && isInRows(loaded.outputs)) return { loaded, batching: off }
   try {
     const rule = isOff ? undefined : paddingFor(paddingOf?.(loaded), loaded.inputs)
-    const { rowOutputs, lengthOutputs, ...decision } = await pool.check({
+    const {
+      rowOutputs,
+      lengthOutputs,
+      runElements = RUN_ELEMENTS,
+      ...decision
+    } = await pool.check({
       ...trialOf(loaded.inputs),
       ...{ mayMixRows, mayMakeUp, padding: rule },
     })
@@ -274,7 +317,7 @@ async function startPool(
     const outputs = loaded.outputs.map((spec) =>
       rowOutputs.includes(spec.name) ? { ...spec, shape: [-1, ...spec.shape.slice(1)] } : spec,
     )
-    return { loaded: { ...loaded, outputs }, batching: isOff ? off : decision, padding }
+    return { loaded: { ...loaded, outputs }, batching: isOff ? off : decision, padding, runElements }
   } catch (error) {
     if (error instanceof WorkerDied) {
       const reason = 'the model ends its process when rows are tried separately and together'

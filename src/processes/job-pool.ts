@@ -204,8 +204,9 @@ class JobProcess<Job, Answer> {
     this.#exchange?.answers.release('little')
     job?.resolve(answer)
     if (this.#isEnding || this.#broken !== undefined) return
-    const { idleMs, isLast, keptBytesMax = Number.POSITIVE_INFINITY } = this.#options
-    if (isLast?.(answer) === true || this.#residentBytes > keptBytesMax) {
+    const { idleMs, isLast, keptBytesMax } = this.#options
+    // The system is asked only where there is a limit: that takes longer than a short text.
+    if (isLast?.(answer) === true || (keptBytesMax !== undefined && this.#residentBytes > keptBytesMax)) {
       this.end()
       return
     }

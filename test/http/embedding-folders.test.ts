@@ -103,6 +103,13 @@ for (const name of ['dense', 'dense-unread']) {
   })
   await writeFolder(join(folder, name), files)
 }
+for (const paddingMax of [1024, 24])
+  await writeFolder(join(folder, `padded-${paddingMax}`), {
+    ...pooled(['pooling_mode_mean_tokens']),
+    'sentence_bert_config.json': { max_seq_length: 512 },
+    'config.json': { model_type: 'bert', architectures: ['BertModel'], max_position_embeddings: 512 },
+    'model.toml': `[batching]\npadding_max = ${paddingMax}\n`,
+  })
 const engine = await bundledEngine(folder)
 const door = DOORS[0]?.(createServer(engine)) ?? expect.unreachable()
 afterAll(async () => {
@@ -137,6 +144,26 @@ describe('a folder of sentence-transformers', () => {
     }
   }
 
+  test('computes texts of 5, 9 and 300 tokens in shared runs, as far as padding may be added', async () => {
+    const lengths = [5, 300, 9]
+    const runsOf = async (name: string) => {
+      const { body } = await answerOf(door.fetch(`/v2/models/${name}/stats`, { headers: bearer('*') }))
+      return (body as { readonly model_stats: readonly { readonly execution_count: number }[] }).model_stats[0]?.execution_count
+    }
+    const texts = lengths.map((length) => Array.from({ length: length - 2 }, () => 'good').join(' '))
+    for (const [paddingMax, runs] of [
+      [1024, 1],
+      [24, 2],
+    ] as const) {
+      const name = `padded-${paddingMax}`
+      const before = Number(await runsOf(name))
+      expect(await embed(name, texts)).toEqual(
+        texts.map((text) => close(POOLINGS.pooling_mode_mean_tokens?.(tokensOf(text).map(vectorOf), 0) ?? [])),
+      )
+      expect([name, Number(await runsOf(name)) - before]).toEqual([name, runs])
+    }
+  })
+
   test('that names two poolings has one vector behind the other', async () => {
     const vectors = tokensOf('good film').map(vectorOf)
     const mean = POOLINGS.pooling_mode_mean_tokens?.(vectors, 0) ?? []
@@ -161,6 +188,18 @@ describe('a folder of sentence-transformers', () => {
     expect(await embed('dense', 'good film', { normalize: false })).toEqual(close(whole))
     expect(await embed('dense', 'good film')).toEqual(close(whole.map((value) => value / Math.hypot(...whole))))
     expect(await embed('dense', 'good film', { dimensions: 1 })).toEqual(close([Math.sign(whole[0] ?? 0)]))
+  })
+
+  test('is answered compressed where that is long, and asked for', async () => {
+    const codingFor = async (texts: readonly string[]) => {
+      const body = JSON.stringify({ input: texts })
+      const headers = { ...bearer('*'), 'accept-encoding': 'gzip' }
+      const response = await door.fetch('/models/two/predict/', { method: 'POST', headers, body })
+      await response.arrayBuffer()
+      return [response.status, response.headers.get('content-encoding')]
+    }
+    expect(await codingFor(['good film'])).toEqual([200, null])
+    expect(await codingFor(Array.from({ length: 1000 }, () => 'good film'))).toEqual([200, 'gzip'])
   })
 
   test('keeps the layer that was loaded, and is unavailable where another file is in its place before it was read', async () => {

@@ -181,6 +181,9 @@ async function withPictures<Form>(
   return new Map([...tensors, [input.input, tensor]])
 }
 
+/** An answer that fits into a few packets is sent as it is: to compress a vector takes the server longer than all else of its request. */
+const COMPRESSED_CHARACTERS_MIN = 16 * 1024
+
 /**
  * Answers a request for what a model is for, whose token was checked: finds the version, reads and decodes the body, computes row by row,
  * encodes. Whatever is still queued when it fails is given up.
@@ -213,7 +216,7 @@ export async function predictTask<Asked>(
     }
     const answer = await codec.answer(question, call, target)
     held.make(answer.blobs.reduce((sum, { length }) => sum + length, answer.json.length))
-    return await respond(answer, { request, held, hasCompression: true })
+    return await respond(answer, { request, held, hasCompression: answer.json.length >= COMPRESSED_CHARACTERS_MIN })
   } finally {
     stop.abort()
     held.close()

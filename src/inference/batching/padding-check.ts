@@ -1,5 +1,6 @@
 /** Decides whether requests of different lengths may share a run: a trial computes them separately, and together with padding. */
 import type { NamedTensors, Tensor, TensorData, TensorSpec } from '../../tensor/tensor.ts'
+import { joinInputs } from '../batches.ts'
 import type { BatchCheck, BatchTrial } from '../messages.ts'
 import { cutTo, joinPadded, type PaddingRule } from '../padding.ts'
 import { type Computes, differenceOf, REMEDY } from './batch-check.ts'
@@ -12,8 +13,21 @@ interface TrialInputs {
   readonly length: number
 }
 
-/** Adds to a check whether inputs may be padded; where they may not, only requests of equal length share a run, and the reason says so. */
-export async function withPadding(model: Computes, check: BatchCheck, trial: BatchTrial): Promise<BatchCheck> {
+/** Rows of one length whose run is compared with that of one row, and how often each is computed. */
+const [MEASURED_ROWS, MEASURED_TIMES] = [16, 3]
+/** Bounds of what a run is taken to cost beside its elements, in elements: what is measured is not certain. */
+const [RUN_ELEMENTS_MIN, RUN_ELEMENTS_MAX] = [8, 1024]
+
+/**
+ * Adds to a check whether inputs may be padded, and how much; where they may not, only requests of equal length share a run, and the reason
+ * says so.
+ */
+export async function withPadding(
+  model: Computes,
+  check: BatchCheck,
+  trial: BatchTrial,
+  spentUs: () => number = processorUs,
+): Promise<BatchCheck> {
   const { padding: rule, mayMixRows } = trial
   if (rule === undefined || !check.isSafe) return check
   const rows = rowsIn(model.inputs, rule, trial.samples)
@@ -21,11 +35,45 @@ export async function withPadding(model: Computes, check: BatchCheck, trial: Bat
   const tried = hasLengths ? await tryRows(model, rule, rows) : NOT_TRIED
   if (tried.kind === 'same') {
     const reason = `${check.reason}; so had ${tried.rows} rows of different lengths, padded`
-    return { ...check, reason, lengthOutputs: tried.outputs }
+    return { ...check, reason, lengthOutputs: tried.outputs, runElements: await runElementsOf(model, rows, spentUs) }
   }
   if (mayMixRows && tried.kind === 'differs')
     return { ...check, reason: `${check.reason}; inputs are padded, although ${tried.fault}`, lengthOutputs: tried.outputs }
   return { ...check, reason: `${check.reason}; only requests of one length share a run: ${tried.fault}` }
+}
+
+/** Time of the processors that this process has used: unlike the time of the clock, others do not change it. */
+function processorUs(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+/**
+ * What a run costs beside its elements, in elements: a run of one row takes longer than its share of a run of many. Of each the least of a few
+ * times, since the first ones take longer.
+ */
+async function runElementsOf(model: Computes, rows: readonly TrialInputs[], spentUs: () => number): Promise<number> {
+  const longest = rows.reduce((most, row) => (row.length > most.length ? row : most))
+  const { inputs, length } = longest
+  const least = async (tensors: readonly Tensor[]) => {
+    let leastUs = Number.POSITIVE_INFINITY
+    for (let time = 0; time < MEASURED_TIMES; time += 1) {
+      const begun = spentUs()
+      await model.run(tensors)
+      leastUs = Math.min(leastUs, spentUs() - begun)
+    }
+    return leastUs
+  }
+  const oneUs = await least(inOrderOf(model.inputs, inputs))
+  const manyUs = await least(
+    joinInputs(
+      model.inputs,
+      Array.from({ length: MEASURED_ROWS }, () => inputs),
+    ),
+  )
+  const elementUs = (manyUs - oneUs) / ((MEASURED_ROWS - 1) * length)
+  const elements = elementUs > 0 ? Math.round(oneUs / elementUs - length) : RUN_ELEMENTS_MAX
+  return Math.min(RUN_ELEMENTS_MAX, Math.max(RUN_ELEMENTS_MIN, elements))
 }
 
 /** `outputs` are those that have the length. */

@@ -199,10 +199,12 @@ function readControl(value: unknown): FromInstance {
 }
 
 function readCheck(value: unknown): BatchCheck {
-  const { isSafe, reason, rowOutputs, lengthOutputs } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const { isSafe, reason, rowOutputs, lengthOutputs, runElements } = (value ?? {}) as Readonly<Record<string, unknown>>
   const isWhole = typeof isSafe === 'boolean' && typeof reason === 'string' && isListOfNames(rowOutputs)
   if (isWhole && lengthOutputs === undefined) return { isSafe, reason, rowOutputs }
-  if (isWhole && isListOfNames(lengthOutputs)) return { isSafe, reason, rowOutputs, lengthOutputs }
+  const hasRun = typeof runElements === 'number' && runElements >= 0
+  if (isWhole && isListOfNames(lengthOutputs))
+    return { isSafe, reason, rowOutputs, lengthOutputs, ...(hasRun && { runElements }) }
   throw new Error('the protocol was broken: a check without its decision')
 }
 

@@ -2,8 +2,6 @@ import type { Clock } from '../../core/clock.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { BatchRules, Job } from './job.ts'
 
-/** Padded elements that a job may add to a run, for what a run of its own would cost (decision 081). */
-const PADDING_MAX = 24
 /** A sum of costs below this is none. */
 const LEAST_COST = 1e-9
 
@@ -153,7 +151,7 @@ export class BatchQueue<I, O> {
     if (bucket === undefined) return batch
     const waiting = [...this.#queue].filter((job) => job.bucket === bucket)
     if (!waiting.some(({ isInRound }) => isInRound)) for (const job of waiting) job.isInRound = true
-    const { tokensMax = Number.POSITIVE_INFINITY, bytesMax, rowsMax: rowsOfAll } = this.#rules
+    const { tokensMax = Number.POSITIVE_INFINITY, paddingMax = 0, bytesMax, rowsMax: rowsOfAll } = this.#rules
     const tokensOfShare = (tokensMax * rowsMax) / rowsOfAll
     let { rows, length: longest } = first
     let { bytes } = first.submission
@@ -163,7 +161,7 @@ export class BatchQueue<I, O> {
       const [together, longer] = [rows + job.rows, Math.max(longest, job.length)]
       const padding = (longer - longest) * rows + (longer - job.length) * job.rows
       const isWithin = together <= rowsMax && together * longer <= tokensOfShare && bytes + job.submission.bytes <= bytesMax
-      if (!isWithin || padding > PADDING_MAX) {
+      if (!isWithin || padding > paddingMax) {
         isRoundLeft = true
         continue
       }

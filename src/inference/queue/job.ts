@@ -98,6 +98,8 @@ export interface BatchRules {
   readonly rowsMax: number
   /** Padded elements (rows × longest length) of one that several share, where inputs are padded; default no limit. */
   readonly tokensMax?: number
+  /** Elements of padding that a job may add to a run: what a run of its own would cost. Default none. */
+  readonly paddingMax?: number | undefined
   /** Bytes of one run that several share: joining copies them, on the thread that answers HTTP. */
   readonly bytesMax: number
   /** How long the first of a batch waits for others while a worker is idle; 0 does not wait. */

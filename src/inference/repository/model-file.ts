@@ -35,7 +35,7 @@ export interface ModelFile {
 
 /** Files whose checksum may be named. */
 const CHECKSUMS_MAX = 256
-const { batchRowsMax, batchTokensMax, batchDelayMs, rowsMax, ...SERVING } = MODEL_SETTING_BOUNDS
+const { batchRowsMax, batchTokensMax, batchPaddingMax, batchDelayMs, rowsMax, ...SERVING } = MODEL_SETTING_BOUNDS
 const [delayMin, delayMax] = batchDelayMs
 
 const Serving = table({
@@ -55,6 +55,7 @@ const Serving = table({
 const Batching = table({
   rows_max: Type.Optional(whole(batchRowsMax)),
   tokens_max: Type.Optional(whole(batchTokensMax)),
+  padding_max: Type.Optional(whole(batchPaddingMax)),
   delay_ms: Type.Optional(Type.Number({ minimum: delayMin, maximum: delayMax })),
   allow_dependent_rows: Type.Optional(Type.Boolean()),
 })
@@ -196,6 +197,7 @@ function readBatching(batching: Static<typeof Batching> = {}): ModelSettings {
   return withoutAbsent<ModelSettings>({
     batchRowsMax: batching.rows_max,
     batchTokensMax: batching.tokens_max,
+    batchPaddingMax: batching.padding_max,
     batchDelayMs: batching.delay_ms,
     allowDependentRows: batching.allow_dependent_rows,
   })

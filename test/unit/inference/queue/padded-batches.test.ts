@@ -10,7 +10,7 @@ const TOKENS_MAX = 320
 const ROWS_MAX = 32
 
 /** A scheduler with a worker that the test plays; a request is named by its subject's letter, and its length. */
-function house({ instances = 1, isPrompt = true } = {}) {
+function house({ instances = 1, isPrompt = true, tokensMax = TOKENS_MAX, paddingMax = 24 } = {}) {
   const clock = new HandClock({ isPrompt })
   const worker = new HandInstance<string, string>((input) => input)
   const others = Array.from({ length: instances - 1 }, () => new HandInstance<string, string>((input) => input))
@@ -20,7 +20,7 @@ function house({ instances = 1, isPrompt = true } = {}) {
     counters,
     admission: new Admission(LIMITS),
     queueMax: 1000,
-    batches: { rowsMax: ROWS_MAX, tokensMax: TOKENS_MAX, bytesMax: 1e6, delayMs: 0 },
+    batches: { rowsMax: ROWS_MAX, tokensMax, paddingMax, bytesMax: 1e6, delayMs: 0 },
     mayRunAhead: false,
     priorityLevels: 2,
     priorityDefault: 2,
@@ -73,6 +73,18 @@ describe('requests that are padded', () => {
     for (let run = 0; run < 3; run += 1) next()
     const gauges = { waiting: 0, running: 0, workersAlive: 1 }
     expect(counters.snapshot('m', '1', gauges).tokens).toEqual({ own: 1 + 5 + 7 + 9 + 300, padding: 4 + 2 })
+  })
+
+  test('of any lengths share a run where a run costs more than their padding, within the budget', () => {
+    const { ask, next } = house({ tokensMax: 1024, paddingMax: 600 })
+    ask('a1')
+    ask('a300', 'a5', 'a9', 'a7')
+    // 3 × 300 is within 1024, 4 × 300 is not; the padding is 291 and 293.
+    expect([next(), next(), next()]).toEqual(['a300 a9 a7', 'a5', ''])
+    const costly = house({ tokensMax: 1024, paddingMax: 100 })
+    costly.ask('a1')
+    costly.ask('a300', 'a5', 'a9')
+    expect([costly.next(), costly.next(), costly.next()]).toEqual(['a300', 'a5 a9', ''])
   })
 
   test('wait for one run of a long one', () => {
