@@ -1,5 +1,5 @@
 import { VestalError } from '../core/errors.ts'
-import { FairQueue, type Queued } from '../inference/queue/fair-queue.ts'
+import { FairQueue, type Queued } from '../core/fair-queue.ts'
 
 export interface TurnsOptions {
   /** Works that run at once. */

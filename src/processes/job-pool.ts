@@ -1,5 +1,6 @@
 import { setPriority } from 'node:os'
 import { VestalError } from '../core/errors.ts'
+import { FairQueue, type Queued } from '../core/fair-queue.ts'
 import { emptyEnvironment, residentBytesOf } from './child.ts'
 import { createExchangeFile, type ExchangeFile } from './exchange.ts'
 import { broken, type FrameBuffer, type FrameCursor, type ReadBytes, type StoreBytes } from './frames.ts'
@@ -36,13 +37,25 @@ export interface JobPoolOptions<Job, Answer> {
   readonly lost?: ((cause: string) => void) | undefined
 }
 
+/** Who a job is for, and how long. */
+export interface JobTurn {
+  /** Jobs without one share one place. */
+  readonly subject?: string | undefined
+  /** What it costs beside others; default 1. */
+  readonly cost?: number
+  /** Gives it up: it leaves the queue, or its answer is dropped. */
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds that waiting and working may take; default any. */
+  readonly timeoutMs?: number | undefined
+}
+
 /** Processes that do jobs which may crash, hang or swell: each does one at a time, so that no other job ends with it. */
 export interface JobPool<Job, Answer> {
   /**
-   * Does a job once a process is free; callers limit how many wait.
-   * @throws what `brokenBy` gives; VestalError WORKER_LOST, SERVER_STOPPING
+   * Does a job once a process is free; callers limit how many wait. Subjects take turns, by what their jobs cost.
+   * @throws what `brokenBy` gives; VestalError WORKER_LOST, SERVER_STOPPING, REQUEST_ABORTED, QUEUE_TIMEOUT
    */
-  run(job: Job): Promise<Answer>
+  run(job: Job, turn?: JobTurn): Promise<Answer>
   /** Ends all processes, with what they do. */
   close(): void
 }
@@ -55,7 +68,7 @@ const ANSWER_BYTES_MAX = 512 * 1024 * 1024
 const LOOK_MS = 50
 const FAULTS = new Set(['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'])
 
-interface Waiting<Job, Answer> {
+interface Waiting<Job, Answer> extends Queued {
   readonly job: Job
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
@@ -63,17 +76,17 @@ interface Waiting<Job, Answer> {
 
 /** Prepares processes, which start with the first jobs. */
 export function createJobPool<Job, Answer>(options: JobPoolOptions<Job, Answer>): JobPool<Job, Answer> {
-  const waiting: Waiting<Job, Answer>[] = []
+  const waiting = new FairQueue<Waiting<Job, Answer>>()
   const idle: JobProcess<Job, Answer>[] = []
   const all = new Set<JobProcess<Job, Answer>>()
   let isClosed = false
   const next = () => {
-    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
+    while (waiting.size > 0) {
       // The one that worked last has the most of what it needs at hand.
       const free = idle.pop() ?? (all.size < options.processesMax ? start() : undefined)
       if (free === undefined) return
-      waiting.shift()
-      free.work(first)
+      const first = waiting.take()
+      if (first !== undefined) free.work(first)
     }
   }
   const start = () => {
@@ -93,16 +106,30 @@ export function createJobPool<Job, Answer>(options: JobPoolOptions<Job, Answer>)
     return started
   }
   return {
-    async run(job) {
+    async run(job, { subject = '', cost = 1, signal, timeoutMs } = {}) {
       if (isClosed) throw new VestalError('SERVER_STOPPING')
+      if (signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
       const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-      waiting.push({ job, resolve, reject })
+      const own = { job, subject, level: 1, cost, resolve, reject }
+      waiting.push(own)
       next()
-      return promise
+      const giveUp = (error: VestalError) => {
+        waiting.remove(own)
+        reject(error)
+      }
+      const aborted = () => giveUp(new VestalError('REQUEST_ABORTED'))
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => giveUp(new VestalError('QUEUE_TIMEOUT')), timeoutMs)
+      signal?.addEventListener('abort', aborted, { once: true })
+      try {
+        return await promise
+      } finally {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', aborted)
+      }
     },
     close() {
       isClosed = true
-      for (const { reject } of waiting.splice(0)) reject(new VestalError('SERVER_STOPPING'))
+      for (let next = waiting.take(); next !== undefined; next = waiting.take()) next.reject(new VestalError('SERVER_STOPPING'))
       for (const each of all) each.end()
     },
   }

@@ -13,6 +13,13 @@ export interface TaskCall {
   readonly infer: Infer
   /** Gives the work up between two steps. */
   readonly signal?: AbortSignal
+  /** Who asks: texts are encoded in turns. */
+  readonly subject?: string | undefined
+  /**
+   * Milliseconds that the request has left; undefined where it named none.
+   * @throws VestalError QUEUE_TIMEOUT where there are none
+   */
+  readonly leftMs?: () => number | undefined
   /**
    * Holds so many bytes more for the caller, until the request is answered.
    * @throws VestalError MEMORY_LIMIT, SUBJECT_MEMORY_LIMIT

@@ -181,9 +181,10 @@ export const cohereRerank: Operation<Rerank> = {
 }
 
 /** Documents of so many tokens each, where that is less than the model takes. */
-async function shortened(documents: readonly string[], tokensMax: number, { task }: TaskCall): Promise<readonly string[]> {
-  if (task.text === undefined || tokensMax >= task.text.tokensMax) return documents
-  const found = await tokenize(task, documents, { addSpecialTokens: false })
+async function shortened(documents: readonly string[], tokensMax: number, call: TaskCall): Promise<readonly string[]> {
+  const { text } = call.task
+  if (text === undefined || tokensMax >= text.tokensMax) return documents
+  const found = await tokenize(call, documents, { addSpecialTokens: false })
   return documents.map((document, index) => document.slice(0, found[index]?.[tokensMax - 1]?.end ?? document.length))
 }
 

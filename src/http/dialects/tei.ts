@@ -249,8 +249,8 @@ export const teiTokenize: Operation<Tokenize> = {
     // The cast: ids are rejected above.
     return { texts: texts as readonly string[], addSpecialTokens: fields.add_special_tokens ?? true }
   },
-  async answer({ texts, addSpecialTokens }, { task }) {
-    const found = await tokenize(task, texts, { addSpecialTokens })
+  async answer({ texts, addSpecialTokens }, call) {
+    const found = await tokenize(call, texts, { addSpecialTokens })
     return JSON.stringify(found.map((tokens, index) => shownTokens(tokens, texts[index] ?? '')))
   },
 }
@@ -277,7 +277,7 @@ export const teiDecode: Operation<Decode> = {
     // The cast: what is a text is rejected above.
     return { ids: texts as readonly (readonly number[])[], skipSpecialTokens: fields.skip_special_tokens ?? true }
   },
-  answer: async ({ ids, ...options }, { task }) => JSON.stringify(await decode(task, ids, options)),
+  answer: async ({ ids, ...options }, call) => JSON.stringify(await decode(call, ids, options)),
 }
 
 /** `GET /info`. */

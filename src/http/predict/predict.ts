@@ -210,6 +210,8 @@ export async function predictTask<Asked>(
       inputs: target.version.inputs,
       infer: inferOf(caller, { target, deadline, signal }),
       signal,
+      subject,
+      leftMs: () => leftOf(deadline),
       hold: (more) => held.grow(more),
       ...(pictures && { pictures: pictures.of(subject, signal) }),
       ...(caller.taskLimits && { limits: caller.taskLimits }),
@@ -360,7 +362,16 @@ async function answerPart(
       () => engine.infer(model.name, version.version, tensors, { signal, subject, timeoutMs: leftOf(deadline), outputs }),
       signal,
     )
-  const call: TaskCall = { task, inputs: version.inputs, infer, signal, ...(taskLimits && { limits: taskLimits }) }
+  const leftMs = () => leftOf(deadline)
+  const call: TaskCall = {
+    task,
+    inputs: version.inputs,
+    infer,
+    signal,
+    subject,
+    leftMs,
+    ...(taskLimits && { limits: taskLimits }),
+  }
   const json = await answerTask(taskQuestion(task, input, parameters), call)
   return { json: write(json), blobs: [] }
 }

@@ -73,7 +73,7 @@ export class CodeTokenizer {
   /** The text of ids. `json` is `{ids, skipSpecialTokens}`. @throws VestalError as the tokenizers */
   async decode(json: string): Promise<string> {
     const { ids, skipSpecialTokens } = checked(Decode, json)
-    const [text = ''] = await decode(this.#known().task, [ids], { skipSpecialTokens })
+    const [text = ''] = await decode(this.#known(), [ids], { skipSpecialTokens })
     return text
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
-import { FairQueue } from './fair-queue.ts'
+import { FairQueue } from '../../core/fair-queue.ts'
 import type { BatchRules, Job } from './job.ts'
 
 /** A sum of costs below this is none. */

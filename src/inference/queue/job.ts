@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
+import type { Queued } from '../../core/fair-queue.ts'
 import type { IndexedItem } from '../../core/indexed-set.ts'
 import type { RunTiming } from '../statistics.ts'
-import type { Queued } from './fair-queue.ts'
 
 /** An input to compute, with the limits and the identity of its request. */
 export interface Submission<I> {

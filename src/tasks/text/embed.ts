@@ -81,7 +81,7 @@ async function promptedRows(call: TaskCall, texts: readonly Text[], options: Emb
   const rows = await encodeTexts(call, texts, { ...options, prompt, isStripped: true })
   return {
     rows,
-    promptTokens: prompt === '' || call.task.vector?.includesPrompt !== false ? 0 : await tokensBefore(input, prompt),
+    promptTokens: prompt === '' || call.task.vector?.includesPrompt !== false ? 0 : await tokensBefore(call, input, prompt),
   }
 }
 
@@ -98,8 +98,8 @@ function promptOf({ prompts, defaultPrompt }: TextInput, name: string | undefine
 }
 
 /** Tokens of a prompt and the special ones before it. */
-async function tokensBefore({ tokenizer, tokensMax }: TextInput, prompt: string): Promise<number> {
-  const [encoded] = await encode({ file: tokenizer, texts: [prompt], tokensMax, cut: 'right', hasDetails: true })
+async function tokensBefore(call: TaskCall, { tokenizer, tokensMax }: TextInput, prompt: string): Promise<number> {
+  const [encoded] = await encode({ file: tokenizer, texts: [prompt], tokensMax, cut: 'right', hasDetails: true }, call)
   const sequences = encoded !== undefined && 'windows' in encoded ? (encoded.windows[0]?.details?.sequences ?? []) : []
   return sequences.lastIndexOf(0) + 1
 }
@@ -133,9 +133,8 @@ export async function embedTokens(
   const { rows } = await promptedRows(call, texts, options)
   const vectors = await computeRows(call, rows, {
     outputs: [output],
-    read(results) {
-      const { data, sizes } = floatsOf(results, output, 2)
-      const [tokens = 0, size = 0] = sizes
+    read(results, row) {
+      const { data, tokens, size } = tokenFloatsOf(results, output, row)
       call.hold?.(tokens * size * NUMBER_BYTES)
       return Array.from({ length: tokens }, (_, token) =>
         Float32Array.from({ length: size }, (_, place) => data[token * size + place] ?? 0),
@@ -172,9 +171,8 @@ export async function embedSparse(
   const entries = await computeRows(call, rows, {
     outputs: [output],
     atOnceMax: SPARSE_AT_ONCE,
-    async read(results) {
-      const { data, sizes } = floatsOf(results, output, 2)
-      const [tokens = 0, size = 0] = sizes
+    async read(results, row) {
+      const { data, tokens, size } = tokenFloatsOf(results, output, row)
       const most = new Float64Array(size)
       for (let token = 0; token < tokens; token += 1) {
         for (let index = 0; index < size; index += 1) {

@@ -45,7 +45,7 @@ export async function fillMask(
 ): Promise<{ readonly fillings: readonly (readonly (readonly Filling[])[])[]; readonly tokens: readonly number[] }> {
   const { output } = scoresOf(call.task, 'fill')
   const input = textInputOf(call.task)
-  const mask = await maskOf(input)
+  const mask = await maskOf(call, input)
   const rows = await encodeTexts(call, texts, truncation)
   for (const { text, ids } of rows)
     if (!ids.includes(mask.id)) throw new VestalError('INPUT_INVALID', { detail: `Text ${text} has no ${mask.token} to fill` })
@@ -65,8 +65,12 @@ export async function fillMask(
 }
 
 /** The token of the vocabulary that stands for a mask. @throws VestalError TASK_MISMATCH where there is none */
-async function maskOf({ tokenizer: file, tokensMax }: TextInput): Promise<{ readonly token: string; readonly id: number }> {
-  const encoded = await encode({ file, texts: MASKS, tokensMax, cut: 'right', hasSpecial: false, hasDetails: true })
+async function maskOf(
+  call: TaskCall,
+  { tokenizer: file, tokensMax }: TextInput,
+): Promise<{ readonly token: string; readonly id: number }> {
+  const request = { file, texts: MASKS, tokensMax, cut: 'right', hasSpecial: false, hasDetails: true } as const
+  const encoded = await encode(request, call)
   for (const [index, token] of MASKS.entries()) {
     const text = encoded[index]
     const [window] = text !== undefined && 'windows' in text ? text.windows : []
@@ -115,20 +119,20 @@ function greatest(scores: Float64Array, count: number): readonly number[] {
 
 /** The texts of the choices for each mask. */
 async function filled(
-  { task, signal, hold }: TaskCall,
+  call: TaskCall,
   ids: readonly number[],
   masks: readonly FilledMask[],
 ): Promise<readonly (readonly Filling[])[]> {
   const fillings: (readonly Filling[])[] = []
   for (const { place, choices } of masks) {
-    if (signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
+    if (call.signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
     const tokens = choices.map(({ token }) => [token])
-    const texts = await decode(task, tokens, { skipSpecialTokens: false })
+    const texts = await decode(call, tokens, { skipSpecialTokens: false })
     const sequences = await decode(
-      task,
+      call,
       choices.map(({ token }) => ids.with(place, token)),
     )
-    hold?.(sequences.reduce((sum, { length }) => sum + length, 0) * CHARACTER_BYTES)
+    call.hold?.(sequences.reduce((sum, { length }) => sum + length, 0) * CHARACTER_BYTES)
     fillings.push(
       choices.map((choice, index) => ({ ...choice, tokenText: texts[index] ?? '', sequence: sequences[index] ?? '' })),
     )

@@ -3,7 +3,7 @@ import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
 import type { TaskDescription, TaskName, TextInput } from '../task.ts'
 import { encode } from './tokenizer-pool.ts'
-import type { Encoded, EncodedText, TextOrPair } from './tokens.ts'
+import type { Encoded, EncodedText, EncodeRequest, TextOrPair } from './tokens.ts'
 
 /** A text, or the ids of its tokens with the special ones among them. */
 export type Text = string | readonly number[]
@@ -58,7 +58,7 @@ export function mismatch(task: TaskName, tasks: readonly TaskName[]): VestalErro
 
 /**
  * Encodes texts within the limits of a request, each as rows of the model, in the order of the texts.
- * @throws VestalError INPUT_INVALID, INPUT_TOO_LONG, INPUTS_TOO_MANY, TOKENIZING_FAILED, MODEL_UNAVAILABLE, MEMORY_LIMIT
+ * @throws VestalError INPUT_INVALID, INPUT_TOO_LONG, INPUTS_TOO_MANY, TOKENIZING_FAILED, MODEL_UNAVAILABLE, MEMORY_LIMIT, QUEUE_TIMEOUT
  */
 export async function encodeTexts(
   call: TaskCall,
@@ -76,7 +76,7 @@ export async function encodeTexts(
   for (const chunk of chunksOf(inputs, setting)) {
     if (call.signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
     const tokensLeft = tokensMax - spent.tokens - tokens
-    for (const { index, windows } of await encodeChunk(chunk, { ...setting, tokensLeft })) {
+    for (const { index, windows } of await encodeChunk(chunk, call, { ...setting, tokensLeft })) {
       for (const window of windows) {
         tokens += window.ids.length
         rows.push({ text: index, ...window })
@@ -135,11 +135,15 @@ function* chunksOf(inputs: readonly Input[], { prompt = '' }: EncodeSetting): Ge
   if (chunk.length > 0) yield chunk
 }
 
-async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSetting & { readonly tokensLeft: number }) {
+async function encodeChunk(
+  chunk: readonly Indexed<Input>[],
+  call: TaskCall,
+  setting: EncodeSetting & { readonly tokensLeft: number },
+) {
   const { text, truncate = true, side, stride, tokensLeft, cutsFirst = false, hasDetails = false } = setting
   const ids = chunk.flatMap(({ index, value }) => (isIds(value) ? [{ index, windows: [idsRow(value, index, setting)] }] : []))
   const texts = chunk.flatMap(({ index, value }) => (isIds(value) ? [] : [{ index, value: prepared(value, index, setting) }]))
-  const encoded = await encode({
+  const request: EncodeRequest = {
     file: text.tokenizer,
     texts: texts.map(({ value }) => value),
     tokensMax: text.tokensMax,
@@ -148,7 +152,8 @@ async function encodeChunk(chunk: readonly Indexed<Input>[], setting: EncodeSett
     windowTokensMax: tokensLeft,
     cutsFirst,
     hasDetails,
-  })
+  }
+  const encoded = await encode(request, call)
   const rows = texts.map(({ index }, place) => ({ index, windows: windowsOf(encoded[place], index, text) }))
   return ids.length === 0 ? rows : [...rows, ...ids].sort((a, b) => a.index - b.index)
 }

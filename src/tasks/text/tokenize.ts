@@ -1,8 +1,8 @@
 import { VestalError } from '../../core/errors.ts'
 import { breathe } from '../breath.ts'
-import type { TaskDescription } from '../task.ts'
+import type { TaskCall } from '../call.ts'
 import { textInputOf } from './texts.ts'
-import { decode as decodeIds, encode } from './tokenizer-pool.ts'
+import { decode as decodeIds, type Encoder, encode } from './tokenizer-pool.ts'
 import type { EncodedText } from './tokens.ts'
 
 /** A token of a text. */
@@ -16,6 +16,9 @@ export interface Token {
   readonly end?: number
 }
 
+/** What the tokens of texts are asked for with: the model's task, and who asks. */
+type TokenizerCall = Pick<TaskCall, 'task'> & Encoder
+
 /** Texts of one request, their characters in sum, and ids of one text. */
 const TEXTS_MAX = 2048
 const CHARACTERS_MAX = 262_144
@@ -25,11 +28,11 @@ const TOKENS_MAX = 2 ** 31 - 1
 
 /** The tokens of texts, however many they are. @throws VestalError TASK_MISMATCH, INPUTS_TOO_MANY, TOKENIZING_FAILED */
 export async function tokenize(
-  task: TaskDescription,
+  call: TokenizerCall,
   texts: readonly string[],
   { addSpecialTokens = true }: { readonly addSpecialTokens?: boolean | undefined } = {},
 ): Promise<readonly (readonly Token[])[]> {
-  const { tokenizer: file } = textInputOf(task)
+  const { tokenizer: file } = textInputOf(call.task)
   const characters = texts.reduce((sum, { length }) => sum + length, 0)
   if (texts.length > TEXTS_MAX || characters > CHARACTERS_MAX)
     throw new VestalError('INPUTS_TOO_MANY', {
@@ -39,7 +42,7 @@ export async function tokenize(
   const encoded: EncodedText[] = []
   // One by one: the details of many tokens at once would keep the thread that answers HTTP.
   for (const text of texts) {
-    encoded.push(...(await encode({ ...setting, texts: [text] })))
+    encoded.push(...(await encode({ ...setting, texts: [text] }, call)))
     await breathe()
   }
   return encoded.map((each, index) => {
@@ -56,11 +59,11 @@ export async function tokenize(
 
 /** The texts of lists of ids. @throws VestalError TASK_MISMATCH, INPUT_INVALID, INPUTS_TOO_MANY, TOKENIZING_FAILED */
 export async function decode(
-  task: TaskDescription,
+  call: TokenizerCall,
   ids: readonly (readonly number[])[],
   { skipSpecialTokens = true }: { readonly skipSpecialTokens?: boolean | undefined } = {},
 ): Promise<readonly string[]> {
-  const { tokenizer: file } = textInputOf(task)
+  const { tokenizer: file } = textInputOf(call.task)
   const count = ids.reduce((sum, { length }) => sum + length, 0)
   if (ids.length > TEXTS_MAX || count > IDS_MAX)
     throw new VestalError('INPUTS_TOO_MANY', {
@@ -68,5 +71,5 @@ export async function decode(
     })
   if (!ids.every((list) => list.every((id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32)))
     throw new VestalError('INPUT_INVALID', { detail: 'Ids of tokens must be integers from 0 on' })
-  return decodeIds({ file, ids, skipsSpecial: skipSpecialTokens })
+  return decodeIds({ file, ids, skipsSpecial: skipSpecialTokens }, call)
 }

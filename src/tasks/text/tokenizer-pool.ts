@@ -1,7 +1,8 @@
 import { extname, join } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
 import { usableCores } from '../../platform/cores.ts'
-import { createJobPool, type JobPool } from '../../processes/job-pool.ts'
+import { createJobPool, type JobPool, type JobTurn } from '../../processes/job-pool.ts'
+import type { TaskCall } from '../call.ts'
 import { jsonFrame, readAnswer, type TokenizerAnswer, type TokenizerJob } from './tokenizer-messages.ts'
 import type { DecodeRequest, EncodedText, EncodeRequest } from './tokens.ts'
 
@@ -44,28 +45,43 @@ function tokenizerCommand(): readonly string[] {
   return [process.execPath, '--no-install', '--smol', join(import.meta.dir, `tokenizer-main${extname(import.meta.path)}`)]
 }
 
+/** What is known of the request that texts are encoded for: its subject takes turns with others, and its time and signal count. */
+export type Encoder = Pick<TaskCall, 'subject' | 'signal' | 'leftMs'>
+
+/** Characters that cost as much as a text beside its characters. */
+const TEXT_CHARACTERS = 64
+
+function turnOf({ subject, signal, leftMs }: Encoder, texts: EncodeRequest['texts'] = []): JobTurn {
+  const characters = texts.reduce(
+    (sum, text) => sum + TEXT_CHARACTERS + (typeof text === 'string' ? text.length : text[0].length + text[1].length),
+    0,
+  )
+  return { subject, signal, timeoutMs: leftMs?.(), cost: Math.max(1, characters / TEXT_CHARACTERS) }
+}
+
 /**
  * Encodes texts as Rust's `tokenizers` does, in a process of its own. The truncation and the padding that the file describes are not used.
- * @throws VestalError TOKENIZING_FAILED, MODEL_UNAVAILABLE, WORKER_LOST
+ * @throws VestalError TOKENIZING_FAILED, MODEL_UNAVAILABLE, WORKER_LOST, REQUEST_ABORTED, QUEUE_TIMEOUT
  */
-export async function encode(request: EncodeRequest): Promise<readonly EncodedText[]> {
+export async function encode(request: EncodeRequest, by: Encoder = {}): Promise<readonly EncodedText[]> {
   if (request.texts.length === 0) return []
-  const { texts } = await answerTo({ kind: 'encode', request }, 'encoded')
+  const { texts } = await answerTo({ kind: 'encode', request }, 'encoded', turnOf(by, request.texts))
   if (texts.length === request.texts.length) return texts
   throw new VestalError('WORKER_LOST', { reason: 'a tokenizer process gave another number of texts' })
 }
 
 /** The texts of lists of ids. @throws VestalError as `encode` */
-export async function decode(request: DecodeRequest): Promise<readonly string[]> {
-  const { texts } = await answerTo({ kind: 'decode', request }, 'decoded')
+export async function decode(request: DecodeRequest, by: Encoder): Promise<readonly string[]> {
+  const { texts } = await answerTo({ kind: 'decode', request }, 'decoded', turnOf(by))
   return texts
 }
 
 async function answerTo<Kind extends 'encoded' | 'decoded'>(
   job: TokenizerJob,
   kind: Kind,
+  turn: JobTurn,
 ): Promise<TokenizerAnswer & { readonly kind: Kind }> {
-  const answer = await tokenizers().run(job)
+  const answer = await tokenizers().run(job, turn)
   if (answer.kind === 'failed') {
     const { code, message: detail } = answer.failure
     throw new VestalError(code === 'failed' ? 'TOKENIZING_FAILED' : 'MODEL_UNAVAILABLE', { detail, cause: answer.failure })

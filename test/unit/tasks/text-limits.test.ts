@@ -481,25 +481,25 @@ describe('tokens of texts and texts of tokens', () => {
   test('have their limits', async () => {
     expect(
       await tokenize(
-        task,
+        { task },
         Array.from({ length: 2049 }, () => ''),
       ).catch(({ detail }) => detail),
     ).toBe('The request has 2049 texts of 0 characters; the most is 2048 and 262144')
-    expect(await tokenize(task, [' '.repeat(262_143), '  ']).catch(({ code }) => code)).toBe('INPUTS_TOO_MANY')
-    expect((await tokenize(task, [' '.repeat(262_143), ' '])).map(({ length }) => length)).toEqual([2, 2])
+    expect(await tokenize({ task }, [' '.repeat(262_143), '  ']).catch(({ code }) => code)).toBe('INPUTS_TOO_MANY')
+    expect((await tokenize({ task }, [' '.repeat(262_143), ' '])).map(({ length }) => length)).toEqual([2, 2])
     const lists = (count: number, length: number) => Array.from({ length: count }, () => Array<number>(length).fill(ALPHA))
-    expect(await decode(task, lists(2, 32_769)).catch(({ detail }) => detail)).toBe(
+    expect(await decode({ task }, lists(2, 32_769)).catch(({ detail }) => detail)).toBe(
       'The request has 2 lists of 65538 ids; the most is 2048 and 65536',
     )
-    expect(await decode(task, lists(2049, 1)).catch(({ code }) => code)).toBe('INPUTS_TOO_MANY')
-    expect(await decode(task, lists(2048, 32))).toHaveLength(2048)
+    expect(await decode({ task }, lists(2049, 1)).catch(({ code }) => code)).toBe('INPUTS_TOO_MANY')
+    expect(await decode({ task }, lists(2048, 32))).toHaveLength(2048)
   })
 
   test('take ids of 32 bits, and others are rejected', async () => {
     for (const id of [-1, 2 ** 32, 0.5])
-      expect(decode(task, [[ALPHA], [id]])).rejects.toMatchObject(invalid('Ids of tokens must be integers from 0 on'))
-    expect(await decode(task, [[2 ** 32 - 1, ALPHA], [CLS]])).toEqual(['alpha', ''])
-    expect(await decode(task, [[CLS, ALPHA]], { skipSpecialTokens: false })).toEqual(['[CLS] alpha'])
+      expect(decode({ task }, [[ALPHA], [id]])).rejects.toMatchObject(invalid('Ids of tokens must be integers from 0 on'))
+    expect(await decode({ task }, [[2 ** 32 - 1, ALPHA], [CLS]])).toEqual(['alpha', ''])
+    expect(await decode({ task }, [[CLS, ALPHA]], { skipSpecialTokens: false })).toEqual(['[CLS] alpha'])
   })
 })
 

@@ -88,7 +88,7 @@ for (const name of ['bert', 'roberta', 'unigram']) {
     test('makes texts of ids again', async () => {
       const task = { task: 'embedding', sources: {}, text: await inputOf(name) } as const
       const ids = expected.texts.map((text: { readonly ids: readonly number[] }) => text.ids)
-      const texts = await decode(task, ids)
+      const texts = await decode({ task }, ids)
       expect(texts).toEqual(expected.texts.map((text: { readonly decoded: string }) => text.decoded))
     })
   })
@@ -96,16 +96,16 @@ for (const name of ['bert', 'roberta', 'unigram']) {
 
 test('tokens of a text come with their part of it and their place, also behind emoji', async () => {
   const task = { task: 'embedding', sources: {}, text: await inputOf('bert') } as const
-  const [tokens] = await tokenize(task, ['😀 Ada'])
+  const [tokens] = await tokenize({ task }, ['😀 Ada'])
   expect(tokens?.map(({ text, isSpecial, start, end }) => [text, isSpecial, start, end])).toEqual([
     ['[CLS]', true, undefined, undefined],
     ['😀', false, 0, 2],
     ['Ada', false, 3, 6],
     ['[SEP]', true, undefined, undefined],
   ])
-  expect((await tokenize(task, ['😀 Ada'], { addSpecialTokens: false }))[0]?.length).toBe(2)
-  expect(tokenize(task, ['a'.repeat(300_000)])).rejects.toMatchObject({ code: 'INPUTS_TOO_MANY' })
-  expect(decode(task, [[1.5]])).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+  expect((await tokenize({ task }, ['😀 Ada'], { addSpecialTokens: false }))[0]?.length).toBe(2)
+  expect(tokenize({ task }, ['a'.repeat(300_000)])).rejects.toMatchObject({ code: 'INPUTS_TOO_MANY' })
+  expect(decode({ task }, [[1.5]])).rejects.toMatchObject({ code: 'INPUT_INVALID' })
 })
 
 describe('entities', () => {

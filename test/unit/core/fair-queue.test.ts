@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { FairQueue } from '../../../../src/inference/queue/fair-queue.ts'
+import { FairQueue } from '../../../src/core/fair-queue.ts'
 
 const job = (name: string, { rows = 1, level = 1, subject = name.slice(0, 1) } = {}) => ({ name, subject, level, cost: rows })
 type Job = ReturnType<typeof job>
