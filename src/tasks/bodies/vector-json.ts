@@ -1,4 +1,5 @@
-import { elementWriter, shortestFloat32 } from '../../tensor/numbers.ts'
+import { elementsOf, elementWriter, shortestFloat32 } from '../../tensor/numbers.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
 import { breathe } from '../breath.ts'
 
 /**
@@ -7,11 +8,18 @@ import { breathe } from '../breath.ts'
 export async function vectorTexts(vectors: readonly Float32Array[]): Promise<readonly string[]> {
   const texts: string[] = []
   for (const data of vectors) {
-    const write = elementWriter({ datatype: 'FP32', shape: [data.length], data }, 'texts')
-    texts.push(`[${Array.from(data, (_, index) => write(index)).join(',')}]`)
+    const tensor = { datatype: 'FP32', shape: [data.length], data } as const
+    const elements = elementsOf(tensor)
+    texts.push(elements === undefined ? withTexts(tensor) : JSON.stringify(elements))
     await breathe()
   }
   return texts
+}
+
+/** The JSON of numbers of which some are not finite. */
+function withTexts(tensor: Tensor): string {
+  const write = elementWriter(tensor, 'texts')
+  return `[${Array.from({ length: tensor.data.length }, (_, index) => write(index)).join(',')}]`
 }
 
 /** A score as the shortest number that reads back as the same FP32. */
