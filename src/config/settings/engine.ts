@@ -4,7 +4,7 @@ import { optional, single } from './row.ts'
 /** How models are computed, and how much of it at once; `model.toml` may say otherwise of one model. */
 export const ENGINE = {
   instances: optional(integer(1, 64), {
-    shownDefault: 'one, or as many as the cores allow if threads is set',
+    shownDefault: 'one; two for a model of texts with 4 to 128 MiB of weights; as many as the cores allow if threads is set',
     help: 'Workers of a model, each with a copy of its weights.',
   }),
   isolation: single(oneOf('process', 'shared'), 'process', {
