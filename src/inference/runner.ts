@@ -1,5 +1,3 @@
-import { readdirSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { SYSTEM_CLOCK } from '../core/clock.ts'
 import { VestalError } from '../core/errors.ts'
 import type { NamedTensors, TensorSpec } from '../tensor/tensor.ts'
@@ -18,6 +16,7 @@ import { Scheduler } from './queue/scheduler.ts'
 import { type EngineDefaults, type ResolvedSettings, resolveSettings } from './resolve-settings.ts'
 import { ResponseCache, throughCache } from './response-cache.ts'
 import { createRuntimeTexts, type RuntimeText } from './runtime/runtime-texts.ts'
+import { bytesWithWeights } from './runtime/weight-bytes.ts'
 import type { Gauges, ModelCounters } from './statistics.ts'
 
 /** Computes with one version of one model on workers of its own: ending them is what gives the model's memory back. */
@@ -140,22 +139,6 @@ function overheard(start: StartInstance, hear: (during: RuntimeText['during'], t
         events.message(message)
       },
     })
-}
-
-/** Files beside a model that hold none of its weights. */
-const NO_WEIGHTS = /\.(?:onnx|json|txt|toml|md|model|safetensors)$/
-
-/** Bytes of a model file and of what may be its weights beside it; 0 where they cannot be read, which loading will say. */
-function bytesWithWeights(path: string): number {
-  try {
-    const beside = readdirSync(dirname(path), { withFileTypes: true }).filter(
-      (entry) => entry.isFile() && !NO_WEIGHTS.test(entry.name),
-    )
-    const files = [path, ...beside.map(({ name }) => join(dirname(path), name))]
-    return files.reduce((sum, file) => sum + statSync(file).size, 0)
-  } catch {
-    return 0
-  }
 }
 
 /** Gives what starts a runner with these options. */
