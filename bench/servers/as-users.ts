@@ -20,7 +20,7 @@ import { SECRET } from './plan.ts'
 import { type StartedServer, stopGroup } from './start.ts'
 
 const ROOT = join(import.meta.dir, '../..')
-const START_MS_MAX = 60_000
+const START_MS_MAX = 120_000
 const READ_EVERY_MS = 100
 /** A log that is longer begins anew. */
 const LOG_BYTES_MAX = 64 * 2 ** 20
@@ -121,8 +121,9 @@ export async function startAsUser(
       return { name, base, pid: child.pid, readyMs: performance.now() - begun, logBytes: reader.bytes, stop }
     await Bun.sleep(2)
   }
+  const printed = reader.first().slice(-2000)
   await stop()
-  throw new Error(`${name} did not start: ${reader.first().slice(-2000)}`)
+  throw new Error(`${name} did not start within ${START_MS_MAX / 1000} s: ${printed}`)
 }
 
 async function isReady(base: string): Promise<boolean> {
