@@ -107,7 +107,11 @@ async function writeLargeModel(file: string, mebibytes: number): Promise<void> {
   const layers = Array.from({ length: Math.max(1, Math.round((mebibytes * MIB) / (WIDTH * WIDTH * 4))) }, (_, index) => index)
   mkdirSync(join(file, '..'), { recursive: true })
   const values = new Float32Array(WIDTH * WIDTH).map((_, index) => ((index * 31) % 101) / 1600 - 1 / 32)
-  for (const layer of layers) writeFileSync(join(file, '..', `weights${layer}`), values)
+  for (const layer of layers) {
+    // ONNX Runtime keeps weights that are equal once.
+    values[0] = layer / 1000
+    writeFileSync(join(file, '..', `weights${layer}`), values)
+  }
   const nameOf = (layer: number) => (layer === 0 ? 'x' : layer === layers.length ? 'y' : `hidden${layer}`)
   const shape = ['rows', WIDTH]
   const model = onnxModel({
