@@ -18,9 +18,12 @@ let list = { models: JSON.parse(document.getElementById('documentation').dataset
 let showList = () => undefined
 const PREDICT = '#/Models/postModelsByNamePredict'
 
-function prepareDocument(response) {
-  if (!response.url.endsWith(url)) return response
-  const document = JSON.parse(response.text)
+function prepareResponse(response) {
+  if (response.url.endsWith(url)) response.text = JSON.stringify(prepareDocument(JSON.parse(response.text)))
+  return response
+}
+
+function prepareDocument(document) {
   delete document.components.securitySchemes.cookie
   delete document.servers
   delete document.info.license
@@ -30,8 +33,7 @@ function prepareDocument(response) {
       if (operation.security?.length > 0) operation.security = [{ bearer: [] }, { account: [] }, { apiKey: [] }]
     }
   }
-  response.text = JSON.stringify(document)
-  return response
+  return document
 }
 
 /** Closes the groups of clients of other servers, but for one that the address names: who looks for another opens it. */
@@ -74,18 +76,19 @@ function suggestName(document) {
   }
 }
 
-/** The document has the models of the credential: of the one that was entered here, and not of a cookie. */
-function askWithCredential(request) {
-  if (!request.loadSpec) return request
-  request.credentials = 'omit'
-  Object.assign(request.headers, list.problem === undefined ? list.headers : {})
+/** The document has the models of a credential: of the one that is entered here, and not of a cookie, which may have expired. */
+function askWithoutCookie(request) {
+  if (request.loadSpec) request.credentials = 'omit'
   return request
 }
 
+/** Shows what the credential may read, and the operations of the models that it may predict with. What is open stays so. */
 async function refresh(system) {
   list = await readModels(system.authSelectors.authorized().toJS())
   showList()
-  system.specActions.download(url)
+  if (list.problem !== undefined) return
+  const answer = await fetch(url, { headers: list.headers, credentials: 'omit' }).catch(() => undefined)
+  if (answer?.ok) system.specActions.updateJsonSpec(prepareDocument(await answer.json()))
 }
 
 function stateOf({ versions }) {
@@ -144,8 +147,8 @@ window.ui = SwaggerUIBundle({
   tryItOutEnabled: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
-  requestInterceptor: askWithCredential,
-  responseInterceptor: prepareDocument,
+  requestInterceptor: askWithoutCookie,
+  responseInterceptor: prepareResponse,
   plugins: [withModels],
   onComplete: () => fold(window.ui.getSystem()),
 })
