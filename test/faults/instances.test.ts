@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type StartedServer, Workplace } from '../support/command-line.ts'
 import { HARMFUL, putModels } from '../support/harmful-models.ts'
+import { sizedModel } from '../support/memory-attacks.ts'
 import { childrenOf, isRunning } from '../support/processes.ts'
 import { bearer, SECRET } from '../support/tokens.ts'
 import { until } from '../support/until.ts'
@@ -44,6 +45,8 @@ for (const processes of ['1', '2'])
       const models = mkdtempSync(join(tmpdir(), 'vestal-harm-'))
       const others = ['select_then_gru', 'loop_forever', 'nested_functions', 'inverse_load', 'allocate_forever']
       putModels(models, [...HARMFUL.map(({ name }) => name), ...others], ['iris'])
+      mkdirSync(join(models, 'sized/1'), { recursive: true })
+      writeFileSync(join(models, 'sized/1/model.onnx'), sizedModel())
       let server: StartedServer
       beforeAll(async () => {
         server = await place.start(['--processes', processes], {
@@ -114,6 +117,17 @@ for (const processes of ['1', '2'])
           expect(audit).toContain(`"subject":"${name}/1","reason":"${signal} in a run of deadly-${name}"`)
         }, 30_000)
       }
+
+      test('fails a run that asks for more memory at once than its process may have, and keeps the worker', async () => {
+        const { base } = server
+        const make = (count: number) => infer(base, 'sized', [{ name: 'n', datatype: 'INT64', shape: [1], data: [count] }])
+        expect((await make(2)).status).toBe(200)
+        const before = workersOf(server.child.pid)
+        const failed = await make(1_000_000_000)
+        expect([failed.status, failed.text]).toEqual([400, expect.stringContaining('4000000000 bytes of memory at once')])
+        expect((await make(2)).status).toBe(200)
+        expect(workersOf(server.child.pid)).toEqual(before)
+      }, 30_000)
 
       test('kills a worker that takes memory without end, and only that', async () => {
         const { base } = server

@@ -14,6 +14,8 @@ export interface LoadInstance extends Addressed {
   readonly options: SessionOptions
   /** A tokenizer that is loaded and tried with the model: the load fails where that does, and nothing else. */
   readonly tokenizer?: string | undefined
+  /** Memory that the process may hold, where the system limits it too; the first load of a process sets it. Default: no limit of the system's. */
+  readonly memoryBytesMax?: number | undefined
 }
 
 /** Has an instance process forget a model, and give its memory back. */

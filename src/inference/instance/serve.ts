@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { never } from '../../core/invariant.ts'
 import { EXCHANGE_BYTES, ExchangeFile, mapFile } from '../../processes/exchange.ts'
 import { FrameAssembler, type ReadBytes } from '../../processes/frames.ts'
+import { limitMemory } from '../../processes/restrict.ts'
 import type { TokenizerFacts } from '../../tasks/folder/facts.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { isInRows } from '../batches.ts'
@@ -55,6 +56,7 @@ class ServedInstance {
   readonly #writer = new FrameWriter()
   readonly #lanes = Array.from({ length: LANES }, (_, lane) => createLane(FIRST_EXCHANGE + lane * 2))
   readonly #sessions = new Map<number, Session>()
+  #isLimited = false
   /** Since the last turn of the event loop. */
   #runs = 0
   #outputBytes = 0
@@ -71,7 +73,9 @@ class ServedInstance {
     else never(message)
   }
 
-  async #load({ path, options, tokenizer: file, session: number = 0 }: LoadInstance): Promise<void> {
+  async #load({ path, options, tokenizer: file, session: number = 0, memoryBytesMax }: LoadInstance): Promise<void> {
+    if (!this.#isLimited && memoryBytesMax !== undefined) limitMemory(memoryBytesMax)
+    this.#isLimited = true
     try {
       const tokenizer = file === undefined ? undefined : await loadTokenizer(file)
       const session = await (await importRuntime()).loadSession(path, options)

@@ -213,7 +213,7 @@ export class WorkerSlot {
       callOff = clock.at(clock.now() + msMax, () => worker.kill('load limit', `loading took more than ${seconds(msMax)}`))
     }
     limit()
-    worker.send({ kind: 'load', ...load })
+    worker.send({ kind: 'load', ...load, memoryBytesMax: this.#options.memoryBytesMax })
     this.#isLoading = true
     this.#watchMemory()
   }
