@@ -381,6 +381,14 @@ describe('ids of tokens', () => {
   })
 })
 
+test('texts among ids are rejected where ids are asked for', async () => {
+  for (const ids of [[[5], 'a'], ['a', [5]], 'a'])
+    expect(await post(tei('embedding', 'decode'), { ids })).toMatchObject({
+      status: 422,
+      text: expect.stringContaining('must be ids of tokens'),
+    })
+})
+
 describe('what an answer has', () => {
   /** The engine, whose model gives vectors with such a number. */
   const giving = (number: number): Engine => ({

@@ -45,6 +45,16 @@ describe('a fair queue', () => {
     expect(takeAll(queue)).toBe('a1 b2 a2')
   })
 
+  test('takes the first job that fits, from behind others of its subject too', () => {
+    for (const others of [[], ['b1']]) {
+      const queue = queueOf('a1', 'a2', 'a3', ...others)
+      expect(queue.take(({ name }) => name === 'a2')?.name).toBe('a2')
+      expect(queue.take(({ name }) => name === 'a2')).toBeUndefined()
+      expect(queue.size).toBe(2 + others.length)
+      expect(takeAll(queue).split(' ').sort()).toEqual(['a1', 'a3', ...others])
+    }
+  })
+
   test('counts rows', () => {
     const queue = new FairQueue<Job>()
     queue.push(job('a1', { rows: 3 }))
