@@ -1,3 +1,5 @@
+import { VestalError } from '../core/errors.ts'
+import type { NamedTensors } from '../tensor/tensor.ts'
 import type { ScoreOutput } from './task.ts'
 
 /** How raw scores become those that are answered. */
@@ -7,6 +9,21 @@ export type Activation = ScoreOutput['activation']
 export interface LabelScore {
   readonly label: string
   readonly score: number
+}
+
+/**
+ * The scores of one row as the model gives them, one for each label.
+ * @throws VestalError INFERENCE_FAILED where the output is not there, is no floating-point numbers, or has another number of them
+ */
+export function scoresIn(results: NamedTensors, { output, labels }: ScoreOutput): Float64Array {
+  const tensor = results.get(output)
+  if (tensor?.datatype.startsWith('FP') && tensor.data.length === labels.length)
+    // The cast: these datatypes are arrays of numbers.
+    return Float64Array.from(tensor.data as Float32Array)
+  const got = tensor === undefined ? 'missing' : `${tensor.datatype} [${tensor.shape}]`
+  throw new VestalError('INFERENCE_FAILED', {
+    detail: `The output "${output}" of the model is ${got}; its task needs ${labels.length} floating-point numbers, one for each label`,
+  })
 }
 
 /** Scores after their activation. */

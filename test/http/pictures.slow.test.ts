@@ -181,6 +181,13 @@ for (const open of DOORS) {
       await rejects(send('colours', new Uint8Array(0), 'image/png'), 400, 'The picture has no bytes')
     })
 
+    test('where the time of its request is over before its turn, without decoding it', async () => {
+      const page = new TextEncoder().encode('<html></html>')
+      const headers = { ...ALL, 'content-type': 'image/png', 'vestal-timeout-ms': '0.001' }
+      const answer = await answerOf(door.fetch('/models/colours/predict/', { method: 'POST', headers, body: page }))
+      expect(answer).toMatchObject({ status: 503, body: { detail: 'Request timeout expired' } })
+    })
+
     test('where the body is not what such bodies are', async () => {
       await rejects(sendJson('colours', { input: 'not base64!' }), 400, { input: expect.stringContaining('base64') })
       await rejects(sendJson('colours', { input: [1] }), 400, { 'input[0]': expect.stringContaining('base64') })

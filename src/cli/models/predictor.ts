@@ -151,7 +151,6 @@ function localTaskPredictor(
   { version, inputs, task }: ModelVersion & { readonly task: TaskDescription },
 ): Predictor {
   const parameters = parametersOf(request)
-  const never = new AbortController().signal
   let decoders: PictureDecoders | undefined
   return {
     ...shapeOf(task.task),
@@ -163,7 +162,7 @@ function localTaskPredictor(
         task,
         inputs,
         infer: (tensors, { outputs } = {}) => engine.infer(request.name, version, tensors, { outputs }),
-        ...(decoders !== undefined && { pictures: decoders.of('', never) }),
+        ...(decoders !== undefined && { pictures: decoders.of('', () => undefined) }),
       })
       return answerOf(task.task, answer)
     },

@@ -6,8 +6,8 @@ import { createTurns } from '../turns.ts'
 
 /** Decodes pictures in processes apart, for the callers of a server. */
 export interface PictureDecoders {
-  /** For one caller, whose pictures take turns with those of others. */
-  of(subject: string, signal: AbortSignal): PictureDecoder
+  /** For one caller, whose pictures take turns with those of others; `check` throws where its request is over when its turn comes. */
+  of(subject: string, check: () => void): PictureDecoder
   /** Ends the processes. */
   close(): void
 }
@@ -21,22 +21,22 @@ const SUBJECT_WAITING_MAX = 48
 export function createPictureDecoders({ processesMax = PROCESSES_MAX, ...options }: MediaPoolOptions = {}): PictureDecoders {
   const pool = createMediaPool({ ...options, processesMax })
   const turns = createTurns({ atOnceMax: processesMax, waitingMax: WAITING_MAX, principalWaitingMax: SUBJECT_WAITING_MAX })
-  const run = (subject: string, signal: AbortSignal, job: MediaJob): Promise<MediaAnswer> =>
+  const run = (subject: string, check: () => void, job: MediaJob): Promise<MediaAnswer> =>
     turns.run(subject, async () => {
-      if (signal.aborted) throw new VestalError('REQUEST_ABORTED')
+      check()
       const answer = await pool.run(job)
       if (answer.kind === 'rejected') throw new VestalError('INPUT_INVALID', { detail: `The picture ${answer.reason}` })
       return answer
     })
   return {
-    of: (subject, signal) => ({
+    of: (subject, check) => ({
       async prepare(picture, input) {
-        const answer = await run(subject, signal, { kind: 'picture', picture, input })
+        const answer = await run(subject, check, { kind: 'picture', picture, input })
         if (answer.kind !== 'picture') throw new Error('a job of a picture was answered with something else')
         return answer.prepared
       },
       async masks(scores, placement) {
-        const answer = await run(subject, signal, { kind: 'masks', scores, placement })
+        const answer = await run(subject, check, { kind: 'masks', scores, placement })
         if (answer.kind !== 'masks') throw new Error('a job of masks was answered with something else')
         return answer.masks
       },

@@ -1,7 +1,8 @@
 import { VestalError } from '../../core/errors.ts'
 import { bytesOfBase64 } from '../../tasks/bodies/picture-tasks.ts'
 import type { PictureDecoder } from '../../tasks/image/decoder.ts'
-import { checkCount, checkPictures, preparePicture } from '../../tasks/image/pictures.ts'
+import { checkPictures, preparePicture } from '../../tasks/image/pictures.ts'
+import { checkCount } from '../../tasks/items.ts'
 import type { ImageInput } from '../../tasks/task.ts'
 import { isObject, type JsonObject } from '../../tensor/exact-json.ts'
 import type { Tensor, TensorData } from '../../tensor/tensor.ts'
@@ -71,7 +72,7 @@ function countOf(shape: unknown, name: string): number {
   const sizes: readonly unknown[] = Array.isArray(shape) && shape.length <= RANK_MAX ? shape : []
   const [count, one = 1] = sizes
   if (typeof count === 'number' && Number.isInteger(count) && count > 0 && one === 1) {
-    checkCount(count)
+    checkCount(count, 'picture')
     return count
   }
   throw invalid(name, 'of pictures (BYTES) must have the shape [N], one element for each picture')

@@ -118,7 +118,8 @@ export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, c
     const question = decoded instanceof Promise ? await decoded : decoded
     const { outputs, priority, timeoutMs, form } = question
     checkPriority(priority, target.model, allows)
-    const tensors = question.pictures === undefined ? question.tensors : await withPictures(question, target, caller)
+    const tensors =
+      question.pictures === undefined ? question.tensors : await withPictures(question, { ...target, deadline }, caller)
     held.handOver(bytes)
     const results = await engine.infer(target.model.name, target.version.version, tensors, {
       signal: () => request.signal,
@@ -157,10 +158,7 @@ function readQuestion<Form>(
     return codec.decode(bytes, target, jsonLength)
   // The cast: a body's memory is not shared.
   const job = { codec: name, bytes: bytes as Uint8Array<ArrayBuffer>, jsonLength, target }
-  const check = () => {
-    if (request.signal.aborted) throw new VestalError('REQUEST_ABORTED')
-    leftOf(deadline)
-  }
+  const check = () => checkNotOver(request.signal, deadline)
   // The cast: the thread has the same codec.
   const read = bodies.read(job, { subject, check }) as Promise<Question<Form> | undefined>
   return read.then((question) => question ?? codec.decode(bytes, target, jsonLength))
@@ -169,13 +167,13 @@ function readQuestion<Form>(
 /** The tensors of a question whose image input came as pictures. @throws VestalError INPUT_INVALID, MEDIA_UNREADABLE, UNSUPPORTED */
 async function withPictures<Form>(
   { tensors, pictures = [] }: Question<Form>,
-  { version }: Target,
+  { version, deadline }: Target & { readonly deadline: Deadline },
   { pictures: decoders, subject, request }: Caller,
 ): Promise<NamedTensors> {
   const input = pictureInputOf(version)
   invariant(input !== undefined, 'pictures are taken from a request where the model has an image input')
   if (decoders === undefined) throw new VestalError('UNSUPPORTED', { detail: 'Pictures are not decoded here; send the tensor' })
-  const decoder = decoders.of(subject, request.signal)
+  const decoder = decoders.of(subject, () => checkNotOver(request.signal, deadline))
   const tensor = await tensorOfPictures(pictures, { input, decoder })
   if (version.code !== undefined) checkDecoded(tensor)
   return new Map([...tensors, [input.input, tensor]])
@@ -213,7 +211,7 @@ export async function predictTask<Asked>(
       subject,
       leftMs: () => leftOf(deadline),
       hold: (more) => held.grow(more),
-      ...(pictures && { pictures: pictures.of(subject, signal) }),
+      ...(pictures && { pictures: pictures.of(subject, () => checkNotOver(signal, deadline)) }),
       ...(caller.taskLimits && { limits: caller.taskLimits }),
     }
     const answer = await codec.answer(question, call, target)
@@ -409,6 +407,12 @@ function readMs(header: string): number {
   throw new VestalError('BODY_INVALID', {
     detail: `the header Vestal-Timeout-Ms must be a number of milliseconds, more than 0 and at most ${TIMEOUT_MS_MAX}`,
   })
+}
+
+/** @throws VestalError REQUEST_ABORTED or QUEUE_TIMEOUT where nobody waits for the answer any more */
+function checkNotOver(signal: AbortSignal, deadline: Deadline): void {
+  if (signal.aborted) throw new VestalError('REQUEST_ABORTED')
+  leftOf(deadline)
 }
 
 /**

@@ -2,8 +2,9 @@ import { VestalError } from '../../core/errors.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
-import { type Activation, activated, bestFirst, type LabelScore } from '../scores.ts'
-import type { AudioInput, ScoreOutput } from '../task.ts'
+import { checkCount, named } from '../items.ts'
+import { type Activation, activated, bestFirst, type LabelScore, scoresIn } from '../scores.ts'
+import type { AudioInput } from '../task.ts'
 import { resample } from './resample.ts'
 import { readWav } from './wav.ts'
 
@@ -14,8 +15,6 @@ export interface ClassifySoundsOptions {
   readonly activation?: Activation | undefined
 }
 
-/** Sounds of one request. */
-const SOUNDS_MAX = 16
 /** What keeps the variance of silence from being divided by. */
 const LEAST_VARIANCE = 1e-7
 /** Samples that are summed without letting others in. */
@@ -33,23 +32,16 @@ export async function classifySounds(
   const { task, audio, scores } = call.task
   if (audio === undefined || scores === undefined)
     throw new VestalError('TASK_MISMATCH', { detail: `The model is for the task ${task}; this asks for audio-classify` })
-  checkCount(sounds.length, call.limits?.itemsMax)
+  if (sounds.length === 0) throw new VestalError('INPUT_INVALID', { detail: 'The request has no sound' })
+  checkCount(sounds.length, 'sound', call.limits?.itemsMax)
   const work = async (sound: Uint8Array, index: number) => {
     const tensor = await prepared(sound, { call, audio, index, count: sounds.length })
     if (call.signal?.aborted === true) throw new VestalError('REQUEST_ABORTED')
     const outputs = await call.infer(new Map([[audio.input, tensor]]), { outputs: [scores.output] })
-    const values = activated(scoresIn(outputs.get(scores.output), scores), activation ?? scores.activation)
+    const values = activated(scoresIn(outputs, scores), activation ?? scores.activation)
     return bestFirst(scores.labels, values).slice(0, topK)
   }
   return Promise.all(sounds.map(work))
-}
-
-function checkCount(count: number, itemsMax = SOUNDS_MAX): void {
-  const most = Math.min(itemsMax, SOUNDS_MAX)
-  if (count === 0) throw new VestalError('INPUT_INVALID', { detail: 'The request has no sound' })
-  if (count <= most) return
-  const detail = `The request has ${count} sounds; the most is ${most}: send them in several requests`
-  throw new VestalError('INPUTS_TOO_MANY', { detail })
 }
 
 interface Preparing {
@@ -63,14 +55,12 @@ interface Preparing {
 /** The input of the model for one WAV file. */
 async function prepared(bytes: Uint8Array, { call, audio, index, count }: Preparing): Promise<Tensor> {
   const { rate, secondsMax, isNormalized, input } = audio
-  const named = (error: unknown) => {
-    if (count === 1 || !(error instanceof VestalError) || typeof error.detail !== 'string') throw error
-    const detail = error.detail.replace(/^The sound/, `Sound ${index + 1} of ${count}`)
-    throw new VestalError(error.code, { detail, cause: error })
+  const failed = (error: unknown) => {
+    throw named(error, { media: 'sound', index, count })
   }
-  const sound = await readWav(bytes, { secondsMax }).catch(named)
+  const sound = await readWav(bytes, { secondsMax }).catch(failed)
   call.hold?.(sound.samples.byteLength)
-  const samples = await resample(sound, rate).catch(named)
+  const samples = await resample(sound, rate).catch(failed)
   call.hold?.(samples.byteLength)
   const values = isNormalized ? await normalized(samples) : samples
   const isHalf = call.inputs.find(({ name }) => name === input)?.datatype === 'FP16'
@@ -93,14 +83,4 @@ async function summed(samples: Float32Array, of: (value: number) => number): Pro
     await breathe()
   }
   return sum
-}
-
-function scoresIn(output: Tensor | undefined, { output: name, labels }: ScoreOutput): Float64Array {
-  if (output?.datatype.startsWith('FP') && output.data.length === labels.length)
-    // The cast: an output of floats has numbers.
-    return Float64Array.from(output.data as Float32Array)
-  const has = output === undefined ? 'is missing' : `is ${output.datatype} [${output.shape}]`
-  throw new VestalError('INFERENCE_FAILED', {
-    detail: `The output "${name}" of the model ${has}; its task needs ${labels.length} numbers`,
-  })
 }

@@ -4,8 +4,8 @@ import { strict, words } from '../../schema/build.ts'
 import type { TaskCall } from '../call.ts'
 import { classifyImages } from '../image/classify-images.ts'
 import { type DetectedBox, detect } from '../image/detect.ts'
-import { checkCount } from '../image/pictures.ts'
 import { type Segment, segment } from '../image/segment.ts'
+import { checkCount } from '../items.ts'
 import type { TaskBodies } from './task-bodies.ts'
 import { bodiesOf, classification } from './task-parameters.ts'
 import { shortScore } from './vector-json.ts'
@@ -87,7 +87,7 @@ export function filesOf(
   const isOne = !Array.isArray(input)
   const inputs: readonly unknown[] = isOne ? [input] : input
   // Before any is decoded: a body has room for millions of empty ones.
-  checkCount(inputs.length, `${media}s`, limits?.itemsMax)
+  checkCount(inputs.length, media, limits?.itemsMax)
   const files = inputs.map((each, index) => fileOf(each, isOne ? 'input' : `input[${index}]`, media))
   // What stood in a text, or in a form, is there twice.
   if (!(input instanceof Uint8Array)) hold?.(files.reduce((sum, { length }) => sum + length, 0))

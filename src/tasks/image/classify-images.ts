@@ -1,6 +1,6 @@
 import type { TaskCall } from '../call.ts'
-import { type Activation, activated, bestFirst, type LabelScore } from '../scores.ts'
-import { computePictures, imageInputOf, outputOf, wrongOutput } from './pictures.ts'
+import { type Activation, activated, bestFirst, type LabelScore, scoresIn } from '../scores.ts'
+import { computePictures, imageInputOf, wrongOutput } from './pictures.ts'
 
 export interface ClassifyImagesOptions {
   /** Labels of an answer; default all. */
@@ -22,11 +22,7 @@ export async function classifyImages(
   const { scores } = call.task
   if (scores === undefined) throw wrongOutput('scores', 'is not described')
   return computePictures(call, pictures, [scores.output], (results) => {
-    const { data, shape } = outputOf(results, scores.output)
-    if (data.length !== scores.labels.length)
-      throw wrongOutput(scores.output, `has the shape [${shape}] for ${scores.labels.length} labels`)
-    // The cast: an output of floats has numbers.
-    const values = activated(Float64Array.from(data as Float32Array), activation ?? scores.activation)
+    const values = activated(scoresIn(results, scores), activation ?? scores.activation)
     return bestFirst(scores.labels, values).slice(0, topK)
   })
 }

@@ -1,12 +1,11 @@
 import { VestalError } from '../../core/errors.ts'
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import type { TaskCall } from '../call.ts'
+import { checkCount, named, nameOf } from '../items.ts'
 import type { ImageInput, TaskDescription, TaskName } from '../task.ts'
 import type { PictureDecoder, PictureTensor } from './decoder.ts'
 import type { Placement } from './placement.ts'
 
-/** Pictures of one request. */
-const PICTURES_MAX = 16
 /** Bytes of one picture, as it is sent. */
 const PICTURE_BYTES_MAX = 20 * 1024 * 1024
 
@@ -46,23 +45,14 @@ function decoderOf({ pictures }: TaskCall): PictureDecoder {
   throw new VestalError('UNSUPPORTED', { detail: 'Pictures are not decoded here; send the tensors of the model' })
 }
 
-/** @throws VestalError INPUTS_TOO_MANY where a request has more pictures, or sounds, than it may */
-export function checkCount(count: number, what = 'pictures', itemsMax = PICTURES_MAX): void {
-  const most = Math.min(itemsMax, PICTURES_MAX)
-  if (count <= most) return
-  throw new VestalError('INPUTS_TOO_MANY', {
-    detail: `The request has ${count} ${what}; the most is ${most}: send them in several requests`,
-  })
-}
-
 /** @throws VestalError INPUTS_TOO_MANY, BODY_TOO_LARGE, INPUT_INVALID */
 export function checkPictures(pictures: readonly Uint8Array[], itemsMax?: number): void {
   if (pictures.length === 0) throw new VestalError('INPUT_INVALID', { detail: 'The request has no picture' })
-  checkCount(pictures.length, 'pictures', itemsMax)
+  checkCount(pictures.length, 'picture', itemsMax)
   for (const [index, { length }] of pictures.entries()) {
     if (length > PICTURE_BYTES_MAX)
       throw new VestalError('BODY_TOO_LARGE', {
-        detail: `${nameOf(index, pictures.length)} has ${length} bytes; the most is ${PICTURE_BYTES_MAX}`,
+        detail: `${nameOf({ media: 'picture', index, count: pictures.length })} has ${length} bytes; the most is ${PICTURE_BYTES_MAX}`,
       })
   }
 }
@@ -80,15 +70,8 @@ export async function preparePicture(picture: Uint8Array, { decoder, input, inde
   try {
     return await decoder.prepare(picture, input)
   } catch (error) {
-    if (!(error instanceof VestalError) || count === 1) throw error
-    const { code, detail, message: reason } = error
-    if ((code !== 'INPUT_INVALID' && code !== 'MEDIA_UNREADABLE') || typeof detail !== 'string') throw error
-    throw new VestalError(code, { detail: detail.replace('The picture', nameOf(index, count)), reason, cause: error })
+    throw named(error, { media: 'picture', index, count })
   }
-}
-
-function nameOf(index: number, count: number): string {
-  return count === 1 ? 'The picture' : `Picture ${index + 1} of ${count}`
 }
 
 /** An output of the model. @throws VestalError INFERENCE_FAILED where it is not there, or no tensor of floating-point numbers */

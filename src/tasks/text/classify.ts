@@ -1,9 +1,8 @@
-import { VestalError } from '../../core/errors.ts'
 import { breathe } from '../breath.ts'
 import type { TaskCall } from '../call.ts'
-import { type Activation, activated, bestFirst, type LabelScore } from '../scores.ts'
+import { type Activation, activated, bestFirst, type LabelScore, scoresIn } from '../scores.ts'
 import type { ScoreOutput, TaskDescription, TaskName } from '../task.ts'
-import { computeRows, floatsOf } from './rows.ts'
+import { computeRows } from './rows.ts'
 import { encodeTexts, mismatch, type Text, type TruncationOptions } from './texts.ts'
 
 export interface ClassifyOptions extends TruncationOptions {
@@ -79,13 +78,7 @@ export async function scoreRows(
   const rows = await encodeTexts(call, inputs, options)
   const scores = await computeRows(call, rows, {
     outputs: [output.output],
-    read(results) {
-      const { data } = floatsOf(results, output.output, 1)
-      if (data.length === output.labels.length) return Float64Array.from(data)
-      throw new VestalError('INFERENCE_FAILED', {
-        detail: `The output "${output.output}" of the model has ${data.length} scores for ${output.labels.length} labels`,
-      })
-    },
+    read: (results) => scoresIn(results, output),
   })
   return { scores, tokens: rows.map(({ ids }) => ids.length) }
 }

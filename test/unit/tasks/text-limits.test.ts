@@ -313,7 +313,7 @@ describe('an output that is not what its task needs', () => {
 
   test('fails labels of texts and of tokens', async () => {
     expect(classify(answering(scored('classify', ['a', 'b']), [1, 3]), ['alpha'])).rejects.toMatchObject(
-      failed('The output "h" of the model has 3 scores for 2 labels'),
+      failed('The output "h" of the model is FP32 [1,3]; its task needs 2 floating-point numbers, one for each label'),
     )
     for (const [shape, shown] of [
       [[1, 4, 2], '[1,4,2]'],

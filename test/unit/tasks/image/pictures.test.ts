@@ -136,15 +136,11 @@ describe('labels of a picture', () => {
 
   test('fail where the model gives something else', async () => {
     const ask = (outputs: Outputs) => classifyImages(callOf(colourTask, outputs), pictures(1))
-    expect(ask({ scores: tensor([1, 2]) })).rejects.toMatchObject(
-      failed('The output "scores" of the model has the shape [1,2] for 3 labels'),
-    )
-    expect(ask({ other: tensor([1, 3]) })).rejects.toMatchObject(
-      failed('The output "scores" of the model is missing; its task needs floating-point numbers'),
-    )
-    expect(ask({ scores: tensor([1, 3], [], 'INT32') })).rejects.toMatchObject(
-      failed('The output "scores" of the model is INT32; its task needs floating-point numbers'),
-    )
+    const needs = (got: string) =>
+      failed(`The output "scores" of the model is ${got}; its task needs 3 floating-point numbers, one for each label`)
+    expect(ask({ scores: tensor([1, 2]) })).rejects.toMatchObject(needs('FP32 [1,2]'))
+    expect(ask({ other: tensor([1, 3]) })).rejects.toMatchObject(needs('missing'))
+    expect(ask({ scores: tensor([1, 3], [], 'INT32') })).rejects.toMatchObject(needs('INT32 [1,3]'))
   })
 })
 
