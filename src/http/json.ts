@@ -12,8 +12,8 @@ export function jsonResponse(value: unknown, headers?: Readonly<Record<string, s
   return jsonTextResponse(JSON.stringify(value), headers)
 }
 
-/** A JSON response of a text that is JSON already. */
-export function jsonTextResponse(text: string, headers?: Readonly<Record<string, string>>): Response {
+/** A JSON response of a text that is JSON already, or of its bytes. */
+export function jsonTextResponse(text: string | Uint8Array<ArrayBuffer>, headers?: Readonly<Record<string, string>>): Response {
   if (headers === undefined) return new Response(text, JSON_RESPONSE)
   return new Response(text, { headers: { 'content-type': 'application/json', ...headers } })
 }

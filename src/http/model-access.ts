@@ -139,7 +139,10 @@ export function findVersion(model: Model, asked: string): ModelVersion {
 }
 
 /** Class names of a version's outputs: its own file may have some, and each version's may be others. */
-export function labelsOf({ labels }: Model, version: ModelVersion): ReadonlyMap<string, readonly string[]> {
+export function labelsOf(
+  { labels }: Pick<Model, 'labels'>,
+  version: Pick<ModelVersion, 'labels'>,
+): ReadonlyMap<string, readonly string[]> {
   return version.labels ?? labels
 }
 

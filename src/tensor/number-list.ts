@@ -1,4 +1,5 @@
-import { bundledNumbers, type FloatArray, type FoundList } from '../wasm/numbers.ts'
+import { bundledNumbers, type FloatArray, type FoundList, WRITTEN_RANK_MAX, type WrittenArray } from '../wasm/numbers.ts'
+import type { Tensor } from './tensor.ts'
 
 /** What the elements of long lists of numbers are read as: doubles, or floats where nothing else is made of them. */
 export type ListKind = 'FP32' | 'FP64'
@@ -65,4 +66,18 @@ export function takeNumberLists(text: Uint8Array, kind: ListKind): MarkedText | 
 
 function listOf(value: unknown, byMark: ReadonlyMap<unknown, NumberList>): NumberList | undefined {
   return Array.isArray(value) && value.length === 1 ? byMark.get(value[0]) : undefined
+}
+
+/** Tensors with fewer elements are written element by element. */
+const WRITTEN_MIN = 4096
+
+/**
+ * The JSON of a large tensor of numbers: lists in lists by its shape, each element as `elementWriter` writes it, without a JavaScript number for
+ * each. Undefined for all other tensors.
+ */
+export function numberListText({ datatype, shape, data }: Tensor, notFinite: 'texts' | 'bare'): string | undefined {
+  if (data.length < WRITTEN_MIN || shape.length === 0 || shape.length > WRITTEN_RANK_MAX) return undefined
+  if (datatype === 'BYTES' || datatype === 'BOOL' || datatype === 'FP16') return undefined
+  // The cast: these are all other datatypes.
+  return bundledNumbers().write(data as WrittenArray, shape, notFinite)
 }

@@ -1,4 +1,5 @@
 import { bytesOfTensor } from './binary.ts'
+import { numberListText } from './number-list.ts'
 import { elementsOf, elementWriter } from './numbers.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -32,6 +33,7 @@ export interface EncodedAnswer {
 export function encodeInferResponse({ modelName, modelVersion, id, outputs }: InferAnswer): EncodedAnswer {
   const blobs: Uint8Array[] = []
   const tensors: unknown[] = []
+  const lists = new Map<number, string>()
   let isBare = false
   for (const { name, tensor, isBinary } of outputs) {
     const { datatype, shape } = tensor
@@ -41,19 +43,36 @@ export function encodeInferResponse({ modelName, modelVersion, id, outputs }: In
       tensors.push({ name, datatype, shape, parameters: { binary_data_size: blob.length } })
       continue
     }
+    const list = numberListText({ ...tensor, shape: [tensor.data.length] }, 'bare')
+    if (list !== undefined) {
+      lists.set(tensors.length, list)
+      tensors.push({ name, datatype, shape })
+      continue
+    }
     const data = elementsOf(tensor)
     isBare ||= data === undefined
     tensors.push({ name, datatype, shape, data })
   }
   const head = { model_name: modelName, model_version: modelVersion, id }
-  return { json: isBare ? withBareFloats(head, outputs, tensors) : JSON.stringify({ ...head, outputs: tensors }), blobs }
+  const isPlain = !isBare && lists.size === 0
+  return { json: isPlain ? JSON.stringify({ ...head, outputs: tensors }) : inPieces({ head, outputs, tensors, lists }), blobs }
 }
 
-/** The same, where an output has floats that `JSON.stringify` cannot write. */
-function withBareFloats(head: object, outputs: readonly AnsweredOutput[], tensors: readonly unknown[]): string {
+interface Pieces {
+  readonly head: object
+  readonly outputs: readonly AnsweredOutput[]
+  readonly tensors: readonly unknown[]
+  /** The data of outputs that was written already, by their place. */
+  readonly lists: ReadonlyMap<number, string>
+}
+
+/** The same, where an output has floats that `JSON.stringify` cannot write, or was written without it. */
+function inPieces({ head, outputs, tensors, lists }: Pieces): string {
   const texts = outputs.map(({ name, tensor, isBinary }, index) => {
     if (isBinary) return JSON.stringify(tensors[index])
     const { datatype, shape, data } = tensor
+    const list = lists.get(index)
+    if (list !== undefined) return `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":${list}}`
     const write = elementWriter(tensor, 'bare')
     const elements = Array.from(data as ArrayLike<unknown>, (_, element) => write(element))
     return `${JSON.stringify({ name, datatype, shape }).slice(0, -1)},"data":[${elements.join(',')}]}`

@@ -2,7 +2,7 @@ import type { VestalError } from '../core/errors.ts'
 import { invariant } from '../core/invariant.ts'
 import { inputInvalid, show, tensorFromJson } from './decode.ts'
 import { isObject, type JsonObject } from './exact-json.ts'
-import { isList, NumberList } from './number-list.ts'
+import { isList, NumberList, numberListText } from './number-list.ts'
 import { type ElementWriter, elementWriter } from './numbers.ts'
 import { describeShape, elementCount, isAnyShape, matchesShape, RANK_MAX } from './shape.ts'
 import type { NamedTensors, Tensor, TensorSpec } from './tensor.ts'
@@ -166,6 +166,12 @@ export interface RowsOptions {
  */
 export function encodeRows(outputs: NamedTensors, specs: readonly TensorSpec[], options: RowsOptions): string {
   const { form } = options
+  const [single] = specs
+  if (single !== undefined && specs.length === 1 && !options.labels.has(single.name)) {
+    const tensor = outputs.get(single.name)
+    const list = tensor && numberListText(tensor, 'texts')
+    if (list !== undefined) return form === 'rows' ? list : `{${JSON.stringify(single.name)}:${list}}`
+  }
   const columns = specs.map(({ name }) => {
     const tensor = outputs.get(name)
     invariant(tensor !== undefined, 'the engine gives every output of the model')

@@ -18,10 +18,24 @@ interface Exports {
   readonly input: () => number
   readonly input_bytes: () => number
   readonly output: () => number
+  readonly output_bytes: () => number
   readonly state: () => number
   readonly begin: (isDouble: number) => void
   readonly read: (from: number, length: number) => number
+  readonly written_shape: () => number
+  readonly written_max: () => number
+  readonly begin_write: (kind: number, rank: number, isQuoted: number) => void
+  readonly write: (count: number) => number
 }
+
+/** Dimensions of a tensor that is written, at most. */
+export const WRITTEN_RANK_MAX = 16
+/** Arrays whose elements are written, by the module's number of them. */
+const WRITTEN = [
+  ...[Float32Array, Float64Array, Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array],
+  ...[BigInt64Array, BigUint64Array],
+] as const
+export type WrittenArray = InstanceType<(typeof WRITTEN)[number]>
 
 /** What `read` of the module answers; it needs the next window otherwise. */
 const LIST = 1
@@ -87,6 +101,28 @@ class NumberLists {
       length -= consumed
       from = 0
     }
+  }
+
+  /**
+   * Writes elements in row-major order as lists of JSON in lists, each number as JavaScript has it: of an FP32 the shortest decimal that reads back
+   * as it. NaN and infinities are texts, or words without quotes.
+   * @param shape at least one dimension, at most 16, and none of 0
+   */
+  write(data: WrittenArray, shape: readonly number[], notFinite: 'texts' | 'bare'): string {
+    const { memory, output, written_shape, written_max, begin_write, write } = this.#exports
+    new Uint32Array(memory.buffer, written_shape(), WRITTEN_RANK_MAX).set(shape)
+    const kind = WRITTEN.findIndex((array) => data instanceof array)
+    begin_write(kind, shape.length, notFinite === 'texts' ? 1 : 0)
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    const most = written_max()
+    const written = Buffer.from(memory.buffer, output(), this.#exports.output_bytes())
+    let text = ''
+    for (let from = 0; from < data.length; from += most) {
+      const count = Math.min(most, data.length - from)
+      this.#input.set(bytes.subarray(from * data.BYTES_PER_ELEMENT, (from + count) * data.BYTES_PER_ELEMENT))
+      text += written.toString('latin1', 0, write(count))
+    }
+    return text
   }
 }
 

@@ -48,6 +48,22 @@ for (const open of DOORS) {
       expect(await predict('int64', integers)).toEqual({ status: 200, body: { output: integers } })
     })
 
+    test('is no longer the memory of the caller, whose own stays as it was', async () => {
+      const body = new TextEncoder().encode(JSON.stringify({ input: rowsOf(double) }))
+      expect((await post('/models/fp64/predict/', body)).status).toBe(200)
+      expect(body.length).toBeGreaterThan(128 * 1024)
+    })
+
+    test('is answered compressed where the client asks for it', async () => {
+      const data = rowsOf(double).flat()
+      const body = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP64', shape: [ROWS, WIDTH], data }] })
+      const response = await post('/v2/models/fp64/infer', body, { 'accept-encoding': 'gzip' })
+      const bytes = await response.bytes()
+      const text = door.name === 'in memory' ? Bun.gunzipSync(bytes) : bytes
+      const answer = JSON.parse(Buffer.from(text).toString())
+      expect([response.headers.get('content-type'), answer.outputs[0].data]).toEqual(['application/json', data])
+    })
+
     test('may have words for what JSON has no number for, and long integers', async () => {
       const words = rowsOf((index) => (index === 19_999 ? null : index === 7 ? '-Infinity' : double(index)))
       const output = rowsOf((index) => (index === 19_999 ? 'NaN' : index === 7 ? '-Infinity' : double(index)))

@@ -2,10 +2,11 @@ import { describe, expect, test } from 'bun:test'
 import { VestalError } from '../../src/core/errors.ts'
 import { DATATYPES, type Datatype, hasLongIntegers, listKindOf } from '../../src/tensor/datatypes.ts'
 import { decodeJson, isObject, type JsonOptions } from '../../src/tensor/exact-json.ts'
-import { type ListKind, takeNumberLists } from '../../src/tensor/number-list.ts'
+import { type ListKind, numberListText, takeNumberLists } from '../../src/tensor/number-list.ts'
+import { elementWriter } from '../../src/tensor/numbers.ts'
 import { decodeInferRequest } from '../../src/tensor/request.ts'
 import { decodeRows } from '../../src/tensor/rows.ts'
-import type { NamedTensors, TensorSpec } from '../../src/tensor/tensor.ts'
+import type { NamedTensors, Tensor, TensorSpec } from '../../src/tensor/tensor.ts'
 import { drawNumber } from '../support/json-numbers.ts'
 import { below, type Random, seeded } from '../support/seed.ts'
 
@@ -100,6 +101,78 @@ describe('numbers of a long list', () => {
     const mixed = `{"a":${JSON.stringify(`\\"[1,2`)},"b":[${Array(9_000).fill('1.5').join(',')}]}`
     const taken = takeNumberLists(bytesOf(mixed), 'FP64')
     expect(Buffer.from(taken?.bytes ?? []).toString()).toMatch(/^\{"a":"\\\\\\"\[1,2","b":\["[^"]+"\]\}$/)
+  })
+})
+
+/** The JSON of a tensor, element by element. */
+function listsOf({ shape, ...tensor }: Tensor, notFinite: 'texts' | 'bare'): string {
+  let texts = Array.from(tensor.data, (_, index) => elementWriter({ shape, ...tensor }, notFinite)(index))
+  for (const size of shape.toReversed())
+    texts = Array.from({ length: texts.length / size }, (_, list) => `[${texts.slice(list * size, (list + 1) * size).join(',')}]`)
+  return texts.join(',')
+}
+
+/** Where two texts begin to differ. */
+function differenceOf(written: string | undefined, expected: string): readonly (string | undefined)[] | 'none' {
+  if (written === expected) return 'none'
+  const at = [...expected].findIndex((character, index) => written?.[index] !== character)
+  return [written?.slice(at - 30, at + 10), expected.slice(at - 30, at + 10)]
+}
+
+const WRITTEN = [
+  ...['FP32', 'FP32', 'FP64', 'INT8', 'UINT8', 'INT16', 'UINT16', 'INT32', 'UINT32', 'INT64', 'UINT64'],
+] as readonly Exclude<Datatype, 'BOOL' | 'BYTES' | 'FP16'>[]
+
+describe('a large tensor', () => {
+  test('is written as its elements are, one by one', () => {
+    const random = seeded('written elements')
+    for (const datatype of WRITTEN) {
+      const facts = DATATYPES[datatype]
+      if (!('array' in facts)) throw new Error(`${datatype} is of numbers`)
+      const bytes = new Uint32Array(40_000).map(() => below(random, 2 ** 32))
+      const numbers = new facts.array(bytes.buffer, 0, bytes.byteLength / facts.array.BYTES_PER_ELEMENT)
+      if (facts.kind === 'float')
+        for (let index = 0; index < 8_000; index += 1)
+          numbers[index] = [random() * 2 - 1, Number(drawNumber(random)), index, 0.1 * index][index % 4] ?? 0
+      const data = numbers as Exclude<Tensor['data'], readonly string[]>
+      const widths = [1, 7, 250, data.length]
+      for (const width of widths) {
+        const shape = [Math.floor(data.length / width), width]
+        const tensor = { datatype, shape, data: data.subarray(0, (shape[0] as number) * width) } as Tensor
+        for (const notFinite of ['texts', 'bare'] as const)
+          expect([
+            datatype,
+            width,
+            differenceOf(numberListText(tensor, notFinite), listsOf(tensor, notFinite)),
+            random.seed,
+          ]).toEqual([datatype, width, 'none', random.seed])
+      }
+    }
+  })
+
+  test('is written in lists of its shape', () => {
+    const random = seeded('written shapes')
+    for (let round = 0; round < 30; round += 1) {
+      const inner = Array.from({ length: below(random, 6) }, () => 1 + below(random, 4))
+      const size = inner.reduce((product, each) => product * each, 1)
+      const shape = [...inner.slice(0, 2), Math.ceil(20_000 / size), ...inner.slice(2)]
+      const count = shape.reduce((product, each) => product * each, 1)
+      const tensor: Tensor = { datatype: 'UINT8', shape, data: new Uint8Array(count).map(() => below(random, 256)) }
+      expect([shape, differenceOf(numberListText(tensor, 'texts'), listsOf(tensor, 'texts')), random.seed]).toEqual([
+        shape,
+        'none',
+        random.seed,
+      ])
+    }
+  })
+
+  test('of texts, of true and false, of FP16, and a small one are left to be written one by one', () => {
+    const of = (tensor: Tensor) => numberListText(tensor, 'texts')
+    expect(of({ datatype: 'BYTES', shape: [5_000], data: Array(5_000).fill('1') })).toBeUndefined()
+    expect(of({ datatype: 'BOOL', shape: [5_000], data: new Uint8Array(5_000) })).toBeUndefined()
+    expect(of({ datatype: 'FP16', shape: [5_000], data: new Float16Array(5_000) })).toBeUndefined()
+    expect(of({ datatype: 'FP32', shape: [100], data: new Float32Array(100) })).toBeUndefined()
+    expect(of({ datatype: 'FP32', shape: Array(17).fill(1).with(0, 5_000), data: new Float32Array(5_000) })).toBeUndefined()
   })
 })
 

@@ -2,7 +2,7 @@ import { extname, join } from 'node:path'
 import { VestalError } from '../../core/errors.ts'
 import { usableCores } from '../../platform/cores.ts'
 import { createTurns } from '../turns.ts'
-import { type BodyJob, plainTarget, type ThreadMessage } from './body-job.ts'
+import { type BodyJob, type ReadJob, sentJob, type ThreadMessage, type WriteJob } from './body-job.ts'
 import type { Question } from './codec.ts'
 
 export interface BodyThreadsOptions {
@@ -26,13 +26,18 @@ export interface BodySender {
   readonly check: () => void
 }
 
-/** Reads large bodies on other threads than the one that answers, which has other requests to answer meanwhile. */
+/** Reads large bodies, and writes large answers, on other threads than the one that answers, which has other requests to answer meanwhile. */
 export interface BodyThreads {
   /**
    * Reads a body, whose memory goes to the thread. Undefined where threads cannot be started, or are closed: the body is to be read here then.
    * @throws VestalError as the codec; SUBJECT_LIMIT, QUEUE_FULL where too many wait; WORKER_LOST
    */
-  read(job: BodyJob, sender: BodySender): Promise<Question<unknown> | undefined>
+  read(job: ReadJob, sender: BodySender): Promise<Question<unknown> | undefined>
+  /**
+   * Writes an answer as JSON. Undefined as for `read`.
+   * @throws VestalError as `read`
+   */
+  write(job: WriteJob, sender: BodySender): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** Ends the threads, each once it has read its body. */
   close(): void
 }
@@ -63,7 +68,7 @@ export function createBodyThreads(options: BodyThreadsOptions = {}): BodyThreads
     all.add(started)
     return started
   }
-  const readNow = async (job: BodyJob): Promise<Question<unknown> | undefined> => {
+  const doNow = async (job: BodyJob): Promise<ThreadMessage | undefined> => {
     const thread = idle.pop() ?? start()
     if (!(await thread.started)) return undefined
     const answer = await thread.run(job, options.jobMsMax ?? JOB_MS_MAX)
@@ -72,14 +77,22 @@ export function createBodyThreads(options: BodyThreadsOptions = {}): BodyThreads
       idle.push(thread)
       thread.endAfter(idleMs)
     }
-    return questionOf(answer)
+    return checked(answer)
   }
+  const run = (job: BodyJob, { subject, check }: BodySender) =>
+    turns.run(subject, async () => {
+      check()
+      return canStart && !isClosed ? doNow(job) : undefined
+    })
   return {
-    read: (job, { subject, check }) =>
-      turns.run(subject, async () => {
-        check()
-        return canStart && !isClosed ? readNow({ ...job, target: plainTarget(job.target) }) : undefined
-      }),
+    async read(job, sender) {
+      const answer = await run(job, sender)
+      return answer?.kind === 'read' ? answer.question : undefined
+    },
+    async write(job, sender) {
+      const answer = await run(job, sender)
+      return answer?.kind === 'written' ? answer.json : undefined
+    },
     close() {
       isClosed = true
       for (const each of idle) each.end()
@@ -87,10 +100,10 @@ export function createBodyThreads(options: BodyThreadsOptions = {}): BodyThreads
   }
 }
 
-function questionOf(answer: ThreadMessage): Question<unknown> {
-  if (answer.kind === 'read') return answer.question
+function checked(answer: ThreadMessage): ThreadMessage {
   if (answer.kind === 'rejected') throw new VestalError(answer.code, answer.options)
-  throw answer.kind === 'failed' ? answer.error : new Error('a thread that had started says so again')
+  if (answer.kind === 'failed') throw answer.error
+  return answer
 }
 
 /** One thread, and the body that it reads. */
@@ -118,7 +131,9 @@ class BodyThread {
       ended(this.#isEnding ? undefined : this.#cause)
       this.#started.resolve(false)
       this.#job?.reject(
-        new VestalError('WORKER_LOST', { detail: 'The thread that read the body of this request stopped; send it again' }),
+        new VestalError('WORKER_LOST', {
+          detail: 'The thread that read this request, or wrote its answer, stopped; send it again',
+        }),
       )
     })
   }
@@ -132,10 +147,11 @@ class BodyThread {
     clearTimeout(this.#timer)
     this.#job = Promise.withResolvers()
     this.#timer = setTimeout(() => {
-      this.#cause = `reading a body took more than ${msMax / 1000} s`
+      this.#cause = `a body took more than ${msMax / 1000} s`
       this.#worker.terminate()
     }, msMax)
-    this.#worker.postMessage(job, [job.bytes.buffer])
+    const { message, transfer } = sentJob(job)
+    this.#worker.postMessage(message, [...transfer])
     return this.#job.promise
   }
 

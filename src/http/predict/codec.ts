@@ -22,6 +22,12 @@ export interface DecodeTarget {
   }
 }
 
+/** What of it a codec looks at to write the answer: plain data too. */
+export interface EncodeTarget {
+  readonly model: Pick<Model, 'name' | 'labels'>
+  readonly version: Pick<ModelVersion, 'version' | 'outputs' | 'hasRows' | 'code' | 'labels'>
+}
+
 /** What a body, a row or a message asks a model to compute. */
 export interface Question<Form> {
   readonly tensors: NamedTensors
@@ -57,7 +63,7 @@ export interface Codec<Form> {
    * @throws VestalError BODY_INVALID, INPUT_INVALID, UNSUPPORTED
    */
   readonly decode: (bytes: Uint8Array, target: DecodeTarget, jsonLength?: number) => Question<Form>
-  readonly encode: (results: NamedTensors, form: Form, target: Target) => EncodedAnswer
+  readonly encode: (results: NamedTensors, form: Form, target: EncodeTarget) => EncodedAnswer
 }
 
 /** Dialects whose bodies other threads can read, by the name that both sides know. */
@@ -73,6 +79,8 @@ export interface BodyCodec<Form> extends Omit<Codec<Form>, 'decode'> {
   readonly jsonLengthOf: (request: Request) => number | undefined
   /** The text for a body over the limit. */
   readonly tooLarge: (jsonLength: number | undefined) => TooLargeText | undefined
+  /** How many elements the answer has, where all of them are in its JSON; 0 where some are not. */
+  readonly elementsInJson?: (results: NamedTensors, form: Form) => number
   /** Whether answers are compressed where the client accepts that. */
   readonly hasCompression: boolean
 }

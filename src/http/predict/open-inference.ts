@@ -14,7 +14,7 @@ import type { NamedTensors, Tensor } from '../../tensor/tensor.ts'
 import { TRITON_TEXTS } from '../../tensor/triton-texts.ts'
 import type { TooLargeText } from '../encodings.ts'
 import { labelsOf } from '../model-access.ts'
-import { type BodyCodec, type Codec, type DecodeTarget, HEADER_LENGTH, type Question, type Target } from './codec.ts'
+import { type BodyCodec, type Codec, type DecodeTarget, type EncodeTarget, HEADER_LENGTH, type Question } from './codec.ts'
 import { takePictures } from './picture-inputs.ts'
 
 /** Data may be nested as deep as other JSON, and lies in the body, its list of inputs and one of these. A number ends its nesting. */
@@ -49,6 +49,15 @@ export const openInference: Codec<InferRequest> & BodyCodec<InferRequest> = {
     if (jsonLength > bytes.length) throw invalid(TRITON_TEXTS.headerRange(bytes.length, jsonLength))
     const binary = bytes.subarray(jsonLength)
     return decodeJson(bytes.subarray(0, jsonLength), options, (json) => decodeTensors(json, target, binary))
+  },
+  elementsInJson(results, { outputs }) {
+    let count = 0
+    for (const { name, isBinary } of outputs) {
+      const tensor = results.get(name)
+      if (isBinary || tensor?.datatype === 'BYTES') return 0
+      count += tensor?.data.length ?? 0
+    }
+    return count
   },
   encode(results, { id, outputs }, target) {
     const answers: AnsweredOutput[] = []
@@ -93,7 +102,7 @@ function areAll(asked: readonly RequestedOutput[], { outputs }: Pick<ModelVersio
   return asked.length === outputs.length
 }
 
-function answered({ name, isBinary, classCount }: RequestedOutput, results: NamedTensors, target: Target): AnsweredOutput {
+function answered({ name, isBinary, classCount }: RequestedOutput, results: NamedTensors, target: EncodeTarget): AnsweredOutput {
   const tensor = results.get(name)
   invariant(tensor !== undefined, 'the engine gives every output that was asked for')
   if (classCount === undefined) return { name, tensor: shown(tensor), isBinary }
@@ -105,7 +114,7 @@ function shown(tensor: Tensor): Tensor {
   return tensor.shape.length === 0 ? { ...tensor, shape: [1] } : tensor
 }
 
-function classified(name: string, tensor: Tensor, count: number, { model, version }: Target): Tensor {
+function classified(name: string, tensor: Tensor, count: number, { model, version }: EncodeTarget): Tensor {
   const labels = labelsOf(model, version).get(name)
   const [first, second] = version.outputs.find((spec) => spec.name === name)?.shape ?? []
   // A single dimension is one list of classes: one number a row has nothing to rank.

@@ -130,7 +130,10 @@ export async function predict<Form>(codec: BodyCodec<Form>, asked: AskedModel, c
       outputs,
     })
     held.computed(results)
-    const response = respond(codec.encode(results, form, target), { request, held, hasCompression: codec.hasCompression })
+    const responding = { request, held, hasCompression: codec.hasCompression }
+    const writing = writtenApart(codec, { results, form, target }, { held, caller })
+    const json = writing && (await writing)
+    const response = json === undefined ? respond(codec.encode(results, form, target), responding) : respondJson(json, responding)
     return response instanceof Promise ? await response : response
   } finally {
     held.close()
@@ -157,11 +160,32 @@ function readQuestion<Form>(
   if (name === undefined || bodies === undefined || (jsonLength ?? bytes.length) < THREAD_BYTES_MIN)
     return codec.decode(bytes, target, jsonLength)
   // The cast: a body's memory is not shared.
-  const job = { codec: name, bytes: bytes as Uint8Array<ArrayBuffer>, jsonLength, target }
+  // What came in pieces may be the memory of a caller within this process, who goes on to use it.
+  const own = request.headers.has('content-length') ? bytes : bytes.slice()
+  const job = { kind: 'read', codec: name, bytes: own as Uint8Array<ArrayBuffer>, jsonLength, target } as const
   const check = () => checkNotOver(request.signal, deadline)
   // The cast: the thread has the same codec.
   const read = bodies.read(job, { subject, check }) as Promise<Question<Form> | undefined>
   return read.then((question) => question ?? codec.decode(bytes, target, jsonLength))
+}
+
+/** Answers in JSON from so many elements on are written on another thread. */
+const THREAD_ELEMENTS_MIN = 16_384
+
+/** A large answer in JSON, which another thread has written; undefined where it is to be written here. @throws VestalError as the threads */
+function writtenApart<Form>(
+  { name, elementsInJson }: BodyCodec<Form>,
+  { results, form, target }: { readonly results: NamedTensors; readonly form: Form; readonly target: Target },
+  { held, caller: { bodies, subject, request } }: { readonly held: RequestHold; readonly caller: Caller },
+): Promise<Uint8Array<ArrayBuffer> | undefined> | undefined {
+  if (name === undefined || bodies === undefined || elementsInJson === undefined) return undefined
+  if (elementsInJson(results, form) < THREAD_ELEMENTS_MIN) return undefined
+  const check = () => {
+    if (request.signal.aborted) throw new VestalError('REQUEST_ABORTED')
+    // The thread gets a copy.
+    for (const { data } of results.values()) held.grow(ArrayBuffer.isView(data) ? data.byteLength : 0)
+  }
+  return bodies.write({ kind: 'write', codec: name, results, form, target }, { subject, check })
 }
 
 /** The tensors of a question whose image input came as pictures. @throws VestalError INPUT_INVALID, MEDIA_UNREADABLE, UNSUPPORTED */
@@ -439,6 +463,14 @@ function respond({ json, blobs }: EncodedAnswer, { request, held, hasCompression
   return respondInBytes({ json, blobs }, coding, held)
 }
 
+/** The same of JSON that is bytes already. */
+async function respondJson(json: Uint8Array<ArrayBuffer>, { request, held, hasCompression }: Responding): Promise<Response> {
+  const coding = hasCompression ? preferredCoding(request.headers.get('accept-encoding')) : undefined
+  if (coding === undefined) return held.answer(jsonTextResponse(json), json.length)
+  held.make(json.length)
+  return encodedResponse(json, { coding, held, headers: { 'content-type': 'application/json' } })
+}
+
 /** From this size on, a `Blob` of the parts of an answer costs less than one piece of memory: the response then copies them once, not twice. */
 const BLOB_BYTES_MIN = 64 * 1024
 
@@ -455,7 +487,17 @@ async function respondInBytes(answer: EncodedAnswer, coding: Coding | undefined,
     return held.answer(new Response(body, { headers }), length)
   }
   held.make(length)
-  const encoded = await compress(joined(answer).bytes, coding)
+  return encodedResponse(joined(answer).bytes, { coding, held, headers })
+}
+
+interface Encoding {
+  readonly coding: Coding
+  readonly held: RequestHold
+  readonly headers: Readonly<Record<string, string>>
+}
+
+async function encodedResponse(bytes: Uint8Array<ArrayBuffer>, { coding, held, headers }: Encoding): Promise<Response> {
+  const encoded = await compress(bytes, coding)
   const encodedHeaders = { ...headers, 'content-encoding': coding, vary: 'accept-encoding' }
   return held.answer(new Response(encoded, { headers: encodedHeaders }), encoded.length)
 }

@@ -15,7 +15,18 @@ export const rows: BodyCodec<RowForm> = {
   tooLarge: () => undefined,
   hasCompression: false,
   decode: (bytes, { version }) => decodeJson(bytes, rowsOptions(version), (body) => decodeInput(inputOf(body), version)),
+  elementsInJson,
   encode: (results, form, target) => ({ json: `{"output":${encodeOutput(results, form, target)}}`, blobs: NO_BLOBS }),
+}
+
+/** Elements of all outputs; 0 where some are texts, which other threads would have to be given one by one. */
+function elementsInJson(results: NamedTensors): number {
+  let count = 0
+  for (const { datatype, data } of results.values()) {
+    if (datatype === 'BYTES') return 0
+    count += data.length
+  }
+  return count
 }
 
 /** How a body of rows is read. */

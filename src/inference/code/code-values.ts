@@ -68,7 +68,10 @@ export function streamOf(results: NamedTensors): string | undefined {
 export function encodeOutput(
   results: NamedTensors,
   form: RowForm,
-  { model, version }: { readonly model: Model; readonly version: ModelVersion },
+  {
+    model,
+    version,
+  }: { readonly model: Pick<Model, 'labels'>; readonly version: Pick<ModelVersion, 'outputs' | 'code' | 'labels'> },
 ): string {
   const { code } = version
   if (code === undefined || code.output.form === 'tensor')

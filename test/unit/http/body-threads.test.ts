@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { VestalError } from '../../../src/core/errors.ts'
-import type { BodyJob } from '../../../src/http/predict/body-job.ts'
+import type { ReadJob } from '../../../src/http/predict/body-job.ts'
 import { type BodyThreadsOptions, createBodyThreads } from '../../../src/http/predict/body-threads.ts'
 import type { Target } from '../../../src/http/predict/codec.ts'
+import type { NamedTensors } from '../../../src/tensor/tensor.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vestal-body-threads-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -16,7 +17,8 @@ const TARGET = {
 } as unknown as Target
 const ROWS = Array.from({ length: 5_000 }, (_, index) => [index / 7, -index])
 const bytesOf = (text: string) => new TextEncoder().encode(text)
-const jobOf = (text = JSON.stringify({ input: ROWS })): BodyJob => ({
+const jobOf = (text = JSON.stringify({ input: ROWS })): ReadJob => ({
+  kind: 'read',
   codec: 'rows',
   bytes: bytesOf(text),
   jsonLength: undefined,
@@ -65,6 +67,19 @@ describe('threads that read bodies', () => {
     expect(await codeOf(threads.read(jobOf('{"input":'), ADA))).toBe('BODY_INVALID')
   })
 
+  test('write an answer, and leave the tensors to others', async () => {
+    using threads = threadsOf()
+    const data = new Float32Array([0.1, 2])
+    const results: NamedTensors = new Map([['y', { datatype: 'FP32', shape: [1, 2], data: data.subarray(0, 2) }]])
+    const target = {
+      model: { name: 'm', labels: new Map() },
+      version: { outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 2] }] },
+    }
+    const job = { kind: 'write', codec: 'rows', results, form: 'rows', target: target as unknown as Target } as const
+    expect(Buffer.from((await threads.write(job, ADA)) ?? []).toString()).toBe('{"output":[[0.1,2]]}')
+    expect(data).toEqual(new Float32Array([0.1, 2]))
+  })
+
   test('that end are replaced, and their request is told so', async () => {
     const causes: string[] = []
     using threads = threadsOf({
@@ -81,7 +96,7 @@ describe('threads that read bodies', () => {
     const causes: string[] = []
     using threads = threadsOf({ program: programThat('hangs', 'for (;;);'), jobMsMax: 20, lost: (cause) => causes.push(cause) })
     expect(await codeOf(threads.read(jobOf(), ADA))).toBe('WORKER_LOST')
-    expect(causes).toEqual(['reading a body took more than 0.02 s'])
+    expect(causes).toEqual(['a body took more than 0.02 s'])
   })
 
   test('that cannot be started leave the body to be read where it is', async () => {

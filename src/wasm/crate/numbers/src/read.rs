@@ -5,10 +5,12 @@
 
 use crate::number::{is_digit, number, Element, SLACK_BYTES};
 
-const WINDOW_BYTES: usize = 256 * 1024;
+pub const WINDOW_BYTES: usize = 256 * 1024;
 /// An element takes a digit and a comma at least.
 const ELEMENTS_MAX: usize = WINDOW_BYTES / 2 + 1;
-const RANK_MAX: usize = 16;
+pub const RANK_MAX: usize = 16;
+/// Bytes of the output.
+pub const OUTPUT_BYTES: usize = ELEMENTS_MAX * size_of::<f64>();
 /// Lists with fewer elements are left to the other parser.
 const COUNT_MIN: u32 = 256;
 /// A level whose length is not known yet.
@@ -89,6 +91,11 @@ pub extern "C" fn input_bytes() -> usize {
 #[no_mangle]
 pub extern "C" fn output() -> *mut u8 {
     (&raw mut OUTPUT).cast()
+}
+
+#[no_mangle]
+pub extern "C" fn output_bytes() -> usize {
+    OUTPUT_BYTES
 }
 
 #[no_mangle]
