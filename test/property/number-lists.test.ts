@@ -106,7 +106,7 @@ describe('numbers of a long list', () => {
 
 /** The JSON of a tensor, element by element. */
 function listsOf({ shape, ...tensor }: Tensor, notFinite: 'texts' | 'bare'): string {
-  let texts = Array.from(tensor.data, (_, index) => elementWriter({ shape, ...tensor }, notFinite)(index))
+  let texts = Array.from({ length: tensor.data.length }, (_, index) => elementWriter({ shape, ...tensor }, notFinite)(index))
   for (const size of shape.toReversed())
     texts = Array.from({ length: texts.length / size }, (_, list) => `[${texts.slice(list * size, (list + 1) * size).join(',')}]`)
   return texts.join(',')
