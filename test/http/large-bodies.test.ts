@@ -60,7 +60,7 @@ for (const open of DOORS) {
       const response = await post('/v2/models/fp64/infer', body, { 'accept-encoding': 'gzip' })
       const bytes = await response.bytes()
       const text = door.name === 'in memory' ? Bun.gunzipSync(bytes) : bytes
-      const answer = JSON.parse(Buffer.from(text).toString())
+      const answer = JSON.parse(new TextDecoder().decode(text))
       expect([response.headers.get('content-type'), answer.outputs[0].data]).toEqual(['application/json', data])
     })
 
