@@ -48,7 +48,7 @@ const MARK = `${crypto.randomUUID()}:`
  */
 export function takeNumberLists(text: Uint8Array, kind: ListKind): MarkedText | undefined {
   if (text.length < TEXT_BYTES_MIN) return undefined
-  const lists = bundledNumbers().find(text, kind)
+  const lists = bundledNumbers()?.find(text, kind)
   if (lists === undefined || lists.length > LISTS_MAX) return undefined
   const inLists = lists.reduce((sum, { begin, end }) => sum + end - begin, 0)
   if (inLists < text.length / 2) return undefined
@@ -79,5 +79,5 @@ export function numberListText({ datatype, shape, data }: Tensor, notFinite: 'te
   if (data.length < WRITTEN_MIN || shape.length === 0 || shape.length > WRITTEN_RANK_MAX) return undefined
   if (datatype === 'BYTES' || datatype === 'BOOL' || datatype === 'FP16') return undefined
   // The cast: these are all other datatypes.
-  return bundledNumbers().write(data as WrittenArray, shape, notFinite)
+  return bundledNumbers()?.write(data as WrittenArray, shape, notFinite)
 }

@@ -43,12 +43,24 @@ const UNUSUAL = 2
 /** The module's state: five numbers and the dimensions. */
 const STATE_LENGTH = 5 + 16
 
-let loaded: NumberLists | undefined
+let loaded: { readonly numbers: NumberLists | undefined } | undefined
 
-/** The module that comes with this package, compiled at first use and kept: one instance a thread. */
-export function bundledNumbers(): NumberLists {
-  loaded ??= new NumberLists(new WebAssembly.Module(readFileSync(new URL('./numbers.wasm', import.meta.url))))
-  return loaded
+/**
+ * The module that comes with this package, compiled at first use and kept: one instance a thread. Undefined in a program that was bundled without
+ * the file: numbers are then read and written one by one.
+ */
+export function bundledNumbers(): NumberLists | undefined {
+  loaded ??= { numbers: load(new URL('./numbers.wasm', import.meta.url)) }
+  return loaded.numbers
+}
+
+function load(file: URL): NumberLists | undefined {
+  try {
+    return new NumberLists(new WebAssembly.Module(readFileSync(file)))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 /** One instance of the module. It works synchronously, on the thread that calls it, in memory of a fixed size. */
