@@ -29,6 +29,18 @@ function drawTie(random: Random): string {
   return `${digits}${beside}e${power}`
 }
 
+/** Zeros, what is rounded to one, and digits that are 0 in 64 bits. */
+const ZEROS = [
+  ...['0', '-0', '0.0', '-0.000', '0e5', '0E-999', '-0e+0', '1e-400', '0.000000000000000000000000000001'],
+  ...[
+    '18446744073709551616',
+    '-36893488147419103232.0',
+    '0.18446744073709551616',
+    '184467440737.09551616e-9',
+    '73786976294838206464E-3',
+  ],
+]
+
 /** The digits of a number in the many ways in which JSON may have them. */
 export function drawNumber(random: Random): string {
   switch (below(random, 12)) {
@@ -51,10 +63,7 @@ export function drawNumber(random: Random): string {
     case 7:
       return `${below(random, 300)}.${digits(random, 1 + below(random, 18))}e${['', '+', '-'][below(random, 3)]}${below(random, 50)}`
     case 8:
-      return (
-        ['0', '-0', '0.0', '-0.000', '0e5', '0E-999', '-0e+0', '1e-400', '0.000000000000000000000000000001'][below(random, 9)] ??
-        '0'
-      )
+      return ZEROS[below(random, ZEROS.length)] ?? '0'
     case 9:
       return drawTie(random)
     case 10:

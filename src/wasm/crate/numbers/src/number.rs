@@ -87,7 +87,8 @@ pub fn number(text: &[u8], begin: usize) -> Option<(Number, usize)> {
     } else {
         return None;
     }
-    let mut count = if mantissa == 0 { 0 } else { at - whole };
+    // By its first digit: a mantissa that has wrapped around may be 0.
+    let mut count = if first == b'0' { 0 } else { at - whole };
     let mut exponent = 0;
     if byte(text, at) == b'.' {
         at += 1;
