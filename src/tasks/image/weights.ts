@@ -20,7 +20,9 @@ const KERNELS: Readonly<Record<WeighedFilter, Kernel>> = {
     support: 1,
     weight(x) {
       const distance = Math.abs(x)
-      return distance >= 1 ? 0 : sinc(distance) * (0.54 + 0.46 * Math.cos(Math.PI * distance))
+      // Pillow has these two numbers as floats of 32 bits, and some weight's last bit shows it.
+      const [constant, share] = [Math.fround(0.54), Math.fround(0.46)]
+      return distance >= 1 ? 0 : sinc(distance) * (constant + share * Math.cos(Math.PI * distance))
     },
   },
   bicubic: {
