@@ -5,7 +5,7 @@ import { identityModel } from '../support/tiny-models.ts'
 import { until } from '../support/until.ts'
 
 const HOSTILE = `import { model, t } from 'vestal/model'
-import { closeSync, readdirSync, readlinkSync, writeSync } from 'node:fs'
+import { closeSync, readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
 const numbers = (length) => { const bytes = Buffer.alloc(4); bytes.writeUInt32LE(length); return bytes }
 const say = (header) => { const text = JSON.stringify(header); writeSync(3, Buffer.concat([numbers(13 + text.length), Buffer.from([1]), numbers(text.length), Buffer.from(text), numbers(0), numbers(0)])) }
 const DO = {
@@ -32,6 +32,12 @@ const DO = {
   listen: () => { Bun.serve({ port: 0, fetch: () => new Response('x') }); return 'listening' },
   killServer: () => { process.kill(process.ppid, 'SIGKILL'); return 'killed' },
   killGroup: () => { process.kill(-process.ppid, 'SIGKILL'); return 'killed' },
+  standing: () => ({
+    pid: process.pid,
+    group: Number(readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ')[2]),
+    memoryScore: Number(readFileSync('/proc/self/oom_score_adj', 'utf8')),
+    privileges: /NoNewPrivs:\\s+(\\d)/.exec(readFileSync('/proc/self/status', 'utf8'))[1],
+  }),
   descriptors: () => readdirSync('/proc/self/fd').map((name) => { try { return readlinkSync('/proc/self/fd/' + name) } catch { return '' } }).filter((path) => path.startsWith('socket:')).length,
 }
 export default model({ input: t.String(), output: t.Unknown(), predict: (what) => DO[what]() })
@@ -110,6 +116,18 @@ test('prints as much as it likes, and the log stays short', async () => {
 test('has one socket, which is that to its server', async () => {
   expect(await ask('hostile', 'descriptors')).toBe(1)
 })
+
+test.if(process.platform === 'linux')(
+  'is ended before others where memory runs out, gains no privileges, and stays where its whole group gets a signal',
+  async () => {
+    const { pid, ...rest } = (await ask('hostile', 'standing')) as { pid: number }
+    expect(rest as object).toEqual({ group: pid, memoryScore: 800, privileges: '1' })
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.kill(pid, signal)
+      expect(await ask('hostile', 'standing')).toMatchObject({ pid })
+    }
+  },
+)
 
 test('a request that never answers ends at its deadline, and its place is free again', async () => {
   const asked = Array.from({ length: 40 }, () => ask('hostile', 'never', { timeoutMs: 300 }))
