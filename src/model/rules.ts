@@ -1,7 +1,7 @@
 /** What a value breaks, in the words of this program's other errors. A rule holds nothing of the value. */
 import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
 
-const KINDS: Readonly<Partial<Record<ValueErrorType, string>>> = {
+const KINDS: ByType<string> = {
   [ValueErrorType.String]: 'must be a string',
   [ValueErrorType.Number]: 'must be a number',
   [ValueErrorType.Integer]: 'must be a whole number',
@@ -14,41 +14,40 @@ const KINDS: Readonly<Partial<Record<ValueErrorType, string>>> = {
   [ValueErrorType.ArrayUniqueItems]: 'must hold nothing twice',
 }
 
+type ByType<Row> = Readonly<Partial<Record<ValueErrorType, Row>>>
+
+/** The words before a bound, and the member of the schema that holds it. */
+const BOUNDS: ByType<readonly [string, string]> = {
+  [ValueErrorType.IntegerMinimum]: ['must be at least', 'minimum'],
+  [ValueErrorType.NumberMinimum]: ['must be at least', 'minimum'],
+  [ValueErrorType.IntegerMaximum]: ['must be at most', 'maximum'],
+  [ValueErrorType.NumberMaximum]: ['must be at most', 'maximum'],
+  [ValueErrorType.IntegerExclusiveMinimum]: ['must be greater than', 'exclusiveMinimum'],
+  [ValueErrorType.NumberExclusiveMinimum]: ['must be greater than', 'exclusiveMinimum'],
+  [ValueErrorType.IntegerExclusiveMaximum]: ['must be less than', 'exclusiveMaximum'],
+  [ValueErrorType.NumberExclusiveMaximum]: ['must be less than', 'exclusiveMaximum'],
+  [ValueErrorType.StringPattern]: ['must match', 'pattern'],
+}
+
+/** The words before a count, the member of the schema that holds it, and what is counted. */
+const COUNTS: ByType<readonly [string, string, string]> = {
+  [ValueErrorType.StringMinLength]: ['must have at least', 'minLength', 'character'],
+  [ValueErrorType.StringMaxLength]: ['must have at most', 'maxLength', 'character'],
+  [ValueErrorType.ArrayMinItems]: ['must have at least', 'minItems', 'element'],
+  [ValueErrorType.ArrayMaxItems]: ['must have at most', 'maxItems', 'element'],
+}
+
 /** The rule that an error of typebox is about. */
 export function ruleOfError({ type, schema, message }: ValueError): string {
-  switch (type) {
-    case ValueErrorType.IntegerMinimum:
-    case ValueErrorType.NumberMinimum:
-      return `must be at least ${schema.minimum}`
-    case ValueErrorType.IntegerMaximum:
-    case ValueErrorType.NumberMaximum:
-      return `must be at most ${schema.maximum}`
-    case ValueErrorType.IntegerExclusiveMinimum:
-    case ValueErrorType.NumberExclusiveMinimum:
-      return `must be greater than ${schema.exclusiveMinimum}`
-    case ValueErrorType.IntegerExclusiveMaximum:
-    case ValueErrorType.NumberExclusiveMaximum:
-      return `must be less than ${schema.exclusiveMaximum}`
-    case ValueErrorType.StringMinLength:
-      return `must have at least ${counted(schema.minLength, 'character')}`
-    case ValueErrorType.StringMaxLength:
-      return `must have at most ${counted(schema.maxLength, 'character')}`
-    case ValueErrorType.StringPattern:
-      return `must match ${schema.pattern}`
-    case ValueErrorType.ArrayMinItems:
-      return `must have at least ${counted(schema.minItems, 'element')}`
-    case ValueErrorType.ArrayMaxItems:
-      return `must have at most ${counted(schema.maxItems, 'element')}`
-    case ValueErrorType.Tuple:
-    case ValueErrorType.TupleLength:
-      return `must be a list of ${counted(schema.items?.length ?? 0, 'element')}`
-    case ValueErrorType.Literal:
-      return `must be ${JSON.stringify(schema.const)}`
-    case ValueErrorType.Union:
-      return unionRule(schema.anyOf)
-    default:
-      return KINDS[type] ?? `${message[0]?.toLowerCase()}${message.slice(1)}`
-  }
+  const bound = BOUNDS[type]
+  if (bound !== undefined) return `${bound[0]} ${schema[bound[1]]}`
+  const count = COUNTS[type]
+  if (count !== undefined) return `${count[0]} ${counted(schema[count[1]], count[2])}`
+  if (type === ValueErrorType.Tuple || type === ValueErrorType.TupleLength)
+    return `must be a list of ${counted(schema.items?.length ?? 0, 'element')}`
+  if (type === ValueErrorType.Literal) return `must be ${JSON.stringify(schema.const)}`
+  if (type === ValueErrorType.Union) return unionRule(schema.anyOf)
+  return KINDS[type] ?? `${message[0]?.toLowerCase()}${message.slice(1)}`
 }
 
 function unionRule(members: readonly { readonly const?: unknown }[]): string {
