@@ -257,7 +257,7 @@ describe('vestal models run', () => {
       [['iris', '--input', 'oip.json'], 1, 'oip.json: is a request of the Open Inference Protocol; give only its rows'],
       [['iris', '--input', 'x.csv', '--version', '2'], 1, 'iris: there is no version 2; there is 1'],
       [['iris'], 2, '--input: must be given'],
-      [['iris', '--input', 'odd.text'], 2, 'say so with --input-format'],
+      [['iris', '--input', 'odd.text'], 2, '--input-format says which it has'],
       [['iris', '--input', 'x.csv', '--rows', '0'], 2, '--rows: must be a whole number from 1 to 10000'],
       [['iris', '--input', 'x.csv', '--output-name', 'z'], 2, '--output-name: the model has no output "z"'],
       [['iris', '--input', 'x.csv', '--output-format', 'npy'], 2, '--output: a .npy must be a file'],
