@@ -52,6 +52,7 @@ export async function benchTasks(sizes: TaskSizes, isKept: boolean): Promise<voi
       const each = await start(server, folder)
       if (each !== undefined) running.push(each)
     }
+    await leaveOutOthers(running, hasTexts)
     await checkAnswers(running, { picture: pictures[0], hasTexts })
     if (hasTexts) await checkLoop(running, folder)
     const embedding = hasTexts ? await benchEmbeddings(running, folder, sizes) : undefined
@@ -181,6 +182,21 @@ async function finished(answer: Promise<Response>): Promise<void> {
 interface Checked {
   readonly picture: Uint8Array<ArrayBuffer> | undefined
   readonly hasTexts: boolean
+}
+
+/** Takes away servers that compute another vector by a program of their own: they are slower or faster at something else. */
+async function leaveOutOthers(running: Running[], hasTexts: boolean): Promise<void> {
+  const [first] = running
+  if (first === undefined || !hasTexts) return
+  const vector = await vectorOf(first)
+  for (const other of running.filter((each) => !takesPictures(each))) {
+    const theirs = await vectorOf(other)
+    if (isNear(theirs, vector)) continue
+    const difference = Math.max(...vector.map((value, place) => Math.abs(value - (theirs[place] ?? 0))))
+    console.warn(`${other.server.name} is left out: its vector differs by up to ${difference.toPrecision(2)} from Vestal’s`)
+    running.splice(running.indexOf(other), 1)
+    await stopGroup(other.child)
+  }
 }
 
 /** Contestants must give the same vectors and the same scores before they are timed. */
