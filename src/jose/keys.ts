@@ -67,6 +67,11 @@ export function importSecret(secret: Uint8Array | string, options: ImportOptions
   return freezeKey(key, options.kid)
 }
 
+/** True for a text with a PEM block in it (RFC 7468 §2), whatever it holds. */
+export function isPem(text: string): boolean {
+  return text.includes('-----BEGIN ')
+}
+
 /** Makes a key of a PEM text: SPKI or PKCS#1 public, PKCS#8 or PKCS#1 or SEC1 private. A private key verifies with its public part. */
 export function importPem(pem: string, options: ImportOptions = {}): Key {
   const isPrivate = labelOf(pem).endsWith('PRIVATE KEY')
@@ -175,7 +180,7 @@ function attempt<T>(work: () => T, message: string): T {
  */
 function keyInSecret(bytes: Uint8Array): string | undefined {
   const text = Buffer.from(bytes).toString('latin1').trim()
-  if (text.includes('-----BEGIN ')) return 'a PEM'
+  if (isPem(text)) return 'a PEM'
   if (/^(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S+) /.test(text)) return 'an SSH key'
   if (text.startsWith('{') && isJwkText(text)) return 'a JWK'
   if (isDer(bytes) || (/^[\w+/-]+={0,2}$/.test(text) && isDer(Buffer.from(text, 'base64')))) return 'a key in DER'

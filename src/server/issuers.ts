@@ -5,7 +5,7 @@ import type { Settings } from '../config/settings.ts'
 import { type Algorithm, isAlgorithm } from '../jose/algorithms.ts'
 import { KeyError } from '../jose/key-error.ts'
 import { importKeys, type KeyInput } from '../jose/key-set.ts'
-import type { Key } from '../jose/keys.ts'
+import { isPem, type Key } from '../jose/keys.ts'
 import { type PublishedKeys, readKeySet } from '../jwks/read-key-set.ts'
 import { readSmallFile } from '../platform/small-file.ts'
 
@@ -76,7 +76,7 @@ function readIssuerKeys(path: string, accepted: readonly Algorithm[]): KeyInput 
   const [algorithm, second] = accepted
   const options = { isOneAlgorithm: true, ...(algorithm !== undefined && second === undefined && { algorithm }) }
   try {
-    if (text.includes('-----BEGIN ')) return importKeys(text, { ...options, isPublicOnly: true })
+    if (isPem(text)) return importKeys(text, { ...options, isPublicOnly: true })
     if (!text.startsWith('{')) return importKeys(text, options)
     if (/"keys"\s*:/.test(text)) return keysOfSet(readKeySet(bytes, ...(accepted.length > 0 ? [accepted] : [])))
     return importKeys(JSON.parse(text) as KeyInput, options)

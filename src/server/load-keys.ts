@@ -7,7 +7,7 @@ import { isAlgorithm } from '../jose/algorithms.ts'
 import type { Jwk } from '../jose/jwk-members.ts'
 import { KeyError } from '../jose/key-error.ts'
 import { importKeys, type KeyInput } from '../jose/key-set.ts'
-import type { JwkSet, Key } from '../jose/keys.ts'
+import { isPem, type JwkSet, type Key } from '../jose/keys.ts'
 import { publicKeySet } from '../jose/public-key-set.ts'
 import { isKeyFile, openKeys, parseKeyFile } from '../keys/key-file.ts'
 import { createSealer, type Sealed, type Sealer, type SealingParameters } from '../keys/sealing.ts'
@@ -112,10 +112,6 @@ function loadFile(path: string, settings: Settings, sealerFor: SealerFor): Loade
 
 function isPlainSecret(content: KeyInput): boolean {
   return Buffer.isBuffer(content) || (typeof content === 'string' && !isPem(content))
-}
-
-function isPem(text: string): boolean {
-  return text.includes('-----BEGIN ')
 }
 
 /** Rejects a key file in a variable that holds the key itself. */
