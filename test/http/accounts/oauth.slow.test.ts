@@ -34,6 +34,15 @@ const makeKey = (
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 /** A key with the id of another and a right checksum, whose secret somebody made up. */
+/** Two clients, and the tokens of an account that signed in through the first. */
+async function signInThroughOne(server: AccountsServer) {
+  await server.account('ada')
+  const [one, two] = [await makeKey(server), await makeKey(server)]
+  const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
+  const { refresh_token, access_token } = (await form(server, '/oauth/token', grant, basic(one.id, one.text))).body
+  return { one, two, refresh_token, access_token }
+}
+
 function forgedKey(text: string): string {
   const body = `vst_${apiKeyId(text)}_${'A'.repeat(43)}`
   let rest = crc32(body)
@@ -370,10 +379,7 @@ for (const kind of stores()) {
     test('keeps a session to the client that it was made for', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
-      await server.account('ada')
-      const [one, two] = [await makeKey(server), await makeKey(server)]
-      const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
-      const { refresh_token, access_token } = (await form(server, '/oauth/token', grant, basic(one.id, one.text))).body
+      const { one, two, refresh_token, access_token } = await signInThroughOne(server)
       expect(decodeJwt(access_token).payload.client_id).toBe(one.id)
       const refresh = { grant_type: 'refresh_token', refresh_token }
       for (const headers of [{}, basic(two.id, two.text)])
@@ -565,10 +571,7 @@ for (const kind of stores()) {
     test('does not end what was made for another client', async () => {
       await using place = await startAccounts(kind)
       const { server } = place
-      await server.account('ada')
-      const [one, two] = [await makeKey(server), await makeKey(server)]
-      const grant = { grant_type: 'password', username: 'ada', password: PASSWORD }
-      const { refresh_token, access_token } = (await form(server, '/oauth/token', grant, basic(one.id, one.text))).body
+      const { one, two, refresh_token, access_token } = await signInThroughOne(server)
       for (const headers of [{}, basic(two.id, two.text)])
         for (const token of [access_token, refresh_token]) {
           const { status, body } = await form(server, '/oauth/revoke', { token }, headers)
