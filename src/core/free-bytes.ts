@@ -3,6 +3,6 @@
  * and what comes meanwhile takes new memory, whose pages cost as much as a copy. Only who owns them may, and only where nothing reads them any more.
  */
 export function freeBytes(bytes: ArrayBufferView): void {
-  // Memory that processes share is nobody's own.
+  // Memory that processes share has no single owner.
   if (bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0)
 }

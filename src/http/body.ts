@@ -39,7 +39,7 @@ export interface BodyOptions {
   readonly discarded?: ((bytes: number) => void) | undefined
   /** The error text of a body over the limit. */
   readonly tooLarge?: TooLargeText | undefined
-  /** Whether the request came over a connection: nobody else has the memory of its body then. Default: none did. */
+  /** Whether the request came over a connection, so that only the server has the memory of its body. Default: none did. */
   readonly isReceived?: ((request: Request) => boolean) | undefined
 }
 

@@ -50,7 +50,7 @@ export function createLiveKeys(load: () => LoadedKeys, { warn, say, pollMs, now 
   const read = () => {
     const next = load()
     if (isSame(next, current)) return undefined
-    // A key file that is written half, or over an old one, would otherwise be the bytes of a secret that nobody chose.
+    // A key file that is written half, or over an old one, would otherwise be used as a shared secret.
     if (next.isPlainSecret === true && current.isPlainSecret !== true)
       throw new SettingsError([
         `${path}: held a PEM or JSON and now is neither; restart the server if its bytes are to be a shared secret`,

@@ -6,7 +6,7 @@ export type ListKind = 'FP32' | 'FP64'
 
 /**
  * A long list of numbers in a JSON text, flat or nested: its elements, in place of a JavaScript number for each and an array for each list. It
- * has as many dimensions as lists stand in each other, and all lists of a level are as long as each other.
+ * has as many dimensions as its lists are deep, and all lists of a level are as long as each other.
  */
 export class NumberList {
   readonly shape: readonly number[]

@@ -155,7 +155,7 @@ function failure(status: FailureStatus, { isOpenInference = false, isOauth = fal
   return { $ref: `#/components/responses/${form}${FAILURES[status][0]}` }
 }
 
-/** Responses that stand in the document's components, by their status. */
+/** Responses defined in the document's components, by their status. */
 export function failureReferences(statuses: readonly FailureStatus[]) {
   return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${FAILURES[status][0]}` }]))
 }

@@ -22,7 +22,7 @@ export interface BodyThreadsOptions {
 export interface BodySender {
   /** The key of the principal: senders take turns. */
   readonly subject: string
-  /** Throws where nobody waits for the answer any more; asked when the body's turn comes. */
+  /** Throws where the client has gone or its deadline has passed; asked when the body's turn comes. */
   readonly check: () => void
 }
 

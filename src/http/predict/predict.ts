@@ -433,7 +433,7 @@ function readMs(header: string): number {
   })
 }
 
-/** @throws VestalError REQUEST_ABORTED or QUEUE_TIMEOUT where nobody waits for the answer any more */
+/** @throws VestalError REQUEST_ABORTED where the client has gone, QUEUE_TIMEOUT where its deadline has passed */
 function checkNotOver(signal: AbortSignal, deadline: Deadline): void {
   if (signal.aborted) throw new VestalError('REQUEST_ABORTED')
   leftOf(deadline)
